@@ -1,0 +1,165 @@
+//! What the logs say of one device's one-time keys: uploads accepted and refused, claims, restarts.
+//!
+//! A storm makes a hundred refusals a second; here equal ones are counted, not kept, so that a day of
+//! it fits in a few kilobytes. Every list has a bound, and says so when it was reached.
+
+use jiff::Timestamp;
+use ruma::OwnedUserId;
+use serde::{Deserialize, Serialize};
+
+use super::otk::{Claim, KeyId, KeyView};
+
+/// Distinct conflicts, batches and claims that are kept one by one; beyond it only totals grow.
+pub const KEPT: usize = 256;
+/// Claims kept one by one: more than a device ever holds of healthy keys, with room for a flood.
+pub const KEPT_CLAIMS: usize = 2048;
+
+/// One device's key traffic over the window, from one log or several.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct KeyLog {
+    pub coverage: Vec<Coverage>,
+    /// Refusals of the subject's own uploads: one group a conflict (key id, old value, new value).
+    pub refused: Vec<Refused>,
+    /// Refusals of *another* account's uploads whose key value carries the subject's name. Anyone can
+    /// write that; it never counts against the subject.
+    pub named_by_others: Vec<Refused>,
+    /// Refusals that no upload of the subject's could be tied to (its request id has no `Adding` line
+    /// in the log). They name the subject in the value only, and never count against it.
+    pub unattributed: u64,
+    pub accepted: Accepted,
+    /// Uploads refused because the device would hold too many keys (Synapse ≥ 1.163).
+    pub too_large: Option<Span>,
+    pub claims: Claims,
+    /// `[sync]: using incomplete cached result` lines of the device: two syncs overlapped.
+    pub shared_sync: u64,
+    /// Requests by which the user's clients start: a /sync without `since`. The log names no device.
+    pub client_starts: Vec<Timestamp>,
+    /// Lines that look written by a client and not by Synapse; they were left out.
+    pub distrusted: Vec<Distrusted>,
+    /// A list reached its bound; totals are right, the lists are not whole.
+    pub clipped: bool,
+}
+
+/// How far a log was read, and how its times were understood.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Coverage {
+    pub source: String,
+    /// The first and the last moment that the log really holds inside the window.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// Whether the log reaches back to the window's start.
+    pub whole: bool,
+    pub lines: u64,
+    pub format: Format,
+    /// Where the zone came from, for a person: `UTC-05:00, derived from 12 lines`.
+    pub zone: String,
+    /// What a person should know: a zone that contradicts the config, a rotated file that was missing.
+    pub notes: Vec<String>,
+}
+
+/// How a log writes its records, and so what it can prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Newlines pass unescaped: whole fake lines can be written by anyone. Never proves by itself.
+    #[default]
+    Text,
+    /// Synapse's TerseJson: one object a line, newlines escaped; no forging.
+    Json,
+}
+
+/// A count with its first and last moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    pub first: Timestamp,
+    pub last: Timestamp,
+    pub count: u64,
+}
+
+impl Span {
+    /// One event.
+    pub fn once(at: Timestamp) -> Self {
+        Self {
+            first: at,
+            last: at,
+            count: 1,
+        }
+    }
+
+    /// Counts another span in.
+    pub fn add(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.count += other.count;
+    }
+}
+
+/// A group of equal refusals.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Refused {
+    pub key: KeyId,
+    /// The value that the server holds.
+    pub old: KeyView,
+    /// The value that was refused.
+    pub new: KeyView,
+    pub span: Span,
+    /// The authenticated uploader.
+    pub by: OwnedUserId,
+    pub batch: Batch,
+    /// How many of the refused uploads also carried device keys.
+    pub with_device_keys: u64,
+    /// Client addresses, at most 4, as logged (a proxy's header may be the client's own text).
+    pub addresses: Vec<String>,
+    /// User agents, at most 4; client text.
+    pub agents: Vec<String>,
+    pub format: Format,
+}
+
+/// The ids of one upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Batch {
+    /// The lowest and highest counter, where every id is a vodozemac counter.
+    pub range: Option<(u64, u64)>,
+    pub count: u64,
+}
+
+/// The uploads that Synapse took.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Accepted {
+    pub uploads: Option<Span>,
+    pub keys: u64,
+    /// Equal batches counted together, by first acceptance.
+    pub batches: Vec<AcceptedBatch>,
+}
+
+/// A batch that was accepted, once or again and again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AcceptedBatch {
+    pub batch: Batch,
+    pub span: Span,
+    pub with_device_keys: u64,
+    pub address: Option<String>,
+    pub agent: Option<String>,
+}
+
+/// The claims of the device's keys.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Claims {
+    pub all: Option<Span>,
+    /// The newest `KEPT_CLAIMS`, oldest first.
+    pub kept: Vec<Claim>,
+}
+
+/// Lines left out because they contradict what Synapse writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distrusted {
+    pub why: String,
+    pub count: u64,
+}
+
+impl KeyLog {
+    /// Puts another process's log beside this one: equal groups are counted together.
+    pub fn add(&mut self, other: &KeyLog) {
+        self.coverage.extend(other.coverage.iter().cloned());
+        self.unattributed += other.unattributed;
+    }
+}
