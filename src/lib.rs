@@ -2,6 +2,7 @@
 pub mod collect;
 pub mod command;
 pub mod config;
+pub mod diagnose;
 pub mod evidence;
 pub mod flow;
 pub mod render;
