@@ -5,4 +5,5 @@ pub mod config;
 pub mod diagnose;
 pub mod evidence;
 pub mod flow;
+pub mod plan;
 pub mod render;
