@@ -32,3 +32,16 @@ pub fn needs(symptom: Symptom) -> &'static [Need] {
 fn shown(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
+
+/// What is worth a look at a device, from its row alone; `None` where nothing is.
+pub fn trouble(row: &crate::evidence::DeviceRow) -> Option<&'static str> {
+    match row {
+        row if row.has_keys == Some(false) => Some("no encryption keys"),
+        row if row.keys_older_than_identity == Some(true) => Some("keys older than its identity"),
+        row if row.one_time_keys == Some(0) => Some("no one-time keys left"),
+        row if row.one_time_keys.is_some_and(|count| count > stock::FLOOD) => {
+            Some("far too many keys")
+        }
+        _ => None,
+    }
+}

@@ -13,6 +13,7 @@ mod known;
 pub mod log_line;
 pub mod log_time;
 pub mod otk;
+mod redact;
 
 use jiff::Timestamp;
 use ruma::{OwnedDeviceId, OwnedUserId};
