@@ -45,10 +45,7 @@ impl Device {
             },
         };
         client.restore_session(session).await?;
-        Ok(Self {
-            client,
-            store: store.to_owned(),
-        })
+        Ok(Self { client, store: store.to_owned() })
     }
 
     pub fn client(&self) -> &Client {

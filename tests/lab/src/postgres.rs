@@ -36,7 +36,13 @@ impl Programs {
         self.own(data)?;
         let mut command = self.command("initdb");
         command
-            .args(["--no-sync", "--no-instructions", "--auth=trust", "--encoding=UTF8", "--locale=C"])
+            .args([
+                "--no-sync",
+                "--no-instructions",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+            ])
             .arg(format!("--username={SUPERUSER}"))
             // The default segment of 16 MB would be most of what each lab copies.
             .arg("--wal-segsize=1")
@@ -45,10 +51,7 @@ impl Programs {
             .current_dir(data);
         let output = command.output().context("cannot run initdb")?;
         if !output.status.success() {
-            bail!(
-                "PostgreSQL's initdb failed: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            bail!("PostgreSQL's initdb failed: {}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(())
     }
@@ -119,9 +122,8 @@ pub fn url(role: &str, port: u16, database: &str) -> String {
 
 /// Runs SQL, one simple query string.
 pub async fn run_sql(url: &str, sql: &str) -> Result<()> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls)
-        .await
-        .context("cannot reach the lab's database")?;
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.context("cannot reach the lab's database")?;
     let driver = tokio::spawn(connection);
     client.batch_execute(sql).await.context("the SQL was refused")?;
     drop(client);
@@ -138,7 +140,10 @@ async fn wait_until_up(leash: &mut Leash, port: u16) -> Result<()> {
             Ok(_) => return Ok(()),
             Err(error) if Instant::now() > deadline => {
                 return Err(error).with_context(|| {
-                    format!("PostgreSQL does not answer after {START_PATIENCE:?}:\n{}", leash.last_words())
+                    format!(
+                        "PostgreSQL does not answer after {START_PATIENCE:?}:\n{}",
+                        leash.last_words()
+                    )
                 });
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(30)).await,
@@ -154,14 +159,10 @@ fn other_user() -> Result<Option<UserId>> {
         return Ok(None);
     }
     let users = std::fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
-    ["postgres", "nobody"]
-        .into_iter()
-        .find_map(|name| find_user(&users, name))
-        .map(Some)
-        .context(
-            "PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` \
+    ["postgres", "nobody"].into_iter().find_map(|name| find_user(&users, name)).map(Some).context(
+        "PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` \
              user to run it as; run the lab as an ordinary user",
-        )
+    )
 }
 
 fn find_user(users: &str, name: &str) -> Option<UserId> {
@@ -169,10 +170,7 @@ fn find_user(users: &str, name: &str) -> Option<UserId> {
         .lines()
         .map(|line| line.split(':').collect::<Vec<_>>())
         .find(|fields| fields.first() == Some(&name))?;
-    Some(UserId {
-        user: fields.get(2)?.parse().ok()?,
-        group: fields.get(3)?.parse().ok()?,
-    })
+    Some(UserId { user: fields.get(2)?.parse().ok()?, group: fields.get(3)?.parse().ok()? })
 }
 
 fn path_text(path: &Path) -> Result<String> {
@@ -185,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_user_is_found_by_its_whole_name() {
-        let users = "postgresql:x:7:8::/:/bin/sh\npostgres:x:101:104:PostgreSQL,,,:/var:/bin/bash\n";
+        let users =
+            "postgresql:x:7:8::/:/bin/sh\npostgres:x:101:104:PostgreSQL,,,:/var:/bin/bash\n";
         let found = find_user(users, "postgres");
         assert_eq!(found, Some(UserId { user: 101, group: 104 }));
         assert_eq!(find_user(users, "nobody"), None);

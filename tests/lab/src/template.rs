@@ -19,7 +19,7 @@ use crate::synapse::{LogFormat, Synapse};
 use crate::wire::Wire;
 
 /// A fresh schema has a few of these; left undone, each lab would do them again while it is watched.
-const BACKGROUND_PATIENCE: Duration = Duration::from_secs(30);
+const BACKGROUND_PATIENCE: Duration = Duration::from_secs(90);
 
 /// The folder of a cluster with Synapse's schema, made when it is not there yet.
 pub fn cluster(
@@ -42,17 +42,9 @@ pub fn cluster(
 
 /// Copies a cluster that is not running.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
-    let output = Command::new("cp")
-        .arg("-R")
-        .args([from, to])
-        .output()
-        .context("cannot run cp")?;
+    let output = Command::new("cp").arg("-R").args([from, to]).output().context("cannot run cp")?;
     if !output.status.success() {
-        bail!(
-            "cannot copy {}: {}",
-            from.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("cannot copy {}: {}", from.display(), String::from_utf8_lossy(&output.stderr));
     }
     // PostgreSQL insists on it, and a copy made under another umask may differ.
     use std::os::unix::fs::PermissionsExt;
@@ -75,6 +67,7 @@ async fn make(python: &Path, programs: &Programs, target: &Path) -> Result<()> {
          ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'",
     )
     .await?;
+    let without_pauses = serde_json::json!({"background_updates": {"sleep_enabled": false}});
     let synapse = Synapse {
         python,
         folder: scratch.path(),
@@ -85,7 +78,7 @@ async fn make(python: &Path, programs: &Programs, target: &Path) -> Result<()> {
         log_format: LogFormat::Precise,
         timezone: None,
         loggers: &[],
-        config: &serde_json::Map::new(),
+        config: without_pauses.as_object().context("not an object")?,
     };
     synapse.configure()?;
     let mut running = synapse.start(&Wire::new(&format!("http://127.0.0.1:{port}"))?).await?;
@@ -100,9 +93,7 @@ async fn background_done(url: &str) -> Result<()> {
     let driver = tokio::spawn(connection);
     let deadline = Instant::now() + BACKGROUND_PATIENCE;
     while Instant::now() < deadline {
-        let row = client
-            .query_one("SELECT count(*) FROM background_updates", &[])
-            .await?;
+        let row = client.query_one("SELECT count(*) FROM background_updates", &[]).await?;
         if row.get::<_, i64>(0) == 0 {
             break;
         }

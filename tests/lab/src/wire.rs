@@ -22,10 +22,7 @@ impl Wire {
             .no_proxy()
             .build()
             .context("cannot make an HTTP client")?;
-        Ok(Self {
-            homeserver: homeserver.to_owned(),
-            client,
-        })
+        Ok(Self { homeserver: homeserver.to_owned(), client })
     }
 
     pub async fn get(&self, path: &str, token: Option<&str>) -> Result<Value> {
@@ -47,16 +44,12 @@ impl Wire {
         token: Option<&str>,
         body: Option<Value>,
     ) -> Result<Value> {
-        let mut request = self
-            .client
-            .request(method.clone(), format!("{}{path}", self.homeserver));
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.homeserver));
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
-            request = request
-                .header("content-type", "application/json")
-                .body(body.to_string());
+            request = request.header("content-type", "application/json").body(body.to_string());
         }
         let answer = request
             .send()
