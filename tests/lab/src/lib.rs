@@ -21,6 +21,7 @@ mod lab;
 mod leash;
 pub mod ops;
 mod postgres;
+mod room;
 mod synapse;
 mod template;
 mod wire;
