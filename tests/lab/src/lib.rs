@@ -1,1 +1,32 @@
+//! The lab: a real Synapse on a real PostgreSQL, real clients, and the faults Kestrel is asked about.
+//!
+//! It turns "a homeserver where @evicted's device is in a key storm" into a running thing with a log
+//! and a database to read. It never imitates a server or a client, never reaches beyond loopback once
+//! it is installed, and never touches a homeserver it did not start.
+//!
+//! In the order things happen: [`install`] puts Synapse and PostgreSQL into the cache folder once;
+//! [`leash`] starts processes that die with us; [`postgres`] and [`synapse`] are those two processes;
+//! [`Lab`] is both together; [`Device`] is a client with a store of its own; [`faults`] break devices;
+//! [`ops`] is the encrypted room an admin and the bot share; [`demo`] plays all of it to a person.
 
+// The Matrix client's futures are nested deeper than the compiler's default allows.
+#![recursion_limit = "256"]
+
+pub mod demo;
+mod device;
+pub mod faults;
+pub mod forge;
+mod install;
+mod lab;
+mod leash;
+pub mod ops;
+mod postgres;
+mod room;
+mod synapse;
+mod template;
+mod wire;
+
+pub use device::{Device, Syncing};
+pub use faults::{Fault, Patient};
+pub use lab::{Account, DEFAULT_SYNAPSE, Lab, LabOptions};
+pub use synapse::LogFormat;

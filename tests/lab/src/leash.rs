@@ -1,0 +1,185 @@
+//! Turns a command into a process that cannot outlive the lab.
+//!
+//! A small shell holds the process and reads a pipe whose other end only the lab has. When the lab
+//! lets go – it drops the leash, it is killed, the machine's owner closes the terminal – the pipe
+//! closes, and the shell stops the process. It never signals a process by name and needs no unsafe.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// The signal comes first, then the program and its arguments. The watcher ends the program when the
+/// pipe closes, and harder when it lingers; the shell ends when the program does, whoever ended it.
+const HOLD: &str = r#"
+signal=$1; shift
+exec 3<&0
+"$@" </dev/null 3<&- &
+held=$!
+( read -r _ <&3; kill -s "$signal" "$held"; sleep 8; kill -s KILL "$held" ) 2>/dev/null &
+watcher=$!
+exec 3<&-
+wait "$held"
+status=$?
+kill "$watcher" 2>/dev/null
+exit $status
+"#;
+
+/// Longer than the watcher's patience, so that a stubborn process is gone before we stop waiting.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+const OUTPUT_LINES_SHOWN: usize = 15;
+
+/// A user to run as: PostgreSQL refuses to run as root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserId {
+    pub user: u32,
+    pub group: u32,
+}
+
+/// What to run.
+pub struct Spec<'a> {
+    /// How errors name it.
+    pub name: &'static str,
+    pub program: &'a Path,
+    pub arguments: Vec<String>,
+    pub environment: Vec<(String, String)>,
+    pub folder: &'a Path,
+    /// Both output streams go here.
+    pub output: PathBuf,
+    /// The signal that asks it to stop, as `kill -s` takes it.
+    pub stop_signal: &'static str,
+    pub user: Option<UserId>,
+}
+
+/// A running process, stopped when this is dropped.
+#[derive(Debug)]
+pub struct Leash {
+    name: &'static str,
+    shell: Child,
+    pipe: Option<ChildStdin>,
+    output: PathBuf,
+}
+
+impl Leash {
+    pub fn hold(spec: Spec<'_>) -> Result<Self> {
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(&spec.output)
+            .with_context(|| format!("cannot write {}", spec.output.display()))?;
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", HOLD, "kestrel-lab", spec.stop_signal])
+            .arg(spec.program)
+            .args(&spec.arguments)
+            .envs(spec.environment)
+            .current_dir(spec.folder)
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            // A group of its own: Ctrl-C in the terminal reaches the lab, and the lab stops things in order.
+            .process_group(0);
+        if let Some(user) = spec.user {
+            command.uid(user.user).gid(user.group);
+        }
+        let mut shell = command.spawn().with_context(|| format!("cannot start {}", spec.name))?;
+        let pipe = shell.stdin.take();
+        Ok(Self { name: spec.name, shell, pipe, output: spec.output })
+    }
+
+    /// An error with the last words of the process when it has ended by itself.
+    pub fn check(&mut self) -> Result<()> {
+        let Some(status) = self.shell.try_wait()? else {
+            return Ok(());
+        };
+        bail!(
+            "{} ended by itself ({status}). Its last words, from {}:\n{}",
+            self.name,
+            self.output.display(),
+            self.last_words()
+        );
+    }
+
+    /// Stops the process and waits until it is gone.
+    pub fn stop(&mut self) {
+        drop(self.pipe.take());
+        let deadline = Instant::now() + STOP_PATIENCE;
+        while Instant::now() < deadline {
+            if !matches!(self.shell.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+
+    pub fn last_words(&self) -> String {
+        last_lines(&self.output, OUTPUT_LINES_SHOWN)
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The end of a text file, for errors that people read.
+pub fn last_lines(path: &Path, count: usize) -> String {
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper(folder: &Path) -> Leash {
+        Leash::hold(Spec {
+            name: "sleep",
+            program: Path::new("/bin/sleep"),
+            arguments: vec!["300".into()],
+            environment: Vec::new(),
+            folder,
+            output: folder.join("out"),
+            stop_signal: "TERM",
+            user: None,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn letting_go_stops_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut leash = sleeper(folder.path());
+        leash.check().unwrap();
+        let before = Instant::now();
+        leash.stop();
+        assert!(before.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_process_that_ends_is_noticed_with_its_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut leash = Leash::hold(Spec {
+            name: "the test",
+            program: Path::new("/bin/sh"),
+            arguments: vec!["-c".into(), "echo no such luck; exit 3".into()],
+            environment: Vec::new(),
+            folder: folder.path(),
+            output: folder.path().join("out"),
+            stop_signal: "TERM",
+            user: None,
+        })
+        .unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        let words = leash.check().unwrap_err().to_string();
+        assert!(words.contains("no such luck"), "{words}");
+    }
+}

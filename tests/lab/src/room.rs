@@ -1,0 +1,286 @@
+//! Turns a person with a client into somebody in the ops room: what they say, and what they see.
+//!
+//! Everything is sent and read by a real client with its own keys, so a message is here only when a
+//! person could read it. It never looks into the database for what was said.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use matrix_sdk::Room;
+use matrix_sdk::attachment::AttachmentConfig;
+use matrix_sdk::event_handler::RawEvent;
+use matrix_sdk::media::{MediaFormat, MediaRequestParameters};
+use matrix_sdk::ruma::events::AnySyncTimelineEvent;
+use matrix_sdk::ruma::events::room::message::{
+    MessageType, RoomMessageEventContent, RoomMessageEventContentWithoutRelation,
+};
+use matrix_sdk::ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId};
+use serde_json::Value;
+
+use crate::device::{Device, Syncing};
+use crate::lab::{Account, Lab};
+
+const POLL: Duration = Duration::from_millis(100);
+/// An answer may have several messages; after this much quiet it is taken to be whole.
+const THREAD_QUIET: Duration = Duration::from_millis(1500);
+const JOIN_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Somebody in a room, with a client that is running.
+#[derive(Debug)]
+pub struct Person {
+    pub account: Account,
+    device: Device,
+    room: Room,
+    heard: Arc<Mutex<Vec<Value>>>,
+    _syncing: Syncing,
+}
+
+/// A message as its reader sees it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub event_id: OwnedEventId,
+    pub sender: String,
+    /// The msgtype: `m.notice`, `m.file` and so on; `m.room.encrypted` when it cannot be read.
+    pub kind: String,
+    pub plain: String,
+    pub html: Option<String>,
+    pub attachment_name: Option<String>,
+    content: Value,
+}
+
+impl Person {
+    /// Starts a client for the account and waits until it is in the encrypted room.
+    pub async fn enter(lab: &Lab, account: Account, room_id: &RoomId) -> Result<Self> {
+        let store = lab.scratch().join(lab.fresh_name("person"));
+        let device = Device::open(lab, &account, &store).await?;
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let listener = Arc::clone(&heard);
+        let listened_room = room_id.to_owned();
+        device.client().add_event_handler(
+            move |_: AnySyncTimelineEvent, event: RawEvent, room: Room| {
+                let value = serde_json::from_str::<Value>(event.get());
+                if let (Ok(value), true) = (value, room.room_id() == listened_room) {
+                    lock(&listener).push(value);
+                }
+                std::future::ready(())
+            },
+        );
+        device.sync().await?;
+        device.client().join_room_by_id(room_id).await?;
+        let syncing = device.syncing();
+        let room = known_room(&device, room_id).await?;
+        Ok(Self { account, device, room, heard, _syncing: syncing })
+    }
+
+    pub fn room_id(&self) -> OwnedRoomId {
+        self.room.room_id().to_owned()
+    }
+
+    pub async fn invite(&self, user_id: &str) -> Result<()> {
+        let user_id = UserId::parse(user_id)?;
+        Ok(self.room.invite_user_by_id(&user_id).await?)
+    }
+
+    /// Waits until somebody has joined the room.
+    pub async fn sees_join(&self, user_id: &str, patience: Duration) -> Result<()> {
+        let user = UserId::parse(user_id)?;
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Some(member) = self.room.get_member_no_sync(&user).await?
+                && member.membership().as_str() == "join"
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!("{user_id} did not join the room in {patience:?}")
+    }
+
+    /// Says something in the room.
+    pub async fn ask(&self, text: &str) -> Result<OwnedEventId> {
+        self.send(RoomMessageEventContent::text_plain(text)).await
+    }
+
+    /// Says something in the thread under an event.
+    pub async fn ask_in_thread(&self, root: &EventId, text: &str) -> Result<OwnedEventId> {
+        use matrix_sdk::ruma::events::relation::Thread;
+        use matrix_sdk::ruma::events::room::message::Relation;
+        let mut content = RoomMessageEventContent::text_plain(text);
+        content.relates_to =
+            Some(Relation::Thread(Thread::plain(root.to_owned(), root.to_owned())));
+        self.send(content).await
+    }
+
+    /// Puts a file into the room, encrypted as clients do.
+    pub async fn attach(&self, name: &str, kind: &str, bytes: Vec<u8>) -> Result<OwnedEventId> {
+        let kind = kind.parse().with_context(|| format!("{kind:?} is not a media type"))?;
+        let sent = self.room.send_attachment(name, &kind, bytes, AttachmentConfig::new()).await?;
+        Ok(sent.event_id)
+    }
+
+    /// What stands in the thread under an event: waits for the first answer, then until nothing more
+    /// comes. When the time is up it is what there is, and that may be nothing.
+    pub async fn thread(&self, root: &EventId, patience: Duration) -> Result<Vec<Message>> {
+        self.wait_for(patience, |event| relation(event) == Some(("m.thread", root.as_str()))).await
+    }
+
+    /// What others have said outside any thread, waited for as in `thread`.
+    pub async fn notices(&self, patience: Duration) -> Result<Vec<Message>> {
+        let me = self.account.user_id.clone();
+        self.wait_for(patience, |event| event["sender"] != me.as_str() && relation(event).is_none())
+            .await
+    }
+
+    /// The bytes of a message's file or picture.
+    pub async fn download(&self, message: &Message) -> Result<Vec<u8>> {
+        let content: RoomMessageEventContentWithoutRelation =
+            serde_json::from_value(message.content.clone())?;
+        let source = match content.msgtype {
+            MessageType::File(file) => file.source,
+            MessageType::Image(image) => image.source,
+            _ => bail!("{} has no attachment", message.event_id),
+        };
+        let request = MediaRequestParameters { source, format: MediaFormat::File };
+        Ok(self.device.client().media().get_media_content(&request, false).await?)
+    }
+
+    async fn send(&self, content: RoomMessageEventContent) -> Result<OwnedEventId> {
+        let sent = self.room.send(content).await.context("the message was not taken")?;
+        Ok(sent.response.event_id)
+    }
+
+    async fn wait_for(
+        &self,
+        patience: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Vec<Message>> {
+        let deadline = Instant::now() + patience;
+        let mut quiet_since = Instant::now();
+        let mut messages: Vec<Message> = Vec::new();
+        loop {
+            self.read_again().await;
+            let now = collect(&lock(&self.heard), &wanted);
+            if now.len() != messages.len() {
+                quiet_since = Instant::now();
+            }
+            messages = now;
+            let whole = !messages.is_empty() && quiet_since.elapsed() >= THREAD_QUIET;
+            if whole || Instant::now() > deadline {
+                return Ok(messages);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// A message that came before its key is read again, as clients do.
+    async fn read_again(&self) {
+        let sealed: Vec<String> = lock(&self.heard)
+            .iter()
+            .filter(|event| event["type"] == "m.room.encrypted")
+            .filter_map(|event| Some(event["event_id"].as_str()?.to_owned()))
+            .collect();
+        for id in sealed {
+            let Ok(event_id) = EventId::parse(&id) else {
+                continue;
+            };
+            let Ok(event) = self.room.event(&event_id, None).await else {
+                continue;
+            };
+            let Ok(opened) = serde_json::from_str::<Value>(event.raw().json().get()) else {
+                continue;
+            };
+            let mut heard = lock(&self.heard);
+            if let Some(place) = heard.iter_mut().find(|event| event["event_id"] == id) {
+                *place = opened;
+            }
+        }
+    }
+}
+
+async fn known_room(device: &Device, room_id: &RoomId) -> Result<Room> {
+    let deadline = Instant::now() + JOIN_PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(room) = device.client().get_room(room_id)
+            && room.state() == matrix_sdk::RoomState::Joined
+            && room.latest_encryption_state().await?.is_encrypted()
+        {
+            return Ok(room);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    bail!("the client did not see the room {room_id} in {JOIN_PATIENCE:?}")
+}
+
+fn lock(heard: &Mutex<Vec<Value>>) -> std::sync::MutexGuard<'_, Vec<Value>> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The messages a reader sees: an edit takes the place of what it edits.
+fn collect(heard: &[Value], wanted: impl Fn(&Value) -> bool) -> Vec<Message> {
+    let mut messages: Vec<Message> = heard
+        .iter()
+        .filter(|event| wanted(event))
+        .filter_map(|event| message(event, &event["content"]))
+        .collect();
+    for event in heard {
+        let Some(("m.replace", target)) = relation(event) else {
+            continue;
+        };
+        let edited = messages.iter_mut().find(|message| message.event_id == target);
+        if let (Some(edited), Some(new)) =
+            (edited, message(event, &event["content"]["m.new_content"]))
+        {
+            let event_id = edited.event_id.clone();
+            *edited = Message { event_id, ..new };
+        }
+    }
+    messages
+}
+
+fn relation(event: &Value) -> Option<(&str, &str)> {
+    let relation = &event["content"]["m.relates_to"];
+    Some((relation["rel_type"].as_str()?, relation["event_id"].as_str()?))
+}
+
+fn message(event: &Value, content: &Value) -> Option<Message> {
+    let kind = match event["type"].as_str()? {
+        "m.room.message" => content["msgtype"].as_str()?,
+        "m.room.encrypted" => "m.room.encrypted",
+        _ => return None,
+    };
+    let text = |key: &str| content[key].as_str().map(str::to_owned);
+    let attached = ["m.file", "m.image"].contains(&kind);
+    Some(Message {
+        event_id: EventId::parse(event["event_id"].as_str()?).ok()?,
+        sender: event["sender"].as_str()?.to_owned(),
+        kind: kind.to_owned(),
+        plain: text("body").unwrap_or_default(),
+        html: text("formatted_body"),
+        attachment_name: attached.then(|| text("filename").or_else(|| text("body"))).flatten(),
+        content: content.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_edit_takes_the_place_of_what_it_edits() {
+        let heard = [
+            json!({"type": "m.room.message", "event_id": "$a", "sender": "@b:x", "content": {
+                "msgtype": "m.notice", "body": "looking",
+                "m.relates_to": {"rel_type": "m.thread", "event_id": "$root"}}}),
+            json!({"type": "m.room.message", "event_id": "$b", "sender": "@b:x", "content": {
+                "msgtype": "m.notice", "body": "* found",
+                "m.new_content": {"msgtype": "m.notice", "body": "found"},
+                "m.relates_to": {"rel_type": "m.replace", "event_id": "$a"}}}),
+        ];
+        let messages = collect(&heard, |event| relation(event) == Some(("m.thread", "$root")));
+        assert_eq!(messages.len(), 1);
+        assert_eq!(messages[0].plain, "found");
+        assert_eq!(messages[0].event_id.as_str(), "$a");
+    }
+}
