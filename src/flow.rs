@@ -44,19 +44,13 @@ impl Flow {
     /// by `why`, because only the caller knows which case a thread is about.
     pub async fn answer(&self, command: &Command, now: Timestamp) -> Answer {
         let _ = (command, now, &self.config);
-        Answer::Words(Reply {
-            plain: String::new(),
-            html: String::new(),
-        })
+        Answer::Words(Reply { plain: String::new(), html: String::new() })
     }
 
     /// The whole path of a case with every query that was run.
     pub fn why(&self, evidence: &Evidence) -> Reply {
         let _ = evidence;
-        Reply {
-            plain: String::new(),
-            html: String::new(),
-        }
+        Reply { plain: String::new(), html: String::new() }
     }
 
     /// A case's evidence as the text of `evidence.json`.

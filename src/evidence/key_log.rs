@@ -78,11 +78,7 @@ pub struct Span {
 impl Span {
     /// One event.
     pub fn once(at: Timestamp) -> Self {
-        Self {
-            first: at,
-            last: at,
-            count: 1,
-        }
+        Self { first: at, last: at, count: 1 }
     }
 
     /// Counts another span in.
