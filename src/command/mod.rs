@@ -4,6 +4,7 @@
 //! command means on this server (which window, which sources) is the plan's business: nothing here
 //! looks anything up, and nothing here formats for a screen.
 
+mod flags;
 mod links;
 mod moment;
 mod slip;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
 
+pub use self::flags::{Flags, flags};
 pub use self::slip::Slip;
 pub use self::span::LONGEST_DAYS;
 use self::words::Word;

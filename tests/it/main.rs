@@ -3,6 +3,7 @@
 
 mod cases;
 mod crafted;
+mod room;
 mod terminal;
 mod verdicts;
 mod walls;
