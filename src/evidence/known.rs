@@ -41,9 +41,7 @@ impl<T> Known<T> {
 impl Evidence {
     /// The answers of every source to one need.
     pub fn answers(&self, need: Need) -> impl Iterator<Item = &Gathered> {
-        self.gathered
-            .iter()
-            .filter(move |answer| answer.need == need)
+        self.gathered.iter().filter(move |answer| answer.need == need)
     }
 
     /// The user's devices, hidden rows included.

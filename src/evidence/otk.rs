@@ -21,9 +21,7 @@ pub struct KeyId(pub String);
 impl KeyId {
     /// The part after the algorithm.
     pub fn name(&self) -> &str {
-        self.0
-            .split_once(':')
-            .map_or(self.0.as_str(), |(_, name)| name)
+        self.0.split_once(':').map_or(self.0.as_str(), |(_, name)| name)
     }
 
     /// The counter behind the id, where vodozemac made it: 11 characters, the unpadded base64 of a
@@ -142,11 +140,7 @@ fn canonical(raw: &Value) -> Option<String> {
 fn digest(raw: &Value) -> String {
     use sha2::{Digest, Sha256};
     let text = canonical(raw).unwrap_or_else(|| raw.to_string());
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn signers(raw: &Value) -> Vec<(String, String)> {
@@ -170,11 +164,7 @@ impl Evidence {
         let keys: Option<DeviceKeys> = self.device_keys().value().map(|keys| (*keys).clone());
         let ed25519 = keys.as_ref().and_then(|keys| keys.ed25519.as_deref());
         let subject = self.subject.clone();
-        for fact in self
-            .gathered
-            .iter_mut()
-            .filter_map(|answer| answer.fact.as_mut())
-        {
+        for fact in self.gathered.iter_mut().filter_map(|answer| answer.fact.as_mut()) {
             let views: Box<dyn Iterator<Item = &mut KeyView>> = match fact {
                 Fact::KeyLog(log) => Box::new(
                     log.refused
