@@ -8,12 +8,18 @@
 //!
 //! Nothing here reads a file, a socket or a clock.
 
+pub mod attribute;
+mod forgery;
 pub mod key_log;
 mod known;
 pub mod log_line;
+pub mod log_message;
 pub mod log_time;
 pub mod otk;
+mod process;
+mod python;
 mod redact;
+mod request;
 
 use jiff::Timestamp;
 use ruma::{OwnedDeviceId, OwnedUserId};
