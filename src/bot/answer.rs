@@ -86,6 +86,15 @@ impl Desk {
         self.done(&line.event);
     }
 
+    /// Ends a command that no process survived.
+    pub(super) async fn give_up(self: Arc<Self>, room: Room, line: ChatLine) {
+        let said = send::answer(&room, &line, About::Fault, &words::our_fault()).await;
+        if let Err(error) = said {
+            tracing::warn!("nothing was said about {}: {error:#}", line.event);
+        }
+        self.done(&line.event);
+    }
+
     /// Tells a room how many of its commands came too late.
     pub(super) async fn own_up(room: Room, newest: ChatLine, count: usize, oldest: Duration) {
         let said = words::skipped(count, oldest);

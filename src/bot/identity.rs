@@ -37,8 +37,14 @@ pub(super) async fn settle(
     let mut remarks = Vec::new();
     if !is_verified(client).await? {
         remarks.extend(sign(client, store, password).await?);
+        // The signature counts once the server has shown it.
+        let user = client.user_id().context("the client has no session")?;
+        client.encryption().request_user_identity(user).await?;
     }
     let verified = is_verified(client).await?;
+    if !verified && remarks.is_empty() {
+        remarks.push("this device is not verified; the log may say why".to_owned());
+    }
     if verified {
         keep_recovery_key(client, store).await?;
     }

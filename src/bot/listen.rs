@@ -173,6 +173,10 @@ impl Ear {
         match self.store.begin(&line.event) {
             Ok(Standing::Settled) => return,
             Ok(Standing::New) => {}
+            Ok(Standing::GivenUp) => {
+                tracing::error!("{} ended two processes and is given up", line.event);
+                return self.beside(self.desk.clone().give_up(room.clone(), line));
+            }
             Ok(Standing::Again) => tracing::info!("{} was left unanswered by a crash", line.event),
             Err(error) => {
                 // Without the note a crash could answer twice; without an answer nobody is helped.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::command::{Command, Ke1};
+use crate::command::{Command, Ke1, Span};
 use crate::config::{Config, Matrix};
 use crate::flow::Flow;
 use crate::store::Store;
@@ -69,18 +69,20 @@ fn matrix_of(config: &Config) -> Result<&Matrix> {
 /// What a line asks for; `None` when it is not for this bot.
 fn read(line: &ChatLine, _config: &Config) -> Option<Asked> {
     // Stands in for `command::parse` until that exists.
-    let _ = &line.formatted;
-    let words: Vec<&str> = line.body.split_whitespace().collect();
-    match words.as_slice() {
-        ["!help", rest @ ..] => {
-            Some(Asked::Command(Command::Help(rest.first().map(|word| (*word).to_owned()))))
+    let mut words = line.body.split_whitespace();
+    let command = match words.next()? {
+        "!help" => Command::Help(words.next().map(str::to_owned)),
+        "!why" => Command::Why,
+        "!ke1" => {
+            let Some(Ok(user)) = words.next().map(str::parse) else {
+                return Some(Asked::Slip(words::said("!ke1 @user:server DEVICE")));
+            };
+            let device = words.next().map(Into::into);
+            let span = Span::Unsaid;
+            Command::Ke1(Ke1 { user, device, span })
         }
-        ["!why"] => Some(Asked::Command(Command::Why)),
-        ["!ke1", user, device @ ..] => Some(Asked::Command(Command::Ke1(Ke1 {
-            user: user.parse().ok()?,
-            device: device.first().map(|device| (*device).into()),
-            span: crate::command::Span::Unsaid,
-        }))),
-        _ => None,
-    }
+        _ => return None,
+    };
+    let _ = &line.formatted;
+    Some(Asked::Command(command))
 }

@@ -40,7 +40,7 @@ pub(super) fn took_too_long() -> Reply {
     said("This took too long and I gave up; my log says where. A shorter window may help.")
 }
 
-fn said(words: &str) -> Reply {
+pub(super) fn said(words: &str) -> Reply {
     Reply { plain: words.to_owned(), html: words.to_owned() }
 }
 

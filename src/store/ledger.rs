@@ -1,8 +1,8 @@
 //! Which events were answered → whether one may be answered now: the guard against answering twice.
 //!
 //! A line is noted when an answer begins and when it has ended. An event that began in an earlier
-//! process and never ended is taken up once more, with the same transaction ids; a second crash on it
-//! settles it, so that a poisonous command cannot hold Kestrel down. The event's digest is noted, never
+//! process and never ended is taken up once more, with the same transaction ids; after a second crash it
+//! is given up, so that a poisonous command cannot hold Kestrel down. The event's digest is noted, never
 //! the event.
 
 use std::collections::{HashMap, VecDeque};
@@ -30,7 +30,9 @@ pub enum Standing {
     /// Begun by a process that ended before its answer did: answer it again, with the same
     /// transaction ids.
     Again,
-    /// Answered, being answered, or given up.
+    /// Every process that took it up ended over it: say so, and leave it.
+    GivenUp,
+    /// Answered, being answered, or given up before.
     Settled,
 }
 
@@ -89,15 +91,18 @@ impl Ledger {
 
     pub(super) fn begin(&mut self, event: &str) -> Result<Standing> {
         let mark = self.mark(event);
-        if mark.ended || mark.running || mark.tries >= MOST_TRIES {
+        if mark.ended || mark.running {
             return Ok(Standing::Settled);
+        }
+        mark.running = true;
+        if mark.tries >= MOST_TRIES {
+            return Ok(Standing::GivenUp);
         }
         let standing = match mark.tries {
             0 => Standing::New,
             _ => Standing::Again,
         };
         mark.tries += 1;
-        mark.running = true;
         self.note("begun", event)?;
         Ok(standing)
     }
@@ -189,10 +194,13 @@ mod tests {
     #[test]
     fn an_answer_that_never_ended_is_taken_up_once_more() {
         let folder = tempfile::tempdir().unwrap();
-        for expected in [Standing::New, Standing::Again, Standing::Settled] {
+        for expected in [Standing::New, Standing::Again, Standing::GivenUp] {
             let mut ledger = open(folder.path(), 0);
             assert_eq!(ledger.begin(&event(1)).unwrap(), expected);
         }
+        let mut ledger = open(folder.path(), 0);
+        ledger.finish(&event(1)).unwrap();
+        assert_eq!(ledger.begin(&event(1)).unwrap(), Standing::Settled);
     }
 
     #[test]
