@@ -182,10 +182,7 @@ fn digest(event: &EventId) -> String {
 }
 
 fn make_folder(folder: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // The folder may have been there before, open to others.
     fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     Ok(())
@@ -213,10 +210,7 @@ fn take_lock(folder: &Path, now: Timestamp) -> Result<File> {
                 "" => "unknown",
                 holder => holder,
             };
-            bail!(
-                "another Kestrel holds the store {}: {holder}",
-                folder.display()
-            );
+            bail!("another Kestrel holds the store {}: {holder}", folder.display());
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("cannot lock {shown}"));
@@ -243,11 +237,7 @@ fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         // Left by a crash; its mode may be another.
         let _ = fs::remove_file(&beside);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&beside)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&beside, path)?;
@@ -289,10 +279,7 @@ mod tests {
                 user: user_id!("@a:example.org").to_owned(),
                 device: "DEV ICE/../x".into(),
             },
-            window: Window {
-                from: at(10),
-                to: at(20),
-            },
+            window: Window { from: at(10), to: at(20) },
             now: at(20),
             gathered: Vec::new(),
         }
@@ -335,10 +322,7 @@ mod tests {
         let store = Store::open(folder.path(), at(0)).unwrap();
         let hostile = event_id!("$../../../etc/passwd");
         store.save_case(hostile, &evidence()).unwrap();
-        assert_eq!(
-            store.case_of(hostile).unwrap().subject,
-            evidence().subject
-        );
+        assert_eq!(store.case_of(hostile).unwrap().subject, evidence().subject);
         assert!(store.case_path(hostile).starts_with(folder.path()));
         assert_eq!(store.case_path(hostile).parent().unwrap(), store.cases_path());
         assert!(store.case_of(event_id!("$other")).is_none());
@@ -358,10 +342,7 @@ mod tests {
         }
         fs::write(&path, [0xff, 0xfe]).unwrap();
         assert!(store.case_of(thread).is_none());
-        let newer = Evidence {
-            schema: SCHEMA + 1,
-            ..evidence()
-        };
+        let newer = Evidence { schema: SCHEMA + 1, ..evidence() };
         store.save_case(thread, &newer).unwrap();
         assert!(store.case_of(thread).is_none());
     }

@@ -136,7 +136,7 @@ mod tests {
         ] {
             assert_eq!(line(content), None);
         }
-        assert_eq!(event("m.sticker", json!({"body": "!help"})), None);
+        assert_eq!(event("m.room.topic", json!({"topic": "!help"})), None);
     }
 
     #[test]

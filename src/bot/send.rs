@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(answer, txn_id(one, About::Answer));
         assert_ne!(answer, txn_id(one, About::Evidence));
         assert_ne!(answer, txn_id(two, About::Answer));
-        assert_eq!(answer.as_str(), "kestrel-0c8d6c23bd43ce0ad9ed5c5c3efb8a5b-answer");
+        assert_eq!(answer.as_str(), "kestrel-c4d49a215ddc1f918ab02580802df054-answer");
     }
 
     #[test]
