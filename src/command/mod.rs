@@ -277,14 +277,14 @@ fn user_id(word: &Word, context: &Context<'_>) -> Result<OwnedUserId, Slip> {
     whole_user_id(&format!("@{localpart}:{server}")).ok_or_else(|| not_a_user(&typed))
 }
 
-/// A user id that a person can read: ruma also accepts controls and spaces, which no server registers
+/// A user id that a person can read: ruma also accepts controls, spaces and an empty name, which no server registers
 /// and which only serve to deceive.
 fn whole_user_id(text: &str) -> Option<OwnedUserId> {
     let unreadable = |c: char| c.is_whitespace() || slip::is_invisible(c);
     if text.contains(unreadable) {
         return None;
     }
-    UserId::parse(text).ok()
+    UserId::parse(text).ok().filter(|id| !id.localpart().is_empty())
 }
 
 fn not_a_user(typed: &str) -> Slip {

@@ -1,9 +1,14 @@
 //! Config text → a checked `Config`. Unknown keys are refused with the nearest known name, secrets come
 //! from files, and all problems are reported at once with their keys.
 //!
-//! Nothing here opens a connection or reads a log.
+//! Nothing here opens a connection or reads a log, and no problem ever repeats a secret. That a log file
+//! is there is `kestrel doctor`'s question: a config stays valid while a log is rotated away.
 
-use std::path::PathBuf;
+mod reading;
+mod secret;
+mod section;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -22,6 +27,52 @@ pub struct Config {
     pub database: Option<Database>,
     pub limits: Limits,
 }
+
+impl Config {
+    /// Reads and checks a config file, and the secrets it names.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Problems::one(format!("{}: cannot be read: {error}", path.display()))
+        })?;
+        let base = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        Self::parse(&text, base)
+    }
+
+    /// Checks a config's text. Relative paths in it start at `base`, the config file's folder.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, Problems> {
+        reading::config(text, base)
+    }
+}
+
+/// Everything that is wrong with a config, in the order of its sections; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems {
+    /// One sentence each, beginning with the full key.
+    pub list: Vec<String>,
+}
+
+impl Problems {
+    fn one(problem: String) -> Self {
+        Self { list: vec![problem] }
+    }
+}
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.list.as_slice() {
+            [one] => write!(out, "the config has a problem:\n  {one}"),
+            many => {
+                write!(out, "the config has {} problems:", many.len())?;
+                many.iter().try_for_each(|problem| write!(out, "\n  {problem}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Problems {}
 
 /// The bot's account and its rooms.
 #[derive(Debug, Clone)]
@@ -97,3 +148,6 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
