@@ -303,6 +303,7 @@ fn windows_in_the_rooms_zone() {
             "between yesterday 09:00 and 10:00",
             between("2026-11-21T08:00:00Z", "2026-11-21T09:00:00Z"),
         ),
+        ("between 23:30Z and 23:50Z", between("2026-11-21T23:30:00Z", "2026-11-21T23:50:00Z")),
         ("between 23:50 and 00:10", between("2026-11-21T22:50:00Z", "2026-11-21T23:10:00Z")),
         ("between 16:00 and 17:00", between("2026-11-21T15:00:00Z", "2026-11-21T16:00:00Z")),
         (
