@@ -128,6 +128,12 @@ pub fn parse(line: &Line<'_>, context: &Context<'_>) -> Result<Option<Command>, 
     command.map(Some).map_err(|slip| Slip { usage: slip.usage.or(Some(entry.usage)), ..slip })
 }
 
+/// A window alone, as a terminal's arguments spell it: `last 30m`, `since T`, `since A until B`.
+pub fn window_of(text: &str, context: &Context<'_>) -> Result<Span, Slip> {
+    let words = words::split(&[links::Piece::Text(text.to_owned())])?;
+    span::span(&words, context)
+}
+
 /// What `!help` says, for a renderer to format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Help {
@@ -254,31 +260,30 @@ fn user_id(word: &Word, context: &Context<'_>) -> Result<OwnedUserId, Slip> {
     // Clients complete a mention with a colon or a comma, and phones turn hyphens into dashes; neither
     // can stand in a server name.
     let text = moment::plain_dashes(word.text.trim_end_matches([':', ',']));
+    // Synapse registers lower-case names only, and phones begin a word with a capital. Whoever has an
+    // older name with capitals writes the @, which keeps them.
+    let text = match text.strip_prefix('@') {
+        Some(exact) => exact.to_owned(),
+        None if looks_like_device(&text) => {
+            return Err(Slip::new(format!(
+                "{typed} looks like a device. Whose is it? The user comes first."
+            )));
+        }
+        None => text.to_lowercase(),
+    };
     if text.contains(':') {
-        let sigil = if text.starts_with('@') { "" } else { "@" };
-        return whole_user_id(&format!("{sigil}{text}")).ok_or_else(|| not_a_user(&typed));
-    }
-    if looks_like_device(&text) {
-        return Err(Slip::new(format!(
-            "{typed} looks like a device. Whose is it? The user comes first."
-        )));
+        return whole_user_id(&format!("@{text}")).ok_or_else(|| not_a_user(&typed));
     }
     let Some(server) = context.server_name else {
         return Err(Slip::new(format!(
             "{typed} has no server name. Write the whole id, as in @alice:example.org."
         )));
     };
-    // Synapse registers lower-case names only, and phones begin a word with a capital. Whoever has an
-    // older name with capitals writes the @, which keeps them.
-    let localpart = match text.strip_prefix('@') {
-        Some(exact) => exact.to_owned(),
-        None => text.to_lowercase(),
-    };
-    whole_user_id(&format!("@{localpart}:{server}")).ok_or_else(|| not_a_user(&typed))
+    whole_user_id(&format!("@{text}:{server}")).ok_or_else(|| not_a_user(&typed))
 }
 
-/// A user id that a person can read: ruma also accepts controls, spaces and an empty name, which no server registers
-/// and which only serve to deceive.
+/// A user id that a person can read: ruma also accepts controls, spaces and an empty name, which no
+/// server registers and which only serve to deceive.
 fn whole_user_id(text: &str) -> Option<OwnedUserId> {
     let unreadable = |c: char| c.is_whitespace() || slip::is_invisible(c);
     if text.contains(unreadable) {

@@ -26,7 +26,15 @@ pub(super) fn span(words: &[Word], context: &Context<'_>) -> Result<Span, Slip> 
     let Some((first, rest)) = words.split_first() else {
         return Ok(Span::Unsaid);
     };
-    match keyword(&first.text).as_str() {
+    if rest.is_empty() && opens(first) {
+        return Err(Slip::new(format!(
+            "{} alone is no window: a time is missing. If a device is called that, put it in quotes.",
+            shown(&first.text)
+        )));
+    }
+    let keyword = keyword(&first.text);
+    match keyword.as_str() {
+        _ if !first.is_bare() => bare(words),
         "last" => Ok(Span::Last(duration(&typed(rest))?)),
         "between" => match cut(rest) {
             Some((from, to)) => between(from, to, context),

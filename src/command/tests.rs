@@ -148,6 +148,7 @@ fn users_however_they_are_written() {
         "!ke1 alice D",
         "!ke1 Alice D",
         "!ke1 @alice D",
+        "!ke1 Alice:example.org D",
         "!ke1 @alice: D",
         "!ke1 \u{2068}@alice:example.org\u{2069} D",
         "!ke1 `@alice:example.org` `D`",
@@ -260,7 +261,8 @@ fn devices_may_hold_anything() {
         ("!ke1 alice \"\"", "quotes are empty"),
         ("!ke1 alice 30m", "Is “30m” a window or a device?"),
         ("!ke1 alice MY DEVICE", "what “DEVICE” means"),
-        ("!ke1 alice D \"last\"", "as a length of time"),
+        ("!ke1 alice last", "put it in quotes"),
+        ("!ke1 alice D \"last\" 30m", "what “last 30m” means"),
     ] {
         assert!(slip(body).contains(says), "{body}: {}", slip(body));
     }
@@ -320,13 +322,25 @@ fn windows_in_the_rooms_zone() {
 }
 
 #[test]
+fn a_window_for_the_terminal() {
+    let context = Context { server_name: None, zone: &TimeZone::UTC, now: time(NOW) };
+    assert_eq!(window_of("last 30m", &context), Ok(Span::Last(Duration::from_secs(1800))));
+    assert_eq!(
+        window_of("since 2026-11-22T10:00 until 11:00", &context),
+        Ok(Span::Between(time("2026-11-22T10:00:00Z"), time("2026-11-22T11:00:00Z")))
+    );
+    assert_eq!(window_of("", &context), Ok(Span::Unsaid));
+    assert!(window_of("soon", &context).is_err());
+}
+
+#[test]
 fn windows_that_cannot_be_looked_at() {
     for (words, says) in [
-        ("last", "as a length of time"),
+        ("last", "“last” alone is no window"),
         ("last 30", "“30” as a length of time"),
         ("last 0m", "no length"),
         ("last 32d", "longer than 31 days"),
-        ("since", "A time is missing"),
+        ("since", "“since” alone is no window"),
         ("since now", "not past yet"),
         ("since Teatime", "“Teatime” as a time"),
         ("since 25:00", "“25:00” as a time"),

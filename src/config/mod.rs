@@ -11,6 +11,7 @@ mod section;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
 use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
 use url::Url;
@@ -117,6 +118,11 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
+    /// A URL from a terminal's argument, where a password may stand. The problem does not repeat it.
+    pub fn at(url: &str) -> Result<Self, String> {
+        reading::database_url(url).map(|url| Self { url })
+    }
+
     /// The URL for a person: without its password.
     pub fn shown(&self) -> String {
         let mut url = self.url.clone();
@@ -147,6 +153,11 @@ impl Default for Limits {
             show_addresses: false,
         }
     }
+}
+
+/// An IANA name, or an offset like `+05:30`.
+pub fn time_zone(text: &str) -> Option<TimeZone> {
+    DateTimeParser::new().parse_time_zone(text).ok()
 }
 
 #[cfg(test)]

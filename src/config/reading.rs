@@ -194,7 +194,7 @@ fn database(table: &Table, base: &Path, problems: &mut Vec<String>) -> Option<Da
         }
         (true, false) => inline_url(&mut section),
         (false, true) => from_file("url_file", base, &mut section)
-            .and_then(|text| database_url("url_file", &text, &mut section)),
+            .and_then(|text| checked_url("url_file", &text, &mut section)),
     };
     let password = from_file("password_file", base, &mut section);
     let mut url = url?;
@@ -215,7 +215,7 @@ fn database(table: &Table, base: &Path, problems: &mut Vec<String>) -> Option<Da
 /// The URL that stands in the config, which everyone may read.
 fn inline_url(section: &mut Section<'_, '_>) -> Option<Url> {
     let text = section.text("url")?;
-    let url = database_url("url", text, section)?;
+    let url = checked_url("url", text, section)?;
     if has_password(&url) {
         section.problem(
             "url",
@@ -226,26 +226,34 @@ fn inline_url(section: &mut Section<'_, '_>) -> Option<Url> {
     Some(url)
 }
 
-/// Never shows the text: it may hold a password.
-fn database_url(key: &str, text: &str, section: &mut Section<'_, '_>) -> Option<Url> {
+/// Never shows the text: it may hold a password. The problem is a sentence's second half.
+pub(super) fn database_url(text: &str) -> Result<Url, String> {
     let Ok(url) = text.parse::<Url>() else {
-        section.problem(key, "is not a URL like \"postgresql://kestrel@db.example.org/synapse\"");
-        return None;
+        return Err("is not a URL like \"postgresql://kestrel@db.example.org/synapse\"".to_owned());
     };
     if !matches!(url.scheme(), "postgresql" | "postgres") {
-        section.problem(key, "must begin with postgresql://");
-        return None;
+        return Err("must begin with postgresql://".to_owned());
     }
     if url.path().trim_matches('/').is_empty() {
-        section.problem(key, "names no database; it is the last part, as in …/synapse");
+        return Err("names no database; it is the last part, as in …/synapse".to_owned());
     }
-    if let Some((_, mode)) = url.query_pairs().find(|(name, _)| name == "sslmode")
-        && !SSLMODES.contains(&mode.as_ref())
-    {
-        let says = format!("sslmode={mode} is none of {}", SSLMODES.join(", "));
-        section.problem(key, says);
+    match url.query_pairs().find(|(name, _)| name == "sslmode") {
+        Some((_, mode)) if !SSLMODES.contains(&mode.as_ref()) => {
+            let known = SSLMODES.join(", ");
+            Err(format!("sslmode={mode} is none of {known}"))
+        }
+        _ => Ok(url),
     }
-    Some(url)
+}
+
+fn checked_url(key: &str, text: &str, section: &mut Section<'_, '_>) -> Option<Url> {
+    match database_url(text) {
+        Ok(url) => Some(url),
+        Err(says) => {
+            section.problem(key, says);
+            None
+        }
+    }
 }
 
 fn has_password(url: &Url) -> bool {

@@ -4,7 +4,6 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
 use toml::{Table, Value};
 
@@ -129,7 +128,7 @@ impl<'a, 'p> Section<'a, 'p> {
 
     pub(super) fn zone(&mut self, key: &str) -> Option<TimeZone> {
         let text = self.text(key)?;
-        let zone = DateTimeParser::new().parse_time_zone(text).ok();
+        let zone = super::time_zone(text);
         if zone.is_none() {
             let says = format!(
                 "{text:?} is not a time zone like \"Europe/Berlin\", \"UTC\" or \"+05:30\""
