@@ -64,7 +64,7 @@ impl Problems {
 impl std::fmt::Display for Problems {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.list.as_slice() {
-            [one] => write!(out, "the config has a problem:\n  {one}"),
+            [one] => out.write_str(one),
             many => {
                 write!(out, "the config has {} problems:", many.len())?;
                 many.iter().try_for_each(|problem| write!(out, "\n  {problem}"))
@@ -118,11 +118,6 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
-    /// A URL from a terminal's argument, where a password may stand. The problem does not repeat it.
-    pub fn at(url: &str) -> Result<Self, String> {
-        reading::database_url(url).map(|url| Self { url })
-    }
-
     /// The URL for a person: without its password.
     pub fn shown(&self) -> String {
         let mut url = self.url.clone();
@@ -156,8 +151,11 @@ impl Default for Limits {
 }
 
 /// An IANA name, or an offset like `+05:30`.
-pub fn time_zone(text: &str) -> Option<TimeZone> {
-    DateTimeParser::new().parse_time_zone(text).ok()
+pub fn timezone(text: &str) -> Result<TimeZone, Problems> {
+    DateTimeParser::new().parse_time_zone(text).map_err(|_| {
+        let says = "is not a time zone like \"Europe/Berlin\", \"UTC\" or \"+05:30\"";
+        Problems::one(format!("{text:?} {says}"))
+    })
 }
 
 #[cfg(test)]

@@ -128,14 +128,11 @@ impl<'a, 'p> Section<'a, 'p> {
 
     pub(super) fn zone(&mut self, key: &str) -> Option<TimeZone> {
         let text = self.text(key)?;
-        let zone = super::time_zone(text);
-        if zone.is_none() {
-            let says = format!(
-                "{text:?} is not a time zone like \"Europe/Berlin\", \"UTC\" or \"+05:30\""
-            );
-            self.problem(key, says);
+        match super::timezone(text) {
+            Ok(zone) => return Some(zone),
+            Err(problems) => problems.list.iter().for_each(|says| self.problem(key, says)),
         }
-        zone
+        None
     }
 
     /// A table inside this one.
