@@ -18,17 +18,6 @@ const LOG: &[&str] = &["name", "path", "timezone"];
 const DATABASE: &[&str] = &["url", "password_file", "url_file"];
 const LIMITS: &[&str] = &["deadline", "window", "timezone", "show_addresses"];
 
-/// Each section's name in the file, and every key it may hold.
-#[cfg(test)]
-pub(super) const KEYS: &[(&str, &[&str])] = &[
-    ("", FILE),
-    ("matrix", MATRIX),
-    ("server", SERVER),
-    ("logs", LOG),
-    ("database", DATABASE),
-    ("limits", LIMITS),
-];
-
 /// `store` without the key: beside the folder that holds the config, as in the source tree.
 pub(super) const STORE: &str = "../store";
 /// `max_command_age` without the key: longer than a restart, shorter than anyone still waits.
@@ -283,3 +272,14 @@ fn limits(table: Option<&Table>, problems: &mut Vec<String>) -> Limits {
         show_addresses: section.flag("show_addresses").unwrap_or(unsaid.show_addresses),
     }
 }
+
+#[cfg(test)]
+/// Each section's name in the file, and every key it may hold.
+pub(super) const KEYS: &[(&str, &[&str])] = &[
+    ("", FILE),
+    ("matrix", MATRIX),
+    ("server", SERVER),
+    ("logs", LOG),
+    ("database", DATABASE),
+    ("limits", LIMITS),
+];
