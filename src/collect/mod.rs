@@ -1,1 +1,3 @@
+//! Plan → evidence: the only rooms that touch the outside world.
 
+pub mod logs;

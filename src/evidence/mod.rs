@@ -19,6 +19,7 @@ pub mod otk;
 mod process;
 mod python;
 mod request;
+mod tally;
 
 use jiff::Timestamp;
 use ruma::{OwnedDeviceId, OwnedUserId};
