@@ -93,7 +93,9 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Login(login) => log_in(login).await?,
         Verb::Triage(triage) => return terminal::triage(*triage).await,
         Verb::Replay(replay) => return terminal::replay(&replay),
-        Verb::Doctor(configured) => return terminal::doctor(&Config::load(&configured.config)?).await,
+        Verb::Doctor(configured) => {
+            return terminal::doctor(&Config::load(&configured.config)?).await;
+        }
         Verb::Grants { role } => print!("{}", kestrel::collect::postgres::grants(&role)),
     }
     Ok(ExitCode::SUCCESS)
@@ -108,16 +110,24 @@ async fn run(config: &Path) -> Result<()> {
 async fn log_in(login: Login) -> Result<()> {
     let config = Config::load(&login.configured.config)?;
     let store = Store::open(&config.store, jiff::Timestamp::now())?;
-    let secret = match (login.token_file, login.device) {
-        (Some(file), Some(device_id)) => {
-            bot::Secret::Token { access_token: secret_file(&file)?, device_id }
-        }
-        _ => bot::Secret::Password(match login.password_file {
-            Some(file) => secret_file(&file)?,
-            None => rpassword::prompt_password("Password: ").context("no password was typed")?,
-        }),
+    let secret = match (login.token_file, login.password_file) {
+        (Some(file), _) => bot::Secret::Token {
+            access_token: secret_file(&file)?,
+            device_id: login.device.unwrap_or_default().into(),
+        },
+        (None, Some(file)) => bot::Secret::PasswordFile(file),
+        (None, None) => bot::Secret::Password(
+            rpassword::prompt_password("Password: ").context("no password was typed")?,
+        ),
     };
-    bot::login(&config, store, secret).await
+    let made = bot::login(&config, store, secret).await?;
+    let sure = if made.verified { "verified" } else { "not verified" };
+    println!("{} is logged in as device {} ({sure}).", made.user, made.device);
+    if let Some(file) = made.recovery_key {
+        println!("The recovery key is in {}: keep a copy elsewhere.", file.display());
+    }
+    made.remarks.iter().for_each(|remark| println!("{remark}"));
+    Ok(())
 }
 
 fn secret_file(file: &Path) -> Result<String> {

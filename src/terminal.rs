@@ -112,10 +112,10 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
 /// Judges a saved case again.
 pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
     let file = flags.evidence.display();
-    let text =
-        std::fs::read_to_string(&flags.evidence).with_context(|| format!("{file} cannot be read"))?;
-    let evidence: Evidence =
-        serde_json::from_str(&text).with_context(|| format!("{file} is not a saved evidence.json"))?;
+    let text = std::fs::read_to_string(&flags.evidence)
+        .with_context(|| format!("{file} cannot be read"))?;
+    let evidence: Evidence = serde_json::from_str(&text)
+        .with_context(|| format!("{file} is not a saved evidence.json"))?;
     if evidence.schema != SCHEMA {
         bail!("{file} has schema {}; this Kestrel reads {SCHEMA}", evidence.schema);
     }
@@ -187,7 +187,9 @@ impl Triage {
         let zone = self.timezone.as_deref().map(kestrel::config::timezone).transpose()?;
         if !self.log.is_empty() {
             let source = |path: &PathBuf| LogSource {
-                name: path.file_name().map_or("log".into(), |name| name.to_string_lossy().into_owned()),
+                name: path
+                    .file_name()
+                    .map_or("log".into(), |name| name.to_string_lossy().into_owned()),
                 path: path.clone(),
                 timezone: zone.clone(),
             };
