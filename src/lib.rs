@@ -1,1 +1,81 @@
+//! # Kestrel
+//!
+//! A Matrix bot that sits in a homeserver's ops room and turns an encryption failure into a verdict. It
+//! reads Synapse's log and its PostgreSQL database, walks a decision tree, and answers in a thread: what
+//! is wrong, how sure it is, why, what to do next, and what each remedy would cost. It never writes to
+//! the homeserver and never runs a remedy.
+//!
+//! This page is the architecture. The modules below stand in the order of the flow.
+//!
+//! ```text
+//! chat line ─► command ─► plan ─► collect ─► evidence ─► diagnose ─► render ─► reply in a thread
+//!                                    ├─ logs: a file, found by time, read forward
+//!                                    └─ postgres: one read-only probe a table
+//! ```
+//!
+//! One direction, no way back. The chain is spelled once, in [`flow`]; the bot and the terminal call it.
+//!
+//! * A **command** is what was typed; a **plan** is what that means here.
+//! * **Collect** is the only part that touches the outside world. A source that fails is evidence too:
+//!   every answer is found, empty, failed (why) or not asked.
+//! * **Evidence** is the vocabulary: typed facts, each with where it came from and the query that shows
+//!   it again. It serialises, and a saved `evidence.json` replays to the same verdict.
+//! * **Diagnose** is pure: evidence in, verdict out. Each question of the tree is one small function,
+//!   and the verdict keeps the path.
+//! * **Render** formats and never decides.
+//!
+//! ## The walls
+//!
+//! | room | may name | never |
+//! |---|---|---|
+//! | [`evidence`] | – | any other room; tokio, files, sockets, the clock |
+//! | [`command`] | – | collect, diagnose, bot |
+//! | [`config`] | evidence | every other room |
+//! | [`diagnose`] | evidence | everything else; regex, the clock, the environment |
+//! | [`plan`] | command, evidence, diagnose (needs only) | collect, the clock |
+//! | [`render`] | command, evidence, diagnose | collect, bot, store, the clock |
+//! | [`collect`] | plan, evidence, config | command, diagnose, render, bot, store |
+//! | [`store`] | evidence, config | collect, diagnose, bot, render |
+//! | [`flow`] | command … render, config | bot, the Matrix client |
+//! | [`bot`] | command (to parse), flow, render, store, config, evidence (to carry) | plan, diagnose, postgres |
+//!
+//! `tokio_postgres` stands in `collect/postgres` only and the Matrix client in `bot` only. A test holds
+//! the walls (`tests/it/walls.rs`), and clippy forbids the clock outside `main` and `bot`.
+//!
+//! ## What a verdict may rest on
+//!
+//! Synapse's text log can be forged by anyone: a newline in a login name writes whole lines. So a text
+//! log alone never proves. A refusal counts when its request id ties it to an upload of the device's own,
+//! and it proves when the database confirms it: the value of a stored, unclaimed key is known to the
+//! server and the device only, so a row that equals the *Old key* of a line cannot have been guessed.
+//! Terse JSON logs escape newlines and prove by themselves. See [`evidence::attribute`] and
+//! [`diagnose`].
+//!
+//! ## The stable JSON of `kestrel triage --format json`
+//!
+//! One object: `schema` (1), `symptom`, `subject` {`user`, `device`}, `window` {`from`, `to`},
+//! `verdict` {`id`, `certainty` (`proven`, `consistent`, `not-enough-evidence`), `headline`}, `because`,
+//! `storm` (the figures, where there are refusals), `path` [{`question`, `asked`, `answer` (`yes`, `no`,
+//! `unknown`), `because`, `evidence`}], `findings`, `evidence` [{`id`, `source`, `state` (`found`,
+//! `empty`, `failed`, `not-asked`), `what`, `query`}], `remedies` [{`id`, `rank`, `advice`
+//! (`recommended`, `possible`, `will-not-help`, `dangerous`), `blast_radius`}], `missing` [{`need`,
+//! `how`}]. Times are RFC 3339. Fields are added over time and never renamed.
 
+pub mod command;
+pub mod config;
+
+pub mod plan;
+
+pub mod collect;
+
+pub mod evidence;
+
+pub mod diagnose;
+
+pub mod render;
+
+pub mod store;
+
+pub mod flow;
+
+pub mod bot;

@@ -1,0 +1,202 @@
+//! A line that passed the gate → its answer in the thread. Each runs in its own task; a few run at a
+//! time, the rest wait. A fault or a panic in one ends in one calm sentence, never in the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use jiff::Timestamp;
+use matrix_sdk::Room;
+use ruma::EventId;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::line::ChatLine;
+use super::send::{self, About};
+use super::words;
+use crate::command::Command;
+use crate::flow::{Answer, Case, Flow};
+use crate::render::Reply;
+use crate::store::Store;
+
+/// How many answers are worked on at a time: each may read the whole log.
+const AT_ONCE: usize = 4;
+
+/// Beyond the sources' own deadline: the time to judge, to upload, and to sit out a restart of the
+/// homeserver while sending.
+const SLACK: Duration = Duration::from_secs(3 * 60);
+
+/// A typing notice lasts four seconds and the client renews it after three.
+const TYPING_EVERY: Duration = Duration::from_secs(3);
+
+/// What a line asks for.
+#[derive(Debug, Clone)]
+pub(super) enum Asked {
+    Command(Command),
+    /// It was meant as a command and is none; the reply says how it is written.
+    Slip(Reply),
+}
+
+/// What answering needs.
+#[derive(Debug)]
+pub(super) struct Desk {
+    flow: Flow,
+    store: Store,
+    /// A flow's deadline plus everything around it.
+    patience: Duration,
+    places: Semaphore,
+}
+
+impl Desk {
+    pub(super) fn new(flow: Flow, store: Store, deadline: Duration) -> Arc<Self> {
+        Arc::new(Self { flow, store, patience: deadline + SLACK, places: Semaphore::new(AT_ONCE) })
+    }
+
+    /// Answers one line, from the first typing notice to the note that it is done.
+    pub(super) async fn answer(self: Arc<Self>, room: Room, line: ChatLine, asked: Asked) {
+        let Ok(_place) = self.places.acquire().await else {
+            return;
+        };
+        let (event, asker) = (&line.event, &line.sender);
+        tracing::info!("answering {event} of {asker}");
+        let work = tokio::spawn(self.clone().work(room.clone(), line.clone(), asked));
+        let ended = while_typing(&room, work, self.patience).await;
+        if let Err(error) = ended {
+            tracing::error!("answering {event} failed: {error:#}");
+            let sentence = match error.downcast_ref::<TooLong>() {
+                Some(TooLong) => words::took_too_long(),
+                None => words::our_fault(),
+            };
+            if let Err(error) = send::answer(&room, &line, About::Fault, &sentence).await {
+                // Not noted as done: the next start takes it up again, if it is still young.
+                tracing::error!("and not even that could be said: {error:#}");
+                return;
+            }
+        }
+        self.done(&line.event);
+    }
+
+    /// Tells a stranger, once, whom the bot answers.
+    pub(super) async fn turn_away(self: Arc<Self>, room: Room, line: ChatLine) {
+        let said = send::answer(&room, &line, About::Stranger, &words::not_for_you()).await;
+        if let Err(error) = said {
+            tracing::warn!("the polite line for {} was not sent: {error:#}", line.event);
+        }
+        self.done(&line.event);
+    }
+
+    /// Ends a command that no process survived.
+    pub(super) async fn give_up(self: Arc<Self>, room: Room, line: ChatLine) {
+        let said = send::answer(&room, &line, About::Fault, &words::our_fault()).await;
+        if let Err(error) = said {
+            tracing::warn!("nothing was said about {}: {error:#}", line.event);
+        }
+        self.done(&line.event);
+    }
+
+    /// Tells a room how many of its commands came too late.
+    pub(super) async fn own_up(room: Room, newest: ChatLine, count: usize, oldest: Duration) {
+        let said = words::skipped(count, oldest);
+        if let Err(error) = send::remark(&room, &newest.event, About::Skipped, &said).await {
+            tracing::warn!("the line about skipped commands was not sent: {error:#}");
+        }
+    }
+
+    /// Notes that an event needs nothing any more.
+    pub(super) fn done(&self, event: &EventId) {
+        if let Err(error) = self.store.finish(event) {
+            tracing::error!("{event} could not be noted as answered: {error:#}");
+        }
+    }
+
+    async fn work(self: Arc<Self>, room: Room, line: ChatLine, asked: Asked) -> Result<()> {
+        let answer = match asked {
+            Asked::Slip(reply) => Answer::Words(reply),
+            Asked::Command(Command::Why) => Answer::Words(self.why(&line)),
+            Asked::Command(command) => self.flow.answer(&command, Timestamp::now()).await,
+        };
+        match answer {
+            Answer::Words(reply) => {
+                send::answer(&room, &line, About::Answer, &reply).await?;
+                Ok(())
+            }
+            Answer::Case(case) => self.give(&room, &line, *case).await,
+        }
+    }
+
+    /// Keeps a case and sends it: kept first, so that no answer stands without its evidence.
+    async fn give(&self, room: &Room, line: &ChatLine, case: Case) -> Result<()> {
+        (self.store.save_case(line.root(), &case.evidence))
+            .context("the case could not be kept")?;
+        let text = self.flow.evidence_json(&case.evidence);
+        let answer = send::answer(room, line, About::Answer, &case.reply).await?;
+        // The verdict stands without its attachment: `!why` shows the same.
+        if let Err(error) = send::attach(room, line, answer, text).await {
+            tracing::warn!("evidence.json was not attached for {}: {error:#}", line.event);
+        }
+        Ok(())
+    }
+
+    fn why(&self, line: &ChatLine) -> Reply {
+        let thread = line.thread.as_deref();
+        match thread.and_then(|thread| self.store.case_of(thread)) {
+            Some(evidence) => self.flow.why(&evidence),
+            None => words::no_case_here(),
+        }
+    }
+}
+
+/// The work did not end in time.
+#[derive(Debug)]
+struct TooLong;
+
+impl std::fmt::Display for TooLong {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("the answer took too long")
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+/// Waits for the work while the room sees the bot type.
+async fn while_typing(
+    room: &Room,
+    mut work: JoinHandle<Result<()>>,
+    patience: Duration,
+) -> Result<()> {
+    let typing = async {
+        let mut beat = interval(TYPING_EVERY);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            show_typing(room, true).await;
+        }
+    };
+    let ended = tokio::select! {
+        ended = timeout(patience, &mut work) => ended,
+        () = typing => unreachable!("typing has no end"),
+    };
+    show_typing(room, false).await;
+    match ended {
+        Ok(joined) => joined.unwrap_or_else(|error| Err(broken_off(error))),
+        Err(_) => {
+            work.abort();
+            Err(TooLong.into())
+        }
+    }
+}
+
+async fn show_typing(room: &Room, typing: bool) {
+    if let Err(error) = room.typing_notice(typing).await {
+        tracing::debug!("typing could not be shown: {error}");
+    }
+}
+
+/// A panic's own words may quote what somebody wrote, so they are left to the panic hook.
+fn broken_off(error: JoinError) -> anyhow::Error {
+    match error.is_panic() {
+        true => anyhow!("the answer panicked"),
+        false => anyhow!("the answer was broken off"),
+    }
+}

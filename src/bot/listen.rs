@@ -1,0 +1,357 @@
+//! Sync responses → lines through the gate → answers beside the loop. Joins the ops rooms and no other.
+//! It survives every failure of the homeserver but the end of the session.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use jiff::Timestamp;
+use matrix_sdk::config::SyncSettings;
+use matrix_sdk::deserialized_responses::{TimelineEvent, TimelineEventKind};
+use matrix_sdk::room::MessagesOptions;
+use matrix_sdk::ruma::api::client::filter::{FilterDefinition, LazyLoadOptions};
+use matrix_sdk::ruma::api::client::sync::sync_events::v3::Filter;
+use matrix_sdk::ruma::events::room::encrypted::OriginalSyncRoomEncryptedEvent;
+use matrix_sdk::ruma::events::room::member::MembershipState;
+use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent, SyncStateEvent};
+use matrix_sdk::ruma::serde::Raw;
+use matrix_sdk::sync::SyncResponse;
+use matrix_sdk::{Client, Room, RoomState, ruma::uint};
+use ruma::{OwnedRoomId, UserId};
+use tokio::sync::{broadcast, mpsc};
+
+use super::answer::{Asked, Desk};
+use super::gate::{Courtesy, may_ask, too_old};
+use super::line::ChatLine;
+use super::{matrix_of, read, session};
+use crate::config::Config;
+use crate::store::{Standing, Store};
+
+/// The pauses between failed syncs.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How many events without a key are kept until it comes.
+const MOST_UNREADABLE: usize = 100;
+
+/// An event whose key has not come yet. In an encrypted room that is ordinary: the key travels by
+/// another road than the message.
+#[derive(Debug)]
+struct Unreadable {
+    room: OwnedRoomId,
+    event: Raw<AnySyncTimelineEvent>,
+    sent: Timestamp,
+}
+
+/// The loop and what it remembers.
+pub(super) struct Ear {
+    config: Arc<Config>,
+    client: Client,
+    store: Store,
+    desk: Arc<Desk>,
+    /// Cloned into every answer, so that the process can wait for the last one.
+    done: mpsc::Sender<()>,
+    courtesy: Courtesy,
+    unreadable: VecDeque<Unreadable>,
+    /// Invitations that were left alone, so that each is logged once.
+    declined: HashSet<OwnedRoomId>,
+    looked_back: HashSet<OwnedRoomId>,
+}
+
+/// Commands of one room that came too late.
+#[derive(Debug, Default)]
+struct Late {
+    count: usize,
+    newest: Option<ChatLine>,
+}
+
+impl Ear {
+    pub(super) fn new(
+        config: Arc<Config>,
+        client: Client,
+        store: Store,
+        desk: Arc<Desk>,
+        done: mpsc::Sender<()>,
+    ) -> Self {
+        Self {
+            config,
+            client,
+            store,
+            desk,
+            done,
+            courtesy: Courtesy::default(),
+            unreadable: VecDeque::new(),
+            declined: HashSet::new(),
+            looked_back: HashSet::new(),
+        }
+    }
+
+    /// Syncs until the homeserver ends the session.
+    pub(super) async fn listen(mut self) -> Result<()> {
+        let settings = SyncSettings::new().filter(Filter::FilterDefinition(filter()));
+        let mut conflicts = self.client.subscribe_to_duplicate_key_upload_errors();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.client.sync_once(settings.clone()).await {
+                Ok(response) => {
+                    if pause != FIRST_PAUSE {
+                        tracing::info!("the homeserver answers again");
+                    }
+                    pause = FIRST_PAUSE;
+                    self.take_in(response).await;
+                }
+                Err(error) if session::is_over(error.client_api_error_kind()) => {
+                    return Err(session::session_is_over(anyhow!(error)));
+                }
+                Err(error) => {
+                    tracing::warn!("sync failed, trying again in {pause:?}: {error}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+            own_conflict(&mut conflicts);
+        }
+    }
+
+    async fn take_in(&mut self, response: SyncResponse) {
+        for (room, update) in &response.rooms.joined {
+            if let Some(room) = self.ops_room(room) {
+                self.hear_all(&room, &update.timeline.events, true).await;
+            }
+        }
+        if !response.to_device.is_empty() {
+            self.try_unreadable().await;
+        }
+        self.look_back().await;
+        self.welcome().await;
+    }
+
+    /// The room, if it is one of the configured ones and joined.
+    fn ops_room(&self, room: &ruma::RoomId) -> Option<Room> {
+        let matrix = matrix_of(&self.config).ok()?;
+        let listed = matrix.rooms.iter().any(|listed| listed == room);
+        let room = self.client.get_room(room).filter(|_| listed)?;
+        (room.state() == RoomState::Joined).then_some(room)
+    }
+
+    /// Hears events, oldest first. `live` ones came by sync: of those, late commands are owned up to.
+    async fn hear_all(&mut self, room: &Room, events: &[TimelineEvent], live: bool) {
+        let mut late = Late::default();
+        for event in since_join(events, room.own_user_id()) {
+            if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
+                self.keep_unreadable(room, event);
+            } else if let Ok(event) = event.raw().deserialize() {
+                self.hear(room, &event, &mut late).await;
+            }
+        }
+        if let (true, Some(newest)) = (live, late.newest) {
+            let most = self.max_age();
+            tracing::info!("{} commands in {} came too late", late.count, room.room_id());
+            let work = Desk::own_up(room.clone(), newest, late.count, most);
+            self.beside(work);
+        }
+    }
+
+    /// Hears one event: the gate, in order of cost.
+    async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent, late: &mut Late) {
+        let Some(line) = ChatLine::of(event) else {
+            return;
+        };
+        if line.sender == room.own_user_id() || line.sent < self.store.since() {
+            return;
+        }
+        let Some(asked) = read(&line, &self.config) else {
+            return;
+        };
+        let now = Timestamp::now();
+        let old = too_old(line.sent, now, self.max_age());
+        let allowed = self.allowed(room, &line.sender).await;
+        if !allowed && (old || !self.courtesy.due(room.room_id(), &line.sender, now)) {
+            return;
+        }
+        match self.store.begin(&line.event) {
+            Ok(Standing::Settled) => return,
+            Ok(Standing::New) => {}
+            Ok(Standing::GivenUp) => {
+                tracing::error!("{} ended two processes and is given up", line.event);
+                return self.beside(self.desk.clone().give_up(room.clone(), line));
+            }
+            Ok(Standing::Again) => tracing::info!("{} was left unanswered by a crash", line.event),
+            Err(error) => {
+                // Without the note a crash could answer twice; without an answer nobody is helped.
+                tracing::error!("{} could not be noted: {error:#}", line.event);
+            }
+        }
+        if old {
+            self.desk.done(&line.event);
+            late.count += 1;
+            late.newest = Some(line);
+            return;
+        }
+        self.start(room, line, asked, allowed);
+    }
+
+    fn start(&self, room: &Room, line: ChatLine, asked: Asked, allowed: bool) {
+        let (desk, room) = (self.desk.clone(), room.clone());
+        match allowed {
+            true => self.beside(desk.answer(room, line, asked)),
+            false => self.beside(desk.turn_away(room, line)),
+        }
+    }
+
+    /// Runs work beside the loop, and lets the process wait for it at its end.
+    fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let done = self.done.clone();
+        tokio::spawn(async move {
+            work.await;
+            drop(done);
+        });
+    }
+
+    async fn allowed(&self, room: &Room, sender: &UserId) -> bool {
+        let Ok(matrix) = matrix_of(&self.config) else {
+            return false;
+        };
+        let level = match matrix.min_power_level {
+            Some(_) => room.get_user_power_level(sender).await.ok(),
+            None => None,
+        };
+        may_ask(matrix, sender, level)
+    }
+
+    fn max_age(&self) -> Duration {
+        matrix_of(&self.config).map_or(Duration::ZERO, |matrix| matrix.max_command_age)
+    }
+
+    fn keep_unreadable(&mut self, room: &Room, event: &Raw<AnySyncTimelineEvent>) {
+        let sent = (event.get_field::<i64>("origin_server_ts").ok().flatten())
+            .and_then(|sent| Timestamp::from_millisecond(sent).ok());
+        let Some(sent) = sent else {
+            return;
+        };
+        if too_old(sent, Timestamp::now(), self.max_age()) {
+            return;
+        }
+        tracing::info!("an event in {} has no key yet", room.room_id());
+        if self.unreadable.len() >= MOST_UNREADABLE {
+            self.unreadable.pop_front();
+        }
+        self.unreadable.push_back(Unreadable {
+            room: room.room_id().to_owned(),
+            event: event.clone(),
+            sent,
+        });
+    }
+
+    /// Tries the events without a key again, after keys may have come.
+    async fn try_unreadable(&mut self) {
+        for kept in std::mem::take(&mut self.unreadable) {
+            let Some(room) = self.ops_room(&kept.room) else {
+                continue;
+            };
+            if too_old(kept.sent, Timestamp::now(), self.max_age()) {
+                tracing::warn!("the key of an event in {} never came", kept.room);
+                continue;
+            }
+            let encrypted = kept.event.cast_ref_unchecked::<OriginalSyncRoomEncryptedEvent>();
+            let event = match room.decrypt_event(encrypted, None).await {
+                Ok(event) if !event.kind.is_utd() => event,
+                _ => {
+                    self.unreadable.push_back(kept);
+                    continue;
+                }
+            };
+            self.hear_all(&room, &[event], false).await;
+        }
+    }
+
+    /// Looks at the newest messages of each ops room once: for commands that came between the last sync
+    /// and its answer when the process ended, or beyond what one sync carries.
+    async fn look_back(&mut self) {
+        let Ok(matrix) = matrix_of(&self.config) else {
+            return;
+        };
+        let rooms = matrix.rooms.clone();
+        for id in rooms {
+            if self.looked_back.contains(&id) {
+                continue;
+            }
+            let Some(room) = self.ops_room(&id) else {
+                continue;
+            };
+            let mut options = MessagesOptions::backward();
+            options.limit = uint!(50);
+            match room.messages(options).await {
+                Ok(messages) => {
+                    let oldest_first: Vec<_> = messages.chunk.into_iter().rev().collect();
+                    self.looked_back.insert(id);
+                    self.hear_all(&room, &oldest_first, false).await;
+                }
+                Err(error) => tracing::warn!("cannot look back in {id}, trying again: {error}"),
+            }
+        }
+    }
+
+    /// Joins the ops rooms the bot was invited to, by whom it listens to, also while it was away. Every
+    /// other invitation is left alone: an answer would tell the sender that the account is live.
+    async fn welcome(&mut self) {
+        let Ok(matrix) = matrix_of(&self.config) else {
+            return;
+        };
+        for room in self.client.invited_rooms() {
+            let id = room.room_id();
+            let inviter = room.invite_details().await.map(|invite| invite.inviter_id);
+            let by = inviter.as_ref().map_or("an unknown user", |inviter| inviter.as_str());
+            let known = inviter.as_ref().is_ok_and(|inviter| matrix.admins.contains(inviter));
+            if !known || !matrix.rooms.iter().any(|listed| listed == id) {
+                if self.declined.insert(id.to_owned()) {
+                    tracing::warn!("an invitation to {id} by {by} is left alone");
+                }
+                continue;
+            }
+            match room.join().await {
+                Ok(()) => tracing::info!("joined {id}, invited by {by}"),
+                Err(error) => tracing::warn!("cannot join {id}, trying again: {error}"),
+            }
+        }
+    }
+}
+
+/// Enough of each room's timeline for a busy downtime; members only where they are needed.
+fn filter() -> FilterDefinition {
+    let mut filter = FilterDefinition::default();
+    filter.room.timeline.limit = Some(uint!(100));
+    filter.room.state.lazy_load_options =
+        LazyLoadOptions::Enabled { include_redundant_members: false };
+    filter
+}
+
+/// The events after the bot's own join, where that is among them: what was said before is not for it.
+fn since_join<'a>(events: &'a [TimelineEvent], own: &UserId) -> &'a [TimelineEvent] {
+    let joined = events.iter().rposition(|event| {
+        let Ok(AnySyncTimelineEvent::State(AnySyncStateEvent::RoomMember(
+            SyncStateEvent::Original(event),
+        ))) = event.raw().deserialize()
+        else {
+            return false;
+        };
+        // A new name is a join as well, but not the first one.
+        let before = event.prev_content().map(|content| content.membership.clone());
+        event.state_key == own
+            && event.content.membership == MembershipState::Join
+            && before != Some(MembershipState::Join)
+    });
+    joined.map_or(events, |at| events.get(at + 1..).unwrap_or_default())
+}
+
+/// Says so when the server refuses this device's own keys: then the store is older than the device, as
+/// after a copy was put back, and no later upload will get through.
+fn own_conflict<T: Clone>(conflicts: &mut broadcast::Receiver<T>) {
+    if conflicts.try_recv().is_ok() {
+        tracing::error!(
+            "the server refuses this device's one-time keys: the store is older than the device, as after a \
+             copy was put back. Stop, and run `kestrel login` to make a new device"
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! Matrix and nothing else: events of the ops rooms → commands for the flow, and its answers → threads.
+//!
+//! One loop syncs and listens; every answer runs beside it. What the loop has to see again after a crash
+//! it finds by looking back in the room, and the store's list of handled events keeps that from answering
+//! twice. No message body, token or key reaches the log.
+
+mod answer;
+mod gate;
+mod identity;
+mod line;
+mod listen;
+mod send;
+mod session;
+mod words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::command::{Command, Ke1, Span};
+use crate::config::{Config, Matrix};
+use crate::flow::Flow;
+use crate::store::Store;
+use answer::{Asked, Desk};
+use line::ChatLine;
+use listen::Ear;
+pub use session::{LoggedIn, Secret};
+
+/// How long the answers that run get to end after the process was asked to.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// Makes the bot's session, its device's signature and its recovery key. `remarks` of the outcome are
+/// for the person who logs in.
+pub async fn login(config: &Config, store: Store, secret: Secret) -> Result<LoggedIn> {
+    session::make(matrix_of(config)?, &store, secret).await
+}
+
+/// Answers commands until SIGINT or SIGTERM, or until the homeserver ends the session (an error).
+/// Without a homeserver it waits for one.
+pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (done, mut idle) = tokio::sync::mpsc::channel::<()>(1);
+    let listening = async {
+        let matrix = matrix_of(&config)?;
+        let client = session::restore(matrix, &store).await?;
+        let desk = Desk::new(flow, store.clone(), config.limits.deadline);
+        Ear::new(config.clone(), client, store.clone(), desk, done).listen().await
+    };
+    // Dropping the loop in mid-sync loses nothing: the next start looks back.
+    tokio::select! {
+        ended = listening => return ended,
+        _ = interrupt.recv() => tracing::info!("interrupted"),
+        _ = terminate.recv() => tracing::info!("asked to stop"),
+    }
+    // Every running answer holds a clone of `done`; this ends when the last one is dropped.
+    if tokio::time::timeout(LAST_WORDS, idle.recv()).await.is_err() {
+        tracing::warn!("stopping with answers under way; the next start takes them up");
+    }
+    Ok(())
+}
+
+fn matrix_of(config: &Config) -> Result<&Matrix> {
+    (config.matrix.as_ref()).context("the configuration has no [matrix] block, which the bot needs")
+}
+
+/// What a line asks for; `None` when it is not for this bot.
+fn read(line: &ChatLine, _config: &Config) -> Option<Asked> {
+    // Stands in for `command::parse` until that exists.
+    let mut words = line.body.split_whitespace();
+    let command = match words.next()? {
+        "!help" => Command::Help(words.next().map(str::to_owned)),
+        "!why" => Command::Why,
+        "!ke1" => {
+            let Some(Ok(user)) = words.next().map(str::parse) else {
+                return Some(Asked::Slip(words::said("!ke1 @user:server DEVICE")));
+            };
+            let device = words.next().map(Into::into);
+            let span = Span::Unsaid;
+            Command::Ke1(Ke1 { user, device, span })
+        }
+        _ => return None,
+    };
+    let _ = &line.formatted;
+    Some(Asked::Command(command))
+}

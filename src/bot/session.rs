@@ -1,0 +1,459 @@
+//! A password or a token → a session on disk → a Matrix client that speaks for it.
+//!
+//! A device whose keys on the server are not the ones in the local store must not go on: it would be
+//! refused at every key upload and never tell why, which is the failure Kestrel looks for. That is
+//! noticed before the first upload, and ends in a new device. No token or password is ever logged.
+
+use std::fmt;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use matrix_sdk::authentication::matrix::MatrixSession;
+use matrix_sdk::config::RequestConfig;
+use matrix_sdk::ruma::DeviceKeyAlgorithm;
+use matrix_sdk::ruma::api::client::keys::get_keys;
+use matrix_sdk::ruma::api::client::session::{login, logout};
+use matrix_sdk::ruma::api::client::uiaa::{MatrixUserIdentifier, UserIdentifier};
+use matrix_sdk::ruma::api::error::ErrorKind;
+use matrix_sdk::{Client, HttpError, SessionMeta, SessionTokens};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::identity;
+use crate::config::Matrix;
+use crate::store::Store;
+
+/// What a session is made from.
+pub enum Secret {
+    /// Typed at a prompt; forgotten after the login.
+    Password(String),
+    /// A file with the password and nothing else. Its path is remembered, so that a new device can be
+    /// made without a person when the store is lost.
+    PasswordFile(PathBuf),
+    /// A session that was made elsewhere for this bot alone.
+    Token { access_token: String, device_id: OwnedDeviceId },
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Password(_) => "Password(…)",
+            Self::PasswordFile(_) => "PasswordFile(…)",
+            Self::Token { .. } => "Token(…)",
+        })
+    }
+}
+
+/// What a login came to.
+#[derive(Debug, Clone)]
+pub struct LoggedIn {
+    pub user: OwnedUserId,
+    pub device: OwnedDeviceId,
+    /// Whether the device is signed by the user's own identity, so that others can trust it.
+    pub verified: bool,
+    /// Where the recovery key was written; `None` when there is none yet.
+    pub recovery_key: Option<PathBuf>,
+    /// What the person who logs in should know or do, a line each.
+    pub remarks: Vec<String>,
+}
+
+/// `session.json`.
+#[derive(Clone, Serialize, Deserialize)]
+struct Session {
+    user: OwnedUserId,
+    device: OwnedDeviceId,
+    access_token: String,
+    /// Opens the client's databases.
+    passphrase: String,
+    password_file: Option<PathBuf>,
+    /// Whether the device's keys were published: from then on the server must have them.
+    published: bool,
+}
+
+/// Makes a session and everything that goes with it. An earlier session's device is logged out, once
+/// the new login has been granted.
+pub(super) async fn make(matrix: &Matrix, store: &Store, secret: Secret) -> Result<LoggedIn> {
+    let password_file = match &secret {
+        Secret::PasswordFile(path) => Some(std::path::absolute(path)?),
+        _ => None,
+    };
+    let password = match &secret {
+        Secret::Password(password) => Some(password.clone()),
+        Secret::PasswordFile(path) => Some(read_password(path)?),
+        Secret::Token { .. } => None,
+    };
+    let (device, access_token) = match (&secret, &password) {
+        (Secret::Token { access_token, device_id }, _) => {
+            check_token(matrix, store, access_token, device_id).await?;
+            (device_id.clone(), access_token.clone())
+        }
+        (_, Some(password)) => log_in(matrix, password).await?,
+        (_, None) => bail!("there is no password to log in with"),
+    };
+    if let Some(old) = load(store)? {
+        leave(matrix, &old).await;
+    }
+    store.forget_crypto()?;
+    let mut session = Session {
+        user: matrix.user.clone(),
+        device,
+        access_token,
+        passphrase: passphrase()?,
+        password_file,
+        published: false,
+    };
+    save(store, &session)?;
+    let client = open(matrix, store, &session).await?;
+    let settled = identity::settle(&client, store, password.as_deref()).await?;
+    session.published = true;
+    save(store, &session)?;
+    Ok(LoggedIn {
+        user: session.user,
+        device: session.device,
+        verified: settled.verified,
+        recovery_key: settled.recovery_key,
+        remarks: settled.remarks,
+    })
+}
+
+/// Restores the session, on a device that the server knows by the keys in the store. A device that it
+/// knows by other keys is logged out, and a new one made where the password is at hand.
+pub(super) async fn restore(matrix: &Matrix, store: &Store) -> Result<Client> {
+    let (client, mut session) = match take_up(matrix, store).await? {
+        TakenUp::Whole(client, session) => (client, session),
+        TakenUp::Lost(password_file) => {
+            tracing::warn!("making a new device with the password file");
+            make(matrix, store, Secret::PasswordFile(password_file)).await?;
+            match take_up(matrix, store).await? {
+                TakenUp::Whole(client, session) => (client, session),
+                TakenUp::Lost(_) => bail!("the new device was lost at once; giving up"),
+            }
+        }
+    };
+    let verified = identity::is_verified(&client).await?;
+    if !session.published || !verified || store.recovery_key()?.is_none() {
+        let password = (session.password_file.as_deref())
+            .map(read_password)
+            .transpose()
+            .unwrap_or_else(|error| {
+                tracing::warn!("{error:#}");
+                None
+            });
+        let settled = identity::settle(&client, store, password.as_deref()).await?;
+        for remark in settled.remarks {
+            tracing::warn!("{remark}");
+        }
+        session.published = true;
+        save(store, &session)?;
+    }
+    Ok(client)
+}
+
+enum TakenUp {
+    Whole(Client, Session),
+    /// The old device is logged out; the password is in this file.
+    Lost(PathBuf),
+}
+
+async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
+    let Some(session) = load(store)? else {
+        bail!("there is no session in the store: run `kestrel login`");
+    };
+    if session.user != matrix.user {
+        let (had, wanted) = (&session.user, &matrix.user);
+        bail!("the session is {had}'s, the configuration names {wanted}: run `kestrel login`");
+    }
+    let client = open(matrix, store, &session).await?;
+    let Some(why) = estranged(&client, &session).await? else {
+        return Ok(TakenUp::Whole(client, session));
+    };
+    let device = &session.device;
+    tracing::error!(
+        "the crypto store was lost or replaced: {why}. Device {device} can never work again and is logged out"
+    );
+    leave(matrix, &session).await;
+    drop(client);
+    store.forget_session()?;
+    store.forget_crypto()?;
+    match session.password_file {
+        Some(path) => Ok(TakenUp::Lost(path)),
+        None => bail!(
+            "the crypto store was lost or replaced: {why}. The old device {device} was logged out so that it \
+             does not become a stuck device. Run `kestrel login` again to make a new one"
+        ),
+    }
+}
+
+/// Why the server and the store do not mean the same device; `None` when they do. Must come before the
+/// client's first upload.
+async fn estranged(client: &Client, session: &Session) -> Result<Option<&'static str>> {
+    let ours = (
+        client.encryption().ed25519_key().await,
+        (client.encryption().curve25519_key().await).map(|key| key.to_base64()),
+    );
+    let (Some(ed25519), Some(curve25519)) = ours else {
+        bail!("the crypto store has no identity keys");
+    };
+    let theirs = patiently("asking for the own device's keys", || {
+        published_keys(client, &session.user, &session.device)
+    })
+    .await?;
+    Ok(match theirs {
+        None if session.published => Some("the server has no keys of this device any more"),
+        None => None,
+        Some(keys) if keys == (ed25519, curve25519) => None,
+        Some(_) => Some("the server knows this device by other keys"),
+    })
+}
+
+/// The ed25519 and curve25519 keys the server has for a device.
+async fn published_keys(
+    client: &Client,
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<Option<(String, String)>, HttpError> {
+    let mut request = get_keys::v3::Request::new();
+    request.device_keys.insert(user.to_owned(), vec![device.to_owned()]);
+    let response = client.send(request).await?;
+    let Some(raw) = (response.device_keys.get(user)).and_then(|devices| devices.get(device)) else {
+        return Ok(None);
+    };
+    // Keys that cannot be read are not ours either.
+    let Ok(keys) = raw.deserialize() else {
+        return Ok(Some(Default::default()));
+    };
+    let key_of = |algorithm: DeviceKeyAlgorithm| {
+        (keys.keys.iter())
+            .find(|(id, _)| id.algorithm() == algorithm)
+            .map(|(_, key)| key.clone())
+            .unwrap_or_default()
+    };
+    Ok(Some((key_of(DeviceKeyAlgorithm::Ed25519), key_of(DeviceKeyAlgorithm::Curve25519))))
+}
+
+/// Asks for a session with a password, on a client that has no store: nothing is lost if it is refused.
+async fn log_in(matrix: &Matrix, password: &str) -> Result<(OwnedDeviceId, String)> {
+    let who = UserIdentifier::Matrix(MatrixUserIdentifier::new(matrix.user.to_string()));
+    let info = login::v3::LoginInfo::Password(login::v3::Password::new(who, password.to_owned()));
+    let mut request = login::v3::Request::new(info);
+    request.initial_device_display_name = Some("Kestrel".to_owned());
+    let client = bare_client(matrix).await?;
+    let response = (client.send(request).await).context("the homeserver refused the login")?;
+    if response.user_id != matrix.user {
+        bail!("the homeserver logged in {} instead", response.user_id);
+    }
+    Ok((response.device_id, response.access_token))
+}
+
+/// Makes sure that a token belongs to the bot, and to a device that nobody else uses for encryption.
+async fn check_token(
+    matrix: &Matrix,
+    store: &Store,
+    access_token: &str,
+    device: &DeviceId,
+) -> Result<()> {
+    let client = token_client(matrix, device, access_token).await?;
+    let whose = (client.whoami().await).context("the homeserver refused the access token")?;
+    if whose.user_id != matrix.user {
+        let (had, wanted) = (&whose.user_id, &matrix.user);
+        bail!("the access token is {had}'s, the configuration names {wanted}");
+    }
+    if whose.device_id.as_deref() != Some(device) {
+        bail!("the access token belongs to another device than {device}");
+    }
+    let known = published_keys(&client, &matrix.user, device).await?;
+    let ours = load(store)?.is_some_and(|old| old.device == device);
+    match (known, ours) {
+        (None, false) => Ok(()),
+        (_, true) => bail!("device {device} is the one Kestrel is logged in as: just run it"),
+        (Some(_), false) => bail!(
+            "device {device} already has encryption keys from another client; with new ones both would \
+             break. Make a session for Kestrel alone (a POST to /_matrix/client/v3/login) and give its token"
+        ),
+    }
+}
+
+/// Logs a session's device out, so that it does not stay behind with keys that nobody holds. Best effort:
+/// its token may be dead already.
+async fn leave(matrix: &Matrix, session: &Session) {
+    let device = &session.device;
+    let done = async {
+        let client = token_client(matrix, device, &session.access_token).await?;
+        patiently("logging the old device out", || async {
+            client.send(logout::v3::Request::new()).await
+        })
+        .await
+    };
+    match done.await {
+        Ok(_) => tracing::info!("the old device {device} is logged out"),
+        Err(error) => tracing::warn!("the old device {device} could not be logged out: {error:#}"),
+    }
+}
+
+/// The client of a session, with its store; sends nothing that changes the device yet.
+async fn open(matrix: &Matrix, store: &Store, session: &Session) -> Result<Client> {
+    let path = store.crypto_path();
+    let client = Client::builder()
+        .homeserver_url(&matrix.homeserver)
+        .request_config(request_config())
+        .sqlite_store(&path, Some(&session.passphrase))
+        .build()
+        .await
+        .with_context(|| {
+            format!(
+                "cannot open the crypto store {}; if it is broken, remove it and start again: a new device \
+                 will be made",
+                path.display()
+            )
+        })?;
+    restore_into(&client, &session.device, &session.user, &session.access_token).await?;
+    client.encryption().wait_for_e2ee_initialization_tasks().await;
+    Ok(client)
+}
+
+async fn bare_client(matrix: &Matrix) -> Result<Client> {
+    let builder =
+        Client::builder().homeserver_url(&matrix.homeserver).request_config(request_config());
+    Ok(builder.build().await?)
+}
+
+async fn token_client(matrix: &Matrix, device: &DeviceId, access_token: &str) -> Result<Client> {
+    let client = bare_client(matrix).await?;
+    restore_into(&client, device, &matrix.user, access_token).await?;
+    Ok(client)
+}
+
+async fn restore_into(
+    client: &Client,
+    device: &DeviceId,
+    user: &UserId,
+    access_token: &str,
+) -> Result<()> {
+    let session = MatrixSession {
+        meta: SessionMeta { user_id: user.to_owned(), device_id: device.to_owned() },
+        tokens: SessionTokens { access_token: access_token.to_owned(), refresh_token: None },
+    };
+    let restored = client.restore_session(session).await;
+    restored.context("cannot restore the session")
+}
+
+/// A few tries for each request: without a limit the client gives up at once on a refused connection,
+/// and tries for a quarter of an hour on a gateway's error.
+fn request_config() -> RequestConfig {
+    RequestConfig::new().timeout(Duration::from_secs(30)).retry_limit(3)
+}
+
+/// Tries until the homeserver answers. Only what waiting cannot mend is an error.
+async fn patiently<T, F>(doing: &str, request: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T, HttpError>>,
+{
+    let mut pause = Duration::from_secs(1);
+    loop {
+        let error = match request().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if is_over(error.client_api_error_kind()) {
+            return Err(session_is_over(anyhow!(error)));
+        }
+        let refused =
+            (error.as_client_api_error()).is_some_and(|error| error.status_code.is_client_error());
+        let limited = matches!(error.client_api_error_kind(), Some(ErrorKind::LimitExceeded(_)));
+        if refused && !limited {
+            return Err(anyhow!(error).context(format!("{doing} failed")));
+        }
+        tracing::warn!("{doing} failed, trying again in {pause:?}: {error}");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(30));
+    }
+}
+
+/// Whether the session is at its end: the token is unknown, or the account is.
+pub(super) fn is_over(kind: Option<&ErrorKind>) -> bool {
+    matches!(
+        kind,
+        Some(
+            ErrorKind::UnknownToken(_)
+                | ErrorKind::MissingToken
+                | ErrorKind::UserDeactivated
+                | ErrorKind::UserLocked
+        )
+    )
+}
+
+/// Says what to do about a session that ended.
+pub(super) fn session_is_over(error: anyhow::Error) -> anyhow::Error {
+    error.context("the homeserver ended this session: run `kestrel login` again")
+}
+
+fn load(store: &Store) -> Result<Option<Session>> {
+    let Some(text) = store.session()? else {
+        return Ok(None);
+    };
+    // The text holds secrets and so might serde's message: it stays unsaid.
+    let session = serde_json::from_str(&text).map_err(|_| {
+        anyhow!("session.json in the store is broken: remove it and run `kestrel login`")
+    })?;
+    Ok(Some(session))
+}
+
+fn save(store: &Store, session: &Session) -> Result<()> {
+    store.save_session(&serde_json::to_string_pretty(session)?)
+}
+
+fn read_password(path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the password file {}", path.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// 256 random bits from the system, in hex.
+fn passphrase() -> Result<String> {
+    let mut random = [0; 32];
+    let mut source = fs::File::open("/dev/urandom").context("no source of randomness")?;
+    source.read_exact(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let token =
+            Secret::Token { access_token: "syt_secret".to_owned(), device_id: "DEV".into() };
+        assert_eq!(format!("{token:?}"), "Token(…)");
+        let password = Secret::Password("hunter2".to_owned());
+        assert_eq!(format!("{password:?}"), "Password(…)");
+    }
+
+    #[test]
+    fn a_password_file_may_end_in_a_newline() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        fs::write(&path, " two words \r\n").unwrap();
+        assert_eq!(read_password(&path).unwrap(), " two words ");
+    }
+
+    #[test]
+    fn a_broken_session_says_so_and_shows_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+        store.save_session("{\"access_token\": \"syt_secret\"").unwrap();
+        let Err(error) = load(&store) else {
+            panic!("a torn session was read");
+        };
+        assert!(!format!("{error:#}").contains("syt_secret"));
+    }
+
+    #[test]
+    fn passphrases_differ() {
+        assert_ne!(passphrase().unwrap(), passphrase().unwrap());
+        assert_eq!(passphrase().unwrap().len(), 64);
+    }
+}

@@ -1,0 +1,64 @@
+//! The few sentences the bot says of its own accord, as replies. Verdicts are worded elsewhere, and
+//! nothing foreign stands in these.
+
+use std::time::Duration;
+
+use crate::render::Reply;
+
+/// To a member who may not command the bot.
+pub(super) fn not_for_you() -> Reply {
+    said(
+        "I answer this server's administrators only. If messages will not decrypt for you, please tell one \
+         of them.",
+    )
+}
+
+/// For what passed while the bot was away.
+pub(super) fn skipped(count: usize, oldest: Duration) -> Reply {
+    let minutes = oldest.as_secs().div_ceil(60);
+    let what = match count {
+        1 => "a command".to_owned(),
+        count => format!("{count} commands"),
+    };
+    said(&format!(
+        "I was away and skipped {what} older than {minutes} min. Please ask again if it still matters."
+    ))
+}
+
+/// For `!why` where no case is known.
+pub(super) fn no_case_here() -> Reply {
+    said("I know no case in this thread. Write !why in the thread of one of my verdicts.")
+}
+
+/// For a fault of our own; the log has the rest.
+pub(super) fn our_fault() -> Reply {
+    said("Something went wrong on my side, not on yours; my log says what.")
+}
+
+/// For an answer that was given up.
+pub(super) fn took_too_long() -> Reply {
+    said("This took too long and I gave up; my log says where. A shorter window may help.")
+}
+
+pub(super) fn said(words: &str) -> Reply {
+    Reply { plain: words.to_owned(), html: words.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_skipped_is_counted() {
+        let five = Duration::from_secs(300);
+        assert!(skipped(1, five).plain.contains("a command older than 5 min"));
+        assert!(skipped(3, five).plain.contains("3 commands older than 5 min"));
+    }
+
+    #[test]
+    fn nothing_needs_escaping() {
+        for reply in [not_for_you(), no_case_here(), our_fault(), took_too_long()] {
+            assert!(!reply.html.contains(['<', '>', '&']));
+        }
+    }
+}

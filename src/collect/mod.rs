@@ -1,0 +1,101 @@
+//! Plan → what the sources say. The only part that touches the outside world.
+//!
+//! All sources are asked at once, under one deadline. A source that fails is an answer too: nothing here
+//! returns an error, and nothing here decides.
+
+pub mod logs;
+pub mod postgres;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::config::{Config, LogSource};
+use crate::evidence::{Evidence, Fact, Gathered, Need, SCHEMA, State};
+use crate::plan::Plan;
+
+/// After the stop flag is up, a reader has this long to hand over what it has.
+const HAND_OVER: Duration = Duration::from_millis(750);
+
+/// Asks every source and returns the evidence, signatures checked.
+pub async fn run(plan: &Plan, config: &Config) -> Evidence {
+    let deadline = config.limits.deadline;
+    let (logs, rows) = tokio::join!(
+        read_logs(plan, &config.logs, deadline),
+        postgres::probe(plan, config.database.as_ref(), deadline)
+    );
+    let mut evidence = Evidence {
+        schema: SCHEMA,
+        symptom: plan.symptom,
+        subject: plan.subject.clone(),
+        window: plan.window,
+        now: plan.now,
+        gathered: logs.into_iter().chain(rows).collect(),
+    };
+    for (number, answer) in (1..).zip(&mut evidence.gathered) {
+        answer.id = format!("E{number}");
+    }
+    evidence.check_signatures();
+    evidence
+}
+
+/// Reads all logs side by side; each stops at the deadline and hands over what it has read.
+async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Vec<Gathered> {
+    if !plan.needs.contains(&Need::KeyLog) {
+        return Vec::new();
+    }
+    if sources.is_empty() {
+        return vec![unread("log", State::NotAsked("no log is configured".into()))];
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = sources.iter().map(|source| spawn(plan, source, &stop)).collect();
+    let timer = tokio::spawn({
+        let stop = Arc::clone(&stop);
+        async move {
+            tokio::time::sleep(deadline).await;
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    let mut answers = Vec::with_capacity(sources.len());
+    for (source, reader) in sources.iter().zip(readers) {
+        let name = format!("log:{}", source.name);
+        answers.push(match timeout(deadline + HAND_OVER, reader).await {
+            Ok(Ok(reading)) => answer(name, reading),
+            Ok(Err(error)) => unread(&name, State::Failed(format!("the reader stopped: {error}"))),
+            Err(_) => unread(&name, State::Failed(format!("no answer within {deadline:?}"))),
+        });
+    }
+    stop.store(true, Ordering::Relaxed);
+    timer.abort();
+    answers
+}
+
+fn spawn(plan: &Plan, source: &LogSource, stop: &Arc<AtomicBool>) -> JoinHandle<logs::LogReading> {
+    let (subject, window) = (plan.subject.clone(), plan.window);
+    let (source, stop) = (source.clone(), Arc::clone(stop));
+    tokio::task::spawn_blocking(move || logs::read_key_log(&source, &subject, window, &stop))
+}
+
+fn answer(source: String, reading: logs::LogReading) -> Gathered {
+    Gathered {
+        id: String::new(),
+        need: Need::KeyLog,
+        source,
+        state: reading.state,
+        what: reading.what,
+        query: reading.query,
+        fact: reading.log.map(|log| Fact::KeyLog(Box::new(log))),
+    }
+}
+
+fn unread(source: &str, state: State) -> Gathered {
+    let what = match &state {
+        State::Failed(why) | State::NotAsked(why) => why.clone(),
+        State::Found | State::Empty => String::new(),
+    };
+    let (id, query) = Default::default();
+    Gathered { id, need: Need::KeyLog, source: source.into(), state, what, query, fact: None }
+}

@@ -1,0 +1,261 @@
+//! Synapse's database → rows as facts, over one read-only session.
+//!
+//! One statement a table, each by an index, each with parameters: what was typed never becomes SQL. The
+//! statements read only the columns that `kestrel grants` gives, and work for a plain reader too.
+
+mod connect;
+mod grants;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ruma::{OwnedDeviceId, UserId};
+use serde_json::Value;
+use tokio_postgres::{Client, Error, Row};
+
+use crate::config::Database;
+use crate::evidence::{
+    DeviceKeys, DeviceRow, Fact, FallbackKey, Gathered, KeyId, KeyView, Need, State, StoredKey,
+    StoredKeys, Subject,
+};
+use crate::plan::Plan;
+pub use grants::grants;
+
+/// Devices read at the most; a user with more is a bot farm, and the answer says that it was cut.
+const DEVICE_LIMIT: i64 = 500;
+/// One-time keys read with their values, oldest first: the order in which Synapse hands them out.
+const KEY_LIMIT: i64 = 1000;
+/// One-time keys counted at the most, so that a flood of millions costs no more than a few milliseconds.
+const COUNT_LIMIT: i64 = 20_001;
+
+const DEVICES: &str = "SELECT device_id, display_name, last_seen, hidden FROM devices \
+     WHERE user_id = $1 ORDER BY device_id LIMIT $2";
+const DEVICE_KEYS: &str = "SELECT ts_added_ms, key_json FROM e2e_device_keys_json \
+     WHERE user_id = $1 AND device_id = $2";
+const KEYS: &str = "SELECT algorithm, key_id, ts_added_ms, key_json FROM e2e_one_time_keys_json \
+     WHERE user_id = $1 AND device_id = $2 ORDER BY ts_added_ms, key_id LIMIT $3";
+const KEY_COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json \
+     WHERE user_id = $1 AND device_id = $2 LIMIT $3) AS bounded";
+const FALLBACK: &str = "SELECT algorithm, key_id, used FROM e2e_fallback_keys_json \
+     WHERE user_id = $1 AND device_id = $2 ORDER BY algorithm";
+/// For the list of a user's devices: what would be worth a look at each.
+const DEVICE_LIST: &str = "SELECT d.device_id, d.display_name, d.last_seen, d.hidden, k.ts_added_ms, \
+     (SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
+        AND o.device_id = d.device_id LIMIT 501) AS bounded), \
+     (SELECT o.ts_added_ms FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
+        AND o.device_id = d.device_id ORDER BY o.ts_added_ms LIMIT 1) \
+     FROM devices d LEFT JOIN e2e_device_keys_json k ON k.user_id = d.user_id AND k.device_id = d.device_id \
+     WHERE d.user_id = $1 AND NOT coalesce(d.hidden, false) ORDER BY d.last_seen DESC NULLS LAST LIMIT $2";
+
+/// Asks the database for everything the plan needs of it.
+pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration) -> Vec<Gathered> {
+    let needs: Vec<Need> =
+        plan.needs.iter().copied().filter(|need| *need != Need::KeyLog).collect();
+    let Some(database) = database else {
+        let why = State::NotAsked("no database is configured".into());
+        return needs.into_iter().map(|need| unread(need, &plan.subject, why.clone())).collect();
+    };
+    let mut answers = Vec::with_capacity(needs.len());
+    let asked =
+        tokio::time::timeout(deadline, ask(plan, database, deadline, &needs, &mut answers)).await;
+    let why = match asked {
+        Ok(Ok(())) => return answers,
+        Ok(Err(why)) => why,
+        Err(_) => format!("it did not answer within {} s", deadline.as_secs_f32()),
+    };
+    for need in needs.into_iter().skip(answers.len()) {
+        answers.push(unread(need, &plan.subject, State::Failed(why.clone())));
+    }
+    answers
+}
+
+async fn ask(
+    plan: &Plan,
+    database: &Database,
+    deadline: Duration,
+    needs: &[Need],
+    answers: &mut Vec<Gathered>,
+) -> Result<(), String> {
+    let client = connect::connect(database, deadline).await?;
+    for need in needs {
+        let fact = match need {
+            Need::Devices => devices(&client, &plan.subject.user).await,
+            Need::DeviceKeys => device_keys(&client, &plan.subject).await,
+            Need::OneTimeKeys => one_time_keys(&client, &plan.subject).await,
+            Need::FallbackKeys => fallback_keys(&client, &plan.subject).await,
+            Need::KeyLog => continue,
+        };
+        match fact {
+            Ok(fact) => answers.push(answer(*need, &plan.subject, fact)),
+            Err(error) => {
+                // A failed statement ends the snapshot; what is left of it can no longer be asked.
+                return Err(connect::words(&error, table(*need)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A user's devices, hidden ones left out, with what would be worth a look; the newest first.
+pub async fn device_list(
+    user: &UserId,
+    database: &Database,
+    deadline: Duration,
+) -> Result<Vec<DeviceRow>, String> {
+    let listing = async {
+        let client = connect::connect(database, deadline).await?;
+        let rows = client.query(DEVICE_LIST, &[&user.as_str(), &DEVICE_LIMIT]).await;
+        Ok(rows.map_err(|error| connect::words(&error, "devices"))?.iter().map(listed).collect())
+    };
+    let late = || format!("it did not answer within {} s", deadline.as_secs_f32());
+    tokio::time::timeout(deadline, listing).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn listed(row: &Row) -> DeviceRow {
+    let identity = millis(row.get(4));
+    let oldest = millis(row.get(6));
+    DeviceRow {
+        has_keys: Some(identity.is_some()),
+        one_time_keys: row.get::<_, Option<i64>>(5).map(i64::unsigned_abs),
+        keys_older_than_identity: Some(oldest.zip(identity).is_some_and(|(key, born)| key < born)),
+        ..device_row(row)
+    }
+}
+
+fn device_row(row: &Row) -> DeviceRow {
+    DeviceRow {
+        device: OwnedDeviceId::from(row.get::<_, String>(0)),
+        display_name: row.get(1),
+        last_seen: millis(row.get(2)),
+        hidden: row.get::<_, Option<bool>>(3).unwrap_or(false),
+        has_keys: None,
+        one_time_keys: None,
+        keys_older_than_identity: None,
+    }
+}
+
+async fn devices(client: &Client, user: &UserId) -> Result<Option<Fact>, Error> {
+    let rows = client.query(DEVICES, &[&user.as_str(), &DEVICE_LIMIT]).await?;
+    let rows: Vec<_> = rows.iter().map(device_row).collect();
+    Ok((!rows.is_empty()).then_some(Fact::Devices(rows)))
+}
+
+async fn device_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
+    let ids = (subject.user.as_str(), subject.device.as_str());
+    let row = client.query_opt(DEVICE_KEYS, &[&ids.0, &ids.1]).await?;
+    Ok(row.map(|row| {
+        let json: Value = serde_json::from_str(&row.get::<_, String>(1)).unwrap_or_default();
+        let key = |algorithm: &str| {
+            let key = json.get("keys")?.get(format!("{algorithm}:{}", subject.device))?;
+            key.as_str().map(str::to_owned)
+        };
+        Fact::DeviceKeys(DeviceKeys {
+            added: millis(row.get(0)).unwrap_or(Timestamp::UNIX_EPOCH),
+            ed25519: key("ed25519"),
+            curve25519: key("curve25519"),
+        })
+    }))
+}
+
+async fn one_time_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
+    let ids = (subject.user.as_str(), subject.device.as_str());
+    let total: i64 = client.query_one(KEY_COUNT, &[&ids.0, &ids.1, &COUNT_LIMIT]).await?.get(0);
+    let rows = client.query(KEYS, &[&ids.0, &ids.1, &KEY_LIMIT]).await?;
+    let stored = |row: &Row| {
+        let json: String = row.get(3);
+        StoredKey {
+            id: key_id(row),
+            added: millis(row.get(2)).unwrap_or(Timestamp::UNIX_EPOCH),
+            // Synapse stores what the client sent; text that is no JSON is kept as a string.
+            value: KeyView::of(serde_json::from_str(&json).unwrap_or(Value::String(json))),
+        }
+    };
+    let keys: Vec<_> = rows.iter().map(stored).collect();
+    let total = total.unsigned_abs();
+    let capped = total >= COUNT_LIMIT.unsigned_abs();
+    Ok((total > 0).then_some(Fact::OneTimeKeys(StoredKeys { total, capped, keys })))
+}
+
+async fn fallback_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
+    let ids = (subject.user.as_str(), subject.device.as_str());
+    let rows = client.query(FALLBACK, &[&ids.0, &ids.1]).await?;
+    let key = |row: &Row| FallbackKey { id: key_id(row), used: row.get(2) };
+    let keys: Vec<_> = rows.iter().map(key).collect();
+    Ok((!keys.is_empty()).then_some(Fact::FallbackKeys(keys)))
+}
+
+fn key_id(row: &Row) -> KeyId {
+    KeyId(format!("{}:{}", row.get::<_, String>(0), row.get::<_, String>(1)))
+}
+
+fn millis(ms: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(ms?).ok()
+}
+
+fn table(need: Need) -> &'static str {
+    match need {
+        Need::KeyLog => "",
+        Need::Devices => "devices",
+        Need::DeviceKeys => "e2e_device_keys_json",
+        Need::OneTimeKeys => "e2e_one_time_keys_json",
+        Need::FallbackKeys => "e2e_fallback_keys_json",
+    }
+}
+
+fn answer(need: Need, subject: &Subject, fact: Option<Fact>) -> Gathered {
+    let what = match &fact {
+        None => format!("{} has no row", table(need)),
+        Some(Fact::Devices(rows)) => {
+            format!("{} devices", rows.iter().filter(|row| !row.hidden).count())
+        }
+        Some(Fact::DeviceKeys(keys)) => {
+            let head: String = keys.ed25519.iter().flat_map(|key| key.chars().take(8)).collect();
+            format!("identity {head}…, stored {}", keys.added.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        }
+        Some(Fact::OneTimeKeys(stored)) => {
+            let more = if stored.capped { " or more" } else { "" };
+            format!("{}{more} one-time keys", stored.total)
+        }
+        Some(Fact::FallbackKeys(keys)) => {
+            let used = keys.iter().filter(|key| key.used).count();
+            format!("{} fallback keys, {used} handed out", keys.len())
+        }
+        Some(Fact::KeyLog(_)) => String::new(),
+    };
+    let state = if fact.is_some() { State::Found } else { State::Empty };
+    let (id, source) = (String::new(), "database".to_owned());
+    Gathered { id, need, source, state, what, query: shown(need, subject), fact }
+}
+
+fn unread(need: Need, subject: &Subject, state: State) -> Gathered {
+    let what = match &state {
+        State::Failed(why) | State::NotAsked(why) => why.clone(),
+        State::Found | State::Empty => String::new(),
+    };
+    let (id, source) = (String::new(), "database".to_owned());
+    Gathered { id, need, source, state, what, query: shown(need, subject), fact: None }
+}
+
+/// The statement as a person would paste it: parameters as quoted literals, for reading and never run.
+fn shown(need: Need, subject: &Subject) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let statement = match need {
+        Need::Devices => DEVICES.replace("$2", &DEVICE_LIMIT.to_string()),
+        Need::DeviceKeys => DEVICE_KEYS.to_owned(),
+        Need::OneTimeKeys => KEYS.replace("$3", &KEY_LIMIT.to_string()),
+        Need::FallbackKeys => FALLBACK.to_owned(),
+        Need::KeyLog => return String::new(),
+    };
+    // One pass, so that a `$2` inside an id stays what it is.
+    let mut sql = String::with_capacity(statement.len() + 64);
+    let mut rest = statement.as_str();
+    while let Some(at) = rest.find('$') {
+        sql.push_str(&rest[..at]);
+        sql.push_str(&match &rest[at..at + 2] {
+            "$1" => quoted(subject.user.as_str()),
+            _ => quoted(subject.device.as_str()),
+        });
+        rest = &rest[at + 2..];
+    }
+    sql + rest + ";"
+}

@@ -1,0 +1,185 @@
+//! A database URL → one read-only session inside one snapshot, and errors in words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, Error};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::config::Database;
+
+/// Opens the session: read-only, bounded in time, and one snapshot for all statements, so that rows of
+/// different tables fit together.
+pub(super) async fn connect(database: &Database, deadline: Duration) -> Result<Client, String> {
+    let (mut config, trust) = settings(database)?;
+    config.connect_timeout(deadline).application_name("kestrel");
+    let tls = MakeRustlsConnect::new(trust.client_config()?);
+    let (client, connection) = config.connect(tls).await.map_err(|error| words(&error, ""))?;
+    // The task ends with the client; an error there reaches us as the failure of a statement.
+    tokio::spawn(async move { drop(connection.await) });
+    let session = format!(
+        "SET default_transaction_read_only = on; SET statement_timeout = {}; SET lock_timeout = 1000; \
+         BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        deadline.as_millis().clamp(1, 60_000)
+    );
+    client.batch_execute(&session).await.map_err(|error| words(&error, ""))?;
+    Ok(client)
+}
+
+/// Whom to trust on the other end, in libpq's words.
+enum Trust {
+    /// `prefer`, `require`: encrypted, the certificate is not looked at (as libpq does).
+    Anyone,
+    /// `verify-ca`, `verify-full`: the certificate and the host name are checked.
+    Roots(Option<String>),
+}
+
+/// Splits off what the driver does not know: `verify-ca`, `verify-full` and `sslrootcert`.
+fn settings(database: &Database) -> Result<(Config, Trust), String> {
+    let mut url = database.url.clone();
+    let (mut mode, mut root, mut rest) = (None, None, Vec::new());
+    for (key, value) in database.url.query_pairs() {
+        match key.as_ref() {
+            "sslmode" => mode = Some(value.into_owned()),
+            "sslrootcert" => root = Some(value.into_owned()),
+            _ => rest.push((key.into_owned(), value.into_owned())),
+        }
+    }
+    url.set_query(None);
+    if !rest.is_empty() {
+        url.query_pairs_mut().extend_pairs(rest);
+    }
+    let mut config: Config = (url.as_str().parse())
+        .map_err(|error: Error| format!("the database URL cannot be used: {}", chain(&error)))?;
+    let trust = match mode.as_deref() {
+        Some("verify-ca" | "verify-full") => Trust::Roots(root),
+        _ => Trust::Anyone,
+    };
+    config.ssl_mode(match mode.as_deref() {
+        None | Some("prefer" | "allow") => SslMode::Prefer,
+        Some("disable") => SslMode::Disable,
+        Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
+        Some(other) => {
+            return Err(format!(
+                "the database URL asks for sslmode={other}; known are disable, prefer, require, \
+                 verify-ca and verify-full"
+            ));
+        }
+    });
+    Ok((config, trust))
+}
+
+impl Trust {
+    fn client_config(self) -> Result<ClientConfig, String> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        Ok(match self {
+            Self::Anyone => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+                .with_no_client_auth(),
+            Self::Roots(file) => builder.with_root_certificates(roots(file)?).with_no_client_auth(),
+        })
+    }
+}
+
+fn roots(file: Option<String>) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    match file {
+        Some(file) => {
+            let unreadable = |error| format!("sslrootcert {file} cannot be read: {error}");
+            for certificate in CertificateDer::pem_file_iter(&file).map_err(unreadable)? {
+                let certificate = certificate.map_err(unreadable)?;
+                store.add(certificate).map_err(|error| format!("sslrootcert {file}: {error}"))?;
+            }
+        }
+        None => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    Ok(store)
+}
+
+/// Takes any certificate: `sslmode=require` promises a closed line, not who is at its end.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A database error for a person: what happened and what to do.
+pub(super) fn words(error: &Error, table: &str) -> String {
+    let Some(code) = error.code() else {
+        return format!("no session with the database: {}", chain(error));
+    };
+    match *code {
+        SqlState::INSUFFICIENT_PRIVILEGE => format!(
+            "the role may not read {table}: run the SQL of `kestrel grants` as the database's owner"
+        ),
+        SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN => format!(
+            "{table} is not as Synapse has it ({}): is this Synapse's database, and the right schema?",
+            chain(error)
+        ),
+        SqlState::QUERY_CANCELED => format!("{table} was not read in time: the database is slow"),
+        SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            format!("the database refused the role: {}", chain(error))
+        }
+        _ => chain(error),
+    }
+}
+
+/// An error with its causes; the driver's own text says only "db error".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let line = next.to_string();
+        if !text.contains(&line) {
+            text = format!("{text}: {line}");
+        }
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,74 @@
+//! The SQL that makes Kestrel's role: it may read a few columns, and nothing else.
+
+/// The SQL for a role of that name, to be run by the database's owner or a superuser. The name is
+/// quoted as an identifier.
+///
+/// It grants columns and not tables, so that message bodies, access tokens, password hashes and
+/// addresses stay unreadable, and makes no view, because PostgreSQL would then refuse Synapse's later
+/// `ALTER TABLE`.
+pub fn grants(role: &str) -> String {
+    let name = format!("\"{}\"", role.replace('"', "\"\""));
+    let literal = format!("'{}'", role.replace('\'', "''"));
+    let mut sql = String::new();
+    for line in TEMPLATE.lines() {
+        // Two different placeholders, so that a name holding one cannot reach the other.
+        let (before, after) = line.split_once("{role}").unwrap_or((line, ""));
+        let name = if line.contains("{role}") { name.as_str() } else { "" };
+        match before.split_once("{literal}") {
+            Some((start, end)) => sql.extend([start, literal.as_str(), end, name, after, "\n"]),
+            None => sql.extend([before, name, after, "\n"]),
+        }
+    }
+    sql
+}
+
+const TEMPLATE: &str = "\
+-- Kestrel's read-only role on Synapse's database. Run it as the database's owner or a superuser, in that
+-- database; running it again changes nothing. Then give the role a password:  \\password kestrel
+DO $kestrel$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal}) THEN
+    CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT CONNECTION LIMIT 5;
+  END IF;
+END $kestrel$;
+ALTER ROLE {role} SET default_transaction_read_only = on;
+ALTER ROLE {role} SET statement_timeout = '5s';
+ALTER ROLE {role} SET lock_timeout = '1s';
+ALTER ROLE {role} SET idle_in_transaction_session_timeout = '15s';
+-- Temporary tables are a way to write; Synapse's own role keeps the right (its purge jobs use them).
+DO $kestrel$ DECLARE synapse name; BEGIN
+  SELECT tableowner INTO synapse FROM pg_tables WHERE tablename = 'devices' AND schemaname NOT LIKE 'pg_%' LIMIT 1;
+  IF synapse IS NOT NULL THEN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), synapse); END IF;
+  EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+END $kestrel$;
+GRANT USAGE ON SCHEMA public TO {role};
+-- Public key material and its metadata: any Matrix user may query or claim it.
+GRANT SELECT (user_id, device_id, algorithm, key_id, ts_added_ms, key_json) ON e2e_one_time_keys_json TO {role};
+GRANT SELECT (user_id, device_id, algorithm, key_id, used) ON e2e_fallback_keys_json TO {role};
+GRANT SELECT (user_id, device_id, ts_added_ms, key_json) ON e2e_device_keys_json TO {role};
+-- No address, no user agent.
+GRANT SELECT (user_id, device_id, display_name, last_seen, hidden) ON devices TO {role};
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_stays_a_name() {
+        let sql = grants("k\"; DROP TABLE devices; --{literal}");
+        assert!(sql.contains("CREATE ROLE \"k\"\"; DROP TABLE devices; --{literal}\" LOGIN"));
+        assert!(!sql.contains("TO k\""));
+    }
+
+    #[test]
+    fn no_column_that_holds_a_secret_is_granted() {
+        let sql = grants("kestrel");
+        for secret in
+            ["access_token", "password", "message_json", " ip", "user_agent", "event_json"]
+        {
+            let granted =
+                sql.lines().any(|line| line.starts_with("GRANT SELECT") && line.contains(secret));
+            assert!(!granted, "{secret} is granted");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A time as people write it → an instant. Reads against a given now and zone, and asks back rather
+//! than guess where a clock change makes a time of day mean none or two.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
+
+use super::Context;
+use super::slip::{Slip, shown};
+use super::words::Word;
+
+/// The instant that all of `words` spell. `on` is the date of a bare time of day; without it that is
+/// the last time the clock showed it.
+pub(super) fn moment(
+    words: &[Word],
+    on: Option<Date>,
+    context: &Context<'_>,
+) -> Result<Timestamp, Slip> {
+    let text = spelled(&typed(words));
+    match text.as_str() {
+        "" => return Err(Slip::new("A time is missing.")),
+        "now" => return Ok(context.now),
+        _ => {}
+    }
+    // With an offset the text stands for itself; without one jiff refuses it.
+    if let Ok(time) = text.to_uppercase().replace(" +", "+").parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let (text, zone) = match utc_suffix(&text) {
+        Some(text) => (text, TimeZone::UTC),
+        None => (text.as_str(), context.zone.clone()),
+    };
+    let now = context.now.to_zoned(zone);
+    match day_and_time(text, &now) {
+        Some((Some(day), Some(time))) => at(day, time, &now),
+        Some((Some(day), None)) => Ok(start_of(day, &now)),
+        Some((None, Some(time))) => match on {
+            Some(day) => at(day, time, &now),
+            None => last_shown(time, &now),
+        },
+        _ => Err(Slip::new(format!(
+            "I cannot read {} as a time. Write 14:30, yesterday 14:30, 2026-11-22 14:30, 2026-11-22 or 2026-11-22T14:30:00Z.",
+            shown(&typed(words))
+        ))),
+    }
+}
+
+/// A time of day without a date.
+pub(super) fn is_time_of_day(words: &[Word]) -> bool {
+    let text = spelled(&typed(words));
+    clock(utc_suffix(&text).unwrap_or(&text)).is_some()
+}
+
+/// An instant for a sentence, in the room's zone.
+pub(super) fn told(time: Timestamp, context: &Context<'_>) -> String {
+    let time = time.to_zoned(context.zone.clone());
+    time.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+/// The words as they were typed, for a sentence.
+pub(super) fn typed(words: &[Word]) -> String {
+    let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
+    texts.join(" ")
+}
+
+/// What was typed as it is compared: small letters, plain dashes.
+pub(super) fn spelled(text: &str) -> String {
+    plain_dashes(text).to_lowercase()
+}
+
+/// Dashes that phones put in place of a hyphen, and the typographer's minus.
+pub(super) fn plain_dashes(text: &str) -> String {
+    text.replace(
+        ['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}'],
+        "-",
+    )
+}
+
+/// The text before `utc` or `z`.
+fn utc_suffix(text: &str) -> Option<&str> {
+    let before = text
+        .strip_suffix("utc")
+        .or_else(|| text.strip_suffix("gmt"))
+        .or_else(|| text.strip_suffix('z'))?
+        .trim_end();
+    before.ends_with(|c: char| c.is_ascii_digit()).then_some(before)
+}
+
+/// The date and the time of day; at least one of them, and nothing left over.
+fn day_and_time(text: &str, now: &Zoned) -> Option<(Option<Date>, Option<Time>)> {
+    if let Some(time) = clock(text) {
+        return Some((None, Some(time)));
+    }
+    let word = text.find(' ').unwrap_or(text.len());
+    let (first, rest) = match text.get(..10).filter(|_| word > 10) {
+        Some(date) if text[10..].starts_with('t') => (date, &text[11..]),
+        _ => text.split_at(word),
+    };
+    let day = match first {
+        "today" => now.date(),
+        "yesterday" => now.date().yesterday().ok()?,
+        date => iso_date(date)?,
+    };
+    let rest = rest.trim();
+    let rest = rest.strip_prefix("at ").unwrap_or(rest);
+    if rest.is_empty() {
+        return Some((Some(day), None));
+    }
+    Some((Some(day), Some(clock(rest)?)))
+}
+
+/// `2026-11-22` and no other order: 11/12 is two dates.
+fn iso_date(text: &str) -> Option<Date> {
+    let mut parts = text.split('-');
+    let mut part = |length: usize| {
+        let part = parts.next()?;
+        let digits = part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| part.parse::<i16>().ok()).flatten()
+    };
+    let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+    if parts.next().is_some() {
+        return None;
+    }
+    Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
+}
+
+/// `14:30`, `9:05:07`, `14:30:05,123` as Synapse's log writes it, `2:30pm`, `2 pm`.
+fn clock(text: &str) -> Option<Time> {
+    let (text, half) = match (text.strip_suffix("am"), text.strip_suffix("pm")) {
+        (Some(text), _) => (text.trim_end(), Some(0)),
+        (_, Some(text)) => (text.trim_end(), Some(12)),
+        _ => (text, None),
+    };
+    let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, ""));
+    let mut parts = whole.split(':');
+    let hour = two_digits(parts.next()?)?;
+    let minute = parts.next().map(two_digits);
+    let second = parts.next().map(two_digits);
+    let bare_hour = minute.is_none() && half.is_none();
+    let stray_fraction = second.is_none() && text.len() > whole.len();
+    if parts.next().is_some() || bare_hour || stray_fraction {
+        return None;
+    }
+    let hour = match half {
+        Some(half) if (1..=12).contains(&hour) => hour % 12 + half,
+        Some(_) => return None,
+        None => hour,
+    };
+    let (minute, second) = (minute.unwrap_or(Some(0))?, second.unwrap_or(Some(0))?);
+    Time::new(hour, minute, second, nanoseconds(fraction)?).ok()
+}
+
+fn two_digits(text: &str) -> Option<i8> {
+    let digits = matches!(text.len(), 1 | 2) && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+fn nanoseconds(fraction: &str) -> Option<i32> {
+    if fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    format!("{fraction:0<9}").parse().ok()
+}
+
+/// The last time the clock showed `time`: today, or yesterday if it is still to come.
+fn last_shown(time: Time, now: &Zoned) -> Result<Timestamp, Slip> {
+    let today = at(now.date(), time, now);
+    match (&today, now.date().yesterday()) {
+        (Ok(moment), Ok(yesterday)) if *moment >= now.timestamp() => at(yesterday, time, now),
+        _ => today,
+    }
+}
+
+fn at(day: Date, time: Time, now: &Zoned) -> Result<Timestamp, Slip> {
+    let when = day.to_datetime(time);
+    let zone = now.time_zone();
+    let ambiguous = zone.to_ambiguous_timestamp(when);
+    let name = zone.iana_name().unwrap_or("the configured zone");
+    let written = when.strftime("%Y-%m-%d %H:%M:%S");
+    match ambiguous.offset() {
+        AmbiguousOffset::Unambiguous { .. } => {
+            ambiguous.unambiguous().map_err(|_| Slip::new(format!("{written} is out of range.")))
+        }
+        AmbiguousOffset::Gap { .. } => Err(Slip::new(format!(
+            "There was no {written} in {name}: the clocks were put forward over it. Write a time before or after."
+        ))),
+        AmbiguousOffset::Fold { before, after } => Err(Slip::new(format!(
+            "The clocks in {name} showed {written} twice. Write {} or {}.",
+            with_offset(when, before),
+            with_offset(when, after),
+        ))),
+    }
+}
+
+fn with_offset(when: DateTime, offset: Offset) -> String {
+    match offset.to_timestamp(when) {
+        Ok(time) => {
+            let time = time.to_zoned(TimeZone::fixed(offset));
+            time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+        }
+        Err(_) => when.to_string(),
+    }
+}
+
+/// Midnight, or the first instant of a day that has none.
+fn start_of(day: Date, now: &Zoned) -> Timestamp {
+    match day.to_zoned(now.time_zone().clone()) {
+        Ok(start) => start.start_of_day().map_or(start.timestamp(), |first| first.timestamp()),
+        Err(_) => Timestamp::MIN,
+    }
+}

@@ -1,0 +1,119 @@
+//! Typed text and pills → words. Undoes what phones and clients do to typed text around a word, and
+//! never touches what stands inside quotes.
+
+use super::links::Piece;
+use super::slip::{Slip, is_invisible, shown};
+
+/// One word, and how it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    pub text: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bare,
+    Quoted,
+    Pill,
+}
+
+impl Word {
+    /// Written without quotes, so a word like `last` means what it says.
+    pub fn is_bare(&self) -> bool {
+        self.kind == Kind::Bare
+    }
+
+    /// A mention: `text` is the user id.
+    pub fn is_pill(&self) -> bool {
+        self.kind == Kind::Pill
+    }
+}
+
+/// Splits at white space (a no-break space is one), except inside quotes.
+///
+/// A quote opens only at the start of a word and closes only at the end of one, so `Bob's` needs
+/// nothing and `'Bob's phone'` is one word. `\` before the quote or before another `\` writes that
+/// character; any other `\` is itself.
+pub(super) fn split(pieces: &[Piece]) -> Result<Vec<Word>, Slip> {
+    let mut words = Vec::new();
+    let mut after_pill = false;
+    for piece in pieces {
+        match piece {
+            Piece::Pill { user, .. } => words.push(Word { text: user.clone(), kind: Kind::Pill }),
+            // Clients complete a mention as "Alice: ".
+            Piece::Text(text) if after_pill => {
+                split_text(text.trim_start_matches([':', ',']), &mut words)?
+            }
+            Piece::Text(text) => split_text(text, &mut words)?,
+        }
+        after_pill = matches!(piece, Piece::Pill { .. });
+    }
+    Ok(words)
+}
+
+fn split_text(text: &str, words: &mut Vec<Word>) -> Result<(), Slip> {
+    // What copying and right-to-left keyboards leave between words shows nothing and means nothing.
+    let between = |c: char| c.is_whitespace() || is_invisible(c);
+    let mut rest = text.trim_start_matches(between);
+    while let Some(first) = rest.chars().next() {
+        if let Some(closers) = closers(first, rest) {
+            let inside = &rest[first.len_utf8()..];
+            let (text, after) = quoted(inside, closers).ok_or_else(|| unclosed(rest))?;
+            words.push(Word { text, kind: Kind::Quoted });
+            rest = after;
+        } else {
+            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            words.push(Word {
+                text: rest[..end].trim_end_matches(is_invisible).to_owned(),
+                kind: Kind::Bare,
+            });
+            rest = &rest[end..];
+        }
+        rest = rest.trim_start_matches(between);
+    }
+    Ok(())
+}
+
+/// What may close a quote that `first` opens; `None` if it opens none. A straight quote is closed by
+/// its like; only where there is none may a curly one close it, because some keyboards curl one of the
+/// two.
+fn closers(first: char, rest: &str) -> Option<&'static [char]> {
+    const DOUBLE: &[char] = &['”', '“', '"', '„', '‟', '»', '«'];
+    const SINGLE: &[char] = &['’', '‘', '\'', '‚', '‛', '›', '‹'];
+    let straight_closes = |straight: &'static [char]| quoted(&rest[1..], straight).is_some();
+    match first {
+        '`' => Some(&['`']),
+        '"' if straight_closes(&['"']) => Some(&['"']),
+        '\'' if straight_closes(&['\'']) => Some(&['\'']),
+        c if DOUBLE.contains(&c) => Some(DOUBLE),
+        c if SINGLE.contains(&c) => Some(SINGLE),
+        _ => None,
+    }
+}
+
+/// The text up to the closing quote, and what follows it.
+fn quoted<'a>(inside: &'a str, closers: &[char]) -> Option<(String, &'a str)> {
+    let mut text = String::new();
+    let mut chars = inside.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        if c == '\\' && next.is_some_and(|next| next == '\\' || closers.contains(&next)) {
+            text.extend(chars.next().map(|(_, escaped)| escaped));
+        } else if closers.contains(&c)
+            && next.is_none_or(|next| next.is_whitespace() || is_invisible(next))
+        {
+            return Some((text, &inside[at + c.len_utf8()..]));
+        } else {
+            text.push(c);
+        }
+    }
+    None
+}
+
+fn unclosed(rest: &str) -> Slip {
+    Slip::new(format!(
+        "The quote that opens at {} is not closed before a space or the end.",
+        shown(rest)
+    ))
+}

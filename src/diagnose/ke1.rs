@@ -1,0 +1,341 @@
+//! KE-1: one-time key conflicts of one device. Each question is one small function; the first that is
+//! answered with a verdict ends the walk, and the walk keeps every answer.
+
+use super::refusals::{Group, Pattern, QUIET, Row};
+use super::shape::{Shape, shape};
+use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
+use super::verdict::{Answer, Certainty, Verdict, VerdictId};
+use super::walk::{Facts, Ruling, Walk, database_how, log_how};
+use crate::evidence::key_log::Format;
+use crate::evidence::otk::Check;
+use crate::evidence::{Evidence, KeyLog, Known, Need, State, StoredKeys};
+
+/// What the branch reads.
+pub(super) const NEEDS: &[Need] =
+    &[Need::KeyLog, Need::Devices, Need::DeviceKeys, Need::OneTimeKeys, Need::FallbackKeys];
+
+/// Walks the branch.
+pub(super) fn diagnose(evidence: &Evidence) -> Verdict {
+    let known = Facts::of(evidence);
+    let mut walk = Walk::new(evidence, &known);
+    let (id, certainty) = QUESTIONS
+        .iter()
+        .find_map(|question| question(&mut walk))
+        .unwrap_or((VerdictId::Inconclusive, Certainty::NotEnoughEvidence));
+    walk.verdict(id, certainty)
+}
+
+/// The trunk: in the order in which verdicts are tried.
+const QUESTIONS: &[fn(&mut Walk) -> Option<Ruling>] = &[
+    device_known,
+    identity_published,
+    uploads_refused,
+    account_recreated,
+    same_account,
+    foreign_identity,
+    unexplained,
+    crossed_once,
+    too_many_keys,
+    keys_exhausted,
+    same_keys_again,
+    all_read,
+];
+
+fn device_known(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Does the server know this device?";
+    let devices = walk.evidence.devices();
+    let device = &walk.evidence.subject.device;
+    let has_row = devices
+        .value()
+        .is_some_and(|rows| rows.iter().any(|row| !row.hidden && row.device == *device));
+    let has_keys = walk.known.keys.value().is_some();
+    if has_row || has_keys {
+        walk.step(
+            "device-known",
+            ASKED,
+            Answer::Yes,
+            "it has a row in devices or identity keys",
+            &devices,
+        );
+        return None;
+    }
+    if let Some(why) = devices.unknown().or(walk.known.keys.unknown()) {
+        walk.step("device-known", ASKED, Answer::Unknown, why, &devices);
+        walk.missing("the database", database_how(why));
+        return None;
+    }
+    let others = devices.value().map_or(0, |rows| rows.iter().filter(|row| !row.hidden).count());
+    let seen = match others {
+        0 => "the user has no device on this server at all".to_owned(),
+        count => format!("the user has {count} other device(s); name none to list them"),
+    };
+    walk.step("device-known", ASKED, Answer::No, seen.clone(), &devices);
+    walk.believe(seen);
+    Some((VerdictId::UnknownDevice, Certainty::Proven))
+}
+
+fn identity_published(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Has the device published identity keys?";
+    let keys = &walk.known.keys;
+    match keys {
+        Known::Is(row, _) => {
+            let because = format!("this identity stands since {}", super::shown(row.added));
+            walk.step("identity-published", ASKED, Answer::Yes, because, keys);
+            None
+        }
+        Known::Unknown(why, _) => {
+            walk.step("identity-published", ASKED, Answer::Unknown, why.clone(), keys);
+            walk.missing("the database", database_how(why));
+            None
+        }
+        Known::None(_) => {
+            walk.step(
+                "identity-published",
+                ASKED,
+                Answer::No,
+                "e2e_device_keys_json has no row",
+                keys,
+            );
+            walk.believe("the device has a row in devices and none in e2e_device_keys_json");
+            Some((VerdictId::KeylessDevice, Certainty::Proven))
+        }
+    }
+}
+
+/// Decides nothing by itself: it says whether there is a conflict to explain.
+fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Were its own uploads refused, \"One time key … already exists\"?";
+    let log = &walk.known.log;
+    let (answer, because) = match (log, walk.refusals.span()) {
+        (_, Some(span)) => (Answer::Yes, format!("{} refusals", span.count)),
+        (Known::Is(log, _), None) if !super::findings::read_anything(log) => {
+            (Answer::Unknown, "the log holds nothing of this window".into())
+        }
+        (Known::Unknown(why, _), None) => (Answer::Unknown, why.clone()),
+        (_, None) => (Answer::No, "no refusal in the window is this device's own".to_owned()),
+    };
+    if answer == Answer::Unknown {
+        walk.missing("the Synapse log", log_how(&because));
+    }
+    walk.step("uploads-refused", ASKED, answer, because, log);
+    None
+}
+
+fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Was the encryption account made anew under the same device id?";
+    let dead = walk.known.stored.value().map_or(0, |stored| failing(stored));
+    let group = walk.refusals.of(Pattern::Recreated).copied();
+    if dead == 0 && group.is_none() {
+        let (answer, because) = match (&walk.known.keys, &walk.known.stored) {
+            (Known::Unknown(why, _), _) | (_, Known::Unknown(why, _)) => {
+                (Answer::Unknown, why.clone())
+            }
+            _ => (Answer::No, "no stored or refused key was made by another account".into()),
+        };
+        walk.step("account-recreated", ASKED, answer, because, &walk.known.stored);
+        return None;
+    }
+    let mut because = Vec::new();
+    if let Some(group) = group {
+        because.push(
+            "the stored key of the refusal fails the signature test under the device's present identity, \
+             the offered one passes"
+                .to_owned(),
+        );
+        because.extend(confirmation(&group));
+    }
+    if dead > 0 {
+        because.push(format!(
+            "{dead} stored one-time keys fail the signature test under the device's present identity: \
+             they belong to an account that is gone"
+        ));
+    }
+    walk.step("account-recreated", ASKED, Answer::Yes, because.join("; "), &walk.known.stored);
+    walk.because.extend(because);
+    let certainty = match dead > 0 || group.is_some_and(|group| group.proves()) {
+        true => Certainty::Proven,
+        false => Certainty::Consistent,
+    };
+    Some((VerdictId::OtkRecreated, certainty))
+}
+
+fn same_account(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Did one and the same account make both keys?";
+    let Some(group) = walk.refusals.of(Pattern::SameAccount).copied() else {
+        let answer =
+            if walk.refusals.groups.is_empty() { Answer::No } else { signature_answer(walk) };
+        walk.step(
+            "same-account",
+            ASKED,
+            answer,
+            "no refusal where both keys verify",
+            &walk.known.log,
+        );
+        return None;
+    };
+    let log = walk.known.log.value()?;
+    if crossed(walk, log) {
+        walk.step("same-account", ASKED, Answer::Yes, "but only once", &walk.known.log);
+        return None;
+    }
+    let shape = shape(&walk.refusals, log);
+    let mut because = vec![
+        "both the stored and the offered key verify under the device's identity: one account made both"
+            .to_owned(),
+    ];
+    because.extend(confirmation(&group));
+    because.push(shape.words(log));
+    walk.step("same-account", ASKED, Answer::Yes, because.join("; "), &walk.known.log);
+    walk.because.extend(because);
+    let once = walk.refusals.span().is_some_and(|span| span.count == 1);
+    Some(match shape {
+        Shape::TwoClients => (VerdictId::OtkConcurrent, Certainty::Consistent),
+        Shape::Rollback => (VerdictId::OtkRolledBack, Certainty::Consistent),
+        Shape::Unclear if group.proves() && !once => (VerdictId::OtkSameAccount, Certainty::Proven),
+        Shape::Unclear => (VerdictId::OtkSameAccount, Certainty::Consistent),
+    })
+}
+
+fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Does the uploader sign with an identity that the server does not hold?";
+    let Some(group) = walk.refusals.of(Pattern::Foreign).copied() else {
+        let answer =
+            if walk.refusals.groups.is_empty() { Answer::No } else { signature_answer(walk) };
+        walk.step(
+            "foreign-identity",
+            ASKED,
+            answer,
+            "no refusal where only the stored key verifies",
+            &walk.known.log,
+        );
+        return None;
+    };
+    let mut because = vec!["the stored key verifies, the offered one does not".to_owned()];
+    because.extend(confirmation(&group));
+    walk.step("foreign-identity", ASKED, Answer::Yes, because.join("; "), &walk.known.log);
+    walk.because.extend(because);
+    Some((VerdictId::OtkForeignIdentity, certainty(&group)))
+}
+
+fn unexplained(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Is there a refusal that the signatures do not explain?";
+    let group = walk.refusals.of(Pattern::Silent).copied();
+    let log = walk.known.log.value();
+    let (Some(group), Some(log)) = (group, log) else {
+        walk.step("unexplained", ASKED, Answer::No, "none", &walk.known.log);
+        return None;
+    };
+    if crossed(walk, log) {
+        walk.step("unexplained", ASKED, Answer::Yes, "but only once", &walk.known.log);
+        return None;
+    }
+    let why = match (&walk.known.keys, group.refused.old.check, group.refused.new.check) {
+        (Known::Unknown(why, _), ..) => format!("the signature test could not be made: {why}"),
+        (_, Check::Fails, Check::Fails) => {
+            "neither key verifies under the device's identity".into()
+        }
+        _ => "the keys carry no signature of this device".into(),
+    };
+    let mut because = vec![why];
+    because.extend(confirmation(&group));
+    if group.refused.with_device_keys == group.refused.span.count && starts_at_zero(&group) {
+        because.push(
+            "each try carries device keys and begins with the first ids again: the shape of a wiped store"
+                .into(),
+        );
+    }
+    walk.step("unexplained", ASKED, Answer::Yes, because.join("; "), &walk.known.log);
+    walk.because.extend(because);
+    Some((VerdictId::OtkDiverged, certainty(&group)))
+}
+
+fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Was there one refusal that never came again?";
+    let log = walk.known.log.value();
+    if !log.is_some_and(|log| crossed(walk, log)) {
+        let answer = if log.is_some() { Answer::No } else { Answer::Unknown };
+        walk.step(
+            "crossed-once",
+            ASKED,
+            answer,
+            "no single refusal followed by quiet",
+            &walk.known.log,
+        );
+        return None;
+    }
+    let because = "one refusal, never repeated: two uploads of one device crossed";
+    walk.step("crossed-once", ASKED, Answer::Yes, because, &walk.known.log);
+    walk.believe(because);
+    Some((VerdictId::OtkRace, Certainty::Consistent))
+}
+
+fn all_read(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Were the log and the database both read?";
+    let failed: Vec<_> = (walk.evidence.gathered.iter())
+        .filter_map(|answer| match &answer.state {
+            State::Failed(why) | State::NotAsked(why) => {
+                Some((answer.need, format!("{}: {why}", answer.source)))
+            }
+            _ => None,
+        })
+        .collect();
+    for (need, why) in &failed {
+        match need {
+            Need::KeyLog => walk.missing("the Synapse log", log_how(why)),
+            _ => walk.missing("the database", database_how(why)),
+        }
+    }
+    let log_read = walk.known.log.value().is_some_and(super::findings::read_anything);
+    if failed.is_empty() && log_read && walk.known.keys.value().is_some() {
+        walk.step("all-read", ASKED, Answer::Yes, "both answered", &walk.known.log);
+        walk.because.extend(super::findings::health(walk.evidence, &walk.known.log));
+        return Some((VerdictId::OtkHealthy, Certainty::Consistent));
+    }
+    let because = walk.missing.iter().map(|missing| missing.need.clone()).collect::<Vec<_>>();
+    let because = format!("missing: {}", because.join(", "));
+    walk.step("all-read", ASKED, Answer::No, because, &walk.known.log);
+    None
+}
+
+/// One refusal, then uploads accepted or quiet.
+fn crossed(walk: &Walk, log: &KeyLog) -> bool {
+    let Some(span) = walk.refusals.span() else {
+        return false;
+    };
+    let end = walk.evidence.window.to.min(walk.evidence.now);
+    let accepted_after = log.accepted.uploads.is_some_and(|uploads| uploads.last > span.last);
+    span.count == 1 && (accepted_after || end.duration_since(span.last) > QUIET)
+}
+
+fn signature_answer(walk: &Walk) -> Answer {
+    if walk.known.keys.unknown().is_some() { Answer::Unknown } else { Answer::No }
+}
+
+fn starts_at_zero(group: &Group) -> bool {
+    group.refused.batch.range.is_some_and(|(low, _)| low <= 1)
+}
+
+fn certainty(group: &Group) -> Certainty {
+    if group.proves() { Certainty::Proven } else { Certainty::Consistent }
+}
+
+fn failing(stored: &StoredKeys) -> usize {
+    stored.keys.iter().filter(|key| key.value.check == Check::Fails).count()
+}
+
+/// What makes the line of the log believable beyond the text.
+fn confirmation(group: &Group) -> Option<String> {
+    match (group.row, group.refused.format) {
+        (Row::Old(_), _) => Some(
+            "the database still holds the very key that the log line names: the line is no forgery".into(),
+        ),
+        (_, Format::Json) => Some("the log is JSON: its lines cannot be forged".into()),
+        (Row::Other(_) | Row::Gone, Format::Text) => Some(
+            "the conflicting row is gone since, so only a text log speaks for it, and that can be forged"
+                .into(),
+        ),
+        (Row::NotRead, Format::Text) => {
+            Some("only a text log speaks for it, and that can be forged".into())
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Evidence and a reference time → a verdict. The trunk of the tree on one screen.
+//!
+//! Pure: no clock, no I/O, no regex. What it does not find in the evidence it does not know.
+
+mod findings;
+mod ke1;
+mod refusals;
+pub mod remedy;
+mod shape;
+mod stock;
+pub mod verdict;
+mod walk;
+
+use crate::evidence::{Evidence, Need, Symptom};
+pub use verdict::{Certainty, Verdict, VerdictId};
+
+/// Judges one question's evidence.
+pub fn diagnose(evidence: &Evidence) -> Verdict {
+    match evidence.symptom {
+        Symptom::Ke1 => ke1::diagnose(evidence),
+    }
+}
+
+/// What a branch of the tree needs to know.
+pub fn needs(symptom: Symptom) -> &'static [Need] {
+    match symptom {
+        Symptom::Ke1 => ke1::NEEDS,
+    }
+}
+
+/// A moment inside a reason: UTC, to the second. Reasons are written once and read in every zone.
+fn shown(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// What is worth a look at a device, from its row alone; `None` where nothing is.
+pub fn trouble(row: &crate::evidence::DeviceRow) -> Option<&'static str> {
+    match row {
+        row if row.has_keys == Some(false) => Some("no encryption keys"),
+        row if row.keys_older_than_identity == Some(true) => Some("keys older than its identity"),
+        row if row.one_time_keys == Some(0) => Some("no one-time keys left"),
+        row if row.one_time_keys.is_some_and(|count| count > stock::FLOOD) => {
+            Some("far too many keys")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,204 @@
+//! The refusals that count: the log's groups weighed against the database, and the figures of the storm.
+//!
+//! A text log can be forged by anyone (a newline in a login name writes whole lines), so a group that
+//! the database contradicts, or that nothing supports, is a finding and no evidence.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::verdict::Storm;
+use crate::evidence::key_log::{Format, Refused, Span};
+use crate::evidence::otk::Check;
+use crate::evidence::{DeviceKeys, KeyLog, StoredKey, StoredKeys, Window};
+
+/// A refusal younger than this, at the end of the window, goes on: an idle client retries twice a
+/// minute (with the sync's 30 s timeout), so five missed tries are silence.
+pub(super) const QUIET: SignedDuration = SignedDuration::from_secs(150);
+/// How far a log's clock may be from the row's before "the row is older than the refusal" is believed.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(60);
+
+/// Whose account made the two keys, by the signature test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pattern {
+    /// Old fails, new verifies.
+    Recreated,
+    /// Both verify.
+    SameAccount,
+    /// Old verifies, new fails.
+    Foreign,
+    /// Neither verifies, or a key carries no signature of the device.
+    Silent,
+}
+
+/// What stands in the database under the conflicting id now.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Row<'a> {
+    /// The Old key of the line: nobody but server and device knows it, so the line is true.
+    Old(&'a StoredKey),
+    Other(&'a StoredKey),
+    Gone,
+    NotRead,
+}
+
+/// One group of refusals that counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group<'a> {
+    pub refused: &'a Refused,
+    pub row: Row<'a>,
+    pub pattern: Pattern,
+}
+
+impl Group<'_> {
+    /// Whether it can be believed without trusting a line that anyone could have written.
+    pub fn proves(&self) -> bool {
+        matches!(self.row, Row::Old(_)) || self.refused.format == Format::Json
+    }
+}
+
+/// All refusals of the device, weighed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Refusals<'a> {
+    /// The strongest first.
+    pub groups: Vec<Group<'a>>,
+    /// Refusals that the database contradicts: an older row holds another value.
+    pub contradicted: u64,
+    /// Refusals in a text log that neither the database nor a signature nor a claim supports.
+    pub unsupported: u64,
+}
+
+impl<'a> Refusals<'a> {
+    /// Weighs what the log holds against the stored keys.
+    pub fn weigh(log: &'a KeyLog, stored: Option<&'a StoredKeys>) -> Self {
+        let mut all = Self::default();
+        for refused in &log.refused {
+            let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
+            if contradicted(&group) {
+                all.contradicted += refused.span.count;
+            } else if unsupported(&group, log) {
+                all.unsupported += refused.span.count;
+            } else {
+                all.groups.push(group);
+            }
+        }
+        // What the database or an unforgeable log shows outweighs what only a text line says.
+        if all.groups.iter().any(Group::proves) {
+            all.groups.retain(Group::proves);
+        }
+        all.groups
+            .sort_by_key(|group| (group.pattern, std::cmp::Reverse(group.refused.span.count)));
+        all
+    }
+
+    /// The strongest group of a pattern.
+    pub fn of(&self, pattern: Pattern) -> Option<&Group<'a>> {
+        self.groups.iter().find(|group| group.pattern == pattern)
+    }
+
+    /// All that count, as one span.
+    pub fn span(&self) -> Option<Span> {
+        let mut spans = self.groups.iter().map(|group| group.refused.span);
+        let mut sum = spans.next()?;
+        spans.for_each(|span| sum.add(span));
+        Some(sum)
+    }
+
+    /// The figures that every verdict with refusals states.
+    pub fn storm(
+        &self,
+        log: &KeyLog,
+        keys: Option<&DeviceKeys>,
+        window: Window,
+        now: Timestamp,
+    ) -> Option<Storm> {
+        let main = self.groups.first()?;
+        let span = self.span()?;
+        let seconds = span.last.duration_since(span.first).as_secs_f64();
+        let row_stands = match main.row {
+            Row::NotRead => None,
+            row => Some(matches!(row, Row::Old(_))),
+        };
+        let born = match main.row {
+            Row::Old(key) => Some(key.added),
+            _ => None,
+        };
+        Some(Storm {
+            span,
+            key: main.refused.key.to_string(),
+            more_keys: self.groups.len() - 1,
+            rate: (span.count > 1 && seconds > 0.0).then(|| (span.count - 1) as f64 / seconds),
+            goes_on: window.to.min(now).duration_since(span.last) <= QUIET,
+            row_stands,
+            claimed: claimed(main.refused, log),
+            dead_keys_handed_out: match main.pattern {
+                Pattern::Recreated => dead_claims(log, span, keys),
+                _ => 0,
+            },
+            born,
+            born_by: born.and_then(|born| upload_of(log, born)),
+        })
+    }
+}
+
+fn row<'a>(refused: &Refused, stored: Option<&'a StoredKeys>) -> Row<'a> {
+    let Some(stored) = stored else {
+        return Row::NotRead;
+    };
+    match stored.keys.iter().find(|key| key.id == refused.key) {
+        Some(key) if key.value.same_key(&refused.old) => Row::Old(key),
+        Some(key) => Row::Other(key),
+        None if stored.keys.len() as u64 == stored.total => Row::Gone,
+        None => Row::NotRead,
+    }
+}
+
+fn pattern(refused: &Refused) -> Pattern {
+    match (refused.old.check, refused.new.check) {
+        (Check::Fails, Check::Verifies) => Pattern::Recreated,
+        (Check::Verifies, Check::Verifies) => Pattern::SameAccount,
+        (Check::Verifies, Check::Fails) => Pattern::Foreign,
+        _ => Pattern::Silent,
+    }
+}
+
+/// A row is never changed in place. One that was there before the refusal and holds another value than
+/// the line says was in the way disproves the line.
+fn contradicted(group: &Group) -> bool {
+    let Row::Other(key) = group.row else {
+        return false;
+    };
+    group.refused.format == Format::Text
+        && group.refused.span.first.duration_since(key.added) > CLOCK_SLACK
+}
+
+/// The line says a row stood in the way. Where it does not stand there now, something took it: a claim.
+/// Without one, and with no signature of the device on either key, only the text speaks for the refusal.
+fn unsupported(group: &Group, log: &KeyLog) -> bool {
+    let text_alone = group.refused.format == Format::Text && group.pattern == Pattern::Silent;
+    let row_missing = matches!(group.row, Row::Gone | Row::Other(_));
+    text_alone && row_missing && claimed(group.refused, log).is_none()
+}
+
+fn claimed(refused: &Refused, log: &KeyLog) -> Option<Timestamp> {
+    let after = |at: &Timestamp| *at >= refused.span.first;
+    log.claims
+        .kept
+        .iter()
+        .filter(|claim| claim.id == refused.key)
+        .map(|claim| claim.at)
+        .rfind(after)
+}
+
+/// Claims between the birth of the new identity and the first upload accepted after the last refusal:
+/// the server hands the oldest key out first (since 1.119), so each was a key of the dead account.
+fn dead_claims(log: &KeyLog, refused: Span, keys: Option<&DeviceKeys>) -> u64 {
+    let from = keys.map_or(refused.first, |keys| keys.added.min(refused.first));
+    let healed = log.accepted.batches.iter().map(|batch| batch.span.first);
+    let to = healed.filter(|at| *at > refused.last).min().unwrap_or(Timestamp::MAX);
+    log.claims.kept.iter().filter(|claim| from <= claim.at && claim.at < to).count() as u64
+}
+
+/// The upload of that minute: who published the key that stands in the way.
+fn upload_of(log: &KeyLog, born: Timestamp) -> Option<(Option<String>, Option<String>)> {
+    let near = |at: Timestamp| at.duration_since(born).abs() <= SignedDuration::from_secs(60);
+    let batch = log.accepted.batches.iter().find(|batch| near(batch.span.first))?;
+    Some((batch.agent.clone(), batch.address.clone()))
+}

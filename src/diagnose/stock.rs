@@ -1,0 +1,116 @@
+//! The questions about how many keys a device has: a flood, an exhaustion, a loop.
+
+use super::verdict::{Answer, Certainty, VerdictId};
+use super::walk::{Ruling, Walk};
+use crate::evidence::Known;
+use crate::evidence::key_log::Format;
+
+/// More stored keys than this are a flood: 50 to 160 is healthy, each reload may add 50.
+pub(crate) const FLOOD: u64 = 500;
+/// The same batch accepted this often without a claim of it is a loop; twice is a retry.
+const LOOP: u64 = 3;
+
+pub(super) fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Does it hold or upload far too many keys?";
+    let total = walk.known.stored.value().map(|stored| stored.total);
+    let log = walk.known.log.value();
+    let refused = log.and_then(|log| log.too_large);
+    let claims = log.and_then(|log| log.claims.all).map_or(0, |all| all.count);
+    let surplus = log.map_or(0, |log| log.accepted.keys.saturating_sub(claims));
+    let json = log.is_some_and(|log| log.coverage.iter().all(|log| log.format == Format::Json));
+    let ruling = match (total, refused) {
+        (Some(total), _) if total > FLOOD => Some((
+            format!("{total} one-time keys are stored; 50 to 160 is healthy"),
+            Certainty::Proven,
+        )),
+        (_, Some(span)) => Some((
+            format!(
+                "{} uploads were refused because the device would hold too many keys",
+                span.count
+            ),
+            if json { Certainty::Proven } else { Certainty::Consistent },
+        )),
+        (None, None) if surplus > FLOOD => Some((
+            format!("{surplus} more keys were uploaded than claimed in the window"),
+            Certainty::Consistent,
+        )),
+        _ => None,
+    };
+    let Some((because, certainty)) = ruling else {
+        let (answer, because) = match total {
+            Some(total) => (Answer::No, format!("{total} are stored")),
+            None => (Answer::Unknown, "the stored keys could not be counted".into()),
+        };
+        walk.step("too-many-keys", ASKED, answer, because, &walk.known.stored);
+        return None;
+    };
+    walk.step("too-many-keys", ASKED, Answer::Yes, because.clone(), &walk.known.stored);
+    walk.believe(because);
+    Some((VerdictId::OtkFlood, certainty))
+}
+
+pub(super) fn keys_exhausted(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Has it run out of one-time keys?";
+    let fallback = walk.evidence.fallback_keys();
+    let empty = match &walk.known.stored {
+        Known::Is(stored, _) => stored.total == 0,
+        Known::None(_) => true,
+        Known::Unknown(why, _) => {
+            walk.step("keys-exhausted", ASKED, Answer::Unknown, why.clone(), &walk.known.stored);
+            return None;
+        }
+    };
+    let because = match &fallback {
+        _ if !empty => None,
+        Known::Is(rows, _) if rows.iter().any(|row| !row.used) => None,
+        Known::Is(..) => Some("no one-time key is left and the fallback key was handed out"),
+        Known::None(_) => {
+            Some("no one-time key is left and there is no fallback key: nobody can reach it")
+        }
+        Known::Unknown(..) => None,
+    };
+    let Some(because) = because else {
+        if empty && walk.known.keys.value().is_some() {
+            walk.findings
+                .push("no one-time key is stored; the fallback key is still unused".into());
+        }
+        walk.step("keys-exhausted", ASKED, Answer::No, "keys are left to hand out", &fallback);
+        return None;
+    };
+    walk.step("keys-exhausted", ASKED, Answer::Yes, because, &fallback);
+    walk.believe(because);
+    walk.known.keys.value()?;
+    Some((VerdictId::OtkExhausted, Certainty::Proven))
+}
+
+pub(super) fn same_keys_again(walk: &mut Walk) -> Option<Ruling> {
+    const ASKED: &str = "Does it upload the same keys again and again?";
+    let Some(log) = walk.known.log.value() else {
+        walk.step("same-keys-again", ASKED, Answer::Unknown, "no log was read", &walk.known.log);
+        return None;
+    };
+    let looping = log.accepted.batches.iter().find(|batch| {
+        let claims = log.claims.kept.iter().filter(|claim| {
+            let counter = claim.id.counter();
+            counter.zip(batch.batch.range).is_some_and(|(id, (low, high))| low <= id && id <= high)
+        });
+        batch.span.count >= LOOP && claims.count() == 0
+    });
+    let Some(batch) = looping else {
+        walk.step(
+            "same-keys-again",
+            ASKED,
+            Answer::No,
+            "no batch was accepted over and over",
+            &walk.known.log,
+        );
+        return None;
+    };
+    let because = format!(
+        "one batch of {} keys was accepted {} times, and none of it was claimed",
+        batch.batch.count, batch.span.count
+    );
+    walk.step("same-keys-again", ASKED, Answer::Yes, because.clone(), &walk.known.log);
+    walk.believe(because);
+    Some((VerdictId::OtkUploadLoop, Certainty::Consistent))
+}

@@ -1,0 +1,213 @@
+//! The shape of a verdict: what it says, how sure it is, and the path that led to it.
+
+use serde::Serialize;
+
+use crate::evidence::Window;
+use crate::evidence::key_log::Span;
+
+/// Every verdict of the KE-1 branch, in the order they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictId {
+    UnknownDevice,
+    KeylessDevice,
+    OtkRecreated,
+    OtkConcurrent,
+    OtkRolledBack,
+    OtkSameAccount,
+    OtkForeignIdentity,
+    OtkDiverged,
+    OtkRace,
+    OtkFlood,
+    OtkExhausted,
+    OtkUploadLoop,
+    OtkHealthy,
+    Inconclusive,
+}
+
+impl VerdictId {
+    /// All of them, for tables and tests.
+    pub const ALL: [Self; 14] = [
+        Self::UnknownDevice,
+        Self::KeylessDevice,
+        Self::OtkRecreated,
+        Self::OtkConcurrent,
+        Self::OtkRolledBack,
+        Self::OtkSameAccount,
+        Self::OtkForeignIdentity,
+        Self::OtkDiverged,
+        Self::OtkRace,
+        Self::OtkFlood,
+        Self::OtkExhausted,
+        Self::OtkUploadLoop,
+        Self::OtkHealthy,
+        Self::Inconclusive,
+    ];
+
+    /// The id as answers, cases and scripts write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnknownDevice => "unknown-device",
+            Self::KeylessDevice => "keyless-device",
+            Self::OtkRecreated => "otk-recreated",
+            Self::OtkConcurrent => "otk-concurrent",
+            Self::OtkRolledBack => "otk-rolled-back",
+            Self::OtkSameAccount => "otk-same-account",
+            Self::OtkForeignIdentity => "otk-foreign-identity",
+            Self::OtkDiverged => "otk-diverged",
+            Self::OtkRace => "otk-race",
+            Self::OtkFlood => "otk-flood",
+            Self::OtkExhausted => "otk-exhausted",
+            Self::OtkUploadLoop => "otk-upload-loop",
+            Self::OtkHealthy => "otk-healthy",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+
+    /// One sentence for a phone.
+    pub fn headline(self) -> &'static str {
+        match self {
+            Self::UnknownDevice => "the server knows no such device: a typo, or it was logged out",
+            Self::KeylessDevice => {
+                "the device is logged in but never published encryption keys: nobody can encrypt to it"
+            }
+            Self::OtkRecreated => {
+                "its encryption account was made anew under the same device id: the client's store was \
+                 wiped or evicted, and the server still holds keys of the old account"
+            }
+            Self::OtkConcurrent => {
+                "two clients run on one session: both publish keys from copies of the same store"
+            }
+            Self::OtkRolledBack => {
+                "the client's store was put back to an older copy: it offers ids again that it had \
+                 already published with other keys"
+            }
+            Self::OtkSameAccount => {
+                "one account offers two different keys under one id: two clients on one store, or a \
+                 store put back to an older copy"
+            }
+            Self::OtkForeignIdentity => {
+                "the uploader signs with an identity that the server does not hold for this device"
+            }
+            Self::OtkDiverged => {
+                "client and server disagree about a one-time key, and the signatures do not tell why"
+            }
+            Self::OtkRace => "two uploads of one device crossed once: no storm, nothing to do",
+            Self::OtkFlood => "the client uploads one-time keys without end",
+            Self::OtkExhausted => {
+                "the device has run out of one-time keys and does not refill them"
+            }
+            Self::OtkUploadLoop => "the client uploads the same keys again and again",
+            Self::OtkHealthy => "no sign of a one-time key problem",
+            Self::Inconclusive => "not enough evidence for a verdict",
+        }
+    }
+}
+
+/// How sure a verdict is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certainty {
+    NotEnoughEvidence,
+    /// Everything seen fits, but what was seen could have been forged or have another cause.
+    Consistent,
+    /// The database, or a log that cannot be forged, shows it.
+    Proven,
+}
+
+impl Certainty {
+    /// As written in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotEnoughEvidence => "not-enough-evidence",
+            Self::Consistent => "consistent",
+            Self::Proven => "proven",
+        }
+    }
+
+    /// As read by a person.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotEnoughEvidence => "not enough evidence",
+            Self::Consistent => "consistent",
+            Self::Proven => "proven",
+        }
+    }
+}
+
+/// The answer to one question of the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    Yes,
+    No,
+    Unknown,
+}
+
+impl Answer {
+    /// As written in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One step of the path: a question, its answer, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    pub question: &'static str,
+    pub asked: &'static str,
+    pub answer: Answer,
+    pub because: String,
+    /// Ids of the evidence behind the answer.
+    pub evidence: Vec<String>,
+}
+
+/// What should be captured next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    pub need: String,
+    pub how: String,
+}
+
+/// What every verdict with refusals states.
+#[derive(Debug, Clone)]
+pub struct Storm {
+    pub span: Span,
+    /// The conflicting key id of the largest group, and how many further ids conflict.
+    pub key: String,
+    pub more_keys: usize,
+    /// Refusals a second between the first and the last; `None` for a single moment.
+    pub rate: Option<f64>,
+    /// Whether refusals were still arriving at the end of what was seen.
+    pub goes_on: bool,
+    /// `true` where the conflicting row is still there; `None` where the database did not say.
+    pub row_stands: Option<bool>,
+    /// When the conflicting key was claimed, if the log has it.
+    pub claimed: Option<jiff::Timestamp>,
+    /// Claims that handed a dead key out since the divergence began.
+    pub dead_keys_handed_out: u64,
+    /// When the key that stands in the way was stored, by the server's clock.
+    pub born: Option<jiff::Timestamp>,
+    /// The user agent and address of that minute's upload.
+    pub born_by: Option<(Option<String>, Option<String>)>,
+}
+
+/// A verdict and everything a person needs to trust it.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    pub id: VerdictId,
+    pub certainty: Certainty,
+    pub path: Vec<Step>,
+    /// Why it is believed, in short sentences.
+    pub because: Vec<String>,
+    pub storm: Option<Storm>,
+    /// True beside the verdict, and worth a line.
+    pub findings: Vec<String>,
+    pub remedies: Vec<super::remedy::Advice>,
+    pub missing: Vec<Missing>,
+    pub window: Window,
+}

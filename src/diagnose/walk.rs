@@ -1,0 +1,108 @@
+//! A walk down a branch: what the evidence says, looked up once, and every answer on the way.
+
+use super::refusals::Refusals;
+use super::remedy;
+use super::verdict::{Answer, Certainty, Missing, Step, Verdict, VerdictId};
+use crate::evidence::{DeviceKeys, Evidence, KeyLog, Known, StoredKeys};
+
+/// What ends a walk.
+pub(super) type Ruling = (VerdictId, Certainty);
+
+/// What the evidence says, looked up once.
+pub(super) struct Facts<'a> {
+    pub(super) log: Known<KeyLog>,
+    pub(super) keys: Known<&'a DeviceKeys>,
+    pub(super) stored: Known<&'a StoredKeys>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of(evidence: &'a Evidence) -> Self {
+        Self {
+            log: evidence.key_log(),
+            keys: evidence.device_keys(),
+            stored: evidence.one_time_keys(),
+        }
+    }
+}
+
+/// The walk so far.
+pub(super) struct Walk<'a> {
+    pub(super) evidence: &'a Evidence,
+    pub(super) known: &'a Facts<'a>,
+    pub(super) refusals: Refusals<'a>,
+    pub(super) path: Vec<Step>,
+    pub(super) because: Vec<String>,
+    pub(super) findings: Vec<String>,
+    pub(super) missing: Vec<Missing>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(evidence: &'a Evidence, known: &'a Facts<'a>) -> Self {
+        let stored = known.stored.value().copied();
+        let refusals =
+            known.log.value().map(|log| Refusals::weigh(log, stored)).unwrap_or_default();
+        let (path, because, findings, missing) = Default::default();
+        Self { evidence, known, refusals, path, because, findings, missing }
+    }
+
+    pub(super) fn step<T>(
+        &mut self,
+        question: &'static str,
+        asked: &'static str,
+        answer: Answer,
+        because: impl Into<String>,
+        of: &Known<T>,
+    ) {
+        let evidence = of.ids().to_vec();
+        self.path.push(Step { question, asked, answer, because: because.into(), evidence });
+    }
+
+    /// Notes what could not be seen, once.
+    pub(super) fn missing(&mut self, need: &str, how: String) {
+        if !self.missing.iter().any(|missing| missing.need == need) {
+            self.missing.push(Missing { need: need.into(), how });
+        }
+    }
+
+    pub(super) fn believe(&mut self, why: impl Into<String>) {
+        self.because.push(why.into());
+    }
+
+    pub(super) fn verdict(mut self, id: VerdictId, certainty: Certainty) -> Verdict {
+        if let Some(log) = self.known.log.value() {
+            super::findings::of_log(log, &self.refusals, &mut self.findings);
+        }
+        let storm = self.known.log.value().and_then(|log| {
+            let keys = self.known.keys.value().copied();
+            self.refusals.storm(log, keys, self.evidence.window, self.evidence.now)
+        });
+        if id == VerdictId::OtkRecreated && storm.as_ref().is_none_or(|storm| !storm.goes_on) {
+            self.findings.push(NOT_CURED.into());
+        }
+        Verdict {
+            id,
+            certainty,
+            path: self.path,
+            because: self.because,
+            storm,
+            findings: self.findings,
+            remedies: remedy::advise(id),
+            missing: self.missing,
+            window: self.evidence.window,
+        }
+    }
+}
+
+/// Domain: a storm that stopped is not cured (rust-sdk #5200, `SigningKeyChanged`).
+const NOT_CURED: &str = "quiet is not cured: every dead key that was handed out costs its receiver one \
+                         undecryptable message, and peers that remember the old identity refuse the new one";
+
+/// What to do where the database was not read.
+pub(super) fn database_how(why: &str) -> String {
+    format!("let Kestrel read Synapse's database ({why}); `kestrel grants` prints a read-only role")
+}
+
+/// What to do where the log was not read.
+pub(super) fn log_how(why: &str) -> String {
+    format!("give Kestrel the log of the process that serves /keys/upload ({why})")
+}

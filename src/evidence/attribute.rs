@@ -1,0 +1,597 @@
+//! One process's log, line by line → one device's `KeyLog`: joins the lines of an upload by request
+//! id within one life of the process, and leaves out what a client may have written.
+//!
+//! What it cannot tell, in a text log: an account that knows the number of a request that never shows
+//! (a preflight, a closed connection) can write an upload's three lines under it, behind a login. Such
+//! refusals count only when a line out of any client's reach repeats the same conflict; accepted
+//! uploads and claims of that kind are taken. A text log alone therefore proves nothing: the database
+//! has to confirm it. Holds no more than a bounded number of requests, however long the log.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use regex::bytes::Regex;
+
+use super::forgery::Place;
+use super::key_log::{Format, KeyLog};
+use super::log_line::{Record, Shape, Stamp, access_request, json_time, shape};
+use super::log_message::{self, Access, Message, REACH, Refusal, Site, Upload};
+use super::log_time::Clock;
+use super::process::{Loose, Process, Settled};
+use super::request::{BEHIND, Facts, Judged, Outcome, Seen, is_of, keep};
+use super::{Subject, Window};
+
+/// Distinct conflicts held at once, other accounts' included.
+const CONFLICTS: usize = 1024;
+/// Processes told apart in one file (Docker writes the worker's name in front).
+const PROCESSES: usize = 32;
+/// Settled again after so many lines.
+const EVERY: u64 = 256;
+/// Records beyond the window before reading stops.
+const BEYOND: u32 = 256;
+/// Records after the window that are still read, for the ends of its requests.
+const MARGIN: i64 = 60_000;
+/// More than a year-long name: how far an unknown login's name may reach where its request was not seen.
+const UNKNOWN_LOGIN: u64 = 16 * 1024;
+
+/// Words of the lines that matter; `/sync` only matters beside the subject's name.
+static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
+    let words = "synapse.handlers.e2e_keys|already exists|would leave the device|/keys/upload|\
+                 /upload_keys_for_user|cached result for|STARTING SERVER|Attempted to login as|\
+                 Got login request|Logging in user|validation error|errors.pydantic.dev|\
+                 To-device message for|%0A|%0a";
+    Regex::new(words).expect("a constant")
+});
+
+/// Reads one file, or the rotated files of one process in order.
+pub struct Attribution {
+    subject: Subject,
+    window: Window,
+    clock: Clock,
+    log: KeyLog,
+    processes: Vec<Process>,
+    conflicts: Vec<Conflict>,
+    /// Refusals whose every line a client may have written.
+    behind: Vec<(usize, Facts)>,
+    held: Option<Held>,
+    next: Place,
+    end: End,
+    beyond: u32,
+    sync_of_user: memchr::memmem::Finder<'static>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default)]
+pub struct End {
+    pub lines: u64,
+    /// Lines that began a record.
+    pub records: u64,
+    /// Lines of the journal's format, which has no times.
+    pub journal: u64,
+    /// The first and last record, wherever they lie.
+    pub first: Option<Timestamp>,
+    pub last: Option<Timestamp>,
+    /// The first and last record inside the window.
+    pub span: Option<(Timestamp, Timestamp)>,
+    pub format: Format,
+    /// Refusals of a JSON format that writes no request ids.
+    pub without_ids: u64,
+    pub zone: String,
+    pub notes: Vec<String>,
+}
+
+struct Conflict {
+    refusal: Refusal,
+    /// Whether one of the values is signed by the subject's device.
+    names: bool,
+}
+
+/// A record of a text log that waits for the next, to see whether lines follow it.
+struct Held {
+    line: Vec<u8>,
+    place: Place,
+    process: usize,
+    reach: bool,
+    continued: bool,
+}
+
+impl Attribution {
+    /// For one subject and window; the clock may have been told the log's offset before.
+    pub fn new(subject: Subject, window: Window, clock: Clock) -> Self {
+        let user = subject.user.as_str().as_bytes();
+        Self {
+            sync_of_user: memchr::memmem::Finder::new(user).into_owned(),
+            subject,
+            window,
+            clock,
+            log: KeyLog::default(),
+            processes: Vec::new(),
+            conflicts: Vec::new(),
+            behind: Vec::new(),
+            held: None,
+            next: Place::default(),
+            end: End::default(),
+            beyond: 0,
+        }
+    }
+
+    /// One physical line, without its newline. Only `\n` ends a line of Synapse's.
+    pub fn line(&mut self, line: &[u8]) {
+        let place = self.next;
+        self.next = Place { line: place.line + 1, byte: place.byte + line.len() as u64 + 1 };
+        self.end.lines += 1;
+        match shape(line) {
+            Shape::Text { prefix, local } => self.text(line, place, prefix, local),
+            Shape::Json => self.json(line, place),
+            Shape::Journal => self.end.journal += 1,
+            Shape::Other => self.continuation(line, place),
+        }
+    }
+
+    /// Whether the log has left the window for good.
+    pub fn is_past(&self) -> bool {
+        self.beyond >= BEYOND
+    }
+
+    /// Judges what is still open and gives everything. `cut` where the last line may be half written.
+    pub fn finish(mut self, cut: bool) -> (KeyLog, End) {
+        if cut {
+            self.held = None;
+        }
+        self.release();
+        for process in 0..self.processes.len() {
+            self.settle(process, true);
+        }
+        self.corroborate();
+        self.end.zone = self.clock.describe();
+        self.end.notes = self.clock.notes();
+        (self.log, self.end)
+    }
+
+    fn text(&mut self, line: &[u8], place: Place, prefix: usize, local: i64) {
+        self.release();
+        let Some(process) = self.process(&line[..prefix]) else {
+            return;
+        };
+        let state = &mut self.processes[process];
+        if let Some(moved) = state.watch.record(place, local) {
+            self.clock.jumped(moved);
+        }
+        let reach = state.watch.in_reach(place);
+        if let Some(id) = access_request(line, prefix) {
+            state.numbers.ended(id, !reach);
+        }
+        if !reach && state.watch.is_steady() {
+            let at = self.clock.utc(Stamp::Local(local));
+            self.saw(at, Format::Text, process);
+        }
+        if self.matters(line) {
+            if memchr::memmem::find(line, b"errors.pydantic.dev").is_some() {
+                self.processes[process].watch.pydantic_end(place);
+            }
+            let line = line.to_vec();
+            self.held = Some(Held { line, place, process, reach, continued: false });
+        }
+        if place.line % EVERY == 0 {
+            self.settle(process, false);
+        }
+    }
+
+    fn continuation(&mut self, line: &[u8], place: Place) {
+        if let Some(held) = &mut self.held {
+            held.continued = true;
+        }
+        if memchr::memmem::find(line, b"errors.pydantic.dev").is_some() {
+            self.release();
+            if let Some(process) = self.processes.last_mut() {
+                process.watch.pydantic_end(place);
+            }
+        }
+    }
+
+    fn json(&mut self, line: &[u8], place: Place) {
+        self.release();
+        let Some(process) = self.process(b"") else {
+            return;
+        };
+        let at = json_time(line).map_or(Stamp::Unknown, Stamp::Utc);
+        let at = self.clock.utc(at);
+        self.saw(at, Format::Json, process);
+        if self.matters(line) {
+            let text = String::from_utf8_lossy(line);
+            if let Some(record) = Record::parse(&text) {
+                let message = log_message::read(&record, &self.subject);
+                self.message(message, &record, process, (place, false));
+            }
+        }
+        if place.line % EVERY == 0 {
+            self.settle(process, false);
+        }
+    }
+
+    fn matters(&self, line: &[u8]) -> bool {
+        NEEDLES.is_match(line)
+            || memchr::memmem::find(line, b"/sync").is_some()
+                && self.sync_of_user.find(line).is_some()
+    }
+
+    fn process(&mut self, name: &[u8]) -> Option<usize> {
+        if let Some(known) = self.processes.iter().position(|known| known.name == name) {
+            return Some(known);
+        }
+        if self.processes.len() == PROCESSES {
+            self.log.clipped = true;
+            return None;
+        }
+        self.processes.push(Process::new(name));
+        Some(self.processes.len() - 1)
+    }
+
+    /// Notes that the log holds a record of this moment.
+    fn saw(&mut self, at: Option<i64>, format: Format, process: usize) {
+        self.end.records += 1;
+        self.end.format = format;
+        let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else {
+            return;
+        };
+        self.processes[process].tick(at.as_millisecond());
+        self.end.first.get_or_insert(at);
+        self.end.last = Some(self.end.last.map_or(at, |last| last.max(at)));
+        if self.window.holds(at) {
+            let (first, last) = self.end.span.unwrap_or((at, at));
+            self.end.span = Some((first.min(at), last.max(at)));
+        }
+        // A fixed offset may be an hour off behind a change to summer time.
+        let margin = MARGIN + if self.clock.is_fixed() { 3_600_000 } else { 0 };
+        let beyond = at.as_millisecond() > self.window.to.as_millisecond().saturating_add(margin);
+        self.beyond = if beyond { self.beyond + 1 } else { 0 };
+    }
+
+    /// Reads the held record, now that it is known what follows it.
+    fn release(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        let text = String::from_utf8_lossy(&held.line);
+        let Some(record) = Record::parse(&text) else {
+            return;
+        };
+        let message = log_message::read(&record, &self.subject);
+        self.site(&message, &record, &held);
+        if held.continued && !matches!(message, Message::Other | Message::Site(_)) {
+            let watch = &mut self.processes[held.process].watch;
+            watch.mark(held.place.line, held.place.line, CONTINUED);
+        }
+        self.message(message, &record, held.process, (held.place, held.reach));
+    }
+
+    /// What a text record says of the lines behind it.
+    fn site(&mut self, message: &Message, record: &Record, held: &Held) {
+        let state = &mut self.processes[held.process];
+        let end = held.place.byte + held.line.len() as u64 + 1;
+        let id = record.request.as_deref().unwrap_or_default();
+        match message {
+            Message::LoginAsked(newlines) if !held.reach => state.asked(id, *newlines),
+            Message::Site(Site::LoginUnknown) => match state.answered(id) {
+                Some(0) => {}
+                Some(newlines) => {
+                    let first = held.place.line + 1;
+                    let last = held.place.line + newlines as u64;
+                    state.watch.mark(first, last, LOGIN);
+                }
+                None => state.watch.site(end, UNKNOWN_LOGIN),
+            },
+            Message::Site(Site::Reach(bytes)) => state.watch.site(end, *bytes),
+            Message::Site(Site::Pydantic) => {
+                state.watch.pydantic(held.place);
+                state.watch.site(end, REACH);
+            }
+            Message::Claimed(_) => state.watch.site(end, REACH),
+            _ => {}
+        }
+    }
+
+    /// Puts what a record says to its request.
+    fn message(&mut self, message: Message, record: &Record, process: usize, at: (Place, bool)) {
+        let (place, reach) = at;
+        let epoch = match &message {
+            Message::Adding(upload) | Message::DeviceKeys(upload) => Some(upload.at),
+            _ => None,
+        };
+        if let Some(epoch) = epoch
+            && !self.clock.epoch(record.stamp, epoch, !reach)
+        {
+            let watch = &mut self.processes[process].watch;
+            watch.mark(place.line, place.line, EPOCH);
+        }
+        let Some(at) = self.clock.utc(record.stamp) else {
+            return;
+        };
+        let seen = Seen { place, at, reach, what: () };
+        let id = record.request.as_deref().unwrap_or_default();
+        match message {
+            Message::Start if !reach => self.restart(process),
+            Message::Adding(upload) => self.adding(upload, id, process, seen),
+            Message::DeviceKeys(upload) => {
+                if let Some(request) = self.processes[process].request(id, place, at) {
+                    keep(&mut request.device_keys, seen.with(upload));
+                }
+            }
+            Message::Refused(refusal) => self.refused(*refusal, id, process, seen),
+            Message::TooLarge => {
+                if let Some(request) = self.processes[process].known(id) {
+                    keep(&mut request.too_large, seen);
+                }
+            }
+            Message::Access(access) => self.access(access, id, process, seen),
+            Message::Claimed(ids) if !ids.is_empty() => {
+                self.processes[process].loose(seen.with(Loose::Claims(ids)), id);
+            }
+            Message::SharedSync => self.processes[process].loose(seen.with(Loose::SharedSync), id),
+            Message::Broken if record.message.contains(self.subject.user.as_str()) => {
+                self.log.distrust(BROKEN);
+            }
+            _ => {}
+        }
+    }
+
+    fn adding(&mut self, upload: Upload, id: &str, process: usize, seen: Seen<()>) {
+        if let Some(request) = self.processes[process].request(id, seen.place, seen.at) {
+            keep(&mut request.adding, seen.with(upload));
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal, id: &str, process: usize, seen: Seen<()>) {
+        let names = refusal.names(&self.subject);
+        let subject = &self.subject;
+        let own = self.processes[process]
+            .known(id)
+            .is_some_and(|request| request.adding.iter().any(|line| is_of(&line.what, subject)));
+        if !names && !own {
+            return;
+        }
+        if id.is_empty() {
+            // Google's JSON format writes no request id: nothing ties the line to an upload.
+            self.end.without_ids += 1;
+            if self.window_holds(seen.at) {
+                self.log.unattributed += 1;
+            }
+            return;
+        }
+        let Some(conflict) = self.conflict(refusal, names) else {
+            self.log.clipped = true;
+            return;
+        };
+        if let Some(request) = self.processes[process].request(id, seen.place, seen.at) {
+            keep(&mut request.refused, seen.with(conflict));
+        }
+    }
+
+    fn conflict(&mut self, refusal: Refusal, names: bool) -> Option<usize> {
+        let same = |known: &Conflict| {
+            known.refusal.key == refusal.key
+                && known.refusal.old.same_key(&refusal.old)
+                && known.refusal.new.same_key(&refusal.new)
+        };
+        if let Some(known) = self.conflicts.iter().rposition(same) {
+            self.conflicts[known].names |= names;
+            return Some(known);
+        }
+        if self.conflicts.len() == CONFLICTS {
+            return None;
+        }
+        self.conflicts.push(Conflict { refusal, names });
+        Some(self.conflicts.len() - 1)
+    }
+
+    fn access(&mut self, access: Access, id: &str, process: usize, seen: Seen<()>) {
+        let state = &mut self.processes[process];
+        if access.is_client_start() && access.user.as_deref() == Some(self.subject.user.as_str()) {
+            state.loose(seen.with(Loose::ClientStart), id);
+        }
+        let Some(request) = state.known(id) else { return };
+        keep(&mut request.access, seen.with(access));
+        if !request.concerns(&self.subject) {
+            state.forget(id);
+        }
+    }
+
+    /// The process begins anew, and its request ids with it.
+    fn restart(&mut self, process: usize) {
+        self.settle(process, true);
+        self.processes[process].restart();
+    }
+
+    /// Judges the requests that can have no further lines; all of them at the `end`.
+    fn settle(&mut self, process: usize, end: bool) {
+        let text = self.end.format == Format::Text;
+        while let Some(settled) = self.processes[process].settle(self.next, text, end) {
+            match settled {
+                Settled::Loose(seen) => self.loose(seen),
+                Settled::Request(request) => self.fold(*request),
+            }
+        }
+    }
+
+    fn loose(&mut self, seen: Seen<Loose>) {
+        if !self.window_holds(seen.at) {
+            return;
+        }
+        let Ok(at) = Timestamp::from_millisecond(seen.at) else {
+            return;
+        };
+        match seen.what {
+            Loose::Claims(ids) => ids.into_iter().for_each(|id| self.log.claimed(id, at)),
+            Loose::SharedSync => self.log.shared_sync += 1,
+            Loose::ClientStart => self.log.client_started(at),
+        }
+    }
+
+    fn fold(&mut self, judged: Judged) {
+        let ours = match &judged.outcome {
+            Outcome::Refused(_, facts) | Outcome::Accepted(facts) | Outcome::TooLarge(facts) => {
+                self.window_holds(facts.at)
+            }
+            Outcome::Unattributed(at) => self.window_holds(*at),
+            Outcome::Nothing => true,
+        };
+        if !ours {
+            return;
+        }
+        for why in &judged.distrusted {
+            self.log.distrust(why);
+        }
+        match judged.outcome {
+            Outcome::Nothing => {}
+            Outcome::Unattributed(_) => self.log.unattributed += 1,
+            Outcome::Refused(conflict, facts) if judged.in_reach => {
+                if self.behind.len() < CONFLICTS {
+                    self.behind.push((conflict, facts));
+                } else {
+                    self.log.distrust(BEHIND);
+                }
+            }
+            Outcome::Refused(conflict, facts) => self.refusal(conflict, &facts),
+            Outcome::TooLarge(facts) if is_of(&facts.upload, &self.subject) => {
+                self.log.was_too_large(&facts);
+            }
+            Outcome::Accepted(facts) if is_of(&facts.upload, &self.subject) => {
+                self.log.accepted(&facts);
+            }
+            Outcome::TooLarge(_) | Outcome::Accepted(_) => {}
+        }
+    }
+
+    fn refusal(&mut self, conflict: usize, facts: &Facts) {
+        let format = self.end.format;
+        let Conflict { refusal, names } = &self.conflicts[conflict];
+        if is_of(&facts.upload, &self.subject) {
+            self.log.refused(refusal, facts, format, true);
+        } else if *names {
+            self.log.refused(refusal, facts, format, false);
+        }
+    }
+
+    /// A refusal behind client text counts where the same conflict also stands elsewhere.
+    fn corroborate(&mut self) {
+        for (conflict, facts) in std::mem::take(&mut self.behind) {
+            if self.log.has_refused(&self.conflicts[conflict].refusal, &facts) {
+                self.refusal(conflict, &facts);
+            } else {
+                self.log.distrust(BEHIND);
+            }
+        }
+    }
+
+    fn window_holds(&self, at: i64) -> bool {
+        Timestamp::from_millisecond(at).is_ok_and(|at| self.window.holds(at))
+    }
+}
+
+const LOGIN: &str = "it belongs to a login's user name";
+const CONTINUED: &str = "lines follow it that belong to no record";
+const EPOCH: &str = "its milliseconds contradict its time";
+const BROKEN: &str = "its text goes on behind its end";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::key_log::Refused;
+
+    fn subject(user: &str, device: &str) -> Subject {
+        Subject { user: user.try_into().unwrap(), device: device.into() }
+    }
+
+    fn read_as(text: &str, user: &str, device: &str) -> (KeyLog, End) {
+        let window = Window {
+            from: "2026-11-22T00:00:00Z".parse().unwrap(),
+            to: "2026-11-23T00:00:00Z".parse().unwrap(),
+        };
+        let mut reading = Attribution::new(subject(user, device), window, Clock::new(None));
+        text.trim_end_matches('\n').split('\n').for_each(|line| reading.line(line.as_bytes()));
+        reading.finish(false)
+    }
+
+    fn shape_of(group: &Refused) -> (&str, u64, Option<(u64, u64)>, u64) {
+        let batch = group.batch;
+        (group.key.name(), group.span.count, batch.range, group.with_device_keys)
+    }
+
+    const STORM: &str = include_str!("../../tests/fixtures/log/ke1-eviction-storm.log");
+    const HEALS: &str =
+        include_str!("../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
+    const TABS: &str = include_str!("../../tests/fixtures/log/ke1-two-clients.log");
+    const ROLLBACK: &str = include_str!("../../tests/fixtures/log/ke1-rollback.log");
+    const SILENT: &str = include_str!("../../tests/fixtures/log/ke1-eviction-silent.log");
+    const HEALTHY: &str = include_str!("../../tests/fixtures/log/healthy.log");
+    const INJECTION: &str = include_str!("../../tests/fixtures/log/injection.log");
+
+    #[test]
+    fn the_lab_s_timelines() {
+        type Case<'a> = (
+            &'a str,
+            &'a str,
+            &'a str,
+            Vec<(&'a str, u64, Option<(u64, u64)>, u64)>,
+            Vec<(Option<(u64, u64)>, u64)>,
+            u64,
+            u64,
+        );
+        let first = Some((0, 49));
+        let second = Some((50, 99));
+        let cases: Vec<Case> = vec![
+            (
+                STORM,
+                "@s1storm:lab.local",
+                "DEVS1STORM",
+                vec![("AAAAAAAAAA0", STORM_COUNT, first, STORM_COUNT)],
+                vec![(first, 1)],
+                0,
+                0,
+            ),
+        ];
+        for (text, user, device, refused, accepted, claims, shared) in cases {
+            let (log, _) = read_as(text, user, device);
+            let found: Vec<_> = log.refused.iter().map(shape_of).collect();
+            assert_eq!(found, refused, "{device}");
+            let batches = log.accepted.batches.iter();
+            let found: Vec<_> = batches.map(|one| (one.batch.range, one.span.count)).collect();
+            assert_eq!(found, accepted, "{device}");
+            assert_eq!(log.claims.all.map_or(0, |span| span.count), claims, "{device}");
+            assert_eq!(log.shared_sync, shared, "{device}");
+            assert_eq!(log.distrusted, [], "{device}");
+        }
+    }
+
+    #[test]
+    fn print_all() {
+        for (text, user, device) in [
+            (STORM, "@s1storm:lab.local", "DEVS1STORM"),
+            (HEALS, "@s1heal:lab.local", "DEVS1HEAL"),
+            (TABS, "@s2tabs:lab.local", "DEVS2TABS"),
+            (ROLLBACK, "@s3roll:lab.local", "DEVS3ROLL"),
+            (SILENT, "@s1silent:lab.local", "DEVS1SILENT"),
+            (HEALTHY, "@s6ok:lab.local", "DEVS6OK"),
+            (INJECTION, "@victim:lab.local", "VICTIMDEV"),
+            (INJECTION, "@inj:lab.local", "DEVI"),
+        ] {
+            let (log, end) = read_as(text, user, device);
+            println!("== {device} {end:?}");
+            for r in &log.refused {
+                println!("refused {:?} {:?}", shape_of(r), r.agents);
+            }
+            for r in &log.named_by_others {
+                println!("named {:?} {}", shape_of(r), r.by);
+            }
+            for b in &log.accepted.batches {
+                println!("accepted {:?} {}", b.batch, b.span.count);
+            }
+            println!(
+                "claims {:?} shared {} starts {} unattr {} distrusted {:?}",
+                log.claims.all.map(|s| s.count),
+                log.shared_sync,
+                log.client_starts.len(),
+                log.unattributed,
+                log.distrusted
+            );
+        }
+    }
+}

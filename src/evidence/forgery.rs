@@ -1,0 +1,315 @@
+//! Tells which lines of a text log a client may have written.
+//!
+//! Synapse writes some client text raw, so a newline in it starts a line of the client's own making.
+//! Three facts speak against such a line: it stands right behind a record with client text (within
+//! that text's possible length), its time does not fit its place, and its request number belongs to
+//! another request. The first alone is no proof: true lines stand there too. JSON needs none of this.
+
+use std::collections::VecDeque;
+
+use super::log_time::TOLERANCE;
+
+/// How long a look back for a late end of pydantic's list goes.
+const LINES: u64 = 64;
+const BYTES: u64 = 256 * 1024;
+/// Records that have to agree on a new time before it is believed.
+const AGREE: u32 = 8;
+/// How many doubtful stretches are kept; older ones are judged by then.
+const STRETCHES: usize = 4096;
+
+/// Where a line stands: its number in the file and its first byte, as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    pub line: u64,
+    pub byte: u64,
+}
+
+/// Watches every line of one process's log.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// The log's own time, by records that no client can have written.
+    now: Option<i64>,
+    jump: Option<Jump>,
+    /// Up to this byte a client's text may reach.
+    reach: u64,
+    /// Lines that are surely not Synapse's, and why.
+    bad: VecDeque<(u64, u64, &'static str)>,
+    /// Lines that a client's text may turn out to reach.
+    doubt: VecDeque<(u64, u64)>,
+    pydantic: Option<Place>,
+    /// A record stood between pydantic's head and now.
+    broken_up: bool,
+}
+
+/// Times that left the log's own, and may come back.
+#[derive(Debug)]
+struct Jump {
+    from: u64,
+    at: i64,
+    records: u32,
+}
+
+impl Watch {
+    /// A record begins at `place` with the written time `at`. Gives how far the times moved for good,
+    /// where they did.
+    pub fn record(&mut self, place: Place, at: i64) -> Option<i64> {
+        self.broken_up = true;
+        let now = *self.now.get_or_insert(at);
+        if self.in_reach(place) {
+            if (at - now).abs() > TOLERANCE {
+                self.mark(place.line, place.line, OUT_OF_TIME);
+            }
+            return None;
+        }
+        let Some(jump) = &mut self.jump else {
+            if (at - now).abs() <= TOLERANCE {
+                self.now = Some(now.max(at));
+            } else {
+                self.jump = Some(Jump { from: place.line, at, records: 1 });
+            }
+            return None;
+        };
+        if (at - now).abs() <= TOLERANCE {
+            // Back again: what stood between was out of time.
+            let (from, to) = (jump.from, place.line.saturating_sub(1));
+            self.mark(from, to, OUT_OF_TIME);
+            (self.jump, self.now) = (None, Some(now.max(at)));
+            return None;
+        }
+        let ahead = jump.at > now;
+        if at < jump.at - TOLERANCE || (!ahead && at > now) {
+            // A third time: of the jump before, what lies past this one was never the log's.
+            if ahead == (at < jump.at) {
+                let (from, to) = (jump.from, place.line.saturating_sub(1));
+                self.mark(from, to, OUT_OF_TIME);
+            }
+            self.jump = Some(Jump { from: place.line, at, records: 1 });
+            return None;
+        }
+        (jump.at, jump.records) = (jump.at.max(at), jump.records + 1);
+        if jump.records < AGREE {
+            return None;
+        }
+        let moved = jump.at - now;
+        (self.now, self.jump) = (Some(jump.at), None);
+        Some(moved)
+    }
+
+    /// Whether the log's time is not in question just now.
+    pub fn is_steady(&self) -> bool {
+        self.jump.is_none()
+    }
+
+    /// A record at `end` (the byte behind it) holds raw client text of at most so many bytes.
+    pub fn site(&mut self, end: u64, bytes: u64) {
+        self.reach = self.reach.max(end.saturating_add(bytes));
+    }
+
+    /// A record of pydantic's errors begins.
+    pub fn pydantic(&mut self, place: Place) {
+        (self.pydantic, self.broken_up) = (Some(place), false);
+    }
+
+    /// A line that ends one of pydantic's errors. With records between it and its head, those may be
+    /// the client's.
+    pub fn pydantic_end(&mut self, place: Place) {
+        let Some(head) = self.pydantic else { return };
+        if place.line - head.line > LINES || place.byte - head.byte > BYTES {
+            self.pydantic = None;
+        } else if self.broken_up {
+            self.doubt.push_back((head.line + 1, place.line));
+            bound(&mut self.doubt);
+        }
+    }
+
+    /// Lines `from..=to` are surely not Synapse's.
+    pub fn mark(&mut self, from: u64, to: u64, why: &'static str) {
+        self.bad.push_back((from, to, why));
+        bound(&mut self.bad);
+    }
+
+    /// Why a line is surely not Synapse's.
+    pub fn bad(&self, line: u64) -> Option<&'static str> {
+        let mut newest_first = self.bad.iter().rev();
+        newest_first.find(|(from, to, _)| (*from..=*to).contains(&line)).map(|(_, _, why)| *why)
+    }
+
+    /// Whether a client's text may reach here, as far as is known when the line is read.
+    pub fn in_reach(&self, place: Place) -> bool {
+        place.byte < self.reach
+    }
+
+    /// Whether a later line showed that a client's text may have reached this one.
+    pub fn doubted(&self, line: u64) -> bool {
+        self.doubt.iter().any(|(from, to)| (*from..=*to).contains(&line))
+    }
+}
+
+/// The reason of the order check.
+pub const OUT_OF_TIME: &str = "its time does not fit its place in the log";
+
+fn bound<T>(list: &mut VecDeque<T>) {
+    if list.len() > STRETCHES {
+        list.pop_front();
+    }
+}
+
+/// How many request numbers are remembered: more than stand open at once on any server.
+const SLOTS: usize = 1 << 16;
+/// How far ahead of the highest number a new one may be: other listeners' and unlogged requests count.
+const AHEAD: u64 = 20_000;
+
+/// Which requests have ended: numbers come from one counter a process, over all methods, so a number
+/// stands in one id only.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    slots: Vec<Slot>,
+    highest: Option<u64>,
+    /// Numbers far ahead, in a row: a log with a hole.
+    ahead: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    number: u64,
+    /// Digests of the first two ids that ended with this number.
+    ids: [u32; 2],
+    /// Whether the id's access line stands out of a client's reach.
+    sure: [bool; 2],
+}
+
+/// The number of `METHOD-n`. A `request_id_header` writes other text there.
+pub fn number(id: &[u8]) -> Option<u64> {
+    let at = id.iter().rposition(|byte| *byte == b'-')?;
+    let digits = &id[at + 1..];
+    let method = &id[..at];
+    if method.is_empty() || !method.iter().all(u8::is_ascii_uppercase) {
+        return None;
+    }
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |sum, byte| {
+        byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0'))
+    })
+}
+
+fn digest(id: &[u8]) -> u32 {
+    // FNV-1a; zero stands for an empty slot.
+    let hash = id
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    hash.max(1)
+}
+
+impl Numbers {
+    /// A request's access line.
+    pub fn ended(&mut self, id: &[u8], sure: bool) {
+        let Some(number) = number(id) else { return };
+        if !self.fits(number) {
+            self.ahead += u32::from(sure);
+            if self.ahead >= AGREE {
+                (self.highest, self.ahead) = (Some(number), 0);
+            }
+            return;
+        }
+        if sure {
+            self.highest = Some(self.highest.map_or(number, |highest| highest.max(number)));
+            self.ahead = 0;
+        }
+        if self.slots.is_empty() {
+            self.slots = vec![Slot::default(); SLOTS];
+        }
+        let slot = &mut self.slots[number as usize % SLOTS];
+        if slot.number != number {
+            *slot = Slot { number, ..Slot::default() };
+        }
+        let id = digest(id);
+        let at = usize::from(slot.ids[0] != 0 && slot.ids[0] != id);
+        slot.sure[at] |= sure;
+        slot.ids[at] = id;
+    }
+
+    /// Whether a number can be one of now.
+    pub fn fits(&self, number: u64) -> bool {
+        self.highest.is_none_or(|highest| {
+            number <= highest.saturating_add(AHEAD) && number + SLOTS as u64 > highest
+        })
+    }
+
+    /// Whether another id with the same number ended, out of a client's reach.
+    pub fn taken(&self, id: &[u8]) -> bool {
+        let Some(slot) = self.slot(id) else {
+            return false;
+        };
+        let id = digest(id);
+        (0..2).any(|at| slot.ids[at] != 0 && slot.ids[at] != id && slot.sure[at])
+    }
+
+    /// Whether this very id ended; true for ids without a number, which nothing can tell of.
+    pub fn knows(&self, id: &[u8]) -> bool {
+        number(id).is_none() || self.slot(id).is_some_and(|slot| slot.ids.contains(&digest(id)))
+    }
+
+    fn slot(&self, id: &[u8]) -> Option<&Slot> {
+        let number = number(id)?;
+        let slot = self.slots.get(number as usize % SLOTS)?;
+        (slot.number == number).then_some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(line: u64) -> Place {
+        Place { line, byte: line * 100 }
+    }
+
+    #[test]
+    fn an_excursion_is_bad_and_a_pause_is_not() {
+        let mut watch = Watch::default();
+        let times = [0, 1000, 900, 300_000, 1100, 60_000, 60_100, 61_000];
+        for (line, at) in times.into_iter().enumerate() {
+            watch.record(place(line as u64), at);
+        }
+        let bad: Vec<_> = (0..8).filter(|line| watch.bad(*line).is_some()).collect();
+        assert_eq!(bad, [3]);
+    }
+
+    #[test]
+    fn a_time_that_stays_is_believed() {
+        let mut watch = Watch::default();
+        watch.record(place(0), 0);
+        let moved = (1..20).find_map(|line| watch.record(place(line), -3_600_000));
+        assert_eq!(moved, Some(-3_600_000));
+        assert!((0..20).all(|line| watch.bad(line).is_none()));
+    }
+
+    #[test]
+    fn what_a_client_may_have_written_moves_no_clock() {
+        let mut watch = Watch::default();
+        watch.record(place(0), 0);
+        watch.site(100, 2000);
+        for line in 1..21 {
+            watch.record(place(line), 300_000);
+        }
+        assert_eq!(watch.bad(1), Some(OUT_OF_TIME));
+        watch.record(place(21), 100);
+        assert_eq!(watch.bad(21), None);
+    }
+
+    #[test]
+    fn a_number_belongs_to_one_request() {
+        let mut numbers = Numbers::default();
+        numbers.ended(b"GET-815", true);
+        assert!(numbers.taken(b"POST-815"));
+        assert!(!numbers.taken(b"GET-815"));
+        numbers.ended(b"POST-816", true);
+        numbers.ended(b"GET-816", false);
+        assert!(!numbers.taken(b"POST-816"));
+        assert!(!numbers.fits(900_000));
+        assert_eq!(number(b"POST-req-main-1"), None);
+        assert_eq!(number(b"POST-12"), Some(12));
+    }
+}

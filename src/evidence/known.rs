@@ -1,0 +1,119 @@
+//! Looks a fact up in the evidence, and tells "there is none" from "nobody could say".
+
+use super::*;
+
+/// The answer to "what do we know of this?".
+#[derive(Debug, Clone)]
+pub enum Known<T> {
+    /// A source said so; the ids name the evidence.
+    Is(T, Vec<String>),
+    /// Every source that was asked was read whole and holds none.
+    None(Vec<String>),
+    /// A source failed or was not asked, and no other source answered; the text says why.
+    Unknown(String, Vec<String>),
+}
+
+impl<T> Known<T> {
+    /// The value, where there is one.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Is(value, _) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The ids of the evidence behind the answer.
+    pub fn ids(&self) -> &[String] {
+        match self {
+            Self::Is(_, ids) | Self::None(ids) | Self::Unknown(_, ids) => ids,
+        }
+    }
+
+    /// Why nothing is known, where nothing is.
+    pub fn unknown(&self) -> Option<&str> {
+        match self {
+            Self::Unknown(why, _) => Some(why),
+            _ => None,
+        }
+    }
+}
+
+impl Evidence {
+    /// The answers of every source to one need.
+    pub fn answers(&self, need: Need) -> impl Iterator<Item = &Gathered> {
+        self.gathered.iter().filter(move |answer| answer.need == need)
+    }
+
+    /// The user's devices, hidden rows included.
+    pub fn devices(&self) -> Known<&[DeviceRow]> {
+        self.one(Need::Devices, |fact| match fact {
+            Fact::Devices(rows) => Some(rows.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// The subject's identity keys as the server holds them.
+    pub fn device_keys(&self) -> Known<&DeviceKeys> {
+        self.one(Need::DeviceKeys, |fact| match fact {
+            Fact::DeviceKeys(keys) => Some(keys),
+            _ => None,
+        })
+    }
+
+    /// The subject's stored one-time keys.
+    pub fn one_time_keys(&self) -> Known<&StoredKeys> {
+        self.one(Need::OneTimeKeys, |fact| match fact {
+            Fact::OneTimeKeys(keys) => Some(keys),
+            _ => None,
+        })
+    }
+
+    /// The subject's fallback keys.
+    pub fn fallback_keys(&self) -> Known<&[FallbackKey]> {
+        self.one(Need::FallbackKeys, |fact| match fact {
+            Fact::FallbackKeys(keys) => Some(keys.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// The logs, put together: each process writes its own, and one device may speak to several.
+    pub fn key_log(&self) -> Known<KeyLog> {
+        let mut whole: Option<KeyLog> = None;
+        let (mut ids, mut why, mut asked) = (Vec::new(), Vec::new(), false);
+        for answer in self.answers(Need::KeyLog) {
+            ids.push(answer.id.clone());
+            match &answer.state {
+                State::Found | State::Empty => asked = true,
+                State::Failed(reason) => why.push(format!("{}: {reason}", answer.source)),
+                State::NotAsked(reason) => why.push(reason.clone()),
+            }
+            if let Some(Fact::KeyLog(log)) = &answer.fact {
+                match &mut whole {
+                    Some(sum) => sum.add(log),
+                    None => whole = Some((**log).clone()),
+                }
+            }
+        }
+        match whole {
+            Some(log) => Known::Is(log, ids),
+            None if asked && why.is_empty() => Known::None(ids),
+            None if why.is_empty() => Known::Unknown("no log is configured".into(), ids),
+            None => Known::Unknown(why.join("; "), ids),
+        }
+    }
+
+    fn one<'a, T>(&'a self, need: Need, pick: impl Fn(&'a Fact) -> Option<T>) -> Known<T> {
+        let mut unknown = Known::Unknown("it was not asked for".into(), Vec::new());
+        for answer in self.answers(need) {
+            let ids = vec![answer.id.clone()];
+            match (&answer.state, answer.fact.as_ref().and_then(&pick)) {
+                (_, Some(value)) => return Known::Is(value, ids),
+                (State::Empty | State::Found, None) => return Known::None(ids),
+                (State::Failed(why) | State::NotAsked(why), None) => {
+                    unknown = Known::Unknown(why.clone(), ids);
+                }
+            }
+        }
+        unknown
+    }
+}

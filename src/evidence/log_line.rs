@@ -1,0 +1,297 @@
+//! One line of Synapse's log → a record: when, which logger, which request, what.
+//!
+//! Knows the text formats (default, Debian, Docker, the older one without a space after the request
+//! id, and the Docker worker's `NAME | ` prefix) and the three JSON formats. Never interprets the
+//! message; `log_message` does. The journal's format has no time of its own and is only recognised.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::key_log::Format;
+
+/// A record's time as the line writes it, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamp {
+    /// Wall clock of the server's zone, counted as if it were UTC.
+    Local(i64),
+    Utc(i64),
+    /// Synapse's plain JSON formatter writes no time.
+    Unknown,
+}
+
+/// One record; multi-line records are seen by their first line.
+#[derive(Debug, Clone)]
+pub struct Record<'a> {
+    pub stamp: Stamp,
+    pub logger: Cow<'a, str>,
+    pub level: Cow<'a, str>,
+    /// `METHOD-n`, or a client's text where `request_id_header` is set; none outside a request.
+    pub request: Option<Cow<'a, str>>,
+    pub message: Cow<'a, str>,
+    pub format: Format,
+    /// What JSON says beside the message.
+    pub extras: Extras,
+}
+
+/// The request's own fields, in JSON formats only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extras {
+    pub requester: Option<String>,
+    pub ip: Option<String>,
+    pub user_agent: Option<String>,
+    pub method: Option<String>,
+    pub url: Option<String>,
+}
+
+/// What a line looks like from its first characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A record of a text format; the offset is where its time starts (after a worker's prefix).
+    Text {
+        prefix: usize,
+        local: i64,
+    },
+    Json,
+    /// `logger: [request] message`, made for the journal: no time.
+    Journal,
+    /// A continuation, or a format that is not known.
+    Other,
+}
+
+/// How long a worker's name in front of a line may be.
+const PREFIX: usize = 64;
+/// `2026-11-22 11:54:42,953`
+const STAMP: usize = 23;
+
+/// Looks at the first characters only: this runs on every line of a log.
+pub fn shape(line: &[u8]) -> Shape {
+    if let Some(local) = local_time(line) {
+        return Shape::Text { prefix: 0, local };
+    }
+    if line.starts_with(b"{\"") {
+        return Shape::Json;
+    }
+    let head = &line[..line.len().min(PREFIX)];
+    if let Some(at) = head.windows(3).position(|three| three == b" | ")
+        && let Some(local) = local_time(&line[at + 3..])
+        && head[..at].iter().all(|byte| byte.is_ascii_graphic())
+    {
+        let prefix = at + 3;
+        return Shape::Text { prefix, local };
+    }
+    if (line.starts_with(b"synapse.") || line.starts_with(b"twisted"))
+        && head.windows(3).any(|three| three == b": [")
+    {
+        return Shape::Journal;
+    }
+    Shape::Other
+}
+
+/// Reads `YYYY-MM-DD HH:MM:SS,mmm - ` at the start; a `.` before the milliseconds is taken too.
+fn local_time(line: &[u8]) -> Option<i64> {
+    let stamp = line.get(..STAMP)?;
+    if stamp[4] != b'-' || stamp[7] != b'-' || stamp[13] != b':' || stamp[16] != b':' {
+        return None;
+    }
+    if !matches!(stamp[10], b' ' | b'T') || !matches!(stamp[19], b',' | b'.') {
+        return None;
+    }
+    if line.get(STAMP..STAMP + 2)? != b" -" {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        stamp[from..to].iter().try_fold(0i64, |sum, byte| {
+            byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
+        })
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1970..=9990).contains(&year) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let seconds = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    Some(seconds * 1000 + number(20, 23)?)
+}
+
+/// Days since 1970-01-01 of the Gregorian calendar (Howard Hinnant, `days_from_civil`).
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// The time of a JSON line, without parsing it whole. Inside a JSON string a quote is escaped, so the
+/// key cannot be part of a message.
+pub fn json_time(line: &[u8]) -> Option<i64> {
+    const KEY: &[u8] = b"\"time\":";
+    let at = memchr::memmem::find(line, KEY)? + KEY.len();
+    let rest = line[at..].trim_ascii_start();
+    let end = rest[1..].iter().position(|b| matches!(b, b',' | b'}'))? + 1;
+    let text = std::str::from_utf8(&rest[..end]).ok()?.trim();
+    epoch(&serde_json::from_str(text).ok()?)
+}
+
+fn epoch(time: &Value) -> Option<i64> {
+    match time {
+        Value::Number(seconds) => {
+            let milliseconds = seconds.as_f64()? * 1000.0;
+            (milliseconds.abs() < 1e15).then_some(milliseconds.round() as i64)
+        }
+        Value::String(text) => Some(text.parse::<Timestamp>().ok()?.as_millisecond()),
+        _ => None,
+    }
+}
+
+/// Whether a text record is an access line, and its request id: as much as every line is looked at.
+pub fn access_request(line: &[u8], prefix: usize) -> Option<&[u8]> {
+    let rest = line[prefix + STAMP..].strip_prefix(b" - synapse.access.")?;
+    let rest = after(after(after(rest)?)?)?;
+    let end = memchr::memmem::find(&rest[..rest.len().min(256)], b"- ")?;
+    Some(rest[..end].trim_ascii_end())
+}
+
+fn after(text: &[u8]) -> Option<&[u8]> {
+    let at = memchr::memmem::find(&text[..text.len().min(128)], b" - ")?;
+    Some(&text[at + 3..])
+}
+
+impl<'a> Record<'a> {
+    /// Reads one line; `None` where it starts no record.
+    pub fn parse(line: &'a str) -> Option<Self> {
+        match shape(line.as_bytes()) {
+            Shape::Text { prefix, local } => Self::text(line.get(prefix + STAMP..)?, local),
+            Shape::Json => Self::json(line),
+            Shape::Journal | Shape::Other => None,
+        }
+    }
+
+    fn text(rest: &'a str, local: i64) -> Option<Self> {
+        let rest = rest.strip_prefix(" - ")?;
+        let (logger, rest) = rest.split_once(" - ")?;
+        let (_line, rest) = rest.split_once(" - ")?;
+        let (level, rest) = rest.split_once(" - ")?;
+        // `REQUEST - message`, or `REQUEST- message` of the older format.
+        let end = rest.find("- ")?;
+        let request = rest[..end].trim();
+        Some(Self {
+            stamp: Stamp::Local(local),
+            logger: Cow::Borrowed(logger.trim()),
+            level: Cow::Borrowed(level.trim()),
+            request: (!request.is_empty()).then_some(Cow::Borrowed(request)),
+            message: Cow::Borrowed(rest[end + 2..].trim_start()),
+            format: Format::Text,
+            extras: Extras::default(),
+        })
+    }
+
+    fn json(line: &'a str) -> Option<Self> {
+        let json: Json<'a> = serde_json::from_str(line).ok()?;
+        Some(Self {
+            stamp: match &json.time {
+                Some(time) => epoch(time).map_or(Stamp::Unknown, Stamp::Utc),
+                None => Stamp::Unknown,
+            },
+            logger: json.logger?,
+            level: json.level.unwrap_or_default(),
+            request: json.request,
+            message: json.message?,
+            format: Format::Json,
+            extras: Extras {
+                requester: json.requester,
+                ip: json.ip_address,
+                user_agent: json.user_agent,
+                method: json.method,
+                url: json.url,
+            },
+        })
+    }
+}
+
+/// Synapse's TerseJson, Json and Gcp records.
+#[derive(Deserialize)]
+struct Json<'a> {
+    #[serde(borrow, alias = "log")]
+    message: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "namespace")]
+    logger: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "severity")]
+    level: Option<Cow<'a, str>>,
+    time: Option<Value>,
+    #[serde(borrow)]
+    request: Option<Cow<'a, str>>,
+    requester: Option<String>,
+    ip_address: Option<String>,
+    user_agent: Option<String>,
+    method: Option<String>,
+    url: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORMATS: [(&str, &str, usize); 7] = [
+        ("precise", include_str!("../../tests/fixtures/log/main.precise.log"), 8),
+        ("legacy", include_str!("../../tests/fixtures/log/main.legacy.log"), 8),
+        ("docker", include_str!("../../tests/fixtures/log/main.docker.log"), 8),
+        ("terse", include_str!("../../tests/fixtures/log/main.terse.jsonl"), 8),
+        ("json", include_str!("../../tests/fixtures/log/main.json.jsonl"), 8),
+        ("gcp", include_str!("../../tests/fixtures/log/main.gcp.jsonl"), 8),
+        ("journal", include_str!("../../tests/fixtures/log/main.journalfmt.log"), 0),
+    ];
+
+    #[test]
+    fn every_format_says_the_same() {
+        let (_, first, _) = FORMATS[0];
+        let expected: Vec<_> = first.lines().filter_map(Record::parse).collect();
+        assert!(expected.len() > 20);
+        for (name, text, least) in FORMATS {
+            let records: Vec<_> = text.lines().filter_map(Record::parse).collect();
+            assert!(records.len() >= least, "{name}");
+            for (record, expected) in records.iter().zip(&expected) {
+                assert_eq!(record.logger, expected.logger, "{name}");
+                assert_eq!(record.message, expected.message, "{name}");
+                assert!(
+                    name == "gcp" || record.request == expected.request,
+                    "{name}: {:?}",
+                    record.request
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn times_are_read() {
+        let local = Stamp::Local(1_795_330_655_688);
+        let cases = [
+            (FORMATS[0].1, local),
+            (FORMATS[1].1, local),
+            (FORMATS[2].1, local),
+            (FORMATS[3].1, Stamp::Utc(1_795_348_655_690)),
+            (FORMATS[4].1, Stamp::Unknown),
+            (FORMATS[5].1, Stamp::Utc(1_795_348_655_688)),
+        ];
+        for (text, expected) in cases {
+            let line = text.lines().next().unwrap();
+            assert_eq!(Record::parse(line).unwrap().stamp, expected, "{line}");
+            if let Stamp::Utc(at) = expected {
+                assert_eq!(json_time(line.as_bytes()), Some(at));
+            }
+        }
+        assert_eq!(shape(FORMATS[6].1.as_bytes()), Shape::Journal);
+    }
+
+    #[test]
+    fn a_custom_format_with_more_spaces_is_read() {
+        let line = "2026-11-22 06:57:35,688 - synapse.http.server - 131 -  INFO - POST-1 -   hello";
+        let record = Record::parse(line).unwrap();
+        assert_eq!((&*record.level, &*record.message), ("INFO", "hello"));
+    }
+}

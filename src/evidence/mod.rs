@@ -1,0 +1,186 @@
+//! What can be known about a device: typed facts, each with where it came from and the query that
+//! shows it again.
+//!
+//! Evidence serialises: a saved `evidence.json` replays to the same verdict. It holds no secret: of a
+//! one-time key it keeps the first characters and a digest, never the whole value, because the value of
+//! an unclaimed key is known to the server and the device only, and that is what tells a true log line
+//! from a forged one.
+//!
+//! Nothing here reads a file, a socket or a clock.
+
+pub mod attribute;
+mod forgery;
+pub mod key_log;
+mod known;
+pub mod log_line;
+pub mod log_message;
+pub mod log_time;
+pub mod otk;
+mod process;
+mod python;
+mod redact;
+mod request;
+
+use jiff::Timestamp;
+use ruma::{OwnedDeviceId, OwnedUserId};
+use serde::{Deserialize, Serialize};
+
+pub use key_log::KeyLog;
+pub use known::Known;
+pub use otk::{KeyId, KeyView};
+
+/// The version of the serialised form; a saved file of another version is refused with a clear line.
+pub const SCHEMA: u32 = 1;
+
+/// Whom the question is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    pub user: OwnedUserId,
+    /// An opaque string: spaces, quotes and colons are real.
+    pub device: OwnedDeviceId,
+}
+
+/// The span of time the question is about; `from` ≤ `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+impl Window {
+    /// Whether the moment lies in the window, both ends included.
+    pub fn holds(&self, at: Timestamp) -> bool {
+        self.from <= at && at <= self.to
+    }
+}
+
+/// What a branch of the tree needs to know. Plans are made of these, and answers carry them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// One-time key uploads, refusals and claims of one device, from Synapse's log.
+    KeyLog,
+    /// The user's devices, from `devices`.
+    Devices,
+    /// The device's identity keys, from `e2e_device_keys_json`.
+    DeviceKeys,
+    /// The device's stored one-time keys, from `e2e_one_time_keys_json`.
+    OneTimeKeys,
+    /// The device's fallback keys, from `e2e_fallback_keys_json`.
+    FallbackKeys,
+}
+
+/// How a source answered one need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state", content = "why")]
+pub enum State {
+    Found,
+    /// The source was read whole and holds nothing of this kind.
+    Empty,
+    /// The source could not be read, or not to the end; the text says why, for a person.
+    Failed(String),
+    /// The source is not configured, or the question did not need it.
+    NotAsked(String),
+}
+
+/// One source's answer to one need.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Gathered {
+    /// `E1`, `E2` …: how a step of the verdict's path refers to it.
+    pub id: String,
+    pub need: Need,
+    /// `log:<name>` or `database`.
+    pub source: String,
+    #[serde(flatten)]
+    pub state: State,
+    /// One line for a person: what was seen.
+    pub what: String,
+    /// A command or an SQL statement that shows it again.
+    pub query: String,
+    /// What was learnt; `None` unless the state is `Found`, or `Failed` part of the way.
+    pub fact: Option<Fact>,
+}
+
+/// What a source can say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    KeyLog(Box<KeyLog>),
+    Devices(Vec<DeviceRow>),
+    DeviceKeys(DeviceKeys),
+    OneTimeKeys(StoredKeys),
+    FallbackKeys(Vec<FallbackKey>),
+}
+
+/// A row of `devices` that stands for a real device (hidden rows are cross-signing keys).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    pub device: OwnedDeviceId,
+    pub display_name: Option<String>,
+    /// Synapse notes this at most every few minutes.
+    pub last_seen: Option<Timestamp>,
+    pub hidden: bool,
+    /// Whether the device has published identity keys; `None` where that was not asked.
+    pub has_keys: Option<bool>,
+    /// How many one-time keys are stored, capped; `None` where that was not asked.
+    pub one_time_keys: Option<u64>,
+    /// Whether a stored one-time key is older than the identity: likely a dead one.
+    pub keys_older_than_identity: Option<bool>,
+}
+
+/// A row of `e2e_device_keys_json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceKeys {
+    /// `ts_added_ms`: when this identity replaced the one before, by the server's clock.
+    pub added: Timestamp,
+    /// The identity's ed25519 key, unpadded base64; `None` where the row holds none for this device.
+    pub ed25519: Option<String>,
+    /// The identity's curve25519 key, unpadded base64.
+    pub curve25519: Option<String>,
+}
+
+/// The device's rows of `e2e_one_time_keys_json`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StoredKeys {
+    /// How many rows there are; exact up to `COUNT_LIMIT` of the probe, then `capped` is set.
+    pub total: u64,
+    pub capped: bool,
+    /// The oldest rows, then the newest, at most as many as the probe's limit.
+    pub keys: Vec<StoredKey>,
+}
+
+/// One row of `e2e_one_time_keys_json`. A row is inserted once and deleted by its claim, never changed:
+/// `added` is the birth of this value (Synapse, `end_to_end_keys.py`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredKey {
+    pub id: KeyId,
+    pub added: Timestamp,
+    pub value: KeyView,
+}
+
+/// One row of `e2e_fallback_keys_json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FallbackKey {
+    pub id: KeyId,
+    /// Handed out since it was uploaded. Stays true after the one-time keys are back.
+    pub used: bool,
+}
+
+/// Everything gathered for one question.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Evidence {
+    pub schema: u32,
+    pub symptom: Symptom,
+    pub subject: Subject,
+    pub window: Window,
+    /// The reference time: "goes on" and "healed" are judged against it.
+    pub now: Timestamp,
+    pub gathered: Vec<Gathered>,
+}
+
+/// The symptom an admin asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Symptom {
+    Ke1,
+}

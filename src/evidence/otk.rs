@@ -1,0 +1,190 @@
+//! One-time keys: their ids as counters, their values as views that give nothing away, and the
+//! signature test that tells whose account made them.
+//!
+//! Nothing here keeps a whole key value past the moment it was checked.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use ruma::{CanonicalJsonValue, DeviceId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use vodozemac::{Ed25519PublicKey, Ed25519Signature};
+
+use super::{DeviceKeys, Evidence, Fact};
+
+/// `ALGORITHM:ID` as Synapse writes it. Opaque: a client may put anything into it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(pub String);
+
+impl KeyId {
+    /// The part after the algorithm.
+    pub fn name(&self) -> &str {
+        self.0.split_once(':').map_or(self.0.as_str(), |(_, name)| name)
+    }
+
+    /// The counter behind the id, where vodozemac made it: 11 characters, the unpadded base64 of a
+    /// big-endian 64-bit number, one higher for each key that the account ever made
+    /// (vodozemac `src/types/key_id.rs`). `None` for libolm's 6 characters and everything else.
+    pub fn counter(&self) -> Option<u64> {
+        let name = self.name();
+        if name.len() != 11 {
+            return None;
+        }
+        let bytes = vodozemac::base64_decode(name).ok()?;
+        Some(u64::from_be_bytes(bytes.try_into().ok()?))
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Whether a key's signature verifies under the device key that the server holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    Verifies,
+    Fails,
+    /// No signature of this device, no device key to check with, or not asked yet.
+    #[default]
+    Unknown,
+}
+
+/// One key value, seen without giving it away.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct KeyView {
+    /// The first 8 characters of the key.
+    pub head: String,
+    /// A digest of the key alone, signatures aside: equal digests are equal keys, as Synapse compares.
+    pub digest: String,
+    /// The signature test against the stored device key.
+    pub check: Check,
+    /// The `user device` pairs that the value carries signatures of, as text: the uploader's claim.
+    #[serde(default)]
+    pub signed_by: Vec<(String, String)>,
+    /// The whole value until it was checked; never serialised.
+    #[serde(skip)]
+    raw: Option<Value>,
+}
+
+/// How many characters of a key value an answer may show.
+const SHOWN: usize = 8;
+
+impl KeyView {
+    /// Looks at a key value as stored or logged: an object with `key` and `signatures`, or a bare string.
+    pub fn of(raw: Value) -> Self {
+        let key = match &raw {
+            Value::String(key) => key.as_str(),
+            other => other.get("key").and_then(Value::as_str).unwrap_or(""),
+        };
+        Self {
+            head: key.chars().take(SHOWN).collect(),
+            digest: digest(&raw),
+            check: Check::Unknown,
+            signed_by: signers(&raw),
+            raw: Some(raw),
+        }
+    }
+
+    /// Checks the signature that `device` of `user` should have made, under the stored key `ed25519`,
+    /// and lets go of the value.
+    pub fn check(&mut self, user: &UserId, device: &DeviceId, ed25519: Option<&str>) {
+        let Some(raw) = self.raw.take() else { return };
+        if let Some(key) = ed25519 {
+            self.check = verify(&raw, user, device, key);
+        }
+    }
+
+    /// Whether both views are of the same key. Synapse ignores signatures when it compares.
+    pub fn same_key(&self, other: &Self) -> bool {
+        !self.digest.is_empty() && self.digest == other.digest
+    }
+}
+
+/// The signature test of one value (domain: ed25519 over canonical JSON without `signatures` and
+/// `unsigned`; spec "Signing JSON").
+pub fn verify(raw: &Value, user: &UserId, device: &DeviceId, ed25519: &str) -> Check {
+    let Some(signature) = raw
+        .get("signatures")
+        .and_then(|all| all.get(user.as_str()))
+        .and_then(|own| own.get(format!("ed25519:{device}")))
+        .and_then(Value::as_str)
+    else {
+        return Check::Unknown;
+    };
+    let (Some(message), Ok(key)) = (canonical(raw), Ed25519PublicKey::from_base64(ed25519)) else {
+        return Check::Unknown;
+    };
+    // A signature that is no signature cannot verify: the uploader may write anything there.
+    match Ed25519Signature::from_base64(signature) {
+        Ok(signature) if key.verify(message.as_bytes(), &signature).is_ok() => Check::Verifies,
+        _ => Check::Fails,
+    }
+}
+
+/// Canonical JSON of a value without `signatures` and `unsigned`; `None` where the value has no
+/// canonical form (a float, an integer beyond 2^53).
+fn canonical(raw: &Value) -> Option<String> {
+    let mut bare = raw.clone();
+    if let Some(object) = bare.as_object_mut() {
+        object.remove("signatures");
+        object.remove("unsigned");
+    }
+    Some(CanonicalJsonValue::try_from(bare).ok()?.to_string())
+}
+
+fn digest(raw: &Value) -> String {
+    use sha2::{Digest, Sha256};
+    let text = canonical(raw).unwrap_or_else(|| raw.to_string());
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn signers(raw: &Value) -> Vec<(String, String)> {
+    let Some(users) = raw.get("signatures").and_then(Value::as_object) else {
+        return Vec::new();
+    };
+    users
+        .iter()
+        .flat_map(|(user, keys)| {
+            let keys = keys.as_object().into_iter().flatten();
+            keys.filter_map(|(id, _)| Some((user.clone(), id.strip_prefix("ed25519:")?.to_owned())))
+        })
+        .take(8)
+        .collect()
+}
+
+impl Evidence {
+    /// Runs the signature test on every key value, log and database alike, once all sources answered.
+    /// Values are let go of here: what is serialised afterwards is the outcome.
+    pub fn check_signatures(&mut self) {
+        let keys: Option<DeviceKeys> = self.device_keys().value().map(|keys| (*keys).clone());
+        let ed25519 = keys.as_ref().and_then(|keys| keys.ed25519.as_deref());
+        let subject = self.subject.clone();
+        for fact in self.gathered.iter_mut().filter_map(|answer| answer.fact.as_mut()) {
+            let views: Box<dyn Iterator<Item = &mut KeyView>> = match fact {
+                Fact::KeyLog(log) => Box::new(
+                    log.refused
+                        .iter_mut()
+                        .chain(&mut log.named_by_others)
+                        .flat_map(|group| [&mut group.old, &mut group.new]),
+                ),
+                Fact::OneTimeKeys(stored) => {
+                    Box::new(stored.keys.iter_mut().map(|key| &mut key.value))
+                }
+                _ => continue,
+            };
+            views.for_each(|view| view.check(&subject.user, &subject.device, ed25519));
+        }
+    }
+}
+
+/// A moment and a key id: one claim of one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    pub at: Timestamp,
+    pub id: KeyId,
+}

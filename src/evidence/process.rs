@@ -1,0 +1,162 @@
+//! One life of a Synapse process: its open requests by id, until no further line of theirs can come.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::forgery::{Numbers, Place, Watch, number};
+use super::otk::KeyId;
+use super::request::{Judged, Request, Seen};
+
+/// Requests held open at once.
+const OPEN: usize = 8192;
+/// Single lines held back at once.
+const LOOSE: usize = 4096;
+/// A request is judged when the log is this much further: a line may be 5 s or 10 records late, and a
+/// long poll that shares a forged line's number ends within a minute.
+const LATER_LINES: u64 = 512;
+const LATER: i64 = 60_000;
+/// An upload without an end is given up after this long.
+const GIVEN_UP: i64 = 600_000;
+/// A request that the log's end cuts off began this long before it.
+const CUT: i64 = 30_000;
+/// Logins under way whose names are remembered.
+const LOGINS: usize = 64;
+
+/// What is known of one process since its start.
+#[derive(Default)]
+pub struct Process {
+    /// The prefix of its lines, where several share a file.
+    pub name: Vec<u8>,
+    pub watch: Watch,
+    pub numbers: Numbers,
+    requests: HashMap<String, Request>,
+    order: VecDeque<(String, Place, i64)>,
+    loose: VecDeque<(Seen<Loose>, String)>,
+    /// Logins: request id and how many newlines the asked name holds.
+    logins: VecDeque<(String, usize)>,
+    /// The newest moment.
+    now: i64,
+}
+
+/// Facts of a single line.
+pub enum Loose {
+    Claims(Vec<KeyId>),
+    SharedSync,
+    ClientStart,
+}
+
+/// What no further line can change.
+pub enum Settled {
+    Loose(Seen<Loose>),
+    Request(Box<Judged>),
+}
+
+impl Process {
+    /// A process whose lines begin with `name`, or plainly.
+    pub fn new(name: &[u8]) -> Self {
+        Self { name: name.to_vec(), ..Self::default() }
+    }
+
+    /// Notes the log's time.
+    pub fn tick(&mut self, at: i64) {
+        self.now = self.now.max(at);
+    }
+
+    /// The request of an id, begun here if it is new; none outside a request.
+    pub fn request(&mut self, id: &str, place: Place, at: i64) -> Option<&mut Request> {
+        if id.is_empty() || id == "sentinel" {
+            return None;
+        }
+        let odd = number(id.as_bytes()).is_some_and(|number| !self.numbers.fits(number));
+        if !self.requests.contains_key(id) {
+            self.order.push_back((id.to_owned(), place, at));
+        }
+        let request = self.requests.entry(id.to_owned()).or_default();
+        request.odd_number |= odd;
+        Some(request)
+    }
+
+    /// The request of an id that has begun.
+    pub fn known(&mut self, id: &str) -> Option<&mut Request> {
+        self.requests.get_mut(id)
+    }
+
+    /// Lets go of a request that concerns nobody.
+    pub fn forget(&mut self, id: &str) {
+        self.requests.remove(id);
+    }
+
+    /// Holds a single line back until it is known whether a client wrote it.
+    pub fn loose(&mut self, seen: Seen<Loose>, id: &str) {
+        self.loose.push_back((seen, id.to_owned()));
+    }
+
+    /// A login begins for a name with so many newlines.
+    pub fn asked(&mut self, id: &str, newlines: usize) {
+        if self.logins.len() == LOGINS {
+            self.logins.pop_front();
+        }
+        self.logins.push_back((id.to_owned(), newlines));
+    }
+
+    /// How many newlines the login of this request asked for.
+    pub fn answered(&mut self, id: &str) -> Option<usize> {
+        let at = self.logins.iter().rposition(|(asked, _)| asked == id)?;
+        self.logins.remove(at).map(|(_, newlines)| newlines)
+    }
+
+    /// Request ids begin again at zero.
+    pub fn restart(&mut self) {
+        self.requests.clear();
+        self.order.clear();
+        self.logins.clear();
+        self.numbers = Numbers::default();
+    }
+
+    /// The next line or request that can be judged when the log stands at `here`.
+    pub fn settle(&mut self, here: Place, text: bool, end: bool) -> Option<Settled> {
+        while let Some((seen, _)) = self.loose.front() {
+            let due = seen.place.line + LATER_LINES < here.line || self.loose.len() > LOOSE;
+            if !due && !end {
+                break;
+            }
+            let (seen, id) = self.loose.pop_front()?;
+            if !text || self.believes(&seen, &id) {
+                return Some(Settled::Loose(seen));
+            }
+        }
+        while let Some((id, place, at)) = self.order.front() {
+            let Some(request) = self.requests.get(id) else {
+                self.order.pop_front();
+                continue;
+            };
+            let due = self.is_due(request, *place, *at, here);
+            if !due && !end {
+                return None;
+            }
+            let open = end && at + CUT >= self.now;
+            let (id, ..) = self.order.pop_front()?;
+            let request = self.requests.remove(&id)?;
+            let judged = request.judge(id.as_bytes(), text, (&self.watch, &self.numbers), open);
+            return Some(Settled::Request(Box::new(judged)));
+        }
+        None
+    }
+
+    fn is_due(&self, request: &Request, place: Place, at: i64, here: Place) -> bool {
+        let ended = !request.access.is_empty();
+        let later = place.line + LATER_LINES < here.line && at + LATER < self.now;
+        self.order.len() > OPEN || ended && later || at + GIVEN_UP < self.now
+    }
+
+    /// A claim behind client text is believed where its request ended, other lines are not.
+    fn believes(&self, seen: &Seen<Loose>, id: &str) -> bool {
+        if self.watch.bad(seen.place.line).is_some() {
+            return false;
+        }
+        let reach = seen.reach || self.watch.doubted(seen.place.line);
+        match seen.what {
+            Loose::Claims(_) => !reach || self.numbers.knows(id.as_bytes()),
+            Loose::SharedSync | Loose::ClientStart => !reach,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The answer in the thread: at most twelve lines that fit a phone.
+
+use super::View;
+use super::page::Page;
+use crate::diagnose::remedy::{Advice, Judgement};
+use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict};
+use crate::evidence::{Evidence, Symptom};
+
+/// The most lines an answer has.
+pub const LINES: usize = 12;
+
+/// Formats a verdict for a phone.
+pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
+    let mut page = Page::default();
+    head(&mut page, evidence, verdict);
+    if let Some(storm) = &verdict.storm {
+        seen(&mut page, storm, view);
+        born(&mut page, storm, view);
+    } else {
+        page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
+    }
+    if !verdict.because.is_empty() {
+        page.label("Why")
+            .text(sentence(&verdict.because[..verdict.because.len().min(2)].join("; ")));
+    }
+    path(&mut page, verdict);
+    remedies(&mut page, verdict);
+    if let Some((first, rest)) = verdict.findings.split_first() {
+        page.label("Also").text(sentence(first));
+        more(&mut page, rest.len());
+    }
+    if let Some((first, rest)) = verdict.missing.split_first() {
+        page.label("Missing").text(format!("{}: {}.", first.need, first.how));
+        more(&mut page, rest.len());
+    }
+    page.line().code("!why").text(" shows every step and every query.");
+    page
+}
+
+fn head(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
+    let subject = &evidence.subject;
+    page.line()
+        .strong(format!("{} · {}", symptom(evidence.symptom), verdict.certainty.words()))
+        .text(" · ")
+        .text(subject.user.as_str())
+        .text(" ")
+        .code(subject.device.as_str())
+        .text(" · ")
+        .strong(sentence(verdict.id.headline()));
+}
+
+/// The symptom as people name it.
+pub(super) fn symptom(symptom: Symptom) -> &'static str {
+    match symptom {
+        Symptom::Ke1 => "KE-1",
+    }
+}
+
+fn seen(page: &mut Page, storm: &Storm, view: &View) {
+    let count = storm.span.count;
+    let noun = if count == 1 { "refusal" } else { "refusals" };
+    page.label("Seen").text(format!("{count} {noun} of ")).code(&storm.key);
+    if storm.more_keys > 0 {
+        page.text(format!(" and {} more", storm.more_keys));
+    }
+    page.text(match count {
+        1 => format!(", {}", view.moment(storm.span.first)),
+        _ => format!(", {}", view.span(storm.span.first, storm.span.last)),
+    });
+    if let Some(rate) = storm.rate {
+        page.text(format!(", {}", rate_words(rate)));
+    }
+    page.text(if storm.goes_on { "; going on" } else { "; quiet since" });
+    page.label("State").text(match (storm.row_stands, storm.claimed) {
+        (Some(true), _) => "live: the key in the way is still stored".to_owned(),
+        (Some(false), Some(at)) => {
+            format!("healed: the key in the way was claimed {}", view.moment(at))
+        }
+        (Some(false), None) => "healed: the key in the way is gone".to_owned(),
+        (None, _) => "unknown: the stored keys could not be read".to_owned(),
+    });
+    if storm.dead_keys_handed_out > 0 {
+        page.text(format!("; {} dead keys were handed out", storm.dead_keys_handed_out));
+    }
+}
+
+fn rate_words(rate: f64) -> String {
+    match rate {
+        rate if rate >= 1.0 => format!("{rate:.1} a second"),
+        rate if rate * 60.0 >= 1.0 => format!("{:.1} a minute", rate * 60.0),
+        rate => format!("{:.1} an hour", rate * 3600.0),
+    }
+}
+
+fn born(page: &mut Page, storm: &Storm, view: &View) {
+    let Some(born) = storm.born else { return };
+    page.label("Born").text(format!("the key in the way was stored {}", view.moment(born)));
+    if let Some((agent, address)) = &storm.born_by {
+        if let Some(agent) = agent {
+            page.text(" by ").code(agent);
+        }
+        if let Some(address) = address {
+            page.text(" from ").code(address);
+        }
+    }
+}
+
+fn path(page: &mut Page, verdict: &Verdict) {
+    let mark = |answer| match answer {
+        Answer::Yes => "yes",
+        Answer::No => "no",
+        Answer::Unknown => "unknown",
+    };
+    // The tail decides; a long walk's head is a `!why` away.
+    let steps: Vec<_> = verdict
+        .path
+        .iter()
+        .map(|step| format!("{} {}", step.question, mark(step.answer)))
+        .collect();
+    page.label("Path").text(steps.join(" → "));
+}
+
+fn remedies(page: &mut Page, verdict: &Verdict) {
+    let of = |judgement| move |advice: &&Advice| advice.advice == judgement;
+    let do_this = verdict.remedies.iter().find(of(Judgement::Recommended));
+    let maybe = verdict.remedies.iter().find(of(Judgement::Possible));
+    if let Some(advice) = do_this.or(maybe) {
+        page.label("Do");
+        if verdict.certainty != Certainty::Proven {
+            page.text("this is not proven: gather what is missing before you act. Then: ");
+        }
+        page.text(advice.id.what());
+        if let Some(why) = advice.why {
+            page.text(format!(" ({why})"));
+        }
+        page.text(format!(". Cost: {}.", advice.blast_radius));
+        let then = verdict.remedies.iter().filter(of(Judgement::Recommended)).nth(1);
+        if let Some(then) = then.filter(|_| do_this.is_some()) {
+            let after = then.why.map(|why| format!(" ({why})")).unwrap_or_default();
+            page.label("Then").text(format!(
+                "{}{after}. Cost: {}.",
+                then.id.what(),
+                then.blast_radius
+            ));
+        }
+    }
+    let never =
+        |advice: &&Advice| matches!(advice.advice, Judgement::WillNotHelp | Judgement::Dangerous);
+    for advice in verdict.remedies.iter().filter(never) {
+        page.label("Don't").text(advice.id.what()).text(format!(": {}", advice.advice.words()));
+        if let Some(why) = advice.why {
+            page.text(format!(", {why}"));
+        }
+        page.text(format!(". Would cost: {}.", advice.blast_radius));
+    }
+}
+
+fn more(page: &mut Page, count: usize) {
+    if count > 0 {
+        page.text(format!(" (+{count} in !why)"));
+    }
+}
+
+/// A first capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let Some(first) = letters.next() else { return String::new() };
+    let end = if text.ends_with('.') { "" } else { "." };
+    format!("{}{}{end}", first.to_uppercase(), letters.as_str())
+}

@@ -1,0 +1,46 @@
+//! A verdict → a reply for a phone: plain text and HTML, Markdown, a coloured terminal, or JSON. It
+//! formats, never decides.
+
+mod answer;
+pub mod json;
+mod page;
+mod why;
+mod words;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+pub use answer::answer;
+pub use page::{Ink, Page};
+pub use why::why;
+pub use words::{devices, help, lines, slip};
+
+/// One message, ready to send: both bodies say the same. Everything foreign in `html` is escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub plain: String,
+    pub html: String,
+}
+
+/// How a person reads: the zone of the times.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub zone: TimeZone,
+}
+
+impl View {
+    /// A moment with its date and zone.
+    pub fn moment(&self, at: Timestamp) -> String {
+        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+    }
+
+    /// A span; the date and zone stand once where both ends share them.
+    pub fn span(&self, from: Timestamp, to: Timestamp) -> String {
+        let (from, to) = (from.to_zoned(self.zone.clone()), to.to_zoned(self.zone.clone()));
+        let start = from.strftime("%Y-%m-%d %H:%M:%S");
+        match from.date() == to.date() && from.offset() == to.offset() {
+            true => format!("{start} to {}", to.strftime("%H:%M:%S %Z")),
+            false => format!("{start} to {}", to.strftime("%Y-%m-%d %H:%M:%S %Z")),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! A few lines of text with emphasis → plain text, HTML, Markdown or a terminal.
+//!
+//! Everything foreign passes through here: control and direction characters are made visible, HTML is
+//! escaped, long ids are cut. Nothing foreign is ever read as markup.
+
+use std::fmt::Write;
+
+use super::Reply;
+
+/// Characters of a foreign id that are shown; Synapse takes device ids of up to 512.
+const SHOWN_ID: usize = 80;
+
+/// How a piece of text is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Strong(String),
+    Code(String),
+    /// A statement or command on lines of its own.
+    Block(String),
+}
+
+/// Lines of a message, one after another.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    lines: Vec<Vec<Piece>>,
+}
+
+/// Whether a terminal takes colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    Plain,
+    Colour,
+}
+
+impl Page {
+    /// Begins a line with a label in bold.
+    pub fn label(&mut self, label: &str) -> &mut Self {
+        self.lines.push(vec![Piece::Strong(visible(label)), Piece::Text(" ".into())]);
+        self
+    }
+
+    /// Begins a line.
+    pub fn line(&mut self) -> &mut Self {
+        self.lines.push(Vec::new());
+        self
+    }
+
+    /// Goes on with text.
+    pub fn text(&mut self, text: impl AsRef<str>) -> &mut Self {
+        self.push(Piece::Text(visible(text.as_ref())))
+    }
+
+    /// Goes on in bold.
+    pub fn strong(&mut self, text: impl AsRef<str>) -> &mut Self {
+        self.push(Piece::Strong(visible(text.as_ref())))
+    }
+
+    /// Goes on with an id or a name, set apart and cut where it is long.
+    pub fn code(&mut self, text: impl AsRef<str>) -> &mut Self {
+        self.push(Piece::Code(clip(&visible(text.as_ref()), SHOWN_ID)))
+    }
+
+    /// Goes on with a line of ours to type, never cut.
+    pub fn usage(&mut self, text: &str) -> &mut Self {
+        self.push(Piece::Code(text.to_owned()))
+    }
+
+    /// A statement or command on lines of its own.
+    pub fn block(&mut self, text: impl AsRef<str>) -> &mut Self {
+        self.lines.push(vec![Piece::Block(visible(text.as_ref()))]);
+        self
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    fn push(&mut self, piece: Piece) -> &mut Self {
+        match self.lines.last_mut() {
+            Some(line) => line.push(piece),
+            None => self.lines.push(vec![piece]),
+        }
+        self
+    }
+
+    /// Both bodies of a Matrix message.
+    pub fn reply(&self) -> Reply {
+        Reply { plain: self.plain(), html: self.html() }
+    }
+
+    fn plain(&self) -> String {
+        self.each_line(|out, piece| match piece {
+            Piece::Text(text) | Piece::Strong(text) | Piece::Code(text) => out.push_str(text),
+            Piece::Block(text) => out.push_str(&format!("    {text}")),
+        })
+    }
+
+    fn html(&self) -> String {
+        let mut out = String::new();
+        let mut open = false;
+        for line in &self.lines {
+            let block = matches!(line.as_slice(), [Piece::Block(_)]);
+            if open && !block {
+                out.push_str("<br>\n");
+            }
+            open = !block;
+            for piece in line {
+                let _ = match piece {
+                    Piece::Text(text) => write!(out, "{}", escape(text)),
+                    Piece::Strong(text) => write!(out, "<strong>{}</strong>", escape(text)),
+                    Piece::Code(text) => write!(out, "<code>{}</code>", escape(text)),
+                    Piece::Block(text) => write!(out, "<pre><code>{}</code></pre>\n", escape(text)),
+                };
+            }
+        }
+        out
+    }
+
+    /// Markdown for a ticket.
+    pub fn markdown(&self) -> String {
+        let mut out = String::new();
+        for line in &self.lines {
+            for piece in line {
+                match piece {
+                    Piece::Text(text) => out.push_str(&escape_markdown(text)),
+                    Piece::Strong(text) => out.push_str(&format!("**{}**", escape_markdown(text))),
+                    Piece::Code(text) => out.push_str(&fenced(text)),
+                    Piece::Block(text) => {
+                        let fence = "`".repeat(3.max(longest_run(text) + 1));
+                        out.push_str(&format!("\n{fence}\n{text}\n{fence}"));
+                    }
+                }
+            }
+            out.push_str("  \n");
+        }
+        out
+    }
+
+    /// Lines for a terminal.
+    pub fn terminal(&self, ink: Ink) -> String {
+        if ink == Ink::Plain {
+            return self.plain() + "\n";
+        }
+        let paint = |code: &str, text: &str| format!("\u{1b}[{code}m{text}\u{1b}[0m");
+        self.each_line(|out, piece| match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Strong(text) => out.push_str(&paint("1", text)),
+            Piece::Code(text) => out.push_str(&paint("36", text)),
+            Piece::Block(text) => out.push_str(&paint("2", &format!("    {text}"))),
+        }) + "\n"
+    }
+
+    fn each_line(&self, write: impl Fn(&mut String, &Piece)) -> String {
+        let line = |pieces: &Vec<Piece>| {
+            let mut out = String::new();
+            pieces.iter().for_each(|piece| write(&mut out, piece));
+            out
+        };
+        self.lines.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Makes control and direction characters visible: an id may hold escapes for a terminal, or letters
+/// that turn the line around.
+pub(super) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let hidden = letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{061c}');
+        match hidden {
+            true => out.extend(letter.escape_unicode()),
+            false => out.push(letter),
+        }
+    }
+    out
+}
+
+/// Cuts a text to so many characters, and shows that it did.
+pub(super) fn clip(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn escape_markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(letter, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '&') {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out
+}
+
+fn fenced(text: &str) -> String {
+    let fence = "`".repeat(longest_run(text) + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_never_markup() {
+        let mut page = Page::default();
+        page.label("Device").code("<b>`x`</b>\u{1b}[31m\u{202e}\n@room");
+        let reply = page.reply();
+        assert!(
+            reply
+                .html
+                .contains("<code>&lt;b&gt;`x`&lt;/b&gt;\\u{1b}[31m\\u{202e}\\u{a}@room</code>")
+        );
+        assert!(!reply.plain.contains('\u{1b}') && !reply.plain.contains('\n'));
+        assert!(page.markdown().contains("``<b>`x`</b>"));
+        assert!(!page.terminal(Ink::Colour).contains("\u{1b}[31m"));
+    }
+
+    #[test]
+    fn long_ids_are_cut_between_characters() {
+        assert_eq!(clip("ääää", 3), "äää…");
+        assert_eq!(clip("äää", 3), "äää");
+    }
+}

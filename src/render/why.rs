@@ -1,0 +1,72 @@
+//! The whole path of a verdict: every question, every answer, every query that was run.
+
+use super::View;
+use super::answer::symptom;
+use super::page::{Page, clip};
+use crate::diagnose::verdict::Verdict;
+use crate::evidence::{Evidence, State};
+
+/// A query longer than this is cut in a message; `evidence.json` has it whole.
+const SHOWN_QUERY: usize = 700;
+
+/// Formats everything behind a verdict.
+pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
+    let mut page = Page::default();
+    page.line()
+        .strong(format!(
+            "{} · {} · {}",
+            symptom(evidence.symptom),
+            verdict.certainty.words(),
+            verdict.id.name()
+        ))
+        .text(" · ")
+        .text(evidence.subject.user.as_str())
+        .text(" ")
+        .code(evidence.subject.device.as_str());
+    page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
+    for (number, step) in (1..).zip(&verdict.path) {
+        page.label(&format!("{number}. {}", step.asked)).text(format!(
+            "{}: {}",
+            step.answer.name(),
+            step.because
+        ));
+        if !step.evidence.is_empty() {
+            page.text(format!(" [{}]", step.evidence.join(", ")));
+        }
+    }
+    for reason in &verdict.because {
+        page.label("Because").text(reason);
+    }
+    for finding in &verdict.findings {
+        page.label("Also").text(finding);
+    }
+    for missing in &verdict.missing {
+        page.label("Missing").text(format!("{}: {}", missing.need, missing.how));
+    }
+    for advice in &verdict.remedies {
+        let why = advice.why.map(|why| format!(", {why}")).unwrap_or_default();
+        page.label(advice.id.name()).text(format!(
+            "{}{why}: {}. Cost: {}.",
+            advice.advice.words(),
+            advice.id.what(),
+            advice.blast_radius
+        ));
+    }
+    sources(&mut page, evidence);
+    page
+}
+
+fn sources(page: &mut Page, evidence: &Evidence) {
+    for answer in &evidence.gathered {
+        let state = match &answer.state {
+            State::Found => "found",
+            State::Empty => "empty",
+            State::Failed(_) => "failed",
+            State::NotAsked(_) => "not asked",
+        };
+        page.label(&answer.id).text(format!("{} · {state}: {}", answer.source, answer.what));
+        if !answer.query.is_empty() {
+            page.block(clip(&answer.query, SHOWN_QUERY));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Replies that are words and no verdict: help, a list of devices, a slip.
+
+use super::View;
+use super::page::Page;
+use crate::command::{Help, Slip};
+use crate::diagnose::trouble;
+use crate::evidence::DeviceRow;
+
+/// Devices listed at the most; the rest is counted.
+const LISTED: usize = 15;
+
+/// Plain lines, for one calm sentence or a few.
+pub fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Page {
+    let mut page = Page::default();
+    lines.into_iter().for_each(|line| {
+        page.line().text(line);
+    });
+    page
+}
+
+/// The list of commands, or more about one.
+pub fn help(help: &Help) -> Page {
+    let mut page = Page::default();
+    for (usage, doc) in &help.lines {
+        page.line().usage(usage).text(format!(" · {doc}"));
+    }
+    for note in &help.notes {
+        page.line().text(note);
+    }
+    if let Some(example) = help.example {
+        page.label("Example").usage(example);
+    }
+    page
+}
+
+/// What was not understood, with the usage line.
+pub fn slip(slip: &Slip) -> Page {
+    let mut page = lines([slip.says.as_str()]);
+    if let Some(usage) = slip.usage {
+        page.label("Usage").usage(usage);
+    }
+    page
+}
+
+/// A user's devices, those in trouble first.
+pub fn devices(user: &str, rows: &[DeviceRow], view: &View) -> Page {
+    let mut page = Page::default();
+    let mut rows: Vec<_> = rows.iter().map(|row| (trouble(row), row)).collect();
+    rows.sort_by_key(|(trouble, row)| (trouble.is_none(), std::cmp::Reverse(row.last_seen)));
+    match rows.len() {
+        0 => page.line().text(format!("{user} has no device on this server.")),
+        1 => page.line().text(format!("{user} has one device:")),
+        count => page.line().text(format!("{user} has {count} devices; which one?")),
+    };
+    for (trouble, row) in rows.iter().take(LISTED) {
+        page.line().code(row.device.as_str());
+        if let Some(name) = &row.display_name {
+            page.text(format!(" {}", super::page::clip(name, 40)));
+        }
+        if let Some(seen) = row.last_seen {
+            page.text(format!(", seen {}", view.moment(seen)));
+        }
+        if let Some(trouble) = trouble {
+            page.text(": ").strong(trouble);
+        }
+    }
+    if rows.len() > LISTED {
+        page.line().text(format!("and {} more", rows.len() - LISTED));
+    }
+    page
+}

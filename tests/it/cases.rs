@@ -1,0 +1,47 @@
+//! Saved cases: `tests/cases/<symptom>--<cause>/evidence.json` is judged again, and the answer must be
+//! the `reply.md` beside it. Adding a diagnosis is adding a folder.
+//!
+//! `KESTREL_RECORD=1 cargo test` writes the replies anew; read the difference before committing it.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use kestrel::diagnose::{VerdictId, diagnose};
+use kestrel::evidence::{Evidence, SCHEMA};
+use kestrel::render::{self, View};
+
+/// The most lines a phone gets.
+const LINES: usize = 12;
+
+#[test]
+fn every_case_gets_its_reply_again() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut seen = Vec::new();
+    for entry in fs::read_dir(&folder).expect("tests/cases is there").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let text = fs::read_to_string(entry.path().join("evidence.json")).expect("evidence.json");
+        let evidence: Evidence = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(evidence.schema, SCHEMA, "{name}");
+        let verdict = diagnose(&evidence);
+        let view = View { zone: TimeZone::UTC };
+        let page = render::answer(&evidence, &verdict, &view);
+        assert!(page.len() <= LINES, "{name}: {} lines are too many for a phone", page.len());
+        let reply = page.markdown() + "\n---\n\n" + &render::why(&evidence, &verdict, &view).markdown();
+        let file = entry.path().join("reply.md");
+        if std::env::var_os("KESTREL_RECORD").is_some() {
+            fs::write(&file, &reply).expect("the reply is kept");
+        }
+        let kept = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{name}/reply.md: {e}"));
+        assert_eq!(reply, kept, "{name}: the reply has changed");
+        assert!(name.starts_with("ke1--"), "{name}: a case is named by its symptom");
+        assert!(
+            name.contains(verdict.id.name()),
+            "{name}: a case carries the name of its verdict, {}",
+            verdict.id.name()
+        );
+        seen.push(verdict.id);
+    }
+    let never: Vec<_> = VerdictId::ALL.into_iter().filter(|id| !seen.contains(id)).collect();
+    assert!(never.is_empty(), "no case shows {never:?}");
+}

@@ -1,0 +1,66 @@
+//! The program as a person or a script calls it: flags, exit status, formats.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
+
+fn kestrel(arguments: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_kestrel"));
+    program.args(arguments).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn case(verdict: &str) -> String {
+    let mut cases = std::fs::read_dir(CASES).expect("tests/cases is there").flatten();
+    let found = cases.find(|case| case.file_name().to_string_lossy().contains(verdict));
+    let folder = found.unwrap_or_else(|| panic!("no case of {verdict}")).path();
+    folder.join("evidence.json").to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_saved_case_is_judged_again_in_every_format() {
+    let file = case("otk-recreated");
+    let plain = kestrel(&["replay", &file]);
+    assert_eq!(plain.status.code(), Some(0), "{}", text(&plain.stderr));
+    assert!(text(&plain.stdout).starts_with("KE-1 · proven"), "{}", text(&plain.stdout));
+    assert!(!text(&plain.stdout).contains('\u{1b}'), "colour where there is no terminal");
+    let markdown = kestrel(&["replay", &file, "--format", "markdown"]);
+    assert!(text(&markdown.stdout).starts_with("**KE-1 · proven**"), "{}", text(&markdown.stdout));
+    let json = kestrel(&["replay", &file, "--format", "json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).expect("one JSON object");
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["verdict"]["id"], "otk-recreated");
+    assert_eq!(json["verdict"]["certainty"], "proven");
+    assert_eq!(json["remedies"][0]["id"], "relogin");
+    assert_eq!(json["remedies"][0]["advice"], "recommended");
+    for key in ["subject", "window", "path", "evidence", "missing"] {
+        assert!(!json[key].is_null(), "{key} is missing");
+    }
+}
+
+#[test]
+fn the_exit_status_says_how_it_went() {
+    let undecided = kestrel(&["replay", &case("inconclusive")]);
+    assert_eq!(undecided.status.code(), Some(3));
+    let no_such = kestrel(&["triage", "ke1", "@a:example.org", "DEV", "--log", "/nowhere/homeserver.log"]);
+    assert_eq!(no_such.status.code(), Some(3), "{}", text(&no_such.stderr));
+    assert!(text(&no_such.stdout).contains("/nowhere/homeserver.log"), "{}", text(&no_such.stdout));
+    assert_eq!(kestrel(&["triage", "ke9", "@a:example.org", "DEV"]).status.code(), Some(2));
+    let slip = kestrel(&["triage", "ke1", "@a:example.org", "DEV", "--last", "soon"]);
+    assert_eq!(slip.status.code(), Some(2), "{}", text(&slip.stderr));
+    assert!(text(&slip.stderr).contains("30m"), "it does not say how: {}", text(&slip.stderr));
+    let torn = format!("{FIXTURES}/no-such-file.json");
+    assert_eq!(kestrel(&["replay", &torn]).status.code(), Some(1));
+}
+
+#[test]
+fn grants_are_printed_for_any_role() {
+    let sql = text(&kestrel(&["grants", "--role", "my \"role\""]).stdout);
+    assert!(sql.contains("TO \"my \"\"role\"\"\";"), "{sql}");
+}

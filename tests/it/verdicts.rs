@@ -1,0 +1,156 @@
+//! Real faults on a real homeserver → the right verdict with the right certainty, through the flow.
+//!
+//! `KESTREL_RECORD=1` keeps each evidence as a case.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use kestrel::collect::postgres::grants;
+use kestrel::command::{Command, Ke1, Span};
+use kestrel::config::{Config, Database, Limits, LogSource, Server};
+use kestrel::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
+use kestrel::flow::{Answer, Case, Flow};
+use kestrel_lab::{Fault, Lab, LabOptions, LogFormat, faults};
+
+use crate::crafted;
+
+/// The role that `kestrel grants` makes; the lab's PostgreSQL trusts the loopback.
+const ROLE: &str = "kestrel";
+
+fn config(lab: &Lab, database: bool) -> Config {
+    let url = lab.database_url_as(ROLE).parse().expect("a URL");
+    Config {
+        store: lab.scratch().join("store"),
+        matrix: None,
+        server: Server { name: Some(lab.server_name().try_into().expect("a server name")) },
+        logs: vec![LogSource { name: "main".into(), path: lab.log_path().into(), timezone: None }],
+        database: database.then_some(Database { url }),
+        limits: Limits::default(),
+    }
+}
+
+async fn judge(config: &Config, (user, device): &(String, String)) -> Result<Case> {
+    let user = user.as_str().try_into()?;
+    let typed = Ke1 { user, device: Some(device.as_str().into()), span: Span::Unsaid };
+    let flow = Flow::new(Arc::new(config.clone()));
+    match flow.answer(&Command::Ke1(typed), jiff::Timestamp::now()).await {
+        Answer::Case(case) => Ok(*case),
+        Answer::Words(reply) => anyhow::bail!("no verdict but words: {}", reply.plain),
+    }
+}
+
+/// Judges, prints a row of the table, keeps the case where asked, and compares.
+async fn expect(
+    config: &Config,
+    cause: &str,
+    subject: &(String, String),
+    verdict: &str,
+    certainty: Certainty,
+) -> Result<()> {
+    let start = Instant::now();
+    let case = judge(config, subject).await?;
+    let seconds = start.elapsed().as_secs_f32();
+    let (id, sure) = (case.verdict.id.name(), case.verdict.certainty);
+    println!("{cause:<18} {id:<22} {:<20} {seconds:.2} s", sure.name());
+    if std::env::var_os("KESTREL_RECORD").is_some() {
+        let name = format!("tests/cases/ke1--{id}--{cause}");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        fs::create_dir_all(&folder)?;
+        let json = serde_json::to_string_pretty(&case.evidence)?;
+        fs::write(folder.join("evidence.json"), json + "\n")?;
+    }
+    assert_eq!((id, sure), (verdict, certainty), "{cause}:\n{}", case.reply.plain);
+    Ok(())
+}
+
+async fn lab(log_format: LogFormat, timezone: Option<&str>) -> Result<Lab> {
+    let timezone = timezone.map(str::to_owned);
+    let lab = Lab::start(LabOptions { log_format, timezone, ..LabOptions::default() }).await?;
+    lab.sql(&grants(ROLE)).await.context("the grants do not run")?;
+    Ok(lab)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_gets_its_verdict_from_a_text_log() -> Result<()> {
+    let lab = lab(LogFormat::Precise, Some("America/New_York")).await?;
+    let config = config(&lab, true);
+    for (fault, name, verdict, certainty) in [
+        (Fault::Evict, "evict", "otk-recreated", Proven),
+        (Fault::TwoClients, "two-clients", "otk-concurrent", Consistent),
+        (Fault::Rollback, "rollback", "otk-rolled-back", Consistent),
+        (Fault::Silent, "silent", "otk-recreated", Proven),
+        (Fault::Exhaust, "exhaust", "otk-exhausted", Proven),
+        (Fault::Healthy, "healthy", "otk-healthy", Consistent),
+    ] {
+        let patient = fault.cause(&lab).await.with_context(|| format!("causing {name}"))?;
+        lab.log_written().await?;
+        let subject = (patient.user.clone(), patient.device.clone());
+        expect(&config, name, &subject, verdict, certainty).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_crafted_upload_gets_its_verdict() -> Result<()> {
+    let lab = lab(LogFormat::Precise, None).await?;
+    let config = config(&lab, true);
+    let keyless = crafted::keyless(&lab).await?;
+    let foreign = crafted::foreign_identity(&lab).await?;
+    let unsigned = crafted::unsigned(&lab).await?;
+    let same = crafted::same_account(&lab).await?;
+    let race = crafted::race(&lab).await?;
+    let flood = crafted::flood(&lab).await?;
+    let again = crafted::upload_loop(&lab).await?;
+    let unknown = (keyless.0.clone(), "NO such \"device\"; --".to_owned());
+    lab.log_written().await?;
+    expect(&config, "nobody", &unknown, "unknown-device", Proven).await?;
+    expect(&config, "keyless", &keyless, "keyless-device", Proven).await?;
+    expect(&config, "foreign", &foreign, "otk-foreign-identity", Proven).await?;
+    expect(&config, "unsigned", &unsigned, "otk-diverged", Proven).await?;
+    expect(&config, "twice", &same, "otk-same-account", Proven).await?;
+    expect(&config, "race", &race, "otk-race", Consistent).await?;
+    expect(&config, "flood", &flood, "otk-flood", Proven).await?;
+    expect(&config, "loop", &again, "otk-upload-loop", Consistent).await?;
+    let blind = Config { database: None, ..config.clone() };
+    expect(&blind, "blind", &keyless, "inconclusive", NotEnoughEvidence).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_login_line_never_changes_a_verdict() -> Result<()> {
+    let lab = lab(LogFormat::Precise, None).await?;
+    let config = config(&lab, true);
+    let healthy = faults::healthy(&lab).await?;
+    let exhausted = faults::exhaust(&lab).await?;
+    for (patient, verdict, certainty) in
+        [(&healthy, "otk-healthy", Consistent), (&exhausted, "otk-exhausted", Proven)]
+    {
+        let subject = (patient.user.clone(), patient.device.clone());
+        faults::forged_login(&lab, &patient.user, &patient.device).await?;
+        faults::forged_storm(&lab, &patient.user, &patient.device).await?;
+        lab.log_written().await?;
+        let text = fs::read_to_string(lab.log_path())?;
+        let forged = text.lines().filter(|line| {
+            line.starts_with("20") && line.contains("already exists") && line.contains(&patient.user)
+        });
+        assert!(forged.count() > 1, "the forged lines did not reach the log");
+        expect(&config, "forged", &subject, verdict, certainty).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_json_log_proves_by_itself() -> Result<()> {
+    let lab = lab(LogFormat::Terse, None).await?;
+    let config = config(&lab, true);
+    let patient = faults::evict(&lab).await?;
+    lab.log_written().await?;
+    let subject = (patient.user.clone(), patient.device.clone());
+    expect(&config, "evict-json", &subject, "otk-recreated", Proven).await?;
+    let blind = Config { database: None, ..config.clone() };
+    expect(&blind, "evict-json-blind", &subject, "otk-diverged", Proven).await?;
+    Ok(())
+}
