@@ -2,6 +2,11 @@
 //!
 //! It only reads arguments and speaks to the person; what it does is in the library.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the lab lives in real time and in the user's environment"
+)]
+
 use std::path::PathBuf;
 use std::time::Instant;
 
