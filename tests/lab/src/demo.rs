@@ -18,11 +18,17 @@ use crate::ops::{Bot, Message, OpsRoom};
 
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Plays it; without `once` everything then stays up until the caller lets go.
-pub async fn play(options: LabOptions, once: bool) -> Result<()> {
+/// Plays it, with the bot this checkout builds unless another is given. Without `once` everything then
+/// stays up until the caller lets go.
+pub async fn play(options: LabOptions, binary: Option<PathBuf>, once: bool) -> Result<()> {
     let story = Story::begin();
-    story.step("building Kestrel");
-    let binary = tokio::task::spawn_blocking(build).await??;
+    let binary = match binary {
+        Some(binary) => std::path::absolute(binary)?,
+        None => {
+            story.step("building Kestrel");
+            tokio::task::spawn_blocking(build).await??
+        }
+    };
     story.step("starting Synapse and PostgreSQL");
     let lab = Lab::start(options).await?;
     let _announced = lab.announce()?;

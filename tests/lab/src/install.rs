@@ -61,7 +61,7 @@ pub fn synapse(cache: &Path, version: &str) -> Result<PathBuf> {
         let mut pip = pip(&folder.join("bin/python"));
         run(pip.args([package.as_str(), "psycopg2-binary"]), folder)
             .with_context(|| format!("Synapse {version} could not be installed from PyPI"))
-            .map_err(with_compiler_advice)
+            .map_err(|error| with_compiler_advice(error, &folder.with_added_extension("log")))
     })?;
     Ok(folder.join("bin/python"))
 }
@@ -96,7 +96,10 @@ pub fn once(folder: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()>
             .with_context(|| format!("cannot clear the unfinished {}", folder.display()))?;
     }
     fs::create_dir_all(folder)?;
-    make(folder)?;
+    make(folder).inspect_err(|_| {
+        // What is left of it helps nobody; the installer's log lies beside it.
+        let _ = fs::remove_dir_all(folder);
+    })?;
     File::create(folder.join(MARKER))?.sync_all()?;
     Ok(())
 }
@@ -209,7 +212,10 @@ fn run(command: &mut Command, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn with_compiler_advice(error: anyhow::Error) -> anyhow::Error {
+/// Adds what is missing when a package had to be built here and could not be.
+fn with_compiler_advice(error: anyhow::Error, log_path: &Path) -> anyhow::Error {
+    let log = fs::read_to_string(log_path).unwrap_or_default();
+    let built = log.contains("Failed building") || log.contains("Failed to build");
     let compiler = ["cc", "gcc", "clang"].into_iter().any(|name| {
         Command::new(name)
             .arg("--version")
@@ -218,7 +224,7 @@ fn with_compiler_advice(error: anyhow::Error) -> anyhow::Error {
             .status()
             .is_ok()
     });
-    if compiler { error } else { error.context(COMPILER_MISSING) }
+    if built && !compiler { error.context(COMPILER_MISSING) } else { error }
 }
 
 #[cfg(test)]

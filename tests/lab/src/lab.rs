@@ -164,8 +164,9 @@ impl Lab {
     /// Lets `attach` find this lab for as long as the returned value lives.
     pub fn announce(&self) -> Result<Announced> {
         let path = state_path()?;
-        fs::write(&path, serde_json::to_vec_pretty(&self.facts)?)?;
-        Ok(Announced(path))
+        let note = serde_json::to_string_pretty(&self.facts)?;
+        fs::write(&path, &note)?;
+        Ok(Announced { path, note })
     }
 
     pub fn homeserver(&self) -> &str {
@@ -314,13 +315,18 @@ impl Drop for Lab {
     }
 }
 
-/// Removes the note that a lab is running.
+/// The note that a lab is running. Dropped, it goes, unless a later lab has written its own.
 #[derive(Debug)]
-pub struct Announced(PathBuf);
+pub struct Announced {
+    path: PathBuf,
+    note: String,
+}
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if fs::read_to_string(&self.path).is_ok_and(|note| note == self.note) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

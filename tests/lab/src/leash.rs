@@ -31,6 +31,7 @@ exit $status
 /// Longer than the watcher's patience, so that a stubborn process is gone before we stop waiting.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 const OUTPUT_LINES_SHOWN: usize = 15;
+const OUTPUT_LINE_LENGTH: usize = 240;
 
 /// A user to run as: PostgreSQL refuses to run as root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +133,8 @@ impl Drop for Leash {
 pub fn last_lines(path: &Path, count: usize) -> String {
     let text = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<String> =
+        text.lines().map(|line| line.chars().take(OUTPUT_LINE_LENGTH).collect()).collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 

@@ -9,6 +9,10 @@
 //! [`Lab`] is both together; [`Device`] is a client with a store of its own; [`faults`] break devices;
 //! [`ops`] is the encrypted room an admin and the bot share; [`demo`] plays all of it to a person.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the lab lives in real time and in the user's environment"
+)]
 // The Matrix client's futures are nested deeper than the compiler's default allows.
 #![recursion_limit = "256"]
 

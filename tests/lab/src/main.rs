@@ -2,7 +2,12 @@
 //!
 //! It only reads arguments and speaks to the person; what it does is in the library.
 
-use std::process::ExitCode;
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the lab lives in real time and in the user's environment"
+)]
+
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -37,6 +42,9 @@ enum Order {
     },
     /// The whole story: an ops room, the bot, an eviction storm, a question and its answer.
     Demo {
+        /// A Kestrel that is built already, instead of this checkout's.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
         /// End after the answer, and fail when there is none.
         #[arg(long)]
         once: bool,
@@ -70,7 +78,7 @@ impl Server {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() -> ! {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("off,kestrel_lab=info"));
     tracing_subscriber::fmt()
@@ -89,21 +97,23 @@ async fn main() -> ExitCode {
             Ok(())
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    let status = match done {
+        Ok(()) => 0,
         Err(error) => {
             let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
             eprintln!("cargo lab: {}", causes.join("\n  because: "));
-            ExitCode::FAILURE
+            1
         }
-    }
+    };
+    // The lab is gone by now. Returning would wait for an installation that is under way.
+    std::process::exit(status)
 }
 
 async fn carry_out(order: Order) -> Result<()> {
     match order {
         Order::Up(server) => up(server.options()).await,
         Order::Fault { name, once, server } => fault(name, once, server.options()).await,
-        Order::Demo { once, server } => demo::play(server.options(), once).await,
+        Order::Demo { binary, once, server } => demo::play(server.options(), binary, once).await,
     }
 }
 

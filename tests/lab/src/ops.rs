@@ -7,7 +7,7 @@ use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use matrix_sdk::ruma::RoomId;
@@ -20,6 +20,7 @@ pub use crate::room::{Message, Person};
 const BOT: &str = "kestrel";
 const DATABASE_ROLE: &str = "kestrel";
 const JOIN_PATIENCE: Duration = Duration::from_secs(30);
+const LIFE_CHECK: Duration = Duration::from_secs(1);
 
 /// The room; what its admin can do can be done with it.
 #[derive(Debug)]
@@ -93,12 +94,21 @@ impl Bot {
         let mut bot = Self::prepare(lab, ops, binary, folder, extra).await?;
         ops.admin.invite(&bot.user_id).await?;
         bot.run()?;
-        let joined = ops.admin.sees_join(&bot.user_id, JOIN_PATIENCE).await;
-        if let Some(leash) = &mut bot.leash {
-            leash.check()?;
-        }
-        joined.with_context(|| format!("Kestrel's log ends with:\n{}", bot.last_words()))?;
+        bot.joined(ops).await?;
         Ok(bot)
+    }
+
+    /// Waits until it has joined the room, no longer than it lives.
+    pub async fn joined(&mut self, ops: &OpsRoom) -> Result<()> {
+        let deadline = Instant::now() + JOIN_PATIENCE;
+        loop {
+            let joined = ops.admin.sees_join(&self.user_id, LIFE_CHECK).await;
+            self.check()?;
+            if joined.is_ok() || Instant::now() > deadline {
+                let words = || format!("Kestrel's log ends with:\n{}", self.last_words());
+                return joined.with_context(words);
+            }
+        }
     }
 
     /// All of `start` but the invitation and the start.
