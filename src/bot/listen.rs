@@ -18,7 +18,7 @@ use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent, SyncStat
 use matrix_sdk::ruma::serde::Raw;
 use matrix_sdk::sync::SyncResponse;
 use matrix_sdk::{Client, Room, RoomState, ruma::uint};
-use ruma::{OwnedRoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tokio::sync::{broadcast, mpsc};
 
 use super::answer::{Asked, Desk};
@@ -247,6 +247,11 @@ impl Ear {
     }
 
     fn keep_unreadable(&mut self, room: &Room, event: &Raw<AnySyncTimelineEvent>) {
+        // What an earlier device of the bot said is unreadable to this one, and needs no answer.
+        let sender = event.get_field::<OwnedUserId>("sender").ok().flatten();
+        if sender.is_none_or(|sender| sender == room.own_user_id()) {
+            return;
+        }
         let sent = (event.get_field::<i64>("origin_server_ts").ok().flatten())
             .and_then(|sent| Timestamp::from_millisecond(sent).ok());
         let Some(sent) = sent else {
