@@ -24,7 +24,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::answer::{Asked, Desk};
 use super::gate::{Courtesy, may_ask, too_old};
 use super::line::ChatLine;
-use super::{matrix_of, read, session};
+use super::{client, matrix_of, read};
 use crate::config::Config;
 use crate::store::{Standing, Store};
 
@@ -107,8 +107,8 @@ impl Ear {
                     pause = FIRST_PAUSE;
                     self.take_in(response).await;
                 }
-                Err(error) if session::is_over(error.client_api_error_kind()) => {
-                    return Err(session::session_is_over(anyhow!(error)));
+                Err(error) if client::is_over(error.client_api_error_kind()) => {
+                    return Err(client::session_is_over(anyhow!(error)));
                 }
                 Err(error) => {
                     tracing::warn!("sync failed, trying again in {pause:?}: {error}");
