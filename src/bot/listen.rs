@@ -1,7 +1,7 @@
 //! Sync responses → lines through the gate → answers beside the loop. Joins the ops rooms and no other.
 //! It survives every failure of the homeserver but the end of the session.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,19 +18,22 @@ use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent, SyncStat
 use matrix_sdk::ruma::serde::Raw;
 use matrix_sdk::sync::SyncResponse;
 use matrix_sdk::{Client, Room, RoomState, ruma::uint};
-use ruma::{OwnedRoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tokio::sync::{broadcast, mpsc};
 
 use super::answer::{Asked, Desk};
 use super::gate::{Courtesy, may_ask, too_old};
 use super::line::ChatLine;
-use super::{matrix_of, read, session};
+use super::{client, matrix_of, read};
 use crate::config::Config;
 use crate::store::{Standing, Store};
 
 /// The pauses between failed syncs.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A late command older than this is not worth a line.
+const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many events without a key are kept until it comes.
 const MOST_UNREADABLE: usize = 100;
@@ -57,6 +60,8 @@ pub(super) struct Ear {
     /// Invitations that were left alone, so that each is logged once.
     declined: HashSet<OwnedRoomId>,
     looked_back: HashSet<OwnedRoomId>,
+    /// Commands that came too late, by room, until the room is told.
+    late: HashMap<OwnedRoomId, Late>,
 }
 
 /// Commands of one room that came too late.
@@ -84,6 +89,7 @@ impl Ear {
             unreadable: VecDeque::new(),
             declined: HashSet::new(),
             looked_back: HashSet::new(),
+            late: HashMap::new(),
         }
     }
 
@@ -101,8 +107,8 @@ impl Ear {
                     pause = FIRST_PAUSE;
                     self.take_in(response).await;
                 }
-                Err(error) if session::is_over(error.client_api_error_kind()) => {
-                    return Err(session::session_is_over(anyhow!(error)));
+                Err(error) if client::is_over(error.client_api_error_kind()) => {
+                    return Err(client::session_is_over(anyhow!(error)));
                 }
                 Err(error) => {
                     tracing::warn!("sync failed, trying again in {pause:?}: {error}");
@@ -117,13 +123,16 @@ impl Ear {
     async fn take_in(&mut self, response: SyncResponse) {
         for (room, update) in &response.rooms.joined {
             if let Some(room) = self.ops_room(room) {
-                self.hear_all(&room, &update.timeline.events, true).await;
+                self.hear_all(&room, &update.timeline.events).await;
             }
         }
         if !response.to_device.is_empty() {
             self.try_unreadable().await;
         }
+        // Synapse may answer the first sync from its cache, without what came since: looking back finds
+        // the rest, so that late commands are counted once and together.
         self.look_back().await;
+        self.own_up();
         self.welcome().await;
     }
 
@@ -135,26 +144,30 @@ impl Ear {
         (room.state() == RoomState::Joined).then_some(room)
     }
 
-    /// Hears events, oldest first. `live` ones came by sync: of those, late commands are owned up to.
-    async fn hear_all(&mut self, room: &Room, events: &[TimelineEvent], live: bool) {
-        let mut late = Late::default();
+    /// Hears events, oldest first.
+    async fn hear_all(&mut self, room: &Room, events: &[TimelineEvent]) {
         for event in since_join(events, room.own_user_id()) {
             if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
                 self.keep_unreadable(room, event);
             } else if let Ok(event) = event.raw().deserialize() {
-                self.hear(room, &event, &mut late).await;
+                self.hear(room, &event).await;
             }
         }
-        if let (true, Some(newest)) = (live, late.newest) {
-            let most = self.max_age();
+    }
+
+    /// Tells each room once about all of its commands that came too late.
+    fn own_up(&mut self) {
+        for (room, late) in std::mem::take(&mut self.late) {
+            let (Some(room), Some(newest)) = (self.ops_room(&room), late.newest) else {
+                continue;
+            };
             tracing::info!("{} commands in {} came too late", late.count, room.room_id());
-            let work = Desk::own_up(room.clone(), newest, late.count, most);
-            self.beside(work);
+            self.beside(Desk::own_up(room, newest, late.count, self.max_age()));
         }
     }
 
     /// Hears one event: the gate, in order of cost.
-    async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent, late: &mut Late) {
+    async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent) {
         let Some(line) = ChatLine::of(event) else {
             return;
         };
@@ -185,11 +198,20 @@ impl Ear {
         }
         if old {
             self.desk.done(&line.event);
-            late.count += 1;
-            late.newest = Some(line);
-            return;
+            return self.note_late(room, line, now);
         }
         self.start(room, line, asked, allowed);
+    }
+
+    fn note_late(&mut self, room: &Room, line: ChatLine, now: Timestamp) {
+        if too_old(line.sent, now, NOBODY_WAITS) {
+            return;
+        }
+        let late = self.late.entry(room.room_id().to_owned()).or_default();
+        late.count += 1;
+        if late.newest.as_ref().is_none_or(|newest| newest.sent <= line.sent) {
+            late.newest = Some(line);
+        }
     }
 
     fn start(&self, room: &Room, line: ChatLine, asked: Asked, allowed: bool) {
@@ -225,6 +247,11 @@ impl Ear {
     }
 
     fn keep_unreadable(&mut self, room: &Room, event: &Raw<AnySyncTimelineEvent>) {
+        // What an earlier device of the bot said is unreadable to this one, and needs no answer.
+        let sender = event.get_field::<OwnedUserId>("sender").ok().flatten();
+        if sender.is_none_or(|sender| sender == room.own_user_id()) {
+            return;
+        }
         let sent = (event.get_field::<i64>("origin_server_ts").ok().flatten())
             .and_then(|sent| Timestamp::from_millisecond(sent).ok());
         let Some(sent) = sent else {
@@ -262,7 +289,7 @@ impl Ear {
                     continue;
                 }
             };
-            self.hear_all(&room, &[event], false).await;
+            self.hear_all(&room, &[event]).await;
         }
     }
 
@@ -286,7 +313,7 @@ impl Ear {
                 Ok(messages) => {
                     let oldest_first: Vec<_> = messages.chunk.into_iter().rev().collect();
                     self.looked_back.insert(id);
-                    self.hear_all(&room, &oldest_first, false).await;
+                    self.hear_all(&room, &oldest_first).await;
                 }
                 Err(error) => tracing::warn!("cannot look back in {id}, trying again: {error}"),
             }

@@ -5,6 +5,7 @@
 //! twice. No message body, token or key reaches the log.
 
 mod answer;
+mod client;
 mod gate;
 mod identity;
 mod line;

@@ -8,20 +8,17 @@ use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use matrix_sdk::authentication::matrix::MatrixSession;
-use matrix_sdk::config::RequestConfig;
 use matrix_sdk::ruma::DeviceKeyAlgorithm;
 use matrix_sdk::ruma::api::client::keys::get_keys;
 use matrix_sdk::ruma::api::client::session::{login, logout};
 use matrix_sdk::ruma::api::client::uiaa::{MatrixUserIdentifier, UserIdentifier};
-use matrix_sdk::ruma::api::error::ErrorKind;
-use matrix_sdk::{Client, HttpError, SessionMeta, SessionTokens};
+use matrix_sdk::{Client, HttpError};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 
+use super::client::{self, patiently};
 use super::identity;
 use crate::config::Matrix;
 use crate::store::Store;
@@ -67,7 +64,7 @@ struct Session {
     device: OwnedDeviceId,
     access_token: String,
     /// Opens the client's databases.
-    passphrase: String,
+    store_key: [u8; 32],
     password_file: Option<PathBuf>,
     /// Whether the device's keys were published: from then on the server must have them.
     published: bool,
@@ -93,15 +90,17 @@ pub(super) async fn make(matrix: &Matrix, store: &Store, secret: Secret) -> Resu
         (_, Some(password)) => log_in(matrix, password).await?,
         (_, None) => bail!("there is no password to log in with"),
     };
-    if let Some(old) = load(store)? {
-        leave(matrix, &old).await;
+    match load(store) {
+        Ok(Some(old)) => leave(matrix, &old).await,
+        Ok(None) => {}
+        Err(error) => tracing::warn!("the old device stays behind, sign it out by hand: {error:#}"),
     }
     store.forget_crypto()?;
     let mut session = Session {
         user: matrix.user.clone(),
         device,
         access_token,
-        passphrase: passphrase()?,
+        store_key: random_key()?,
         password_file,
         published: false,
     };
@@ -240,7 +239,7 @@ async fn log_in(matrix: &Matrix, password: &str) -> Result<(OwnedDeviceId, Strin
     let info = login::v3::LoginInfo::Password(login::v3::Password::new(who, password.to_owned()));
     let mut request = login::v3::Request::new(info);
     request.initial_device_display_name = Some("Kestrel".to_owned());
-    let client = bare_client(matrix).await?;
+    let client = client::bare(matrix).await?;
     let response = (client.send(request).await).context("the homeserver refused the login")?;
     if response.user_id != matrix.user {
         bail!("the homeserver logged in {} instead", response.user_id);
@@ -255,7 +254,7 @@ async fn check_token(
     access_token: &str,
     device: &DeviceId,
 ) -> Result<()> {
-    let client = token_client(matrix, device, access_token).await?;
+    let client = client::with_token(matrix, device, access_token).await?;
     let whose = (client.whoami().await).context("the homeserver refused the access token")?;
     if whose.user_id != matrix.user {
         let (had, wanted) = (&whose.user_id, &matrix.user);
@@ -265,7 +264,7 @@ async fn check_token(
         bail!("the access token belongs to another device than {device}");
     }
     let known = published_keys(&client, &matrix.user, device).await?;
-    let ours = load(store)?.is_some_and(|old| old.device == device);
+    let ours = load(store).ok().flatten().is_some_and(|old| old.device == device);
     match (known, ours) {
         (None, false) => Ok(()),
         (_, true) => bail!("device {device} is the one Kestrel is logged in as: just run it"),
@@ -281,7 +280,7 @@ async fn check_token(
 async fn leave(matrix: &Matrix, session: &Session) {
     let device = &session.device;
     let done = async {
-        let client = token_client(matrix, device, &session.access_token).await?;
+        let client = client::with_token(matrix, device, &session.access_token).await?;
         patiently("logging the old device out", || async {
             client.send(logout::v3::Request::new()).await
         })
@@ -293,101 +292,10 @@ async fn leave(matrix: &Matrix, session: &Session) {
     }
 }
 
-/// The client of a session, with its store; sends nothing that changes the device yet.
 async fn open(matrix: &Matrix, store: &Store, session: &Session) -> Result<Client> {
     let path = store.crypto_path();
-    let client = Client::builder()
-        .homeserver_url(&matrix.homeserver)
-        .request_config(request_config())
-        .sqlite_store(&path, Some(&session.passphrase))
-        .build()
+    client::with_store(matrix, &path, &session.store_key, &session.device, &session.access_token)
         .await
-        .with_context(|| {
-            format!(
-                "cannot open the crypto store {}; if it is broken, remove it and start again: a new device \
-                 will be made",
-                path.display()
-            )
-        })?;
-    restore_into(&client, &session.device, &session.user, &session.access_token).await?;
-    client.encryption().wait_for_e2ee_initialization_tasks().await;
-    Ok(client)
-}
-
-async fn bare_client(matrix: &Matrix) -> Result<Client> {
-    let builder =
-        Client::builder().homeserver_url(&matrix.homeserver).request_config(request_config());
-    Ok(builder.build().await?)
-}
-
-async fn token_client(matrix: &Matrix, device: &DeviceId, access_token: &str) -> Result<Client> {
-    let client = bare_client(matrix).await?;
-    restore_into(&client, device, &matrix.user, access_token).await?;
-    Ok(client)
-}
-
-async fn restore_into(
-    client: &Client,
-    device: &DeviceId,
-    user: &UserId,
-    access_token: &str,
-) -> Result<()> {
-    let session = MatrixSession {
-        meta: SessionMeta { user_id: user.to_owned(), device_id: device.to_owned() },
-        tokens: SessionTokens { access_token: access_token.to_owned(), refresh_token: None },
-    };
-    let restored = client.restore_session(session).await;
-    restored.context("cannot restore the session")
-}
-
-/// A few tries for each request: without a limit the client gives up at once on a refused connection,
-/// and tries for a quarter of an hour on a gateway's error.
-fn request_config() -> RequestConfig {
-    RequestConfig::new().timeout(Duration::from_secs(30)).retry_limit(3)
-}
-
-/// Tries until the homeserver answers. Only what waiting cannot mend is an error.
-async fn patiently<T, F>(doing: &str, request: impl Fn() -> F) -> Result<T>
-where
-    F: Future<Output = Result<T, HttpError>>,
-{
-    let mut pause = Duration::from_secs(1);
-    loop {
-        let error = match request().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        if is_over(error.client_api_error_kind()) {
-            return Err(session_is_over(anyhow!(error)));
-        }
-        let refused =
-            (error.as_client_api_error()).is_some_and(|error| error.status_code.is_client_error());
-        let limited = matches!(error.client_api_error_kind(), Some(ErrorKind::LimitExceeded(_)));
-        if refused && !limited {
-            return Err(anyhow!(error).context(format!("{doing} failed")));
-        }
-        tracing::warn!("{doing} failed, trying again in {pause:?}: {error}");
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(30));
-    }
-}
-
-/// Whether the session is at its end: the token is unknown, or the account is.
-pub(super) fn is_over(kind: Option<&ErrorKind>) -> bool {
-    matches!(
-        kind,
-        Some(
-            ErrorKind::UnknownToken(_)
-                | ErrorKind::MissingToken
-                | ErrorKind::UserDeactivated
-                | ErrorKind::UserLocked
-        )
-    )
-}
-
-/// Says what to do about a session that ended.
-pub(super) fn session_is_over(error: anyhow::Error) -> anyhow::Error {
-    error.context("the homeserver ended this session: run `kestrel login` again")
 }
 
 fn load(store: &Store) -> Result<Option<Session>> {
@@ -411,12 +319,12 @@ fn read_password(path: &Path) -> Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// 256 random bits from the system, in hex.
-fn passphrase() -> Result<String> {
+/// 256 random bits from the system.
+fn random_key() -> Result<[u8; 32]> {
     let mut random = [0; 32];
     let mut source = fs::File::open("/dev/urandom").context("no source of randomness")?;
     source.read_exact(&mut random)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(random)
 }
 
 #[cfg(test)]
@@ -452,8 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn passphrases_differ() {
-        assert_ne!(passphrase().unwrap(), passphrase().unwrap());
-        assert_eq!(passphrase().unwrap().len(), 64);
+    fn keys_differ() {
+        assert_ne!(random_key().unwrap(), random_key().unwrap());
     }
 }
