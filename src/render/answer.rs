@@ -67,7 +67,7 @@ fn seen(page: &mut Page, storm: &Storm, view: &View) {
     if let Some(rate) = storm.rate {
         page.text(format!(", {}", rate_words(rate)));
     }
-    page.text(if storm.goes_on { "; going on" } else { "; quiet since" });
+    page.text(if storm.goes_on { "; going on" } else { "; quiet since then" });
     page.label("State").text(match (storm.row_stands, storm.claimed) {
         (Some(true), _) => "live: the key in the way is still stored".to_owned(),
         (Some(false), Some(at)) => {
@@ -103,17 +103,10 @@ fn born(page: &mut Page, storm: &Storm, view: &View) {
 }
 
 fn path(page: &mut Page, verdict: &Verdict) {
-    let mark = |answer| match answer {
-        Answer::Yes => "yes",
-        Answer::No => "no",
-        Answer::Unknown => "unknown",
-    };
-    // The tail decides; a long walk's head is a `!why` away.
-    let steps: Vec<_> = verdict
-        .path
-        .iter()
-        .map(|step| format!("{} {}", step.question, mark(step.answer)))
-        .collect();
+    // What was answered with no is a `!why` away; a walk of nothing but noes says so.
+    let told = verdict.path.iter().filter(|step| step.answer != Answer::No);
+    let steps: Vec<_> =
+        told.map(|step| format!("{} {}", step.question, step.answer.name())).collect();
     page.label("Path").text(steps.join(" → "));
 }
 

@@ -29,7 +29,7 @@ fn every_case_gets_its_reply_again() {
         let page = render::answer(&evidence, &verdict, &view);
         assert!(page.len() <= LINES, "{name}: {} lines are too many for a phone", page.len());
         let reply =
-            page.markdown() + "\n---\n\n" + &render::why(&evidence, &verdict, &view).markdown();
+            [page.markdown(), render::why(&evidence, &verdict, &view).markdown()].join("\n---\n\n");
         let file = entry.path().join("reply.md");
         if std::env::var_os("KESTREL_RECORD").is_some() {
             fs::write(&file, &reply).expect("the reply is kept");

@@ -199,7 +199,8 @@ impl Lab {
         self.scratch.path()
     }
 
-    pub(crate) fn wire(&self) -> &Wire {
+    /// Requests that no client makes on demand.
+    pub fn wire(&self) -> &Wire {
         &self.wire
     }
 

@@ -28,7 +28,7 @@ mod postgres;
 mod room;
 mod synapse;
 mod template;
-mod wire;
+pub mod wire;
 
 pub use device::{Device, Syncing};
 pub use faults::{Fault, Patient};
