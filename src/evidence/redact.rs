@@ -2,7 +2,7 @@
 //!
 //! An address in a log may be the client's own text (a proxy header), so what is no address is dropped.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::{Evidence, Fact};
 

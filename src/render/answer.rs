@@ -26,10 +26,10 @@ pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
         page.label("Also").text(sentence(first));
         more(&mut page, rest.len());
     }
-    if let Some((first, rest)) = verdict.missing.split_first() {
-        page.label("Missing").text(format!("{}: {}.", first.need, first.how));
-        more(&mut page, rest.len());
+    for missing in verdict.missing.iter().take(2) {
+        page.label("Missing").text(format!("{}: {}.", missing.need, missing.how));
     }
+    more(&mut page, verdict.missing.len().saturating_sub(2));
     page.line().code("!why").text(" shows every step and every query.");
     page
 }
@@ -103,11 +103,20 @@ fn born(page: &mut Page, storm: &Storm, view: &View) {
 }
 
 fn path(page: &mut Page, verdict: &Verdict) {
-    // What was answered with no is a `!why` away; a walk of nothing but noes says so.
-    let told = verdict.path.iter().filter(|step| step.answer != Answer::No);
-    let steps: Vec<_> =
-        told.map(|step| format!("{} {}", step.question, step.answer.name())).collect();
-    page.label("Path").text(steps.join(" → "));
+    // What was answered with no is a `!why` away.
+    let of = |answer| {
+        let steps = verdict.path.iter().filter(move |step| step.answer == answer);
+        steps.map(|step| step.question).collect::<Vec<_>>()
+    };
+    let (yes, unknown) = (of(Answer::Yes), of(Answer::Unknown));
+    page.label("Path").text(match yes.is_empty() {
+        true => "no question was answered with yes".to_owned(),
+        false => format!("yes to {}", yes.join(" → ")),
+    });
+    if !unknown.is_empty() {
+        page.text(format!("; unknown: {}", unknown.join(", ")));
+    }
+    page.text(format!("; of {} asked", verdict.path.len()));
 }
 
 fn remedies(page: &mut Page, verdict: &Verdict) {

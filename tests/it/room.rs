@@ -89,6 +89,9 @@ fn a_second_process_is_refused(bot: &Bot) -> Result<()> {
     let second = Command::new(KESTREL).args(["run", "--config"]).arg(config).output()?;
     let words = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success(), "a second process started");
-    assert!(words.contains("process"), "it does not say who holds the store: {words}");
+    assert!(
+        words.contains("another Kestrel holds the store") && words.contains("pid "),
+        "it does not say who holds the store: {words}"
+    );
     Ok(())
 }
