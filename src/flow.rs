@@ -47,12 +47,16 @@ impl Flow {
     /// Answers one command. Never fails: a source that fails is evidence. `Command::Why` is answered
     /// by `why`, because only the caller knows which case a thread is about.
     pub async fn answer(&self, command: &Command, now: Timestamp) -> Answer {
-        if let Some(slip) = self.config.server.name.as_ref().and_then(|name| command::foreign_user(command, name)) {
+        if let Some(slip) =
+            self.config.server.name.as_ref().and_then(|name| command::foreign_user(command, name))
+        {
             return Answer::Words(render::slip(&slip).reply());
         }
         match command {
             Command::Ke1(typed) => self.ke1(typed, now).await,
-            Command::Help(about) => Answer::Words(render::help(&command::help(about.as_deref())).reply()),
+            Command::Help(about) => {
+                Answer::Words(render::help(&command::help(about.as_deref())).reply())
+            }
             Command::Why => Answer::Words(
                 render::lines(["!why belongs into the thread of a verdict: answer there."]).reply(),
             ),
@@ -81,7 +85,8 @@ impl Flow {
 
     async fn devices(&self, typed: &Ke1) -> Reply {
         let Some(database) = &self.config.database else {
-            return render::lines(["Name a device: without a database Kestrel cannot list them."]).reply();
+            return render::lines(["Name a device: without a database Kestrel cannot list them."])
+                .reply();
         };
         let deadline = self.config.limits.deadline;
         match collect::postgres::device_list(&typed.user, database, deadline).await {

@@ -1,1 +1,137 @@
-fn main(){}
+//! The command line → the right room. Arguments, logging and wiring; it decides nothing.
+
+mod terminal;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use kestrel::bot;
+use kestrel::config::Config;
+use kestrel::flow::Flow;
+use kestrel::store::Store;
+
+/// Turns "my messages will not decrypt" into a verdict: reads Synapse's log and database, and only reads.
+#[derive(Debug, Parser)]
+#[command(name = "kestrel", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Sit in the ops rooms and answer (needs a session: `kestrel login`)
+    Run(Configured),
+    /// Make the bot's session: its device, its cross-signing identity and its recovery key
+    Login(Login),
+    /// Answer on the terminal; no Matrix, and no config file if the flags say enough
+    Triage(Box<terminal::Triage>),
+    /// Judge a saved evidence.json again
+    Replay(terminal::Replay),
+    /// Check the config, and that every source answers
+    Doctor(Configured),
+    /// Print the SQL that makes a read-only role on Synapse's database
+    Grants {
+        /// The role's name
+        #[arg(long, default_value = "kestrel")]
+        role: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Configured {
+    /// The config file
+    #[arg(long, short, default_value = "kestrel.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Login {
+    #[command(flatten)]
+    configured: Configured,
+    /// A file that holds the account's password; without it the password is asked for
+    #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
+    password_file: Option<PathBuf>,
+    /// A file that holds an access token, for an account that logs in elsewhere
+    #[arg(long, value_name = "FILE", requires = "device")]
+    token_file: Option<PathBuf>,
+    /// The device id that the access token belongs to
+    #[arg(long, value_name = "ID")]
+    device: Option<String>,
+}
+
+/// Bad usage, as `clap` itself exits.
+const USAGE: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let quiet = if matches!(arguments.verb, Verb::Run(_)) { "warn,kestrel=info" } else { "error" };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| quiet.into()))
+        .with_writer(std::io::stderr)
+        .init();
+    match answer(arguments.verb).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("kestrel: {error:#}");
+            match error.is::<kestrel::config::Problems>() || error.is::<kestrel::command::Slip>() {
+                true => USAGE.into(),
+                false => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+async fn answer(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Run(configured) => run(&configured.config).await?,
+        Verb::Login(login) => log_in(login).await?,
+        Verb::Triage(triage) => return terminal::triage(*triage).await,
+        Verb::Replay(replay) => return terminal::replay(&replay),
+        Verb::Doctor(configured) => {
+            return terminal::doctor(&Config::load(&configured.config)?).await;
+        }
+        Verb::Grants { role } => print!("{}", kestrel::collect::postgres::grants(&role)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(config: &Path) -> Result<()> {
+    let config = Arc::new(Config::load(config)?);
+    let store = Store::open(&config.store, jiff::Timestamp::now())?;
+    bot::run(Arc::clone(&config), Flow::new(config), store).await
+}
+
+async fn log_in(login: Login) -> Result<()> {
+    let config = Config::load(&login.configured.config)?;
+    let store = Store::open(&config.store, jiff::Timestamp::now())?;
+    let secret = match (login.token_file, login.password_file) {
+        (Some(file), _) => bot::Secret::Token {
+            access_token: secret_file(&file)?,
+            device_id: login.device.unwrap_or_default().into(),
+        },
+        (None, Some(file)) => bot::Secret::PasswordFile(file),
+        (None, None) => bot::Secret::Password(
+            rpassword::prompt_password("Password: ").context("no password was typed")?,
+        ),
+    };
+    let made = bot::login(&config, store, secret).await?;
+    let sure = if made.verified { "verified" } else { "not verified" };
+    println!("{} is logged in as device {} ({sure}).", made.user, made.device);
+    if let Some(file) = made.recovery_key {
+        println!("The recovery key is in {}: keep a copy elsewhere.", file.display());
+    }
+    made.remarks.iter().for_each(|remark| println!("{remark}"));
+    Ok(())
+}
+
+fn secret_file(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the file {} cannot be read", file.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

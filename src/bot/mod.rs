@@ -19,9 +19,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::command::{Command, Ke1, Span};
+use crate::command;
 use crate::config::{Config, Matrix};
 use crate::flow::Flow;
+use crate::render;
 use crate::store::Store;
 use answer::{Asked, Desk};
 use line::ChatLine;
@@ -66,23 +67,17 @@ fn matrix_of(config: &Config) -> Result<&Matrix> {
     (config.matrix.as_ref()).context("the configuration has no [matrix] block, which the bot needs")
 }
 
-/// What a line asks for; `None` when it is not for this bot.
-fn read(line: &ChatLine, _config: &Config) -> Option<Asked> {
-    // Stands in for `command::parse` until that exists.
-    let mut words = line.body.split_whitespace();
-    let command = match words.next()? {
-        "!help" => Command::Help(words.next().map(str::to_owned)),
-        "!why" => Command::Why,
-        "!ke1" => {
-            let Some(Ok(user)) = words.next().map(str::parse) else {
-                return Some(Asked::Slip(words::said("!ke1 @user:server DEVICE")));
-            };
-            let device = words.next().map(Into::into);
-            let span = Span::Unsaid;
-            Command::Ke1(Ke1 { user, device, span })
-        }
-        _ => return None,
+/// What a line asks for; `None` when it is not for this bot. Words are read against the moment the line
+/// was sent: "last 30m" means the same however long the bot was away.
+fn read(line: &ChatLine, config: &Config) -> Option<Asked> {
+    let typed = command::Line { body: &line.body, formatted: line.formatted.as_deref() };
+    let context = command::Context {
+        server_name: config.server.name.as_deref(),
+        zone: &config.limits.timezone,
+        now: line.sent,
     };
-    let _ = &line.formatted;
-    Some(Asked::Command(command))
+    match command::parse(&typed, &context) {
+        Ok(command) => command.map(Asked::Command),
+        Err(slip) => Some(Asked::Slip(render::slip(&slip).reply())),
+    }
 }

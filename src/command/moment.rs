@@ -3,17 +3,21 @@
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::Context;
 use super::slip::{Slip, shown};
 use super::words::Word;
 
-/// The instant that all of `words` spell. `on` is the date of a bare time of day; without it that is
-/// the last time the clock showed it.
+/// A window that ends at an earlier time of day than it begins runs over midnight, if it is not longer
+/// than this; a longer one is more likely a slip.
+const LONGEST_NIGHT: SignedDuration = SignedDuration::from_hours(12);
+
+/// The instant that all of `words` spell. A bare time of day is the one that follows `start`; without a
+/// start it is the last time the clock showed it.
 pub(super) fn moment(
     words: &[Word],
-    on: Option<Date>,
+    start: Option<Timestamp>,
     context: &Context<'_>,
 ) -> Result<Timestamp, Slip> {
     let text = spelled(&typed(words));
@@ -34,8 +38,8 @@ pub(super) fn moment(
     match day_and_time(text, &now) {
         Some((Some(day), Some(time))) => at(day, time, &now),
         Some((Some(day), None)) => Ok(start_of(day, &now)),
-        Some((None, Some(time))) => match on {
-            Some(day) => at(day, time, &now),
+        Some((None, Some(time))) => match start {
+            Some(start) => following(start, time, &now),
             None => last_shown(time, &now),
         },
         _ => Err(Slip::new(format!(
@@ -43,12 +47,6 @@ pub(super) fn moment(
             shown(&typed(words))
         ))),
     }
-}
-
-/// A time of day without a date.
-pub(super) fn is_time_of_day(words: &[Word]) -> bool {
-    let text = spelled(&typed(words));
-    clock(utc_suffix(&text).unwrap_or(&text)).is_some()
 }
 
 /// An instant for a sentence, in the room's zone.
@@ -169,6 +167,21 @@ fn last_shown(time: Time, now: &Zoned) -> Result<Timestamp, Slip> {
         (Ok(moment), Ok(yesterday)) if *moment >= now.timestamp() => at(yesterday, time, now),
         _ => today,
     }
+}
+
+/// `time` on the date of `start`, or just past the midnight after it.
+fn following(start: Timestamp, time: Time, now: &Zoned) -> Result<Timestamp, Slip> {
+    let date = start.to_zoned(now.time_zone().clone()).date();
+    let same_day = at(date, time, now)?;
+    let Ok(tomorrow) = date.tomorrow() else {
+        return Ok(same_day);
+    };
+    if same_day > start {
+        return Ok(same_day);
+    }
+    let next = at(tomorrow, time, now)?;
+    let night = next <= now.timestamp() && next.duration_since(start) <= LONGEST_NIGHT;
+    Ok(if night { next } else { same_day })
 }
 
 fn at(day: Date, time: Time, now: &Zoned) -> Result<Timestamp, Slip> {

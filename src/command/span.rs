@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::moment::{self, moment, spelled, typed};
 use super::slip::{Slip, shown};
@@ -16,10 +16,6 @@ pub const LONGEST_DAYS: u64 = 31;
 
 const LONGEST: Duration = Duration::from_secs(LONGEST_DAYS * 24 * 60 * 60);
 
-/// A `between` that ends at an earlier time of day than it begins runs over midnight, if it is not
-/// longer than this; a longer one is more likely a slip.
-const LONGEST_NIGHT: SignedDuration = SignedDuration::from_hours(12);
-
 /// Whether a window begins here, where a device could stand too.
 pub(super) fn opens(word: &Word) -> bool {
     word.is_bare() && matches!(keyword(&word.text).as_str(), "last" | "since" | "between" | "from")
@@ -30,7 +26,15 @@ pub(super) fn span(words: &[Word], context: &Context<'_>) -> Result<Span, Slip> 
     let Some((first, rest)) = words.split_first() else {
         return Ok(Span::Unsaid);
     };
-    match keyword(&first.text).as_str() {
+    if rest.is_empty() && opens(first) {
+        return Err(Slip::new(format!(
+            "{} alone is no window: a time is missing. If a device is called that, put it in quotes.",
+            shown(&first.text)
+        )));
+    }
+    let keyword = keyword(&first.text);
+    match keyword.as_str() {
+        _ if !first.is_bare() => bare(words),
         "last" => Ok(Span::Last(duration(&typed(rest))?)),
         "between" => match cut(rest) {
             Some((from, to)) => between(from, to, context),
@@ -112,7 +116,7 @@ fn since(words: &[Word], context: &Context<'_>) -> Result<Span, Slip> {
 fn between(from: &[Word], to: &[Word], context: &Context<'_>) -> Result<Span, Slip> {
     let start = moment(from, None, context)?;
     not_ahead(start, from, context)?;
-    let end = end_of(start, to, context)?;
+    let end = moment(to, Some(start), context)?;
     if end > context.now {
         return Err(ahead(end, to, context));
     }
@@ -127,22 +131,6 @@ fn between(from: &[Word], to: &[Word], context: &Context<'_>) -> Result<Span, Sl
     }
     not_too_long(start, end)?;
     Ok(Span::Between(start, end))
-}
-
-/// The end of a window that begins at `start`: a bare time of day is on the same date, or just past
-/// the midnight after it.
-fn end_of(start: Timestamp, to: &[Word], context: &Context<'_>) -> Result<Timestamp, Slip> {
-    let date = start.to_zoned(context.zone.clone()).date();
-    let end = moment(to, Some(date), context)?;
-    if end > start || !moment::is_time_of_day(to) {
-        return Ok(end);
-    }
-    let next = match date.tomorrow() {
-        Ok(tomorrow) => moment(to, Some(tomorrow), context)?,
-        Err(_) => return Ok(end),
-    };
-    let night = next > start && next.duration_since(start) <= LONGEST_NIGHT;
-    Ok(if night && next <= context.now { next } else { end })
 }
 
 /// Words that are no window: a length alone is taken as one, the rest is a slip.

@@ -15,14 +15,13 @@ use regex::bytes::Regex;
 use super::forgery::Place;
 use super::key_log::{Format, KeyLog};
 use super::log_line::{Record, Shape, Stamp, access_request, json_time, shape};
-use super::log_message::{self, Access, Message, REACH, Refusal, Site, Upload};
+use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site, Upload};
 use super::log_time::Clock;
 use super::process::{Loose, Process, Settled};
-use super::request::{BEHIND, Facts, Judged, Outcome, Seen, is_of, keep};
+use super::request::{Seen, is_of, keep};
+use super::tally::Tally;
 use super::{Subject, Window};
 
-/// Distinct conflicts held at once, other accounts' included.
-const CONFLICTS: usize = 1024;
 /// Processes told apart in one file (Docker writes the worker's name in front).
 const PROCESSES: usize = 32;
 /// Settled again after so many lines.
@@ -31,8 +30,9 @@ const EVERY: u64 = 256;
 const BEYOND: u32 = 256;
 /// Records after the window that are still read, for the ends of its requests.
 const MARGIN: i64 = 60_000;
-/// More than a year-long name: how far an unknown login's name may reach where its request was not seen.
-const UNKNOWN_LOGIN: u64 = 16 * 1024;
+/// How far a client's text is taken to go where nothing bounds it: a login whose request was not seen,
+/// and pydantic's list.
+const UNKNOWN: u64 = 16 * 1024;
 
 /// Words of the lines that matter; `/sync` only matters beside the subject's name.
 static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
@@ -45,14 +45,9 @@ static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Reads one file, or the rotated files of one process in order.
 pub struct Attribution {
-    subject: Subject,
-    window: Window,
     clock: Clock,
-    log: KeyLog,
+    tally: Tally,
     processes: Vec<Process>,
-    conflicts: Vec<Conflict>,
-    /// Refusals whose every line a client may have written.
-    behind: Vec<(usize, Facts)>,
     held: Option<Held>,
     next: Place,
     end: End,
@@ -80,12 +75,6 @@ pub struct End {
     pub notes: Vec<String>,
 }
 
-struct Conflict {
-    refusal: Refusal,
-    /// Whether one of the values is signed by the subject's device.
-    names: bool,
-}
-
 /// A record of a text log that waits for the next, to see whether lines follow it.
 struct Held {
     line: Vec<u8>,
@@ -101,13 +90,9 @@ impl Attribution {
         let user = subject.user.as_str().as_bytes();
         Self {
             sync_of_user: memchr::memmem::Finder::new(user).into_owned(),
-            subject,
-            window,
+            tally: Tally::new(subject, window),
             clock,
-            log: KeyLog::default(),
             processes: Vec::new(),
-            conflicts: Vec::new(),
-            behind: Vec::new(),
             held: None,
             next: Place::default(),
             end: End::default(),
@@ -128,6 +113,15 @@ impl Attribution {
         }
     }
 
+    /// Whether the last line so far is no half of a record that matters: it reads to its end.
+    pub fn last_is_whole(&self) -> bool {
+        let Some(held) = &self.held else { return true };
+        let text = String::from_utf8_lossy(&held.line);
+        let message =
+            Record::parse(&text).map(|record| log_message::read(&record, &self.tally.subject));
+        !matches!(message, None | Some(Message::Broken))
+    }
+
     /// Whether the log has left the window for good.
     pub fn is_past(&self) -> bool {
         self.beyond >= BEYOND
@@ -142,10 +136,10 @@ impl Attribution {
         for process in 0..self.processes.len() {
             self.settle(process, true);
         }
-        self.corroborate();
+        self.tally.corroborate();
         self.end.zone = self.clock.describe();
         self.end.notes = self.clock.notes();
-        (self.log, self.end)
+        (self.tally.log, self.end)
     }
 
     fn text(&mut self, line: &[u8], place: Place, prefix: usize, local: i64) {
@@ -154,10 +148,10 @@ impl Attribution {
             return;
         };
         let state = &mut self.processes[process];
-        if let Some(moved) = state.watch.record(place, local) {
+        let reach = state.watch.reaches(line);
+        if let Some(moved) = state.watch.record(place, local, reach) {
             self.clock.jumped(moved);
         }
-        let reach = state.watch.in_reach(place);
         if let Some(id) = access_request(line, prefix) {
             state.numbers.ended(id, !reach);
         }
@@ -181,6 +175,9 @@ impl Attribution {
         if let Some(held) = &mut self.held {
             held.continued = true;
         }
+        if let Some(process) = self.processes.last_mut() {
+            process.watch.reaches(line);
+        }
         if memchr::memmem::find(line, b"errors.pydantic.dev").is_some() {
             self.release();
             if let Some(process) = self.processes.last_mut() {
@@ -200,7 +197,7 @@ impl Attribution {
         if self.matters(line) {
             let text = String::from_utf8_lossy(line);
             if let Some(record) = Record::parse(&text) {
-                let message = log_message::read(&record, &self.subject);
+                let message = log_message::read(&record, &self.tally.subject);
                 self.message(message, &record, process, (place, false));
             }
         }
@@ -220,7 +217,7 @@ impl Attribution {
             return Some(known);
         }
         if self.processes.len() == PROCESSES {
-            self.log.clipped = true;
+            self.tally.log.clipped = true;
             return None;
         }
         self.processes.push(Process::new(name));
@@ -230,20 +227,21 @@ impl Attribution {
     /// Notes that the log holds a record of this moment.
     fn saw(&mut self, at: Option<i64>, format: Format, process: usize) {
         self.end.records += 1;
-        self.end.format = format;
+        (self.end.format, self.tally.format) = (format, format);
         let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else {
             return;
         };
         self.processes[process].tick(at.as_millisecond());
         self.end.first.get_or_insert(at);
         self.end.last = Some(self.end.last.map_or(at, |last| last.max(at)));
-        if self.window.holds(at) {
+        if self.tally.window.holds(at) {
             let (first, last) = self.end.span.unwrap_or((at, at));
             self.end.span = Some((first.min(at), last.max(at)));
         }
         // A fixed offset may be an hour off behind a change to summer time.
         let margin = MARGIN + if self.clock.is_fixed() { 3_600_000 } else { 0 };
-        let beyond = at.as_millisecond() > self.window.to.as_millisecond().saturating_add(margin);
+        let beyond =
+            at.as_millisecond() > self.tally.window.to.as_millisecond().saturating_add(margin);
         self.beyond = if beyond { self.beyond + 1 } else { 0 };
     }
 
@@ -254,7 +252,7 @@ impl Attribution {
         let Some(record) = Record::parse(&text) else {
             return;
         };
-        let message = log_message::read(&record, &self.subject);
+        let message = log_message::read(&record, &self.tally.subject);
         self.site(&message, &record, &held);
         if held.continued && !matches!(message, Message::Other | Message::Site(_)) {
             let watch = &mut self.processes[held.process].watch;
@@ -266,7 +264,6 @@ impl Attribution {
     /// What a text record says of the lines behind it.
     fn site(&mut self, message: &Message, record: &Record, held: &Held) {
         let state = &mut self.processes[held.process];
-        let end = held.place.byte + held.line.len() as u64 + 1;
         let id = record.request.as_deref().unwrap_or_default();
         match message {
             Message::LoginAsked(newlines) if !held.reach => state.asked(id, *newlines),
@@ -277,14 +274,14 @@ impl Attribution {
                     let last = held.place.line + newlines as u64;
                     state.watch.mark(first, last, LOGIN);
                 }
-                None => state.watch.site(end, UNKNOWN_LOGIN),
+                None => state.watch.site(UNKNOWN),
             },
-            Message::Site(Site::Reach(bytes)) => state.watch.site(end, *bytes),
+            Message::Site(Site::Reach(characters)) => state.watch.site(*characters),
             Message::Site(Site::Pydantic) => {
                 state.watch.pydantic(held.place);
-                state.watch.site(end, REACH);
+                state.watch.site(UNKNOWN);
             }
-            Message::Claimed(_) => state.watch.site(end, REACH),
+            Message::Claimed(_) => state.watch.site(KEY_ID),
             _ => {}
         }
     }
@@ -326,8 +323,8 @@ impl Attribution {
                 self.processes[process].loose(seen.with(Loose::Claims(ids)), id);
             }
             Message::SharedSync => self.processes[process].loose(seen.with(Loose::SharedSync), id),
-            Message::Broken if record.message.contains(self.subject.user.as_str()) => {
-                self.log.distrust(BROKEN);
+            Message::Broken if record.message.contains(self.tally.subject.user.as_str()) => {
+                self.tally.log.distrust(BROKEN);
             }
             _ => {}
         }
@@ -340,8 +337,8 @@ impl Attribution {
     }
 
     fn refused(&mut self, refusal: Refusal, id: &str, process: usize, seen: Seen<()>) {
-        let names = refusal.names(&self.subject);
-        let subject = &self.subject;
+        let names = refusal.names(&self.tally.subject);
+        let subject = &self.tally.subject;
         let own = self.processes[process]
             .known(id)
             .is_some_and(|request| request.adding.iter().any(|line| is_of(&line.what, subject)));
@@ -351,13 +348,10 @@ impl Attribution {
         if id.is_empty() {
             // Google's JSON format writes no request id: nothing ties the line to an upload.
             self.end.without_ids += 1;
-            if self.window_holds(seen.at) {
-                self.log.unattributed += 1;
-            }
+            self.tally.untied(seen.at);
             return;
         }
-        let Some(conflict) = self.conflict(refusal, names) else {
-            self.log.clipped = true;
+        let Some(conflict) = self.tally.conflict(refusal, names, own) else {
             return;
         };
         if let Some(request) = self.processes[process].request(id, seen.place, seen.at) {
@@ -365,31 +359,16 @@ impl Attribution {
         }
     }
 
-    fn conflict(&mut self, refusal: Refusal, names: bool) -> Option<usize> {
-        let same = |known: &Conflict| {
-            known.refusal.key == refusal.key
-                && known.refusal.old.same_key(&refusal.old)
-                && known.refusal.new.same_key(&refusal.new)
-        };
-        if let Some(known) = self.conflicts.iter().rposition(same) {
-            self.conflicts[known].names |= names;
-            return Some(known);
-        }
-        if self.conflicts.len() == CONFLICTS {
-            return None;
-        }
-        self.conflicts.push(Conflict { refusal, names });
-        Some(self.conflicts.len() - 1)
-    }
-
     fn access(&mut self, access: Access, id: &str, process: usize, seen: Seen<()>) {
         let state = &mut self.processes[process];
-        if access.is_client_start() && access.user.as_deref() == Some(self.subject.user.as_str()) {
+        if access.is_client_start()
+            && access.user.as_deref() == Some(self.tally.subject.user.as_str())
+        {
             state.loose(seen.with(Loose::ClientStart), id);
         }
         let Some(request) = state.known(id) else { return };
         keep(&mut request.access, seen.with(access));
-        if !request.concerns(&self.subject) {
+        if !request.concerns(&self.tally.subject) {
             state.forget(id);
         }
     }
@@ -403,86 +382,14 @@ impl Attribution {
     /// Judges the requests that can have no further lines; all of them at the `end`.
     fn settle(&mut self, process: usize, end: bool) {
         let text = self.end.format == Format::Text;
-        while let Some(settled) = self.processes[process].settle(self.next, text, end) {
+        while let Some(settled) =
+            self.processes[process].settle(&self.tally.subject, self.next, (text, end))
+        {
             match settled {
-                Settled::Loose(seen) => self.loose(seen),
-                Settled::Request(request) => self.fold(*request),
+                Settled::Loose(seen) => self.tally.loose(seen),
+                Settled::Request(request) => self.tally.fold(*request),
             }
         }
-    }
-
-    fn loose(&mut self, seen: Seen<Loose>) {
-        if !self.window_holds(seen.at) {
-            return;
-        }
-        let Ok(at) = Timestamp::from_millisecond(seen.at) else {
-            return;
-        };
-        match seen.what {
-            Loose::Claims(ids) => ids.into_iter().for_each(|id| self.log.claimed(id, at)),
-            Loose::SharedSync => self.log.shared_sync += 1,
-            Loose::ClientStart => self.log.client_started(at),
-        }
-    }
-
-    fn fold(&mut self, judged: Judged) {
-        let ours = match &judged.outcome {
-            Outcome::Refused(_, facts) | Outcome::Accepted(facts) | Outcome::TooLarge(facts) => {
-                self.window_holds(facts.at)
-            }
-            Outcome::Unattributed(at) => self.window_holds(*at),
-            Outcome::Nothing => true,
-        };
-        if !ours {
-            return;
-        }
-        for why in &judged.distrusted {
-            self.log.distrust(why);
-        }
-        match judged.outcome {
-            Outcome::Nothing => {}
-            Outcome::Unattributed(_) => self.log.unattributed += 1,
-            Outcome::Refused(conflict, facts) if judged.in_reach => {
-                if self.behind.len() < CONFLICTS {
-                    self.behind.push((conflict, facts));
-                } else {
-                    self.log.distrust(BEHIND);
-                }
-            }
-            Outcome::Refused(conflict, facts) => self.refusal(conflict, &facts),
-            Outcome::TooLarge(facts) if is_of(&facts.upload, &self.subject) => {
-                self.log.was_too_large(&facts);
-            }
-            Outcome::Accepted(facts) if is_of(&facts.upload, &self.subject) => {
-                self.log.accepted(&facts);
-            }
-            Outcome::TooLarge(_) | Outcome::Accepted(_) => {}
-        }
-    }
-
-    fn refusal(&mut self, conflict: usize, facts: &Facts) {
-        let format = self.end.format;
-        let Conflict { refusal, names } = &self.conflicts[conflict];
-        if is_of(&facts.upload, &self.subject) {
-            self.log.refused(refusal, facts, format, true);
-        } else if *names {
-            self.log.refused(refusal, facts, format, false);
-        }
-    }
-
-    /// A refusal behind client text counts where the same conflict also stands elsewhere.
-    fn corroborate(&mut self) {
-        for (conflict, facts) in std::mem::take(&mut self.behind) {
-            if self.log.has_refused(&self.conflicts[conflict].refusal, &facts) {
-                self.refusal(conflict, &facts);
-            } else {
-                self.log.distrust(BEHIND);
-            }
-        }
-    }
-
-    fn window_holds(&self, at: i64) -> bool {
-        Timestamp::from_millisecond(at).is_ok_and(|at| self.window.holds(at))
     }
 }
 
@@ -537,17 +444,15 @@ mod tests {
         );
         let first = Some((0, 49));
         let second = Some((50, 99));
-        let cases: Vec<Case> = vec![
-            (
-                STORM,
-                "@s1storm:lab.local",
-                "DEVS1STORM",
-                vec![("AAAAAAAAAA0", STORM_COUNT, first, STORM_COUNT)],
-                vec![(first, 1)],
-                0,
-                0,
-            ),
-        ];
+        let cases: Vec<Case> = vec![(
+            STORM,
+            "@s1storm:lab.local",
+            "DEVS1STORM",
+            vec![("AAAAAAAAAA0", 30, first, 30)],
+            vec![(first, 1)],
+            0,
+            0,
+        )];
         for (text, user, device, refused, accepted, claims, shared) in cases {
             let (log, _) = read_as(text, user, device);
             let found: Vec<_> = log.refused.iter().map(shape_of).collect();

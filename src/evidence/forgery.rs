@@ -30,7 +30,7 @@ pub struct Watch {
     /// The log's own time, by records that no client can have written.
     now: Option<i64>,
     jump: Option<Jump>,
-    /// Up to this byte a client's text may reach.
+    /// So many characters a client's text may still go on for.
     reach: u64,
     /// Lines that are surely not Synapse's, and why.
     bad: VecDeque<(u64, u64, &'static str)>,
@@ -52,10 +52,10 @@ struct Jump {
 impl Watch {
     /// A record begins at `place` with the written time `at`. Gives how far the times moved for good,
     /// where they did.
-    pub fn record(&mut self, place: Place, at: i64) -> Option<i64> {
+    pub fn record(&mut self, place: Place, at: i64, in_reach: bool) -> Option<i64> {
         self.broken_up = true;
         let now = *self.now.get_or_insert(at);
-        if self.in_reach(place) {
+        if in_reach {
             if (at - now).abs() > TOLERANCE {
                 self.mark(place.line, place.line, OUT_OF_TIME);
             }
@@ -100,9 +100,23 @@ impl Watch {
         self.jump.is_none()
     }
 
-    /// A record at `end` (the byte behind it) holds raw client text of at most so many bytes.
-    pub fn site(&mut self, end: u64, bytes: u64) {
-        self.reach = self.reach.max(end.saturating_add(bytes));
+    /// The record before this point holds raw client text, of which at most so many characters can
+    /// follow on lines of their own.
+    pub fn site(&mut self, characters: u64) {
+        self.reach = self.reach.max(characters);
+    }
+
+    /// Whether a client may have written the next line: it has to fit whole into what is left of the
+    /// text before it. To be asked once for every line.
+    pub fn reaches(&mut self, line: &[u8]) -> bool {
+        if self.reach == 0 {
+            return false;
+        }
+        let starts = line.iter().filter(|byte| (**byte as i8) >= -0x40);
+        let length = starts.count() as u64;
+        let fits = length <= self.reach;
+        self.reach = if fits { self.reach.saturating_sub(length + 1) } else { 0 };
+        fits
     }
 
     /// A record of pydantic's errors begins.
@@ -132,11 +146,6 @@ impl Watch {
     pub fn bad(&self, line: u64) -> Option<&'static str> {
         let mut newest_first = self.bad.iter().rev();
         newest_first.find(|(from, to, _)| (*from..=*to).contains(&line)).map(|(_, _, why)| *why)
-    }
-
-    /// Whether a client's text may reach here, as far as is known when the line is read.
-    pub fn in_reach(&self, place: Place) -> bool {
-        place.byte < self.reach
     }
 
     /// Whether a later line showed that a client's text may have reached this one.
@@ -271,7 +280,7 @@ mod tests {
         let mut watch = Watch::default();
         let times = [0, 1000, 900, 300_000, 1100, 60_000, 60_100, 61_000];
         for (line, at) in times.into_iter().enumerate() {
-            watch.record(place(line as u64), at);
+            watch.record(place(line as u64), at, false);
         }
         let bad: Vec<_> = (0..8).filter(|line| watch.bad(*line).is_some()).collect();
         assert_eq!(bad, [3]);
@@ -280,8 +289,8 @@ mod tests {
     #[test]
     fn a_time_that_stays_is_believed() {
         let mut watch = Watch::default();
-        watch.record(place(0), 0);
-        let moved = (1..20).find_map(|line| watch.record(place(line), -3_600_000));
+        watch.record(place(0), 0, false);
+        let moved = (1..20).find_map(|line| watch.record(place(line), -3_600_000, false));
         assert_eq!(moved, Some(-3_600_000));
         assert!((0..20).all(|line| watch.bad(line).is_none()));
     }
@@ -289,14 +298,26 @@ mod tests {
     #[test]
     fn what_a_client_may_have_written_moves_no_clock() {
         let mut watch = Watch::default();
-        watch.record(place(0), 0);
-        watch.site(100, 2000);
+        watch.record(place(0), 0, false);
         for line in 1..21 {
-            watch.record(place(line), 300_000);
+            watch.record(place(line), 300_000, true);
         }
         assert_eq!(watch.bad(1), Some(OUT_OF_TIME));
-        watch.record(place(21), 100);
+        watch.record(place(21), 100, false);
         assert_eq!(watch.bad(21), None);
+    }
+
+    #[test]
+    fn a_client_s_text_reaches_as_far_as_its_length() {
+        let mut watch = Watch::default();
+        assert!(!watch.reaches(b"x"));
+        watch.site(10);
+        assert!(watch.reaches("äöü".as_bytes()));
+        assert!(watch.reaches(b"sixsix"));
+        assert!(!watch.reaches(b""));
+        watch.site(10);
+        assert!(!watch.reaches(b"longer than ten"));
+        assert!(!watch.reaches(b"x"));
     }
 
     #[test]

@@ -149,6 +149,15 @@ fn epoch(time: &Value) -> Option<i64> {
     }
 }
 
+/// The time of the record that a line starts; `None` where it starts none.
+pub fn stamp(line: &[u8]) -> Option<Stamp> {
+    match shape(line) {
+        Shape::Text { local, .. } => Some(Stamp::Local(local)),
+        Shape::Json => Some(json_time(line).map_or(Stamp::Unknown, Stamp::Utc)),
+        Shape::Journal | Shape::Other => None,
+    }
+}
+
 /// Whether a text record is an access line, and its request id: as much as every line is looked at.
 pub fn access_request(line: &[u8], prefix: usize) -> Option<&[u8]> {
     let rest = line[prefix + STAMP..].strip_prefix(b" - synapse.access.")?;
@@ -257,7 +266,9 @@ mod tests {
             assert!(records.len() >= least, "{name}");
             for (record, expected) in records.iter().zip(&expected) {
                 assert_eq!(record.logger, expected.logger, "{name}");
-                assert_eq!(record.message, expected.message, "{name}");
+                // A newline in a device id ends the line in a text format only.
+                let message = record.message.split('\n').next().unwrap();
+                assert_eq!(message, expected.message, "{name}");
                 assert!(
                     name == "gcp" || record.request == expected.request,
                     "{name}: {:?}",

@@ -41,15 +41,16 @@ pub enum Message {
 pub enum Site {
     /// `Attempted to login as …`: as many newlines as the login asked for.
     LoginUnknown,
-    /// At most so many bytes of a client's lines can follow.
+    /// At most so many characters of a client's lines can follow.
     Reach(u64),
     /// pydantic's list of errors; each ends with a link to its documentation.
     Pydantic,
 }
 
-/// A device id has at most 512 characters (Synapse's login), and PostgreSQL refuses an index row of
-/// more than 2704 bytes, which bounds a key id: no line of a client reaches further behind its site.
-pub const REACH: u64 = 2560;
+/// A login's device id has at most so many characters (Synapse, `rest/client/login.py`).
+const DEVICE: u64 = 512;
+/// A key id stands in an index, and PostgreSQL refuses an index row of more bytes than this.
+pub const KEY_ID: u64 = 2704;
 
 /// `… for device 'D' for user 'U' at MS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +152,8 @@ pub fn read(record: &Record, subject: &Subject) -> Message {
             Message::Site(Site::LoginUnknown)
         }
         "synapse.handlers.auth" if message.starts_with("Logging in user ") => {
-            Message::Site(Site::Reach(REACH))
+            let shown = message.split_once(" on device ").map_or("", |(_, device)| device);
+            Message::Site(Site::Reach(DEVICE.saturating_sub(shown.chars().count() as u64)))
         }
         "synapse.rest.client.login" | "synapse.rest.client.v1.login" => {
             match message.strip_prefix("Got login request with identifier: ") {
@@ -198,7 +200,7 @@ fn http_server(message: &str) -> Message {
         return Message::Site(Site::Pydantic);
     }
     if text.starts_with("To-device message for ") {
-        return Message::Site(Site::Reach(REACH));
+        return Message::Site(Site::Reach(DEVICE));
     }
     // The text may repeat a part of the path, decoded: it cannot be longer than the path.
     match request.contains("%0A") || request.contains("%0a") {

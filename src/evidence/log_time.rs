@@ -99,6 +99,19 @@ impl Clock {
         Some(at)
     }
 
+    /// The moment of a time read out of order, as by a search; in a repeated hour the first.
+    pub fn peek(&self, stamp: Stamp) -> Option<i64> {
+        match stamp {
+            Stamp::Utc(at) => Some(at),
+            Stamp::Local(local) => {
+                let fixed = local - self.offset.unwrap_or(0);
+                let zone = self.zone.as_ref().filter(|_| !self.contradicted);
+                Some(zone.and_then(|zone| in_zone(zone, local, None)).unwrap_or(fixed))
+            }
+            Stamp::Unknown => None,
+        }
+    }
+
     fn local(&self, local: i64) -> i64 {
         let fixed = local - self.offset.unwrap_or(0);
         match &self.zone {

@@ -20,6 +20,7 @@ mod process;
 mod python;
 mod redact;
 mod request;
+mod tally;
 
 use jiff::Timestamp;
 use ruma::{OwnedDeviceId, OwnedUserId};

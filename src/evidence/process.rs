@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::Subject;
 use super::forgery::{Numbers, Place, Watch, number};
 use super::otk::KeyId;
 use super::request::{Judged, Request, Seen};
@@ -112,8 +113,14 @@ impl Process {
         self.numbers = Numbers::default();
     }
 
-    /// The next line or request that can be judged when the log stands at `here`.
-    pub fn settle(&mut self, here: Place, text: bool, end: bool) -> Option<Settled> {
+    /// The next line or request that can be judged when the log stands at `here`: in a `text` log with
+    /// suspicion, and at the `end` whatever is left.
+    pub fn settle(
+        &mut self,
+        subject: &Subject,
+        here: Place,
+        (text, end): (bool, bool),
+    ) -> Option<Settled> {
         while let Some((seen, _)) = self.loose.front() {
             let due = seen.place.line + LATER_LINES < here.line || self.loose.len() > LOOSE;
             if !due && !end {
@@ -136,6 +143,9 @@ impl Process {
             let open = end && at + CUT >= self.now;
             let (id, ..) = self.order.pop_front()?;
             let request = self.requests.remove(&id)?;
+            if !request.concerns(subject) {
+                continue;
+            }
             let judged = request.judge(id.as_bytes(), text, (&self.watch, &self.numbers), open);
             return Some(Settled::Request(Box::new(judged)));
         }
@@ -148,15 +158,15 @@ impl Process {
         self.order.len() > OPEN || ended && later || at + GIVEN_UP < self.now
     }
 
-    /// A claim behind client text is believed where its request ended, other lines are not.
+    /// A line behind client text is believed where its request ended; a client's start is that end.
     fn believes(&self, seen: &Seen<Loose>, id: &str) -> bool {
         if self.watch.bad(seen.place.line).is_some() {
             return false;
         }
         let reach = seen.reach || self.watch.doubted(seen.place.line);
         match seen.what {
-            Loose::Claims(_) => !reach || self.numbers.knows(id.as_bytes()),
-            Loose::SharedSync | Loose::ClientStart => !reach,
+            Loose::Claims(_) | Loose::SharedSync => !reach || self.numbers.knows(id.as_bytes()),
+            Loose::ClientStart => !reach,
         }
     }
 }

@@ -15,7 +15,9 @@ impl Evidence {
                 group.addresses.iter_mut().for_each(|address| *address = shortened(address));
                 group.addresses.dedup();
             }
-            for address in log.accepted.batches.iter_mut().filter_map(|batch| batch.address.as_mut()) {
+            for address in
+                log.accepted.batches.iter_mut().filter_map(|batch| batch.address.as_mut())
+            {
                 *address = shortened(address);
             }
         }

@@ -47,6 +47,8 @@ pub struct Judged {
     pub outcome: Outcome,
     /// Every line stands where a client's text may reach.
     pub in_reach: bool,
+    /// When, where that is known.
+    pub at: Option<i64>,
     /// Why lines were left out, one entry a line.
     pub distrusted: Vec<&'static str>,
 }
@@ -105,7 +107,7 @@ impl Request {
         process: (&Watch, &Numbers),
         open: bool,
     ) -> Judged {
-        let mut judged = Judged::default();
+        let mut judged = Judged { at: self.first(), ..Judged::default() };
         let (watch, numbers) = process;
         if text {
             let out = &mut judged.distrusted;
@@ -122,10 +124,8 @@ impl Request {
         let start = adding.place.line;
         let access = self.end_of(adding);
         let claim = self.claim(start);
-        let refusal = claim.place();
-        judged.in_reach = adding.reach
-            && refusal.is_none_or(|(_, reach)| reach)
-            && access.is_none_or(|access| access.reach);
+        judged.in_reach =
+            adding.reach && claim.in_reach() && access.is_none_or(|access| access.reach);
         let lies = [
             (text && numbers.taken(id), NUMBER),
             (text && self.odd_number, ODD),
@@ -160,6 +160,11 @@ impl Request {
         judged
     }
 
+    fn first(&self) -> Option<i64> {
+        let adding = self.adding.first().map(|line| line.at);
+        adding.or(self.refused.first().map(|line| line.at))
+    }
+
     fn unattributed(&self, judged: &mut Judged) {
         let Some(refused) = best(&self.refused, 0) else {
             return;
@@ -172,8 +177,8 @@ impl Request {
 
     fn claim(&self, start: u64) -> Claim {
         match (best(&self.refused, start), best(&self.too_large, start)) {
-            (Some(line), _) => Claim::Refused(line.what, line.place.line, line.reach),
-            (None, Some(line)) => Claim::TooLarge(line.place.line, line.reach),
+            (Some(line), _) => Claim::Refused(line.what, line.reach),
+            (None, Some(line)) => Claim::TooLarge(line.reach),
             (None, None) => Claim::None,
         }
     }
@@ -218,19 +223,18 @@ impl Request {
     }
 }
 
-/// What a request's error line says.
+/// What a request's error line says, and whether that line is in a client's reach.
 enum Claim {
-    /// The conflict, the line, and whether it is in a client's reach.
-    Refused(usize, u64, bool),
-    TooLarge(u64, bool),
+    Refused(usize, bool),
+    TooLarge(bool),
     None,
 }
 
 impl Claim {
-    fn place(&self) -> Option<(u64, bool)> {
+    fn in_reach(&self) -> bool {
         match *self {
-            Self::Refused(_, line, reach) | Self::TooLarge(line, reach) => Some((line, reach)),
-            Self::None => None,
+            Self::Refused(_, reach) | Self::TooLarge(reach) => reach,
+            Self::None => true,
         }
     }
 }

@@ -6,9 +6,6 @@ use crate::diagnose::remedy::{Advice, Judgement};
 use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict};
 use crate::evidence::{Evidence, Symptom};
 
-/// The most lines an answer has.
-pub const LINES: usize = 12;
-
 /// Formats a verdict for a phone.
 pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     let mut page = Page::default();

@@ -21,13 +21,15 @@ fn every_case_gets_its_reply_again() {
     for entry in fs::read_dir(&folder).expect("tests/cases is there").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let text = fs::read_to_string(entry.path().join("evidence.json")).expect("evidence.json");
-        let evidence: Evidence = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let evidence: Evidence =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(evidence.schema, SCHEMA, "{name}");
         let verdict = diagnose(&evidence);
         let view = View { zone: TimeZone::UTC };
         let page = render::answer(&evidence, &verdict, &view);
         assert!(page.len() <= LINES, "{name}: {} lines are too many for a phone", page.len());
-        let reply = page.markdown() + "\n---\n\n" + &render::why(&evidence, &verdict, &view).markdown();
+        let reply =
+            page.markdown() + "\n---\n\n" + &render::why(&evidence, &verdict, &view).markdown();
         let file = entry.path().join("reply.md");
         if std::env::var_os("KESTREL_RECORD").is_some() {
             fs::write(&file, &reply).expect("the reply is kept");

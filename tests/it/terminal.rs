@@ -48,7 +48,8 @@ fn a_saved_case_is_judged_again_in_every_format() {
 fn the_exit_status_says_how_it_went() {
     let undecided = kestrel(&["replay", &case("inconclusive")]);
     assert_eq!(undecided.status.code(), Some(3));
-    let no_such = kestrel(&["triage", "ke1", "@a:example.org", "DEV", "--log", "/nowhere/homeserver.log"]);
+    let no_such =
+        kestrel(&["triage", "ke1", "@a:example.org", "DEV", "--log", "/nowhere/homeserver.log"]);
     assert_eq!(no_such.status.code(), Some(3), "{}", text(&no_such.stderr));
     assert!(text(&no_such.stdout).contains("/nowhere/homeserver.log"), "{}", text(&no_such.stdout));
     assert_eq!(kestrel(&["triage", "ke9", "@a:example.org", "DEV"]).status.code(), Some(2));

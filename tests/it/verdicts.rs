@@ -134,7 +134,9 @@ async fn a_forged_login_line_never_changes_a_verdict() -> Result<()> {
         lab.log_written().await?;
         let text = fs::read_to_string(lab.log_path())?;
         let forged = text.lines().filter(|line| {
-            line.starts_with("20") && line.contains("already exists") && line.contains(&patient.user)
+            line.starts_with("20")
+                && line.contains("already exists")
+                && line.contains(&patient.user)
         });
         assert!(forged.count() > 1, "the forged lines did not reach the log");
         expect(&config, "forged", &subject, verdict, certainty).await?;

@@ -29,7 +29,10 @@ const KEPT_TO: &[(&str, &[&str])] = &[
 /// Words that a pure room never says.
 const PURE: &[(&str, &[&str])] = &[
     ("evidence", &["tokio", "std::fs", "std::net", "std::env", "SystemTime", "Instant", "now()"]),
-    ("diagnose", &["tokio", "std::fs", "std::net", "std::env", "regex", "SystemTime", "now()", "async "]),
+    (
+        "diagnose",
+        &["tokio", "std::fs", "std::net", "std::env", "regex", "SystemTime", "now()", "async "],
+    ),
     ("plan", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("render", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("command", &["tokio", "std::fs", "SystemTime", "now()"]),
@@ -67,7 +70,8 @@ fn sources() -> Vec<Source> {
     assert!(paths.len() > 20, "the sources were not found");
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("a source is text");
-        let before_tests: Vec<_> = text.lines().take_while(|line| *line != "#[cfg(test)]").collect();
+        let before_tests: Vec<_> =
+            text.lines().take_while(|line| *line != "#[cfg(test)]").collect();
         let code = before_tests.iter().filter(|line| !line.trim_start().starts_with("//"));
         Source {
             path: path.strip_prefix(&src).expect("below src").to_owned(),
@@ -105,7 +109,7 @@ fn no_room_looks_through_a_wall() {
     let mut wrong = Vec::new();
     for source in sources() {
         let room = source.room();
-        if ["main", "lib"].contains(&room.as_str()) {
+        if ["main", "terminal", "lib"].contains(&room.as_str()) {
             continue;
         }
         let allowed = doors.get(room.as_str());
@@ -164,7 +168,8 @@ fn every_file_says_what_it_is_and_stays_small() {
 
 #[test]
 fn the_walls_see_a_breach() {
-    let code = "use crate::bot::run;\nuse crate::{collect, render::Reply};\nlet x = crate::store::open();";
+    let code =
+        "use crate::bot::run;\nuse crate::{collect, render::Reply};\nlet x = crate::store::open();";
     let rooms = named(code);
     for room in ["bot", "collect", "render", "store"] {
         assert!(rooms.contains(room), "{room} was not seen in {rooms:?}");

@@ -1,13 +1,508 @@
-//! stub
+//! A log source → what it says of one device's keys. Synchronous: callers put it on a thread of its
+//! own. Never fails: what goes wrong is part of the answer.
+
+mod file;
+mod seek;
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::file::{Left, Lines, Part};
 use crate::config::LogSource;
+use crate::evidence::attribute::{Attribution, End};
+use crate::evidence::key_log::{Coverage, Format};
+use crate::evidence::log_line::Stamp;
+use crate::evidence::log_time::Clock;
 use crate::evidence::{KeyLog, State, Subject, Window};
-use std::sync::atomic::AtomicBool;
+
+/// One log's answer.
+#[derive(Debug)]
 pub struct LogReading {
     pub state: State,
+    /// There where the log was read, even in part.
     pub log: Option<KeyLog>,
+    /// One line for a person.
     pub what: String,
+    /// A command that shows it again, safe to paste.
     pub query: String,
 }
-pub fn read_key_log(_: &LogSource, _: &Subject, _: Window, _: &AtomicBool) -> LogReading {
-    todo!()
+
+/// How much before the window reading starts: what stands there tells true request numbers from forged
+/// ones, and an upload may straddle the border.
+const LEAD: i64 = 60_000;
+/// More of it in a text log, whose repeated hour cannot be told by a search.
+const LEAD_TEXT: i64 = LEAD + 3_600_000;
+/// Uploads near the window's start that outvote those of the whole file on the zone: a log may hold
+/// summer and winter.
+const NEARBY: u64 = 8 << 20;
+const NEARBY_VOTES: u64 = 3;
+/// A log whose newest line is older than this is likely not written any more.
+const STALE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Reads one log for one device, until its end or until `stop` is set.
+pub fn read_key_log(
+    source: &LogSource,
+    subject: &Subject,
+    window: Window,
+    stop: &AtomicBool,
+) -> LogReading {
+    let mut reading = Reading { notes: Vec::new(), reached_back: false, cut_short: None, read: 0 };
+    let found = reading.run(source, subject, window, stop);
+    let query = query(&source.path, subject);
+    match found {
+        Ok((log, end)) => reading.answer(source, window, log, end, query),
+        Err(why) => LogReading { state: State::Failed(why.clone()), log: None, what: why, query },
+    }
+}
+
+/// One reading under way.
+struct Reading {
+    notes: Vec<String>,
+    /// The log begins before the window.
+    reached_back: bool,
+    /// Why it ended early.
+    cut_short: Option<String>,
+    read: u64,
+}
+
+impl Reading {
+    fn run(
+        &mut self,
+        source: &LogSource,
+        subject: &Subject,
+        window: Window,
+        stop: &AtomicBool,
+    ) -> Result<(KeyLog, End), String> {
+        let current = Part::of(&source.path)?;
+        let failed =
+            |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
+        let mut clock = Clock::new(source.timezone.clone());
+        let text = matches!(current.first, Some(Stamp::Local(_)) | None);
+        if text {
+            let whole = source.timezone.is_none();
+            seek::ask_zone(&current, &mut clock, whole, stop).map_err(failed)?;
+            clock.settle();
+        }
+        let lead = if text { LEAD_TEXT } else { LEAD };
+        let target = window.from.as_millisecond().saturating_sub(lead);
+        let parts = self.parts(current, &clock, window, target);
+        let mut start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
+        if text {
+            let mut near = Clock::new(source.timezone.clone());
+            seek::votes(&parts[0], start, NEARBY, &mut near, stop).map_err(failed)?;
+            if near.voted() >= NEARBY_VOTES {
+                near.settle();
+                clock = near;
+                start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
+            }
+        }
+        let mut attribution = Attribution::new(subject.clone(), window, clock);
+        let mut cut = false;
+        for part in &parts {
+            cut = self.part(part, std::mem::take(&mut start), &mut attribution, stop);
+            if self.cut_short.is_some() || attribution.is_past() {
+                break;
+            }
+        }
+        let (log, end) = attribution.finish(cut);
+        match unreadable(&end, &source.path) {
+            Some(why) if self.cut_short.is_none() => Err(why),
+            _ => Ok((log, end)),
+        }
+    }
+
+    /// The files to read, oldest first: the current one, and rotated ones as far as the window reaches
+    /// back.
+    fn parts(&mut self, current: Part, clock: &Clock, window: Window, target: i64) -> Vec<Part> {
+        let begins = |part: &Part| part.first.and_then(|first| clock.peek(first));
+        let reaches = |part: &Part, to: i64| begins(part).is_some_and(|at| at <= to);
+        let from = window.from.as_millisecond();
+        let mut parts = vec![current];
+        if !reaches(&parts[0], target) {
+            let mut older = file::siblings(&parts[0].path, &mut self.notes);
+            older.retain(|part| begins(part) < begins(&parts[0]));
+            while let Some(part) = older.pop() {
+                parts.insert(0, part);
+                if reaches(&parts[0], target) {
+                    break;
+                }
+            }
+        }
+        self.reached_back = reaches(&parts[0], from);
+        parts
+    }
+
+    /// Reads one file; gives whether its last line may be half written.
+    fn part(&mut self, part: &Part, at: u64, into: &mut Attribution, stop: &AtomicBool) -> bool {
+        let mut lines = match part.open(at) {
+            Ok(source) => Lines::new(source),
+            Err(error) => {
+                self.cut_short = Some(format!("{} went away: {error}", part.path.display()));
+                return false;
+            }
+        };
+        let before = self.read;
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                let (read, of) = (lines.read >> 20, (part.length - at.min(part.length)) >> 20);
+                self.cut_short = Some(format!(
+                    "the deadline passed after reading {read} MiB of {of} MiB of {}: ask for a \
+                     shorter window",
+                    part.path.display()
+                ));
+                return false;
+            }
+            let left = lines.chunk(|line| into.line(line));
+            self.read = before + lines.read;
+            match left {
+                Ok(Left::More) if !into.is_past() => {}
+                Ok(Left::More) => return false,
+                Ok(Left::Nothing { cut }) => return cut && !into.last_is_whole(),
+                Err(error) => {
+                    self.cut_short = Some(format!("{} broke off: {error}", part.path.display()));
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn answer(
+        mut self,
+        source: &LogSource,
+        window: Window,
+        mut log: KeyLog,
+        end: End,
+        query: String,
+    ) -> LogReading {
+        self.notes.extend(end.notes.iter().cloned());
+        self.explain(&end, window);
+        let whole = self.reached_back && self.cut_short.is_none();
+        let what = what(&log, &end);
+        log.coverage.push(Coverage {
+            source: source.name.clone(),
+            span: end.span,
+            whole,
+            lines: end.lines,
+            format: end.format,
+            zone: end.zone.clone(),
+            notes: self.notes,
+        });
+        let state = match self.cut_short {
+            Some(why) => State::Failed(why),
+            None if log.says_anything() => State::Found,
+            None if end.span.is_none() && !spans(&end, window) => State::Failed(format!(
+                "the log holds no line of the time asked about: it goes from {} to {}",
+                shown(end.first),
+                shown(end.last)
+            )),
+            None => State::Empty,
+        };
+        LogReading { state, log: Some(log), what, query }
+    }
+
+    fn explain(&mut self, end: &End, window: Window) {
+        if !self.reached_back {
+            self.notes.push(format!(
+                "the log begins at {}, after the window's start: rotated files before it are gone or not \
+                 readable",
+                shown(end.first)
+            ));
+        }
+        if end.last.is_some_and(|last| window.to.duration_since(last) > STALE) {
+            self.notes.push(format!(
+                "the newest line is of {}: the log may have stopped, or be the wrong file",
+                shown(end.last)
+            ));
+        }
+        if end.without_ids > 0 {
+            self.notes.push(
+                "this JSON format writes no request ids, so refusals cannot be tied to uploads: use \
+                 Synapse's TerseJsonFormatter or the text format"
+                    .into(),
+            );
+        }
+    }
+}
+
+/// Why a file is no log that can be read.
+fn unreadable(end: &End, path: &Path) -> Option<String> {
+    let path = path.display();
+    if end.records > 0 {
+        return None;
+    }
+    Some(match end {
+        End { lines: 0, .. } => format!("{path} is empty: check that Synapse writes to it"),
+        End { journal, .. } if *journal > 0 => format!(
+            "{path} is written for the journal and holds no times: log to a file with Synapse's default \
+             format"
+        ),
+        _ => format!(
+            "{path} holds no line in a format of Synapse's: check the path and the log format"
+        ),
+    })
+}
+
+/// Whether the log lasts over the window, be it without a line inside.
+fn spans(end: &End, window: Window) -> bool {
+    end.first.is_some_and(|first| first <= window.from)
+        && end.last.is_some_and(|last| last >= window.to)
+}
+
+fn shown(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "no known time".into(), |at| format!("{at:.0}"))
+}
+
+fn what(log: &KeyLog, end: &End) -> String {
+    let mut said = Vec::new();
+    let mut say = |count: u64, one: &str, many: &str| {
+        if count > 0 {
+            said.push(format!("{count} {}", if count == 1 { one } else { many }));
+        }
+    };
+    say(log.refusals(), "upload refused", "uploads refused");
+    say(log.too_large.map_or(0, |span| span.count), "upload too large", "uploads too large");
+    say(log.accepted.uploads.map_or(0, |span| span.count), "upload accepted", "uploads accepted");
+    say(log.claims.all.map_or(0, |span| span.count), "key claimed", "keys claimed");
+    let others = log.named_by_others.iter().map(|group| group.span.count).sum();
+    say(others, "refusal of another account naming it", "refusals of other accounts naming it");
+    say(log.unattributed, "refusal without its upload", "refusals without their uploads");
+    let distrusted = log.distrusted.iter().map(|left_out| left_out.count).sum();
+    say(distrusted, "line left out as forged or broken", "lines left out as forged or broken");
+    let format = match end.format {
+        Format::Text => "text",
+        Format::Json => "JSON",
+    };
+    let said = if said.is_empty() { "nothing of the device".into() } else { said.join(", ") };
+    format!("{said} ({} lines of a {format} log)", end.lines)
+}
+
+/// A `grep` for the device's lines. The ids stand inside quotes of the shell, and a device id only up to
+/// its first odd character: nothing in the command can hide or act in a terminal.
+fn query(path: &Path, subject: &Subject) -> String {
+    let device = subject.device.as_str();
+    let plain = |c: char| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric();
+    let device = device.split(|c| !plain(c)).next().unwrap_or("");
+    let uploads = format!("for user '{}' at", subject.user);
+    let claims = format!("for {}:{device}", subject.user);
+    format!(
+        "grep -n -F -e 'already exists. Old key' -e {} -e {} -- {}",
+        quoted(&uploads),
+        quoted(&claims),
+        quoted(&path.to_string_lossy())
+    )
+}
+
+/// One word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::path::PathBuf;
+
+    use jiff::tz::TimeZone;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
+    const TERSE: &str = include_str!("../../../tests/fixtures/log/main.terse.jsonl");
+    const PLAIN_JSON: &str = include_str!("../../../tests/fixtures/log/main.json.jsonl");
+    const GCP: &str = include_str!("../../../tests/fixtures/log/main.gcp.jsonl");
+    const PRECISE: &str = include_str!("../../../tests/fixtures/log/main.precise.log");
+    const LEGACY: &str = include_str!("../../../tests/fixtures/log/main.legacy.log");
+    const DOCKER: &str = include_str!("../../../tests/fixtures/log/main.docker.log");
+    const JOURNAL: &str = include_str!("../../../tests/fixtures/log/main.journalfmt.log");
+
+    fn source(path: PathBuf) -> LogSource {
+        LogSource { name: "main".into(), path, timezone: None }
+    }
+
+    fn subject(user: &str, device: &str) -> Subject {
+        Subject { user: user.try_into().unwrap(), device: device.into() }
+    }
+
+    fn day() -> Window {
+        span("2026-11-22T00:00:00Z", "2026-11-22T23:00:00Z")
+    }
+
+    fn span(from: &str, to: &str) -> Window {
+        Window { from: from.parse().unwrap(), to: to.parse().unwrap() }
+    }
+
+    fn file(text: &str) -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("homeserver.log");
+        fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    fn go(path: PathBuf, subject: &Subject, window: Window) -> LogReading {
+        read_key_log(&source(path), subject, window, &AtomicBool::new(false))
+    }
+
+    fn storm() -> Subject {
+        subject("@s1storm:lab.local", "DEVS1STORM")
+    }
+
+    #[test]
+    fn a_storm_is_found() {
+        let (_folder, path) = file(STORM);
+        let reading = go(path, &storm(), day());
+        assert_eq!(reading.state, State::Found);
+        let log = reading.log.unwrap();
+        assert_eq!(log.refusals(), 30);
+        assert_eq!(log.refused[0].agents, ["node"]);
+        let coverage = &log.coverage[0];
+        assert!(!coverage.whole);
+        assert!(coverage.notes.iter().any(|note| note.contains("newest line")));
+        assert!(coverage.zone.starts_with("UTC+00:00, derived from"));
+        assert!(reading.what.starts_with("30 uploads refused, 1 upload accepted"));
+    }
+
+    #[test]
+    fn every_format_gives_the_same_log() {
+        let subject = subject("@wa48655:lab.local", "DEVW");
+        for (text, format) in [
+            (PRECISE, Format::Text),
+            (LEGACY, Format::Text),
+            (DOCKER, Format::Text),
+            (TERSE, Format::Json),
+            (PLAIN_JSON, Format::Json),
+        ] {
+            let (_folder, path) = file(text);
+            let log = go(path, &subject, day()).log.unwrap();
+            assert_eq!(log.refusals(), 1, "{}", &text[..60]);
+            assert_eq!(log.refused[0].format, format);
+            assert_eq!(log.accepted.keys, 1);
+            assert_eq!(log.claims.kept.len(), 1);
+            let at = log.refused[0].span.first.as_second();
+            assert_eq!(at, 1_795_348_656, "{}", log.coverage[0].zone);
+        }
+        let (_folder, path) = file(GCP);
+        let log = go(path, &subject, day()).log.unwrap();
+        assert_eq!((log.refusals(), log.unattributed), (0, 1));
+        assert!(log.coverage[0].notes.iter().any(|note| note.contains("request ids")));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        let (folder, path) = file("");
+        let missing = folder.path().join("none.log");
+        let odd = folder.path().join("odd.txt");
+        fs::write(&odd, "hello\nworld\n").unwrap();
+        let journal = folder.path().join("journal.log");
+        fs::write(&journal, JOURNAL).unwrap();
+        for (path, word) in [
+            (path, "is empty"),
+            (missing, "does not exist"),
+            (folder.path().to_owned(), "is a directory"),
+            (odd, "no line in a format"),
+            (journal, "for the journal"),
+        ] {
+            match go(path, &storm(), day()).state {
+                State::Failed(why) => assert!(why.contains(word), "{why}"),
+                other => panic!("{word}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_deadline_keeps_what_was_read() {
+        let (_folder, path) = file(STORM);
+        let reading = read_key_log(&source(path), &storm(), day(), &AtomicBool::new(true));
+        assert!(matches!(reading.state, State::Failed(why) if why.contains("deadline")));
+        assert!(!reading.log.unwrap().coverage[0].whole);
+    }
+
+    #[test]
+    fn a_wrong_file_is_not_an_empty_one() {
+        let (_folder, path) = file(STORM);
+        let late = span("2026-11-23T00:00:00Z", "2026-11-23T01:00:00Z");
+        let reading = go(path.clone(), &storm(), late);
+        assert!(matches!(reading.state, State::Failed(why) if why.contains("no line of the time")));
+        let other = subject("@nobody:lab.local", "X");
+        let within = span("2026-11-22T11:30:55Z", "2026-11-22T11:31:04Z");
+        let reading = go(path, &other, within);
+        assert_eq!(reading.state, State::Empty);
+        assert!(reading.log.unwrap().coverage[0].whole);
+    }
+
+    #[test]
+    fn rotated_files_are_read_in_order() {
+        let lines: Vec<_> = STORM.lines().collect();
+        let (first, rest) = lines.split_at(lines.len() / 3);
+        let (second, third) = rest.split_at(rest.len() / 2);
+        let (folder, path) = file(&format!("{}\n", third.join("\n")));
+        let older = folder.path().join("homeserver.log.2.gz");
+        let mut gzip = flate2::write::GzEncoder::new(
+            fs::File::create(older).unwrap(),
+            flate2::Compression::fast(),
+        );
+        gzip.write_all(format!("{}\n", first.join("\n")).as_bytes()).unwrap();
+        gzip.finish().unwrap();
+        let middle = folder.path().join("homeserver.log.1");
+        fs::write(middle, format!("{}\n", second.join("\n"))).unwrap();
+        fs::write(folder.path().join("homeserver.log.2026-11-20"), "torn").unwrap();
+        let log = go(path, &storm(), day()).log.unwrap();
+        assert_eq!(log.refusals(), 30);
+        assert_eq!(log.distrusted, []);
+        assert!(log.coverage[0].notes.iter().any(|note| note.contains("no record with a time")));
+    }
+
+    /// A day of a quiet request each second, with one upload in the middle.
+    fn long_day(offset: i64) -> String {
+        let from: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
+        let mut text = String::new();
+        for second in 0..86_400i64 {
+            let at = from.as_millisecond() + second * 1000;
+            let wall = Timestamp::from_millisecond(at + offset * 3_600_000).unwrap();
+            let wall = TimeZone::UTC.to_datetime(wall).strftime("%Y-%m-%d %H:%M:%S,000");
+            if second % 3600 == 1800 {
+                let device = if second == 45_000 { "HERE" } else { "ELSE" };
+                text.push_str(&format!(
+                    "{wall} - synapse.handlers.e2e_keys - 955 - INFO - POST-{second} - Adding \
+                     one_time_keys dict_keys(['signed_curve25519:AAAAAAAAAA0']) for device '{device}' \
+                     for user '@u:s.org' at {at}\n"
+                ));
+            }
+            let uri = if second % 3600 == 1800 { "keys/upload" } else { "sync?since=1" };
+            text.push_str(&format!(
+                "{wall} - synapse.access.http.8008 - 643 - INFO - POST-{second} - 1.1.1.1 - 8008 - \
+                 {{@u:s.org}} Processed request: 0.1sec/0.0sec ru=(0.1sec, 0.0sec) db=(0.0sec/0.0sec/0) 1B \
+                 200 \"POST /_matrix/client/v3/{uri} HTTP/1.1\" \"a\" [0 dbevts]\n"
+            ));
+        }
+        text
+    }
+
+    #[test]
+    fn a_window_is_found_by_its_time() {
+        for offset in [0, -5, 9] {
+            let (_folder, path) = file(&long_day(offset));
+            let window = span("2026-11-22T12:00:00Z", "2026-11-22T13:00:00Z");
+            let log = go(path, &subject("@u:s.org", "HERE"), window).log.unwrap();
+            assert_eq!(log.accepted.keys, 1, "{offset}");
+            let coverage = &log.coverage[0];
+            assert!(coverage.whole);
+            assert!(coverage.lines < 20_000, "{}", coverage.lines);
+            let (first, last) = coverage.span.unwrap();
+            assert_eq!((first, last), (window.from, window.to));
+        }
+    }
+
+    #[test]
+    fn the_command_can_be_pasted() {
+        let subject = subject("@u:s.org", "a'b \u{202e}$(reboot)");
+        let query = query(Path::new("/var/log/it's.log"), &subject);
+        assert!(query.ends_with(
+            r"-e 'for user '\''@u:s.org'\'' at' -e 'for @u:s.org:a'\''b ' -- '/var/log/it'\''s.log'"
+        ));
+    }
 }

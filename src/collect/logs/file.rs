@@ -1,0 +1,215 @@
+//! A log file and its rotated siblings → lines, as bytes, in order. Holds one buffer, however long the
+//! file or a line is. Never interprets a line.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use super::seek;
+use crate::evidence::log_line::Stamp;
+
+/// A longer line is clipped here: the longest true one is about 200 kB.
+const LONGEST: usize = 1 << 20;
+/// How much is read at once.
+const CHUNK: usize = 1 << 18;
+/// Rotated files that are looked at.
+const SIBLINGS: usize = 64;
+
+/// One file of a log: the current one, or one that was rotated away.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub path: PathBuf,
+    pub gzip: bool,
+    /// Bytes on disk when it was opened; a growing file is read up to here.
+    pub length: u64,
+    /// The time of its first record.
+    pub first: Option<Stamp>,
+}
+
+impl Part {
+    /// Looks at one file; the text of an error is for people.
+    pub fn of(path: &Path) -> Result<Self, String> {
+        let shown = path.display();
+        let explain = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                format!("{shown} does not exist: check the path in the config")
+            }
+            io::ErrorKind::PermissionDenied => format!(
+                "{shown} may not be read by this account: add it to the group that owns the file"
+            ),
+            _ => format!("{shown} cannot be read: {error}"),
+        };
+        let about = fs::metadata(path).map_err(explain)?;
+        if about.is_dir() {
+            return Err(format!("{shown} is a directory: name the log file in it"));
+        }
+        if !about.is_file() {
+            return Err(format!("{shown} is no regular file: a log is read by seeking in it"));
+        }
+        let mut part = Self {
+            path: path.to_owned(),
+            gzip: path.extension() == Some(OsStr::new("gz")),
+            length: about.len(),
+            first: None,
+        };
+        let mut source = part.open(0).map_err(explain)?;
+        part.first = seek::first_stamp(&mut source).map_err(explain)?;
+        Ok(part)
+    }
+
+    /// Opens the file at a byte; a compressed one only at its start.
+    pub fn open(&self, at: u64) -> io::Result<Source> {
+        let mut file = File::open(&self.path)?;
+        if self.gzip {
+            return Ok(Source::Gzip(MultiGzDecoder::new(BufReader::new(file))));
+        }
+        file.seek(SeekFrom::Start(at))?;
+        Ok(Source::Plain(file.take(self.length.saturating_sub(at))))
+    }
+}
+
+/// The rotated files beside a log, oldest first: `homeserver.log.2026-11-24`, `.1`, `.1.gz`,
+/// `-20261122`. Those that cannot be read are named in the notes.
+pub fn siblings(path: &Path, notes: &mut Vec<String>) -> Vec<Part> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
+    else {
+        return Vec::new();
+    };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(entries) = fs::read_dir(folder) else {
+        notes.push("the log's folder cannot be listed: rotated files were not looked for".into());
+        return Vec::new();
+    };
+    let rotated = |entry: &fs::DirEntry| {
+        let other = entry.file_name();
+        let rest = other.to_str().and_then(|other| other.strip_prefix(name));
+        rest.and_then(|rest| rest.strip_prefix(['.', '-']))
+            .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    let mut parts = Vec::new();
+    for entry in entries.flatten().filter(rotated).take(SIBLINGS) {
+        match Part::of(&entry.path()) {
+            Ok(part) if part.first.is_some() => parts.push(part),
+            Ok(part) if part.length > 0 => {
+                notes.push(format!("{} holds no record with a time", part.path.display()));
+            }
+            Ok(_) => {}
+            Err(why) => notes.push(why),
+        }
+    }
+    parts.sort_by_key(|part| match part.first {
+        Some(Stamp::Local(at) | Stamp::Utc(at)) => at,
+        _ => i64::MIN,
+    });
+    parts
+}
+
+/// The bytes of one file.
+pub enum Source {
+    Plain(io::Take<File>),
+    Gzip(MultiGzDecoder<BufReader<File>>),
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(buffer),
+            Self::Gzip(file) => file.read(buffer),
+        }
+    }
+}
+
+/// Cuts a source into lines.
+pub struct Lines<R> {
+    source: R,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that hold an unfinished line.
+    kept: usize,
+    /// The line is longer than the bound: the rest of it is passed over.
+    clipped: bool,
+    /// Bytes read so far.
+    pub read: u64,
+}
+
+/// What is left of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    More,
+    /// Read to the end; `cut` where the last line has no newline and may be half written.
+    Nothing {
+        cut: bool,
+    },
+}
+
+impl<R: Read> Lines<R> {
+    /// Reads lines from here on.
+    pub fn new(source: R) -> Self {
+        Self { source, buffer: vec![0; LONGEST + CHUNK], kept: 0, clipped: false, read: 0 }
+    }
+
+    /// Reads one more chunk and hands out its lines, without newlines. Only `\n` ends a line.
+    pub fn chunk(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<Left> {
+        let end = (self.kept + CHUNK).min(self.buffer.len());
+        let got = match self.source.read(&mut self.buffer[self.kept..end]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Left::More),
+            got => got?,
+        };
+        self.read += got as u64;
+        if got == 0 {
+            let cut = self.kept > 0;
+            if cut && !self.clipped {
+                each(&self.buffer[..self.kept]);
+            }
+            self.kept = 0;
+            return Ok(Left::Nothing { cut });
+        }
+        let full = self.kept + got;
+        let mut start = 0;
+        for newline in memchr::memchr_iter(b'\n', &self.buffer[self.kept..full]) {
+            let newline = self.kept + newline;
+            if !self.clipped {
+                each(&self.buffer[start..newline]);
+            }
+            (self.clipped, start) = (false, newline + 1);
+        }
+        self.buffer.copy_within(start..full, 0);
+        self.kept = full - start;
+        if self.kept >= LONGEST {
+            if !self.clipped {
+                each(&self.buffer[..LONGEST]);
+            }
+            (self.clipped, self.kept) = (true, 0);
+        }
+        Ok(Left::More)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines_of(bytes: &[u8]) -> Vec<Vec<u8>> {
+        let (mut lines, mut all) = (Lines::new(bytes), Vec::new());
+        while lines.chunk(|line| all.push(line.to_vec())).unwrap() == Left::More {}
+        all
+    }
+
+    #[test]
+    fn only_a_newline_ends_a_line() {
+        let text = "a\rb\u{2028}c\u{b}d\n\ne";
+        assert_eq!(lines_of(text.as_bytes()), [&b"a\rb\xe2\x80\xa8c\x0bd"[..], b"", b"e"]);
+    }
+
+    #[test]
+    fn a_long_line_is_clipped_and_the_next_is_whole() {
+        let mut bytes = vec![b'x'; 5 * LONGEST];
+        bytes.extend(b"\nnext\n");
+        let lines = lines_of(&bytes);
+        let lengths: Vec<_> = lines.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [LONGEST, 4]);
+        assert_eq!(lines[1], b"next");
+    }
+}

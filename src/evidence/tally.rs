@@ -1,0 +1,148 @@
+//! What was judged of one log → the subject's `KeyLog`, inside the window.
+
+use jiff::Timestamp;
+
+use super::key_log::{Format, KeyLog};
+use super::log_message::Refusal;
+use super::process::Loose;
+use super::request::{BEHIND, Facts, Judged, Outcome, Seen, is_of};
+use super::{Subject, Window};
+
+/// Distinct conflicts of the subject's own held at once, and as many that only name the subject: what
+/// others write must not use up the room.
+const CONFLICTS: usize = 512;
+
+/// The sum so far.
+pub struct Tally {
+    pub subject: Subject,
+    pub window: Window,
+    pub format: Format,
+    pub log: KeyLog,
+    conflicts: Vec<Conflict>,
+    /// Refusals whose every line a client may have written.
+    behind: Vec<(usize, Facts)>,
+}
+
+struct Conflict {
+    refusal: Refusal,
+    /// One of the values is signed by the subject's device.
+    names: bool,
+    /// Seen in an upload of the subject's.
+    own: bool,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new(subject: Subject, window: Window) -> Self {
+        Self {
+            subject,
+            window,
+            format: Format::default(),
+            log: KeyLog::default(),
+            conflicts: Vec::new(),
+            behind: Vec::new(),
+        }
+    }
+
+    /// The number of a conflict, the same for equal ones; none where there are too many.
+    pub fn conflict(&mut self, refusal: Refusal, names: bool, own: bool) -> Option<usize> {
+        let same = |known: &Conflict| {
+            known.refusal.key == refusal.key
+                && known.refusal.old.same_key(&refusal.old)
+                && known.refusal.new.same_key(&refusal.new)
+        };
+        if let Some(at) = self.conflicts.iter().rposition(same) {
+            let known = &mut self.conflicts[at];
+            (known.names, known.own) = (known.names || names, known.own || own);
+            return Some(at);
+        }
+        let alike = self.conflicts.iter().filter(|known| known.own == own).count();
+        if alike == CONFLICTS {
+            self.log.clipped = true;
+            return None;
+        }
+        self.conflicts.push(Conflict { refusal, names, own });
+        Some(self.conflicts.len() - 1)
+    }
+
+    /// A refusal that no id ties to an upload.
+    pub fn untied(&mut self, at: i64) {
+        self.log.unattributed += u64::from(self.window_holds(at));
+    }
+
+    /// A single line.
+    pub fn loose(&mut self, seen: Seen<Loose>) {
+        if !self.window_holds(seen.at) {
+            return;
+        }
+        let Ok(at) = Timestamp::from_millisecond(seen.at) else {
+            return;
+        };
+        match seen.what {
+            Loose::Claims(ids) => ids.into_iter().for_each(|id| self.log.claimed(id, at)),
+            Loose::SharedSync => self.log.shared_sync += 1,
+            Loose::ClientStart => self.log.client_started(at),
+        }
+    }
+
+    /// A request.
+    pub fn fold(&mut self, judged: Judged) {
+        let ours = match &judged.outcome {
+            Outcome::Refused(_, facts) | Outcome::Accepted(facts) | Outcome::TooLarge(facts) => {
+                self.window_holds(facts.at)
+            }
+            Outcome::Unattributed(at) => self.window_holds(*at),
+            Outcome::Nothing => judged.at.is_none_or(|at| self.window_holds(at)),
+        };
+        if !ours {
+            return;
+        }
+        for why in &judged.distrusted {
+            self.log.distrust(why);
+        }
+        match judged.outcome {
+            Outcome::Nothing => {}
+            Outcome::Unattributed(_) => self.log.unattributed += 1,
+            Outcome::Refused(conflict, facts) if judged.in_reach => {
+                if self.behind.len() < CONFLICTS {
+                    self.behind.push((conflict, facts));
+                } else {
+                    self.log.distrust(BEHIND);
+                }
+            }
+            Outcome::Refused(conflict, facts) => self.refusal(conflict, &facts),
+            Outcome::TooLarge(facts) if is_of(&facts.upload, &self.subject) => {
+                self.log.was_too_large(&facts);
+            }
+            Outcome::Accepted(facts) if is_of(&facts.upload, &self.subject) => {
+                self.log.accepted(&facts);
+            }
+            Outcome::TooLarge(_) | Outcome::Accepted(_) => {}
+        }
+    }
+
+    fn refusal(&mut self, conflict: usize, facts: &Facts) {
+        let format = self.format;
+        let Conflict { refusal, names, .. } = &self.conflicts[conflict];
+        if is_of(&facts.upload, &self.subject) {
+            self.log.refused(refusal, facts, format, true);
+        } else if *names {
+            self.log.refused(refusal, facts, format, false);
+        }
+    }
+
+    /// A refusal behind client text counts where the same conflict also stands elsewhere.
+    pub fn corroborate(&mut self) {
+        for (conflict, facts) in std::mem::take(&mut self.behind) {
+            if self.log.has_refused(&self.conflicts[conflict].refusal, &facts) {
+                self.refusal(conflict, &facts);
+            } else {
+                self.log.distrust(BEHIND);
+            }
+        }
+    }
+
+    fn window_holds(&self, at: i64) -> bool {
+        Timestamp::from_millisecond(at).is_ok_and(|at| self.window.holds(at))
+    }
+}
