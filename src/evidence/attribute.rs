@@ -10,11 +10,12 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
 use super::forgery::Place;
 use super::key_log::{Format, KeyLog};
-use super::log_line::{Record, Shape, Stamp, access_request, json_time, shape};
+use super::log_line::{self, Record, Shape, Stamp, access_request, json_time, shape};
 use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site, Upload};
 use super::log_time::Clock;
 use super::process::{Loose, Process, Settled};
@@ -43,6 +44,9 @@ static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(words).expect("a constant")
 });
 
+static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("/sync"));
+static PYDANTIC: LazyLock<Finder> = LazyLock::new(|| Finder::new("errors.pydantic.dev"));
+
 /// Reads one file, or the rotated files of one process in order.
 pub struct Attribution {
     clock: Clock,
@@ -52,7 +56,7 @@ pub struct Attribution {
     next: Place,
     end: End,
     beyond: u32,
-    sync_of_user: memchr::memmem::Finder<'static>,
+    user: Finder<'static>,
 }
 
 /// What was read.
@@ -89,7 +93,7 @@ impl Attribution {
     pub fn new(subject: Subject, window: Window, clock: Clock) -> Self {
         let user = subject.user.as_str().as_bytes();
         Self {
-            sync_of_user: memchr::memmem::Finder::new(user).into_owned(),
+            user: Finder::new(user).into_owned(),
             tally: Tally::new(subject, window),
             clock,
             processes: Vec::new(),
@@ -116,7 +120,7 @@ impl Attribution {
     /// Whether the last line so far is no half of a record that matters: it reads to its end.
     pub fn last_is_whole(&self) -> bool {
         let Some(held) = &self.held else { return true };
-        let text = String::from_utf8_lossy(&held.line);
+        let text = log_line::text(&held.line);
         let message =
             Record::parse(&text).map(|record| log_message::read(&record, &self.tally.subject));
         !matches!(message, None | Some(Message::Broken))
@@ -160,13 +164,13 @@ impl Attribution {
             self.saw(at, Format::Text, process);
         }
         if self.matters(line) {
-            if memchr::memmem::find(line, b"errors.pydantic.dev").is_some() {
+            if PYDANTIC.find(line).is_some() {
                 self.processes[process].watch.pydantic_end(place);
             }
             let line = line.to_vec();
             self.held = Some(Held { line, place, process, reach, continued: false });
         }
-        if place.line % EVERY == 0 {
+        if place.line.is_multiple_of(EVERY) {
             self.settle(process, false);
         }
     }
@@ -178,7 +182,7 @@ impl Attribution {
         if let Some(process) = self.processes.last_mut() {
             process.watch.reaches(line);
         }
-        if memchr::memmem::find(line, b"errors.pydantic.dev").is_some() {
+        if PYDANTIC.find(line).is_some() {
             self.release();
             if let Some(process) = self.processes.last_mut() {
                 process.watch.pydantic_end(place);
@@ -195,21 +199,19 @@ impl Attribution {
         let at = self.clock.utc(at);
         self.saw(at, Format::Json, process);
         if self.matters(line) {
-            let text = String::from_utf8_lossy(line);
+            let text = log_line::text(line);
             if let Some(record) = Record::parse(&text) {
                 let message = log_message::read(&record, &self.tally.subject);
                 self.message(message, &record, process, (place, false));
             }
         }
-        if place.line % EVERY == 0 {
+        if place.line.is_multiple_of(EVERY) {
             self.settle(process, false);
         }
     }
 
     fn matters(&self, line: &[u8]) -> bool {
-        NEEDLES.is_match(line)
-            || memchr::memmem::find(line, b"/sync").is_some()
-                && self.sync_of_user.find(line).is_some()
+        NEEDLES.is_match(line) || SYNC.find(line).is_some() && self.user.find(line).is_some()
     }
 
     fn process(&mut self, name: &[u8]) -> Option<usize> {
@@ -248,7 +250,7 @@ impl Attribution {
     /// Reads the held record, now that it is known what follows it.
     fn release(&mut self) {
         let Some(held) = self.held.take() else { return };
-        let text = String::from_utf8_lossy(&held.line);
+        let text = log_line::text(&held.line);
         let Some(record) = Record::parse(&text) else {
             return;
         };
@@ -305,7 +307,10 @@ impl Attribution {
         let seen = Seen { place, at, reach, what: () };
         let id = record.request.as_deref().unwrap_or_default();
         match message {
-            Message::Start if !reach => self.restart(process),
+            Message::Start if !reach => {
+                self.settle(process, true);
+                self.processes[process].restart();
+            }
             Message::Adding(upload) => self.adding(upload, id, process, seen),
             Message::DeviceKeys(upload) => {
                 if let Some(request) = self.processes[process].request(id, place, at) {
@@ -371,12 +376,6 @@ impl Attribution {
         if !request.concerns(&self.tally.subject) {
             state.forget(id);
         }
-    }
-
-    /// The process begins anew, and its request ids with it.
-    fn restart(&mut self, process: usize) {
-        self.settle(process, true);
-        self.processes[process].restart();
     }
 
     /// Judges the requests that can have no further lines; all of them at the `end`.

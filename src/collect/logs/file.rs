@@ -64,7 +64,7 @@ impl Part {
     pub fn open(&self, at: u64) -> io::Result<Source> {
         let mut file = File::open(&self.path)?;
         if self.gzip {
-            return Ok(Source::Gzip(MultiGzDecoder::new(BufReader::new(file))));
+            return Ok(Source::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(file)))));
         }
         file.seek(SeekFrom::Start(at))?;
         Ok(Source::Plain(file.take(self.length.saturating_sub(at))))
@@ -110,7 +110,7 @@ pub fn siblings(path: &Path, notes: &mut Vec<String>) -> Vec<Part> {
 /// The bytes of one file.
 pub enum Source {
     Plain(io::Take<File>),
-    Gzip(MultiGzDecoder<BufReader<File>>),
+    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
 }
 
 impl Read for Source {
