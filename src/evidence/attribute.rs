@@ -2,10 +2,9 @@
 //! id within one life of the process, and leaves out what a client may have written.
 //!
 //! What it cannot tell, in a text log: an account that knows the number of a request that never shows
-//! (a preflight, a closed connection) can write an upload's three lines under it, behind a login. Such
-//! refusals count only when a line out of any client's reach repeats the same conflict; accepted
-//! uploads and claims of that kind are taken. A text log alone therefore proves nothing: the database
-//! has to confirm it. Holds no more than a bounded number of requests, however long the log.
+//! (a preflight, a closed connection) can write an upload's lines under it, behind a login. Such refusals
+//! count only when a line out of any client's reach repeats the conflict; accepted uploads and claims
+//! are taken. So a text log proves nothing alone. Memory is bounded, however long the log.
 
 use std::sync::LazyLock;
 
@@ -16,7 +15,7 @@ use regex::bytes::Regex;
 use super::forgery::Place;
 use super::key_log::{Format, KeyLog};
 use super::log_line::{self, Record, Shape, Stamp, access_request, json_time, shape};
-use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site, Upload};
+use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
 use super::log_time::Clock;
 use super::process::{Loose, Process, Settled};
 use super::request::{Seen, is_of, keep};
@@ -143,6 +142,9 @@ impl Attribution {
         self.tally.corroborate();
         self.end.zone = self.clock.describe();
         self.end.notes = self.clock.notes();
+        if self.processes.iter().any(|process| process.numbers.mixed()) {
+            self.end.notes.push(MIXED.into());
+        }
         (self.tally.log, self.end)
     }
 
@@ -311,7 +313,11 @@ impl Attribution {
                 self.settle(process, true);
                 self.processes[process].restart();
             }
-            Message::Adding(upload) => self.adding(upload, id, process, seen),
+            Message::Adding(upload) => {
+                if let Some(request) = self.processes[process].request(id, place, at) {
+                    keep(&mut request.adding, seen.with(upload));
+                }
+            }
             Message::DeviceKeys(upload) => {
                 if let Some(request) = self.processes[process].request(id, place, at) {
                     keep(&mut request.device_keys, seen.with(upload));
@@ -332,12 +338,6 @@ impl Attribution {
                 self.tally.log.distrust(BROKEN);
             }
             _ => {}
-        }
-    }
-
-    fn adding(&mut self, upload: Upload, id: &str, process: usize, seen: Seen<()>) {
-        if let Some(request) = self.processes[process].request(id, seen.place, seen.at) {
-            keep(&mut request.adding, seen.with(upload));
         }
     }
 
@@ -392,6 +392,7 @@ impl Attribution {
     }
 }
 
+const MIXED: &str = "several processes write this file: forged request numbers cannot be told";
 const LOGIN: &str = "it belongs to a login's user name";
 const CONTINUED: &str = "lines follow it that belong to no record";
 const EPOCH: &str = "its milliseconds contradict its time";
