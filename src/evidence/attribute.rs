@@ -47,6 +47,7 @@ static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("/sync"));
 static PYDANTIC: LazyLock<Finder> = LazyLock::new(|| Finder::new("errors.pydantic.dev"));
 
 /// Reads one file, or the rotated files of one process in order.
+#[derive(Debug)]
 pub struct Attribution {
     clock: Clock,
     tally: Tally,
@@ -79,6 +80,7 @@ pub struct End {
 }
 
 /// A record of a text log that waits for the next, to see whether lines follow it.
+#[derive(Debug)]
 struct Held {
     line: Vec<u8>,
     place: Place,

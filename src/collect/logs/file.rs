@@ -108,6 +108,7 @@ pub fn siblings(path: &Path, notes: &mut Vec<String>) -> Vec<Part> {
 }
 
 /// The bytes of one file.
+#[derive(Debug)]
 pub enum Source {
     Plain(io::Take<File>),
     Gzip(Box<MultiGzDecoder<BufReader<File>>>),
@@ -123,6 +124,7 @@ impl Read for Source {
 }
 
 /// Cuts a source into lines.
+#[derive(Debug)]
 pub struct Lines<R> {
     source: R,
     buffer: Vec<u8>,
