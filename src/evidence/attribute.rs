@@ -2,20 +2,20 @@
 //! id within one life of the process, and leaves out what a client may have written.
 //!
 //! What it cannot tell, in a text log: an account that knows the number of a request that never shows
-//! (a preflight, a closed connection) can write an upload's three lines under it, behind a login. Such
-//! refusals count only when a line out of any client's reach repeats the same conflict; accepted
-//! uploads and claims of that kind are taken. A text log alone therefore proves nothing: the database
-//! has to confirm it. Holds no more than a bounded number of requests, however long the log.
+//! (a preflight, a closed connection) can write an upload's lines under it, behind a login. Such refusals
+//! count only when a line out of any client's reach repeats the conflict; accepted uploads and claims
+//! are taken. So a text log proves nothing alone. Memory is bounded, however long the log.
 
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
 use super::forgery::Place;
 use super::key_log::{Format, KeyLog};
-use super::log_line::{Record, Shape, Stamp, access_request, json_time, shape};
-use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site, Upload};
+use super::log_line::{self, Record, Shape, Stamp, access_request, json_time, shape};
+use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
 use super::log_time::Clock;
 use super::process::{Loose, Process, Settled};
 use super::request::{Seen, is_of, keep};
@@ -43,7 +43,11 @@ static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(words).expect("a constant")
 });
 
+static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("/sync"));
+static PYDANTIC: LazyLock<Finder> = LazyLock::new(|| Finder::new("errors.pydantic.dev"));
+
 /// Reads one file, or the rotated files of one process in order.
+#[derive(Debug)]
 pub struct Attribution {
     clock: Clock,
     tally: Tally,
@@ -52,7 +56,7 @@ pub struct Attribution {
     next: Place,
     end: End,
     beyond: u32,
-    sync_of_user: memchr::memmem::Finder<'static>,
+    user: Finder<'static>,
 }
 
 /// What was read.
@@ -76,6 +80,7 @@ pub struct End {
 }
 
 /// A record of a text log that waits for the next, to see whether lines follow it.
+#[derive(Debug)]
 struct Held {
     line: Vec<u8>,
     place: Place,
@@ -89,7 +94,7 @@ impl Attribution {
     pub fn new(subject: Subject, window: Window, clock: Clock) -> Self {
         let user = subject.user.as_str().as_bytes();
         Self {
-            sync_of_user: memchr::memmem::Finder::new(user).into_owned(),
+            user: Finder::new(user).into_owned(),
             tally: Tally::new(subject, window),
             clock,
             processes: Vec::new(),
@@ -116,7 +121,7 @@ impl Attribution {
     /// Whether the last line so far is no half of a record that matters: it reads to its end.
     pub fn last_is_whole(&self) -> bool {
         let Some(held) = &self.held else { return true };
-        let text = String::from_utf8_lossy(&held.line);
+        let text = log_line::text(&held.line);
         let message =
             Record::parse(&text).map(|record| log_message::read(&record, &self.tally.subject));
         !matches!(message, None | Some(Message::Broken))
@@ -139,6 +144,9 @@ impl Attribution {
         self.tally.corroborate();
         self.end.zone = self.clock.describe();
         self.end.notes = self.clock.notes();
+        if self.processes.iter().any(|process| process.numbers.mixed()) {
+            self.end.notes.push(MIXED.into());
+        }
         (self.tally.log, self.end)
     }
 
@@ -160,13 +168,13 @@ impl Attribution {
             self.saw(at, Format::Text, process);
         }
         if self.matters(line) {
-            if memchr::memmem::find(line, b"errors.pydantic.dev").is_some() {
+            if PYDANTIC.find(line).is_some() {
                 self.processes[process].watch.pydantic_end(place);
             }
             let line = line.to_vec();
             self.held = Some(Held { line, place, process, reach, continued: false });
         }
-        if place.line % EVERY == 0 {
+        if place.line.is_multiple_of(EVERY) {
             self.settle(process, false);
         }
     }
@@ -178,7 +186,7 @@ impl Attribution {
         if let Some(process) = self.processes.last_mut() {
             process.watch.reaches(line);
         }
-        if memchr::memmem::find(line, b"errors.pydantic.dev").is_some() {
+        if PYDANTIC.find(line).is_some() {
             self.release();
             if let Some(process) = self.processes.last_mut() {
                 process.watch.pydantic_end(place);
@@ -195,21 +203,19 @@ impl Attribution {
         let at = self.clock.utc(at);
         self.saw(at, Format::Json, process);
         if self.matters(line) {
-            let text = String::from_utf8_lossy(line);
+            let text = log_line::text(line);
             if let Some(record) = Record::parse(&text) {
                 let message = log_message::read(&record, &self.tally.subject);
                 self.message(message, &record, process, (place, false));
             }
         }
-        if place.line % EVERY == 0 {
+        if place.line.is_multiple_of(EVERY) {
             self.settle(process, false);
         }
     }
 
     fn matters(&self, line: &[u8]) -> bool {
-        NEEDLES.is_match(line)
-            || memchr::memmem::find(line, b"/sync").is_some()
-                && self.sync_of_user.find(line).is_some()
+        NEEDLES.is_match(line) || SYNC.find(line).is_some() && self.user.find(line).is_some()
     }
 
     fn process(&mut self, name: &[u8]) -> Option<usize> {
@@ -248,7 +254,7 @@ impl Attribution {
     /// Reads the held record, now that it is known what follows it.
     fn release(&mut self) {
         let Some(held) = self.held.take() else { return };
-        let text = String::from_utf8_lossy(&held.line);
+        let text = log_line::text(&held.line);
         let Some(record) = Record::parse(&text) else {
             return;
         };
@@ -305,8 +311,15 @@ impl Attribution {
         let seen = Seen { place, at, reach, what: () };
         let id = record.request.as_deref().unwrap_or_default();
         match message {
-            Message::Start if !reach => self.restart(process),
-            Message::Adding(upload) => self.adding(upload, id, process, seen),
+            Message::Start if !reach => {
+                self.settle(process, true);
+                self.processes[process].restart();
+            }
+            Message::Adding(upload) => {
+                if let Some(request) = self.processes[process].request(id, place, at) {
+                    keep(&mut request.adding, seen.with(upload));
+                }
+            }
             Message::DeviceKeys(upload) => {
                 if let Some(request) = self.processes[process].request(id, place, at) {
                     keep(&mut request.device_keys, seen.with(upload));
@@ -327,12 +340,6 @@ impl Attribution {
                 self.tally.log.distrust(BROKEN);
             }
             _ => {}
-        }
-    }
-
-    fn adding(&mut self, upload: Upload, id: &str, process: usize, seen: Seen<()>) {
-        if let Some(request) = self.processes[process].request(id, seen.place, seen.at) {
-            keep(&mut request.adding, seen.with(upload));
         }
     }
 
@@ -373,12 +380,6 @@ impl Attribution {
         }
     }
 
-    /// The process begins anew, and its request ids with it.
-    fn restart(&mut self, process: usize) {
-        self.settle(process, true);
-        self.processes[process].restart();
-    }
-
     /// Judges the requests that can have no further lines; all of them at the `end`.
     fn settle(&mut self, process: usize, end: bool) {
         let text = self.end.format == Format::Text;
@@ -393,6 +394,7 @@ impl Attribution {
     }
 }
 
+const MIXED: &str = "several processes write this file: forged request numbers cannot be told";
 const LOGIN: &str = "it belongs to a login's user name";
 const CONTINUED: &str = "lines follow it that belong to no record";
 const EPOCH: &str = "its milliseconds contradict its time";
@@ -402,6 +404,17 @@ const BROKEN: &str = "its text goes on behind its end";
 mod tests {
     use super::*;
     use crate::evidence::key_log::Refused;
+
+    const STORM: &str = include_str!("../../tests/fixtures/log/ke1-eviction-storm.log");
+    const HEALS: &str =
+        include_str!("../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
+    const TABS: &str = include_str!("../../tests/fixtures/log/ke1-two-clients.log");
+    const ROLLBACK: &str = include_str!("../../tests/fixtures/log/ke1-rollback.log");
+    const REUSED: &str = include_str!("../../tests/fixtures/log/ke1-claimed-then-reused.log");
+    const SILENT: &str = include_str!("../../tests/fixtures/log/ke1-eviction-silent.log");
+    const HEALTHY: &str = include_str!("../../tests/fixtures/log/healthy.log");
+    const INJECTION: &str = include_str!("../../tests/fixtures/log/injection.log");
+    const TRACEBACK: &str = include_str!("../../tests/fixtures/log/traceback.log");
 
     fn subject(user: &str, device: &str) -> Subject {
         Subject { user: user.try_into().unwrap(), device: device.into() }
@@ -413,90 +426,359 @@ mod tests {
             to: "2026-11-23T00:00:00Z".parse().unwrap(),
         };
         let mut reading = Attribution::new(subject(user, device), window, Clock::new(None));
-        text.trim_end_matches('\n').split('\n').for_each(|line| reading.line(line.as_bytes()));
+        let lines = text.trim_end_matches('\n').split('\n');
+        lines.for_each(|line| reading.line(line.as_bytes()));
         reading.finish(false)
     }
 
-    fn shape_of(group: &Refused) -> (&str, u64, Option<(u64, u64)>, u64) {
-        let batch = group.batch;
-        (group.key.name(), group.span.count, batch.range, group.with_device_keys)
+    /// `key×count lowest-highest[ +device keys]`
+    fn refusal(group: &Refused) -> String {
+        let (low, high) = group.batch.range.unwrap();
+        let device_keys = if group.with_device_keys > 0 { " +dk" } else { "" };
+        format!("{}×{} {low}-{high}{device_keys}", group.key.name(), group.span.count)
     }
-
-    const STORM: &str = include_str!("../../tests/fixtures/log/ke1-eviction-storm.log");
-    const HEALS: &str =
-        include_str!("../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
-    const TABS: &str = include_str!("../../tests/fixtures/log/ke1-two-clients.log");
-    const ROLLBACK: &str = include_str!("../../tests/fixtures/log/ke1-rollback.log");
-    const SILENT: &str = include_str!("../../tests/fixtures/log/ke1-eviction-silent.log");
-    const HEALTHY: &str = include_str!("../../tests/fixtures/log/healthy.log");
-    const INJECTION: &str = include_str!("../../tests/fixtures/log/injection.log");
 
     #[test]
     fn the_lab_s_timelines() {
-        type Case<'a> = (
-            &'a str,
-            &'a str,
-            &'a str,
-            Vec<(&'a str, u64, Option<(u64, u64)>, u64)>,
-            Vec<(Option<(u64, u64)>, u64)>,
-            u64,
-            u64,
-        );
-        let first = Some((0, 49));
-        let second = Some((50, 99));
-        let cases: Vec<Case> = vec![(
-            STORM,
-            "@s1storm:lab.local",
-            "DEVS1STORM",
-            vec![("AAAAAAAAAA0", 30, first, 30)],
-            vec![(first, 1)],
-            0,
-            0,
-        )];
-        for (text, user, device, refused, accepted, claims, shared) in cases {
-            let (log, _) = read_as(text, user, device);
-            let found: Vec<_> = log.refused.iter().map(shape_of).collect();
-            assert_eq!(found, refused, "{device}");
-            let batches = log.accepted.batches.iter();
-            let found: Vec<_> = batches.map(|one| (one.batch.range, one.span.count)).collect();
-            assert_eq!(found, accepted, "{device}");
+        // device, log, refused, accepted, claims, shared syncs, client starts, unattributed
+        let cases = [
+            ("DEVS1STORM", STORM, "AAAAAAAAAA0×30 0-49 +dk", "0-49", 0, 0, 2, 0),
+            // The slice begins behind the first refusal's `Adding` line.
+            ("DEVS1HEAL", HEALS, "AAAAAAAAAA0×43 0-49 +dk", "0-49", 50, 0, 0, 1),
+            (
+                "DEVS2TABS",
+                TABS,
+                "AAAAAAAAADk×10 50-59",
+                "0-49 50-99 100-109 110-139 50-59 140-159 60-79",
+                120,
+                41,
+                2,
+                0,
+            ),
+            (
+                "DEVS3ROLL",
+                ROLLBACK,
+                "AAAAAAAAAD0×25 50-99 AAAAAAAAAEg×2 50-99",
+                "0-49 50-99",
+                75,
+                2,
+                3,
+                0,
+            ),
+            ("DEVS1SILENT", SILENT, "", "0-49×2 50-99", 52, 0, 2, 0),
+            ("DEVS6OK", HEALTHY, "", "0-49 50-61 62-111 112-123", 17, 1, 2, 0),
+        ];
+        for (device, text, refused, accepted, claims, shared, starts, unattributed) in cases {
+            let user = device.trim_start_matches("DEV").to_lowercase();
+            let (log, end) = read_as(text, &format!("@{user}:lab.local"), device);
+            let found: Vec<_> = log.refused.iter().map(refusal).collect();
+            assert_eq!(found.join(" "), refused, "{device}");
+            let batches = log.accepted.batches.iter().map(|known| {
+                let (low, high) = known.batch.range.unwrap();
+                match known.span.count {
+                    1 => format!("{low}-{high}"),
+                    count => format!("{low}-{high}×{count}"),
+                }
+            });
+            assert_eq!(batches.collect::<Vec<_>>().join(" "), accepted, "{device}");
             assert_eq!(log.claims.all.map_or(0, |span| span.count), claims, "{device}");
             assert_eq!(log.shared_sync, shared, "{device}");
+            assert_eq!(log.client_starts.len(), starts, "{device}");
+            assert_eq!(log.unattributed, unattributed, "{device}");
             assert_eq!(log.distrusted, [], "{device}");
+            assert!(end.zone.starts_with("UTC+00:00, derived from"), "{}", end.zone);
         }
     }
 
     #[test]
-    fn print_all() {
-        for (text, user, device) in [
-            (STORM, "@s1storm:lab.local", "DEVS1STORM"),
-            (HEALS, "@s1heal:lab.local", "DEVS1HEAL"),
-            (TABS, "@s2tabs:lab.local", "DEVS2TABS"),
-            (ROLLBACK, "@s3roll:lab.local", "DEVS3ROLL"),
-            (SILENT, "@s1silent:lab.local", "DEVS1SILENT"),
-            (HEALTHY, "@s6ok:lab.local", "DEVS6OK"),
-            (INJECTION, "@victim:lab.local", "VICTIMDEV"),
-            (INJECTION, "@inj:lab.local", "DEVI"),
-        ] {
-            let (log, end) = read_as(text, user, device);
-            println!("== {device} {end:?}");
-            for r in &log.refused {
-                println!("refused {:?} {:?}", shape_of(r), r.agents);
+    fn no_attempt_of_the_lab_reaches_the_victim() {
+        let (log, _) = read_as(INJECTION, "@victim:lab.local", "VICTIMDEV");
+        assert_eq!((log.refusals(), log.unattributed, log.shared_sync), (0, 0, 0));
+        assert!(log.accepted.uploads.is_none() && log.claims.all.is_none());
+        // One upload was real: the attacker's own, with the victim's name in its values.
+        assert_eq!(log.named_by_others.len(), 1);
+        assert_eq!(log.named_by_others[0].by, "@inj:lab.local");
+        assert!(!log.distrusted.is_empty());
+        let (own, _) = read_as(INJECTION, "@inj:lab.local", "DEVI");
+        let keys: Vec<_> = own.refused.iter().map(|group| group.key.name()).collect();
+        assert!(keys.contains(&"VV"), "{keys:?}");
+    }
+
+    #[test]
+    fn a_traceback_harms_nobody() {
+        let (log, end) = read_as(TRACEBACK, "@a:lab.local", "A");
+        assert_eq!(log.distrusted, []);
+        assert!(end.records > 5);
+    }
+
+    /// A log in which each part of a second is one line; numbers are request numbers.
+    struct Written {
+        text: String,
+        at: i64,
+    }
+
+    const VICTIM: &str = "@victim:lab.local";
+
+    impl Written {
+        fn new() -> Self {
+            Self { text: String::new(), at: 1_795_348_800_000 }
+        }
+
+        fn line(&mut self, logger: &str, id: &str, message: &str) -> &mut Self {
+            self.at += 3;
+            let text = record(self.at, logger, id, message);
+            self.text += &text;
+            self.text.push('\n');
+            self
+        }
+
+        fn access(&mut self, id: &str, user: &str, status: u16, uri: &str) -> &mut Self {
+            let text = access(user, status, id.split('-').next().unwrap(), uri);
+            self.line("synapse.access.http.8008", id, &text)
+        }
+
+        /// Ordinary traffic with the numbers of a range.
+        fn traffic(&mut self, numbers: std::ops::Range<u32>) -> &mut Self {
+            for number in numbers {
+                self.access(&format!("GET-{number}"), "@other:lab.local", 200, "v3/sync?since=s1");
             }
-            for r in &log.named_by_others {
-                println!("named {:?} {}", shape_of(r), r.by);
+            self
+        }
+
+        fn upload(&mut self, number: u32, user: &str, device: &str, refused: bool) -> &mut Self {
+            let id = format!("POST-{number}");
+            let at = self.at + 3;
+            self.line("synapse.handlers.e2e_keys", &id, &adding(user, device, at));
+            if refused {
+                self.line("synapse.http.server", &id, REFUSED);
             }
-            for b in &log.accepted.batches {
-                println!("accepted {:?} {}", b.batch, b.span.count);
+            self.access(&id, user, if refused { 400 } else { 200 }, "v3/keys/upload")
+        }
+
+        fn read(&self) -> KeyLog {
+            read_as(&self.text, VICTIM, "DEV").0
+        }
+    }
+
+    fn record(at: i64, logger: &str, id: &str, message: &str) -> String {
+        let at = Timestamp::from_millisecond(at).unwrap();
+        let wall = jiff::tz::TimeZone::UTC.to_datetime(at);
+        let wall = wall.strftime("%Y-%m-%d %H:%M:%S,%3f");
+        format!("{wall} - {logger} - 1 - INFO - {id} - {message}")
+    }
+
+    fn adding(user: &str, device: &str, at: i64) -> String {
+        format!(
+            "Adding one_time_keys dict_keys(['a:b']) for device '{device}' for user '{user}' at {at}"
+        )
+    }
+
+    fn access(user: &str, status: u16, method: &str, uri: &str) -> String {
+        format!(
+            "1.1.1.1 - 8008 - {{{user}}} Processed request: 0.1sec/0.0sec ru=(0.1sec, 0.0sec) \
+             db=(0.0sec/0.0sec/0) 1B {status} \"{method} /_matrix/client/{uri} HTTP/1.1\" \"a\" [0 dbevts]"
+        )
+    }
+
+    const REFUSED: &str = "<X method='POST' uri='/_matrix/client/v3/keys/upload'> SynapseError: 400 - One \
+                           time key a:b already exists. Old key: \"o\"; new key: 'n'";
+
+    /// The three lines of a refused upload of the victim's, as an attacker would write them.
+    fn forged(at: i64, number: u32) -> String {
+        let id = format!("POST-{number}");
+        let lines = [
+            record(at, "synapse.handlers.e2e_keys", &id, &adding(VICTIM, "DEV", at)),
+            record(at, "synapse.http.server", &id, REFUSED),
+            record(
+                at,
+                "synapse.access.http.8008",
+                &id,
+                &access(VICTIM, 400, "POST", "v3/keys/upload"),
+            ),
+        ];
+        lines.join("\n")
+    }
+
+    const AUTH: &str = "synapse.handlers.auth";
+
+    #[test]
+    fn a_perfect_forgery_adds_nothing() {
+        type Attack = fn(&mut Written);
+        let attacks: [(&str, Attack); 7] = [
+            ("an unknown login's name", |log| {
+                let name = format!("x\n{}", forged(log.at + 6, 60));
+                let asked = format!(
+                    "Got login request with identifier: {{'type': 'm.id.user', 'user': '{}'}}, medium: \
+                     None, address: None, user: None",
+                    name.replace('\'', "\\'").replace('\n', "\\n")
+                );
+                log.line("synapse.rest.client.login", "POST-50", &asked);
+                log.line(
+                    AUTH,
+                    "POST-50",
+                    &format!("Attempted to login as @{name} but they do not exist"),
+                );
+            }),
+            ("one that ends the record itself", |log| {
+                let last = record(log.at + 6, AUTH, "POST-61", "Attempted to login as @y");
+                let name = format!("x but they do not exist\n{}\n{last}", forged(log.at + 6, 60));
+                let asked = format!(
+                    "Got login request with identifier: {{'type': 'm.id.user', 'user': '{}'}}, medium: \
+                     None, address: None, user: None",
+                    name.replace('\'', "\\'").replace('\n', "\\n")
+                );
+                log.line("synapse.rest.client.login", "POST-50", &asked);
+                log.line(
+                    AUTH,
+                    "POST-50",
+                    &format!("Attempted to login as @{name} but they do not exist"),
+                );
+            }),
+            ("two device ids, with a number nobody has", |log| {
+                let lines = forged(log.at + 6, 60);
+                let (most, last) = lines.rsplit_once('\n').unwrap();
+                for (id, part) in [("POST-50", most), ("POST-58", last)] {
+                    assert!(part.len() < 500);
+                    let text = format!("Logging in user @e:s on device X\n{part}");
+                    log.line(AUTH, id, &text);
+                    log.access(id, "None", 200, "v3/login");
+                }
+            }),
+            ("a claim, with a number that comes", |log| {
+                let text =
+                    format!("Claimed one-time-keys: a:b for @e:s:X\n{}", forged(log.at + 6, 52));
+                log.line("synapse.handlers.e2e_keys", "POST-50", &text);
+            }),
+            ("a site nobody knows of, with a number that was", |log| {
+                let text = format!("what is this?\n{}", forged(log.at + 6, 30));
+                log.line("synapse.unheard.of", "POST-50", &text);
+            }),
+            ("a site nobody knows of, with a number that comes", |log| {
+                let text = format!("what is this?\n{}", forged(log.at + 6, 52));
+                log.line("synapse.unheard.of", "POST-50", &text);
+            }),
+            ("a site nobody knows of, at another time", |log| {
+                let text = format!("what is this?\n{}", forged(log.at + 60_000, 60));
+                log.line("synapse.unheard.of", "POST-50", &text);
+            }),
+        ];
+        for (name, attack) in attacks {
+            let mut log = Written::new();
+            log.traffic(1..50);
+            attack(&mut log);
+            log.access("POST-50", "None", 403, "v3/login").traffic(51..58).traffic(70..90);
+            let log = log.read();
+            assert_eq!((log.refusals(), log.unattributed), (0, 0), "{name}");
+            assert!(log.accepted.uploads.is_none(), "{name}");
+            assert!(!log.distrusted.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_forgery_takes_nothing_away() {
+        // Each line is written for the id of a true refusal, before and behind it.
+        let at = 1_795_348_800_400;
+        let id = "POST-50";
+        let lines = [
+            record(at, "synapse.handlers.e2e_keys", id, &adding("@e:s", "DEV", at)),
+            record(at, "synapse.http.server", id, &REFUSED.replace("\"o\"", "\"p\"")),
+            record(
+                at,
+                "synapse.access.http.8008",
+                id,
+                &access("@e:s", 200, "POST", "v3/keys/upload"),
+            ),
+            record(
+                at,
+                "synapse.access.http.8008",
+                id,
+                &access(VICTIM, 200, "POST", "v3/keys/upload"),
+            ),
+            record(
+                at,
+                "synapse.access.http.8008",
+                "GET-50",
+                &access("@e:s", 200, "GET", "v3/sync"),
+            ),
+            "no record at all".to_owned(),
+        ];
+        for line in lines {
+            for behind in [false, true] {
+                let mut log = Written::new();
+                log.traffic(1..48);
+                let site = format!("Logging in user @e:s on device X\n{line}");
+                if !behind {
+                    log.line(AUTH, "POST-48", &site);
+                }
+                log.access("POST-48", "None", 200, "v3/login").traffic(49..50);
+                log.upload(50, VICTIM, "DEV", true);
+                if behind {
+                    log.line(AUTH, "POST-51", &site);
+                }
+                log.access("POST-51", "None", 200, "v3/login").traffic(52..60);
+                assert_eq!(log.read().refusals(), 1, "{behind} {line}");
             }
-            println!(
-                "claims {:?} shared {} starts {} unattr {} distrusted {:?}",
-                log.claims.all.map(|s| s.count),
-                log.shared_sync,
-                log.client_starts.len(),
-                log.unattributed,
-                log.distrusted
-            );
+        }
+    }
+
+    #[test]
+    fn an_upload_is_the_authenticated_user_s() {
+        let mut log = Written::new();
+        let signed = REFUSED.replace(
+            "'n'",
+            "{'key': 'n', 'signatures': {'@victim:lab.local': {'ed25519:DEV': 's'}}}",
+        );
+        let at = log.at + 3;
+        log.line("synapse.handlers.e2e_keys", "POST-7", &adding("@e:s", "X", at));
+        log.line("synapse.http.server", "POST-7", &signed);
+        log.access("POST-7", "@e:s", 400, "v3/keys/upload");
+        log.line("synapse.http.server", "POST-8", &signed);
+        log.access("POST-8", VICTIM, 400, "v3/keys/upload");
+        log.upload(9, VICTIM, "OTHER", true).upload(10, VICTIM, "DEV", false);
+        let log = log.read();
+        assert_eq!((log.refusals(), log.unattributed), (0, 1));
+        assert_eq!(log.named_by_others[0].by, "@e:s");
+        assert_eq!(log.accepted.keys, 1);
+    }
+
+    #[test]
+    fn ids_begin_again_with_the_process() {
+        let mut log = Written::new();
+        log.traffic(1..5).upload(5, VICTIM, "DEV", true);
+        log.line("synapse.config.logger", "main", "***** STARTING SERVER *****");
+        log.traffic(1..5).access("GET-5", "@o:s", 200, "v3/sync?since=1");
+        log.upload(6, VICTIM, "DEV", true);
+        assert_eq!(log.read().refusals(), 2);
+    }
+
+    #[test]
+    fn a_refusal_at_the_end_counts() {
+        let mut log = Written::new();
+        log.traffic(1..5).upload(5, VICTIM, "DEV", true);
+        let text = log.text.trim_end().rsplit_once('\n').unwrap().0.to_owned();
+        assert_eq!(read_as(&text, VICTIM, "DEV").0.refusals(), 1);
+    }
+
+    #[test]
+    fn shaken_logs_never_panic() {
+        let mut state = 3u64;
+        let mut shake = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below.max(1)
+        };
+        for text in [INJECTION, REUSED, TRACEBACK, HEALTHY] {
+            for _ in 0..20 {
+                let mut bytes = text.as_bytes().to_vec();
+                for _ in 0..200 {
+                    let at = shake(bytes.len());
+                    bytes[at] = b"\n\r'\"{}-, 0\xff"[shake(11)];
+                }
+                let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
+                let whom = subject("@inj:lab.local", "DEVI");
+                let mut reading = Attribution::new(whom, window, Clock::new(None));
+                bytes.split(|byte| *byte == b'\n').for_each(|line| reading.line(line));
+                reading.finish(true);
+            }
         }
     }
 }

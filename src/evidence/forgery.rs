@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use super::log_message::KEY_ID;
 use super::log_time::TOLERANCE;
 
 /// How long a look back for a late end of pydantic's list goes.
@@ -116,6 +117,10 @@ impl Watch {
         let length = starts.count() as u64;
         let fits = length <= self.reach;
         self.reach = if fits { self.reach.saturating_sub(length + 1) } else { 0 };
+        // A list of claims names many devices, each as long as the first.
+        if memchr::memmem::find(line, b" for @").is_some() {
+            self.reach = self.reach.max(KEY_ID);
+        }
         fits
     }
 
@@ -176,7 +181,13 @@ pub struct Numbers {
     highest: Option<u64>,
     /// Numbers far ahead, in a row: a log with a hole.
     ahead: u32,
+    /// Requests that ended, and how many of them shared a number with another.
+    ended: u64,
+    clashes: u64,
 }
+
+/// More clashes than any client could write, of so many requests one: several processes write the file.
+const MIXED: (u64, u64) = (64, 20);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
@@ -235,6 +246,8 @@ impl Numbers {
         }
         let id = digest(id);
         let at = usize::from(slot.ids[0] != 0 && slot.ids[0] != id);
+        self.ended += 1;
+        self.clashes += u64::from(at == 1 && sure && slot.sure[0]);
         slot.sure[at] |= sure;
         slot.ids[at] = id;
     }
@@ -248,11 +261,16 @@ impl Numbers {
 
     /// Whether another id with the same number ended, out of a client's reach.
     pub fn taken(&self, id: &[u8]) -> bool {
-        let Some(slot) = self.slot(id) else {
+        let Some(slot) = self.slot(id).filter(|_| !self.mixed()) else {
             return false;
         };
         let id = digest(id);
         (0..2).any(|at| slot.ids[at] != 0 && slot.ids[at] != id && slot.sure[at])
+    }
+
+    /// Whether several processes seem to count in one file, so that a number says nothing.
+    pub fn mixed(&self) -> bool {
+        self.clashes > MIXED.0 && self.clashes * MIXED.1 > self.ended
     }
 
     /// Whether this very id ended; true for ids without a number, which nothing can tell of.
@@ -318,6 +336,16 @@ mod tests {
         watch.site(10);
         assert!(!watch.reaches(b"longer than ten"));
         assert!(!watch.reaches(b"x"));
+    }
+
+    #[test]
+    fn several_processes_in_one_file_are_noticed() {
+        let mut numbers = Numbers::default();
+        for number in 0..100 {
+            numbers.ended(format!("GET-{number}").as_bytes(), true);
+            numbers.ended(format!("POST-{number}").as_bytes(), true);
+        }
+        assert!(numbers.mixed() && !numbers.taken(b"POST-99"));
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! message; `log_message` does. The journal's format has no time of its own and is only recognised.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -131,9 +133,10 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 /// key cannot be part of a message.
 pub fn json_time(line: &[u8]) -> Option<i64> {
     const KEY: &[u8] = b"\"time\":";
-    let at = memchr::memmem::find(line, KEY)? + KEY.len();
+    static FINDER: LazyLock<Finder> = LazyLock::new(|| Finder::new(KEY));
+    let at = FINDER.find(line)? + KEY.len();
     let rest = line[at..].trim_ascii_start();
-    let end = rest[1..].iter().position(|b| matches!(b, b',' | b'}'))? + 1;
+    let end = rest.get(1..)?.iter().position(|b| matches!(b, b',' | b'}'))? + 1;
     let text = std::str::from_utf8(&rest[..end]).ok()?.trim();
     epoch(&serde_json::from_str(text).ok()?)
 }
@@ -162,13 +165,27 @@ pub fn stamp(line: &[u8]) -> Option<Stamp> {
 pub fn access_request(line: &[u8], prefix: usize) -> Option<&[u8]> {
     let rest = line[prefix + STAMP..].strip_prefix(b" - synapse.access.")?;
     let rest = after(after(after(rest)?)?)?;
-    let end = memchr::memmem::find(&rest[..rest.len().min(256)], b"- ")?;
+    let end = dash(rest)?;
     Some(rest[..end].trim_ascii_end())
 }
 
 fn after(text: &[u8]) -> Option<&[u8]> {
-    let at = memchr::memmem::find(&text[..text.len().min(128)], b" - ")?;
-    Some(&text[at + 3..])
+    let at = dash(text)?;
+    Some(&text[at + 2..])
+}
+
+/// The next `- `, within what a logger's name or a request id may take.
+fn dash(text: &[u8]) -> Option<usize> {
+    let text = &text[..text.len().min(256)];
+    memchr::memchr_iter(b'-', text).find(|at| text.get(at + 1) == Some(&b' '))
+}
+
+/// A line as text; bytes that are no UTF-8 are replaced.
+pub fn text(line: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(line) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(line),
+    }
 }
 
 impl<'a> Record<'a> {

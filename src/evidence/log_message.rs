@@ -170,12 +170,11 @@ pub fn read(record: &Record, subject: &Subject) -> Message {
 }
 
 fn e2e_keys(message: &str, subject: &Subject) -> Message {
-    let or_broken = |found: Option<Message>| found.unwrap_or(Message::Broken);
     if message.starts_with("Adding one_time_keys ") {
-        return or_broken(adding(message).map(Message::Adding));
+        return adding(message).map_or(Message::Broken, Message::Adding);
     }
     if message.starts_with("Updating device_keys for device ") {
-        return or_broken(device_keys(message).map(Message::DeviceKeys));
+        return device_keys(message).map_or(Message::Broken, Message::DeviceKeys);
     }
     match message.strip_prefix("Claimed one-time-keys: ") {
         Some(list) => Message::Claimed(claims(list, subject)),
@@ -240,11 +239,7 @@ fn device_keys(message: &str) -> Option<Upload> {
 
 /// The time that a line carries by itself, where it is one of the two whose texts are escaped.
 pub fn epoch_of(message: &str) -> Option<i64> {
-    let upload = match message.starts_with("Adding one_time_keys ") {
-        true => adding(message)?,
-        false => device_keys(message)?,
-    };
-    Some(upload.at)
+    Some(adding(message).or_else(|| device_keys(message))?.at)
 }
 
 fn batch(keys: &Value) -> Option<Batch> {

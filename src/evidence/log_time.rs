@@ -154,7 +154,8 @@ impl Clock {
         self.against += 1;
         let summer = self.offset.is_some_and(|known| (known - offset).abs() <= HOUR);
         let first = self.votes.is_empty() && self.zone.is_none();
-        if !first && !(summer && self.is_fixed()) && self.against < 3 {
+        let at_once = first || summer && self.is_fixed();
+        if !at_once && self.against < 3 {
             return false;
         }
         self.shifted |= self.offset.is_some_and(|known| known != offset);

@@ -23,7 +23,7 @@ const CUT: i64 = 30_000;
 const LOGINS: usize = 64;
 
 /// What is known of one process since its start.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Process {
     /// The prefix of its lines, where several share a file.
     pub name: Vec<u8>,
@@ -39,6 +39,7 @@ pub struct Process {
 }
 
 /// Facts of a single line.
+#[derive(Debug)]
 pub enum Loose {
     Claims(Vec<KeyId>),
     SharedSync,
@@ -46,6 +47,7 @@ pub enum Loose {
 }
 
 /// What no further line can change.
+#[derive(Debug)]
 pub enum Settled {
     Loose(Seen<Loose>),
     Request(Box<Judged>),

@@ -13,6 +13,7 @@ use super::{Subject, Window};
 const CONFLICTS: usize = 512;
 
 /// The sum so far.
+#[derive(Debug)]
 pub struct Tally {
     pub subject: Subject,
     pub window: Window,
@@ -23,6 +24,7 @@ pub struct Tally {
     behind: Vec<(usize, Facts)>,
 }
 
+#[derive(Debug)]
 struct Conflict {
     refusal: Refusal,
     /// One of the values is signed by the subject's device.

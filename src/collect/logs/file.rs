@@ -64,7 +64,7 @@ impl Part {
     pub fn open(&self, at: u64) -> io::Result<Source> {
         let mut file = File::open(&self.path)?;
         if self.gzip {
-            return Ok(Source::Gzip(MultiGzDecoder::new(BufReader::new(file))));
+            return Ok(Source::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(file)))));
         }
         file.seek(SeekFrom::Start(at))?;
         Ok(Source::Plain(file.take(self.length.saturating_sub(at))))
@@ -108,9 +108,10 @@ pub fn siblings(path: &Path, notes: &mut Vec<String>) -> Vec<Part> {
 }
 
 /// The bytes of one file.
+#[derive(Debug)]
 pub enum Source {
     Plain(io::Take<File>),
-    Gzip(MultiGzDecoder<BufReader<File>>),
+    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
 }
 
 impl Read for Source {
@@ -123,6 +124,7 @@ impl Read for Source {
 }
 
 /// Cuts a source into lines.
+#[derive(Debug)]
 pub struct Lines<R> {
     source: R,
     buffer: Vec<u8>,

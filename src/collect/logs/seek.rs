@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use regex::bytes::Regex;
 
 use super::file::{Left, Lines, Part};
-use crate::evidence::log_line::{Record, Stamp, stamp};
+use crate::evidence::log_line::{self, Record, Stamp, stamp};
 use crate::evidence::log_message::epoch_of;
 use crate::evidence::log_time::Clock;
 
@@ -137,7 +137,7 @@ fn vote(line: &[u8], clock: &mut Clock) {
     if !EPOCHS.is_match(line) {
         return;
     }
-    let text = String::from_utf8_lossy(line);
+    let text = log_line::text(line);
     let Some(record) = Record::parse(&text) else {
         return;
     };
