@@ -28,8 +28,9 @@ const KEY_LIMIT: i64 = 1000;
 /// One-time keys counted at the most, so that a flood of millions costs no more than a few milliseconds.
 const COUNT_LIMIT: i64 = 20_001;
 
+/// The device asked about comes first, so that a limit never hides it.
 const DEVICES: &str = "SELECT device_id, display_name, last_seen, hidden FROM devices \
-     WHERE user_id = $1 ORDER BY device_id LIMIT $2";
+     WHERE user_id = $1 ORDER BY (device_id = $2) DESC, device_id LIMIT $3";
 const DEVICE_KEYS: &str = "SELECT ts_added_ms, key_json FROM e2e_device_keys_json \
      WHERE user_id = $1 AND device_id = $2";
 const KEYS: &str = "SELECT algorithm, key_id, ts_added_ms, key_json FROM e2e_one_time_keys_json \
@@ -79,7 +80,7 @@ async fn ask(
     let client = connect::connect(database, deadline).await?;
     for need in needs {
         let fact = match need {
-            Need::Devices => devices(&client, &plan.subject.user).await,
+            Need::Devices => devices(&client, &plan.subject).await,
             Need::DeviceKeys => device_keys(&client, &plan.subject).await,
             Need::OneTimeKeys => one_time_keys(&client, &plan.subject).await,
             Need::FallbackKeys => fallback_keys(&client, &plan.subject).await,
@@ -134,8 +135,9 @@ fn device_row(row: &Row) -> DeviceRow {
     }
 }
 
-async fn devices(client: &Client, user: &UserId) -> Result<Option<Fact>, Error> {
-    let rows = client.query(DEVICES, &[&user.as_str(), &DEVICE_LIMIT]).await?;
+async fn devices(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
+    let ids = (subject.user.as_str(), subject.device.as_str());
+    let rows = client.query(DEVICES, &[&ids.0, &ids.1, &DEVICE_LIMIT]).await?;
     let rows: Vec<_> = rows.iter().map(device_row).collect();
     Ok((!rows.is_empty()).then_some(Fact::Devices(rows)))
 }
@@ -206,7 +208,8 @@ fn answer(need: Need, subject: &Subject, fact: Option<Fact>) -> Gathered {
     let what = match &fact {
         None => format!("{} has no row", table(need)),
         Some(Fact::Devices(rows)) => {
-            format!("{} devices", rows.iter().filter(|row| !row.hidden).count())
+            let count = rows.iter().filter(|row| !row.hidden).count();
+            format!("{count} {}", if count == 1 { "device" } else { "devices" })
         }
         Some(Fact::DeviceKeys(keys)) => {
             let head: String = keys.ed25519.iter().flat_map(|key| key.chars().take(8)).collect();
@@ -240,9 +243,12 @@ fn unread(need: Need, subject: &Subject, state: State) -> Gathered {
 fn shown(need: Need, subject: &Subject) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let statement = match need {
-        Need::Devices => DEVICES.replace("$2", &DEVICE_LIMIT.to_string()),
+        Need::Devices => DEVICES.replace("$3", &DEVICE_LIMIT.to_string()),
         Need::DeviceKeys => DEVICE_KEYS.to_owned(),
-        Need::OneTimeKeys => KEYS.replace("$3", &KEY_LIMIT.to_string()),
+        Need::OneTimeKeys => {
+            let keys = KEYS.replace("$3", &KEY_LIMIT.to_string());
+            [keys, KEY_COUNT.replace("$3", &COUNT_LIMIT.to_string())].join("; ")
+        }
         Need::FallbackKeys => FALLBACK.to_owned(),
         Need::KeyLog => return String::new(),
     };

@@ -1,6 +1,7 @@
 //! What stands beside a verdict: lines that name the device without being its own, lines that look
 //! forged, gaps in the log, and the figures of a healthy device.
 
+use super::counted;
 use super::refusals::Refusals;
 use crate::evidence::{Evidence, KeyLog, Known};
 
@@ -13,43 +14,45 @@ pub(super) fn read_anything(log: &KeyLog) -> bool {
 pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<String>) {
     for other in &log.named_by_others {
         findings.push(format!(
-            "another account's upload names this device: {} refusals of {}'s own requests; they do not \
-             count against it",
-            other.span.count, other.by
+            "another account's upload names this device: {} of {}'s own requests; they do not count \
+             against it",
+            counted(other.span.count, "refusal"),
+            other.by
         ));
     }
-    let counted = [
+    let weighed = [
         (
             log.unattributed,
-            "refusals name this device in a key value, but belong to no upload of its own",
+            "names this device, but belongs to no upload of its own that the log shows",
         ),
-        (
-            refusals.contradicted,
-            "refusals in the text log are contradicted by the database: forged lines",
-        ),
-        (
-            refusals.unsupported,
-            "refusals stand in the text log alone, and nothing supports them: left out",
-        ),
+        (refusals.contradicted, "in the text log is contradicted by the database: a forged line"),
+        (refusals.unsupported, "in the text log is supported by nothing else: left out"),
     ];
+    let seen = weighed.iter().filter(|(count, _)| *count > 0);
+    findings
+        .extend(seen.map(|(count, what)| format!("{}: each {what}", counted(*count, "refusal"))));
+    let left_out = log.distrusted.iter();
     findings.extend(
-        counted.iter().filter(|(count, _)| *count > 0).map(|(n, what)| format!("{n} {what}")),
-    );
-    findings.extend(
-        log.distrusted.iter().map(|lines| format!("{} lines left out: {}", lines.count, lines.why)),
+        left_out.map(|lines| format!("{} left out: {}", counted(lines.count, "line"), lines.why)),
     );
     if log.clipped {
         findings
             .push("more happened than is kept one by one; totals are right, lists are cut".into());
     }
+}
+
+/// How far the logs reach.
+pub(super) fn reach(log: &KeyLog) -> Vec<String> {
+    let mut notes = Vec::new();
     for coverage in &log.coverage {
-        if !coverage.whole {
-            let from = coverage.span.map_or("nowhere".to_owned(), |(from, _)| super::shown(from));
-            findings.push(format!("log {} reaches back to {from} only", coverage.source));
-        }
-        findings
-            .extend(coverage.notes.iter().map(|note| format!("log {}: {note}", coverage.source)));
+        let span = coverage.span.map_or("holds nothing of the window".to_owned(), |(from, to)| {
+            format!("holds {} to {}", super::shown(from), super::shown(to))
+        });
+        let whole = if coverage.whole { "" } else { ", which is not the whole window" };
+        notes.push(format!("log {} {span}{whole}; {}", coverage.source, coverage.zone));
+        notes.extend(coverage.notes.iter().map(|note| format!("log {}: {note}", coverage.source)));
     }
+    notes
 }
 
 /// The figures of a device with nothing wrong.

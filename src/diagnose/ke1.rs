@@ -1,7 +1,8 @@
 //! KE-1: one-time key conflicts of one device. Each question is one small function; the first that is
 //! answered with a verdict ends the walk, and the walk keeps every answer.
 
-use super::refusals::{Group, Pattern, QUIET, Row};
+use super::counted;
+use super::refusals::{Group, Pattern, QUIET, Row, dead_claims};
 use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
 use super::verdict::{Answer, Certainty, Verdict, VerdictId};
@@ -107,7 +108,7 @@ fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
     const ASKED: &str = "Were its own uploads refused, \"One time key … already exists\"?";
     let log = &walk.known.log;
     let (answer, because) = match (log, walk.refusals.span()) {
-        (_, Some(span)) => (Answer::Yes, format!("{} refusals", span.count)),
+        (_, Some(span)) => (Answer::Yes, counted(span.count, "refusal")),
         (Known::Is(log, _), None) if !super::findings::read_anything(log) => {
             (Answer::Unknown, "the log holds nothing of this window".into())
         }
@@ -138,17 +139,16 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
     let mut because = Vec::new();
     if let Some(group) = group {
         because.push(
-            "the stored key of the refusal fails the signature test under the device's present identity, \
-             the offered one passes"
+            "the key in the way was not signed by the device's present account, the offered one was"
                 .to_owned(),
         );
         because.extend(confirmation(&group));
     }
     if dead > 0 {
-        because.push(format!(
-            "{dead} stored one-time keys fail the signature test under the device's present identity: \
-             they belong to an account that is gone"
-        ));
+        because.push(format!("{dead} stored keys were signed by an account that is gone"));
+    }
+    if group.is_none() {
+        because.extend(handed_out(walk));
     }
     walk.step("account-recreated", ASKED, Answer::Yes, because.join("; "), &walk.known.stored);
     walk.because.extend(because);
@@ -180,8 +180,7 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
     }
     let shape = shape(&walk.refusals, log);
     let mut because = vec![
-        "both the stored and the offered key verify under the device's identity: one account made both"
-            .to_owned(),
+        "the stored and the offered key are both signed by the device's present account".to_owned(),
     ];
     because.extend(confirmation(&group));
     because.push(shape.words(log));
@@ -210,7 +209,10 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
         );
         return None;
     };
-    let mut because = vec!["the stored key verifies, the offered one does not".to_owned()];
+    let mut because = vec![
+        "the stored key is signed by the device's present account, the offered one is not"
+            .to_owned(),
+    ];
     because.extend(confirmation(&group));
     walk.step("foreign-identity", ASKED, Answer::Yes, because.join("; "), &walk.known.log);
     walk.because.extend(because);
@@ -307,6 +309,13 @@ fn crossed(walk: &Walk, log: &KeyLog) -> bool {
     span.count == 1 && (accepted_after || end.duration_since(span.last) > QUIET)
 }
 
+/// Without a refusal no storm says it: how many dead keys peers were given.
+fn handed_out(walk: &Walk) -> Option<String> {
+    let (log, keys) = (walk.known.log.value()?, walk.known.keys.value()?);
+    let count = dead_claims(log, keys.added);
+    (count > 0).then(|| format!("{} of that account handed out since", counted(count, "key")))
+}
+
 fn signature_answer(walk: &Walk) -> Answer {
     if walk.known.keys.unknown().is_some() { Answer::Unknown } else { Answer::No }
 }
@@ -326,13 +335,12 @@ fn failing(stored: &StoredKeys) -> usize {
 /// What makes the line of the log believable beyond the text.
 fn confirmation(group: &Group) -> Option<String> {
     match (group.row, group.refused.format) {
-        (Row::Old(_), _) => Some(
-            "the database still holds the very key that the log line names: the line is no forgery".into(),
-        ),
+        (Row::Old(_), _) => {
+            Some("the database still holds that very key: the log line is no forgery".into())
+        }
         (_, Format::Json) => Some("the log is JSON: its lines cannot be forged".into()),
         (Row::Other(_) | Row::Gone, Format::Text) => Some(
-            "the conflicting row is gone since, so only a text log speaks for it, and that can be forged"
-                .into(),
+            "the row is gone since: only a text log speaks for it, and that can be forged".into(),
         ),
         (Row::NotRead, Format::Text) => {
             Some("only a text log speaks for it, and that can be forged".into())

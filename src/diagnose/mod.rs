@@ -45,3 +45,9 @@ pub fn trouble(row: &crate::evidence::DeviceRow) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// A count with its noun.
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}

@@ -3,11 +3,13 @@
 //! A text log can be forged by anyone (a newline in a login name writes whole lines), so a group that
 //! the database contradicts, or that nothing supports, is a finding and no evidence.
 
+use std::cmp::Reverse;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::verdict::Storm;
 use crate::evidence::key_log::{Format, Refused, Span};
-use crate::evidence::otk::Check;
+use crate::evidence::otk::{Check, Claim};
 use crate::evidence::{DeviceKeys, KeyLog, StoredKey, StoredKeys, Window};
 
 /// A refusal younger than this, at the end of the window, goes on: an idle client retries twice a
@@ -79,12 +81,14 @@ impl<'a> Refusals<'a> {
                 all.groups.push(group);
             }
         }
-        // What the database or an unforgeable log shows outweighs what only a text line says.
-        if all.groups.iter().any(Group::proves) {
-            all.groups.retain(Group::proves);
+        let weight =
+            |group: &Group| (!group.proves(), group.pattern, Reverse(group.refused.span.count));
+        all.groups.sort_by_key(weight);
+        // What the database or an unforgeable log shows outweighs what only a text line says: beside it
+        // stand other lines that say the same, and none that say something else.
+        if let Some(proven) = all.groups.first().copied().filter(Group::proves) {
+            all.groups.retain(|group| group.proves() || group.pattern == proven.pattern);
         }
-        all.groups
-            .sort_by_key(|group| (group.pattern, std::cmp::Reverse(group.refused.span.count)));
         all
     }
 
@@ -110,7 +114,8 @@ impl<'a> Refusals<'a> {
         now: Timestamp,
     ) -> Option<Storm> {
         let main = self.groups.first()?;
-        let span = self.span()?;
+        let mut span = self.span()?;
+        log.refused_beyond.into_iter().for_each(|beyond| span.add(beyond));
         let seconds = span.last.duration_since(span.first).as_secs_f64();
         let row_stands = match main.row {
             Row::NotRead => None,
@@ -129,7 +134,9 @@ impl<'a> Refusals<'a> {
             row_stands,
             claimed: claimed(main.refused, log),
             dead_keys_handed_out: match main.pattern {
-                Pattern::Recreated => dead_claims(log, span, keys),
+                Pattern::Recreated => {
+                    dead_claims(log, keys.map_or(span.first, |keys| keys.added.min(span.first)))
+                }
                 _ => 0,
             },
             born,
@@ -187,13 +194,19 @@ fn claimed(refused: &Refused, log: &KeyLog) -> Option<Timestamp> {
         .rfind(after)
 }
 
-/// Claims between the birth of the new identity and the first upload accepted after the last refusal:
-/// the server hands the oldest key out first (since 1.119), so each was a key of the dead account.
-fn dead_claims(log: &KeyLog, refused: Span, keys: Option<&DeviceKeys>) -> u64 {
-    let from = keys.map_or(refused.first, |keys| keys.added.min(refused.first));
-    let healed = log.accepted.batches.iter().map(|batch| batch.span.first);
-    let to = healed.filter(|at| *at > refused.last).min().unwrap_or(Timestamp::MAX);
-    log.claims.kept.iter().filter(|claim| from <= claim.at && claim.at < to).count() as u64
+/// Claims since the new identity's birth of keys that it had not uploaded by then: each handed out a key
+/// of the dead account, and cost its claimer one undecryptable message.
+pub(super) fn dead_claims(log: &KeyLog, born: Timestamp) -> u64 {
+    let fresh = |claim: &&Claim| {
+        let holds =
+            |(low, high): (u64, u64)| claim.id.counter().is_some_and(|id| low <= id && id <= high);
+        log.accepted.batches.iter().any(|batch| {
+            let (uploaded, range) = (batch.span.last, batch.batch.range);
+            born <= uploaded && uploaded <= claim.at && range.is_some_and(holds)
+        })
+    };
+    let since = log.claims.kept.iter().filter(|claim| claim.at >= born);
+    since.filter(|claim| !fresh(claim)).count() as u64
 }
 
 /// The upload of that minute: who published the key that stands in the way.

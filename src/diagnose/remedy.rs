@@ -76,8 +76,23 @@ impl Remedy {
             }
             Self::BringOnline => "open the client and let it sync: it refills its keys by itself",
             Self::StoreReset => "clear the client's data (clearLoginData), after a real logout",
-            Self::SdkPin => "change the SDK version",
-            Self::OtkSurgery => "edit rows of e2e_one_time_keys_json by hand",
+            Self::SdkPin => "pin another SDK version",
+            Self::OtkSurgery => "edit e2e_one_time_keys_json by hand",
+        }
+    }
+
+    /// The blast radius in a few words, for a phone; surgery keeps its guardrails.
+    pub fn reach(self) -> &'static str {
+        match self {
+            Self::StoreReset => {
+                "that browser profile, totally; history that is not in key backup is lost"
+            }
+            Self::SdkPin => "all users, at the next deploy",
+            Self::OtkSurgery => {
+                "can break every device of that user and everyone who claimed a key; last resort: dump \
+                 first, no calls, the exact row, restart Synapse, then log the device out and in"
+            }
+            Self::Relogin | Self::CloseSecondClient | Self::BringOnline => self.blast_radius(),
         }
     }
 

@@ -207,6 +207,8 @@ pub struct Verdict {
     pub storm: Option<Storm>,
     /// True beside the verdict, and worth a line.
     pub findings: Vec<String>,
+    /// How far the sources reached: what a verdict below proven should be read with.
+    pub notes: Vec<String>,
     pub remedies: Vec<super::remedy::Advice>,
     pub missing: Vec<Missing>,
     pub window: Window,

@@ -69,8 +69,10 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn verdict(mut self, id: VerdictId, certainty: Certainty) -> Verdict {
+        let mut notes = Vec::new();
         if let Some(log) = self.known.log.value() {
             super::findings::of_log(log, &self.refusals, &mut self.findings);
+            notes = super::findings::reach(log);
         }
         let storm = self.known.log.value().and_then(|log| {
             let keys = self.known.keys.value().copied();
@@ -86,6 +88,7 @@ impl<'a> Walk<'a> {
             because: self.because,
             storm,
             findings: self.findings,
+            notes,
             remedies: remedy::advise(id),
             missing: self.missing,
             window: self.evidence.window,
@@ -94,8 +97,8 @@ impl<'a> Walk<'a> {
 }
 
 /// Domain: a storm that stopped is not cured (rust-sdk #5200, `SigningKeyChanged`).
-const NOT_CURED: &str = "quiet is not cured: every dead key that was handed out costs its receiver one \
-                         undecryptable message, and peers that remember the old identity refuse the new one";
+const NOT_CURED: &str = "quiet is not cured: peers that remember the old identity refuse the new one, and each \
+                         dead key that was handed out cost its receiver one undecryptable message";
 
 /// What to do where the database was not read.
 pub(super) fn database_how(why: &str) -> String {

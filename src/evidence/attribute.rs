@@ -527,7 +527,7 @@ mod tests {
         fn line(&mut self, logger: &str, id: &str, message: &str) -> &mut Self {
             self.at += 3;
             let text = record(self.at, logger, id, message);
-            self.text += &text;
+            self.text.push_str(&text);
             self.text.push('\n');
             self
         }

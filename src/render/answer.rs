@@ -17,14 +17,19 @@ pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
         page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
     }
     if !verdict.because.is_empty() {
-        page.label("Why")
-            .text(sentence(&verdict.because[..verdict.because.len().min(2)].join("; ")));
+        page.label("Why").text(sentence(&verdict.because.join("; ")));
     }
     path(&mut page, verdict);
     remedies(&mut page, verdict);
     if let Some((first, rest)) = verdict.findings.split_first() {
         page.label("Also").text(sentence(first));
         more(&mut page, rest.len());
+    }
+    if verdict.certainty != Certainty::Proven
+        && let Some(note) = verdict.notes.first()
+    {
+        page.label("Read").text(sentence(note));
+        more(&mut page, verdict.notes.len() - 1);
     }
     for missing in verdict.missing.iter().take(2) {
         page.label("Missing").text(format!("{}: {}.", missing.need, missing.how));
@@ -132,7 +137,7 @@ fn remedies(page: &mut Page, verdict: &Verdict) {
         if let Some(why) = advice.why {
             page.text(format!(" ({why})"));
         }
-        page.text(format!(". Cost: {}.", advice.blast_radius));
+        page.text(format!(". Cost: {}.", advice.id.reach()));
         let then = verdict.remedies.iter().filter(of(Judgement::Recommended)).nth(1);
         if let Some(then) = then.filter(|_| do_this.is_some()) {
             let after = then.why.map(|why| format!(" ({why})")).unwrap_or_default();
@@ -150,7 +155,7 @@ fn remedies(page: &mut Page, verdict: &Verdict) {
         if let Some(why) = advice.why {
             page.text(format!(", {why}"));
         }
-        page.text(format!(". Would cost: {}.", advice.blast_radius));
+        page.text(format!(". Would cost: {}.", advice.id.reach()));
     }
 }
 

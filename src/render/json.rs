@@ -22,6 +22,7 @@ pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
         "storm": verdict.storm.as_ref().map(storm),
         "path": verdict.path,
         "findings": verdict.findings,
+        "notes": verdict.notes,
         "evidence": evidence.gathered.iter().map(Row::of).collect::<Vec<_>>(),
         "remedies": verdict.remedies,
         "missing": verdict.missing,

@@ -34,11 +34,11 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
             page.text(format!(" [{}]", step.evidence.join(", ")));
         }
     }
-    for reason in &verdict.because {
-        page.label("Because").text(reason);
-    }
     for finding in &verdict.findings {
         page.label("Also").text(finding);
+    }
+    for note in &verdict.notes {
+        page.label("Read").text(note);
     }
     for missing in &verdict.missing {
         page.label("Missing").text(format!("{}: {}", missing.need, missing.how));
