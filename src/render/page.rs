@@ -116,7 +116,7 @@ impl Page {
                     Piece::Text(text) => write!(out, "{}", escape(text)),
                     Piece::Strong(text) => write!(out, "<strong>{}</strong>", escape(text)),
                     Piece::Code(text) => write!(out, "<code>{}</code>", escape(text)),
-                    Piece::Block(text) => write!(out, "<pre><code>{}</code></pre>\n", escape(text)),
+                    Piece::Block(text) => writeln!(out, "<pre><code>{}</code></pre>", escape(text)),
                 };
             }
         }
