@@ -9,7 +9,7 @@ use super::verdict::{Answer, Certainty, Verdict, VerdictId};
 use super::walk::{Facts, Ruling, Walk, database_how, log_how};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
-use crate::evidence::{Evidence, KeyLog, Known, Need, State, StoredKeys};
+use crate::evidence::{DeviceRow, Evidence, KeyLog, Known, Need, State, StoredKeys};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] =
@@ -65,14 +65,24 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
         walk.missing("the database", database_how(why));
         return None;
     }
-    let others = devices.value().map_or(0, |rows| rows.iter().filter(|row| !row.hidden).count());
-    let seen = match others {
-        0 => "the user has no device on this server at all".to_owned(),
-        count => format!("the user has {count} other device(s); name none to list them"),
-    };
+    let seen = others(devices.value().copied().unwrap_or_default());
     walk.step("device-known", ASKED, Answer::No, seen.clone(), &devices);
     walk.believe(seen);
     Some((VerdictId::UnknownDevice, Certainty::Proven))
+}
+
+/// The user's real devices, a few by name: a typo is seen at a glance.
+fn others(rows: &[DeviceRow]) -> String {
+    const NAMED: usize = 5;
+    let real: Vec<_> =
+        rows.iter().filter(|row| !row.hidden).map(|row| row.device.as_str()).collect();
+    let more = real.len().saturating_sub(NAMED);
+    let named = real.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    match (named.as_str(), more) {
+        ("", _) => "the user has no device on this server at all".to_owned(),
+        (_, 0) => format!("the user's devices here: {named}"),
+        (_, more) => format!("the user's devices here: {named} and {more} more"),
+    }
 }
 
 fn identity_published(walk: &mut Walk) -> Option<Ruling> {

@@ -67,8 +67,8 @@ impl Remedy {
     pub fn what(self) -> &'static str {
         match self {
             Self::Relogin => {
-                "log this one device out in the client (a real logout), then log in again: it gets a \
-                 new device id and new keys"
+                "log this one device out (a real logout), then in again: it gets a new device id and \
+                 new keys"
             }
             Self::CloseSecondClient => {
                 "leave one client per session: close the other tab, stop the second process or the \
@@ -89,8 +89,8 @@ impl Remedy {
             }
             Self::SdkPin => "all users, at the next deploy",
             Self::OtkSurgery => {
-                "can break every device of that user and everyone who claimed a key; last resort: dump \
-                 first, no calls, the exact row, restart Synapse, then log the device out and in"
+                "can break every device of that user and everyone who claimed a key; if ever: dump first, \
+                 no calls, the exact row, restart Synapse, then log the device out and in"
             }
             Self::Relogin | Self::CloseSecondClient | Self::BringOnline => self.blast_radius(),
         }
@@ -124,7 +124,7 @@ impl Remedy {
 pub fn advise(verdict: VerdictId) -> Vec<Advice> {
     use Judgement::{Dangerous, Possible, Recommended, WillNotHelp};
     use Remedy::{BringOnline, CloseSecondClient, OtkSurgery, Relogin, SdkPin, StoreReset};
-    const PIN: Option<&str> = Some("no SDK version heals a device that has already diverged");
+    const PIN: Option<&str> = Some("no version heals a device that has diverged");
     const SURGERY: Option<&str> =
         Some("the new account stays refused by everyone who remembers the old one");
     const LOGOUT_FIRST: Option<&str> = Some("only after a real logout");
@@ -154,7 +154,13 @@ pub fn advise(verdict: VerdictId) -> Vec<Advice> {
             (OtkSurgery, Dangerous, None),
         ],
         VerdictId::OtkFlood => &[
-            (SdkPin, Recommended, Some("an SDK that uploads at every sync: js-sdk with #5503")),
+            (
+                SdkPin,
+                Recommended,
+                Some(
+                    "js-sdk with #5503: crypto-wasm 18.5.0 and later without it uploads at every sync",
+                ),
+            ),
             (Relogin, Recommended, Some("after the fix")),
             (OtkSurgery, Dangerous, None),
         ],

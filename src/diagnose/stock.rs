@@ -12,7 +12,11 @@ const LOOP: u64 = 3;
 
 pub(super) fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
     const ASKED: &str = "Does it hold or upload far too many keys?";
-    let total = walk.known.stored.value().map(|stored| stored.total);
+    let total = match &walk.known.stored {
+        Known::Is(stored, _) => Some(stored.total),
+        Known::None(_) => Some(0),
+        Known::Unknown(..) => None,
+    };
     let log = walk.known.log.value();
     let refused = log.and_then(|log| log.too_large);
     let claims = log.and_then(|log| log.claims.all).map_or(0, |all| all.count);

@@ -81,6 +81,11 @@ impl<'a> Walk<'a> {
         if id == VerdictId::OtkRecreated && storm.as_ref().is_none_or(|storm| !storm.goes_on) {
             self.findings.push(NOT_CURED.into());
         }
+        if certainty == Certainty::Consistent
+            && let Some((need, how)) = confirmed_by(id)
+        {
+            self.missing(need, how.into());
+        }
         Verdict {
             id,
             certainty,
@@ -99,6 +104,34 @@ impl<'a> Walk<'a> {
 /// Domain: a storm that stopped is not cured (rust-sdk #5200, `SigningKeyChanged`).
 const NOT_CURED: &str = "quiet is not cured: peers that remember the old identity refuse the new one, and each \
                          dead key that was handed out cost its receiver one undecryptable message";
+
+/// What would turn "it fits" into "it is so".
+fn confirmed_by(id: VerdictId) -> Option<(&'static str, &'static str)> {
+    match id {
+        VerdictId::OtkConcurrent => Some((
+            "the second client",
+            "ask which tabs, processes or copied tokens use this session",
+        )),
+        VerdictId::OtkRolledBack => Some((
+            "what was put back",
+            "ask whether a backup, snapshot or disk image of the client was restored just before the \
+             first refusal",
+        )),
+        VerdictId::OtkRecreated
+        | VerdictId::OtkSameAccount
+        | VerdictId::OtkForeignIdentity
+        | VerdictId::OtkDiverged => Some((
+            "a witness besides the text log",
+            "ask again while it goes on, with the database at hand: a row that equals the line's key \
+             proves it; so does a Terse JSON log",
+        )),
+        VerdictId::OtkUploadLoop => {
+            Some(("the client's side", "its log: why it takes its uploads for unanswered"))
+        }
+        VerdictId::OtkFlood => Some(("the count", "let Kestrel read e2e_one_time_keys_json")),
+        _ => None,
+    }
+}
 
 /// What to do where the database was not read.
 pub(super) fn database_how(why: &str) -> String {

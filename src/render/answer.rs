@@ -6,35 +6,29 @@ use crate::diagnose::remedy::{Advice, Judgement};
 use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict};
 use crate::evidence::{Evidence, Symptom};
 
+/// The most lines an answer has.
+pub const LINES: usize = 12;
+
 /// Formats a verdict for a phone.
 pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     let mut page = Page::default();
     head(&mut page, evidence, verdict);
+    page.gap();
     if let Some(storm) = &verdict.storm {
         seen(&mut page, storm, view);
         born(&mut page, storm, view);
     } else {
         page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
     }
+    page.gap();
     if !verdict.because.is_empty() {
         page.label("Why").text(sentence(&verdict.because.join("; ")));
     }
     path(&mut page, verdict);
+    page.gap();
     remedies(&mut page, verdict);
-    if let Some((first, rest)) = verdict.findings.split_first() {
-        page.label("Also").text(sentence(first));
-        more(&mut page, rest.len());
-    }
-    if verdict.certainty != Certainty::Proven
-        && let Some(note) = verdict.notes.first()
-    {
-        page.label("Read").text(sentence(note));
-        more(&mut page, verdict.notes.len() - 1);
-    }
-    for missing in verdict.missing.iter().take(2) {
-        page.label("Missing").text(format!("{}: {}.", missing.need, missing.how));
-    }
-    more(&mut page, verdict.missing.len().saturating_sub(2));
+    page.gap();
+    beside(&mut page, verdict);
     page.line().code("!why").text(" shows every step and every query.");
     page
 }
@@ -72,7 +66,11 @@ fn seen(page: &mut Page, storm: &Storm, view: &View) {
     if let Some(rate) = storm.rate {
         page.text(format!(", {}", rate_words(rate)));
     }
-    page.text(if storm.goes_on { "; going on" } else { "; quiet since then" });
+    page.text(match (count, storm.goes_on) {
+        (1, _) => "; once so far",
+        (_, true) => "; going on",
+        (_, false) => "; quiet since then",
+    });
     page.label("State").text(match (storm.row_stands, storm.claimed) {
         (Some(true), _) => "live: the key in the way is still stored".to_owned(),
         (Some(false), Some(at)) => {
@@ -131,7 +129,7 @@ fn remedies(page: &mut Page, verdict: &Verdict) {
     if let Some(advice) = do_this.or(maybe) {
         page.label("Do");
         if verdict.certainty != Certainty::Proven {
-            page.text("this is not proven: gather what is missing before you act. Then: ");
+            page.text("(not proven: first what is missing) ");
         }
         page.text(advice.id.what());
         if let Some(why) = advice.why {
@@ -144,18 +142,44 @@ fn remedies(page: &mut Page, verdict: &Verdict) {
             page.label("Then").text(format!(
                 "{}{after}. Cost: {}.",
                 then.id.what(),
-                then.blast_radius
+                then.id.reach()
             ));
         }
     }
     let never =
         |advice: &&Advice| matches!(advice.advice, Judgement::WillNotHelp | Judgement::Dangerous);
-    for advice in verdict.remedies.iter().filter(never) {
-        page.label("Don't").text(advice.id.what()).text(format!(": {}", advice.advice.words()));
+    for (number, advice) in verdict.remedies.iter().filter(never).enumerate() {
+        match number {
+            0 => page.label("Don't"),
+            _ => page.text(" Nor "),
+        };
+        page.text(format!("{}: {}", advice.id.what(), advice.advice.words()));
         if let Some(why) = advice.why {
             page.text(format!(", {why}"));
         }
-        page.text(format!(". Would cost: {}.", advice.id.reach()));
+        page.text(format!("; would cost: {}.", advice.id.reach()));
+    }
+}
+
+/// What stands beside the verdict, as far as there is room: one finding, what is missing, how far the
+/// sources were read.
+fn beside(page: &mut Page, verdict: &Verdict) {
+    const ROOM: usize = LINES - 1;
+    if let Some((first, rest)) = verdict.findings.split_first() {
+        page.label("Also").text(sentence(first));
+        more(page, rest.len());
+    }
+    for missing in &verdict.missing {
+        if page.len() < ROOM {
+            page.label("Missing").text(format!("{}: {}.", missing.need, missing.how));
+        }
+    }
+    if let Some((first, rest)) = verdict.notes.split_first()
+        && verdict.certainty != Certainty::Proven
+        && page.len() < ROOM
+    {
+        page.label("Read").text(sentence(first));
+        more(page, rest.len());
     }
 }
 

@@ -10,7 +10,7 @@ mod words;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-pub use answer::answer;
+pub use answer::{LINES, answer};
 pub use page::{Ink, Page};
 pub use why::why;
 pub use words::{devices, help, lines, slip};

@@ -3,8 +3,6 @@
 //! Everything foreign passes through here: control and direction characters are made visible, HTML is
 //! escaped, long ids are cut. Nothing foreign is ever read as markup.
 
-use std::fmt::Write;
-
 use super::Reply;
 
 /// Characters of a foreign id that are shown; Synapse takes device ids of up to 512.
@@ -20,10 +18,15 @@ enum Piece {
     Block(String),
 }
 
-/// Lines of a message, one after another.
+/// The lines between two gaps.
+type Paragraph = Vec<Vec<Piece>>;
+
+/// Lines of a message, one after another, in paragraphs where there is room for them.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     lines: Vec<Vec<Piece>>,
+    /// Numbers of the lines that begin a paragraph.
+    gaps: Vec<usize>,
 }
 
 /// Whether a terminal takes colour.
@@ -44,6 +47,11 @@ impl Page {
     pub fn line(&mut self) -> &mut Self {
         self.lines.push(Vec::new());
         self
+    }
+
+    /// The next line begins a paragraph: a little air in HTML, nothing in plain text.
+    pub fn gap(&mut self) {
+        self.gaps.push(self.lines.len());
     }
 
     /// Goes on with text.
@@ -103,24 +111,23 @@ impl Page {
     }
 
     fn html(&self) -> String {
-        let mut out = String::new();
-        let mut open = false;
-        for line in &self.lines {
-            let block = matches!(line.as_slice(), [Piece::Block(_)]);
-            if open && !block {
-                out.push_str("<br>\n");
-            }
-            open = !block;
-            for piece in line {
-                let _ = match piece {
-                    Piece::Text(text) => write!(out, "{}", escape(text)),
-                    Piece::Strong(text) => write!(out, "<strong>{}</strong>", escape(text)),
-                    Piece::Code(text) => write!(out, "<code>{}</code>", escape(text)),
-                    Piece::Block(text) => writeln!(out, "<pre><code>{}</code></pre>", escape(text)),
-                };
+        let paragraphs: Vec<_> = self.paragraphs().map(html_lines).collect();
+        match paragraphs.as_slice() {
+            [only] => only.clone(),
+            several => several.iter().map(|lines| format!("<p>{lines}</p>\n")).collect(),
+        }
+    }
+
+    fn paragraphs(&self) -> impl Iterator<Item = Paragraph> {
+        let begins = |(number, _): &(usize, _)| self.gaps.contains(number);
+        let mut paragraphs: Vec<Paragraph> = vec![Vec::new()];
+        for line in self.lines.iter().enumerate() {
+            match (begins(&line), paragraphs.last_mut()) {
+                (false, Some(last)) => last.push(line.1.clone()),
+                _ => paragraphs.push(vec![line.1.clone()]),
             }
         }
-        out
+        paragraphs.into_iter().filter(|lines| !lines.is_empty())
     }
 
     /// Markdown for a ticket.
@@ -165,6 +172,25 @@ impl Page {
         };
         self.lines.iter().map(line).collect::<Vec<_>>().join("\n")
     }
+}
+
+fn html_lines(lines: Paragraph) -> String {
+    let mut out = String::new();
+    let mut open = false;
+    for line in lines {
+        let block = matches!(line.as_slice(), [Piece::Block(_)]);
+        if open && !block {
+            out.push_str("<br>\n");
+        }
+        open = !block;
+        out.extend(line.iter().map(|piece| match piece {
+            Piece::Text(text) => escape(text),
+            Piece::Strong(text) => format!("<strong>{}</strong>", escape(text)),
+            Piece::Code(text) => format!("<code>{}</code>", escape(text)),
+            Piece::Block(text) => format!("<pre><code>{}</code></pre>\n", escape(text)),
+        }));
+    }
+    out
 }
 
 /// Makes control and direction characters visible: an id may hold escapes for a terminal, or letters

@@ -11,9 +11,6 @@ use kestrel::diagnose::{VerdictId, diagnose};
 use kestrel::evidence::{Evidence, SCHEMA};
 use kestrel::render::{self, View};
 
-/// The most lines a phone gets.
-const LINES: usize = 12;
-
 #[test]
 fn every_case_gets_its_reply_again() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
@@ -27,7 +24,11 @@ fn every_case_gets_its_reply_again() {
         let verdict = diagnose(&evidence);
         let view = View { zone: TimeZone::UTC };
         let page = render::answer(&evidence, &verdict, &view);
-        assert!(page.len() <= LINES, "{name}: {} lines are too many for a phone", page.len());
+        assert!(
+            page.len() <= render::LINES,
+            "{name}: {} lines are too many for a phone",
+            page.len()
+        );
         let reply =
             [page.markdown(), render::why(&evidence, &verdict, &view).markdown()].join("\n---\n\n");
         let file = entry.path().join("reply.md");

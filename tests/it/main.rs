@@ -7,6 +7,7 @@
 mod cases;
 mod crafted;
 mod room;
+mod sources;
 mod terminal;
 mod verdicts;
 mod walls;

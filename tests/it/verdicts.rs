@@ -18,9 +18,9 @@ use kestrel_lab::{Fault, Lab, LabOptions, LogFormat, faults};
 use crate::crafted;
 
 /// The role that `kestrel grants` makes; the lab's PostgreSQL trusts the loopback.
-const ROLE: &str = "kestrel";
+pub const ROLE: &str = "kestrel";
 
-fn config(lab: &Lab, database: bool) -> Config {
+pub fn config(lab: &Lab, database: bool) -> Config {
     let url = lab.database_url_as(ROLE).parse().expect("a URL");
     Config {
         store: lab.scratch().join("store"),
@@ -32,7 +32,7 @@ fn config(lab: &Lab, database: bool) -> Config {
     }
 }
 
-async fn judge(config: &Config, (user, device): &(String, String)) -> Result<Case> {
+pub async fn judge(config: &Config, (user, device): &(String, String)) -> Result<Case> {
     let user = user.as_str().try_into()?;
     let typed = Ke1 { user, device: Some(device.as_str().into()), span: Span::Unsaid };
     let flow = Flow::new(Arc::new(config.clone()));
@@ -68,7 +68,12 @@ async fn expect(
 
 async fn lab(log_format: LogFormat, timezone: Option<&str>) -> Result<Lab> {
     let timezone = timezone.map(str::to_owned);
-    let lab = Lab::start(LabOptions { log_format, timezone, ..LabOptions::default() }).await?;
+    lab_with_role(LabOptions { log_format, timezone, ..LabOptions::default() }).await
+}
+
+/// A lab whose database has the role of `kestrel grants`.
+pub async fn lab_with_role(options: LabOptions) -> Result<Lab> {
+    let lab = Lab::start(options).await?;
     lab.sql(&grants(ROLE)).await.context("the grants do not run")?;
     Ok(lab)
 }
