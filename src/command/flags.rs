@@ -55,12 +55,12 @@ mod tests {
             user: "@a:example.org",
             device: Some("MY \"PHONE\" last 3d"),
             last: None,
-            since: Some("2026-11-20 10:00"),
+            since: Some("2026-11-20 09:00"),
             until: Some("2026-11-20T11:00:00+01:00"),
         };
         let (typed, end) = flags(&given, &context).expect("flags");
         assert_eq!(end.to_string(), "2026-11-20T10:00:00Z");
         assert_eq!(typed.device.expect("a device").as_str(), "MY \"PHONE\" last 3d");
-        assert_eq!(typed.span, Span::Since("2026-11-20T10:00:00Z".parse().expect("a time")));
+        assert_eq!(typed.span, Span::Since("2026-11-20T09:00:00Z".parse().expect("a time")));
     }
 }

@@ -81,6 +81,13 @@ impl<'a> Refusals<'a> {
                 all.groups.push(group);
             }
         }
+        for refused in &log.doubtful {
+            let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
+            match group.row {
+                Row::Old(_) => all.groups.push(group),
+                _ => all.unsupported += refused.span.count,
+            }
+        }
         let weight =
             |group: &Group| (!group.proves(), group.pattern, Reverse(group.refused.span.count));
         all.groups.sort_by_key(weight);

@@ -27,6 +27,10 @@ pub struct KeyLog {
     /// The subject's own refusals beyond the kept groups: counted, not told apart.
     #[serde(default)]
     pub refused_beyond: Option<Span>,
+    /// Refusals of the subject's own uploads that stand right behind a client's text, where a client could
+    /// have written them. They count only where the database confirms the very key.
+    #[serde(default)]
+    pub doubtful: Vec<Refused>,
     /// Refusals of *another* account's uploads whose key value carries the subject's name. Anyone can
     /// write that; it never counts against the subject.
     pub named_by_others: Vec<Refused>,
@@ -96,6 +100,15 @@ impl Span {
     }
 }
 
+/// Whose upload a refusal was, and how sure that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Own,
+    Doubtful,
+    /// It only names the subject.
+    Others,
+}
+
 /// A group of equal refusals.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Refused {
@@ -163,11 +176,12 @@ impl KeyLog {
     /// Puts another process's log beside this one: equal groups are counted together.
     pub fn add(&mut self, other: &KeyLog) {
         self.coverage.extend(other.coverage.iter().cloned());
-        for group in &other.refused {
-            self.put_refused(group, true);
-        }
-        for group in &other.named_by_others {
-            self.put_refused(group, false);
+        for (whose, groups) in [
+            (Whose::Own, &other.refused),
+            (Whose::Doubtful, &other.doubtful),
+            (Whose::Others, &other.named_by_others),
+        ] {
+            groups.iter().for_each(|group| self.put_refused(group, whose));
         }
         self.unattributed += other.unattributed;
         add_span(&mut self.refused_beyond, other.refused_beyond);
@@ -187,6 +201,7 @@ impl KeyLog {
     /// Whether the log says anything of the device itself.
     pub fn says_anything(&self) -> bool {
         !self.refused.is_empty()
+            || !self.doubtful.is_empty()
             || !self.named_by_others.is_empty()
             || self.refused_beyond.is_some()
             || self.unattributed > 0
@@ -202,8 +217,14 @@ impl KeyLog {
         kept + self.refused_beyond.map_or(0, |span| span.count)
     }
 
-    /// A refused upload, the subject's own or one that only names the subject.
-    pub(super) fn refused(&mut self, refusal: &Refusal, facts: &Facts, format: Format, own: bool) {
+    /// A refused upload.
+    pub(super) fn refused(
+        &mut self,
+        refusal: &Refusal,
+        facts: &Facts,
+        format: Format,
+        whose: Whose,
+    ) {
         let (Some(at), Ok(by)) = (moment(facts.at), OwnedUserId::try_from(&*facts.upload.user))
         else {
             return;
@@ -220,7 +241,7 @@ impl KeyLog {
             agents: facts.agent.clone().into_iter().collect(),
             format,
         };
-        self.put_refused(&group, own);
+        self.put_refused(&group, whose);
     }
 
     /// Whether the conflict of this upload is already counted.
@@ -280,10 +301,11 @@ impl KeyLog {
         }
     }
 
-    fn put_refused(&mut self, group: &Refused, own: bool) {
-        let groups = match own {
-            true => &mut self.refused,
-            false => &mut self.named_by_others,
+    fn put_refused(&mut self, group: &Refused, whose: Whose) {
+        let groups = match whose {
+            Whose::Own => &mut self.refused,
+            Whose::Doubtful => &mut self.doubtful,
+            Whose::Others => &mut self.named_by_others,
         };
         let known = groups.iter().rposition(|known| {
             known.key == group.key
@@ -296,7 +318,7 @@ impl KeyLog {
             None if groups.len() < KEPT => groups.push(group.clone()),
             None => {
                 self.clipped = true;
-                if own {
+                if whose == Whose::Own {
                     add_span(&mut self.refused_beyond, Some(group.span));
                 }
             }

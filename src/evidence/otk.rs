@@ -169,6 +169,7 @@ impl Evidence {
                 Fact::KeyLog(log) => Box::new(
                     log.refused
                         .iter_mut()
+                        .chain(&mut log.doubtful)
                         .chain(&mut log.named_by_others)
                         .flat_map(|group| [&mut group.old, &mut group.new]),
                 ),

@@ -11,7 +11,8 @@ impl Evidence {
     pub fn shorten_addresses(&mut self) {
         for fact in self.gathered.iter_mut().filter_map(|answer| answer.fact.as_mut()) {
             let Fact::KeyLog(log) = fact else { continue };
-            for group in log.refused.iter_mut().chain(&mut log.named_by_others) {
+            let own = log.refused.iter_mut().chain(&mut log.doubtful);
+            for group in own.chain(&mut log.named_by_others) {
                 group.addresses.iter_mut().for_each(|address| *address = shortened(address));
                 group.addresses.dedup();
             }

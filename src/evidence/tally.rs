@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::key_log::{Format, KeyLog};
+use super::key_log::{Format, KeyLog, Whose};
 use super::log_message::Refusal;
 use super::process::Loose;
 use super::request::{BEHIND, Facts, Judged, Outcome, Seen, is_of};
@@ -127,17 +127,21 @@ impl Tally {
         let format = self.format;
         let Conflict { refusal, names, .. } = &self.conflicts[conflict];
         if is_of(&facts.upload, &self.subject) {
-            self.log.refused(refusal, facts, format, true);
+            self.log.refused(refusal, facts, format, Whose::Own);
         } else if *names {
-            self.log.refused(refusal, facts, format, false);
+            self.log.refused(refusal, facts, format, Whose::Others);
         }
     }
 
-    /// A refusal behind client text counts where the same conflict also stands elsewhere.
+    /// A refusal behind client text counts where the same conflict also stands elsewhere; else it waits
+    /// for the database.
     pub fn corroborate(&mut self) {
         for (conflict, facts) in std::mem::take(&mut self.behind) {
-            if self.log.has_refused(&self.conflicts[conflict].refusal, &facts) {
+            let refusal = &self.conflicts[conflict].refusal;
+            if self.log.has_refused(refusal, &facts) {
                 self.refusal(conflict, &facts);
+            } else if is_of(&facts.upload, &self.subject) {
+                self.log.refused(refusal, &facts, self.format, Whose::Doubtful);
             } else {
                 self.log.distrust(BEHIND);
             }
