@@ -19,6 +19,7 @@ use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
 use super::log_time::Clock;
 use super::process::{Loose, Process, Settled};
 use super::request::{Seen, is_of, keep};
+pub use super::tally::End;
 use super::tally::Tally;
 use super::{Subject, Window};
 
@@ -57,26 +58,6 @@ pub struct Attribution {
     end: End,
     beyond: u32,
     user: Finder<'static>,
-}
-
-/// What was read.
-#[derive(Debug, Clone, Default)]
-pub struct End {
-    pub lines: u64,
-    /// Lines that began a record.
-    pub records: u64,
-    /// Lines of the journal's format, which has no times.
-    pub journal: u64,
-    /// The first and last record, wherever they lie.
-    pub first: Option<Timestamp>,
-    pub last: Option<Timestamp>,
-    /// The first and last record inside the window.
-    pub span: Option<(Timestamp, Timestamp)>,
-    pub format: Format,
-    /// Refusals of a JSON format that writes no request ids.
-    pub without_ids: u64,
-    pub zone: String,
-    pub notes: Vec<String>,
 }
 
 /// A record of a text log that waits for the next, to see whether lines follow it.

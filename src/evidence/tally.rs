@@ -12,6 +12,26 @@ use super::{Subject, Window};
 /// others write must not use up the room.
 const CONFLICTS: usize = 512;
 
+/// What was read.
+#[derive(Debug, Clone, Default)]
+pub struct End {
+    pub lines: u64,
+    /// Lines that began a record.
+    pub records: u64,
+    /// Lines of the journal's format, which has no times.
+    pub journal: u64,
+    /// The first and last record, wherever they lie.
+    pub first: Option<Timestamp>,
+    pub last: Option<Timestamp>,
+    /// The first and last record inside the window.
+    pub span: Option<(Timestamp, Timestamp)>,
+    pub format: Format,
+    /// Refusals of a JSON format that writes no request ids.
+    pub without_ids: u64,
+    pub zone: String,
+    pub notes: Vec<String>,
+}
+
 /// The sum so far.
 #[derive(Debug)]
 pub struct Tally {

@@ -1,42 +1,72 @@
 //! The whole thing, as an admin lives it: an encrypted ops room, the real program as a process of its
-//! own, a real storm, and the thread as the admin's client decrypts it.
+//! own, real faults, and the threads as the admin's client decrypts them.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use kestrel::diagnose::{VerdictId, diagnose};
 use kestrel::evidence::Evidence;
 use kestrel_lab::ops::{Bot, Message, OpsRoom};
-use kestrel_lab::{Lab, LabOptions, faults};
+use kestrel_lab::{Fault, Lab, LabOptions, Patient};
+use serde_json::json;
+
+use crate::verdicts::{config, judge};
 
 const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Long enough for an answer that should not come.
 const SILENCE: Duration = Duration::from_secs(6);
 
+/// The first line of each answer.
+const FAULTS: [(Fault, &str, &str); 6] = [
+    (Fault::Evict, "KE-1 · proven", "store was wiped or evicted"),
+    (Fault::TwoClients, "KE-1 · consistent", "Two clients run on one session"),
+    (Fault::Rollback, "KE-1 · consistent", "put back to an older copy"),
+    (Fault::Silent, "KE-1 · proven", "store was wiped or evicted"),
+    (Fault::Exhaust, "KE-1 · proven", "run out of one-time keys"),
+    (Fault::Healthy, "KE-1 · consistent", "No sign of a one-time key problem"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_eviction_storm_is_explained_in_an_encrypted_room() -> Result<()> {
+async fn every_fault_is_explained_in_an_encrypted_room() -> Result<()> {
+    let lab = Lab::start(LabOptions::default()).await?;
+    let ops = OpsRoom::open(&lab).await?;
+    let folder = lab.scratch().join("bot");
+    let bot = Bot::start(&lab, &ops, Path::new(KESTREL), &folder, "").await?;
+    for (fault, sure, verdict) in FAULTS {
+        let patient = fault.cause(&lab).await.with_context(|| format!("causing {fault:?}"))?;
+        let asked = SystemTime::now();
+        let question = ops.ask(&question(&patient)).await?;
+        let thread = ops.thread(&question, PATIENCE).await?;
+        let answer = thread.first().with_context(|| bot.last_words())?;
+        let seconds = answer.sent.duration_since(asked).unwrap_or_default().as_secs_f32();
+        let first = answer.plain.lines().next().unwrap_or_default();
+        println!("{:<12} {seconds:.1} s  {first}", format!("{fault:?}"));
+        assert!(first.starts_with(sure) && first.contains(verdict), "{fault:?}: {}", answer.plain);
+        assert!(answer.plain.lines().count() <= 12, "too long for a phone:\n{}", answer.plain);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_holds_all_that_an_admin_needs() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");
     let mut bot = Bot::start(&lab, &ops, Path::new(KESTREL), &folder, "").await?;
-    let patient = faults::evict(&lab).await?;
-
-    let start = Instant::now();
-    let question = format!("!ke1 {} {}", patient.user, patient.device);
-    let asked = ops.ask(&question).await?;
+    let patient = Fault::Evict.cause(&lab).await?;
+    let asked = ops.ask(&question(&patient)).await?;
     let thread = ops.thread(&asked, PATIENCE).await?;
     let answer = thread.iter().find(|m| m.kind == "m.notice").with_context(|| bot.last_words())?;
-    println!("evict, end to end: {:.1} s\n{}", start.elapsed().as_secs_f32(), answer.plain);
     let first = answer.plain.lines().next().unwrap_or_default();
-    assert!(first.starts_with("KE-1 · proven"), "{first}");
     assert!(first.contains(&patient.user) && first.contains(&patient.device), "{first}");
-    assert!(answer.plain.lines().count() <= 12, "too long for a phone:\n{}", answer.plain);
     assert!(answer.plain.contains("refusals of signed_curve25519:"), "{}", answer.plain);
     assert!(answer.plain.contains("Cost: that device only"), "{}", answer.plain);
     assert_eq!(answer.sender, bot.user_id);
+    assert_eq!(answer.content["m.mentions"], json!({ "user_ids": [ops.admin().account.user_id] }));
 
     let file = thread.iter().find(|m| m.attachment_name.as_deref() == Some("evidence.json"));
     let bytes = ops.download(file.context("no evidence.json in the thread")?).await?;
@@ -50,15 +80,25 @@ async fn an_eviction_storm_is_explained_in_an_encrypted_room() -> Result<()> {
     assert!(why.plain.contains("SELECT algorithm, key_id"), "{}", why.plain);
     assert!(why.plain.contains("Was the encryption account made anew"), "{}", why.plain);
 
+    words_are_answered(&ops, &patient).await?;
     strangers_are_told_once(&lab, &ops).await?;
     a_second_process_is_refused(&bot)?;
     bot.stop();
     bot.run()?;
+    answers_again(&ops).await?;
+    let unchanged = ops.thread(&asked, SILENCE).await?;
+    assert_eq!(unchanged.len(), thread.len(), "a command was answered twice");
+    a_lost_store_makes_no_patient(&lab, &ops, &mut bot, &folder).await
+}
+
+fn question(patient: &Patient) -> String {
+    format!("!ke1 {} {}", patient.user, patient.device)
+}
+
+async fn answers_again(ops: &OpsRoom) -> Result<()> {
     let again = ops.ask("!help").await?;
     let help = ops.thread(&again, PATIENCE).await?;
     assert!(help.iter().any(|m| m.plain.contains("!ke1 @user:server DEVICE")), "{help:?}");
-    let unchanged = ops.thread(&asked, SILENCE).await?;
-    assert_eq!(unchanged.len(), thread.len(), "a command was answered twice");
     Ok(())
 }
 
@@ -71,6 +111,25 @@ async fn longer(ops: &OpsRoom, root: &ruma::EventId, count: usize) -> Result<Vec
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+}
+
+/// A slip, a user's devices, a user of another homeserver: each is a kind word, and nothing typed is
+/// markup.
+async fn words_are_answered(ops: &OpsRoom, patient: &Patient) -> Result<()> {
+    for (typed, says) in [
+        ("!key1 <b>x</b>".to_owned(), "!ke1"),
+        (format!("!ke1 {}", patient.user), patient.device.as_str()),
+        ("!ke1 @alice:elsewhere.example PHONE".to_owned(), "elsewhere.example"),
+        (format!("!ke1 {} \"<b>no\u{202e} such\"", patient.user), "no such device"),
+    ] {
+        let asked = ops.ask(&typed).await?;
+        let thread = ops.thread(&asked, PATIENCE).await?;
+        let answer = thread.first().with_context(|| format!("no answer to {typed}"))?;
+        assert!(answer.plain.contains(says), "{typed}: {}", answer.plain);
+        let html = answer.html.as_deref().unwrap_or_default();
+        assert!(!html.contains("<b>") && !html.contains('\u{202e}'), "{typed}: {html}");
+    }
+    Ok(())
 }
 
 async fn strangers_are_told_once(lab: &Lab, ops: &OpsRoom) -> Result<()> {
@@ -89,9 +148,36 @@ fn a_second_process_is_refused(bot: &Bot) -> Result<()> {
     let second = Command::new(KESTREL).args(["run", "--config"]).arg(config).output()?;
     let words = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success(), "a second process started");
-    assert!(
-        words.contains("another Kestrel holds the store") && words.contains("pid "),
-        "it does not say who holds the store: {words}"
-    );
+    let says = words.contains("another Kestrel holds the store") && words.contains("pid ");
+    assert!(says, "it does not say who holds the store: {words}");
+    Ok(())
+}
+
+/// The crypto store goes and the session stays: the very fault that Kestrel looks for. It makes a new
+/// device, and none of its devices is in trouble.
+async fn a_lost_store_makes_no_patient(
+    lab: &Lab,
+    ops: &OpsRoom,
+    bot: &mut Bot,
+    folder: &Path,
+) -> Result<()> {
+    let device = || -> Result<String> {
+        let session = fs::read_to_string(folder.join("store/session.json"))?;
+        let session: serde_json::Value = serde_json::from_str(&session)?;
+        Ok(session["device"].as_str().context("no device id")?.to_owned())
+    };
+    let old = device()?;
+    bot.stop();
+    fs::remove_dir_all(folder.join("store/matrix"))?;
+    bot.run()?;
+    answers_again(ops).await?;
+    let new = device()?;
+    assert_ne!(old, new, "it kept the device whose keys are gone");
+    lab.log_written().await?;
+    let config = config(lab, true);
+    let gone = judge(&config, &(bot.user_id.clone(), old)).await?;
+    assert_eq!(gone.verdict.id, VerdictId::UnknownDevice, "the dead device stayed behind");
+    let own = judge(&config, &(bot.user_id.clone(), new)).await?;
+    assert_eq!(own.verdict.id, VerdictId::OtkHealthy, "{}", own.reply.plain);
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! person could read it. It never looks into the database for what was said.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use matrix_sdk::Room;
@@ -46,7 +46,10 @@ pub struct Message {
     pub plain: String,
     pub html: Option<String>,
     pub attachment_name: Option<String>,
-    content: Value,
+    /// When the server took it, by its clock.
+    pub sent: SystemTime,
+    /// The whole content, decrypted.
+    pub content: Value,
 }
 
 impl Person {
@@ -257,6 +260,7 @@ fn message(event: &Value, content: &Value) -> Option<Message> {
         kind: kind.to_owned(),
         plain: text("body").unwrap_or_default(),
         html: text("formatted_body"),
+        sent: UNIX_EPOCH + Duration::from_millis(event["origin_server_ts"].as_u64().unwrap_or(0)),
         attachment_name: attached.then(|| text("filename").or_else(|| text("body"))).flatten(),
         content: content.clone(),
     })
