@@ -170,9 +170,15 @@ async fn a_lost_store_makes_no_patient(
     bot.stop();
     fs::remove_dir_all(folder.join("store/matrix"))?;
     bot.run()?;
-    answers_again(ops).await?;
+    let deadline = Instant::now() + PATIENCE;
+    while device()? == old && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     let new = device()?;
-    assert_ne!(old, new, "it kept the device whose keys are gone");
+    assert_ne!(old, new, "it kept the device whose keys are gone:\n{}", bot.last_words());
+    // The admin's client has to learn of the new device before it can encrypt to it.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    answers_again(ops).await?;
     lab.log_written().await?;
     let config = config(lab, true);
     let gone = judge(&config, &(bot.user_id.clone(), old)).await?;
