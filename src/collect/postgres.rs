@@ -9,14 +9,14 @@ mod grants;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ruma::{OwnedDeviceId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, UserId};
 use serde_json::Value;
 use tokio_postgres::{Client, Error, Row};
 
 use crate::config::Database;
 use crate::evidence::{
     DeviceKeys, DeviceRow, Fact, FallbackKey, Gathered, KeyId, KeyView, Need, State, StoredKey,
-    StoredKeys, Subject,
+    StoredKeys, Subject, otk,
 };
 use crate::plan::Plan;
 pub use grants::grants;
@@ -40,10 +40,10 @@ const KEY_COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_j
 const FALLBACK: &str = "SELECT algorithm, key_id, used FROM e2e_fallback_keys_json \
      WHERE user_id = $1 AND device_id = $2 ORDER BY algorithm";
 /// For the list of a user's devices: what would be worth a look at each.
-const DEVICE_LIST: &str = "SELECT d.device_id, d.display_name, d.last_seen, d.hidden, k.ts_added_ms, \
+const DEVICE_LIST: &str = "SELECT d.device_id, d.display_name, d.last_seen, d.hidden, k.key_json, \
      (SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
         AND o.device_id = d.device_id LIMIT 501) AS bounded), \
-     (SELECT o.ts_added_ms FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
+     (SELECT o.key_json FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
         AND o.device_id = d.device_id ORDER BY o.ts_added_ms LIMIT 1) \
      FROM devices d LEFT JOIN e2e_device_keys_json k ON k.user_id = d.user_id AND k.device_id = d.device_id \
      WHERE d.user_id = $1 AND NOT coalesce(d.hidden, false) ORDER BY d.last_seen DESC NULLS LAST LIMIT $2";
@@ -106,21 +106,34 @@ pub async fn device_list(
     let listing = async {
         let client = connect::connect(database, deadline).await?;
         let rows = client.query(DEVICE_LIST, &[&user.as_str(), &DEVICE_LIMIT]).await;
-        Ok(rows.map_err(|error| connect::words(&error, "devices"))?.iter().map(listed).collect())
+        let rows = rows.map_err(|error| connect::words(&error, "devices"))?;
+        Ok(rows.iter().map(|row| listed(user, row)).collect())
     };
     let late = || format!("it did not answer within {} s", deadline.as_secs_f32());
     tokio::time::timeout(deadline, listing).await.unwrap_or_else(|_| Err(late()))
 }
 
-fn listed(row: &Row) -> DeviceRow {
-    let identity = millis(row.get(4));
-    let oldest = millis(row.get(6));
+fn listed(user: &UserId, row: &Row) -> DeviceRow {
+    let json = |column| {
+        let text: Option<String> = row.get(column);
+        text.map(|text| serde_json::from_str::<Value>(&text).unwrap_or_default())
+    };
+    let device = device_row(row);
+    let identity = json(4);
+    let own = identity.as_ref().and_then(|keys| identity_key(keys, "ed25519", &device.device));
+    // The oldest key is the one that Synapse hands out next.
+    let next = json(6).zip(own).map(|(key, own)| otk::verify(&key, user, &device.device, &own));
     DeviceRow {
         has_keys: Some(identity.is_some()),
         one_time_keys: row.get::<_, Option<i64>>(5).map(i64::unsigned_abs),
-        keys_older_than_identity: Some(oldest.zip(identity).is_some_and(|(key, born)| key < born)),
-        ..device_row(row)
+        next_key: next,
+        ..device
     }
+}
+
+fn identity_key(keys: &Value, algorithm: &str, device: &DeviceId) -> Option<String> {
+    let key = keys.get("keys")?.get(format!("{algorithm}:{device}"))?;
+    key.as_str().map(str::to_owned)
 }
 
 fn device_row(row: &Row) -> DeviceRow {
@@ -131,7 +144,7 @@ fn device_row(row: &Row) -> DeviceRow {
         hidden: row.get::<_, Option<bool>>(3).unwrap_or(false),
         has_keys: None,
         one_time_keys: None,
-        keys_older_than_identity: None,
+        next_key: None,
     }
 }
 
@@ -147,10 +160,7 @@ async fn device_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>,
     let row = client.query_opt(DEVICE_KEYS, &[&ids.0, &ids.1]).await?;
     Ok(row.map(|row| {
         let json: Value = serde_json::from_str(&row.get::<_, String>(1)).unwrap_or_default();
-        let key = |algorithm: &str| {
-            let key = json.get("keys")?.get(format!("{algorithm}:{}", subject.device))?;
-            key.as_str().map(str::to_owned)
-        };
+        let key = |algorithm| identity_key(&json, algorithm, &subject.device);
         Fact::DeviceKeys(DeviceKeys {
             added: millis(row.get(0)).unwrap_or(Timestamp::UNIX_EPOCH),
             ed25519: key("ed25519"),

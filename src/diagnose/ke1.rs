@@ -171,18 +171,8 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
 
 fn same_account(walk: &mut Walk) -> Option<Ruling> {
     const ASKED: &str = "Did one and the same account make both keys?";
-    let Some(group) = walk.refusals.of(Pattern::SameAccount).copied() else {
-        let answer =
-            if walk.refusals.groups.is_empty() { Answer::No } else { signature_answer(walk) };
-        walk.step(
-            "same-account",
-            ASKED,
-            answer,
-            "no refusal where both keys verify",
-            &walk.known.log,
-        );
-        return None;
-    };
+    let none = "no refusal where both keys verify";
+    let group = group(walk, Pattern::SameAccount, "same-account", ASKED, none)?;
     let log = walk.known.log.value()?;
     if crossed(walk, log) {
         walk.step("same-account", ASKED, Answer::Yes, "but only once", &walk.known.log);
@@ -196,7 +186,7 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
     because.push(shape.words(log));
     walk.step("same-account", ASKED, Answer::Yes, because.join("; "), &walk.known.log);
     walk.because.extend(because);
-    let once = walk.refusals.span().is_some_and(|span| span.count == 1);
+    let once = !walk.refusals.repeated();
     Some(match shape {
         Shape::TwoClients => (VerdictId::OtkConcurrent, Certainty::Consistent),
         Shape::Rollback => (VerdictId::OtkRolledBack, Certainty::Consistent),
@@ -207,18 +197,8 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
 
 fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
     const ASKED: &str = "Does the uploader sign with an identity that the server does not hold?";
-    let Some(group) = walk.refusals.of(Pattern::Foreign).copied() else {
-        let answer =
-            if walk.refusals.groups.is_empty() { Answer::No } else { signature_answer(walk) };
-        walk.step(
-            "foreign-identity",
-            ASKED,
-            answer,
-            "no refusal where only the stored key verifies",
-            &walk.known.log,
-        );
-        return None;
-    };
+    let none = "no refusal where only the stored key verifies";
+    let group = group(walk, Pattern::Foreign, "foreign-identity", ASKED, none)?;
     let mut because = vec![
         "the stored key is signed by the device's present account, the offered one is not"
             .to_owned(),
@@ -262,7 +242,7 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
 }
 
 fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Was there one refusal that never came again?";
+    const ASKED: &str = "Were the refusals single ones that never came again?";
     let log = walk.known.log.value();
     if !log.is_some_and(|log| crossed(walk, log)) {
         let answer = if log.is_some() { Answer::No } else { Answer::Unknown };
@@ -270,12 +250,12 @@ fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
             "crossed-once",
             ASKED,
             answer,
-            "no single refusal followed by quiet",
+            "no single refusal with quiet behind it",
             &walk.known.log,
         );
         return None;
     }
-    let because = "one refusal, never repeated: two uploads of one device crossed";
+    let because = "no key id was refused twice: two uploads of one device crossed";
     walk.step("crossed-once", ASKED, Answer::Yes, because, &walk.known.log);
     walk.believe(because);
     Some((VerdictId::OtkRace, Certainty::Consistent))
@@ -309,14 +289,29 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
     None
 }
 
-/// One refusal, then uploads accepted or quiet.
+/// The refusals of a pattern; where there are none, that is the answer.
+fn group<'a>(
+    walk: &mut Walk<'a>,
+    pattern: Pattern,
+    question: &'static str,
+    asked: &'static str,
+    none: &str,
+) -> Option<Group<'a>> {
+    let group = walk.refusals.of(pattern).copied();
+    if group.is_none() {
+        let untested = !walk.refusals.groups.is_empty() && walk.known.keys.unknown().is_some();
+        let answer = if untested { Answer::Unknown } else { Answer::No };
+        walk.step(question, asked, answer, none, &walk.known.log);
+    }
+    group
+}
+
+/// No key id was refused twice, and then uploads were accepted or it was quiet.
 fn crossed(walk: &Walk, log: &KeyLog) -> bool {
-    let Some(span) = walk.refusals.span() else {
-        return false;
-    };
+    let Some(span) = walk.refusals.span() else { return false };
     let end = walk.evidence.window.to.min(walk.evidence.now);
     let accepted_after = log.accepted.uploads.is_some_and(|uploads| uploads.last > span.last);
-    span.count == 1 && (accepted_after || end.duration_since(span.last) > QUIET)
+    !walk.refusals.repeated() && (accepted_after || end.duration_since(span.last) > QUIET)
 }
 
 /// Without a refusal no storm says it: how many dead keys peers were given.
@@ -324,10 +319,6 @@ fn handed_out(walk: &Walk) -> Option<String> {
     let (log, keys) = (walk.known.log.value()?, walk.known.keys.value()?);
     let count = dead_claims(log, keys.added);
     (count > 0).then(|| format!("{} of that account handed out since", counted(count, "key")))
-}
-
-fn signature_answer(walk: &Walk) -> Answer {
-    if walk.known.keys.unknown().is_some() { Answer::Unknown } else { Answer::No }
 }
 
 fn starts_at_zero(group: &Group) -> bool {

@@ -11,6 +11,7 @@ mod stock;
 pub mod verdict;
 mod walk;
 
+use crate::evidence::otk::Check;
 use crate::evidence::{Evidence, Need, Symptom};
 pub use verdict::{Certainty, Verdict, VerdictId};
 
@@ -37,7 +38,7 @@ fn shown(at: jiff::Timestamp) -> String {
 pub fn trouble(row: &crate::evidence::DeviceRow) -> Option<&'static str> {
     match row {
         row if row.has_keys == Some(false) => Some("no encryption keys"),
-        row if row.keys_older_than_identity == Some(true) => Some("keys older than its identity"),
+        row if row.next_key == Some(Check::Fails) => Some("its next key is of a dead account"),
         row if row.one_time_keys == Some(0) => Some("no one-time keys left"),
         row if row.one_time_keys.is_some_and(|count| count > stock::FLOOD) => {
             Some("far too many keys")

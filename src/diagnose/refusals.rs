@@ -4,6 +4,7 @@
 //! the database contradicts, or that nothing supports, is a finding and no evidence.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -104,6 +105,15 @@ impl<'a> Refusals<'a> {
         self.groups.iter().find(|group| group.pattern == pattern)
     }
 
+    /// Whether one key id was refused more than once: what parts a storm from a race. The offered key
+    /// may differ each time.
+    pub fn repeated(&self) -> bool {
+        self.groups.iter().any(|group| {
+            let same = self.groups.iter().filter(|other| other.refused.key == group.refused.key);
+            same.map(|other| other.refused.span.count).sum::<u64>() > 1
+        })
+    }
+
     /// All that count, as one span.
     pub fn span(&self) -> Option<Span> {
         let mut spans = self.groups.iter().map(|group| group.refused.span);
@@ -123,6 +133,7 @@ impl<'a> Refusals<'a> {
         let main = self.groups.first()?;
         let mut span = self.span()?;
         log.refused_beyond.into_iter().for_each(|beyond| span.add(beyond));
+        let ids: BTreeSet<_> = self.groups.iter().map(|group| &group.refused.key).collect();
         let seconds = span.last.duration_since(span.first).as_secs_f64();
         let row_stands = match main.row {
             Row::NotRead => None,
@@ -135,7 +146,7 @@ impl<'a> Refusals<'a> {
         Some(Storm {
             span,
             key: main.refused.key.to_string(),
-            more_keys: self.groups.len() - 1,
+            more_keys: ids.len() - 1,
             rate: (span.count > 1 && seconds > 0.0).then(|| (span.count - 1) as f64 / seconds),
             goes_on: window.to.min(now).duration_since(span.last) <= QUIET,
             row_stands,

@@ -125,8 +125,9 @@ pub struct DeviceRow {
     pub has_keys: Option<bool>,
     /// How many one-time keys are stored, capped; `None` where that was not asked.
     pub one_time_keys: Option<u64>,
-    /// Whether a stored one-time key is older than the identity: likely a dead one.
-    pub keys_older_than_identity: Option<bool>,
+    /// The signature test of the oldest stored key, which is handed out next; `None` where that was not
+    /// asked or there is none.
+    pub next_key: Option<otk::Check>,
 }
 
 /// A row of `e2e_device_keys_json`.

@@ -119,10 +119,11 @@ pub fn verify(raw: &Value, user: &UserId, device: &DeviceId, ed25519: &str) -> C
     let (Some(message), Ok(key)) = (canonical(raw), Ed25519PublicKey::from_base64(ed25519)) else {
         return Check::Unknown;
     };
-    // A signature that is no signature cannot verify: the uploader may write anything there.
-    match Ed25519Signature::from_base64(signature) {
-        Ok(signature) if key.verify(message.as_bytes(), &signature).is_ok() => Check::Verifies,
-        _ => Check::Fails,
+    // What is no signature at all says nothing of who made the key: anything can be uploaded.
+    let Ok(signature) = Ed25519Signature::from_base64(signature) else { return Check::Unknown };
+    match key.verify(message.as_bytes(), &signature) {
+        Ok(()) => Check::Verifies,
+        Err(_) => Check::Fails,
     }
 }
 
@@ -188,4 +189,76 @@ impl Evidence {
 pub struct Claim {
     pub at: Timestamp,
     pub id: KeyId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// A key and the identity that signed it, from a real client (matrix-js-sdk 41.7.0).
+    const IDENTITY: &str = "M8jfsz2k8YFayjK9l6gGoAdXgAI0vLA+mhgov0/wfis";
+
+    fn device_keys() -> Value {
+        json!({
+            "algorithms": ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
+            "device_id": "DEVS1STORM",
+            "keys": {
+                "curve25519:DEVS1STORM": "hiU4T+yfyL6JM8oY+gk2e/K2Qy0BJmsMMiBG2vuL10s",
+                "ed25519:DEVS1STORM": IDENTITY,
+            },
+            "signatures": {"@s1storm:lab.local": {"ed25519:DEVS1STORM":
+                "ixB+wc7pMEjlbGB1zRWHzEJ9N4L1yI4H5Q485N3xEGPtDPnibnZrMvaVfUrLMpu4E+pM3JPkevFYAVsnXpnoDg"}},
+            "user_id": "@s1storm:lab.local",
+        })
+    }
+
+    fn check(value: &Value, identity: &str) -> Check {
+        let user = UserId::parse("@s1storm:lab.local").unwrap();
+        verify(value, &user, "DEVS1STORM".into(), identity)
+    }
+
+    #[test]
+    fn the_signature_test_tells_whose_account_it_was() {
+        let own = device_keys();
+        assert_eq!(check(&own, IDENTITY), Check::Verifies);
+        let mut unsigned = own.clone();
+        unsigned["unsigned"] = json!({"device_display_name": "anything"});
+        assert_eq!(check(&unsigned, IDENTITY), Check::Verifies);
+        let mut other = own.clone();
+        other["device_id"] = json!("ANOTHER");
+        assert_eq!(check(&other, IDENTITY), Check::Fails);
+        assert_eq!(check(&own, "aBrY1ZAotZAb/EhqZmyKvnQs5T3tAS79BBmeEYLCjlQ"), Check::Fails);
+    }
+
+    #[test]
+    fn what_cannot_be_tested_is_unknown() {
+        let mut garbage = device_keys();
+        garbage["signatures"]["@s1storm:lab.local"]["ed25519:DEVS1STORM"] = json!("s");
+        assert_eq!(check(&garbage, IDENTITY), Check::Unknown);
+        assert_eq!(check(&json!("abc"), IDENTITY), Check::Unknown);
+        assert_eq!(check(&device_keys(), "no key"), Check::Unknown);
+        let mut float = device_keys();
+        float["keys"] = json!(0.5);
+        assert_eq!(check(&float, IDENTITY), Check::Unknown);
+    }
+
+    #[test]
+    fn ids_of_vodozemac_are_counters() {
+        let counter = |id: &str| KeyId(id.to_owned()).counter();
+        assert_eq!(counter("signed_curve25519:AAAAAAAAAA0"), Some(13));
+        assert_eq!(counter("signed_curve25519:AAAAAAAAADI"), Some(50));
+        assert_eq!(counter("signed_curve25519:AAAAHg"), None);
+        assert_eq!(counter("signed_curve25519:not base64!"), None);
+    }
+
+    #[test]
+    fn equal_keys_are_equal_whatever_signs_them() {
+        let view = |signature: &str| {
+            KeyView::of(json!({"key": "k", "signatures": {"@u:s": {"ed25519:D": signature}}}))
+        };
+        assert!(view("a").same_key(&view("b")));
+        assert!(!view("a").same_key(&KeyView::of(json!("k"))));
+        assert!(!KeyView::default().same_key(&KeyView::default()));
+    }
 }

@@ -6,6 +6,7 @@
 
 mod cases;
 mod crafted;
+mod lab;
 mod room;
 mod sources;
 mod terminal;
