@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use kestrel::command::{self, Ke1};
 use kestrel::config::{Config, Database, Limits, LogSource, Server};
 use kestrel::diagnose::{Certainty, Verdict, diagnose};
-use kestrel::evidence::{Evidence, SCHEMA, State};
+use kestrel::evidence::{Evidence, Fact, SCHEMA, State};
 use kestrel::flow::{Answer, Flow};
 use kestrel::plan::Plan;
 use kestrel::render::{self, Ink, View};
@@ -141,6 +141,12 @@ pub(super) async fn doctor(config: &Config) -> Result<ExitCode> {
         };
         well &= !matches!(answer.state, State::Failed(_));
         println!("{mark:>14}  {} {:?}: {why}", answer.source, answer.need);
+        if let Some(Fact::KeyLog(log)) = &answer.fact {
+            for coverage in &log.coverage {
+                println!("{:>14}  times: {}", "", coverage.zone);
+                coverage.notes.iter().for_each(|note| println!("{:>14}  {note}", ""));
+            }
+        }
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

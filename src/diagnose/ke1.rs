@@ -68,7 +68,15 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
     let seen = others(devices.value().copied().unwrap_or_default());
     walk.step("device-known", ASKED, Answer::No, seen.clone(), &devices);
     walk.believe(seen);
+    walk.because.extend(walk.known.log.value().and_then(last_upload));
     Some((VerdictId::UnknownDevice, Certainty::Proven))
+}
+
+/// A device that is gone may still stand in the log.
+fn last_upload(log: &KeyLog) -> Option<String> {
+    let refused = log.refused.iter().map(|group| group.span.last);
+    let last = refused.chain(log.accepted.uploads.map(|uploads| uploads.last)).max()?;
+    Some(format!("the log has its uploads until {}: it was logged out since", super::shown(last)))
 }
 
 /// The user's real devices, a few by name: a typo is seen at a glance.
@@ -183,12 +191,12 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
         "the stored and the offered key are both signed by the device's present account".to_owned(),
     ];
     because.extend(confirmation(&group));
-    because.push(shape.words(log));
+    because.push(shape.words(&walk.refusals, log));
     walk.step("same-account", ASKED, Answer::Yes, because.join("; "), &walk.known.log);
     walk.because.extend(because);
     let once = !walk.refusals.repeated();
     Some(match shape {
-        Shape::TwoClients => (VerdictId::OtkConcurrent, Certainty::Consistent),
+        Shape::TwoClients { .. } => (VerdictId::OtkConcurrent, Certainty::Consistent),
         Shape::Rollback => (VerdictId::OtkRolledBack, Certainty::Consistent),
         Shape::Unclear if group.proves() && !once => (VerdictId::OtkSameAccount, Certainty::Proven),
         Shape::Unclear => (VerdictId::OtkSameAccount, Certainty::Consistent),

@@ -1,40 +1,66 @@
 //! How refused and accepted uploads lie in time: what parts two clients on one store from a store that
 //! was put back. It reads the order of things, never a key.
 
+use jiff::{SignedDuration, Timestamp};
+
+use super::counted;
 use super::refusals::Refusals;
 use crate::evidence::KeyLog;
 use crate::evidence::key_log::AcceptedBatch;
 
 /// Two syncs of one device that overlap leave tens of these lines; one client leaves 0 to 2.
 const SHARED_SYNC: u64 = 10;
+/// A client offers its keys within its first syncs.
+const START: SignedDuration = SignedDuration::from_secs(60);
 
 /// How the refusals and the accepted uploads lie in time, to part the two "same account" causes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    TwoClients,
+    /// With uploads accepted in between, or by overlapping syncs alone.
+    TwoClients {
+        interleaved: bool,
+    },
     Rollback,
     Unclear,
 }
 
 impl Shape {
     /// Why, for a person.
-    pub(super) fn words(self, log: &KeyLog) -> String {
+    pub(super) fn words(self, refusals: &Refusals, log: &KeyLog) -> String {
         match self {
-            Self::TwoClients => format!(
-                "other uploads with higher ids were accepted in between, and {} syncs of the device \
-                 overlapped: two clients take turns",
-                log.shared_sync
-            ),
+            Self::TwoClients { interleaved } => {
+                let overlaps = counted(log.shared_sync, "overlapping sync");
+                let seen = match (interleaved, log.shared_sync) {
+                    (true, 0) => "uploads with other ids were accepted in between".to_owned(),
+                    (true, _) => {
+                        format!("uploads with other ids were accepted in between, with {overlaps}")
+                    }
+                    (false, _) => format!("the device had {overlaps}"),
+                };
+                format!("{seen}: two clients take turns")
+            }
             Self::Rollback => {
-                "the refused ids had been accepted before, and nothing else was accepted \
-                               meanwhile: one client that went back in time"
-                    .into()
+                let start = match started_before(refusals, log) {
+                    true => "a client of the user had just started, ",
+                    false => "",
+                };
+                format!(
+                    "{start}the refused ids had been accepted before, and nothing else was accepted \
+                     meanwhile: one client that went back in time"
+                )
             }
             Self::Unclear => {
                 "the order of uploads in the log does not tell which of the two it is".into()
             }
         }
     }
+}
+
+/// Whether a client of the user began shortly before the first refusal.
+fn started_before(refusals: &Refusals, log: &KeyLog) -> bool {
+    let Some(span) = refusals.span() else { return false };
+    let ago = |start: &Timestamp| span.first.duration_since(*start);
+    log.client_starts.iter().map(ago).any(|ago| SignedDuration::ZERO <= ago && ago <= START)
 }
 
 /// Reads the shape off the refusals that count.
@@ -61,8 +87,8 @@ pub(super) fn shape(refusals: &Refusals, log: &KeyLog) -> Shape {
     let device_keys = refusals.groups.iter().any(|group| group.refused.with_device_keys > 0);
     match (meanwhile, before) {
         _ if device_keys => Shape::Unclear,
-        (true, _) => Shape::TwoClients,
-        (false, _) if log.shared_sync >= SHARED_SYNC => Shape::TwoClients,
+        (true, _) => Shape::TwoClients { interleaved: true },
+        (false, _) if log.shared_sync >= SHARED_SYNC => Shape::TwoClients { interleaved: false },
         (false, true) if span.count > 1 => Shape::Rollback,
         _ => Shape::Unclear,
     }
