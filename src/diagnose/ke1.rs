@@ -285,8 +285,16 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
             _ => walk.missing("the database", database_how(why)),
         }
     }
-    let log_read = walk.known.log.value().is_some_and(super::findings::read_anything);
-    if failed.is_empty() && log_read && walk.known.keys.value().is_some() {
+    let log = walk.known.log.value();
+    let log_read = log.is_some_and(super::findings::read_anything);
+    // Nobody can forge such a line in JSON: somebody's upload was refused, and it may be this device's.
+    let json = |log: &KeyLog| log.coverage.iter().any(|part| part.format == Format::Json);
+    let untied = log.is_some_and(|log| json(log) && log.unattributed > walk.refusals.tied);
+    if untied {
+        let how = "log in Synapse's text or Terse JSON format, which write request ids";
+        walk.missing("whose upload was refused", how.into());
+    }
+    if failed.is_empty() && !untied && log_read && walk.known.keys.value().is_some() {
         walk.step("all-read", ASKED, Answer::Yes, "both answered", &walk.known.log);
         walk.because.extend(super::findings::health(walk.evidence, &walk.known.log));
         return Some((VerdictId::OtkHealthy, Certainty::Consistent));

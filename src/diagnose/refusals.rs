@@ -64,6 +64,8 @@ pub(super) struct Refusals<'a> {
     pub groups: Vec<Group<'a>>,
     /// Refusals that the database contradicts: an older row holds another value.
     pub contradicted: u64,
+    /// Refusals that only the database ties to the device: the log shows no upload of theirs.
+    pub tied: u64,
     /// Refusals in a text log that neither the database nor a signature nor a claim supports.
     pub unsupported: u64,
 }
@@ -84,8 +86,13 @@ impl<'a> Refusals<'a> {
         }
         for refused in &log.doubtful {
             let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
+            let untied = refused.batch.count == 0;
             match group.row {
-                Row::Old(_) => all.groups.push(group),
+                Row::Old(_) => {
+                    all.tied += if untied { refused.span.count } else { 0 };
+                    all.groups.push(group);
+                }
+                _ if untied => {}
                 _ => all.unsupported += refused.span.count,
             }
         }

@@ -333,15 +333,15 @@ impl Attribution {
         if !names && !own {
             return;
         }
-        if id.is_empty() {
-            // Google's JSON format writes no request id: nothing ties the line to an upload.
-            self.end.without_ids += 1;
-            self.tally.untied(seen.at);
-            return;
-        }
         let Some(conflict) = self.tally.conflict(refusal, names, own) else {
             return;
         };
+        if id.is_empty() {
+            // Google's JSON format writes no request id: nothing ties the line to an upload.
+            self.end.without_ids += 1;
+            self.tally.untied(conflict, seen.at);
+            return;
+        }
         if let Some(request) = self.processes[process].request(id, seen.place, seen.at) {
             keep(&mut request.refused, seen.with(conflict));
         }

@@ -9,6 +9,7 @@
 //! Nothing here reads a file, a socket or a clock.
 
 pub mod attribute;
+mod fold;
 mod forgery;
 pub mod key_log;
 mod known;

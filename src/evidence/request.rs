@@ -63,7 +63,9 @@ pub enum Outcome {
     TooLarge(Facts),
     Accepted(Facts),
     /// A refusal without the line that tells whose upload it was.
-    Unattributed(i64),
+    Unattributed(usize, i64),
+    /// A refusal that may not be Synapse's: only the database can say.
+    Doubtful(usize, i64),
 }
 
 /// The facts of one upload.
@@ -170,8 +172,8 @@ impl Request {
             return;
         };
         match refused.reach {
-            true => judged.distrusted.push(BEHIND),
-            false => judged.outcome = Outcome::Unattributed(refused.at),
+            true => judged.outcome = Outcome::Doubtful(refused.what, refused.at),
+            false => judged.outcome = Outcome::Unattributed(refused.what, refused.at),
         }
     }
 

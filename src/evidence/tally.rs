@@ -87,9 +87,18 @@ impl Tally {
         Some(self.conflicts.len() - 1)
     }
 
-    /// A refusal that no id ties to an upload.
-    pub fn untied(&mut self, at: i64) {
-        self.log.unattributed += u64::from(self.window_holds(at));
+    /// A refusal that no id ties to an upload. Whose it was is known if the database holds its old key:
+    /// keys are stored per device.
+    pub fn untied(&mut self, conflict: usize, at: i64) {
+        if self.window_holds(at) {
+            self.log.unattributed += 1;
+            self.doubt(conflict, at);
+        }
+    }
+
+    fn doubt(&mut self, conflict: usize, at: i64) {
+        let (subject, format) = (&self.subject, self.format);
+        self.log.doubt(&self.conflicts[conflict].refusal, at, subject, format);
     }
 
     /// A single line.
@@ -113,7 +122,7 @@ impl Tally {
             Outcome::Refused(_, facts) | Outcome::Accepted(facts) | Outcome::TooLarge(facts) => {
                 self.window_holds(facts.at)
             }
-            Outcome::Unattributed(at) => self.window_holds(*at),
+            Outcome::Unattributed(_, at) | Outcome::Doubtful(_, at) => self.window_holds(*at),
             Outcome::Nothing => judged.at.is_none_or(|at| self.window_holds(at)),
         };
         if !ours {
@@ -124,7 +133,8 @@ impl Tally {
         }
         match judged.outcome {
             Outcome::Nothing => {}
-            Outcome::Unattributed(_) => self.log.unattributed += 1,
+            Outcome::Unattributed(conflict, at) => self.untied(conflict, at),
+            Outcome::Doubtful(conflict, at) => self.doubt(conflict, at),
             Outcome::Refused(conflict, facts) if judged.in_reach => {
                 if self.behind.len() < CONFLICTS {
                     self.behind.push((conflict, facts));

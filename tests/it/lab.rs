@@ -19,7 +19,7 @@ struct Upload {
 }
 
 fn log(lab: &Lab) -> String {
-    std::fs::read_to_string(lab.log_path()).unwrap()
+    std::fs::read_to_string(lab.log_path()).expect("the log is there")
 }
 
 /// The patient's uploads in the order they were begun, joined by request id.
@@ -84,7 +84,7 @@ async fn fallback_used(lab: &Lab, patient: &Patient) -> Result<bool> {
 }
 
 async fn precise_lab() -> Lab {
-    Lab::start(LabOptions::default()).await.unwrap()
+    Lab::start(LabOptions::default()).await.expect("the lab starts")
 }
 
 #[tokio::test(flavor = "multi_thread")]
