@@ -73,11 +73,7 @@ const USAGE: u8 = 2;
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    // The Matrix client logs every refused request and every message without its key as a fault.
-    let quiet = match arguments.verb {
-        Verb::Run(_) => "warn,kestrel=info,matrix_sdk::http_client=off,matrix_sdk_crypto=error",
-        _ => "error,matrix_sdk::http_client=off",
-    };
+    let quiet = if matches!(arguments.verb, Verb::Run(_)) { bot::LOGGED } else { bot::SAID };
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| quiet.into()))
         .with_writer(std::io::stderr)

@@ -33,6 +33,12 @@ use line::ChatLine;
 use listen::Ear;
 pub use session::{LoggedIn, Secret};
 
+/// What `run` logs unless told otherwise. The Matrix client takes every refused request, and every
+/// message whose key is late, for a fault of its own.
+pub const LOGGED: &str = "warn,kestrel=info,matrix_sdk::http_client=off,matrix_sdk_crypto=error";
+/// What every other command logs.
+pub const SAID: &str = "error,matrix_sdk::http_client=off";
+
 /// How long the answers that run get to end after the process was asked to.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 

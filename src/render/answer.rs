@@ -112,14 +112,20 @@ fn path(page: &mut Page, verdict: &Verdict) {
         steps.map(|step| step.question).collect::<Vec<_>>()
     };
     let (yes, unknown) = (of(Answer::Yes), of(Answer::Unknown));
-    page.label("Path").text(match yes.is_empty() {
-        true => "no question was answered with yes".to_owned(),
-        false => format!("yes to {}", yes.join(" → ")),
-    });
-    if !unknown.is_empty() {
-        page.text(format!("; unknown: {}", unknown.join(", ")));
+    let mut told = Vec::new();
+    if !yes.is_empty() {
+        told.push(format!("yes to {}", yes.join(" → ")));
     }
-    page.text(format!("; of {} asked", verdict.path.len()));
+    // A no that ended the walk decided it.
+    if let Some(last) = verdict.path.last().filter(|step| step.answer == Answer::No) {
+        told.push(format!("no to {}", last.question));
+    }
+    if !unknown.is_empty() {
+        told.push(format!("unknown: {}", unknown.join(", ")));
+    }
+    let asked = verdict.path.len();
+    let questions = if asked == 1 { "question" } else { "questions" };
+    page.label("Path").text(format!("{}, of {asked} {questions}", told.join("; ")));
 }
 
 fn remedies(page: &mut Page, verdict: &Verdict) {
