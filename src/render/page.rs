@@ -37,9 +37,11 @@ pub enum Ink {
 }
 
 impl Page {
-    /// Begins a line with a label in bold.
+    /// Begins a line with a label in bold, and a colon where it is no question.
     pub fn label(&mut self, label: &str) -> &mut Self {
-        self.lines.push(vec![Piece::Strong(visible(label)), Piece::Text(" ".into())]);
+        let colon = if label.ends_with('?') { "" } else { ":" };
+        let label = Piece::Strong(format!("{}{colon}", visible(label)));
+        self.lines.push(vec![label, Piece::Text(" ".into())]);
         self
     }
 
