@@ -39,6 +39,9 @@ const LEAD_TEXT: i64 = LEAD + 3_600_000;
 /// summer and winter.
 const NEARBY: u64 = 8 << 20;
 const NEARBY_VOTES: u64 = 3;
+/// More bytes of a window than this are not read (about the default deadline's worth): the older ones are
+/// left out, because what goes on now matters most.
+const MOST: u64 = 2 << 30;
 /// A log whose newest line is older than this is likely not written any more.
 const STALE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -49,7 +52,17 @@ pub fn read_key_log(
     window: Window,
     stop: &AtomicBool,
 ) -> LogReading {
-    let mut reading = Reading { notes: Vec::new(), reached_back: false, cut_short: None, read: 0 };
+    read_at_most(MOST, source, subject, window, stop)
+}
+
+fn read_at_most(
+    most: u64,
+    source: &LogSource,
+    subject: &Subject,
+    window: Window,
+    stop: &AtomicBool,
+) -> LogReading {
+    let mut reading = Reading { most, ..Reading::default() };
     let found = reading.run(source, subject, window, stop);
     let query = query(&source.path, subject);
     match found {
@@ -59,7 +72,11 @@ pub fn read_key_log(
 }
 
 /// One reading under way.
+#[derive(Default)]
 struct Reading {
+    most: u64,
+    /// The older part of the window was left out.
+    cut_old: bool,
     notes: Vec<String>,
     /// The log begins before the window.
     reached_back: bool,
@@ -88,7 +105,7 @@ impl Reading {
         }
         let lead = if text { LEAD_TEXT } else { LEAD };
         let target = window.from.as_millisecond().saturating_sub(lead);
-        let parts = self.parts(current, &clock, window, target);
+        let mut parts = self.parts(current, &clock, window, target);
         let mut start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
         if text {
             let mut near = Clock::new(source.timezone.clone());
@@ -99,6 +116,7 @@ impl Reading {
                 start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
             }
         }
+        start = self.newest(&mut parts, start, window, &clock).map_err(failed)?;
         let mut attribution = Attribution::new(subject.clone(), window, clock);
         let mut cut = false;
         for part in &parts {
@@ -133,6 +151,38 @@ impl Reading {
         }
         self.reached_back = reaches(&parts[0], from);
         parts
+    }
+
+    /// Leaves out the older part of a window that is too much to read: gives where to start in the first
+    /// of the parts that are left.
+    fn newest(
+        &mut self,
+        parts: &mut Vec<Part>,
+        start: u64,
+        window: Window,
+        clock: &Clock,
+    ) -> io::Result<u64> {
+        let to = window.to.as_millisecond();
+        let mut room = self.most;
+        for index in (0..parts.len()).rev() {
+            let part = &parts[index];
+            let begins = part.first.and_then(|first| clock.peek(first));
+            let end = match part.gzip {
+                _ if begins.is_some_and(|begins| begins > to) => 0,
+                true => part.length,
+                false => seek::start_of(part, to, clock)?,
+            };
+            let bytes = end.saturating_sub(if index == 0 { start } else { 0 });
+            if bytes > room {
+                let from =
+                    if part.gzip { 0 } else { seek::record_behind(part, end - room, clock)? };
+                parts.drain(..index);
+                (self.cut_old, self.reached_back) = (true, false);
+                return Ok(from);
+            }
+            room -= bytes;
+        }
+        Ok(start)
     }
 
     /// Reads one file; gives whether its last line may be half written.
@@ -204,7 +254,12 @@ impl Reading {
     }
 
     fn explain(&mut self, end: &End, window: Window) {
-        if !self.reached_back {
+        if self.cut_old {
+            self.notes.push(format!(
+                "the window holds more than {} MiB: only its newest part was read; ask for a shorter window",
+                self.most >> 20
+            ));
+        } else if !self.reached_back {
             self.notes.push(format!(
                 "the log begins at {}, after the window's start: rotated files before it are gone or not \
                  readable",
@@ -364,6 +419,42 @@ mod tests {
         assert!(coverage.notes.iter().any(|note| note.contains("newest line")));
         assert!(coverage.zone.starts_with("UTC+00:00, derived from"));
         assert!(reading.what.starts_with("30 uploads refused, 1 upload accepted"));
+    }
+
+    /// The storm of 11 o'clock at another hour, its own milliseconds too.
+    fn storm_at(hour: i64) -> String {
+        let text = STORM.replace("2026-11-22 11:", &format!("2026-11-22 {hour:02}:"));
+        let mut parts = text.split(" at 1795");
+        let mut moved = parts.next().unwrap().to_owned();
+        for part in parts {
+            let (digits, rest) = part.split_at(9);
+            let at = 1_795_000_000_000 + digits.parse::<i64>().unwrap() + (hour - 11) * 3_600_000;
+            moved.push_str(&format!(" at {at}{rest}"));
+        }
+        moved
+    }
+
+    #[test]
+    fn of_too_much_the_newest_is_read() {
+        // The same storm, once an hour: more than may be read, and the last one matters.
+        let text: String = (0..6).map(storm_at).collect();
+        let (_folder, path) = file(&text);
+        let source = LogSource { timezone: Some(TimeZone::UTC), ..source(path) };
+        let (window, stop) = (day(), AtomicBool::new(false));
+        let whole = read_at_most(MOST, &source, &storm(), window, &stop).log.unwrap();
+        let most = 1 << 18;
+        let part = read_at_most(most, &source, &storm(), window, &stop).log.unwrap();
+        let last = |log: &KeyLog| log.refused.iter().map(|group| group.span.last).max();
+        assert!(part.refusals() < whole.refusals(), "all of it was read");
+        assert!(part.refusals() >= 30, "the newest storm was left out");
+        // Request numbers begin again with each copy, so the whole leaves a few of the last out.
+        assert!(last(&part) >= last(&whole));
+        assert!(!part.coverage[0].whole);
+        assert!(part.coverage[0].notes.iter().any(|note| note.contains("its newest part")));
+        // What lies behind the window is no part of it.
+        let early = span("2026-11-22T00:00:00Z", "2026-11-22T00:45:00Z");
+        let read = read_at_most(most, &source, &storm(), early, &stop).log.unwrap();
+        assert_eq!(read.refusals(), 30);
     }
 
     #[test]

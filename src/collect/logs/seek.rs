@@ -43,6 +43,13 @@ pub fn first_stamp(source: &mut impl Read) -> io::Result<Option<Stamp>> {
     Ok(first)
 }
 
+/// The first record that begins behind a byte; the byte itself where none is found near.
+pub fn record_behind(part: &Part, at: u64, clock: &Clock) -> io::Result<u64> {
+    let mut file = File::open(&part.path)?;
+    let found = probe(&mut file, at, part.length, clock)?;
+    Ok(found.map_or(at, |(start, _)| start))
+}
+
 /// Where to begin reading to have every record from `target` (milliseconds UTC) on; always a line's
 /// start.
 pub fn start_of(part: &Part, target: i64, clock: &Clock) -> io::Result<u64> {
