@@ -7,15 +7,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ruma::OwnedDeviceId;
 
-use crate::command::{Ke1, Span};
+use crate::command::{Ke1, Ke3, Span};
 use crate::diagnose;
-use crate::evidence::{Need, Subject, Symptom, Window};
+use crate::evidence::{About, EventSubject, Need, Subject, Symptom, Window};
 
 /// What to collect for one question.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub symptom: Symptom,
-    pub subject: Subject,
+    pub subject: About,
     pub window: Window,
     pub needs: &'static [Need],
     /// The reference time of the verdict.
@@ -27,9 +27,25 @@ impl Plan {
     pub fn ke1(typed: &Ke1, device: OwnedDeviceId, default: Duration, now: Timestamp) -> Self {
         Self {
             symptom: Symptom::Ke1,
-            subject: Subject { user: typed.user.clone(), device },
+            subject: About::Device(Subject { user: typed.user.clone(), device }),
             window: window(typed.span, default, now),
             needs: diagnose::needs(Symptom::Ke1),
+            now,
+        }
+    }
+
+    /// The plan of `!ke3` for one event. What it reads has no time.
+    pub fn ke3(typed: &Ke3, default: Duration, now: Timestamp) -> Self {
+        let subject = EventSubject {
+            event: typed.event.clone(),
+            room: typed.room.clone(),
+            column: typed.column,
+        };
+        Self {
+            symptom: Symptom::Ke3,
+            subject: About::Event(subject),
+            window: window(Span::Unsaid, default, now),
+            needs: diagnose::needs(Symptom::Ke3),
             now,
         }
     }

@@ -264,7 +264,7 @@ fn drop_oldest(folder: &Path, kept: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{Subject, Symptom, Window};
+    use crate::evidence::{About, Subject, Symptom, Window};
     use ruma::{event_id, user_id};
 
     fn at(second: i64) -> Timestamp {
@@ -275,10 +275,10 @@ mod tests {
         Evidence {
             schema: SCHEMA,
             symptom: Symptom::Ke1,
-            subject: Subject {
+            subject: About::Device(Subject {
                 user: user_id!("@a:example.org").to_owned(),
                 device: "DEV ICE/../x".into(),
-            },
+            }),
             window: Window { from: at(10), to: at(20) },
             now: at(20),
             gathered: Vec::new(),

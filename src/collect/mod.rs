@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::config::{Config, LogSource};
-use crate::evidence::{Evidence, Fact, Gathered, Need, SCHEMA, State};
+use crate::evidence::{About, Evidence, Fact, Gathered, Need, SCHEMA, State, Subject, Window};
 use crate::plan::Plan;
 
 /// After the stop flag is up, a reader has this long to hand over what it has.
@@ -44,6 +44,7 @@ pub async fn run(plan: &Plan, config: &Config) -> Evidence {
 
 /// Reads all logs side by side; each stops at the deadline and hands over what it has read.
 async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Vec<Gathered> {
+    let About::Device(subject) = &plan.subject else { return Vec::new() };
     if !plan.needs.contains(&Need::KeyLog) {
         return Vec::new();
     }
@@ -51,7 +52,8 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
         return vec![unread("log", State::NotAsked("no log is configured".into()))];
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = sources.iter().map(|source| spawn(plan, source, &stop)).collect();
+    let readers: Vec<_> =
+        sources.iter().map(|source| spawn(subject, plan.window, source, &stop)).collect();
     let timer = tokio::spawn({
         let stop = Arc::clone(&stop);
         async move {
@@ -73,8 +75,13 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
     answers
 }
 
-fn spawn(plan: &Plan, source: &LogSource, stop: &Arc<AtomicBool>) -> JoinHandle<logs::LogReading> {
-    let (subject, window) = (plan.subject.clone(), plan.window);
+fn spawn(
+    subject: &Subject,
+    window: Window,
+    source: &LogSource,
+    stop: &Arc<AtomicBool>,
+) -> JoinHandle<logs::LogReading> {
+    let subject = subject.clone();
     let (source, stop) = (source.clone(), Arc::clone(stop));
     tokio::task::spawn_blocking(move || logs::read_key_log(&source, &subject, window, &stop))
 }

@@ -76,6 +76,38 @@ impl Evidence {
         })
     }
 
+    /// The device that the question is about, where it is about one.
+    pub fn device(&self) -> Option<&Subject> {
+        match &self.subject {
+            About::Device(subject) => Some(subject),
+            About::Event(_) => None,
+        }
+    }
+
+    /// The event's row.
+    pub fn event(&self) -> Known<&EventRow> {
+        self.one(Need::Event, |fact| match fact {
+            Fact::Event(row) => Some(row),
+            _ => None,
+        })
+    }
+
+    /// The shape of the event's content.
+    pub fn event_shape(&self) -> Known<&EventShape> {
+        self.one(Need::EventShape, |fact| match fact {
+            Fact::EventShape(shape) => Some(shape),
+            _ => None,
+        })
+    }
+
+    /// The redactions that name the event.
+    pub fn redactions(&self) -> Known<&[Redaction]> {
+        self.one(Need::Redactions, |fact| match fact {
+            Fact::Redactions(rows) => Some(rows.as_slice()),
+            _ => None,
+        })
+    }
+
     /// The logs, put together: each process writes its own, and one device may speak to several.
     pub fn key_log(&self) -> Known<KeyLog> {
         let mut whole: Option<KeyLog> = None;

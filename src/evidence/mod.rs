@@ -9,6 +9,7 @@
 //! Nothing here reads a file, a socket or a clock.
 
 pub mod attribute;
+pub mod event;
 mod fold;
 mod forgery;
 pub mod key_log;
@@ -24,9 +25,10 @@ mod request;
 mod tally;
 
 use jiff::Timestamp;
-use ruma::{OwnedDeviceId, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
+pub use event::{Algorithm, EventRow, EventShape, Redaction};
 pub use key_log::KeyLog;
 pub use known::Known;
 pub use otk::{KeyId, KeyView};
@@ -40,6 +42,26 @@ pub struct Subject {
     pub user: OwnedUserId,
     /// An opaque string: spaces, quotes and colons are real.
     pub device: OwnedDeviceId,
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum About {
+    Device(Subject),
+    Event(EventSubject),
+}
+
+/// An event that will not decrypt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventSubject {
+    pub event: OwnedEventId,
+    /// The room it should be in, where the admin named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<OwnedRoomId>,
+    /// The column in the client's error message, where the admin pasted one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
 }
 
 /// The span of time the question is about; `from` ≤ `to`.
@@ -70,6 +92,12 @@ pub enum Need {
     OneTimeKeys,
     /// The device's fallback keys, from `e2e_fallback_keys_json`.
     FallbackKeys,
+    /// The event's row, from `events`.
+    Event,
+    /// The shape of the event's content, from `event_json`.
+    EventShape,
+    /// Redactions that name the event, from `redactions`.
+    Redactions,
 }
 
 /// How a source answered one need.
@@ -112,6 +140,9 @@ pub enum Fact {
     DeviceKeys(DeviceKeys),
     OneTimeKeys(StoredKeys),
     FallbackKeys(Vec<FallbackKey>),
+    Event(EventRow),
+    EventShape(EventShape),
+    Redactions(Vec<Redaction>),
 }
 
 /// A row of `devices` that stands for a real device (hidden rows are cross-signing keys).
@@ -174,7 +205,7 @@ pub struct FallbackKey {
 pub struct Evidence {
     pub schema: u32,
     pub symptom: Symptom,
-    pub subject: Subject,
+    pub subject: About,
     pub window: Window,
     /// The reference time: "goes on" and "healed" are judged against it.
     pub now: Timestamp,
@@ -186,4 +217,5 @@ pub struct Evidence {
 #[serde(rename_all = "kebab-case")]
 pub enum Symptom {
     Ke1,
+    Ke3,
 }

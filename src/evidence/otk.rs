@@ -164,7 +164,7 @@ impl Evidence {
     pub fn check_signatures(&mut self) {
         let keys: Option<DeviceKeys> = self.device_keys().value().map(|keys| (*keys).clone());
         let ed25519 = keys.as_ref().and_then(|keys| keys.ed25519.as_deref());
-        let subject = self.subject.clone();
+        let Some(subject) = self.device().cloned() else { return };
         for fact in self.gathered.iter_mut().filter_map(|answer| answer.fact.as_mut()) {
             let views: Box<dyn Iterator<Item = &mut KeyView>> = match fact {
                 Fact::KeyLog(log) => Box::new(

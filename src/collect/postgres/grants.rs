@@ -47,6 +47,35 @@ GRANT SELECT (user_id, device_id, algorithm, key_id, used) ON e2e_fallback_keys_
 GRANT SELECT (user_id, device_id, ts_added_ms, key_json) ON e2e_device_keys_json TO {role};
 -- No address, no user agent.
 GRANT SELECT (user_id, device_id, display_name, last_seen, hidden) ON devices TO {role};
+-- Who sent what kind of event where and when, and what was redacted; no content.
+GRANT SELECT (event_id, type, room_id, sender, state_key, origin_server_ts, rejection_reason) ON events TO {role};
+GRANT SELECT (event_id, redacts, have_censored) ON redactions TO {role};
+-- Bodies stay unreadable: this function gives their shape. A function with a string body and no view,
+-- because PostgreSQL would refuse Synapse's later ALTER TABLE under a view.
+CREATE SCHEMA IF NOT EXISTS kestrel;
+REVOKE ALL ON SCHEMA kestrel FROM PUBLIC;
+GRANT USAGE ON SCHEMA kestrel TO {role};
+CREATE OR REPLACE FUNCTION kestrel.event_shape(p_event_id text)
+RETURNS TABLE (alg_kind text, algorithm text, content_bytes int, sender_device text, delayed boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET statement_timeout = '3s' AS $shape$
+DECLARE content json; meta json; r record;
+BEGIN
+  FOR r IN SELECT ej.json AS js, ej.internal_metadata AS im FROM public.event_json ej WHERE ej.event_id = p_event_id LOOP
+    BEGIN
+      -- Synapse stores a NUL as \\u0000, and PostgreSQL refuses to look into such JSON.
+      content := replace(r.js, '\\u0000', '\\u0020')::json -> 'content';
+      meta := replace(r.im, '\\u0000', '\\u0020')::json;
+      alg_kind := coalesce(json_typeof(content -> 'algorithm'), 'absent');
+      algorithm := CASE WHEN alg_kind = 'string' THEN left(content ->> 'algorithm', 64) END;
+      content_bytes := octet_length(content::text);
+      sender_device := meta ->> 'device_id';
+      delayed := (meta ->> 'delay_id') IS NOT NULL;
+    EXCEPTION WHEN OTHERS THEN alg_kind := NULL; END;
+    RETURN NEXT;
+  END LOOP;
+END $shape$;
+REVOKE ALL ON FUNCTION kestrel.event_shape(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kestrel.event_shape(text) TO {role};
 ";
 
 #[cfg(test)]

@@ -1,0 +1,174 @@
+//! The tables of devices and their keys → facts.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ruma::{DeviceId, OwnedDeviceId, UserId};
+use serde_json::Value;
+use tokio_postgres::{Client, Error, Row};
+
+use super::{connect, millis};
+use crate::config::Database;
+use crate::evidence::{
+    DeviceKeys, DeviceRow, Fact, FallbackKey, KeyId, KeyView, Need, StoredKey, StoredKeys, Subject,
+    otk,
+};
+
+/// Devices read at the most; a user with more is a bot farm, and the answer says that it was cut.
+const DEVICE_LIMIT: i64 = 500;
+/// One-time keys read with their values, oldest first: the order in which Synapse hands them out.
+const KEY_LIMIT: i64 = 1000;
+/// One-time keys counted at the most, so that a flood of millions costs no more than a few milliseconds.
+const COUNT_LIMIT: i64 = 20_001;
+
+/// The device asked about comes first, so that a limit never hides it.
+const DEVICES: &str = "SELECT device_id, display_name, last_seen, hidden FROM devices \
+     WHERE user_id = $1 ORDER BY (device_id = $2) DESC, device_id LIMIT $3";
+const DEVICE_KEYS: &str = "SELECT ts_added_ms, key_json FROM e2e_device_keys_json \
+     WHERE user_id = $1 AND device_id = $2";
+const KEYS: &str = "SELECT algorithm, key_id, ts_added_ms, key_json FROM e2e_one_time_keys_json \
+     WHERE user_id = $1 AND device_id = $2 ORDER BY ts_added_ms, key_id LIMIT $3";
+const KEY_COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json \
+     WHERE user_id = $1 AND device_id = $2 LIMIT $3) AS bounded";
+const FALLBACK: &str = "SELECT algorithm, key_id, used FROM e2e_fallback_keys_json \
+     WHERE user_id = $1 AND device_id = $2 ORDER BY algorithm";
+/// For the list of a user's devices: what would be worth a look at each.
+const DEVICE_LIST: &str = "SELECT d.device_id, d.display_name, d.last_seen, d.hidden, k.key_json, \
+     (SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
+        AND o.device_id = d.device_id LIMIT 501) AS bounded), \
+     (SELECT o.key_json FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
+        AND o.device_id = d.device_id ORDER BY o.ts_added_ms LIMIT 1) \
+     FROM devices d LEFT JOIN e2e_device_keys_json k ON k.user_id = d.user_id AND k.device_id = d.device_id \
+     WHERE d.user_id = $1 AND NOT coalesce(d.hidden, false) ORDER BY d.last_seen DESC NULLS LAST LIMIT $2";
+
+/// The statements of one need, limits filled in.
+pub(super) fn statement(need: Need) -> String {
+    match need {
+        Need::Devices => DEVICES.replace("$3", &DEVICE_LIMIT.to_string()),
+        Need::DeviceKeys => DEVICE_KEYS.to_owned(),
+        Need::OneTimeKeys => {
+            let keys = KEYS.replace("$3", &KEY_LIMIT.to_string());
+            [keys, KEY_COUNT.replace("$3", &COUNT_LIMIT.to_string())].join("; ")
+        }
+        Need::FallbackKeys => FALLBACK.to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Asks for one need of a device.
+pub(super) async fn ask(
+    client: &Client,
+    need: Need,
+    subject: &Subject,
+) -> Result<Option<Fact>, Error> {
+    match need {
+        Need::Devices => devices(client, subject).await,
+        Need::DeviceKeys => device_keys(client, subject).await,
+        Need::OneTimeKeys => one_time_keys(client, subject).await,
+        Need::FallbackKeys => fallback_keys(client, subject).await,
+        _ => Ok(None),
+    }
+}
+
+/// A user's devices, hidden ones left out, with what would be worth a look; the newest first.
+pub async fn device_list(
+    user: &UserId,
+    database: &Database,
+    deadline: Duration,
+) -> Result<Vec<DeviceRow>, String> {
+    let listing = async {
+        let client = connect::connect(database, deadline).await?;
+        let rows = client.query(DEVICE_LIST, &[&user.as_str(), &DEVICE_LIMIT]).await;
+        let rows = rows.map_err(|error| connect::words(&error, "devices"))?;
+        Ok(rows.iter().map(|row| listed(user, row)).collect())
+    };
+    let late = || format!("it did not answer within {} s", deadline.as_secs_f32());
+    tokio::time::timeout(deadline, listing).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn listed(user: &UserId, row: &Row) -> DeviceRow {
+    let json = |column| {
+        let text: Option<String> = row.get(column);
+        text.map(|text| serde_json::from_str::<Value>(&text).unwrap_or_default())
+    };
+    let device = device_row(row);
+    let identity = json(4);
+    let own = identity.as_ref().and_then(|keys| identity_key(keys, "ed25519", &device.device));
+    // The oldest key is the one that Synapse hands out next.
+    let next = json(6).zip(own).map(|(key, own)| otk::verify(&key, user, &device.device, &own));
+    DeviceRow {
+        has_keys: Some(identity.is_some()),
+        one_time_keys: row.get::<_, Option<i64>>(5).map(i64::unsigned_abs),
+        next_key: next,
+        ..device
+    }
+}
+
+fn identity_key(keys: &Value, algorithm: &str, device: &DeviceId) -> Option<String> {
+    let key = keys.get("keys")?.get(format!("{algorithm}:{device}"))?;
+    key.as_str().map(str::to_owned)
+}
+
+fn device_row(row: &Row) -> DeviceRow {
+    DeviceRow {
+        device: OwnedDeviceId::from(row.get::<_, String>(0)),
+        display_name: row.get(1),
+        last_seen: millis(row.get(2)),
+        hidden: row.get::<_, Option<bool>>(3).unwrap_or(false),
+        has_keys: None,
+        one_time_keys: None,
+        next_key: None,
+    }
+}
+
+async fn devices(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
+    let ids = (subject.user.as_str(), subject.device.as_str());
+    let rows = client.query(DEVICES, &[&ids.0, &ids.1, &DEVICE_LIMIT]).await?;
+    let rows: Vec<_> = rows.iter().map(device_row).collect();
+    Ok((!rows.is_empty()).then_some(Fact::Devices(rows)))
+}
+
+async fn device_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
+    let ids = (subject.user.as_str(), subject.device.as_str());
+    let row = client.query_opt(DEVICE_KEYS, &[&ids.0, &ids.1]).await?;
+    Ok(row.map(|row| {
+        let json: Value = serde_json::from_str(&row.get::<_, String>(1)).unwrap_or_default();
+        let key = |algorithm| identity_key(&json, algorithm, &subject.device);
+        Fact::DeviceKeys(DeviceKeys {
+            added: millis(row.get(0)).unwrap_or(Timestamp::UNIX_EPOCH),
+            ed25519: key("ed25519"),
+            curve25519: key("curve25519"),
+        })
+    }))
+}
+
+async fn one_time_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
+    let ids = (subject.user.as_str(), subject.device.as_str());
+    let total: i64 = client.query_one(KEY_COUNT, &[&ids.0, &ids.1, &COUNT_LIMIT]).await?.get(0);
+    let rows = client.query(KEYS, &[&ids.0, &ids.1, &KEY_LIMIT]).await?;
+    let stored = |row: &Row| {
+        let json: String = row.get(3);
+        StoredKey {
+            id: key_id(row),
+            added: millis(row.get(2)).unwrap_or(Timestamp::UNIX_EPOCH),
+            // Synapse stores what the client sent; text that is no JSON is kept as a string.
+            value: KeyView::of(serde_json::from_str(&json).unwrap_or(Value::String(json))),
+        }
+    };
+    let keys: Vec<_> = rows.iter().map(stored).collect();
+    let total = total.unsigned_abs();
+    let capped = total >= COUNT_LIMIT.unsigned_abs();
+    Ok((total > 0).then_some(Fact::OneTimeKeys(StoredKeys { total, capped, keys })))
+}
+
+async fn fallback_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
+    let ids = (subject.user.as_str(), subject.device.as_str());
+    let rows = client.query(FALLBACK, &[&ids.0, &ids.1]).await?;
+    let key = |row: &Row| FallbackKey { id: key_id(row), used: row.get(2) };
+    let keys: Vec<_> = rows.iter().map(key).collect();
+    Ok((!keys.is_empty()).then_some(Fact::FallbackKeys(keys)))
+}
+
+fn key_id(row: &Row) -> KeyId {
+    KeyId(format!("{}:{}", row.get::<_, String>(0), row.get::<_, String>(1)))
+}
