@@ -29,16 +29,25 @@ const KEY_LIMIT: i64 = 1000;
 const COUNT_LIMIT: i64 = 20_001;
 
 /// The device asked about comes first, so that a limit never hides it.
-const DEVICES: &str = "SELECT device_id, display_name, last_seen, hidden FROM devices \
-     WHERE user_id = $1 ORDER BY (device_id = $2) DESC, device_id LIMIT $3";
-const DEVICE_KEYS: &str = "SELECT ts_added_ms, key_json FROM e2e_device_keys_json \
-     WHERE user_id = $1 AND device_id = $2";
-const KEYS: &str = "SELECT algorithm, key_id, ts_added_ms, key_json FROM e2e_one_time_keys_json \
-     WHERE user_id = $1 AND device_id = $2 ORDER BY ts_added_ms, key_id LIMIT $3";
-const KEY_COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json \
-     WHERE user_id = $1 AND device_id = $2 LIMIT $3) AS bounded";
-const FALLBACK: &str = "SELECT algorithm, key_id, used FROM e2e_fallback_keys_json \
-     WHERE user_id = $1 AND device_id = $2 ORDER BY algorithm";
+const DEVICES: &str = "SELECT device_id, display_name, last_seen, hidden\n\
+     FROM devices\n\
+     WHERE user_id = $1\n\
+     ORDER BY (device_id = $2) DESC, device_id LIMIT $3";
+const DEVICE_KEYS: &str = "SELECT ts_added_ms, key_json\n\
+     FROM e2e_device_keys_json\n\
+     WHERE user_id = $1\nAND device_id = $2";
+const KEYS: &str = "SELECT algorithm, key_id, ts_added_ms, key_json\n\
+     FROM e2e_one_time_keys_json\n\
+     WHERE user_id = $1\nAND device_id = $2\n\
+     ORDER BY ts_added_ms, key_id LIMIT $3";
+const KEY_COUNT: &str = "SELECT count(*) FROM (\n\
+     SELECT 1 FROM e2e_one_time_keys_json\n\
+     WHERE user_id = $1\nAND device_id = $2\n\
+     LIMIT $3) AS bounded";
+const FALLBACK: &str = "SELECT algorithm, key_id, used\n\
+     FROM e2e_fallback_keys_json\n\
+     WHERE user_id = $1\nAND device_id = $2\n\
+     ORDER BY algorithm";
 /// For the list of a user's devices: what would be worth a look at each.
 const DEVICE_LIST: &str = "SELECT d.device_id, d.display_name, d.last_seen, d.hidden, k.key_json, \
      (SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
@@ -231,7 +240,8 @@ fn answer(need: Need, subject: &Subject, fact: Option<Fact>) -> Gathered {
         }
         Some(Fact::FallbackKeys(keys)) => {
             let used = keys.iter().filter(|key| key.used).count();
-            format!("{} fallback keys, {used} handed out", keys.len())
+            let noun = if keys.len() == 1 { "fallback key" } else { "fallback keys" };
+            format!("{} {noun}, {used} handed out", keys.len())
         }
         Some(Fact::KeyLog(_)) => String::new(),
     };
@@ -251,13 +261,12 @@ fn unread(need: Need, subject: &Subject, state: State) -> Gathered {
 
 /// The statement as a person would paste it: parameters as quoted literals, for reading and never run.
 fn shown(need: Need, subject: &Subject) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let statement = match need {
         Need::Devices => DEVICES.replace("$3", &DEVICE_LIMIT.to_string()),
         Need::DeviceKeys => DEVICE_KEYS.to_owned(),
         Need::OneTimeKeys => {
             let keys = KEYS.replace("$3", &KEY_LIMIT.to_string());
-            [keys, KEY_COUNT.replace("$3", &COUNT_LIMIT.to_string())].join("; ")
+            [keys, KEY_COUNT.replace("$3", &COUNT_LIMIT.to_string())].join(";\n")
         }
         Need::FallbackKeys => FALLBACK.to_owned(),
         Need::KeyLog => return String::new(),
@@ -274,4 +283,34 @@ fn shown(need: Need, subject: &Subject) -> String {
         rest = &rest[at + 2..];
     }
     sql + rest + ";"
+}
+
+/// An SQL literal. What an id may hold of line breaks and escapes is written as such, and never acts on
+/// the reader's screen.
+fn quoted(text: &str) -> String {
+    let plain = text.replace('\'', "''");
+    if !text.contains(|letter: char| letter.is_control()) {
+        return format!("'{plain}'");
+    }
+    let escaped: String = (plain.replace('\\', "\\\\").chars())
+        .map(|letter| match letter.is_control() {
+            true => format!("\\u{:04x}", u32::from(letter)),
+            false => letter.to_string(),
+        })
+        .collect();
+    format!("E'{escaped}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_statement_is_what_it_says() {
+        let user = "@o'neil:example.org".try_into().expect("a user id");
+        let subject = Subject { user, device: "A'; DROP TABLE x; --\n$1\\".into() };
+        let sql = shown(Need::DeviceKeys, &subject);
+        assert!(sql.contains("user_id = '@o''neil:example.org'"), "{sql}");
+        assert!(sql.ends_with("device_id = E'A''; DROP TABLE x; --\\u000a$1\\\\';"), "{sql}");
+    }
 }

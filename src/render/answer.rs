@@ -72,12 +72,12 @@ fn seen(page: &mut Page, storm: &Storm, view: &View) {
         (_, false) => "; quiet since then",
     });
     page.label("State").text(match (storm.row_stands, storm.claimed) {
-        (Some(true), _) => "live: the key in the way is still stored".to_owned(),
+        (Some(true), _) => "live; the key in the way is still stored".to_owned(),
         (Some(false), Some(at)) => {
-            format!("healed: the key in the way was claimed {}", view.moment(at))
+            format!("healed; the key in the way was claimed {}", view.moment(at))
         }
-        (Some(false), None) => "healed: the key in the way is gone".to_owned(),
-        (None, _) => "unknown: the stored keys could not be read".to_owned(),
+        (Some(false), None) => "healed; the key in the way is gone".to_owned(),
+        (None, _) => "unknown; the stored keys could not be read".to_owned(),
     });
     if storm.dead_keys_handed_out > 0 {
         page.text(format!("; {} dead keys were handed out", storm.dead_keys_handed_out));
@@ -154,11 +154,8 @@ fn remedies(page: &mut Page, verdict: &Verdict) {
     }
     let never =
         |advice: &&Advice| matches!(advice.advice, Judgement::WillNotHelp | Judgement::Dangerous);
-    for (number, advice) in verdict.remedies.iter().filter(never).enumerate() {
-        match number {
-            0 => page.label("Don't"),
-            _ => page.text(" Nor "),
-        };
+    for advice in verdict.remedies.iter().filter(never) {
+        page.label("Don't");
         page.text(format!("{}: {}", advice.id.what(), advice.advice.words()));
         if let Some(why) = advice.why {
             page.text(format!(", {why}"));

@@ -23,8 +23,10 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
         .text(evidence.subject.user.as_str())
         .text(" ")
         .code(evidence.subject.device.as_str());
+    page.text(" · ").strong(verdict.id.headline());
     page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
     for (number, step) in (1..).zip(&verdict.path) {
+        page.gap();
         page.label(&format!("{number}. {}", step.asked)).text(format!(
             "{}: {}",
             step.answer.name(),
@@ -34,6 +36,7 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
             page.text(format!(" [{}]", step.evidence.join(", ")));
         }
     }
+    page.gap();
     for finding in &verdict.findings {
         page.label("Also").text(finding);
     }
@@ -44,10 +47,10 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
         page.label("Missing").text(format!("{}: {}", missing.need, missing.how));
     }
     for advice in &verdict.remedies {
-        let why = advice.why.map(|why| format!(", {why}")).unwrap_or_default();
-        page.label(advice.id.name()).text(format!(
-            "{}{why}: {}. Cost: {}.",
-            advice.advice.words(),
+        page.gap();
+        let why = advice.why.map(|why| format!(" ({why})")).unwrap_or_default();
+        page.label(advice.advice.title()).text(format!(
+            "{}{why}. Cost: {}.",
             advice.id.what(),
             advice.blast_radius
         ));
@@ -64,6 +67,7 @@ fn sources(page: &mut Page, evidence: &Evidence) {
             State::Failed(_) => "failed",
             State::NotAsked(_) => "not asked",
         };
+        page.gap();
         page.label(&answer.id).text(format!("{} · {state}: {}", answer.source, answer.what));
         if !answer.query.is_empty() {
             page.block(clip(&answer.query, SHOWN_QUERY));
