@@ -54,6 +54,9 @@ impl Flow {
         }
         match command {
             Command::Ke1(typed) => self.ke1(typed, now).await,
+            Command::Ke3(typed) => {
+                self.judge(&Plan::ke3(typed, self.config.limits.window, now)).await
+            }
             Command::Help(about) => {
                 Answer::Words(render::help(&command::help(about.as_deref())).reply())
             }
@@ -67,8 +70,11 @@ impl Flow {
         let Some(device) = typed.device.clone() else {
             return Answer::Words(self.devices(typed).await);
         };
-        let plan = Plan::ke1(typed, device, self.config.limits.window, now);
-        let evidence = self.collect(&plan).await;
+        self.judge(&Plan::ke1(typed, device, self.config.limits.window, now)).await
+    }
+
+    async fn judge(&self, plan: &Plan) -> Answer {
+        let evidence = self.collect(plan).await;
         let verdict = diagnose(&evidence);
         let reply = render::answer(&evidence, &verdict, &self.view()).reply();
         Answer::Case(Box::new(Case { reply, verdict, evidence }))

@@ -109,7 +109,8 @@ fn told(fact: &Fact) -> String {
         }
         Fact::FallbackKeys(keys) => {
             let used = keys.iter().filter(|key| key.used).count();
-            format!("{} fallback keys, {used} handed out", keys.len())
+            let noun = if keys.len() == 1 { "fallback key" } else { "fallback keys" };
+            format!("{} {noun}, {used} handed out", keys.len())
         }
         Fact::Event(row) => format!("{} of {} in {}", row.kind, row.sender, row.room),
         Fact::EventShape(shape) => {
@@ -131,7 +132,6 @@ fn unread(need: Need, subject: &About, state: State) -> Gathered {
 
 /// The statement as a person would paste it: parameters as quoted literals, for reading and never run.
 fn shown(need: Need, subject: &About) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let (statement, first, second) = match subject {
         About::Device(subject) => {
             (device::statement(need), subject.user.as_str(), subject.device.as_str())
@@ -149,5 +149,36 @@ fn shown(need: Need, subject: &About) -> String {
     match sql.is_empty() && rest.is_empty() {
         true => String::new(),
         false => sql + rest + ";",
+    }
+}
+
+/// An SQL literal. What an id may hold of line breaks and escapes is written as such, and never acts on
+/// the reader's screen.
+fn quoted(text: &str) -> String {
+    let plain = text.replace('\'', "''");
+    if !text.contains(|letter: char| letter.is_control()) {
+        return format!("'{plain}'");
+    }
+    let escaped: String = (plain.replace('\\', "\\\\").chars())
+        .map(|letter| match letter.is_control() {
+            true => format!("\\u{:04x}", u32::from(letter)),
+            false => letter.to_string(),
+        })
+        .collect();
+    format!("E'{escaped}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_statement_is_what_it_says() {
+        let user = "@o'neil:example.org".try_into().expect("a user id");
+        let subject =
+            crate::evidence::Subject { user, device: "A'; DROP TABLE x; --\n$1\\".into() };
+        let sql = shown(Need::DeviceKeys, &About::Device(subject));
+        assert!(sql.contains("user_id = '@o''neil:example.org'"), "{sql}");
+        assert!(sql.ends_with("device_id = E'A''; DROP TABLE x; --\\u000a$1\\\\';"), "{sql}");
     }
 }

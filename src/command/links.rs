@@ -40,6 +40,13 @@ pub(super) fn user_of_link(text: &str) -> Option<String> {
     Some(format!("@{}", path(id)?))
 }
 
+/// The room and the event that a permalink names, percent-escapes undone.
+pub(super) fn event_of_link(text: &str) -> Option<(String, String)> {
+    let (_, fragment) = text.split_once("#/").filter(|_| is_link(text))?;
+    let (room, event) = fragment.split('?').next()?.split_once('/')?;
+    Some((percent_decoded(room)?, percent_decoded(event)?))
+}
+
 /// Whether the word is a link at all. `matrix:` alone may be somebody's name.
 pub(super) fn is_link(text: &str) -> bool {
     let begins = |scheme: &str| {
@@ -294,7 +301,7 @@ fn entity(name: &str) -> Option<char> {
 }
 
 /// `%40alice%3Aexample.org` → `@alice:example.org`; `None` if it is no UTF-8 then.
-fn percent_decoded(text: &str) -> Option<String> {
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

@@ -4,6 +4,7 @@
 //! command means on this server (which window, which sources) is the plan's business: nothing here
 //! looks anything up, and nothing here formats for a screen.
 
+mod event;
 mod flags;
 mod links;
 mod moment;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, ServerName, UserId};
 
 pub use self::flags::{Flags, flags};
 pub use self::slip::Slip;
@@ -27,6 +28,8 @@ use self::words::Word;
 pub enum Command {
     /// `!ke1 @user:server DEVICE [window]`: one-time key conflicts of one device.
     Ke1(Ke1),
+    /// `!ke3 $event [in !room] [the client's words]`: an event that will not decrypt.
+    Ke3(Ke3),
     /// `!why`: the whole path and every query of the verdict in this thread.
     Why,
     /// `!help [command]`; the name is one of the table's.
@@ -40,6 +43,15 @@ pub struct Ke1 {
     /// `None` lists the user's devices, those in trouble first.
     pub device: Option<OwnedDeviceId>,
     pub span: Span,
+}
+
+/// The words of `!ke3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ke3 {
+    pub event: OwnedEventId,
+    pub room: Option<OwnedRoomId>,
+    /// The column in the client's error message, where it was pasted behind the event id.
+    pub column: Option<u64>,
 }
 
 /// The window as typed.
@@ -101,6 +113,17 @@ pub const COMMANDS: &[Entry] = &[
         ],
         example: "!ke1 @alice:example.org ABCDEFGHIJ last 30m",
         parse: ke1,
+    },
+    Entry {
+        name: "ke3",
+        usage: "!ke3 $event [in !room] [the client's error message]",
+        doc: "an event that will not decrypt: what the server holds of it",
+        notes: &[
+            "The event may be an id, a matrix.to link, or an id with %24 as logs have it.",
+            "The client's message (\u{201c}missing field `algorithm` at line 1 column 138\u{201d}) tells what the client read.",
+        ],
+        example: "!ke3 $SASBBzoqjH0gk--b2LlNSPRrDChVU9z1Uku_5A-aZll in !room:example.org",
+        parse: event::ke3,
     },
     Entry {
         name: "why",

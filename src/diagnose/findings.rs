@@ -48,8 +48,7 @@ pub(super) fn reach(log: &KeyLog) -> Vec<String> {
         let span = coverage.span.map_or("holds nothing of the window".to_owned(), |(from, to)| {
             format!("holds {} to {}", super::shown(from), super::shown(to))
         });
-        let whole = if coverage.whole { "" } else { ", which is not the whole window" };
-        notes.push(format!("log {} {span}{whole}; {}", coverage.source, coverage.zone));
+        notes.push(format!("log {} {span}; {}", coverage.source, coverage.zone));
         notes.extend(coverage.notes.iter().map(|note| format!("log {}: {note}", coverage.source)));
     }
     notes

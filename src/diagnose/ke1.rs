@@ -45,10 +45,10 @@ const QUESTIONS: &[fn(&mut Walk) -> Option<Ruling>] = &[
 fn device_known(walk: &mut Walk) -> Option<Ruling> {
     const ASKED: &str = "Does the server know this device?";
     let devices = walk.evidence.devices();
-    let device = &walk.evidence.subject.device;
+    let device = walk.evidence.device().map(|subject| &subject.device);
     let has_row = devices
         .value()
-        .is_some_and(|rows| rows.iter().any(|row| !row.hidden && row.device == *device));
+        .is_some_and(|rows| rows.iter().any(|row| !row.hidden && Some(&row.device) == device));
     let has_keys = walk.known.keys.value().is_some();
     if has_row || has_keys {
         walk.step(

@@ -4,6 +4,7 @@
 
 mod findings;
 mod ke1;
+mod ke3;
 mod refusals;
 pub mod remedy;
 mod shape;
@@ -19,6 +20,7 @@ pub use verdict::{Certainty, Verdict, VerdictId};
 pub fn diagnose(evidence: &Evidence) -> Verdict {
     match evidence.symptom {
         Symptom::Ke1 => ke1::diagnose(evidence),
+        Symptom::Ke3 => ke3::diagnose(evidence),
     }
 }
 
@@ -26,6 +28,7 @@ pub fn diagnose(evidence: &Evidence) -> Verdict {
 pub fn needs(symptom: Symptom) -> &'static [Need] {
     match symptom {
         Symptom::Ke1 => ke1::NEEDS,
+        Symptom::Ke3 => ke3::NEEDS,
     }
 }
 

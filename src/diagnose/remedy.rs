@@ -38,6 +38,18 @@ impl Judgement {
     }
 }
 
+impl Judgement {
+    /// At the head of a line.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Recommended => "Recommended",
+            Self::Possible => "Possible",
+            Self::WillNotHelp => "Will not help",
+            Self::Dangerous => "Dangerous",
+        }
+    }
+}
+
 /// A remedy with the branch's judgement and its cost.
 #[derive(Debug, Clone, Serialize)]
 pub struct Advice {
@@ -176,6 +188,13 @@ pub fn advise(verdict: VerdictId) -> Vec<Advice> {
         VerdictId::UnknownDevice
         | VerdictId::OtkRace
         | VerdictId::OtkHealthy
+        | VerdictId::EventUnknown
+        | VerdictId::EventNotEncrypted
+        | VerdictId::EventRedacted
+        | VerdictId::EventMalformed
+        | VerdictId::EventUnsupported
+        | VerdictId::EventClient
+        | VerdictId::EventWellFormed
         | VerdictId::Inconclusive => &[],
     };
     (1..)

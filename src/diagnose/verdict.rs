@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::evidence::Window;
 use crate::evidence::key_log::Span;
 
-/// Every verdict of the KE-1 branch, in the order they are tried.
+/// Every verdict, branch by branch, in the order they are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerdictId {
@@ -22,12 +22,19 @@ pub enum VerdictId {
     OtkExhausted,
     OtkUploadLoop,
     OtkHealthy,
+    EventUnknown,
+    EventNotEncrypted,
+    EventRedacted,
+    EventMalformed,
+    EventUnsupported,
+    EventClient,
+    EventWellFormed,
     Inconclusive,
 }
 
 impl VerdictId {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::UnknownDevice,
         Self::KeylessDevice,
         Self::OtkRecreated,
@@ -41,6 +48,13 @@ impl VerdictId {
         Self::OtkExhausted,
         Self::OtkUploadLoop,
         Self::OtkHealthy,
+        Self::EventUnknown,
+        Self::EventNotEncrypted,
+        Self::EventRedacted,
+        Self::EventMalformed,
+        Self::EventUnsupported,
+        Self::EventClient,
+        Self::EventWellFormed,
         Self::Inconclusive,
     ];
 
@@ -60,6 +74,13 @@ impl VerdictId {
             Self::OtkExhausted => "otk-exhausted",
             Self::OtkUploadLoop => "otk-upload-loop",
             Self::OtkHealthy => "otk-healthy",
+            Self::EventUnknown => "event-unknown",
+            Self::EventNotEncrypted => "event-not-encrypted",
+            Self::EventRedacted => "event-redacted",
+            Self::EventMalformed => "event-malformed",
+            Self::EventUnsupported => "event-unsupported",
+            Self::EventClient => "event-client",
+            Self::EventWellFormed => "event-well-formed",
             Self::Inconclusive => "inconclusive",
         }
     }
@@ -99,6 +120,22 @@ impl VerdictId {
             }
             Self::OtkUploadLoop => "the client uploads the same keys again and again",
             Self::OtkHealthy => "no sign of a one-time key problem",
+            Self::EventUnknown => "this server has no such event",
+            Self::EventNotEncrypted => {
+                "the event is no encrypted message: there is nothing to decrypt"
+            }
+            Self::EventRedacted => "the event was redacted: there is nothing left to decrypt",
+            Self::EventMalformed => {
+                "the event was sent broken: its content states no algorithm, and no client can ever \
+                 decrypt it"
+            }
+            Self::EventUnsupported => "the event states an algorithm that clients do not know",
+            Self::EventClient => {
+                "the event is well-formed here, and the client read something else: look at the client"
+            }
+            Self::EventWellFormed => {
+                "the event is well-formed here: what is missing is a key on the client's side"
+            }
             Self::Inconclusive => "not enough evidence for a verdict",
         }
     }

@@ -4,7 +4,7 @@ use super::View;
 use super::page::Page;
 use crate::diagnose::remedy::{Advice, Judgement};
 use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict};
-use crate::evidence::{Evidence, Symptom};
+use crate::evidence::{About, Evidence, Symptom};
 
 /// The most lines an answer has.
 pub const LINES: usize = 12;
@@ -17,7 +17,7 @@ pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     if let Some(storm) = &verdict.storm {
         seen(&mut page, storm, view);
         born(&mut page, storm, view);
-    } else {
+    } else if evidence.symptom != Symptom::Ke3 {
         page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
     }
     page.gap();
@@ -34,21 +34,28 @@ pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
 }
 
 fn head(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
-    let subject = &evidence.subject;
     page.line()
         .strong(format!("{} · {}", symptom(evidence.symptom), verdict.certainty.words()))
-        .text(" · ")
-        .text(subject.user.as_str())
-        .text(" ")
-        .code(subject.device.as_str())
-        .text(" · ")
-        .strong(sentence(verdict.id.headline()));
+        .text(" · ");
+    about(page, &evidence.subject);
+    page.text(" · ").strong(sentence(verdict.id.headline()));
+}
+
+/// What the question is about.
+pub(super) fn about(page: &mut Page, subject: &About) {
+    match subject {
+        About::Device(subject) => {
+            page.text(format!("{} ", subject.user)).code(subject.device.as_str())
+        }
+        About::Event(subject) => page.code(subject.event.as_str()),
+    };
 }
 
 /// The symptom as people name it.
 pub(super) fn symptom(symptom: Symptom) -> &'static str {
     match symptom {
         Symptom::Ke1 => "KE-1",
+        Symptom::Ke3 => "KE-3",
     }
 }
 
@@ -72,12 +79,12 @@ fn seen(page: &mut Page, storm: &Storm, view: &View) {
         (_, false) => "; quiet since then",
     });
     page.label("State").text(match (storm.row_stands, storm.claimed) {
-        (Some(true), _) => "live: the key in the way is still stored".to_owned(),
+        (Some(true), _) => "live; the key in the way is still stored".to_owned(),
         (Some(false), Some(at)) => {
-            format!("healed: the key in the way was claimed {}", view.moment(at))
+            format!("healed; the key in the way was claimed {}", view.moment(at))
         }
-        (Some(false), None) => "healed: the key in the way is gone".to_owned(),
-        (None, _) => "unknown: the stored keys could not be read".to_owned(),
+        (Some(false), None) => "healed; the key in the way is gone".to_owned(),
+        (None, _) => "unknown; the stored keys could not be read".to_owned(),
     });
     if storm.dead_keys_handed_out > 0 {
         page.text(format!("; {} dead keys were handed out", storm.dead_keys_handed_out));
@@ -154,11 +161,8 @@ fn remedies(page: &mut Page, verdict: &Verdict) {
     }
     let never =
         |advice: &&Advice| matches!(advice.advice, Judgement::WillNotHelp | Judgement::Dangerous);
-    for (number, advice) in verdict.remedies.iter().filter(never).enumerate() {
-        match number {
-            0 => page.label("Don't"),
-            _ => page.text(" Nor "),
-        };
+    for advice in verdict.remedies.iter().filter(never) {
+        page.label("Don't");
         page.text(format!("{}: {}", advice.id.what(), advice.advice.words()));
         if let Some(why) = advice.why {
             page.text(format!(", {why}"));

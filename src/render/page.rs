@@ -76,9 +76,10 @@ impl Page {
         self.push(Piece::Code(text.to_owned()))
     }
 
-    /// A statement or command on lines of its own.
+    /// A statement or command on lines of its own; its line breaks are kept.
     pub fn block(&mut self, text: impl AsRef<str>) -> &mut Self {
-        self.lines.push(vec![Piece::Block(visible(text.as_ref()))]);
+        let lines: Vec<_> = text.as_ref().split('\n').map(visible).collect();
+        self.lines.push(vec![Piece::Block(lines.join("\n"))]);
         self
     }
 
@@ -108,7 +109,7 @@ impl Page {
     fn plain(&self) -> String {
         self.each_line(|out, piece| match piece {
             Piece::Text(text) | Piece::Strong(text) | Piece::Code(text) => out.push_str(text),
-            Piece::Block(text) => out.push_str(&format!("    {text}")),
+            Piece::Block(text) => out.push_str(&indented(text)),
         })
     }
 
@@ -162,7 +163,7 @@ impl Page {
             Piece::Text(text) => out.push_str(text),
             Piece::Strong(text) => out.push_str(&paint("1", text)),
             Piece::Code(text) => out.push_str(&paint("36", text)),
-            Piece::Block(text) => out.push_str(&paint("2", &format!("    {text}"))),
+            Piece::Block(text) => out.push_str(&paint("2", &indented(text))),
         }) + "\n"
     }
 
@@ -174,6 +175,10 @@ impl Page {
         };
         self.lines.iter().map(line).collect::<Vec<_>>().join("\n")
     }
+}
+
+fn indented(text: &str) -> String {
+    format!("    {}", text.replace('\n', "\n    "))
 }
 
 fn html_lines(lines: Paragraph) -> String {

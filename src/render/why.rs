@@ -1,7 +1,7 @@
 //! The whole path of a verdict: every question, every answer, every query that was run.
 
 use super::View;
-use super::answer::symptom;
+use super::answer::{about, symptom};
 use super::page::{Page, clip};
 use crate::diagnose::verdict::Verdict;
 use crate::evidence::{Evidence, State};
@@ -19,12 +19,12 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
             verdict.certainty.words(),
             verdict.id.name()
         ))
-        .text(" · ")
-        .text(evidence.subject.user.as_str())
-        .text(" ")
-        .code(evidence.subject.device.as_str());
+        .text(" · ");
+    about(&mut page, &evidence.subject);
+    page.text(" · ").strong(verdict.id.headline());
     page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
     for (number, step) in (1..).zip(&verdict.path) {
+        page.gap();
         page.label(&format!("{number}. {}", step.asked)).text(format!(
             "{}: {}",
             step.answer.name(),
@@ -34,6 +34,7 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
             page.text(format!(" [{}]", step.evidence.join(", ")));
         }
     }
+    page.gap();
     for finding in &verdict.findings {
         page.label("Also").text(finding);
     }
@@ -44,10 +45,10 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
         page.label("Missing").text(format!("{}: {}", missing.need, missing.how));
     }
     for advice in &verdict.remedies {
-        let why = advice.why.map(|why| format!(", {why}")).unwrap_or_default();
-        page.label(advice.id.name()).text(format!(
-            "{}{why}: {}. Cost: {}.",
-            advice.advice.words(),
+        page.gap();
+        let why = advice.why.map(|why| format!(" ({why})")).unwrap_or_default();
+        page.label(advice.advice.title()).text(format!(
+            "{}{why}. Cost: {}.",
             advice.id.what(),
             advice.blast_radius
         ));
@@ -64,6 +65,7 @@ fn sources(page: &mut Page, evidence: &Evidence) {
             State::Failed(_) => "failed",
             State::NotAsked(_) => "not asked",
         };
+        page.gap();
         page.label(&answer.id).text(format!("{} · {state}: {}", answer.source, answer.what));
         if !answer.query.is_empty() {
             page.block(clip(&answer.query, SHOWN_QUERY));

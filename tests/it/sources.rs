@@ -44,7 +44,7 @@ async fn the_role_reads_key_material_by_index_and_nothing_else() -> Result<()> {
     role.batch_execute("SET enable_seqscan = off").await?;
     let mut explained = 0;
     for answer in case.evidence.gathered.iter().filter(|answer| answer.need != Need::KeyLog) {
-        for statement in answer.query.split("; ") {
+        for statement in answer.query.split(";\n") {
             let plan = role.query(&format!("EXPLAIN {statement}"), &[]).await?;
             let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
             assert!(!plan.iter().any(|line| line.contains("Seq Scan")), "{statement}: {plan:#?}");

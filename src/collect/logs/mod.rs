@@ -307,7 +307,7 @@ fn spans(end: &End, window: Window) -> bool {
 }
 
 fn shown(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "no known time".into(), |at| format!("{at:.0}"))
+    at.map_or_else(|| "no known time".into(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 fn what(log: &KeyLog, end: &End) -> String {
@@ -343,7 +343,7 @@ fn query(path: &Path, subject: &Subject) -> String {
     let uploads = format!("for user '{}' at", subject.user);
     let claims = format!("for {}:{device}", subject.user);
     format!(
-        "grep -n -F -e 'already exists. Old key' -e {} -e {} -- {}",
+        "grep -n -F -e 'already exists. Old key' \\\n -e {} \\\n -e {} \\\n -- {}",
         quoted(&uploads),
         quoted(&claims),
         quoted(&path.to_string_lossy())

@@ -22,16 +22,25 @@ const KEY_LIMIT: i64 = 1000;
 const COUNT_LIMIT: i64 = 20_001;
 
 /// The device asked about comes first, so that a limit never hides it.
-const DEVICES: &str = "SELECT device_id, display_name, last_seen, hidden FROM devices \
-     WHERE user_id = $1 ORDER BY (device_id = $2) DESC, device_id LIMIT $3";
-const DEVICE_KEYS: &str = "SELECT ts_added_ms, key_json FROM e2e_device_keys_json \
-     WHERE user_id = $1 AND device_id = $2";
-const KEYS: &str = "SELECT algorithm, key_id, ts_added_ms, key_json FROM e2e_one_time_keys_json \
-     WHERE user_id = $1 AND device_id = $2 ORDER BY ts_added_ms, key_id LIMIT $3";
-const KEY_COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json \
-     WHERE user_id = $1 AND device_id = $2 LIMIT $3) AS bounded";
-const FALLBACK: &str = "SELECT algorithm, key_id, used FROM e2e_fallback_keys_json \
-     WHERE user_id = $1 AND device_id = $2 ORDER BY algorithm";
+const DEVICES: &str = "SELECT device_id, display_name, last_seen, hidden\n\
+     FROM devices\n\
+     WHERE user_id = $1\n\
+     ORDER BY (device_id = $2) DESC, device_id LIMIT $3";
+const DEVICE_KEYS: &str = "SELECT ts_added_ms, key_json\n\
+     FROM e2e_device_keys_json\n\
+     WHERE user_id = $1\nAND device_id = $2";
+const KEYS: &str = "SELECT algorithm, key_id, ts_added_ms, key_json\n\
+     FROM e2e_one_time_keys_json\n\
+     WHERE user_id = $1\nAND device_id = $2\n\
+     ORDER BY ts_added_ms, key_id LIMIT $3";
+const KEY_COUNT: &str = "SELECT count(*) FROM (\n\
+     SELECT 1 FROM e2e_one_time_keys_json\n\
+     WHERE user_id = $1\nAND device_id = $2\n\
+     LIMIT $3) AS bounded";
+const FALLBACK: &str = "SELECT algorithm, key_id, used\n\
+     FROM e2e_fallback_keys_json\n\
+     WHERE user_id = $1\nAND device_id = $2\n\
+     ORDER BY algorithm";
 /// For the list of a user's devices: what would be worth a look at each.
 const DEVICE_LIST: &str = "SELECT d.device_id, d.display_name, d.last_seen, d.hidden, k.key_json, \
      (SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
@@ -48,7 +57,7 @@ pub(super) fn statement(need: Need) -> String {
         Need::DeviceKeys => DEVICE_KEYS.to_owned(),
         Need::OneTimeKeys => {
             let keys = KEYS.replace("$3", &KEY_LIMIT.to_string());
-            [keys, KEY_COUNT.replace("$3", &COUNT_LIMIT.to_string())].join("; ")
+            [keys, KEY_COUNT.replace("$3", &COUNT_LIMIT.to_string())].join(";\n")
         }
         Need::FallbackKeys => FALLBACK.to_owned(),
         _ => String::new(),

@@ -9,17 +9,20 @@ use tokio_postgres::{Client, Error, Row};
 use super::millis;
 use crate::evidence::{Algorithm, EventRow, EventShape, Fact, Need, Redaction};
 
-const EVENT: &str = "SELECT type, room_id, sender, state_key IS NOT NULL, origin_server_ts, \
-     rejection_reason FROM events WHERE event_id = $1";
+const EVENT: &str = "SELECT type, room_id, sender, state_key IS NOT NULL, origin_server_ts, rejection_reason\n\
+     FROM events\n\
+     WHERE event_id = $1";
 /// The function that `kestrel grants` makes: shapes and no bodies.
-const SHAPE: &str = "SELECT alg_kind, algorithm, content_bytes, sender_device, delayed \
+const SHAPE: &str = "SELECT alg_kind, algorithm, content_bytes, sender_device, delayed\n\
      FROM kestrel.event_shape($1)";
 const MAY_SHAPE: &str = "SELECT to_regprocedure('kestrel.event_shape(text)') IS NOT NULL \
      AND has_schema_privilege('kestrel', 'USAGE')";
 /// The runbook's own set-up: a role that may read the table.
 const BODY: &str = "SELECT json, internal_metadata FROM event_json WHERE event_id = $1";
-const REDACTIONS: &str = "SELECT r.event_id, e.sender, r.have_censored FROM redactions r \
-     LEFT JOIN events e ON e.event_id = r.event_id WHERE r.redacts = $1 ORDER BY r.event_id LIMIT 5";
+const REDACTIONS: &str = "SELECT r.event_id, e.sender, r.have_censored\n\
+     FROM redactions r LEFT JOIN events e ON e.event_id = r.event_id\n\
+     WHERE r.redacts = $1\n\
+     ORDER BY r.event_id LIMIT 5";
 
 /// The statement of one need.
 pub(super) fn statement(need: Need) -> String {
