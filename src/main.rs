@@ -77,6 +77,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| quiet.into()))
         .with_writer(std::io::stderr)
+        .with_ansi(terminal::coloured(&std::io::stderr()))
         .init();
     match answer(arguments.verb).await {
         Ok(code) => code,
@@ -99,7 +100,7 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Doctor(configured) => {
             return terminal::doctor(&Config::load(&configured.config)?).await;
         }
-        Verb::Grants { role } => print!("{}", kestrel::collect::postgres::grants(&role)),
+        Verb::Grants { role } => terminal::say(&kestrel::collect::postgres::grants(&role))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -115,26 +116,25 @@ async fn log_in(login: Login) -> Result<()> {
     let store = Store::open(&config.store, jiff::Timestamp::now())?;
     let secret = match (login.token_file, login.password_file) {
         (Some(file), _) => bot::Secret::Token {
-            access_token: secret_file(&file)?,
+            access_token: kestrel::config::secret_file(&file)
+                .context("the token file cannot be used")?,
             device_id: login.device.unwrap_or_default().into(),
         },
         (None, Some(file)) => bot::Secret::PasswordFile(file),
         (None, None) => bot::Secret::Password(
-            rpassword::prompt_password("Password: ").context("no password was typed")?,
+            rpassword::prompt_password("Password: ")
+                .context("no password was typed; without a terminal give --password-file")?,
         ),
     };
     let made = bot::login(&config, store, secret).await?;
     let sure = if made.verified { "verified" } else { "not verified" };
-    println!("{} is logged in as device {} ({sure}).", made.user, made.device);
+    let mut text = format!("{} is logged in as device {} ({sure}).\n", made.user, made.device);
     if let Some(file) = made.recovery_key {
-        println!("The recovery key is in {}: keep a copy elsewhere.", file.display());
+        let file = file.display();
+        text.push_str(&format!("The recovery key is in {file}: keep a copy elsewhere.\n"));
     }
-    made.remarks.iter().for_each(|remark| println!("{remark}"));
-    Ok(())
-}
-
-fn secret_file(file: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("the file {} cannot be read", file.display()))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    for remark in made.remarks {
+        text.push_str(&format!("{remark}\n"));
+    }
+    terminal::say(&text)
 }
