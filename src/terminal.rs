@@ -27,10 +27,14 @@ const UNDECIDED: u8 = 3;
 #[derive(Debug, Args)]
 pub(super) struct Triage {
     symptom: Symptom,
-    /// The user: a whole Matrix id, or a bare name with a config that names the server
-    user: String,
-    /// The device id, exactly; without it the user's devices are listed
+    /// ke1: the user, a whole Matrix id, or a bare name with a config that names the server. ke3: the event
+    #[arg(value_name = "USER|EVENT")]
+    subject: String,
+    /// ke1: the device id, exactly; without it the user's devices are listed
     device: Option<String>,
+    /// ke3: the client's error message about the event
+    #[arg(long, value_name = "TEXT")]
+    client_says: Option<String>,
     /// A Synapse log file; repeat it for the logs of several processes
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
@@ -87,25 +91,21 @@ enum Format {
 enum Symptom {
     /// One-time key conflicts of one device
     Ke1,
+    /// An event that will not decrypt
+    Ke3,
 }
 
-/// Judges one device from the flags.
+/// Judges one device or one event from the flags.
 pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
     let config = Arc::new(flags.config()?);
-    let (typed, now) = flags.question(&config)?;
-    let asked = command::Command::Ke1(typed.clone());
-    let server = config.server.name.as_ref();
-    if let Some(slip) = server.and_then(|name| command::foreign_user(&asked, name)) {
-        return Err(slip.into());
-    }
     let flow = Flow::new(Arc::clone(&config));
-    let Some(device) = typed.device.clone() else {
-        if let Answer::Words(reply) = flow.answer(&asked, now).await {
-            say(&format!("{}\n", reply.plain))?;
-        }
-        return Ok(UNDECIDED.into());
+    let plan = match flags.symptom {
+        Symptom::Ke1 => match flags.device_plan(&config, &flow).await? {
+            Some(plan) => plan,
+            None => return Ok(UNDECIDED.into()),
+        },
+        Symptom::Ke3 => flags.event_plan(&config)?,
     };
-    let plan = Plan::ke1(&typed, device, config.limits.window, now);
     let evidence = flow.collect(&plan).await;
     if let Some(file) = &flags.save {
         std::fs::write(file, flow.evidence_json(&evidence) + "\n")
@@ -232,6 +232,31 @@ impl Triage {
         Ok(config)
     }
 
+    /// The plan for one device; without a device the user's are listed, and there is none.
+    async fn device_plan(&self, config: &Config, flow: &Flow) -> Result<Option<Plan>> {
+        let (typed, now) = self.question(config)?;
+        let asked = command::Command::Ke1(typed.clone());
+        let server = config.server.name.as_ref();
+        if let Some(slip) = server.and_then(|name| command::foreign_user(&asked, name)) {
+            return Err(slip.into());
+        }
+        let Some(device) = typed.device.clone() else {
+            if let Answer::Words(reply) = flow.answer(&asked, now).await {
+                say(&format!("{}\n", reply.plain))?;
+            }
+            return Ok(None);
+        };
+        Ok(Some(Plan::ke1(&typed, device, config.limits.window, now)))
+    }
+
+    /// The plan for one event: its words are the room's.
+    fn event_plan(&self, config: &Config) -> Result<Plan> {
+        let now = Timestamp::now();
+        let said = self.client_says.as_deref().unwrap_or_default();
+        let typed = command::event(&self.subject, said)?;
+        Ok(Plan::ke3(&typed, config.limits.window, now))
+    }
+
     /// What is asked, and the reference time: the end of the window.
     fn question(&self, config: &Config) -> Result<(Ke1, Timestamp)> {
         let context = command::Context {
@@ -240,7 +265,7 @@ impl Triage {
             now: Timestamp::now(),
         };
         let flags = command::Flags {
-            user: &self.user,
+            user: &self.subject,
             device: self.device.as_deref(),
             last: self.last.as_deref(),
             since: self.since.as_deref(),

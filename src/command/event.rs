@@ -23,6 +23,12 @@ pub(super) fn ke3(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
     Ok(Command::Ke3(Ke3 { event, room, column: column(&said.join(" ")) }))
 }
 
+/// The same from a terminal's flags.
+pub fn event(text: &str, said: &str) -> Result<Ke3, Slip> {
+    let (event, room) = event_id(text)?;
+    Ok(Ke3 { event, room, column: column(said) })
+}
+
 /// An id of any room version (`$local:server`, `$hash`), with `%24` for the `$` as logs and paths have it,
 /// or a permalink.
 fn event_id(text: &str) -> Result<(OwnedEventId, Option<OwnedRoomId>), Slip> {

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, ServerName, UserId};
 
+pub use self::event::event;
 pub use self::flags::{Flags, flags};
 pub use self::slip::Slip;
 pub use self::span::LONGEST_DAYS;

@@ -6,6 +6,7 @@
 
 mod cases;
 mod crafted;
+mod events;
 mod lab;
 mod room;
 mod sources;

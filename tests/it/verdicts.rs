@@ -35,8 +35,13 @@ pub fn config(lab: &Lab, database: bool) -> Config {
 pub async fn judge(config: &Config, (user, device): &(String, String)) -> Result<Case> {
     let user = user.as_str().try_into()?;
     let typed = Ke1 { user, device: Some(device.as_str().into()), span: Span::Unsaid };
+    answer(config, Command::Ke1(typed)).await
+}
+
+/// The case that a command comes to.
+pub async fn answer(config: &Config, command: Command) -> Result<Case> {
     let flow = Flow::new(Arc::new(config.clone()));
-    match flow.answer(&Command::Ke1(typed), jiff::Timestamp::now()).await {
+    match flow.answer(&command, jiff::Timestamp::now()).await {
         Answer::Case(case) => Ok(*case),
         Answer::Words(reply) => anyhow::bail!("no verdict but words: {}", reply.plain),
     }
@@ -52,17 +57,27 @@ async fn expect(
 ) -> Result<()> {
     let start = Instant::now();
     let case = judge(config, subject).await?;
-    let seconds = start.elapsed().as_secs_f32();
+    compare(&case, "ke1", cause, start.elapsed().as_secs_f32(), (verdict, certainty))
+}
+
+/// Prints a row of the table, keeps the case where asked, and compares.
+pub fn compare(
+    case: &Case,
+    symptom: &str,
+    cause: &str,
+    seconds: f32,
+    expected: (&str, Certainty),
+) -> Result<()> {
     let (id, sure) = (case.verdict.id.name(), case.verdict.certainty);
     println!("{cause:<18} {id:<22} {:<20} {seconds:.2} s", sure.name());
     if std::env::var_os("KESTREL_RECORD").is_some() && cause != "forged" {
-        let name = format!("tests/cases/ke1--{id}--{cause}");
+        let name = format!("tests/cases/{symptom}--{id}--{cause}");
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         fs::create_dir_all(&folder)?;
         let json = serde_json::to_string_pretty(&case.evidence)?;
         fs::write(folder.join("evidence.json"), json + "\n")?;
     }
-    assert_eq!((id, sure), (verdict, certainty), "{cause}:\n{}", case.reply.plain);
+    assert_eq!((id, sure), expected, "{cause}:\n{}", case.reply.plain);
     Ok(())
 }
 
