@@ -71,7 +71,7 @@ struct Session {
 }
 
 /// Makes a session and everything that goes with it. An earlier session's device is logged out, once
-/// the new login has been granted.
+/// the new one is on disk.
 pub(super) async fn make(matrix: &Matrix, store: &Store, secret: Secret) -> Result<LoggedIn> {
     let password_file = match &secret {
         Secret::PasswordFile(path) => Some(std::path::absolute(path)?),
@@ -90,11 +90,7 @@ pub(super) async fn make(matrix: &Matrix, store: &Store, secret: Secret) -> Resu
         (_, Some(password)) => log_in(matrix, password).await?,
         (_, None) => bail!("there is no password to log in with"),
     };
-    match load(store) {
-        Ok(Some(old)) => leave(matrix, &old).await,
-        Ok(None) => {}
-        Err(error) => tracing::warn!("the old device stays behind, sign it out by hand: {error:#}"),
-    }
+    let old = load(store);
     store.forget_crypto()?;
     let mut session = Session {
         user: matrix.user.clone(),
@@ -104,7 +100,13 @@ pub(super) async fn make(matrix: &Matrix, store: &Store, secret: Secret) -> Resu
         password_file,
         published: false,
     };
+    // In this order: a crash before this line leaves the old session, whose store is seen to be lost.
     save(store, &session)?;
+    match old {
+        Ok(Some(old)) => leave(matrix, &old).await,
+        Ok(None) => {}
+        Err(error) => tracing::warn!("the old device stays behind, sign it out by hand: {error:#}"),
+    }
     let client = open(matrix, store, &session).await?;
     let settled = identity::settle(&client, store, password.as_deref()).await?;
     session.published = true;
@@ -153,7 +155,8 @@ pub(super) async fn restore(matrix: &Matrix, store: &Store) -> Result<Client> {
 
 enum TakenUp {
     Whole(Client, Session),
-    /// The old device is logged out; the password is in this file.
+    /// The password is in this file. The session stays until a new one takes its place: a login that
+    /// fails, or a crash, is then made good by the next start.
     Lost(PathBuf),
 }
 
@@ -173,17 +176,17 @@ async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
     tracing::error!(
         "the crypto store was lost or replaced: {why}. Device {device} can never work again and is logged out"
     );
-    leave(matrix, &session).await;
     drop(client);
+    if let Some(path) = session.password_file {
+        return Ok(TakenUp::Lost(path));
+    }
+    leave(matrix, &session).await;
     store.forget_session()?;
     store.forget_crypto()?;
-    match session.password_file {
-        Some(path) => Ok(TakenUp::Lost(path)),
-        None => bail!(
-            "the crypto store was lost or replaced: {why}. The old device {device} was logged out so that it \
-             does not become a stuck device. Run `kestrel login` again to make a new one"
-        ),
-    }
+    bail!(
+        "the crypto store was lost or replaced: {why}. The old device {device} was logged out so that it \
+         does not become a stuck device. Run `kestrel login` again to make a new one"
+    )
 }
 
 /// Why the server and the store do not mean the same device; `None` when they do. Must come before the
