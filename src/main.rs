@@ -77,6 +77,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| quiet.into()))
         .with_writer(std::io::stderr)
+        .with_ansi(terminal::coloured(&std::io::stderr()))
         .init();
     match answer(arguments.verb).await {
         Ok(code) => code,
@@ -99,7 +100,7 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Doctor(configured) => {
             return terminal::doctor(&Config::load(&configured.config)?).await;
         }
-        Verb::Grants { role } => print!("{}", kestrel::collect::postgres::grants(&role)),
+        Verb::Grants { role } => terminal::say(&kestrel::collect::postgres::grants(&role))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -125,12 +126,15 @@ async fn log_in(login: Login) -> Result<()> {
     };
     let made = bot::login(&config, store, secret).await?;
     let sure = if made.verified { "verified" } else { "not verified" };
-    println!("{} is logged in as device {} ({sure}).", made.user, made.device);
+    let mut text = format!("{} is logged in as device {} ({sure}).\n", made.user, made.device);
     if let Some(file) = made.recovery_key {
-        println!("The recovery key is in {}: keep a copy elsewhere.", file.display());
+        let file = file.display();
+        text.push_str(&format!("The recovery key is in {file}: keep a copy elsewhere.\n"));
     }
-    made.remarks.iter().for_each(|remark| println!("{remark}"));
-    Ok(())
+    for remark in made.remarks {
+        text.push_str(&format!("{remark}\n"));
+    }
+    terminal::say(&text)
 }
 
 fn secret_file(file: &Path) -> Result<String> {

@@ -3,7 +3,7 @@
 //! Exit status: 0 a verdict was reached, whatever it says; 3 not enough evidence; 2 bad usage; 1 our
 //! own fault.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
     let flow = Flow::new(Arc::clone(&config));
     let Some(device) = typed.device.clone() else {
         if let Answer::Words(reply) = flow.answer(&command::Command::Ke1(typed), now).await {
-            println!("{}", reply.plain);
+            say(&format!("{}\n", reply.plain))?;
         }
         return Ok(UNDECIDED.into());
     };
@@ -106,7 +106,7 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
         std::fs::write(file, flow.evidence_json(&evidence) + "\n")
             .with_context(|| format!("the evidence cannot be kept in {}", file.display()))?;
     }
-    Ok(print(&evidence, &flags.shown, &flow.view()))
+    print(&evidence, &flags.shown, &flow.view())
 }
 
 /// Judges a saved case again.
@@ -119,7 +119,7 @@ pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
     if evidence.schema != SCHEMA {
         bail!("{file} has schema {}; this Kestrel reads {SCHEMA}", evidence.schema);
     }
-    Ok(print(&evidence, &flags.shown, &View { zone: TimeZone::UTC }))
+    print(&evidence, &flags.shown, &View { zone: TimeZone::UTC })
 }
 
 /// Asks every configured source for nothing much, and says how it answered.
@@ -140,28 +140,44 @@ pub(super) async fn doctor(config: &Config) -> Result<ExitCode> {
             State::NotAsked(why) => ("not configured", why.as_str()),
         };
         well &= !matches!(answer.state, State::Failed(_));
-        println!("{mark:>14}  {} {:?}: {why}", answer.source, answer.need);
+        say(&format!("{mark:>14}  {} {:?}: {why}\n", answer.source, answer.need))?;
         if let Some(Fact::KeyLog(log)) = &answer.fact {
             for coverage in &log.coverage {
-                println!("{:>14}  times: {}", "", coverage.zone);
-                coverage.notes.iter().for_each(|note| println!("{:>14}  {note}", ""));
+                say(&format!("{:>14}  times: {}\n", "", coverage.zone))?;
+                for note in &coverage.notes {
+                    say(&format!("{:>14}  {note}\n", ""))?;
+                }
             }
         }
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(evidence: &Evidence, shown: &Shown, view: &View) -> ExitCode {
+/// Writes to standard output. A reader that has read enough, as in `| head -1`, is no fault.
+pub(super) fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        said => said.context("standard output cannot be written"),
+    }
+}
+
+/// Whether a stream is for eyes that want colour: <https://no-color.org>.
+pub(super) fn coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn print(evidence: &Evidence, shown: &Shown, view: &View) -> Result<ExitCode> {
     let verdict = diagnose(evidence);
     let text = match (shown.format, shown.why) {
         (Format::Json, _) => format!("{:#}\n", render::json::json(evidence, &verdict)),
         (format, why) => page(evidence, &verdict, view, format, why),
     };
-    print!("{text}");
-    match verdict.certainty {
+    say(&text)?;
+    Ok(match verdict.certainty {
         Certainty::NotEnoughEvidence => UNDECIDED.into(),
         Certainty::Consistent | Certainty::Proven => ExitCode::SUCCESS,
-    }
+    })
 }
 
 fn page(evidence: &Evidence, verdict: &Verdict, view: &View, format: Format, why: bool) -> String {
@@ -171,7 +187,7 @@ fn page(evidence: &Evidence, verdict: &Verdict, view: &View, format: Format, why
     };
     match format {
         Format::Markdown => page.markdown(),
-        _ if std::io::stdout().is_terminal() => page.terminal(Ink::Colour),
+        _ if coloured(&std::io::stdout()) => page.terminal(Ink::Colour),
         _ => page.terminal(Ink::Plain),
     }
 }
