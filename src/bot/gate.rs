@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use matrix_sdk::Room;
 use matrix_sdk::ruma::events::room::power_levels::UserPowerLevel;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
-use crate::config::Matrix;
+use super::matrix_of;
+use crate::config::{Config, Matrix};
 
 /// How long a member who may not ask waits for the next polite line.
 const COURTESY: Duration = Duration::from_secs(60 * 60);
@@ -17,8 +19,20 @@ const COURTESY: Duration = Duration::from_secs(60 * 60);
 /// silence is cheaper than a flood.
 const MOST_REMEMBERED: usize = 1000;
 
+/// Whether a member of a room may command the bot there.
+pub(super) async fn may_command(room: &Room, member: &UserId, config: &Config) -> bool {
+    let Ok(matrix) = matrix_of(config) else {
+        return false;
+    };
+    let level = match matrix.min_power_level {
+        Some(_) => room.get_user_power_level(member).await.ok(),
+        None => None,
+    };
+    may_ask(matrix, member, level)
+}
+
 /// Whether a member may command the bot. `level` is theirs in this room, where it is known.
-pub(super) fn may_ask(matrix: &Matrix, asker: &UserId, level: Option<UserPowerLevel>) -> bool {
+fn may_ask(matrix: &Matrix, asker: &UserId, level: Option<UserPowerLevel>) -> bool {
     let named = matrix.admins.iter().any(|admin| admin == asker);
     named
         || match (matrix.min_power_level, level) {

@@ -1,4 +1,4 @@
-//! Sync responses → lines through the gate → answers beside the loop. Joins the ops rooms and no other.
+//! Sync responses → lines through the gate → answers beside the loop.
 //! It survives every failure of the homeserver but the end of the session.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -22,7 +22,8 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tokio::sync::{broadcast, mpsc};
 
 use super::answer::{Asked, Desk};
-use super::gate::{Courtesy, may_ask, too_old};
+use super::door::Door;
+use super::gate::{Courtesy, may_command, too_old};
 use super::line::ChatLine;
 use super::{client, matrix_of, read};
 use crate::config::Config;
@@ -57,8 +58,7 @@ pub(super) struct Ear {
     done: mpsc::Sender<()>,
     courtesy: Courtesy,
     unreadable: VecDeque<Unreadable>,
-    /// Invitations that were left alone, so that each is logged once.
-    declined: HashSet<OwnedRoomId>,
+    door: Door,
     looked_back: HashSet<OwnedRoomId>,
     /// Commands that came too late, by room, until the room is told.
     late: HashMap<OwnedRoomId, Late>,
@@ -87,7 +87,7 @@ impl Ear {
             done,
             courtesy: Courtesy::default(),
             unreadable: VecDeque::new(),
-            declined: HashSet::new(),
+            door: Door::default(),
             looked_back: HashSet::new(),
             late: HashMap::new(),
         }
@@ -98,9 +98,12 @@ impl Ear {
         let settings = SyncSettings::new().filter(Filter::FilterDefinition(filter()));
         let mut conflicts = self.client.subscribe_to_duplicate_key_upload_errors();
         let mut pause = FIRST_PAUSE;
+        // The first sync does not wait for news: what a crash left unanswered is looked for after it.
+        let mut this_time = settings.clone().timeout(Duration::ZERO);
         loop {
-            match self.client.sync_once(settings.clone()).await {
+            match self.client.sync_once(this_time.clone()).await {
                 Ok(response) => {
+                    this_time = settings.clone();
                     if pause != FIRST_PAUSE {
                         tracing::info!("the homeserver answers again");
                     }
@@ -133,7 +136,7 @@ impl Ear {
         // the rest, so that late commands are counted once and together.
         self.look_back().await;
         self.own_up();
-        self.welcome().await;
+        self.door.tend(&self.client, &self.config).await;
     }
 
     /// The room, if it is one of the configured ones and joined.
@@ -179,7 +182,7 @@ impl Ear {
         };
         let now = Timestamp::now();
         let old = too_old(line.sent, now, self.max_age());
-        let allowed = self.allowed(room, &line.sender).await;
+        let allowed = may_command(room, &line.sender, &self.config).await;
         if !allowed && (old || !self.courtesy.due(room.room_id(), &line.sender, now)) {
             return;
         }
@@ -229,17 +232,6 @@ impl Ear {
             work.await;
             drop(done);
         });
-    }
-
-    async fn allowed(&self, room: &Room, sender: &UserId) -> bool {
-        let Ok(matrix) = matrix_of(&self.config) else {
-            return false;
-        };
-        let level = match matrix.min_power_level {
-            Some(_) => room.get_user_power_level(sender).await.ok(),
-            None => None,
-        };
-        may_ask(matrix, sender, level)
     }
 
     fn max_age(&self) -> Duration {
@@ -316,30 +308,6 @@ impl Ear {
                     self.hear_all(&room, &oldest_first).await;
                 }
                 Err(error) => tracing::warn!("cannot look back in {id}, trying again: {error}"),
-            }
-        }
-    }
-
-    /// Joins the ops rooms the bot was invited to, by whom it listens to, also while it was away. Every
-    /// other invitation is left alone: an answer would tell the sender that the account is live.
-    async fn welcome(&mut self) {
-        let Ok(matrix) = matrix_of(&self.config) else {
-            return;
-        };
-        for room in self.client.invited_rooms() {
-            let id = room.room_id();
-            let inviter = room.invite_details().await.map(|invite| invite.inviter_id);
-            let by = inviter.as_ref().map_or("an unknown user", |inviter| inviter.as_str());
-            let known = inviter.as_ref().is_ok_and(|inviter| matrix.admins.contains(inviter));
-            if !known || !matrix.rooms.iter().any(|listed| listed == id) {
-                if self.declined.insert(id.to_owned()) {
-                    tracing::warn!("an invitation to {id} by {by} is left alone");
-                }
-                continue;
-            }
-            match room.join().await {
-                Ok(()) => tracing::info!("joined {id}, invited by {by}"),
-                Err(error) => tracing::warn!("cannot join {id}, trying again: {error}"),
             }
         }
     }

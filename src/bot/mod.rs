@@ -9,6 +9,7 @@
 
 mod answer;
 mod client;
+mod door;
 mod gate;
 mod identity;
 mod line;
