@@ -278,6 +278,9 @@ fn user_id(word: &Word, context: &Context<'_>) -> Result<OwnedUserId, Slip> {
     whole_user_id(&format!("@{text}:{server}")).ok_or_else(|| not_a_user(&typed))
 }
 
+/// In bytes: the specification's bound on user ids. A longer one makes an answer that no homeserver takes.
+const LONGEST_ID: usize = 255;
+
 /// A user id that a person can read: ruma also accepts controls, spaces and an empty name, which no
 /// server registers and which only serve to deceive.
 fn whole_user_id(text: &str) -> Option<OwnedUserId> {
@@ -285,7 +288,8 @@ fn whole_user_id(text: &str) -> Option<OwnedUserId> {
     if text.contains(unreadable) {
         return None;
     }
-    UserId::parse(text).ok().filter(|id| !id.localpart().is_empty())
+    let sensible = |id: &OwnedUserId| !id.localpart().is_empty() && id.as_str().len() <= LONGEST_ID;
+    UserId::parse(text).ok().filter(sensible)
 }
 
 fn not_a_user(typed: &str) -> Slip {
@@ -301,6 +305,9 @@ fn device_id(word: &Word) -> Result<OwnedDeviceId, Slip> {
     let typed = slip::shown(&word.text);
     if word.text.is_empty() {
         return Err(Slip::new("The device's quotes are empty."));
+    }
+    if word.text.len() > LONGEST_ID {
+        return Err(Slip::new(format!("{typed} is too long for a device.")));
     }
     if word.is_pill() {
         return Err(Slip::new(format!("{typed} is a second user; a device goes there.")));
