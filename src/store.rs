@@ -56,8 +56,15 @@ impl Store {
         })
     }
 
-    /// The Matrix client's own folder.
-    pub fn crypto_path(&self) -> PathBuf {
+    /// The Matrix client's own folder, made when it is not there: its files are as open as it is.
+    pub fn crypto_folder(&self) -> Result<PathBuf> {
+        let path = self.crypto_path();
+        make_folder(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Where the Matrix client's own folder is.
+    fn crypto_path(&self) -> PathBuf {
         self.inner.folder.join("matrix")
     }
 

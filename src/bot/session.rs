@@ -296,7 +296,7 @@ async fn leave(matrix: &Matrix, session: &Session) {
 }
 
 async fn open(matrix: &Matrix, store: &Store, session: &Session) -> Result<Client> {
-    let path = store.crypto_path();
+    let path = store.crypto_folder()?;
     client::with_store(matrix, &path, &session.store_key, &session.device, &session.access_token)
         .await
 }
