@@ -116,12 +116,14 @@ async fn log_in(login: Login) -> Result<()> {
     let store = Store::open(&config.store, jiff::Timestamp::now())?;
     let secret = match (login.token_file, login.password_file) {
         (Some(file), _) => bot::Secret::Token {
-            access_token: secret_file(&file)?,
+            access_token: kestrel::config::secret_file(&file)
+                .context("the token file cannot be used")?,
             device_id: login.device.unwrap_or_default().into(),
         },
         (None, Some(file)) => bot::Secret::PasswordFile(file),
         (None, None) => bot::Secret::Password(
-            rpassword::prompt_password("Password: ").context("no password was typed")?,
+            rpassword::prompt_password("Password: ")
+                .context("no password was typed; without a terminal give --password-file")?,
         ),
     };
     let made = bot::login(&config, store, secret).await?;
@@ -135,10 +137,4 @@ async fn log_in(login: Login) -> Result<()> {
         text.push_str(&format!("{remark}\n"));
     }
     terminal::say(&text)
-}
-
-fn secret_file(file: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("the file {} cannot be read", file.display()))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -93,9 +93,14 @@ enum Symptom {
 pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
     let config = Arc::new(flags.config()?);
     let (typed, now) = flags.question(&config)?;
+    let asked = command::Command::Ke1(typed.clone());
+    let server = config.server.name.as_ref();
+    if let Some(slip) = server.and_then(|name| command::foreign_user(&asked, name)) {
+        return Err(slip.into());
+    }
     let flow = Flow::new(Arc::clone(&config));
     let Some(device) = typed.device.clone() else {
-        if let Answer::Words(reply) = flow.answer(&command::Command::Ke1(typed), now).await {
+        if let Answer::Words(reply) = flow.answer(&asked, now).await {
             say(&format!("{}\n", reply.plain))?;
         }
         return Ok(UNDECIDED.into());
@@ -221,7 +226,7 @@ impl Triage {
             config.limits.timezone = zone;
         }
         if let Some(url) = &self.database {
-            let url = url.parse().context("--database is no postgresql:// URL")?;
+            let url = kestrel::config::database_url(url)?;
             config.database = Some(Database { url });
         }
         Ok(config)

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{self, patiently};
 use super::identity;
-use crate::config::Matrix;
+use crate::config::{self, Matrix};
 use crate::store::Store;
 
 /// What a session is made from.
@@ -243,7 +243,8 @@ async fn log_in(matrix: &Matrix, password: &str) -> Result<(OwnedDeviceId, Strin
     let mut request = login::v3::Request::new(info);
     request.initial_device_display_name = Some("Kestrel".to_owned());
     let client = client::bare(matrix).await?;
-    let response = (client.send(request).await).context("the homeserver refused the login")?;
+    let response = (client.send(request).await)
+        .with_context(|| format!("cannot log in at {}", matrix.homeserver))?;
     if response.user_id != matrix.user {
         bail!("the homeserver logged in {} instead", response.user_id);
     }
@@ -317,9 +318,7 @@ fn save(store: &Store, session: &Session) -> Result<()> {
 }
 
 fn read_password(path: &Path) -> Result<String> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("cannot read the password file {}", path.display()))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    config::secret_file(path).context("the password file cannot be used")
 }
 
 /// 256 random bits from the system.
@@ -332,6 +331,8 @@ fn random_key() -> Result<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -348,6 +349,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
         fs::write(&path, " two words \r\n").unwrap();
+        assert!(read_password(&path).is_err(), "everyone can read it");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(read_password(&path).unwrap(), " two words ");
     }
 

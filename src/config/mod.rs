@@ -158,6 +158,16 @@ pub fn timezone(text: &str) -> Result<TimeZone, Problems> {
     })
 }
 
+/// A database's URL as a flag gives it; unlike the config's it may hold a password.
+pub fn database_url(text: &str) -> Result<Url, Problems> {
+    reading::database_url(text).map_err(|says| Problems::one(format!("--database {says}")))
+}
+
+/// The secret in a file that holds nothing else. A file that everyone can read is refused.
+pub fn secret_file(path: &Path) -> Result<String, Problems> {
+    secret::read(path).map_err(Problems::one)
+}
+
 #[cfg(test)]
 mod tests {
     //! Config texts, and what is said about them.

@@ -216,7 +216,7 @@ fn inline_url(section: &mut Section<'_, '_>) -> Option<Url> {
 }
 
 /// Never shows the text: it may hold a password. The problem is a sentence's second half.
-fn database_url(text: &str) -> Result<Url, String> {
+pub(super) fn database_url(text: &str) -> Result<Url, String> {
     let Ok(url) = text.parse::<Url>() else {
         return Err("is not a URL like \"postgresql://kestrel@db.example.org/synapse\"".to_owned());
     };

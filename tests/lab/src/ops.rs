@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -131,6 +132,7 @@ impl Bot {
         fs::write(bot.config_path(), config(lab, ops, &bot.user_id, extra)?)?;
         let password_file = bot.folder.join("password");
         fs::write(&password_file, &bot.password)?;
+        fs::set_permissions(&password_file, fs::Permissions::from_mode(0o600))?;
         let grants = bot.command(&["grants"])?;
         lab.sql(&grants).await.context("the SQL of `kestrel grants` does not run")?;
         let password_file = password_file.display().to_string();
