@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 use matrix_sdk::Room;
 use ruma::EventId;
@@ -125,10 +125,12 @@ impl Desk {
         }
     }
 
-    /// Keeps a case and sends it: kept first, so that no answer stands without its evidence.
+    /// Keeps a case and sends it: kept first, so that `!why` finds it as soon as the answer stands. A full
+    /// disk costs `!why`, not the answer.
     async fn give(&self, room: &Room, line: &ChatLine, case: Case) -> Result<()> {
-        (self.store.save_case(line.root(), &case.evidence))
-            .context("the case could not be kept")?;
+        if let Err(error) = self.store.save_case(line.root(), &case.evidence) {
+            tracing::error!("the case of {} could not be kept: {error:#}", line.event);
+        }
         let text = self.flow.evidence_json(&case.evidence);
         let answer = send::answer(room, line, About::Answer, &case.reply).await?;
         // The verdict stands without its attachment: `!why` shows the same.
