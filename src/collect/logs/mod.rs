@@ -592,8 +592,14 @@ mod tests {
     fn the_command_can_be_pasted() {
         let subject = subject("@u:s.org", "a'b \u{202e}$(reboot)");
         let query = query(Path::new("/var/log/it's.log"), &subject);
-        assert!(query.ends_with(
-            r"-e 'for user '\''@u:s.org'\'' at' -e 'for @u:s.org:a'\''b ' -- '/var/log/it'\''s.log'"
-        ));
+        let lines: Vec<_> = query.lines().collect();
+        assert_eq!(
+            lines[1..],
+            [
+                r" -e 'for user '\''@u:s.org'\'' at' \",
+                r" -e 'for @u:s.org:a'\''b ' \",
+                r" -- '/var/log/it'\''s.log'",
+            ]
+        );
     }
 }
