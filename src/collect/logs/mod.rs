@@ -194,6 +194,7 @@ impl Reading {
                 return false;
             }
         };
+        into.next_file();
         let before = self.read;
         loop {
             if stop.load(Ordering::Relaxed) {
