@@ -22,10 +22,11 @@ pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<Strin
     }
     let weighed = [
         (
-            log.unattributed,
+            log.unattributed.saturating_sub(refusals.tied),
             "names this device, but belongs to no upload of its own that the log shows",
         ),
         (refusals.contradicted, "in the text log is contradicted by the database: a forged line"),
+        (refusals.past, "is between accounts that this device had before its present one: past"),
         (refusals.unsupported, "in the text log is supported by nothing else: left out"),
     ];
     let seen = weighed.iter().filter(|(count, _)| *count > 0);

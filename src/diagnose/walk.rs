@@ -39,8 +39,9 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(super) fn new(evidence: &'a Evidence, known: &'a Facts<'a>) -> Self {
         let stored = known.stored.value().copied();
-        let refusals =
-            known.log.value().map(|log| Refusals::weigh(log, stored)).unwrap_or_default();
+        let keys = known.keys.value().copied();
+        let weigh = |log| Refusals::weigh(log, stored, keys);
+        let refusals = known.log.value().map(weigh).unwrap_or_default();
         let (path, because, findings, missing) = Default::default();
         Self { evidence, known, refusals, path, because, findings, missing }
     }
