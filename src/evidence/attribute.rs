@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
-use super::forgery::Place;
+use super::forgery::{BROKEN, CONTINUED, EPOCH, LOGIN, Place, SHARED, STRANGER};
 use super::key_log::{Format, KeyLog};
 use super::log_line::{self, Record, Shape, Stamp, access_request, json_time, shape};
 use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
@@ -129,12 +129,18 @@ impl Attribution {
             self.held = None;
         }
         self.release();
+        for process in 0..self.processes.len() {
+            if let Some(at) = self.processes[process].watch.pending() {
+                let at = self.clock.utc(Stamp::Local(at));
+                self.saw(at, Format::Text, process);
+            }
+        }
         self.settle_all();
         self.tally.corroborate();
         self.end.zone = self.clock.describe();
         self.end.notes = self.clock.notes();
         if self.processes.iter().any(|process| process.numbers.mixed()) {
-            self.end.notes.push(MIXED.into());
+            self.end.notes.push(SHARED.into());
         }
         (self.tally.log, self.end)
     }
@@ -387,13 +393,6 @@ impl Attribution {
         }
     }
 }
-
-const MIXED: &str = "several processes write this file: forged request numbers cannot be told";
-const STRANGER: &str = "it is not written as this file's other lines are";
-const LOGIN: &str = "it belongs to a login's user name";
-const CONTINUED: &str = "lines follow it that belong to no record";
-const EPOCH: &str = "its milliseconds contradict its time";
-const BROKEN: &str = "its text goes on behind its end";
 
 #[cfg(test)]
 mod tests {
@@ -757,6 +756,16 @@ mod tests {
         log.traffic(1..5).access("GET-5", "@o:s", 200, "v3/sync?since=1");
         log.upload(6, VICTIM, "DEV", true);
         assert_eq!(log.read().refusals(), 2);
+    }
+
+    #[test]
+    fn a_few_lines_behind_a_pause_are_seen() {
+        let mut log = Written::new();
+        log.traffic(1..20);
+        log.at += 1_200_000;
+        log.traffic(20..23);
+        let (_, end) = read_as(&log.text, VICTIM, "DEV");
+        assert_eq!(end.last.unwrap().as_millisecond(), log.at);
     }
 
     #[test]
