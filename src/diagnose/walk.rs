@@ -13,6 +13,8 @@ pub(super) struct Facts<'a> {
     pub(super) log: Known<KeyLog>,
     pub(super) keys: Known<&'a DeviceKeys>,
     pub(super) stored: Known<&'a StoredKeys>,
+    /// What stands for a table that was read and holds nothing of the device.
+    no_keys: StoredKeys,
 }
 
 impl<'a> Facts<'a> {
@@ -21,6 +23,7 @@ impl<'a> Facts<'a> {
             log: evidence.key_log(),
             keys: evidence.device_keys(),
             stored: evidence.one_time_keys(),
+            no_keys: StoredKeys::default(),
         }
     }
 }
@@ -38,7 +41,11 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(evidence: &'a Evidence, known: &'a Facts<'a>) -> Self {
-        let stored = known.stored.value().copied();
+        let stored = match &known.stored {
+            Known::Is(stored, _) => Some(*stored),
+            Known::None(_) => Some(&known.no_keys),
+            Known::Unknown(..) => None,
+        };
         let keys = known.keys.value().copied();
         let weigh = |log| Refusals::weigh(log, stored, keys);
         let refusals = known.log.value().map(weigh).unwrap_or_default();

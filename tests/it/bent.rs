@@ -140,6 +140,14 @@ fn keys_newer_than_the_identity_are_no_dead_account_s() {
 }
 
 #[test]
+fn an_empty_stock_was_read_too() {
+    let mut case = Bent::of("ke1--otk-recreated--evict");
+    case.empty(STORED);
+    assert_eq!(case.verdict(), ("otk-recreated", "consistent"));
+    assert_eq!(case.judge().storm.expect("a storm").row_stands, Some(false));
+}
+
+#[test]
 fn no_stock_and_no_fallback_key_is_exhausted() {
     let mut case = Bent::of("ke1--otk-exhausted--exhaust");
     case.empty(FALLBACK);
