@@ -1,6 +1,8 @@
 //! What stands beside a verdict: lines that name the device without being its own, lines that look
 //! forged, gaps in the log, and the figures of a healthy device.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::counted;
 use super::refusals::Refusals;
 use crate::evidence::{Evidence, KeyLog, Known};
@@ -8,6 +10,17 @@ use crate::evidence::{Evidence, KeyLog, Known};
 /// Whether any log holds anything of the window: silence of an empty window says nothing.
 pub(super) fn read_anything(log: &KeyLog) -> bool {
     log.coverage.iter().any(|coverage| coverage.span.is_some())
+}
+
+/// A log whose newest line is so much older than the end asked about is not written any more: its silence
+/// says nothing of the rest.
+const STOPPED: SignedDuration = SignedDuration::from_mins(10);
+
+/// When the logs stopped, where none of them goes on to the end asked about.
+pub(super) fn stopped(log: &KeyLog, evidence: &Evidence) -> Option<Timestamp> {
+    let end = evidence.window.to.min(evidence.now);
+    let last = log.coverage.iter().filter_map(|coverage| coverage.span).map(|(_, last)| last);
+    last.max().filter(|last| end.duration_since(*last) > STOPPED)
 }
 
 /// The log's findings, in the order of their weight.
@@ -56,15 +69,16 @@ pub(super) fn reach(log: &KeyLog) -> Vec<String> {
 }
 
 /// The figures of a device with nothing wrong.
-pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>) -> Vec<String> {
+pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>, past: u64) -> Vec<String> {
     let stored = evidence.one_time_keys().value().map_or(0, |stored| stored.total);
     let mut seen =
         vec![format!("{stored} one-time keys are stored and none fails the signature test")];
     if let Some(log) = log.value() {
         let uploads = log.accepted.uploads.map_or(0, |span| span.count);
         let claims = log.claims.all.map_or(0, |span| span.count);
+        let whose = if past > 0 { " of the present account" } else { "" };
         seen.push(format!(
-            "{uploads} uploads accepted, {claims} keys claimed, no refusal in the window"
+            "{uploads} uploads accepted, {claims} keys claimed, no refusal{whose} in the window"
         ));
     }
     seen

@@ -148,6 +148,15 @@ fn an_empty_stock_was_read_too() {
 }
 
 #[test]
+fn a_log_that_has_stopped_says_nothing_of_the_rest() {
+    let mut case = Bent::of("ke1--otk-healthy--healthy");
+    case.0["now"] = json!("2026-11-22T16:00:00Z");
+    case.0["window"]["to"] = json!("2026-11-22T16:00:00Z");
+    assert_eq!(case.verdict(), ("inconclusive", "not-enough-evidence"));
+    assert!(case.judge().missing[0].how.contains("2026-11-22 14:01:14"));
+}
+
+#[test]
 fn no_stock_and_no_fallback_key_is_exhausted() {
     let mut case = Bent::of("ke1--otk-exhausted--exhaust");
     case.empty(FALLBACK);
