@@ -1,10 +1,11 @@
 //! What stands beside a verdict: lines that name the device without being its own, lines that look
 //! forged, gaps in the log, and the figures of a healthy device.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::counted;
 use super::refusals::Refusals;
+use crate::evidence::otk::Check;
 use crate::evidence::{Evidence, KeyLog, Known};
 
 /// Whether any log holds anything of the window: silence of an empty window says nothing.
@@ -17,10 +18,22 @@ pub(super) fn read_anything(log: &KeyLog) -> bool {
 const STOPPED: SignedDuration = SignedDuration::from_mins(10);
 
 /// When the logs stopped, where none of them goes on to the end asked about.
-pub(super) fn stopped(log: &KeyLog, evidence: &Evidence) -> Option<Timestamp> {
+pub(super) fn stopped(log: &KeyLog, evidence: &Evidence) -> Option<String> {
     let end = evidence.window.to.min(evidence.now);
     let last = log.coverage.iter().filter_map(|coverage| coverage.span).map(|(_, last)| last);
-    last.max().filter(|last| end.duration_since(*last) > STOPPED)
+    let last = last.max().filter(|last| end.duration_since(*last) > STOPPED)?;
+    Some(format!("its newest line is of {}", super::shown(last)))
+}
+
+/// What to look at where keys are stored and none could be put to the signature test: the identity holds no
+/// key that can be used, or the keys are not signed.
+pub(super) fn untested(evidence: &Evidence) -> Option<&'static str> {
+    let stored = evidence.one_time_keys();
+    let keys = stored.value().map(|stored| stored.keys.as_slice()).unwrap_or_default();
+    let untested = !keys.is_empty() && keys.iter().all(|key| key.value.check == Check::Unknown);
+    untested.then_some(
+        "look at the device's row in e2e_device_keys_json: no stored key can be tested under it",
+    )
 }
 
 /// The log's findings, in the order of their weight.

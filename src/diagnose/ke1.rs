@@ -306,17 +306,16 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
         let how = "log in Synapse's text or Terse JSON format, which write request ids";
         walk.missing("whose upload was refused", how.into());
     }
-    let stopped = log.and_then(|log| super::findings::stopped(log, walk.evidence));
-    if let Some(last) = stopped {
-        let why = format!("its newest line is of {}", super::shown(last));
-        walk.missing("the Synapse log", log_how(&why));
+    let untested = super::findings::untested(walk.evidence);
+    if let Some(how) = untested {
+        walk.missing("the signature test", how.into());
     }
-    if failed.is_empty()
-        && !untied
-        && log_read
-        && stopped.is_none()
-        && walk.known.keys.value().is_some()
-    {
+    let stopped = log.and_then(|log| super::findings::stopped(log, walk.evidence));
+    if let Some(why) = &stopped {
+        walk.missing("the Synapse log", log_how(why));
+    }
+    let whole = failed.is_empty() && !untied && untested.is_none() && stopped.is_none();
+    if whole && log_read && walk.known.keys.value().is_some() {
         walk.step("all-read", ASKED, Answer::Yes, "both answered", &walk.known.log);
         walk.because.extend(super::findings::health(
             walk.evidence,

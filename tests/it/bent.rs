@@ -157,6 +157,16 @@ fn a_log_that_has_stopped_says_nothing_of_the_rest() {
 }
 
 #[test]
+fn keys_that_nothing_can_test_are_not_healthy() {
+    let mut case = Bent::of("ke1--otk-healthy--healthy");
+    case.answer(IDENTITY)["fact"]["device-keys"]["ed25519"] = Value::Null;
+    for key in case.stored() {
+        key["value"]["check"] = json!("unknown");
+    }
+    assert_eq!(case.verdict(), ("inconclusive", "not-enough-evidence"));
+}
+
+#[test]
 fn no_stock_and_no_fallback_key_is_exhausted() {
     let mut case = Bent::of("ke1--otk-exhausted--exhaust");
     case.empty(FALLBACK);
