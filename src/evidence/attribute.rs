@@ -87,9 +87,9 @@ impl Attribution {
         }
     }
 
-    /// Another file of the process begins, maybe in another format.
-    pub fn next_file(&mut self) {
-        self.text = false;
+    /// Another file of the process begins, maybe in another format; reading may start in its middle.
+    pub fn next_file(&mut self, text: bool) {
+        self.text = text;
     }
 
     /// One physical line, without its newline. Only `\n` ends a line of Synapse's.
@@ -147,8 +147,9 @@ impl Attribution {
 
     fn text(&mut self, line: &[u8], place: Place, prefix: usize, local: i64) {
         self.release();
-        let reach =
-            watches(&mut self.processes).fold(false, |reach, watch| watch.reaches(line) || reach);
+        // Every watch is asked: each keeps count of the lines.
+        let reach = watches(&mut self.processes).map(|watch| watch.reaches(line)).max();
+        let reach = reach.unwrap_or(false);
         let Some(process) = named(&mut self.processes, &line[..prefix], place, reach) else {
             self.stranger(line);
             return;

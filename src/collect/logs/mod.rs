@@ -207,7 +207,7 @@ impl Reading {
                 return false;
             }
         };
-        into.next_file();
+        into.next_file(matches!(part.first, Some(Stamp::Local(_))));
         let before = self.read;
         loop {
             if stop.load(Ordering::Relaxed) {
@@ -537,6 +537,15 @@ mod tests {
         let reading = go(path, &other, within);
         assert_eq!(reading.state, State::Empty);
         assert!(reading.log.unwrap().coverage[0].whole);
+    }
+
+    #[test]
+    fn json_in_a_text_log_is_a_client_s() {
+        // A login's name may be megabytes of lines: reading may well start among them.
+        let (_folder, path) = file(&[PRECISE, &TERSE.repeat(200)].concat());
+        let late = span("2026-11-22T12:59:00Z", "2026-11-23T00:00:00Z");
+        let reading = go(path, &subject("@wa48655:lab.local", "DEVW"), late);
+        assert!(reading.log.is_none_or(|log| log.coverage[0].format == Format::Text));
     }
 
     #[test]
