@@ -82,6 +82,14 @@ impl<'a> Walk<'a> {
             super::findings::of_log(log, &self.refusals, &mut self.findings);
             notes = super::findings::reach(log);
         }
+        let window = self.evidence.window;
+        if let Some(keys) = self.known.keys.value().filter(|keys| keys.added > window.to) {
+            // Rows have no history: a window in the past is judged by what stands today.
+            let since = super::shown(keys.added);
+            self.findings.push(format!(
+                "the database tells of today: this identity came after the window, {since}"
+            ));
+        }
         let storm = self.known.log.value().and_then(|log| {
             let keys = self.known.keys.value().copied();
             self.refusals.storm(log, keys, self.evidence.window, self.evidence.now)
