@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 use matrix_sdk::Room;
 use ruma::EventId;
@@ -26,6 +26,9 @@ const AT_ONCE: usize = 4;
 /// Beyond the sources' own deadline: the time to judge, to upload, and to sit out a restart of the
 /// homeserver while sending.
 const SLACK: Duration = Duration::from_secs(3 * 60);
+
+/// How long a verdict waits for its attachment.
+const ATTACHING: Duration = Duration::from_secs(5);
 
 /// A typing notice lasts four seconds and the client renews it after three.
 const TYPING_EVERY: Duration = Duration::from_secs(3);
@@ -125,22 +128,33 @@ impl Desk {
         }
     }
 
-    /// Keeps a case and sends it: kept first, so that no answer stands without its evidence.
+    /// Keeps a case and sends it: kept first, so that `!why` finds it as soon as the answer stands. A full
+    /// disk costs `!why`, not the answer.
     async fn give(&self, room: &Room, line: &ChatLine, case: Case) -> Result<()> {
-        (self.store.save_case(line.root(), &case.evidence))
-            .context("the case could not be kept")?;
+        if let Err(error) = self.store.save_case(line.root(), &case.evidence) {
+            tracing::error!("the case of {} could not be kept: {error:#}", line.event);
+        }
+        // The file goes first: the thread's preview shows the last message, and that is the verdict. It
+        // stands without its attachment: `!why` shows the same.
         let text = self.flow.evidence_json(&case.evidence);
+        match timeout(ATTACHING, send::attach(room, line, text)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!("evidence.json was not attached for {}: {error:#}", line.event);
+            }
+            Err(_) => tracing::warn!("evidence.json took too long for {}", line.event),
+        }
         let answer = send::answer(room, line, About::Answer, &case.reply).await?;
-        // The verdict stands without its attachment: `!why` shows the same.
-        if let Err(error) = send::attach(room, line, answer, text).await {
-            tracing::warn!("evidence.json was not attached for {}: {error:#}", line.event);
+        if let Err(error) = self.store.save_case(&answer, &case.evidence) {
+            tracing::error!("a reply to {answer} will not find its case: {error:#}");
         }
         Ok(())
     }
 
+    /// The case of the thread, or of the verdict that was replied to.
     fn why(&self, line: &ChatLine) -> Reply {
-        let thread = line.thread.as_deref();
-        match thread.and_then(|thread| self.store.case_of(thread)) {
+        let about = line.thread.as_deref().or(line.replied.as_deref());
+        match about.and_then(|event| self.store.case_of(event)) {
             Some(evidence) => self.flow.why(&evidence),
             None => words::no_case_here(),
         }

@@ -22,6 +22,8 @@ pub(super) struct ChatLine {
     pub(super) formatted: Option<String>,
     /// The root of the thread it was written in.
     pub(super) thread: Option<OwnedEventId>,
+    /// The message it replies to: clients without threads write `!why` so.
+    pub(super) replied: Option<OwnedEventId>,
 }
 
 impl ChatLine {
@@ -36,19 +38,20 @@ impl ChatLine {
         let MessageType::Text(text) = &event.content.msgtype else {
             return None;
         };
-        let thread = match &event.content.relates_to {
-            None | Some(Relation::Reply(_)) => None,
-            Some(Relation::Thread(thread)) => Some(thread.event_id.clone()),
+        let (thread, replied) = match &event.content.relates_to {
+            None => (None, None),
+            Some(Relation::Reply(reply)) => (None, Some(reply.in_reply_to.event_id.clone())),
+            Some(Relation::Thread(thread)) => (Some(thread.event_id.clone()), None),
             // An edit; or a relation that no thread can start from (MSC3440).
             Some(_) => return None,
         };
-        Self::written(event, text, thread)
+        let line = Self::written(event, text)?;
+        Some(Self { thread, replied, ..line })
     }
 
     fn written(
         event: &OriginalSyncRoomMessageEvent,
         text: &TextMessageEventContent,
-        thread: Option<OwnedEventId>,
     ) -> Option<Self> {
         let body = without_quotes(&text.body);
         if !body.starts_with('!') {
@@ -63,7 +66,8 @@ impl ChatLine {
             sent: Timestamp::from_millisecond(event.origin_server_ts.get().into()).ok()?,
             body,
             formatted,
-            thread,
+            thread: None,
+            replied: None,
         })
     }
 
@@ -200,6 +204,16 @@ mod tests {
         assert_eq!(said.body, "!why");
         assert_eq!(said.formatted.as_deref(), Some("!why"));
         assert_eq!(said.root(), "$command");
+    }
+
+    #[test]
+    fn a_reply_says_what_it_replies_to() {
+        let reply = json!({"msgtype": "m.text", "body": "> <@k:s> KE-1\n\n!why",
+            "m.relates_to": {"m.in_reply_to": {"event_id": "$verdict"}}});
+        let line = line(reply).unwrap();
+        assert_eq!(line.body, "!why");
+        assert_eq!(line.replied.unwrap().as_str(), "$verdict");
+        assert_eq!(line.thread, None);
     }
 
     #[test]

@@ -59,13 +59,8 @@ pub(super) async fn remark(
     send(room, content, txn_id(cause, about)).await
 }
 
-/// Puts a case's evidence under its answer, as a file; pings nobody.
-pub(super) async fn attach(
-    room: &Room,
-    line: &ChatLine,
-    answer: OwnedEventId,
-    evidence: String,
-) -> Result<()> {
+/// Puts a case's evidence into the thread, as a file; pings nobody.
+pub(super) async fn attach(room: &Room, line: &ChatLine, evidence: String) -> Result<()> {
     let size = UInt::try_from(evidence.len()).ok();
     let source = upload(room, evidence.into_bytes()).await?;
     let mut info = FileInfo::new();
@@ -75,7 +70,8 @@ pub(super) async fn attach(
     file.filename = Some("evidence.json".to_owned());
     file.info = Some(Box::new(info));
     let mut content = RoomMessageEventContent::new(MessageType::File(file));
-    content.relates_to = Some(Relation::Thread(Thread::plain(line.root().to_owned(), answer)));
+    content.relates_to =
+        Some(Relation::Thread(Thread::plain(line.root().to_owned(), line.event.clone())));
     content.mentions = Some(Mentions::new());
     send(room, content, txn_id(&line.event, About::Evidence)).await?;
     Ok(())

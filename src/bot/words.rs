@@ -27,7 +27,9 @@ pub(super) fn skipped(count: usize, oldest: Duration) -> Reply {
 
 /// For `!why` where no case is known.
 pub(super) fn no_case_here() -> Reply {
-    said("I know no case in this thread. Write !why in the thread of one of my verdicts.")
+    said(
+        "I know no case here. Write !why in the thread of one of my verdicts, or as a reply to one.",
+    )
 }
 
 /// For a fault of our own; the log has the rest.

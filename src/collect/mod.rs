@@ -51,6 +51,7 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
     if sources.is_empty() {
         return vec![unread("log", State::NotAsked("no log is configured".into()))];
     }
+    let sources = logs::distinct(sources);
     let stop = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> =
         sources.iter().map(|source| spawn(subject, plan.window, source, &stop)).collect();

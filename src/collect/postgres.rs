@@ -49,6 +49,10 @@ async fn ask(
 ) -> Result<(), String> {
     let client = connect::connect(database, deadline).await?;
     for need in needs {
+        // A statement that fails ends a transaction, unless there is a point to go back to: what the role
+        // may read counts, whatever it may not.
+        let point = client.batch_execute("SAVEPOINT probe").await;
+        point.map_err(|error| connect::words(&error, table(*need)))?;
         let fact = match &plan.subject {
             About::Device(subject) => device::ask(&client, *need, subject).await,
             About::Event(subject) => event::ask(&client, *need, &subject.event).await,
@@ -56,8 +60,11 @@ async fn ask(
         match fact {
             Ok(fact) => answers.push(answer(*need, &plan.subject, fact)),
             Err(error) => {
-                // A failed statement ends the snapshot; what is left of it can no longer be asked.
-                return Err(connect::words(&error, table(*need)));
+                let why = connect::words(&error, table(*need));
+                if client.batch_execute("ROLLBACK TO SAVEPOINT probe").await.is_err() {
+                    return Err(why);
+                }
+                answers.push(unread(*need, &plan.subject, State::Failed(why)));
             }
         }
     }

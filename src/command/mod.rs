@@ -552,6 +552,13 @@ mod tests {
     }
 
     #[test]
+    fn ids_too_long_for_an_answer_are_refused() {
+        let long = "a".repeat(40_000);
+        assert!(slip(&format!("!ke1 {long} D")).contains("is not a user's Matrix id"));
+        assert!(slip(&format!("!ke1 a {long}")).contains("is too long for a device"));
+    }
+
+    #[test]
     fn users_that_are_none() {
         for (body, says) in [
             ("!ke1", "Whose device is it?"),

@@ -1,13 +1,39 @@
 //! What stands beside a verdict: lines that name the device without being its own, lines that look
 //! forged, gaps in the log, and the figures of a healthy device.
 
+use jiff::SignedDuration;
+
 use super::counted;
 use super::refusals::Refusals;
+use crate::evidence::otk::Check;
 use crate::evidence::{Evidence, KeyLog, Known};
 
 /// Whether any log holds anything of the window: silence of an empty window says nothing.
 pub(super) fn read_anything(log: &KeyLog) -> bool {
     log.coverage.iter().any(|coverage| coverage.span.is_some())
+}
+
+/// A log whose newest line is so much older than the end asked about is not written any more: its silence
+/// says nothing of the rest.
+const STOPPED: SignedDuration = SignedDuration::from_mins(10);
+
+/// When the logs stopped, where none of them goes on to the end asked about.
+pub(super) fn stopped(log: &KeyLog, evidence: &Evidence) -> Option<String> {
+    let end = evidence.window.to.min(evidence.now);
+    let last = log.coverage.iter().filter_map(|coverage| coverage.span).map(|(_, last)| last);
+    let last = last.max().filter(|last| end.duration_since(*last) > STOPPED)?;
+    Some(format!("its newest line is of {}", super::shown(last)))
+}
+
+/// What to look at where keys are stored and none could be put to the signature test: the identity holds no
+/// key that can be used, or the keys are not signed.
+pub(super) fn untested(evidence: &Evidence) -> Option<&'static str> {
+    let stored = evidence.one_time_keys();
+    let keys = stored.value().map(|stored| stored.keys.as_slice()).unwrap_or_default();
+    let untested = !keys.is_empty() && keys.iter().all(|key| key.value.check == Check::Unknown);
+    untested.then_some(
+        "look at the device's row in e2e_device_keys_json: no stored key can be tested under it",
+    )
 }
 
 /// The log's findings, in the order of their weight.
@@ -22,10 +48,11 @@ pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<Strin
     }
     let weighed = [
         (
-            log.unattributed,
+            log.unattributed.saturating_sub(refusals.tied),
             "names this device, but belongs to no upload of its own that the log shows",
         ),
         (refusals.contradicted, "in the text log is contradicted by the database: a forged line"),
+        (refusals.past, "is between accounts that this device had before its present one: past"),
         (refusals.unsupported, "in the text log is supported by nothing else: left out"),
     ];
     let seen = weighed.iter().filter(|(count, _)| *count > 0);
@@ -55,15 +82,16 @@ pub(super) fn reach(log: &KeyLog) -> Vec<String> {
 }
 
 /// The figures of a device with nothing wrong.
-pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>) -> Vec<String> {
+pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>, past: u64) -> Vec<String> {
     let stored = evidence.one_time_keys().value().map_or(0, |stored| stored.total);
     let mut seen =
         vec![format!("{stored} one-time keys are stored and none fails the signature test")];
     if let Some(log) = log.value() {
         let uploads = log.accepted.uploads.map_or(0, |span| span.count);
         let claims = log.claims.all.map_or(0, |span| span.count);
+        let whose = if past > 0 { " of the present account" } else { "" };
         seen.push(format!(
-            "{uploads} uploads accepted, {claims} keys claimed, no refusal in the window"
+            "{uploads} uploads accepted, {claims} keys claimed, no refusal{whose} in the window"
         ));
     }
     seen

@@ -2,14 +2,14 @@
 //! answered with a verdict ends the walk, and the walk keeps every answer.
 
 use super::counted;
-use super::refusals::{Group, Pattern, QUIET, Row, dead_claims};
+use super::refusals::{Group, Pattern, QUIET, Row, dead_claims, newer};
 use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
 use super::verdict::{Answer, Certainty, Verdict, VerdictId};
 use super::walk::{Facts, Ruling, Walk, database_how, log_how};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
-use crate::evidence::{DeviceRow, Evidence, KeyLog, Known, Need, State, StoredKeys};
+use crate::evidence::{DeviceRow, Evidence, KeyLog, Known, Need, State};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] =
@@ -142,12 +142,15 @@ fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
 
 fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
     const ASKED: &str = "Was the encryption account made anew under the same device id?";
-    let dead = walk.known.stored.value().map_or(0, |stored| failing(stored));
+    let (dead, beside) = failing(walk);
     let group = walk.refusals.of(Pattern::Recreated).copied();
     if dead == 0 && group.is_none() {
         let (answer, because) = match (&walk.known.keys, &walk.known.stored) {
             (Known::Unknown(why, _), _) | (_, Known::Unknown(why, _)) => {
                 (Answer::Unknown, why.clone())
+            }
+            _ if beside > 0 => {
+                (Answer::No, "the keys of another account came after this identity".into())
             }
             _ => (Answer::No, "no stored or refused key was made by another account".into()),
         };
@@ -205,6 +208,15 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
 
 fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
     const ASKED: &str = "Does the uploader sign with an identity that the server does not hold?";
+    let (_, beside) = failing(walk);
+    if beside > 0 && walk.refusals.of(Pattern::Foreign).is_none() {
+        let because = format!(
+            "{beside} stored keys are newer than the device's identity and signed by another account"
+        );
+        walk.step("foreign-identity", ASKED, Answer::Yes, because.clone(), &walk.known.stored);
+        walk.believe(because);
+        return Some((VerdictId::OtkForeignIdentity, Certainty::Proven));
+    }
     let none = "no refusal where only the stored key verifies";
     let group = group(walk, Pattern::Foreign, "foreign-identity", ASKED, none)?;
     let mut because = vec![
@@ -294,9 +306,22 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
         let how = "log in Synapse's text or Terse JSON format, which write request ids";
         walk.missing("whose upload was refused", how.into());
     }
-    if failed.is_empty() && !untied && log_read && walk.known.keys.value().is_some() {
+    let untested = super::findings::untested(walk.evidence);
+    if let Some(how) = untested {
+        walk.missing("the signature test", how.into());
+    }
+    let stopped = log.and_then(|log| super::findings::stopped(log, walk.evidence));
+    if let Some(why) = &stopped {
+        walk.missing("the Synapse log", log_how(why));
+    }
+    let whole = failed.is_empty() && !untied && untested.is_none() && stopped.is_none();
+    if whole && log_read && walk.known.keys.value().is_some() {
         walk.step("all-read", ASKED, Answer::Yes, "both answered", &walk.known.log);
-        walk.because.extend(super::findings::health(walk.evidence, &walk.known.log));
+        walk.because.extend(super::findings::health(
+            walk.evidence,
+            &walk.known.log,
+            walk.refusals.past,
+        ));
         return Some((VerdictId::OtkHealthy, Certainty::Consistent));
     }
     let because = walk.missing.iter().map(|missing| missing.need.clone()).collect::<Vec<_>>();
@@ -327,7 +352,8 @@ fn crossed(walk: &Walk, log: &KeyLog) -> bool {
     let Some(span) = walk.refusals.span() else { return false };
     let end = walk.evidence.window.to.min(walk.evidence.now);
     let accepted_after = log.accepted.uploads.is_some_and(|uploads| uploads.last > span.last);
-    !walk.refusals.repeated() && (accepted_after || end.duration_since(span.last) > QUIET)
+    let single = !walk.refusals.repeated() && log.refused_beyond.is_none();
+    single && (accepted_after || end.duration_since(span.last) > QUIET)
 }
 
 /// Without a refusal no storm says it: how many dead keys peers were given.
@@ -345,8 +371,15 @@ fn certainty(group: &Group) -> Certainty {
     if group.proves() { Certainty::Proven } else { Certainty::Consistent }
 }
 
-fn failing(stored: &StoredKeys) -> usize {
-    stored.keys.iter().filter(|key| key.value.check == Check::Fails).count()
+/// Stored keys that fail the signature test: of an account before the one that stands, and of another
+/// beside it.
+fn failing(walk: &Walk) -> (usize, usize) {
+    let (Some(stored), Some(keys)) = (walk.known.stored.value(), walk.known.keys.value()) else {
+        return (0, 0);
+    };
+    let failing = stored.keys.iter().filter(|key| key.value.check == Check::Fails);
+    let (beside, before): (Vec<_>, Vec<_>) = failing.partition(|key| newer(key, keys));
+    (before.len(), beside.len())
 }
 
 /// What makes the line of the log believable beyond the text.

@@ -68,15 +68,23 @@ pub(super) struct Refusals<'a> {
     pub tied: u64,
     /// Refusals in a text log that neither the database nor a signature nor a claim supports.
     pub unsupported: u64,
+    /// Refusals between two accounts that the device had before its present one.
+    pub past: u64,
 }
 
 impl<'a> Refusals<'a> {
-    /// Weighs what the log holds against the stored keys.
-    pub fn weigh(log: &'a KeyLog, stored: Option<&'a StoredKeys>) -> Self {
+    /// Weighs what the log holds against the stored keys and the identity that stands.
+    pub fn weigh(
+        log: &'a KeyLog,
+        stored: Option<&'a StoredKeys>,
+        keys: Option<&DeviceKeys>,
+    ) -> Self {
         let mut all = Self::default();
         for refused in &log.refused {
             let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
-            if contradicted(&group) {
+            if keys.is_some_and(|keys| past(&group, keys)) {
+                all.past += refused.span.count;
+            } else if contradicted(&group) {
                 all.contradicted += refused.span.count;
             } else if unsupported(&group, log) {
                 all.unsupported += refused.span.count;
@@ -87,6 +95,11 @@ impl<'a> Refusals<'a> {
         for refused in &log.doubtful {
             let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
             let untied = refused.batch.count == 0;
+            if untied && all.groups.iter().any(|own| same_conflict(own.refused, refused)) {
+                // A worker that hands uploads on logs the same refusal once more, without the upload.
+                all.tied += refused.span.count;
+                continue;
+            }
             match group.row {
                 Row::Old(_) => {
                     all.tied += if untied { refused.span.count } else { 0 };
@@ -112,11 +125,14 @@ impl<'a> Refusals<'a> {
         self.groups.iter().find(|group| group.pattern == pattern)
     }
 
-    /// Whether one key id was refused more than once: what parts a storm from a race. The offered key
-    /// may differ each time.
+    /// Whether one batch was refused more than once: what parts a storm from a race. The offered key may
+    /// differ each time, and the id that is named too, once peers have claimed the one before.
     pub fn repeated(&self) -> bool {
         self.groups.iter().any(|group| {
-            let same = self.groups.iter().filter(|other| other.refused.key == group.refused.key);
+            let again = |other: &&Group| {
+                other.refused.key == group.refused.key || shares_ids(other.refused, group.refused)
+            };
+            let same = self.groups.iter().filter(again);
             same.map(|other| other.refused.span.count).sum::<u64>() > 1
         })
     }
@@ -180,6 +196,28 @@ fn row<'a>(refused: &Refused, stored: Option<&'a StoredKeys>) -> Row<'a> {
         None if stored.keys.len() as u64 == stored.total => Row::Gone,
         None => Row::NotRead,
     }
+}
+
+fn same_conflict(one: &Refused, other: &Refused) -> bool {
+    one.key == other.key && one.old.same_key(&other.old) && one.new.same_key(&other.new)
+}
+
+fn shares_ids(one: &Refused, other: &Refused) -> bool {
+    let ranges = one.batch.range.zip(other.batch.range);
+    ranges.is_some_and(|(one, other)| one.0 <= other.1 && other.0 <= one.1)
+}
+
+/// Neither key is of the account that stands, and it came after: a logout or a new store has ended it.
+fn past(group: &Group, keys: &DeviceKeys) -> bool {
+    let checks = (group.refused.old.check, group.refused.new.check);
+    checks == (Check::Fails, Check::Fails)
+        && !matches!(group.row, Row::Old(_))
+        && keys.added.duration_since(group.refused.span.last) > CLOCK_SLACK
+}
+
+/// Whether a key was stored after the identity that stands: then no dead account made it.
+pub(super) fn newer(key: &StoredKey, keys: &DeviceKeys) -> bool {
+    key.added.duration_since(keys.added) > CLOCK_SLACK
 }
 
 fn pattern(refused: &Refused) -> Pattern {

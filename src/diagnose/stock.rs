@@ -4,6 +4,7 @@ use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Ruling, Walk};
 use crate::evidence::Known;
 use crate::evidence::key_log::Format;
+use crate::evidence::otk::Claim;
 
 /// More stored keys than this are a flood: 50 to 160 is healthy, each reload may add 50.
 pub(crate) const FLOOD: u64 = 500;
@@ -73,6 +74,11 @@ pub(super) fn keys_exhausted(walk: &mut Walk) -> Option<Ruling> {
         }
         Known::Unknown(..) => None,
     };
+    if let (true, Known::Unknown(why, _)) = (empty, &fallback) {
+        walk.step("keys-exhausted", ASKED, Answer::Unknown, why.clone(), &fallback);
+        walk.findings.push("no one-time key is stored; the fallback key could not be read".into());
+        return None;
+    }
     let Some(because) = because else {
         if empty && walk.known.keys.value().is_some() {
             walk.findings
@@ -94,11 +100,11 @@ pub(super) fn same_keys_again(walk: &mut Walk) -> Option<Ruling> {
         return None;
     };
     let looping = log.accepted.batches.iter().find(|batch| {
-        let claims = log.claims.kept.iter().filter(|claim| {
-            let counter = claim.id.counter();
-            counter.zip(batch.batch.range).is_some_and(|(id, (low, high))| low <= id && id <= high)
-        });
-        batch.span.count >= LOOP && claims.count() == 0
+        // Ids that are no counters leave only a count, and equal counts are not equal keys: libolm sends
+        // one fresh key for each that was claimed.
+        let Some((low, high)) = batch.batch.range else { return false };
+        let claimed = |claim: &Claim| claim.id.counter().is_some_and(|id| low <= id && id <= high);
+        batch.span.count >= LOOP && !log.claims.kept.iter().any(claimed)
     });
     let Some(batch) = looping else {
         walk.step(

@@ -13,6 +13,8 @@ pub(super) struct Facts<'a> {
     pub(super) log: Known<KeyLog>,
     pub(super) keys: Known<&'a DeviceKeys>,
     pub(super) stored: Known<&'a StoredKeys>,
+    /// What stands for a table that was read and holds nothing of the device.
+    no_keys: StoredKeys,
 }
 
 impl<'a> Facts<'a> {
@@ -21,6 +23,7 @@ impl<'a> Facts<'a> {
             log: evidence.key_log(),
             keys: evidence.device_keys(),
             stored: evidence.one_time_keys(),
+            no_keys: StoredKeys::default(),
         }
     }
 }
@@ -38,9 +41,14 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(evidence: &'a Evidence, known: &'a Facts<'a>) -> Self {
-        let stored = known.stored.value().copied();
-        let refusals =
-            known.log.value().map(|log| Refusals::weigh(log, stored)).unwrap_or_default();
+        let stored = match &known.stored {
+            Known::Is(stored, _) => Some(*stored),
+            Known::None(_) => Some(&known.no_keys),
+            Known::Unknown(..) => None,
+        };
+        let keys = known.keys.value().copied();
+        let weigh = |log| Refusals::weigh(log, stored, keys);
+        let refusals = known.log.value().map(weigh).unwrap_or_default();
         let (path, because, findings, missing) = Default::default();
         Self { evidence, known, refusals, path, because, findings, missing }
     }
@@ -73,6 +81,14 @@ impl<'a> Walk<'a> {
         if let Some(log) = self.known.log.value() {
             super::findings::of_log(log, &self.refusals, &mut self.findings);
             notes = super::findings::reach(log);
+        }
+        let window = self.evidence.window;
+        if let Some(keys) = self.known.keys.value().filter(|keys| keys.added > window.to) {
+            // Rows have no history: a window in the past is judged by what stands today.
+            let since = super::shown(keys.added);
+            self.findings.push(format!(
+                "the database tells of today: this identity came after the window, {since}"
+            ));
         }
         let storm = self.known.log.value().and_then(|log| {
             let keys = self.known.keys.value().copied();

@@ -12,19 +12,17 @@ use jiff::Timestamp;
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
-use super::forgery::Place;
+use super::forgery::{BROKEN, CONTINUED, EPOCH, LOGIN, Place, SHARED, STRANGER};
 use super::key_log::{Format, KeyLog};
 use super::log_line::{self, Record, Shape, Stamp, access_request, json_time, shape};
 use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
 use super::log_time::Clock;
-use super::process::{Loose, Process, Settled};
+use super::process::{Loose, Process, Settled, named, process, watches};
 use super::request::{Seen, is_of, keep};
 pub use super::tally::End;
 use super::tally::Tally;
 use super::{Subject, Window};
 
-/// Processes told apart in one file (Docker writes the worker's name in front).
-const PROCESSES: usize = 32;
 /// Settled again after so many lines.
 const EVERY: u64 = 256;
 /// Records beyond the window before reading stops.
@@ -58,6 +56,8 @@ pub struct Attribution {
     end: End,
     beyond: u32,
     user: Finder<'static>,
+    /// The file writes text: what looks like JSON there is a client's.
+    text: bool,
 }
 
 /// A record of a text log that waits for the next, to see whether lines follow it.
@@ -83,7 +83,13 @@ impl Attribution {
             next: Place::default(),
             end: End::default(),
             beyond: 0,
+            text: false,
         }
+    }
+
+    /// Another file of the process begins, maybe in another format; reading may start in its middle.
+    pub fn next_file(&mut self, text: bool) {
+        self.text = text;
     }
 
     /// One physical line, without its newline. Only `\n` ends a line of Synapse's.
@@ -93,8 +99,12 @@ impl Attribution {
         self.end.lines += 1;
         match shape(line) {
             Shape::Text { prefix, local } => self.text(line, place, prefix, local),
-            Shape::Json => self.json(line, place),
+            Shape::Json if !self.text => self.json(line, place),
             Shape::Journal => self.end.journal += 1,
+            Shape::Json => {
+                self.continuation(line, place);
+                self.stranger(line);
+            }
             Shape::Other => self.continuation(line, place),
         }
     }
@@ -120,24 +130,32 @@ impl Attribution {
         }
         self.release();
         for process in 0..self.processes.len() {
-            self.settle(process, true);
+            if let Some(at) = self.processes[process].watch.pending() {
+                let at = self.clock.utc(Stamp::Local(at));
+                self.saw(at, Format::Text, process);
+            }
         }
+        self.settle_all();
         self.tally.corroborate();
         self.end.zone = self.clock.describe();
         self.end.notes = self.clock.notes();
         if self.processes.iter().any(|process| process.numbers.mixed()) {
-            self.end.notes.push(MIXED.into());
+            self.end.notes.push(SHARED.into());
         }
         (self.tally.log, self.end)
     }
 
     fn text(&mut self, line: &[u8], place: Place, prefix: usize, local: i64) {
         self.release();
-        let Some(process) = self.process(&line[..prefix]) else {
+        // Every watch is asked: each keeps count of the lines.
+        let reach = watches(&mut self.processes).map(|watch| watch.reaches(line)).max();
+        let reach = reach.unwrap_or(false);
+        let Some(process) = named(&mut self.processes, &line[..prefix], place, reach) else {
+            self.stranger(line);
             return;
         };
+        self.text = true;
         let state = &mut self.processes[process];
-        let reach = state.watch.reaches(line);
         if let Some(moved) = state.watch.record(place, local, reach) {
             self.clock.jumped(moved);
         }
@@ -150,7 +168,7 @@ impl Attribution {
         }
         if self.matters(line) {
             if PYDANTIC.find(line).is_some() {
-                self.processes[process].watch.pydantic_end(place);
+                watches(&mut self.processes).for_each(|watch| watch.pydantic_end(place));
             }
             let line = line.to_vec();
             self.held = Some(Held { line, place, process, reach, continued: false });
@@ -160,28 +178,30 @@ impl Attribution {
         }
     }
 
+    /// A line about the subject in another manner than the file's own.
+    fn stranger(&mut self, line: &[u8]) {
+        if self.user.find(line).is_some() {
+            self.tally.log.distrust(STRANGER);
+        }
+    }
+
     fn continuation(&mut self, line: &[u8], place: Place) {
         if let Some(held) = &mut self.held {
             held.continued = true;
         }
-        if let Some(process) = self.processes.last_mut() {
-            process.watch.reaches(line);
-        }
+        watches(&mut self.processes).for_each(|watch| {
+            watch.reaches(line);
+        });
         if PYDANTIC.find(line).is_some() {
             self.release();
-            if let Some(process) = self.processes.last_mut() {
-                process.watch.pydantic_end(place);
-            }
+            watches(&mut self.processes).for_each(|watch| watch.pydantic_end(place));
         }
     }
 
     fn json(&mut self, line: &[u8], place: Place) {
         self.release();
-        let Some(process) = self.process(b"") else {
-            return;
-        };
-        let at = json_time(line).map_or(Stamp::Unknown, Stamp::Utc);
-        let at = self.clock.utc(at);
+        let Some(process) = process(&mut self.processes, b"") else { return };
+        let at = self.clock.utc(json_time(line).map_or(Stamp::Unknown, Stamp::Utc));
         self.saw(at, Format::Json, process);
         if self.matters(line) {
             let text = log_line::text(line);
@@ -199,20 +219,12 @@ impl Attribution {
         NEEDLES.is_match(line) || SYNC.find(line).is_some() && self.user.find(line).is_some()
     }
 
-    fn process(&mut self, name: &[u8]) -> Option<usize> {
-        if let Some(known) = self.processes.iter().position(|known| known.name == name) {
-            return Some(known);
-        }
-        if self.processes.len() == PROCESSES {
-            self.tally.log.clipped = true;
-            return None;
-        }
-        self.processes.push(Process::new(name));
-        Some(self.processes.len() - 1)
-    }
-
     /// Notes that the log holds a record of this moment.
     fn saw(&mut self, at: Option<i64>, format: Format, process: usize) {
+        if self.end.records > 0 && self.end.format != format {
+            // What a text log says is not to be taken for what JSON says.
+            self.settle_all();
+        }
         self.end.records += 1;
         (self.end.format, self.tally.format) = (format, format);
         let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else {
@@ -259,16 +271,20 @@ impl Attribution {
                 Some(newlines) => {
                     let first = held.place.line + 1;
                     let last = held.place.line + newlines as u64;
-                    state.watch.mark(first, last, LOGIN);
+                    watches(&mut self.processes).for_each(|watch| watch.mark(first, last, LOGIN));
                 }
-                None => state.watch.site(UNKNOWN),
+                None => watches(&mut self.processes).for_each(|watch| watch.site(UNKNOWN)),
             },
-            Message::Site(Site::Reach(characters)) => state.watch.site(*characters),
-            Message::Site(Site::Pydantic) => {
-                state.watch.pydantic(held.place);
-                state.watch.site(UNKNOWN);
+            Message::Site(Site::Reach(characters)) => {
+                watches(&mut self.processes).for_each(|watch| watch.site(*characters));
             }
-            Message::Claimed(_) => state.watch.site(KEY_ID),
+            Message::Site(Site::Pydantic) => watches(&mut self.processes).for_each(|watch| {
+                watch.pydantic(held.place);
+                watch.site(UNKNOWN);
+            }),
+            Message::Claimed(_) => {
+                watches(&mut self.processes).for_each(|watch| watch.site(KEY_ID))
+            }
             _ => {}
         }
     }
@@ -361,6 +377,10 @@ impl Attribution {
         }
     }
 
+    fn settle_all(&mut self) {
+        (0..self.processes.len()).for_each(|process| self.settle(process, true));
+    }
+
     /// Judges the requests that can have no further lines; all of them at the `end`.
     fn settle(&mut self, process: usize, end: bool) {
         let text = self.end.format == Format::Text;
@@ -374,12 +394,6 @@ impl Attribution {
         }
     }
 }
-
-const MIXED: &str = "several processes write this file: forged request numbers cannot be told";
-const LOGIN: &str = "it belongs to a login's user name";
-const CONTINUED: &str = "lines follow it that belong to no record";
-const EPOCH: &str = "its milliseconds contradict its time";
-const BROKEN: &str = "its text goes on behind its end";
 
 #[cfg(test)]
 mod tests {
@@ -536,6 +550,18 @@ mod tests {
             self.access(&id, user, if refused { 400 } else { 200 }, "v3/keys/upload")
         }
 
+        /// A login for a name that nobody has.
+        fn login(&mut self, name: &str) -> &mut Self {
+            let asked = format!(
+                "Got login request with identifier: {{'type': 'm.id.user', 'user': '{}'}}, medium: \
+                 None, address: None, user: None",
+                name.replace('\'', "\\'").replace('\n', "\\n")
+            );
+            self.line("synapse.rest.client.login", "POST-50", &asked);
+            let text = format!("Attempted to login as @{name} but they do not exist");
+            self.line(AUTH, "POST-50", &text)
+        }
+
         fn read(&self) -> KeyLog {
             read_as(&self.text, VICTIM, "DEV").0
         }
@@ -585,35 +611,36 @@ mod tests {
     #[test]
     fn a_perfect_forgery_adds_nothing() {
         type Attack = fn(&mut Written);
-        let attacks: [(&str, Attack); 7] = [
+        let attacks: [(&str, Attack); 10] = [
+            ("behind another process's name", |log| {
+                let lines = forged(log.at + 6, 60).replace("2026-", "worker1 | 2026-");
+                log.line("synapse.unheard.of", "POST-50", &format!("what is this?\n{lines}"));
+            }),
+            ("a login's name, behind another process's name", |log| {
+                let lines = forged(log.at + 6, 60).replace("2026-", "worker1 | 2026-");
+                log.login(&format!("x\n{lines}"));
+            }),
+            ("in JSON", |log| {
+                let at = log.at as f64 / 1000.0;
+                let epoch = log.at;
+                let lines = [
+                    ("synapse.handlers.e2e_keys", adding(VICTIM, "DEV", epoch)),
+                    ("synapse.http.server", REFUSED.to_owned()),
+                    ("synapse.access.http.8008", access(VICTIM, 400, "POST", "v3/keys/upload")),
+                ]
+                .map(|(logger, message)| {
+                    let line = serde_json::json!({"log": message, "namespace": logger, "level": "INFO",
+                        "time": at, "request": "POST-60"});
+                    line.to_string()
+                });
+                log.login(&format!("x\n{}", lines.join("\n")));
+            }),
             ("an unknown login's name", |log| {
-                let name = format!("x\n{}", forged(log.at + 6, 60));
-                let asked = format!(
-                    "Got login request with identifier: {{'type': 'm.id.user', 'user': '{}'}}, medium: \
-                     None, address: None, user: None",
-                    name.replace('\'', "\\'").replace('\n', "\\n")
-                );
-                log.line("synapse.rest.client.login", "POST-50", &asked);
-                log.line(
-                    AUTH,
-                    "POST-50",
-                    &format!("Attempted to login as @{name} but they do not exist"),
-                );
+                log.login(&format!("x\n{}", forged(log.at + 6, 60)));
             }),
             ("one that ends the record itself", |log| {
                 let last = record(log.at + 6, AUTH, "POST-61", "Attempted to login as @y");
-                let name = format!("x but they do not exist\n{}\n{last}", forged(log.at + 6, 60));
-                let asked = format!(
-                    "Got login request with identifier: {{'type': 'm.id.user', 'user': '{}'}}, medium: \
-                     None, address: None, user: None",
-                    name.replace('\'', "\\'").replace('\n', "\\n")
-                );
-                log.line("synapse.rest.client.login", "POST-50", &asked);
-                log.line(
-                    AUTH,
-                    "POST-50",
-                    &format!("Attempted to login as @{name} but they do not exist"),
-                );
+                log.login(&format!("x but they do not exist\n{}\n{last}", forged(log.at + 6, 60)));
             }),
             ("two device ids, with a number nobody has", |log| {
                 let lines = forged(log.at + 6, 60);
@@ -730,6 +757,16 @@ mod tests {
         log.traffic(1..5).access("GET-5", "@o:s", 200, "v3/sync?since=1");
         log.upload(6, VICTIM, "DEV", true);
         assert_eq!(log.read().refusals(), 2);
+    }
+
+    #[test]
+    fn a_few_lines_behind_a_pause_are_seen() {
+        let mut log = Written::new();
+        log.traffic(1..20);
+        log.at += 1_200_000;
+        log.traffic(20..23);
+        let (_, end) = read_as(&log.text, VICTIM, "DEV");
+        assert_eq!(end.last.unwrap().as_millisecond(), log.at);
     }
 
     #[test]

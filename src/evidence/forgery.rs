@@ -101,6 +101,12 @@ impl Watch {
         self.jump.is_none()
     }
 
+    /// The time of records behind a pause that the log's end left too few to agree.
+    pub fn pending(&self) -> Option<i64> {
+        let jump = self.jump.as_ref()?;
+        self.now.is_some_and(|now| jump.at > now).then_some(jump.at)
+    }
+
     /// The record before this point holds raw client text, of which at most so many characters can
     /// follow on lines of their own.
     pub fn site(&mut self, characters: u64) {
@@ -161,6 +167,14 @@ impl Watch {
 
 /// The reason of the order check.
 pub const OUT_OF_TIME: &str = "its time does not fit its place in the log";
+
+// The other reasons for which lines are left out, and the note on a file that several write.
+pub const SHARED: &str = "several processes write this file: forged request numbers cannot be told";
+pub const STRANGER: &str = "it is not written as this file's other lines are";
+pub const LOGIN: &str = "it belongs to a login's user name";
+pub const CONTINUED: &str = "lines follow it that belong to no record";
+pub const EPOCH: &str = "its milliseconds contradict its time";
+pub const BROKEN: &str = "its text goes on behind its end";
 
 fn bound<T>(list: &mut VecDeque<T>) {
     if list.len() > STRETCHES {

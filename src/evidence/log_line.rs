@@ -79,7 +79,7 @@ pub fn shape(line: &[u8]) -> Shape {
     let head = &line[..line.len().min(PREFIX)];
     if let Some(at) = head.windows(3).position(|three| three == b" | ")
         && let Some(local) = local_time(&line[at + 3..])
-        && head[..at].iter().all(|byte| byte.is_ascii_graphic())
+        && head[..at].trim_ascii_end().iter().all(|byte| byte.is_ascii_graphic())
     {
         let prefix = at + 3;
         return Shape::Text { prefix, local };
@@ -314,6 +314,18 @@ mod tests {
             }
         }
         assert_eq!(shape(FORMATS[6].1.as_bytes()), Shape::Journal);
+    }
+
+    #[test]
+    fn compose_fills_names_up_to_one_width() {
+        for name in ["synapse-1 | ", "generic_worker1   | "] {
+            let line = format!("{name}2026-11-22 06:57:35,688 - a.b - 1 - INFO - POST-1 - hello");
+            assert!(
+                matches!(shape(line.as_bytes()), Shape::Text { prefix, .. } if prefix == name.len())
+            );
+            assert_eq!(Record::parse(&line).unwrap().message, "hello");
+        }
+        assert_eq!(shape(b"two words | 2026-11-22 06:57:35,688 - a"), Shape::Other);
     }
 
     #[test]

@@ -14,6 +14,9 @@ const QUARTER: i64 = 15 * 60 * 1000;
 /// How far a line's own milliseconds may be from its written time: Synapse writes them within
 /// milliseconds, and its log handler up to 5 s later.
 pub const TOLERANCE: i64 = 10_000;
+/// How much later than its own milliseconds a line may stand: Synapse takes them as the upload begins,
+/// and stores device keys before it writes the line. A stalled database makes that long.
+const LATE: i64 = 60_000;
 const HOUR: i64 = 3_600_000;
 /// Offsets beyond this are no zone's.
 const FURTHEST: i64 = 15 * HOUR;
@@ -130,7 +133,8 @@ impl Clock {
             return true;
         };
         if self.voted() > 0 || self.zone.is_some() {
-            let agrees = (self.local(local) - epoch).abs() <= TOLERANCE;
+            let late = self.local(local) - epoch;
+            let agrees = (-TOLERANCE..=LATE).contains(&late);
             if agrees && sure {
                 self.vote(local, epoch);
             }
@@ -316,6 +320,17 @@ mod tests {
         for (local, expected) in cases {
             assert_eq!(clock.utc(wall(local)), Some(at(expected)), "{local}");
         }
+    }
+
+    #[test]
+    fn a_line_may_be_late_and_never_early() {
+        let mut clock = Clock::new(None);
+        let now = at("2026-11-22T12:00:00Z");
+        assert!(clock.epoch(Stamp::Local(now), now, true));
+        assert!(clock.epoch(Stamp::Local(now + 45_000), now, true));
+        assert!(!clock.epoch(Stamp::Local(now - 45_000), now, true));
+        assert!(!clock.epoch(Stamp::Local(now + 90_000), now, true));
+        assert_eq!(clock.utc(Stamp::Local(now)), Some(now));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use super::forgery::{Numbers, Place, Watch, number};
 use super::otk::KeyId;
 use super::request::{Judged, Request, Seen};
 
+/// Processes told apart in one file (Docker writes the worker's name in front).
+const PROCESSES: usize = 32;
 /// Requests held open at once.
 const OPEN: usize = 8192;
 /// Single lines held back at once.
@@ -171,4 +173,34 @@ impl Process {
             Loose::ClientStart => !reach,
         }
     }
+}
+
+/// Every process's watch: a client's lines may carry the name of any.
+pub fn watches(all: &mut [Process]) -> impl Iterator<Item = &mut Watch> {
+    all.iter_mut().map(|process| &mut process.watch)
+}
+
+/// The process of a text line's prefix. Either all lines of a file have one or none has: a name of the
+/// other kind, or one that first stands in a client's reach, is the client's.
+pub fn named(all: &mut Vec<Process>, name: &[u8], place: Place, reach: bool) -> Option<usize> {
+    if !all.iter().any(|known| known.name == name) {
+        let bad = all.iter().any(|known| known.watch.bad(place.line).is_some());
+        let other_kind = all.iter().any(|known| known.name.is_empty() != name.is_empty());
+        if reach || bad || other_kind {
+            return None;
+        }
+    }
+    process(all, name)
+}
+
+/// The process of a name, begun here if it is new.
+pub fn process(all: &mut Vec<Process>, name: &[u8]) -> Option<usize> {
+    if let Some(known) = all.iter().position(|known| known.name == name) {
+        return Some(known);
+    }
+    if all.len() == PROCESSES {
+        return None;
+    }
+    all.push(Process::new(name));
+    Some(all.len() - 1)
 }

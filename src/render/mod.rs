@@ -38,9 +38,31 @@ impl View {
     pub fn span(&self, from: Timestamp, to: Timestamp) -> String {
         let (from, to) = (from.to_zoned(self.zone.clone()), to.to_zoned(self.zone.clone()));
         let start = from.strftime("%Y-%m-%d %H:%M:%S");
-        match from.date() == to.date() && from.offset() == to.offset() {
-            true => format!("{start} to {}", to.strftime("%H:%M:%S %Z")),
-            false => format!("{start} to {}", to.strftime("%Y-%m-%d %H:%M:%S %Z")),
+        let end = to.strftime("%Y-%m-%d %H:%M:%S %Z");
+        match (from.offset() == to.offset(), from.date() == to.date()) {
+            (true, true) => format!("{start} to {}", to.strftime("%H:%M:%S %Z")),
+            (true, false) => format!("{start} to {end}"),
+            // Summer time ended in between: an hour stands on the clock twice.
+            (false, _) => format!("{start} {} to {end}", from.strftime("%Z")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_hour_is_told_apart() {
+        let view = View { zone: TimeZone::get("Europe/Berlin").unwrap() };
+        let span = |from: &str, to: &str| view.span(from.parse().unwrap(), to.parse().unwrap());
+        assert_eq!(
+            span("2026-10-25T00:30:46Z", "2026-10-25T01:30:52Z"),
+            "2026-10-25 02:30:46 CEST to 2026-10-25 02:30:52 CET"
+        );
+        assert_eq!(
+            span("2026-11-25T00:30:46Z", "2026-11-25T01:30:52Z"),
+            "2026-11-25 01:30:46 to 02:30:52 CET"
+        );
     }
 }

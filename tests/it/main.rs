@@ -4,6 +4,7 @@
 // Tests measure, and read what they were asked to record.
 #![allow(clippy::disallowed_methods)]
 
+mod bent;
 mod cases;
 mod crafted;
 mod events;

@@ -94,6 +94,12 @@ async fn a_source_that_is_down_is_evidence() -> Result<()> {
     let case = judge(&stranger, &subject).await?;
     assert!(case.reply.plain.contains("kestrel grants"), "{}", case.reply.plain);
 
+    // A role that may not read one table: the others still prove.
+    lab.sql("REVOKE SELECT (user_id) ON devices FROM kestrel").await?;
+    let case = judge(&whole, &subject).await?;
+    assert_eq!((case.verdict.id.name(), case.verdict.certainty), ("otk-recreated", Proven));
+    lab.sql(&grants(ROLE)).await?;
+
     // No log: the database alone still proves an eviction, for it holds keys of the dead account.
     let mut logless = whole.clone();
     logless.logs[0].path = lab.scratch().join("no-such.log");

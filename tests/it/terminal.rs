@@ -1,6 +1,6 @@
 //! The program as a person or a script calls it: flags, exit status, formats.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -64,4 +64,14 @@ fn the_exit_status_says_how_it_went() {
 fn grants_are_printed_for_any_role() {
     let sql = text(&kestrel(&["grants", "--role", "my \"role\""]).stdout);
     assert!(sql.contains("TO \"my \"\"role\"\"\";"), "{sql}");
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_fault() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_kestrel"));
+    program.args(["replay", &case("otk-recreated"), "--why"]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ended = program.stdout(writer).stderr(Stdio::piped()).output().expect("the program starts");
+    assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), String::new()));
 }

@@ -83,12 +83,7 @@ pub fn siblings(path: &Path, notes: &mut Vec<String>) -> Vec<Part> {
         notes.push("the log's folder cannot be listed: rotated files were not looked for".into());
         return Vec::new();
     };
-    let rotated = |entry: &fs::DirEntry| {
-        let other = entry.file_name();
-        let rest = other.to_str().and_then(|other| other.strip_prefix(name));
-        rest.and_then(|rest| rest.strip_prefix(['.', '-']))
-            .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
-    };
+    let rotated = |entry: &fs::DirEntry| is_rotated(entry.file_name().to_str(), name);
     let mut parts = Vec::new();
     for entry in entries.flatten().filter(rotated).take(SIBLINGS) {
         match Part::of(&entry.path()) {
@@ -105,6 +100,22 @@ pub fn siblings(path: &Path, notes: &mut Vec<String>) -> Vec<Part> {
         _ => i64::MIN,
     });
     parts
+}
+
+/// Whether a file's name is that of a rotated file of the log `name`.
+fn is_rotated(file: Option<&str>, name: &str) -> bool {
+    let rest = file.and_then(|file| file.strip_prefix(name));
+    rest.and_then(|rest| rest.strip_prefix(['.', '-']))
+        .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// Whether reading `log` reads `other` too: it is the same file, or a rotated one of it.
+pub fn covers(log: &Path, other: &Path) -> bool {
+    let (Ok(log), Ok(other)) = (log.canonicalize(), other.canonicalize()) else { return false };
+    let name = |path: &Path| path.file_name().and_then(OsStr::to_str).map(str::to_owned);
+    let rotated = log.parent() == other.parent()
+        && name(&log).is_some_and(|log| is_rotated(name(&other).as_deref(), &log));
+    log == other || rotated && File::open(&log).is_ok()
 }
 
 /// The bytes of one file.

@@ -45,6 +45,19 @@ const MOST: u64 = 2 << 30;
 /// A log whose newest line is older than this is likely not written any more.
 const STALE: SignedDuration = SignedDuration::from_mins(10);
 
+/// The sources without those that another reads already: a line read twice would count twice, and a
+/// race would be a storm.
+pub fn distinct(sources: &[LogSource]) -> Vec<&LogSource> {
+    let read_before = |at: usize| {
+        let own = &sources[at].path;
+        sources.iter().enumerate().any(|(other, source)| {
+            let covered = file::covers(&source.path, own);
+            other != at && covered && (other < at || !file::covers(own, &source.path))
+        })
+    };
+    (0..sources.len()).filter(|at| !read_before(*at)).map(|at| &sources[at]).collect()
+}
+
 /// Reads one log for one device, until its end or until `stop` is set.
 pub fn read_key_log(
     source: &LogSource,
@@ -194,6 +207,7 @@ impl Reading {
                 return false;
             }
         };
+        into.next_file(matches!(part.first, Some(Stamp::Local(_))));
         let before = self.read;
         loop {
             if stop.load(Ordering::Relaxed) {
@@ -526,6 +540,33 @@ mod tests {
     }
 
     #[test]
+    fn json_in_a_text_log_is_a_client_s() {
+        // A login's name may be megabytes of lines: reading may well start among them.
+        let (_folder, path) = file(&[PRECISE, &TERSE.repeat(200)].concat());
+        let late = span("2026-11-22T12:59:00Z", "2026-11-23T00:00:00Z");
+        let reading = go(path, &subject("@wa48655:lab.local", "DEVW"), late);
+        assert!(reading.log.is_none_or(|log| log.coverage[0].format == Format::Text));
+    }
+
+    #[test]
+    fn no_file_is_read_twice() {
+        let (folder, path) = file(STORM);
+        let other = |name: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, STORM).unwrap();
+            source(path)
+        };
+        let (older, worker) = (other("homeserver.log.1"), other("worker1.log"));
+        let link = folder.path().join("link.log");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let gone = source(folder.path().join("gone.log"));
+        let all = [older.clone(), source(path.clone()), worker.clone(), source(link), gone.clone()];
+        let left: Vec<_> = distinct(&all).iter().map(|source| &source.path).collect();
+        assert_eq!(left, [&path, &worker.path, &gone.path]);
+        assert_eq!(distinct(&[older]).len(), 1);
+    }
+
+    #[test]
     fn rotated_files_are_read_in_order() {
         let lines: Vec<_> = STORM.lines().collect();
         let (first, rest) = lines.split_at(lines.len() / 3);
@@ -592,8 +633,14 @@ mod tests {
     fn the_command_can_be_pasted() {
         let subject = subject("@u:s.org", "a'b \u{202e}$(reboot)");
         let query = query(Path::new("/var/log/it's.log"), &subject);
-        assert!(query.ends_with(
-            r"-e 'for user '\''@u:s.org'\'' at' -e 'for @u:s.org:a'\''b ' -- '/var/log/it'\''s.log'"
-        ));
+        let lines: Vec<_> = query.lines().collect();
+        assert_eq!(
+            lines[1..],
+            [
+                r" -e 'for user '\''@u:s.org'\'' at' \",
+                r" -e 'for @u:s.org:a'\''b ' \",
+                r" -- '/var/log/it'\''s.log'",
+            ]
+        );
     }
 }
