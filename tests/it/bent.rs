@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
 use kestrel::diagnose::{Verdict, diagnose};
 use serde_json::{Value, json};
 
@@ -150,10 +151,15 @@ fn an_empty_stock_was_read_too() {
 #[test]
 fn a_log_that_has_stopped_says_nothing_of_the_rest() {
     let mut case = Bent::of("ke1--otk-healthy--healthy");
-    case.0["now"] = json!("2026-11-22T16:00:00Z");
-    case.0["window"]["to"] = json!("2026-11-22T16:00:00Z");
+    let moment = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    let end = moment(&case.0["window"]["to"]).expect("the window's end");
+    let later = end + SignedDuration::from_hours(2);
+    case.0["now"] = json!(later);
+    case.0["window"]["to"] = json!(later);
     assert_eq!(case.verdict(), ("inconclusive", "not-enough-evidence"));
-    assert!(case.judge().missing[0].how.contains("2026-11-22 14:01:14"));
+    let last = moment(&case.log()["coverage"][0]["span"][1]).expect("the log's last line");
+    let last = last.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    assert!(case.judge().missing[0].how.contains(&last), "{last} is not named");
 }
 
 #[test]
