@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Database;
-use crate::evidence::{About, Fact, Gathered, Need, State};
+use crate::evidence::{About, Algorithm, Fact, Gathered, Need, State};
 use crate::plan::Plan;
 pub use device::device_list;
 pub use grants::grants;
@@ -121,8 +121,15 @@ fn told(fact: &Fact) -> String {
         }
         Fact::Event(row) => format!("{} of {} in {}", row.kind, row.sender, row.room),
         Fact::EventShape(shape) => {
-            format!("algorithm {:?}, content of {} bytes", shape.algorithm, shape.content_bytes)
+            let algorithm = match &shape.algorithm {
+                Algorithm::Absent => "no algorithm".to_owned(),
+                Algorithm::Null => "algorithm null".to_owned(),
+                Algorithm::Other(kind) => format!("algorithm of type {kind}"),
+                Algorithm::Named(name) => format!("algorithm {name:?}"),
+            };
+            format!("{algorithm}, content of {} bytes", shape.content_bytes)
         }
+        Fact::Redactions(rows) if rows.len() == 1 => "a redaction names it".to_owned(),
         Fact::Redactions(rows) => format!("{} redactions name it", rows.len()),
         Fact::KeyLog(_) => String::new(),
     }

@@ -93,6 +93,47 @@ async fn a_thread_holds_all_that_an_admin_needs() -> Result<()> {
     a_lost_store_makes_no_patient(&lab, &ops, &mut bot, &folder).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gate_is_as_the_config_says() -> Result<()> {
+    let lab = Lab::start(LabOptions::default()).await?;
+    let ops = OpsRoom::open(&lab).await?;
+    let folder = lab.scratch().join("bot");
+    let mut bot = Bot::prepare(&lab, &ops, Path::new(KESTREL), &folder, "").await?;
+    let config = fs::read_to_string(bot.config_path())?;
+    let gate = "[matrix]\nmin_power_level = 50\nmax_command_age = \"4s\"\n";
+    fs::write(bot.config_path(), config.replace("[matrix]\n", gate))?;
+    ops.admin().invite(&bot.user_id).await?;
+    bot.run()?;
+    bot.joined(&ops).await?;
+
+    let member = ops.bring(&lab, "member").await?;
+    let told = member.thread(&member.ask("!help").await?, PATIENCE).await?;
+    assert!(told.iter().any(|m| m.plain.contains("administrators only")), "{told:?}");
+    raise(&lab, &ops, &member.account.user_id).await?;
+    let helped = member.thread(&member.ask("!help").await?, PATIENCE).await?;
+    assert!(helped.iter().any(|m| m.plain.contains("!ke1 @user:server DEVICE")), "{helped:?}");
+
+    bot.stop();
+    let late = ops.ask("!help").await?;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    bot.run()?;
+    let said = ops.notices(PATIENCE).await?;
+    let skipped = said.iter().filter(|m| m.plain.contains("skipped a command"));
+    assert_eq!(skipped.count(), 1, "{said:?}");
+    assert!(ops.thread(&late, SILENCE).await?.is_empty(), "a late command was answered");
+    Ok(())
+}
+
+/// Gives a member the power level of a moderator.
+async fn raise(lab: &Lab, ops: &OpsRoom, user: &str) -> Result<()> {
+    let path =
+        format!("/_matrix/client/v3/rooms/{}/state/m.room.power_levels", ops.admin().room_id());
+    let token = Some(ops.admin().account.access_token.as_str());
+    let mut levels = lab.wire().get(&path, token).await?;
+    levels["users"][user] = json!(50);
+    lab.wire().put(&path, token, levels).await.map(drop)
+}
+
 fn question(patient: &Patient) -> String {
     format!("!ke1 {} {}", patient.user, patient.device)
 }

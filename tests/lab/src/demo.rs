@@ -62,7 +62,7 @@ pub async fn play(options: LabOptions, binary: Option<PathBuf>, once: bool) -> R
     }
     println!(
         "\nAll of it stays up. Join with any Matrix client at {}\n\
-         as        {}   password  {}   (or register a name of your own)\n\
+         as        {}   password  {}   (a name of your own needs an invitation from it)\n\
          bot       {}   its config {}\n\
          log       {}\n\
          database  {}\n\n\
