@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use crate::collect;
 use crate::command::{self, Command, Ke1};
 use crate::config::Config;
-use crate::diagnose::{Verdict, diagnose};
-use crate::evidence::Evidence;
+use crate::diagnose::remedy::advise;
+use crate::diagnose::{Verdict, VerdictId, diagnose, questions};
+use crate::evidence::{Evidence, Symptom};
 use crate::plan::Plan;
 use crate::render::{self, Reply, View};
 
@@ -60,6 +61,8 @@ impl Flow {
             Command::Help(about) => {
                 Answer::Words(render::help(&command::help(about.as_deref())).reply())
             }
+            Command::Tree(about) => Answer::Words(trees(about.as_deref()).reply()),
+            Command::Remedies(verdict) => Answer::Words(remedies(verdict.as_deref()).reply()),
             Command::Why => Answer::Words(
                 render::lines(["!why belongs into the thread of a verdict: answer there."]).reply(),
             ),
@@ -117,5 +120,28 @@ impl Flow {
     /// How people here read times.
     pub fn view(&self) -> View {
         View { zone: self.config.limits.timezone.clone() }
+    }
+}
+
+/// The tree of one branch, or of all.
+fn trees(about: Option<&str>) -> render::Page {
+    let asked = |symptom: &Symptom| about.is_none_or(|about| symptom.name() == about);
+    let mut pages = Symptom::ALL
+        .into_iter()
+        .filter(asked)
+        .map(|symptom| render::tree(symptom, questions(symptom)));
+    let Some(mut page) = pages.next() else {
+        return render::lines(["I know the trees of ke1 and ke3."]);
+    };
+    pages.for_each(|next| page.append(next));
+    page
+}
+
+/// The remedies of one verdict, or all there are.
+fn remedies(verdict: Option<&str>) -> render::Page {
+    let named = |id: &VerdictId| verdict == Some(id.name());
+    match VerdictId::ALL.into_iter().find(named) {
+        Some(id) => render::remedies(id, &advise(id)),
+        None => render::all_remedies(&VerdictId::ALL),
     }
 }

@@ -36,6 +36,8 @@ enum Verb {
     Replay(terminal::Replay),
     /// Check the config, and that every source answers
     Doctor(Configured),
+    /// Show the questions that are asked, in their order, and the verdicts they give
+    Tree(terminal::Tree),
     /// Print the SQL that makes a read-only role on Synapse's database
     Grants {
         /// The role's name
@@ -96,6 +98,7 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Run(configured) => run(&configured.config).await?,
         Verb::Login(login) => log_in(login).await?,
         Verb::Triage(triage) => return terminal::triage(*triage).await,
+        Verb::Tree(tree) => return terminal::tree(&tree),
         Verb::Replay(replay) => return terminal::replay(&replay),
         Verb::Doctor(configured) => {
             return terminal::doctor(&Config::load(&configured.config)?).await;

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kestrel::command::{self, Ke1};
 use kestrel::config::{Config, Database, Limits, LogSource, Server};
-use kestrel::diagnose::{Certainty, Verdict, diagnose};
-use kestrel::evidence::{Evidence, Fact, SCHEMA, State};
+use kestrel::diagnose::{Certainty, Verdict, diagnose, questions};
+use kestrel::evidence::{self, Evidence, Fact, SCHEMA, State};
 use kestrel::flow::{Answer, Flow};
 use kestrel::plan::Plan;
 use kestrel::render::{self, Ink, View};
@@ -69,6 +69,21 @@ pub(super) struct Replay {
     evidence: PathBuf,
     #[command(flatten)]
     shown: Shown,
+}
+
+/// Which tree, and how.
+#[derive(Debug, Args)]
+pub(super) struct Tree {
+    /// One branch; without it all of them
+    symptom: Option<Symptom>,
+    #[arg(long, value_enum, default_value_t = Chart::Text)]
+    format: Chart,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Chart {
+    Text,
+    Mermaid,
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +140,26 @@ pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
         bail!("{file} has schema {}; this Kestrel reads {SCHEMA}", evidence.schema);
     }
     print(&evidence, &flags.shown, &View { zone: TimeZone::UTC })
+}
+
+/// Shows the tree that the code walks.
+pub(super) fn tree(flags: &Tree) -> Result<ExitCode> {
+    let ink = if coloured(&std::io::stdout()) { Ink::Colour } else { Ink::Plain };
+    let named = match flags.symptom {
+        Some(Symptom::Ke1) => Some(evidence::Symptom::Ke1),
+        Some(Symptom::Ke3) => Some(evidence::Symptom::Ke3),
+        None => None,
+    };
+    for symptom in
+        evidence::Symptom::ALL.into_iter().filter(|one| named.is_none_or(|named| named == *one))
+    {
+        let questions = questions(symptom);
+        say(&match flags.format {
+            Chart::Text => render::tree(symptom, questions).terminal(ink) + "\n",
+            Chart::Mermaid => render::mermaid(symptom, questions),
+        })?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Asks every configured source for nothing much, and says how it answered.

@@ -31,6 +31,10 @@ pub enum Command {
     Ke1(Ke1),
     /// `!ke3 $event [in !room] [the client's words]`: an event that will not decrypt.
     Ke3(Ke3),
+    /// `!tree [ke1|ke3]`: the questions that are asked.
+    Tree(Option<String>),
+    /// `!remedies [verdict]`: what can be done, and what it costs.
+    Remedies(Option<String>),
     /// `!why`: the whole path and every query of the verdict in this thread.
     Why,
     /// `!help [command]`; the name is one of the table's.
@@ -133,6 +137,22 @@ pub const COMMANDS: &[Entry] = &[
         notes: &[],
         example: "!why",
         parse: why,
+    },
+    Entry {
+        name: "tree",
+        usage: "!tree [ke1 | ke3]",
+        doc: "the questions in their order, and the verdicts they give",
+        notes: &[],
+        example: "!tree ke1",
+        parse: tree,
+    },
+    Entry {
+        name: "remedies",
+        usage: "!remedies [verdict]",
+        doc: "what can be done about a verdict, and what each remedy costs",
+        notes: &[],
+        example: "!remedies otk-recreated",
+        parse: remedies,
     },
     Entry {
         name: "help",
@@ -249,6 +269,24 @@ fn why(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
             "!why takes no words, so I do not know what {} is for. Send it in the thread of a verdict.",
             slip::shown(&word.text)
         ))),
+    }
+}
+
+fn tree(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
+    at_most_one(words).map(Command::Tree)
+}
+
+fn remedies(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
+    at_most_one(words).map(Command::Remedies)
+}
+
+fn at_most_one(words: &[Word]) -> Result<Option<String>, Slip> {
+    match words {
+        [] => Ok(None),
+        [word] => Ok(Some(word.text.to_lowercase())),
+        [_, extra, ..] => {
+            Err(Slip::new(format!("{} is one word too many.", slip::shown(&extra.text))))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::counted;
 use super::refusals::Refusals;
 use crate::evidence::otk::Check;
-use crate::evidence::{Evidence, KeyLog, Known};
+use crate::evidence::{DeviceRow, Evidence, KeyLog, Known};
 
 /// Whether any log holds anything of the window: silence of an empty window says nothing.
 pub(super) fn read_anything(log: &KeyLog) -> bool {
@@ -95,4 +95,25 @@ pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>, past: u64) -> Vec
         ));
     }
     seen
+}
+
+/// A device that is gone may still stand in the log.
+pub(super) fn last_upload(log: &KeyLog) -> Option<String> {
+    let refused = log.refused.iter().map(|group| group.span.last);
+    let last = refused.chain(log.accepted.uploads.map(|uploads| uploads.last)).max()?;
+    Some(format!("the log has its uploads until {}: it was logged out since", super::shown(last)))
+}
+
+/// The user's real devices, a few by name: a typo is seen at a glance.
+pub(super) fn others(rows: &[DeviceRow]) -> String {
+    const NAMED: usize = 5;
+    let real: Vec<_> =
+        rows.iter().filter(|row| !row.hidden).map(|row| row.device.as_str()).collect();
+    let more = real.len().saturating_sub(NAMED);
+    let named = real.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    match (named.as_str(), more) {
+        ("", _) => "the user has no device on this server at all".to_owned(),
+        (_, 0) => format!("the user's devices here: {named}"),
+        (_, more) => format!("the user's devices here: {named} and {more} more"),
+    }
 }

@@ -5,45 +5,93 @@ use super::counted;
 use super::refusals::{Group, Pattern, QUIET, Row, dead_claims, newer};
 use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
-use super::verdict::{Answer, Certainty, Verdict, VerdictId};
-use super::walk::{Facts, Ruling, Walk, database_how, log_how};
+use super::verdict::{Answer, Certainty, VerdictId};
+use super::walk::{Question, Ruling, Walk, database_how, log_how};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
-use crate::evidence::{DeviceRow, Evidence, KeyLog, Known, Need, State};
+use crate::evidence::{KeyLog, Known, Need, State};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] =
     &[Need::KeyLog, Need::Devices, Need::DeviceKeys, Need::OneTimeKeys, Need::FallbackKeys];
 
-/// Walks the branch.
-pub(super) fn diagnose(evidence: &Evidence) -> Verdict {
-    let known = Facts::of(evidence);
-    let mut walk = Walk::new(evidence, &known);
-    let (id, certainty) = QUESTIONS
-        .iter()
-        .find_map(|question| question(&mut walk))
-        .unwrap_or((VerdictId::Inconclusive, Certainty::NotEnoughEvidence));
-    walk.verdict(id, certainty)
-}
-
 /// The trunk: in the order in which verdicts are tried.
-const QUESTIONS: &[fn(&mut Walk) -> Option<Ruling>] = &[
-    device_known,
-    identity_published,
-    uploads_refused,
-    account_recreated,
-    same_account,
-    foreign_identity,
-    unexplained,
-    crossed_once,
-    too_many_keys,
-    keys_exhausted,
-    same_keys_again,
-    all_read,
+pub(super) const QUESTIONS: &[Question] = &[
+    Question {
+        name: "device-known",
+        asked: "Does the server know this device?",
+        rules: &[VerdictId::UnknownDevice],
+        ask: device_known,
+    },
+    Question {
+        name: "identity-published",
+        asked: "Has the device published identity keys?",
+        rules: &[VerdictId::KeylessDevice],
+        ask: identity_published,
+    },
+    Question {
+        name: "uploads-refused",
+        asked: "Were its own uploads refused, \"One time key … already exists\"?",
+        rules: &[],
+        ask: uploads_refused,
+    },
+    Question {
+        name: "account-recreated",
+        asked: "Was the encryption account made anew under the same device id?",
+        rules: &[VerdictId::OtkRecreated],
+        ask: account_recreated,
+    },
+    Question {
+        name: "same-account",
+        asked: "Did one and the same account make both keys?",
+        rules: &[VerdictId::OtkConcurrent, VerdictId::OtkRolledBack, VerdictId::OtkSameAccount],
+        ask: same_account,
+    },
+    Question {
+        name: "foreign-identity",
+        asked: "Does the uploader sign with an identity that the server does not hold?",
+        rules: &[VerdictId::OtkForeignIdentity],
+        ask: foreign_identity,
+    },
+    Question {
+        name: "unexplained",
+        asked: "Is there a refusal that the signatures do not explain?",
+        rules: &[VerdictId::OtkDiverged],
+        ask: unexplained,
+    },
+    Question {
+        name: "crossed-once",
+        asked: "Were the refusals single ones that never came again?",
+        rules: &[VerdictId::OtkRace],
+        ask: crossed_once,
+    },
+    Question {
+        name: "too-many-keys",
+        asked: "Does it hold or upload far too many keys?",
+        rules: &[VerdictId::OtkFlood],
+        ask: too_many_keys,
+    },
+    Question {
+        name: "keys-exhausted",
+        asked: "Has it run out of one-time keys?",
+        rules: &[VerdictId::OtkExhausted],
+        ask: keys_exhausted,
+    },
+    Question {
+        name: "same-keys-again",
+        asked: "Does it upload the same keys again and again?",
+        rules: &[VerdictId::OtkUploadLoop],
+        ask: same_keys_again,
+    },
+    Question {
+        name: "all-read",
+        asked: "Were the log and the database both read?",
+        rules: &[VerdictId::OtkHealthy],
+        ask: all_read,
+    },
 ];
 
 fn device_known(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Does the server know this device?";
     let devices = walk.evidence.devices();
     let device = walk.evidence.device().map(|subject| &subject.device);
     let has_row = devices
@@ -51,70 +99,36 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
         .is_some_and(|rows| rows.iter().any(|row| !row.hidden && Some(&row.device) == device));
     let has_keys = walk.known.keys.value().is_some();
     if has_row || has_keys {
-        walk.step(
-            "device-known",
-            ASKED,
-            Answer::Yes,
-            "it has a row in devices or identity keys",
-            &devices,
-        );
+        walk.step(Answer::Yes, "it has a row in devices or identity keys", &devices);
         return None;
     }
     if let Some(why) = devices.unknown().or(walk.known.keys.unknown()) {
-        walk.step("device-known", ASKED, Answer::Unknown, why, &devices);
+        walk.step(Answer::Unknown, why, &devices);
         walk.missing("the database", database_how(why));
         return None;
     }
-    let seen = others(devices.value().copied().unwrap_or_default());
-    walk.step("device-known", ASKED, Answer::No, seen.clone(), &devices);
+    let seen = super::findings::others(devices.value().copied().unwrap_or_default());
+    walk.step(Answer::No, seen.clone(), &devices);
     walk.believe(seen);
-    walk.because.extend(walk.known.log.value().and_then(last_upload));
+    walk.because.extend(walk.known.log.value().and_then(super::findings::last_upload));
     Some((VerdictId::UnknownDevice, Certainty::Proven))
 }
 
-/// A device that is gone may still stand in the log.
-fn last_upload(log: &KeyLog) -> Option<String> {
-    let refused = log.refused.iter().map(|group| group.span.last);
-    let last = refused.chain(log.accepted.uploads.map(|uploads| uploads.last)).max()?;
-    Some(format!("the log has its uploads until {}: it was logged out since", super::shown(last)))
-}
-
-/// The user's real devices, a few by name: a typo is seen at a glance.
-fn others(rows: &[DeviceRow]) -> String {
-    const NAMED: usize = 5;
-    let real: Vec<_> =
-        rows.iter().filter(|row| !row.hidden).map(|row| row.device.as_str()).collect();
-    let more = real.len().saturating_sub(NAMED);
-    let named = real.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
-    match (named.as_str(), more) {
-        ("", _) => "the user has no device on this server at all".to_owned(),
-        (_, 0) => format!("the user's devices here: {named}"),
-        (_, more) => format!("the user's devices here: {named} and {more} more"),
-    }
-}
-
 fn identity_published(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Has the device published identity keys?";
     let keys = &walk.known.keys;
     match keys {
         Known::Is(row, _) => {
             let because = format!("this identity stands since {}", super::shown(row.added));
-            walk.step("identity-published", ASKED, Answer::Yes, because, keys);
+            walk.step(Answer::Yes, because, keys);
             None
         }
         Known::Unknown(why, _) => {
-            walk.step("identity-published", ASKED, Answer::Unknown, why.clone(), keys);
+            walk.step(Answer::Unknown, why.clone(), keys);
             walk.missing("the database", database_how(why));
             None
         }
         Known::None(_) => {
-            walk.step(
-                "identity-published",
-                ASKED,
-                Answer::No,
-                "e2e_device_keys_json has no row",
-                keys,
-            );
+            walk.step(Answer::No, "e2e_device_keys_json has no row", keys);
             walk.believe("the device has a row in devices and none in e2e_device_keys_json");
             Some((VerdictId::KeylessDevice, Certainty::Proven))
         }
@@ -123,7 +137,6 @@ fn identity_published(walk: &mut Walk) -> Option<Ruling> {
 
 /// Decides nothing by itself: it says whether there is a conflict to explain.
 fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Were its own uploads refused, \"One time key … already exists\"?";
     let log = &walk.known.log;
     let (answer, because) = match (log, walk.refusals.span()) {
         (_, Some(span)) => (Answer::Yes, counted(span.count, "refusal")),
@@ -136,12 +149,11 @@ fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
     if answer == Answer::Unknown {
         walk.missing("the Synapse log", log_how(&because));
     }
-    walk.step("uploads-refused", ASKED, answer, because, log);
+    walk.step(answer, because, log);
     None
 }
 
 fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Was the encryption account made anew under the same device id?";
     let (dead, beside) = failing(walk);
     let group = walk.refusals.of(Pattern::Recreated).copied();
     if dead == 0 && group.is_none() {
@@ -154,7 +166,7 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
             }
             _ => (Answer::No, "no stored or refused key was made by another account".into()),
         };
-        walk.step("account-recreated", ASKED, answer, because, &walk.known.stored);
+        walk.step(answer, because, &walk.known.stored);
         return None;
     }
     let mut because = Vec::new();
@@ -171,7 +183,7 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
     if group.is_none() {
         because.extend(handed_out(walk));
     }
-    walk.step("account-recreated", ASKED, Answer::Yes, because.join("; "), &walk.known.stored);
+    walk.step(Answer::Yes, because.join("; "), &walk.known.stored);
     walk.because.extend(because);
     let certainty = match dead > 0 || group.is_some_and(|group| group.proves()) {
         true => Certainty::Proven,
@@ -181,12 +193,11 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
 }
 
 fn same_account(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Did one and the same account make both keys?";
     let none = "no refusal where both keys verify";
-    let group = group(walk, Pattern::SameAccount, "same-account", ASKED, none)?;
+    let group = group(walk, Pattern::SameAccount, none)?;
     let log = walk.known.log.value()?;
     if crossed(walk, log) {
-        walk.step("same-account", ASKED, Answer::Yes, "but only once", &walk.known.log);
+        walk.step(Answer::Yes, "but only once", &walk.known.log);
         return None;
     }
     let shape = shape(&walk.refusals, log);
@@ -195,7 +206,7 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
     ];
     because.extend(confirmation(&group));
     because.push(shape.words(&walk.refusals, log));
-    walk.step("same-account", ASKED, Answer::Yes, because.join("; "), &walk.known.log);
+    walk.step(Answer::Yes, because.join("; "), &walk.known.log);
     walk.because.extend(because);
     let once = !walk.refusals.repeated();
     Some(match shape {
@@ -207,38 +218,36 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
 }
 
 fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Does the uploader sign with an identity that the server does not hold?";
     let (_, beside) = failing(walk);
     if beside > 0 && walk.refusals.of(Pattern::Foreign).is_none() {
         let because = format!(
             "{beside} stored keys are newer than the device's identity and signed by another account"
         );
-        walk.step("foreign-identity", ASKED, Answer::Yes, because.clone(), &walk.known.stored);
+        walk.step(Answer::Yes, because.clone(), &walk.known.stored);
         walk.believe(because);
         return Some((VerdictId::OtkForeignIdentity, Certainty::Proven));
     }
     let none = "no refusal where only the stored key verifies";
-    let group = group(walk, Pattern::Foreign, "foreign-identity", ASKED, none)?;
+    let group = group(walk, Pattern::Foreign, none)?;
     let mut because = vec![
         "the stored key is signed by the device's present account, the offered one is not"
             .to_owned(),
     ];
     because.extend(confirmation(&group));
-    walk.step("foreign-identity", ASKED, Answer::Yes, because.join("; "), &walk.known.log);
+    walk.step(Answer::Yes, because.join("; "), &walk.known.log);
     walk.because.extend(because);
     Some((VerdictId::OtkForeignIdentity, certainty(&group)))
 }
 
 fn unexplained(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Is there a refusal that the signatures do not explain?";
     let group = walk.refusals.of(Pattern::Silent).copied();
     let log = walk.known.log.value();
     let (Some(group), Some(log)) = (group, log) else {
-        walk.step("unexplained", ASKED, Answer::No, "none", &walk.known.log);
+        walk.step(Answer::No, "none", &walk.known.log);
         return None;
     };
     if crossed(walk, log) {
-        walk.step("unexplained", ASKED, Answer::Yes, "but only once", &walk.known.log);
+        walk.step(Answer::Yes, "but only once", &walk.known.log);
         return None;
     }
     let why = match (&walk.known.keys, group.refused.old.check, group.refused.new.check) {
@@ -256,33 +265,25 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
                 .into(),
         );
     }
-    walk.step("unexplained", ASKED, Answer::Yes, because.join("; "), &walk.known.log);
+    walk.step(Answer::Yes, because.join("; "), &walk.known.log);
     walk.because.extend(because);
     Some((VerdictId::OtkDiverged, certainty(&group)))
 }
 
 fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Were the refusals single ones that never came again?";
     let log = walk.known.log.value();
     if !log.is_some_and(|log| crossed(walk, log)) {
         let answer = if log.is_some() { Answer::No } else { Answer::Unknown };
-        walk.step(
-            "crossed-once",
-            ASKED,
-            answer,
-            "no single refusal with quiet behind it",
-            &walk.known.log,
-        );
+        walk.step(answer, "no single refusal with quiet behind it", &walk.known.log);
         return None;
     }
     let because = "no key id was refused twice: two uploads of one device crossed";
-    walk.step("crossed-once", ASKED, Answer::Yes, because, &walk.known.log);
+    walk.step(Answer::Yes, because, &walk.known.log);
     walk.believe(because);
     Some((VerdictId::OtkRace, Certainty::Consistent))
 }
 
 fn all_read(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Were the log and the database both read?";
     let failed: Vec<_> = (walk.evidence.gathered.iter())
         .filter_map(|answer| match &answer.state {
             State::Failed(why) | State::NotAsked(why) => {
@@ -316,7 +317,7 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
     }
     let whole = failed.is_empty() && !untied && untested.is_none() && stopped.is_none();
     if whole && log_read && walk.known.keys.value().is_some() {
-        walk.step("all-read", ASKED, Answer::Yes, "both answered", &walk.known.log);
+        walk.step(Answer::Yes, "both answered", &walk.known.log);
         walk.because.extend(super::findings::health(
             walk.evidence,
             &walk.known.log,
@@ -326,23 +327,17 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
     }
     let because = walk.missing.iter().map(|missing| missing.need.clone()).collect::<Vec<_>>();
     let because = format!("missing: {}", because.join(", "));
-    walk.step("all-read", ASKED, Answer::No, because, &walk.known.log);
+    walk.step(Answer::No, because, &walk.known.log);
     None
 }
 
 /// The refusals of a pattern; where there are none, that is the answer.
-fn group<'a>(
-    walk: &mut Walk<'a>,
-    pattern: Pattern,
-    question: &'static str,
-    asked: &'static str,
-    none: &str,
-) -> Option<Group<'a>> {
+fn group<'a>(walk: &mut Walk<'a>, pattern: Pattern, none: &str) -> Option<Group<'a>> {
     let group = walk.refusals.of(pattern).copied();
     if group.is_none() {
         let untested = !walk.refusals.groups.is_empty() && walk.known.keys.unknown().is_some();
         let answer = if untested { Answer::Unknown } else { Answer::No };
-        walk.step(question, asked, answer, none, &walk.known.log);
+        walk.step(answer, none, &walk.known.log);
     }
     group
 }

@@ -15,12 +15,18 @@ mod walk;
 use crate::evidence::otk::Check;
 use crate::evidence::{Evidence, Need, Symptom};
 pub use verdict::{Certainty, Verdict, VerdictId};
+pub use walk::Question;
 
 /// Judges one question's evidence.
 pub fn diagnose(evidence: &Evidence) -> Verdict {
-    match evidence.symptom {
-        Symptom::Ke1 => ke1::diagnose(evidence),
-        Symptom::Ke3 => ke3::diagnose(evidence),
+    walk::walk(evidence, questions(evidence.symptom))
+}
+
+/// The questions of a branch, in the order in which they are asked: the tree itself.
+pub fn questions(symptom: Symptom) -> &'static [Question] {
+    match symptom {
+        Symptom::Ke1 => ke1::QUESTIONS,
+        Symptom::Ke3 => ke3::QUESTIONS,
     }
 }
 

@@ -63,6 +63,16 @@ pub struct Advice {
 }
 
 impl Remedy {
+    /// All of them, for the list.
+    pub const ALL: [Self; 6] = [
+        Self::Relogin,
+        Self::CloseSecondClient,
+        Self::BringOnline,
+        Self::StoreReset,
+        Self::SdkPin,
+        Self::OtkSurgery,
+    ];
+
     /// The id as answers write it.
     pub fn name(self) -> &'static str {
         match self {

@@ -12,7 +12,6 @@ pub(crate) const FLOOD: u64 = 500;
 const LOOP: u64 = 3;
 
 pub(super) fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Does it hold or upload far too many keys?";
     let total = match &walk.known.stored {
         Known::Is(stored, _) => Some(stored.total),
         Known::None(_) => Some(0),
@@ -46,22 +45,21 @@ pub(super) fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
             Some(total) => (Answer::No, format!("{total} are stored")),
             None => (Answer::Unknown, "the stored keys could not be counted".into()),
         };
-        walk.step("too-many-keys", ASKED, answer, because, &walk.known.stored);
+        walk.step(answer, because, &walk.known.stored);
         return None;
     };
-    walk.step("too-many-keys", ASKED, Answer::Yes, because.clone(), &walk.known.stored);
+    walk.step(Answer::Yes, because.clone(), &walk.known.stored);
     walk.believe(because);
     Some((VerdictId::OtkFlood, certainty))
 }
 
 pub(super) fn keys_exhausted(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Has it run out of one-time keys?";
     let fallback = walk.evidence.fallback_keys();
     let empty = match &walk.known.stored {
         Known::Is(stored, _) => stored.total == 0,
         Known::None(_) => true,
         Known::Unknown(why, _) => {
-            walk.step("keys-exhausted", ASKED, Answer::Unknown, why.clone(), &walk.known.stored);
+            walk.step(Answer::Unknown, why.clone(), &walk.known.stored);
             return None;
         }
     };
@@ -75,7 +73,7 @@ pub(super) fn keys_exhausted(walk: &mut Walk) -> Option<Ruling> {
         Known::Unknown(..) => None,
     };
     if let (true, Known::Unknown(why, _)) = (empty, &fallback) {
-        walk.step("keys-exhausted", ASKED, Answer::Unknown, why.clone(), &fallback);
+        walk.step(Answer::Unknown, why.clone(), &fallback);
         walk.findings.push("no one-time key is stored; the fallback key could not be read".into());
         return None;
     }
@@ -84,19 +82,18 @@ pub(super) fn keys_exhausted(walk: &mut Walk) -> Option<Ruling> {
             walk.findings
                 .push("no one-time key is stored; the fallback key is still unused".into());
         }
-        walk.step("keys-exhausted", ASKED, Answer::No, "keys are left to hand out", &fallback);
+        walk.step(Answer::No, "keys are left to hand out", &fallback);
         return None;
     };
-    walk.step("keys-exhausted", ASKED, Answer::Yes, because, &fallback);
+    walk.step(Answer::Yes, because, &fallback);
     walk.believe(because);
     walk.known.keys.value()?;
     Some((VerdictId::OtkExhausted, Certainty::Proven))
 }
 
 pub(super) fn same_keys_again(walk: &mut Walk) -> Option<Ruling> {
-    const ASKED: &str = "Does it upload the same keys again and again?";
     let Some(log) = walk.known.log.value() else {
-        walk.step("same-keys-again", ASKED, Answer::Unknown, "no log was read", &walk.known.log);
+        walk.step(Answer::Unknown, "no log was read", &walk.known.log);
         return None;
     };
     let looping = log.accepted.batches.iter().find(|batch| {
@@ -107,20 +104,14 @@ pub(super) fn same_keys_again(walk: &mut Walk) -> Option<Ruling> {
         batch.span.count >= LOOP && !log.claims.kept.iter().any(claimed)
     });
     let Some(batch) = looping else {
-        walk.step(
-            "same-keys-again",
-            ASKED,
-            Answer::No,
-            "no batch was accepted over and over",
-            &walk.known.log,
-        );
+        walk.step(Answer::No, "no batch was accepted over and over", &walk.known.log);
         return None;
     };
     let because = format!(
         "one batch of {} keys was accepted {} times, and none of it was claimed",
         batch.batch.count, batch.span.count
     );
-    walk.step("same-keys-again", ASKED, Answer::Yes, because.clone(), &walk.known.log);
+    walk.step(Answer::Yes, because.clone(), &walk.known.log);
     walk.believe(because);
     Some((VerdictId::OtkUploadLoop, Certainty::Consistent))
 }

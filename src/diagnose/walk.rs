@@ -8,6 +8,30 @@ use crate::evidence::{DeviceKeys, Evidence, KeyLog, Known, StoredKeys};
 /// What ends a walk.
 pub(super) type Ruling = (VerdictId, Certainty);
 
+/// One question of a branch: a row of its table, from which the tree is shown too.
+#[derive(Debug)]
+pub struct Question {
+    pub name: &'static str,
+    pub asked: &'static str,
+    /// The verdicts that an answer to it can give; none where it only informs.
+    pub rules: &'static [VerdictId],
+    pub(super) ask: fn(&mut Walk) -> Option<Ruling>,
+}
+
+/// Asks a branch's questions in their order, until one gives the verdict.
+pub(super) fn walk(evidence: &Evidence, questions: &'static [Question]) -> Verdict {
+    let known = Facts::of(evidence);
+    let mut walk = Walk::new(evidence, &known);
+    for question in questions {
+        walk.question = Some(question);
+        if let Some((id, certainty)) = (question.ask)(&mut walk) {
+            debug_assert!(question.rules.contains(&id), "{} gives {}", question.name, id.name());
+            return walk.verdict(id, certainty);
+        }
+    }
+    walk.verdict(VerdictId::Inconclusive, Certainty::NotEnoughEvidence)
+}
+
 /// What the evidence says, looked up once.
 pub(super) struct Facts<'a> {
     pub(super) log: Known<KeyLog>,
@@ -37,6 +61,8 @@ pub(super) struct Walk<'a> {
     pub(super) because: Vec<String>,
     pub(super) findings: Vec<String>,
     pub(super) missing: Vec<Missing>,
+    /// What is being asked.
+    question: Option<&'static Question>,
 }
 
 impl<'a> Walk<'a> {
@@ -50,19 +76,14 @@ impl<'a> Walk<'a> {
         let weigh = |log| Refusals::weigh(log, stored, keys);
         let refusals = known.log.value().map(weigh).unwrap_or_default();
         let (path, because, findings, missing) = Default::default();
-        Self { evidence, known, refusals, path, because, findings, missing }
+        Self { evidence, known, refusals, path, because, findings, missing, question: None }
     }
 
-    pub(super) fn step<T>(
-        &mut self,
-        question: &'static str,
-        asked: &'static str,
-        answer: Answer,
-        because: impl Into<String>,
-        of: &Known<T>,
-    ) {
-        let evidence = of.ids().to_vec();
-        self.path.push(Step { question, asked, answer, because: because.into(), evidence });
+    /// Answers the question that is being asked.
+    pub(super) fn step<T>(&mut self, answer: Answer, because: impl Into<String>, of: &Known<T>) {
+        let Some(Question { name: question, asked, .. }) = self.question else { return };
+        let (because, evidence) = (because.into(), of.ids().to_vec());
+        self.path.push(Step { question, asked, answer, because, evidence });
     }
 
     /// Notes what could not be seen, once.

@@ -219,3 +219,16 @@ pub enum Symptom {
     Ke1,
     Ke3,
 }
+
+impl Symptom {
+    /// All of them, in the order of the runbook.
+    pub const ALL: [Self; 2] = [Self::Ke1, Self::Ke3];
+
+    /// As commands write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ke1 => "ke1",
+            Self::Ke3 => "ke3",
+        }
+    }
+}

@@ -4,6 +4,7 @@
 mod answer;
 pub mod json;
 mod page;
+mod tree;
 mod why;
 mod words;
 
@@ -12,6 +13,7 @@ use jiff::tz::TimeZone;
 
 pub use answer::{LINES, answer};
 pub use page::{Ink, Page};
+pub use tree::{all_remedies, mermaid, remedies, tree};
 pub use why::why;
 pub use words::{devices, help, lines, slip};
 

@@ -83,6 +83,14 @@ impl Page {
         self
     }
 
+    /// Another page's lines, as a paragraph of their own.
+    pub fn append(&mut self, other: Self) {
+        let before = self.lines.len();
+        self.gap();
+        self.gaps.extend(other.gaps.iter().map(|gap| gap + before));
+        self.lines.extend(other.lines);
+    }
+
     /// How many lines there are.
     pub fn len(&self) -> usize {
         self.lines.len()

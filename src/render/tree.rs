@@ -1,0 +1,102 @@
+//! The tree as the code walks it → text or a Mermaid chart, and the remedies of a verdict. Both are read
+//! off the tables that the branches use, so neither can drift.
+
+use super::answer::symptom as name;
+use super::page::Page;
+use crate::diagnose::remedy::{Advice, Remedy};
+use crate::diagnose::{Question, VerdictId};
+use crate::evidence::Symptom;
+
+/// The questions of a branch in their order, with the verdicts they give.
+pub fn tree(symptom: Symptom, questions: &[Question]) -> Page {
+    let mut page = Page::default();
+    page.line()
+        .strong(format!("{}: the first question that decides gives the verdict", name(symptom)));
+    for (number, question) in (1..).zip(questions) {
+        page.label(&format!("{number}. {}", question.asked)).text(match question.rules {
+            [] => "it only informs".to_owned(),
+            rules => rules.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(", "),
+        });
+    }
+    page.line().text(format!("None of them: {}", VerdictId::Inconclusive.name()));
+    page
+}
+
+/// The same as a Mermaid flowchart.
+pub fn mermaid(symptom: Symptom, questions: &[Question]) -> String {
+    let prefix = name(symptom).to_lowercase().replace('-', "");
+    let quoted = |text: &str| text.replace('"', "#quot;");
+    let mut lines = vec!["flowchart TD".to_owned()];
+    for (number, question) in (1..).zip(questions) {
+        let node = format!("{prefix}q{number}");
+        lines.push(format!("  {node}{{\"{}\"}}", quoted(question.asked)));
+        let end = |verdict: VerdictId| format!("{prefix}-{0}([\"{0}\"])", verdict.name());
+        let decided =
+            question.rules.iter().map(|rule| format!("  {node} -->|decides| {}", end(*rule)));
+        lines.extend(decided);
+        lines.push(match number < questions.len() {
+            true => format!("  {node} --> {prefix}q{}", number + 1),
+            false => format!("  {node} --> {}", end(VerdictId::Inconclusive)),
+        });
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The remedies of a verdict, each with what it would cost.
+pub fn remedies(verdict: VerdictId, list: &[Advice]) -> Page {
+    let mut page = Page::default();
+    page.line().strong(format!("{}: {}", verdict.name(), verdict.headline()));
+    if list.is_empty() {
+        page.line().text("There is nothing to run for it.");
+    }
+    for advice in list {
+        let why = advice.why.map(|why| format!(" ({why})")).unwrap_or_default();
+        page.label(&format!("{}, {}", advice.advice.title(), advice.id.name())).text(format!(
+            "{}{why}. Cost: {}.",
+            advice.id.what(),
+            advice.blast_radius
+        ));
+    }
+    page
+}
+
+/// Every remedy there is, with what it would cost.
+pub fn all_remedies(verdicts: &[VerdictId]) -> Page {
+    let mut page = Page::default();
+    for remedy in Remedy::ALL {
+        page.label(remedy.name()).text(format!(
+            "{}. Cost: {}.",
+            remedy.what(),
+            remedy.blast_radius()
+        ));
+    }
+    let names: Vec<_> = verdicts.iter().map(|verdict| verdict.name()).collect();
+    page.line().text("Kestrel never runs one. For one verdict: ").usage("!remedies VERDICT");
+    page.line().text(format!("Verdicts: {}", names.join(", ")));
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::questions;
+
+    #[test]
+    fn every_verdict_stands_in_the_tree() {
+        let shown: String = Symptom::ALL.iter().map(|one| mermaid(*one, questions(*one))).collect();
+        for verdict in VerdictId::ALL {
+            assert!(shown.contains(&format!("([\"{}\"])", verdict.name())), "{}", verdict.name());
+        }
+        assert!(shown.contains("\"Were its own uploads refused, #quot;One time key"), "{shown}");
+    }
+
+    #[test]
+    fn every_remedy_shows_its_cost() {
+        let page = all_remedies(&VerdictId::ALL).reply().plain;
+        for remedy in Remedy::ALL {
+            let name = remedy.name();
+            let line = page.lines().find(|line| line.starts_with(name)).unwrap();
+            assert!(line.contains(remedy.blast_radius()), "{line}");
+        }
+    }
+}
