@@ -113,6 +113,18 @@ pub enum State {
     NotAsked(String),
 }
 
+impl State {
+    /// As answers write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Empty => "empty",
+            Self::Failed(_) => "failed",
+            Self::NotAsked(_) => "not-asked",
+        }
+    }
+}
+
 /// One source's answer to one need.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Gathered {

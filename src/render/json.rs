@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::diagnose::verdict::{Storm, Verdict};
-use crate::evidence::{Evidence, SCHEMA, State};
+use crate::evidence::{Evidence, SCHEMA};
 
 /// One object; see the crate doc for its fields. Keys are added over time, never renamed.
 pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
@@ -40,12 +40,7 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(answer: &'a crate::evidence::Gathered) -> Self {
-        let state = match &answer.state {
-            State::Found => "found",
-            State::Empty => "empty",
-            State::Failed(_) => "failed",
-            State::NotAsked(_) => "not-asked",
-        };
+        let state = answer.state.name();
         Self {
             id: &answer.id,
             source: &answer.source,

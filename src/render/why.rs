@@ -4,7 +4,7 @@ use super::View;
 use super::answer::{about, symptom};
 use super::page::{Page, clip};
 use crate::diagnose::verdict::Verdict;
-use crate::evidence::{Evidence, State};
+use crate::evidence::Evidence;
 
 /// A query longer than this is cut in a message; `evidence.json` has it whole.
 const SHOWN_QUERY: usize = 700;
@@ -59,12 +59,7 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
 
 fn sources(page: &mut Page, evidence: &Evidence) {
     for answer in &evidence.gathered {
-        let state = match &answer.state {
-            State::Found => "found",
-            State::Empty => "empty",
-            State::Failed(_) => "failed",
-            State::NotAsked(_) => "not asked",
-        };
+        let state = answer.state.name().replace('-', " ");
         page.gap();
         page.label(&answer.id).text(format!("{} · {state}: {}", answer.source, answer.what));
         if !answer.query.is_empty() {
