@@ -100,10 +100,5 @@ fn answer(source: String, reading: logs::LogReading) -> Gathered {
 }
 
 fn unread(source: &str, state: State) -> Gathered {
-    let what = match &state {
-        State::Failed(why) | State::NotAsked(why) => why.clone(),
-        State::Found | State::Empty => String::new(),
-    };
-    let (id, query) = Default::default();
-    Gathered { id, need: Need::KeyLog, source: source.into(), state, what, query, fact: None }
+    Gathered::unread(Need::KeyLog, source, String::new(), state)
 }

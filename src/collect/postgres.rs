@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Database;
-use crate::evidence::{About, Algorithm, Fact, Gathered, Need, State};
+use crate::evidence::{About, Algorithm, Fact, Gathered, Need, State, counted, utc};
 use crate::plan::Plan;
 pub use device::device_list;
 pub use grants::grants;
@@ -100,15 +100,13 @@ fn answer(need: Need, subject: &About, fact: Option<Fact>) -> Gathered {
 
 /// One line for a person.
 fn told(fact: &Fact) -> String {
-    let day = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     match fact {
         Fact::Devices(rows) => {
-            let count = rows.iter().filter(|row| !row.hidden).count();
-            format!("{count} {}", if count == 1 { "device" } else { "devices" })
+            counted(rows.iter().filter(|row| !row.hidden).count() as u64, "device")
         }
         Fact::DeviceKeys(keys) => {
             let head: String = keys.ed25519.iter().flat_map(|key| key.chars().take(8)).collect();
-            format!("identity {head}…, stored {}", day(keys.added))
+            format!("identity {head}…, stored {}", utc(keys.added))
         }
         Fact::OneTimeKeys(stored) => {
             let more = if stored.capped { " or more" } else { "" };
@@ -116,8 +114,7 @@ fn told(fact: &Fact) -> String {
         }
         Fact::FallbackKeys(keys) => {
             let used = keys.iter().filter(|key| key.used).count();
-            let noun = if keys.len() == 1 { "fallback key" } else { "fallback keys" };
-            format!("{} {noun}, {used} handed out", keys.len())
+            format!("{}, {used} handed out", counted(keys.len() as u64, "fallback key"))
         }
         Fact::Event(row) => format!("{} of {} in {}", row.kind, row.sender, row.room),
         Fact::EventShape(shape) => {
@@ -136,12 +133,7 @@ fn told(fact: &Fact) -> String {
 }
 
 fn unread(need: Need, subject: &About, state: State) -> Gathered {
-    let what = match &state {
-        State::Failed(why) | State::NotAsked(why) => why.clone(),
-        State::Found | State::Empty => String::new(),
-    };
-    let (id, source) = (String::new(), "database".to_owned());
-    Gathered { id, need, source, state, what, query: shown(need, subject), fact: None }
+    Gathered::unread(need, "database", shown(need, subject), state)
 }
 
 /// The statement as a person would paste it: parameters as quoted literals, for reading and never run.

@@ -3,10 +3,9 @@
 
 use jiff::SignedDuration;
 
-use super::counted;
 use super::refusals::Refusals;
 use crate::evidence::otk::Check;
-use crate::evidence::{DeviceRow, Evidence, KeyLog, Known};
+use crate::evidence::{DeviceRow, Evidence, KeyLog, Known, counted, utc};
 
 /// Whether any log holds anything of the window: silence of an empty window says nothing.
 pub(super) fn read_anything(log: &KeyLog) -> bool {
@@ -22,7 +21,7 @@ pub(super) fn stopped(log: &KeyLog, evidence: &Evidence) -> Option<String> {
     let end = evidence.window.to.min(evidence.now);
     let last = log.coverage.iter().filter_map(|coverage| coverage.span).map(|(_, last)| last);
     let last = last.max().filter(|last| end.duration_since(*last) > STOPPED)?;
-    Some(format!("its newest line is of {}", super::shown(last)))
+    Some(format!("its newest line is of {}", utc(last)))
 }
 
 /// What to look at where keys are stored and none could be put to the signature test: the identity holds no
@@ -73,7 +72,7 @@ pub(super) fn reach(log: &KeyLog) -> Vec<String> {
     let mut notes = Vec::new();
     for coverage in &log.coverage {
         let span = coverage.span.map_or("holds nothing of the window".to_owned(), |(from, to)| {
-            format!("holds {} to {}", super::shown(from), super::shown(to))
+            format!("holds {} to {}", utc(from), utc(to))
         });
         notes.push(format!("log {} {span}; {}", coverage.source, coverage.zone));
         notes.extend(coverage.notes.iter().map(|note| format!("log {}: {note}", coverage.source)));
@@ -101,7 +100,7 @@ pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>, past: u64) -> Vec
 pub(super) fn last_upload(log: &KeyLog) -> Option<String> {
     let refused = log.refused.iter().map(|group| group.span.last);
     let last = refused.chain(log.accepted.uploads.map(|uploads| uploads.last)).max()?;
-    Some(format!("the log has its uploads until {}: it was logged out since", super::shown(last)))
+    Some(format!("the log has its uploads until {}: it was logged out since", utc(last)))
 }
 
 /// The user's real devices, a few by name: a typo is seen at a glance.

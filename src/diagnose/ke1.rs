@@ -1,7 +1,6 @@
 //! KE-1: one-time key conflicts of one device. Each question is one small function; the first that is
 //! answered with a verdict ends the walk, and the walk keeps every answer.
 
-use super::counted;
 use super::refusals::{Group, Pattern, QUIET, Row, dead_claims, newer};
 use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
@@ -9,7 +8,7 @@ use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Question, Ruling, Walk, database_how, log_how};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
-use crate::evidence::{KeyLog, Known, Need, State};
+use crate::evidence::{KeyLog, Known, Need, State, counted, utc};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] =
@@ -108,8 +107,7 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     let seen = super::findings::others(devices.value().copied().unwrap_or_default());
-    walk.step(Answer::No, seen.clone(), &devices);
-    walk.believe(seen);
+    walk.decided(Answer::No, vec![seen], &devices);
     walk.because.extend(walk.known.log.value().and_then(super::findings::last_upload));
     Some((VerdictId::UnknownDevice, Certainty::Proven))
 }
@@ -118,7 +116,7 @@ fn identity_published(walk: &mut Walk) -> Option<Ruling> {
     let keys = &walk.known.keys;
     match keys {
         Known::Is(row, _) => {
-            let because = format!("this identity stands since {}", super::shown(row.added));
+            let because = format!("this identity stands since {}", utc(row.added));
             walk.step(Answer::Yes, because, keys);
             None
         }
@@ -183,8 +181,7 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
     if group.is_none() {
         because.extend(handed_out(walk));
     }
-    walk.step(Answer::Yes, because.join("; "), &walk.known.stored);
-    walk.because.extend(because);
+    walk.decided(Answer::Yes, because, &walk.known.stored);
     let certainty = match dead > 0 || group.is_some_and(|group| group.proves()) {
         true => Certainty::Proven,
         false => Certainty::Consistent,
@@ -206,8 +203,7 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
     ];
     because.extend(confirmation(&group));
     because.push(shape.words(&walk.refusals, log));
-    walk.step(Answer::Yes, because.join("; "), &walk.known.log);
-    walk.because.extend(because);
+    walk.decided(Answer::Yes, because, &walk.known.log);
     let once = !walk.refusals.repeated();
     Some(match shape {
         Shape::TwoClients { .. } => (VerdictId::OtkConcurrent, Certainty::Consistent),
@@ -223,8 +219,7 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
         let because = format!(
             "{beside} stored keys are newer than the device's identity and signed by another account"
         );
-        walk.step(Answer::Yes, because.clone(), &walk.known.stored);
-        walk.believe(because);
+        walk.decided(Answer::Yes, vec![because], &walk.known.stored);
         return Some((VerdictId::OtkForeignIdentity, Certainty::Proven));
     }
     let none = "no refusal where only the stored key verifies";
@@ -234,8 +229,7 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
             .to_owned(),
     ];
     because.extend(confirmation(&group));
-    walk.step(Answer::Yes, because.join("; "), &walk.known.log);
-    walk.because.extend(because);
+    walk.decided(Answer::Yes, because, &walk.known.log);
     Some((VerdictId::OtkForeignIdentity, certainty(&group)))
 }
 
@@ -265,8 +259,7 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
                 .into(),
         );
     }
-    walk.step(Answer::Yes, because.join("; "), &walk.known.log);
-    walk.because.extend(because);
+    walk.decided(Answer::Yes, because, &walk.known.log);
     Some((VerdictId::OtkDiverged, certainty(&group)))
 }
 
@@ -278,8 +271,7 @@ fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     let because = "no key id was refused twice: two uploads of one device crossed";
-    walk.step(Answer::Yes, because, &walk.known.log);
-    walk.believe(because);
+    walk.decided(Answer::Yes, vec![because.into()], &walk.known.log);
     Some((VerdictId::OtkRace, Certainty::Consistent))
 }
 

@@ -1,11 +1,10 @@
 //! KE-3: an event that will not decrypt. What the homeserver holds of it decides most of it; what only
 //! the client knows is asked of the client.
 
-use super::shown;
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Question, Ruling, Walk, database_how};
 use crate::evidence::event::{Algorithm, EventRow, EventShape, content_seen};
-use crate::evidence::{About, EventSubject, Known, Need};
+use crate::evidence::{About, EventSubject, Known, Need, utc};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] = &[Need::Event, Need::Redactions, Need::EventShape];
@@ -62,12 +61,6 @@ fn unread<T>(walk: &mut Walk, why: &str, of: &Known<T>) {
     walk.missing("the database", database_how(why));
 }
 
-/// A question that was answered with the reason of the verdict.
-fn ruled<T>(walk: &mut Walk, answer: Answer, why: String, of: &Known<T>) {
-    walk.step(answer, why.clone(), of);
-    walk.because.insert(0, why);
-}
-
 fn subject<'a>(walk: &Walk<'a>) -> Option<&'a EventSubject> {
     match &walk.evidence.subject {
         About::Event(subject) => Some(subject),
@@ -86,7 +79,7 @@ fn event_known(walk: &mut Walk) -> Option<Ruling> {
         Known::None(_) => {
             let why = "no row in events: a typo, another server's event that never came here, or history \
                        that was purged";
-            ruled(walk, Answer::No, why.into(), &event);
+            walk.decided(Answer::No, vec![why.into()], &event);
             Some((VerdictId::EventUnknown, Certainty::Proven))
         }
         Known::Unknown(why, _) => {
@@ -105,7 +98,7 @@ fn describe(walk: &mut Walk, row: &EventRow) {
         Some(device) => format!("from this server's device {device}"),
         None => "by a remote server, or an older Synapse that noted no device".to_owned(),
     };
-    let sent = row.sent.map_or("at an unknown time".to_owned(), shown);
+    let sent = row.sent.map_or("at an unknown time".to_owned(), utc);
     let delayed = shape.is_some_and(|shape| shape.delayed);
     let how = if delayed { ", as a delayed event" } else { "" };
     walk.because.push(format!("{} sent it {from}{how}, {sent}", row.sender));
@@ -130,7 +123,7 @@ fn event_encrypted(walk: &mut Walk) -> Option<Ruling> {
         true => format!("it is a state event of type {}: no client decrypts state", row.kind),
         false => format!("its type is {}: there is nothing to decrypt", row.kind),
     };
-    ruled(walk, Answer::No, why, &event);
+    walk.decided(Answer::No, vec![why], &event);
     Some((VerdictId::EventNotEncrypted, Certainty::Proven))
 }
 
@@ -154,7 +147,7 @@ fn event_redacted(walk: &mut Walk) -> Option<Ruling> {
         true => "its content is pruned from the database",
         false => "its content stands in the database until Synapse prunes it (7 days by default)",
     };
-    ruled(walk, Answer::Yes, format!("{who} redacted it; {content}"), &redactions);
+    walk.decided(Answer::Yes, vec![format!("{who} redacted it; {content}")], &redactions);
     Some((VerdictId::EventRedacted, Certainty::Proven))
 }
 
@@ -189,7 +182,7 @@ fn algorithm_stated(walk: &mut Walk) -> Option<Ruling> {
     };
     let why =
         format!("{what}, as stored here ({} bytes); clients say \"{client}\"", shape.content_bytes);
-    ruled(walk, Answer::No, why, &known);
+    walk.decided(Answer::No, vec![why], &known);
     compare_column(walk, shape);
     Some((VerdictId::EventMalformed, Certainty::Proven))
 }
@@ -202,7 +195,7 @@ fn algorithm_known(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     let why = format!("the algorithm is {name:?}, which no client decrypts in a room");
-    ruled(walk, Answer::No, why, &known);
+    walk.decided(Answer::No, vec![why], &known);
     Some((VerdictId::EventUnsupported, Certainty::Proven))
 }
 
@@ -220,7 +213,7 @@ fn client_contradicts(walk: &mut Walk) -> Option<Ruling> {
         return Some((VerdictId::EventClient, Certainty::Consistent));
     }
     let why = "the content states a known algorithm: what is missing is the client's to say";
-    ruled(walk, Answer::No, why.into(), &known);
+    walk.decided(Answer::No, vec![why.into()], &known);
     Some((VerdictId::EventWellFormed, Certainty::Consistent))
 }
 

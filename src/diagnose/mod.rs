@@ -38,11 +38,6 @@ pub fn needs(symptom: Symptom) -> &'static [Need] {
     }
 }
 
-/// A moment inside a reason: UTC, to the second. Reasons are written once and read in every zone.
-fn shown(at: jiff::Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
 /// What is worth a look at a device, from its row alone; `None` where nothing is.
 pub fn trouble(row: &crate::evidence::DeviceRow) -> Option<&'static str> {
     match row {
@@ -54,10 +49,4 @@ pub fn trouble(row: &crate::evidence::DeviceRow) -> Option<&'static str> {
         }
         _ => None,
     }
-}
-
-/// A count with its noun.
-fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }

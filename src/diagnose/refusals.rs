@@ -95,7 +95,7 @@ impl<'a> Refusals<'a> {
         for refused in &log.doubtful {
             let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
             let untied = refused.batch.count == 0;
-            if untied && all.groups.iter().any(|own| same_conflict(own.refused, refused)) {
+            if untied && all.groups.iter().any(|own| own.refused.same_conflict(refused)) {
                 // A worker that hands uploads on logs the same refusal once more, without the upload.
                 all.tied += refused.span.count;
                 continue;
@@ -196,10 +196,6 @@ fn row<'a>(refused: &Refused, stored: Option<&'a StoredKeys>) -> Row<'a> {
         None if stored.keys.len() as u64 == stored.total => Row::Gone,
         None => Row::NotRead,
     }
-}
-
-fn same_conflict(one: &Refused, other: &Refused) -> bool {
-    one.key == other.key && one.old.same_key(&other.old) && one.new.same_key(&other.new)
 }
 
 fn shares_ids(one: &Refused, other: &Refused) -> bool {

@@ -3,10 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::counted;
 use super::refusals::Refusals;
-use crate::evidence::KeyLog;
 use crate::evidence::key_log::AcceptedBatch;
+use crate::evidence::{KeyLog, counted};
 
 /// Two syncs of one device that overlap leave tens of these lines; one client leaves 0 to 2.
 const SHARED_SYNC: u64 = 10;

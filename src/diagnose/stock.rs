@@ -48,8 +48,7 @@ pub(super) fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
         walk.step(answer, because, &walk.known.stored);
         return None;
     };
-    walk.step(Answer::Yes, because.clone(), &walk.known.stored);
-    walk.believe(because);
+    walk.decided(Answer::Yes, vec![because], &walk.known.stored);
     Some((VerdictId::OtkFlood, certainty))
 }
 
@@ -85,8 +84,7 @@ pub(super) fn keys_exhausted(walk: &mut Walk) -> Option<Ruling> {
         walk.step(Answer::No, "keys are left to hand out", &fallback);
         return None;
     };
-    walk.step(Answer::Yes, because, &fallback);
-    walk.believe(because);
+    walk.decided(Answer::Yes, vec![because.into()], &fallback);
     walk.known.keys.value()?;
     Some((VerdictId::OtkExhausted, Certainty::Proven))
 }
@@ -111,7 +109,6 @@ pub(super) fn same_keys_again(walk: &mut Walk) -> Option<Ruling> {
         "one batch of {} keys was accepted {} times, and none of it was claimed",
         batch.batch.count, batch.span.count
     );
-    walk.step(Answer::Yes, because.clone(), &walk.known.log);
-    walk.believe(because);
+    walk.decided(Answer::Yes, vec![because], &walk.known.log);
     Some((VerdictId::OtkUploadLoop, Certainty::Consistent))
 }

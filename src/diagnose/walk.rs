@@ -3,7 +3,7 @@
 use super::refusals::Refusals;
 use super::remedy;
 use super::verdict::{Answer, Certainty, Missing, Step, Verdict, VerdictId};
-use crate::evidence::{DeviceKeys, Evidence, KeyLog, Known, StoredKeys};
+use crate::evidence::{DeviceKeys, Evidence, KeyLog, Known, StoredKeys, utc};
 
 /// What ends a walk.
 pub(super) type Ruling = (VerdictId, Certainty);
@@ -86,6 +86,12 @@ impl<'a> Walk<'a> {
         self.path.push(Step { question, asked, answer, because, evidence });
     }
 
+    /// Answers with what the verdict rests on: the reasons stand in the step and before all others.
+    pub(super) fn decided<T>(&mut self, answer: Answer, reasons: Vec<String>, of: &Known<T>) {
+        self.step(answer, reasons.join("; "), of);
+        self.because.splice(0..0, reasons);
+    }
+
     /// Notes what could not be seen, once.
     pub(super) fn missing(&mut self, need: &str, how: String) {
         if !self.missing.iter().any(|missing| missing.need == need) {
@@ -103,18 +109,19 @@ impl<'a> Walk<'a> {
             super::findings::of_log(log, &self.refusals, &mut self.findings);
             notes = super::findings::reach(log);
         }
-        let window = self.evidence.window;
-        if let Some(keys) = self.known.keys.value().filter(|keys| keys.added > window.to) {
+        let (window, keys) = (self.evidence.window, self.known.keys.value().copied());
+        if let Some(keys) = keys.filter(|keys| keys.added > window.to) {
             // Rows have no history: a window in the past is judged by what stands today.
-            let since = super::shown(keys.added);
+            let since = utc(keys.added);
             self.findings.push(format!(
                 "the database tells of today: this identity came after the window, {since}"
             ));
         }
-        let storm = self.known.log.value().and_then(|log| {
-            let keys = self.known.keys.value().copied();
-            self.refusals.storm(log, keys, self.evidence.window, self.evidence.now)
-        });
+        let storm = self
+            .known
+            .log
+            .value()
+            .and_then(|log| self.refusals.storm(log, keys, window, self.evidence.now));
         if id == VerdictId::OtkRecreated && storm.as_ref().is_none_or(|storm| !storm.goes_on) {
             self.findings.push(NOT_CURED.into());
         }
@@ -133,7 +140,7 @@ impl<'a> Walk<'a> {
             notes,
             remedies: remedy::advise(id),
             missing: self.missing,
-            window: self.evidence.window,
+            window,
         }
     }
 }

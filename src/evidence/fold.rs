@@ -169,12 +169,8 @@ impl KeyLog {
             Whose::Doubtful => &mut self.doubtful,
             Whose::Others => &mut self.named_by_others,
         };
-        let known = groups.iter().rposition(|known| {
-            known.key == group.key
-                && known.by == group.by
-                && known.old.same_key(&group.old)
-                && known.new.same_key(&group.new)
-        });
+        let known =
+            groups.iter().rposition(|known| known.by == group.by && known.same_conflict(group));
         match known {
             Some(known) => groups[known].join(group),
             None if groups.len() < KEPT => groups.push(group.clone()),

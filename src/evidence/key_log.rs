@@ -126,6 +126,13 @@ pub struct Refused {
     pub format: Format,
 }
 
+impl Refused {
+    /// Whether both are of one conflict: the key id, the key that stands, the key that was refused.
+    pub fn same_conflict(&self, other: &Self) -> bool {
+        self.key == other.key && self.old.same_key(&other.old) && self.new.same_key(&other.new)
+    }
+}
+
 /// The ids of one upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Batch {

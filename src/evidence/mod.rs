@@ -23,6 +23,7 @@ mod python;
 mod redact;
 mod request;
 mod tally;
+mod told;
 
 use jiff::Timestamp;
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId};
@@ -32,6 +33,7 @@ pub use event::{Algorithm, EventRow, EventShape, Redaction};
 pub use key_log::KeyLog;
 pub use known::Known;
 pub use otk::{KeyId, KeyView};
+pub use told::{counted, utc};
 
 /// The version of the serialised form; a saved file of another version is refused with a clear line.
 pub const SCHEMA: u32 = 1;
@@ -141,6 +143,17 @@ pub struct Gathered {
     pub query: String,
     /// What was learnt; `None` unless the state is `Found`, or `Failed` part of the way.
     pub fact: Option<Fact>,
+}
+
+impl Gathered {
+    /// The answer of a source that was not read: the state says why.
+    pub fn unread(need: Need, source: &str, query: String, state: State) -> Self {
+        let what = match &state {
+            State::Failed(why) | State::NotAsked(why) => why.clone(),
+            State::Found | State::Empty => String::new(),
+        };
+        Self { id: String::new(), need, source: source.into(), state, what, query, fact: None }
+    }
 }
 
 /// What a source can say.

@@ -4,7 +4,7 @@ use super::View;
 use super::page::Page;
 use crate::diagnose::remedy::{Advice, Judgement};
 use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict};
-use crate::evidence::{About, Evidence, Symptom};
+use crate::evidence::{About, Evidence, Symptom, counted};
 
 /// The most lines an answer has.
 pub const LINES: usize = 12;
@@ -61,8 +61,7 @@ pub(super) fn symptom(symptom: Symptom) -> &'static str {
 
 fn seen(page: &mut Page, storm: &Storm, view: &View) {
     let count = storm.span.count;
-    let noun = if count == 1 { "refusal" } else { "refusals" };
-    page.label("Seen").text(format!("{count} {noun} of ")).code(&storm.key);
+    page.label("Seen").text(format!("{} of ", counted(count, "refusal"))).code(&storm.key);
     if storm.more_keys > 0 {
         page.text(format!(" and {} more", storm.more_keys));
     }
@@ -130,9 +129,8 @@ fn path(page: &mut Page, verdict: &Verdict) {
     if !unknown.is_empty() {
         told.push(format!("unknown: {}", unknown.join(", ")));
     }
-    let asked = verdict.path.len();
-    let questions = if asked == 1 { "question" } else { "questions" };
-    page.label("Path").text(format!("{}, of {asked} {questions}", told.join("; ")));
+    let asked = counted(verdict.path.len() as u64, "question");
+    page.label("Path").text(format!("{}, of {asked}", told.join("; ")));
 }
 
 fn remedies(page: &mut Page, verdict: &Verdict) {

@@ -16,7 +16,7 @@ use crate::evidence::attribute::{Attribution, End};
 use crate::evidence::key_log::{Coverage, Format};
 use crate::evidence::log_line::Stamp;
 use crate::evidence::log_time::Clock;
-use crate::evidence::{KeyLog, State, Subject, Window};
+use crate::evidence::{KeyLog, State, Subject, Window, utc};
 
 /// One log's answer.
 #[derive(Debug)]
@@ -321,7 +321,7 @@ fn spans(end: &End, window: Window) -> bool {
 }
 
 fn shown(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "no known time".into(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+    at.map_or_else(|| "no known time".into(), utc)
 }
 
 fn what(log: &KeyLog, end: &End) -> String {

@@ -1,0 +1,14 @@
+//! Moments and counts as people read them, said one way in every room.
+
+use jiff::Timestamp;
+
+/// A moment in UTC, to the second. Reasons are written once and read in every zone.
+pub fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A count with its noun.
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
