@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use kestrel::command::{self, Ke1};
+use kestrel::command::{self, Command, Ke1};
 use kestrel::config::{Config, Database, Limits, LogSource, Server};
 use kestrel::diagnose::{Certainty, Verdict, diagnose, questions};
 use kestrel::evidence::{self, Evidence, Fact, SCHEMA, State};
@@ -113,20 +113,25 @@ enum Symptom {
 /// Judges one device or one event from the flags.
 pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
     let config = Arc::new(flags.config()?);
+    let (asked, now) = flags.command(&config)?;
+    let server = config.server.name.as_ref();
+    if let Some(slip) = server.and_then(|name| command::foreign_user(&asked, name)) {
+        return Err(slip.into());
+    }
     let flow = Flow::new(Arc::clone(&config));
-    let plan = match flags.symptom {
-        Symptom::Ke1 => match flags.device_plan(&config, &flow).await? {
-            Some(plan) => plan,
-            None => return Ok(UNDECIDED.into()),
-        },
-        Symptom::Ke3 => flags.event_plan(&config)?,
+    let case = match flow.answer(&asked, now).await {
+        Answer::Case(case) => case,
+        // No device was named: the user's devices are listed.
+        Answer::Words(reply) => {
+            say(&format!("{}\n", reply.plain))?;
+            return Ok(UNDECIDED.into());
+        }
     };
-    let evidence = flow.collect(&plan).await;
     if let Some(file) = &flags.save {
-        std::fs::write(file, flow.evidence_json(&evidence) + "\n")
+        std::fs::write(file, flow.evidence_json(&case.evidence) + "\n")
             .with_context(|| format!("the evidence cannot be kept in {}", file.display()))?;
     }
-    print(&evidence, &flags.shown, &flow.view())
+    print(&case.evidence, &case.verdict, &flags.shown, &flow.view())
 }
 
 /// Judges a saved case again.
@@ -139,7 +144,8 @@ pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
     if evidence.schema != SCHEMA {
         bail!("{file} has schema {}; this Kestrel reads {SCHEMA}", evidence.schema);
     }
-    print(&evidence, &flags.shown, &View { zone: TimeZone::UTC })
+    let view = View { zone: TimeZone::UTC };
+    print(&evidence, &diagnose(&evidence), &flags.shown, &view)
 }
 
 /// Shows the tree that the code walks.
@@ -207,11 +213,10 @@ pub(super) fn coloured(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn print(evidence: &Evidence, shown: &Shown, view: &View) -> Result<ExitCode> {
-    let verdict = diagnose(evidence);
+fn print(evidence: &Evidence, verdict: &Verdict, shown: &Shown, view: &View) -> Result<ExitCode> {
     let text = match (shown.format, shown.why) {
-        (Format::Json, _) => format!("{:#}\n", render::json::json(evidence, &verdict)),
-        (format, why) => page(evidence, &verdict, view, format, why),
+        (Format::Json, _) => format!("{:#}\n", render::json::json(evidence, verdict)),
+        (format, why) => page(evidence, verdict, view, format, why),
     };
     say(&text)?;
     Ok(match verdict.certainty {
@@ -267,29 +272,19 @@ impl Triage {
         Ok(config)
     }
 
-    /// The plan for one device; without a device the user's are listed, and there is none.
-    async fn device_plan(&self, config: &Config, flow: &Flow) -> Result<Option<Plan>> {
-        let (typed, now) = self.question(config)?;
-        let asked = command::Command::Ke1(typed.clone());
-        let server = config.server.name.as_ref();
-        if let Some(slip) = server.and_then(|name| command::foreign_user(&asked, name)) {
-            return Err(slip.into());
-        }
-        let Some(device) = typed.device.clone() else {
-            if let Answer::Words(reply) = flow.answer(&asked, now).await {
-                say(&format!("{}\n", reply.plain))?;
+    /// The command that the flags spell, and the reference time.
+    fn command(&self, config: &Config) -> Result<(Command, Timestamp)> {
+        match self.symptom {
+            Symptom::Ke1 => {
+                let (typed, now) = self.question(config)?;
+                Ok((Command::Ke1(typed), now))
             }
-            return Ok(None);
-        };
-        Ok(Some(Plan::ke1(&typed, device, config.limits.window, now)))
-    }
-
-    /// The plan for one event: its words are the room's.
-    fn event_plan(&self, config: &Config) -> Result<Plan> {
-        let now = Timestamp::now();
-        let said = self.client_says.as_deref().unwrap_or_default();
-        let typed = command::event(&self.subject, said)?;
-        Ok(Plan::ke3(&typed, config.limits.window, now))
+            Symptom::Ke3 => {
+                let said = self.client_says.as_deref().unwrap_or_default();
+                let typed = command::event(&self.subject, said)?;
+                Ok((Command::Ke3(typed), Timestamp::now()))
+            }
+        }
     }
 
     /// What is asked, and the reference time: the end of the window.

@@ -127,7 +127,8 @@ fn identity_published(walk: &mut Walk) -> Option<Ruling> {
         }
         Known::None(_) => {
             walk.step(Answer::No, "e2e_device_keys_json has no row", keys);
-            walk.believe("the device has a row in devices and none in e2e_device_keys_json");
+            let why = "the device has a row in devices and none in e2e_device_keys_json";
+            walk.because.push(why.into());
             Some((VerdictId::KeylessDevice, Certainty::Proven))
         }
     }

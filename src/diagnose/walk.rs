@@ -99,10 +99,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) fn believe(&mut self, why: impl Into<String>) {
-        self.because.push(why.into());
-    }
-
     pub(super) fn verdict(mut self, id: VerdictId, certainty: Certainty) -> Verdict {
         let mut notes = Vec::new();
         if let Some(log) = self.known.log.value() {
