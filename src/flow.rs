@@ -1,16 +1,19 @@
 //! The chain, spelled once: command → plan → collect → evidence → diagnose → render.
 //! The bot and the terminal both call it.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use ruma::{OwnedDeviceId, UserId};
 
 use crate::collect;
-use crate::command::{self, Command, Ke1};
+use crate::command::{self, Command, Ke1, Ke2, Span, Triage};
 use crate::config::Config;
-use crate::diagnose::remedy::advise;
-use crate::diagnose::{Verdict, VerdictId, diagnose, questions};
-use crate::evidence::{Evidence, Symptom};
+use crate::diagnose::{
+    Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet, questions, trouble,
+};
+use crate::evidence::{Evidence, Gathered, Symptom};
 use crate::plan::Plan;
 use crate::render::{self, Reply, View};
 
@@ -27,6 +30,15 @@ pub enum Answer {
     Words(Reply),
     /// A verdict, with what it rests on.
     Case(Box<Case>),
+    /// Who is affected, with what it rests on.
+    Survey(Box<Survey>),
+}
+
+/// A look at everybody: no verdict.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    pub reply: Reply,
+    pub evidence: Evidence,
 }
 
 /// A judged question.
@@ -48,16 +60,29 @@ impl Flow {
     /// Answers one command. Never fails: a source that fails is evidence. `Command::Why` is answered
     /// by `why`, because only the caller knows which case a thread is about.
     pub async fn answer(&self, command: &Command, now: Timestamp) -> Answer {
+        self.answer_with(command, &[], now).await
+    }
+
+    /// The same, with what clients said of themselves.
+    pub async fn answer_with(
+        &self,
+        command: &Command,
+        client: &[Gathered],
+        now: Timestamp,
+    ) -> Answer {
+        let window = self.config.limits.window;
         if let Some(slip) =
             self.config.server.name.as_ref().and_then(|name| command::foreign_user(command, name))
         {
             return Answer::Words(render::slip(&slip).reply());
         }
         match command {
-            Command::Ke1(typed) => self.ke1(typed, now).await,
-            Command::Ke3(typed) => {
-                self.judge(&Plan::ke3(typed, self.config.limits.window, now)).await
-            }
+            Command::Ke1(typed) => self.ke1(typed, client, now).await,
+            Command::Ke2(typed) => self.ke2(typed, client, now).await,
+            Command::Ke3(typed) => self.judge(&Plan::ke3(typed, window, now).with(client)).await,
+            Command::Ke4(typed) => self.judge(&Plan::ke4(typed, window, now).with(client)).await,
+            Command::Triage(typed) => self.triage(typed, client, now).await,
+            Command::Fleet(span) => self.fleet(*span, now).await,
             Command::Help(about) => {
                 Answer::Words(render::help(&command::help(about.as_deref())).reply())
             }
@@ -69,17 +94,58 @@ impl Flow {
         }
     }
 
-    async fn ke1(&self, typed: &Ke1, now: Timestamp) -> Answer {
+    async fn ke1(&self, typed: &Ke1, client: &[Gathered], now: Timestamp) -> Answer {
         let Some(device) = typed.device.clone() else {
-            return Answer::Words(self.devices(typed).await);
+            return Answer::Words(self.devices(&typed.user).await);
         };
-        self.judge(&Plan::ke1(typed, device, self.config.limits.window, now)).await
+        self.judge(&Plan::ke1(typed, device, self.config.limits.window, now).with(client)).await
+    }
+
+    async fn ke2(&self, typed: &Ke2, client: &[Gathered], now: Timestamp) -> Answer {
+        let Some(device) = typed.device.clone() else {
+            return Answer::Words(self.devices(&typed.user).await);
+        };
+        self.judge(&Plan::ke2(typed, device, self.config.limits.window, now).with(client)).await
+    }
+
+    async fn triage(&self, typed: &Triage, client: &[Gathered], now: Timestamp) -> Answer {
+        let device = match typed.device.clone() {
+            Some(device) => device,
+            None => match self.worst_device(&typed.user).await {
+                Ok(device) => device,
+                Err(reply) => return Answer::Words(reply),
+            },
+        };
+        self.judge(&Plan::all(typed, device, self.config.limits.window, now).with(client)).await
+    }
+
+    /// The user's device in trouble; else the one seen last.
+    async fn worst_device(&self, user: &UserId) -> Result<OwnedDeviceId, Reply> {
+        let Some(database) = &self.config.database else {
+            return Err(self.devices(user).await);
+        };
+        let deadline = self.config.limits.deadline;
+        let rows = collect::postgres::device_list(user, database, deadline).await;
+        let rows = rows.unwrap_or_default();
+        let worst = rows.iter().min_by_key(|row| (trouble(row).is_none(), Reverse(row.last_seen)));
+        match worst {
+            Some(row) => Ok(row.device.clone()),
+            None => Err(self.devices(user).await),
+        }
+    }
+
+    async fn fleet(&self, span: Span, now: Timestamp) -> Answer {
+        let server = self.config.server.name.clone();
+        let evidence =
+            self.collect(&Plan::fleet(span, server, self.config.limits.window, now)).await;
+        let reply = render::fleet(&evidence, &fleet(&evidence), &self.view()).reply();
+        Answer::Survey(Box::new(Survey { reply, evidence }))
     }
 
     async fn judge(&self, plan: &Plan) -> Answer {
         let evidence = self.collect(plan).await;
         let verdict = diagnose(&evidence);
-        let reply = render::answer(&evidence, &verdict, &self.view()).reply();
+        let reply = page(&evidence, &self.view()).reply();
         Answer::Case(Box::new(Case { reply, verdict, evidence }))
     }
 
@@ -92,14 +158,14 @@ impl Flow {
         evidence
     }
 
-    async fn devices(&self, typed: &Ke1) -> Reply {
+    async fn devices(&self, user: &UserId) -> Reply {
         let Some(database) = &self.config.database else {
             return render::lines(["Name a device: without a database Kestrel cannot list them."])
                 .reply();
         };
         let deadline = self.config.limits.deadline;
-        match collect::postgres::device_list(&typed.user, database, deadline).await {
-            Ok(rows) => render::devices(typed.user.as_str(), &rows, &self.view()).reply(),
+        match collect::postgres::device_list(user, database, deadline).await {
+            Ok(rows) => render::devices(user.as_str(), &rows, &self.view()).reply(),
             Err(why) => {
                 let line = format!("The devices cannot be listed: {why}. Name the device instead.");
                 render::lines([line.as_str()]).reply()
@@ -109,7 +175,7 @@ impl Flow {
 
     /// The whole path of a case with every query that was run.
     pub fn why(&self, evidence: &Evidence) -> Reply {
-        render::why(evidence, &diagnose(evidence), &self.view()).reply()
+        why(evidence, &self.view()).reply()
     }
 
     /// A case's evidence as the text of `evidence.json`.
@@ -123,15 +189,50 @@ impl Flow {
     }
 }
 
+/// What a case's evidence comes to, as it is answered in a room and on a terminal.
+pub fn page(evidence: &Evidence, view: &View) -> render::Page {
+    match evidence.symptom {
+        Symptom::Fleet => render::fleet(evidence, &fleet(evidence), view),
+        Symptom::All => render::chain(evidence, &chain(evidence), view),
+        _ => render::answer(evidence, &diagnose(evidence), view),
+    }
+}
+
+/// Everything behind it.
+pub fn why(evidence: &Evidence, view: &View) -> render::Page {
+    match evidence.symptom {
+        Symptom::Fleet => render::fleet_why(evidence, &fleet(evidence), view),
+        Symptom::All => render::chain_why(evidence, &chain(evidence), view),
+        _ => render::why(evidence, &diagnose(evidence), view),
+    }
+}
+
+/// The stable JSON of a case.
+pub fn json(evidence: &Evidence) -> serde_json::Value {
+    match evidence.symptom {
+        Symptom::Fleet => render::json::fleet(evidence, &fleet(evidence)),
+        Symptom::All => render::json::chain(evidence, &chain(evidence)),
+        _ => render::json::json(evidence, &diagnose(evidence)),
+    }
+}
+
+/// How sure a case's verdict is; a survey that was read is as sure as a list can be.
+pub fn certainty(evidence: &Evidence) -> Certainty {
+    match evidence.symptom {
+        Symptom::Fleet => fleet(evidence).certainty(),
+        _ => diagnose(evidence).certainty,
+    }
+}
+
 /// The tree of one branch, or of all.
 fn trees(about: Option<&str>) -> render::Page {
     let asked = |symptom: &Symptom| about.is_none_or(|about| symptom.name() == about);
-    let mut pages = Symptom::ALL
+    let mut pages = Symptom::BRANCHES
         .into_iter()
         .filter(asked)
         .map(|symptom| render::tree(symptom, questions(symptom)));
     let Some(mut page) = pages.next() else {
-        return render::lines(["I know the trees of ke1 and ke3."]);
+        return render::lines(["I know the trees of ke1, ke2, ke3 and ke4."]);
     };
     pages.for_each(|next| page.append(next));
     page

@@ -1,15 +1,18 @@
-//! What a command means here: whose device, which window, and what the branch needs to know.
+//! What a command means here: about whom, which window, and what the branch needs to know.
 //!
 //! Nothing here asks a source, and "now" comes in as a value.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ruma::OwnedDeviceId;
+use ruma::{OwnedDeviceId, OwnedServerName};
 
-use crate::command::{Ke1, Ke3, Span};
+use crate::command::{Ke1, Ke2, Ke3, Ke4, Span, Triage};
 use crate::diagnose;
-use crate::evidence::{About, EventSubject, Need, Subject, Symptom, Window};
+use crate::evidence::{
+    About, EventSubject, Gathered, Need, SenderSubject, ServerSubject, Subject, Symptom,
+    UserSubject, WholeSubject, Window,
+};
 
 /// What to collect for one question.
 #[derive(Debug, Clone)]
@@ -18,6 +21,10 @@ pub struct Plan {
     pub subject: About,
     pub window: Window,
     pub needs: &'static [Need],
+    /// How long the device's inbox is watched, instead of looked at once.
+    pub live: Option<Duration>,
+    /// What clients said of themselves, read before.
+    pub client: Vec<Gathered>,
     /// The reference time of the verdict.
     pub now: Timestamp,
 }
@@ -25,30 +32,68 @@ pub struct Plan {
 impl Plan {
     /// The plan of `!ke1` for one device.
     pub fn ke1(typed: &Ke1, device: OwnedDeviceId, default: Duration, now: Timestamp) -> Self {
-        Self {
-            symptom: Symptom::Ke1,
-            subject: About::Device(Subject { user: typed.user.clone(), device }),
-            window: window(typed.span, default, now),
-            needs: diagnose::needs(Symptom::Ke1),
-            now,
-        }
+        let subject = Subject { user: typed.user.clone(), device };
+        Self::new(Symptom::Ke1, About::Device(subject), window(typed.span, default, now), now)
+    }
+
+    /// The plan of `!ke2` for one device.
+    pub fn ke2(typed: &Ke2, device: OwnedDeviceId, default: Duration, now: Timestamp) -> Self {
+        let device = Subject { user: typed.user.clone(), device };
+        let about = match typed.sender.clone() {
+            Some(sender) => About::Sender(SenderSubject { device, sender }),
+            None => About::Device(device),
+        };
+        let plan = Self::new(Symptom::Ke2, about, window(typed.span, default, now), now);
+        Self { live: typed.live, ..plan }
     }
 
     /// The plan of `!ke3` for one event. What it reads has no time.
     pub fn ke3(typed: &Ke3, default: Duration, now: Timestamp) -> Self {
-        let subject = EventSubject {
-            event: typed.event.clone(),
-            room: typed.room.clone(),
-            column: typed.column,
-        };
-        Self {
-            symptom: Symptom::Ke3,
-            subject: About::Event(subject),
-            window: window(Span::Unsaid, default, now),
-            needs: diagnose::needs(Symptom::Ke3),
-            now,
-        }
+        let about = About::Event(event(typed));
+        Self::new(Symptom::Ke3, about, window(Span::Unsaid, default, now), now)
     }
+
+    /// The plan of `!ke4` for one user.
+    pub fn ke4(typed: &Ke4, default: Duration, now: Timestamp) -> Self {
+        let about = About::User(UserSubject { user: typed.user.clone() });
+        Self::new(Symptom::Ke4, about, window(typed.span, default, now), now)
+    }
+
+    /// The plan of `!triage`: everything about one device, and one event where there is one.
+    pub fn all(typed: &Triage, device: OwnedDeviceId, default: Duration, now: Timestamp) -> Self {
+        let device = Subject { user: typed.user.clone(), device };
+        let about = match &typed.event {
+            Some(typed) => About::Whole(WholeSubject { device, event: event(typed) }),
+            None => About::Device(device),
+        };
+        Self::new(Symptom::All, about, window(typed.span, default, now), now)
+    }
+
+    /// The plan of `!fleet`: everybody.
+    pub fn fleet(
+        span: Span,
+        server: Option<OwnedServerName>,
+        default: Duration,
+        now: Timestamp,
+    ) -> Self {
+        let about = About::Server(ServerSubject { server });
+        Self::new(Symptom::Fleet, about, window(span, default, now), now)
+    }
+
+    /// With what clients said of themselves.
+    pub fn with(mut self, client: &[Gathered]) -> Self {
+        self.client = client.to_vec();
+        self
+    }
+
+    fn new(symptom: Symptom, subject: About, window: Window, now: Timestamp) -> Self {
+        let needs = diagnose::needs(symptom, &subject);
+        Self { symptom, subject, window, needs, live: None, client: Vec::new(), now }
+    }
+}
+
+fn event(typed: &Ke3) -> EventSubject {
+    EventSubject { event: typed.event.clone(), room: typed.room.clone(), column: typed.column }
 }
 
 /// The window that a span means at `now`. A window never ends before it begins.

@@ -12,11 +12,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use kestrel::command::{self, Command, Ke1};
+use kestrel::command::{self, Command, Ke1, Ke2, Ke4};
 use kestrel::config::{Config, Database, Limits, LogSource, Server};
-use kestrel::diagnose::{Certainty, Verdict, diagnose, questions};
-use kestrel::evidence::{self, Evidence, Fact, SCHEMA, State};
-use kestrel::flow::{Answer, Flow};
+use kestrel::diagnose::{Certainty, questions};
+use kestrel::evidence::{self, Evidence, Fact, Gathered, SCHEMA, State};
+use kestrel::flow::{self, Answer, Flow};
 use kestrel::plan::Plan;
 use kestrel::render::{self, Ink, View};
 
@@ -27,12 +27,23 @@ const UNDECIDED: u8 = 3;
 #[derive(Debug, Args)]
 pub(super) struct Triage {
     symptom: Symptom,
-    /// ke1: the user, a whole Matrix id, or a bare name with a config that names the server. ke3: the event
+    /// The user, a whole Matrix id, or a bare name with a config that names the server. ke3: the event.
+    /// fleet: none
     #[arg(value_name = "USER|EVENT")]
-    subject: String,
-    /// ke1: the device id, exactly; without it the user's devices are listed
+    subject: Option<String>,
+    /// ke1, ke2, all: the device id, exactly; without it the user's devices are listed, and `all` takes the
+    /// one in trouble
     device: Option<String>,
-    /// ke3: the client's error message about the event
+    /// ke2: only messages of this user
+    #[arg(long, value_name = "USER")]
+    sender: Option<String>,
+    /// ke2: watch the device's inbox for so long, then judge: 60s
+    #[arg(long, value_name = "SPAN")]
+    live: Option<String>,
+    /// all: an event that will not decrypt
+    #[arg(long, value_name = "EVENT")]
+    event: Option<String>,
+    /// ke3, all: the client's error message about the event
     #[arg(long, value_name = "TEXT")]
     client_says: Option<String>,
     /// A Synapse log file; repeat it for the logs of several processes
@@ -106,8 +117,16 @@ enum Format {
 enum Symptom {
     /// One-time key conflicts of one device
     Ke1,
+    /// Media keys of calls that do not arrive or decrypt
+    Ke2,
     /// An event that will not decrypt
     Ke3,
+    /// Delayed events that time out: calls that drop
+    Ke4,
+    /// All four, and the chain between them
+    All,
+    /// Every device in trouble now
+    Fleet,
 }
 
 /// Judges one device or one event from the flags.
@@ -119,8 +138,9 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
         return Err(slip.into());
     }
     let flow = Flow::new(Arc::clone(&config));
-    let case = match flow.answer(&asked, now).await {
-        Answer::Case(case) => case,
+    let evidence = match flow.answer_with(&asked, &flags.client()?, now).await {
+        Answer::Case(case) => case.evidence,
+        Answer::Survey(survey) => survey.evidence,
         // No device was named: the user's devices are listed.
         Answer::Words(reply) => {
             say(&format!("{}\n", reply.plain))?;
@@ -128,10 +148,10 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
         }
     };
     if let Some(file) = &flags.save {
-        std::fs::write(file, flow.evidence_json(&case.evidence) + "\n")
+        std::fs::write(file, flow.evidence_json(&evidence) + "\n")
             .with_context(|| format!("the evidence cannot be kept in {}", file.display()))?;
     }
-    print(&case.evidence, &case.verdict, &flags.shown, &flow.view())
+    print(&evidence, &flags.shown, &flow.view())
 }
 
 /// Judges a saved case again.
@@ -144,21 +164,19 @@ pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
     if evidence.schema != SCHEMA {
         bail!("{file} has schema {}; this Kestrel reads {SCHEMA}", evidence.schema);
     }
-    let view = View { zone: TimeZone::UTC };
-    print(&evidence, &diagnose(&evidence), &flags.shown, &view)
+    print(&evidence, &flags.shown, &View { zone: TimeZone::UTC })
 }
 
 /// Shows the tree that the code walks.
 pub(super) fn tree(flags: &Tree) -> Result<ExitCode> {
     let ink = if coloured(&std::io::stdout()) { Ink::Colour } else { Ink::Plain };
-    let named = match flags.symptom {
-        Some(Symptom::Ke1) => Some(evidence::Symptom::Ke1),
-        Some(Symptom::Ke3) => Some(evidence::Symptom::Ke3),
-        None => None,
-    };
-    for symptom in
-        evidence::Symptom::ALL.into_iter().filter(|one| named.is_none_or(|named| named == *one))
-    {
+    let asked = flags.symptom.map(evidence::Symptom::from);
+    // `all` and `fleet` walk the branches, and have no tree of their own.
+    let asked = asked.filter(|asked| evidence::Symptom::BRANCHES.contains(asked));
+    for symptom in evidence::Symptom::BRANCHES {
+        if asked.is_some_and(|asked| asked != symptom) {
+            continue;
+        }
         let questions = questions(symptom);
         say(&match flags.format {
             Chart::Text => render::tree(symptom, questions).terminal(ink) + "\n",
@@ -213,27 +231,37 @@ pub(super) fn coloured(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn print(evidence: &Evidence, verdict: &Verdict, shown: &Shown, view: &View) -> Result<ExitCode> {
+fn print(evidence: &Evidence, shown: &Shown, view: &View) -> Result<ExitCode> {
     let text = match (shown.format, shown.why) {
-        (Format::Json, _) => format!("{:#}\n", render::json::json(evidence, verdict)),
-        (format, why) => page(evidence, verdict, view, format, why),
+        (Format::Json, _) => format!("{:#}\n", flow::json(evidence)),
+        (format, why) => page(evidence, view, format, why),
     };
     say(&text)?;
-    Ok(match verdict.certainty {
+    Ok(match flow::certainty(evidence) {
         Certainty::NotEnoughEvidence => UNDECIDED.into(),
         Certainty::Consistent | Certainty::Proven => ExitCode::SUCCESS,
     })
 }
 
-fn page(evidence: &Evidence, verdict: &Verdict, view: &View, format: Format, why: bool) -> String {
-    let page = match why {
-        true => render::why(evidence, verdict, view),
-        false => render::answer(evidence, verdict, view),
-    };
+fn page(evidence: &Evidence, view: &View, format: Format, why: bool) -> String {
+    let page = if why { flow::why(evidence, view) } else { flow::page(evidence, view) };
     match format {
         Format::Markdown => page.markdown(),
         _ if coloured(&std::io::stdout()) => page.terminal(Ink::Colour),
         _ => page.terminal(Ink::Plain),
+    }
+}
+
+impl From<Symptom> for evidence::Symptom {
+    fn from(symptom: Symptom) -> Self {
+        match symptom {
+            Symptom::Ke1 => Self::Ke1,
+            Symptom::Ke2 => Self::Ke2,
+            Symptom::Ke3 => Self::Ke3,
+            Symptom::Ke4 => Self::Ke4,
+            Symptom::All => Self::All,
+            Symptom::Fleet => Self::Fleet,
+        }
     }
 }
 
@@ -248,6 +276,7 @@ impl Triage {
                 server: Server { name: None },
                 logs: Vec::new(),
                 database: None,
+                prometheus: None,
                 limits: Limits::default(),
             },
         };
@@ -274,33 +303,50 @@ impl Triage {
 
     /// The command that the flags spell, and the reference time.
     fn command(&self, config: &Config) -> Result<(Command, Timestamp)> {
-        match self.symptom {
-            Symptom::Ke1 => {
-                let (typed, now) = self.question(config)?;
-                Ok((Command::Ke1(typed), now))
-            }
-            Symptom::Ke3 => {
-                let said = self.client_says.as_deref().unwrap_or_default();
-                let typed = command::event(&self.subject, said)?;
-                Ok((Command::Ke3(typed), Timestamp::now()))
-            }
-        }
-    }
-
-    /// What is asked, and the reference time: the end of the window.
-    fn question(&self, config: &Config) -> Result<(Ke1, Timestamp)> {
         let context = command::Context {
             server_name: config.server.name.as_deref(),
             zone: &config.limits.timezone,
             now: Timestamp::now(),
         };
-        let flags = command::Flags {
-            user: &self.subject,
-            device: self.device.as_deref(),
+        let (span, now) = command::window(&self.window(), &context)?;
+        let said = self.client_says.as_deref().unwrap_or_default();
+        let device = self.device.as_deref().map(Into::into);
+        let user = || Ok::<_, anyhow::Error>(command::user(self.named("a user")?, &context)?);
+        let command = match self.symptom {
+            Symptom::Ke1 => Command::Ke1(Ke1 { user: user()?, device, span }),
+            Symptom::Ke2 => {
+                let sender = self.sender.as_deref().map(|text| command::user(text, &context));
+                let live = self.live.as_deref().map(command::live).transpose()?;
+                let sender = sender.transpose()?;
+                Command::Ke2(Ke2 { user: user()?, device, sender, span, live })
+            }
+            Symptom::Ke3 => Command::Ke3(command::event(self.named("an event")?, said)?),
+            Symptom::Ke4 => Command::Ke4(Ke4 { user: user()?, span }),
+            Symptom::All => {
+                let event = self.event.as_deref().map(|text| command::event(text, said));
+                let event = event.transpose()?;
+                Command::Triage(command::Triage { user: user()?, device, event, span })
+            }
+            Symptom::Fleet => Command::Fleet(span),
+        };
+        Ok((command, now))
+    }
+
+    fn window(&self) -> command::Flags<'_> {
+        command::Flags {
             last: self.last.as_deref(),
             since: self.since.as_deref(),
             until: self.until.as_deref(),
-        };
-        Ok(command::flags(&flags, &context)?)
+        }
+    }
+
+    /// The first word after the symptom.
+    fn named(&self, what: &str) -> Result<&str> {
+        self.subject.as_deref().with_context(|| format!("name {what}: kestrel triage --help"))
+    }
+
+    /// What the client's files say.
+    fn client(&self) -> Result<Vec<Gathered>> {
+        Ok(Vec::new())
     }
 }

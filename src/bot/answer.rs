@@ -16,7 +16,8 @@ use super::line::ChatLine;
 use super::send::{self, About};
 use super::words;
 use crate::command::Command;
-use crate::flow::{Answer, Case, Flow};
+use crate::evidence::Evidence;
+use crate::flow::{Answer, Flow};
 use crate::render::Reply;
 use crate::store::Store;
 
@@ -124,19 +125,28 @@ impl Desk {
                 send::answer(&room, &line, About::Answer, &reply).await?;
                 Ok(())
             }
-            Answer::Case(case) => self.give(&room, &line, *case).await,
+            Answer::Case(case) => self.give(&room, &line, &case.reply, &case.evidence).await,
+            Answer::Survey(survey) => {
+                self.give(&room, &line, &survey.reply, &survey.evidence).await
+            }
         }
     }
 
     /// Keeps a case and sends it: kept first, so that `!why` finds it as soon as the answer stands. A full
     /// disk costs `!why`, not the answer.
-    async fn give(&self, room: &Room, line: &ChatLine, case: Case) -> Result<()> {
-        if let Err(error) = self.store.save_case(line.root(), &case.evidence) {
+    async fn give(
+        &self,
+        room: &Room,
+        line: &ChatLine,
+        reply: &Reply,
+        evidence: &Evidence,
+    ) -> Result<()> {
+        if let Err(error) = self.store.save_case(line.root(), evidence) {
             tracing::error!("the case of {} could not be kept: {error:#}", line.event);
         }
         // The file goes first: the thread's preview shows the last message, and that is the verdict. It
         // stands without its attachment: `!why` shows the same.
-        let text = self.flow.evidence_json(&case.evidence);
+        let text = self.flow.evidence_json(evidence);
         match timeout(ATTACHING, send::attach(room, line, text)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -144,8 +154,8 @@ impl Desk {
             }
             Err(_) => tracing::warn!("evidence.json took too long for {}", line.event),
         }
-        let answer = send::answer(room, line, About::Answer, &case.reply).await?;
-        if let Err(error) = self.store.save_case(&answer, &case.evidence) {
+        let answer = send::answer(room, line, About::Answer, reply).await?;
+        if let Err(error) = self.store.save_case(&answer, evidence) {
             tracing::error!("a reply to {answer} will not find its case: {error:#}");
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 pub mod logs;
 pub mod postgres;
+pub mod prometheus;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::config::{Config, LogSource};
-use crate::evidence::{About, Evidence, Fact, Gathered, Need, SCHEMA, State, Subject, Window};
+use crate::evidence::{Evidence, Gathered, Need, SCHEMA, State};
 use crate::plan::Plan;
 
 /// After the stop flag is up, a reader has this long to hand over what it has.
@@ -23,9 +24,10 @@ const HAND_OVER: Duration = Duration::from_millis(750);
 /// Asks every source and returns the evidence, signatures checked.
 pub async fn run(plan: &Plan, config: &Config) -> Evidence {
     let deadline = config.limits.deadline;
-    let (logs, rows) = tokio::join!(
+    let (logs, rows, metrics) = tokio::join!(
         read_logs(plan, &config.logs, deadline),
-        postgres::probe(plan, config.database.as_ref(), deadline)
+        postgres::probe(plan, config.database.as_ref(), deadline),
+        prometheus::ask(plan, config.prometheus.as_ref(), deadline)
     );
     let mut evidence = Evidence {
         schema: SCHEMA,
@@ -33,7 +35,12 @@ pub async fn run(plan: &Plan, config: &Config) -> Evidence {
         subject: plan.subject.clone(),
         window: plan.window,
         now: plan.now,
-        gathered: logs.into_iter().chain(rows).collect(),
+        gathered: logs
+            .into_iter()
+            .chain(rows)
+            .chain(metrics)
+            .chain(plan.client.iter().cloned())
+            .collect(),
     };
     for (number, answer) in (1..).zip(&mut evidence.gathered) {
         answer.id = format!("E{number}");
@@ -44,17 +51,21 @@ pub async fn run(plan: &Plan, config: &Config) -> Evidence {
 
 /// Reads all logs side by side; each stops at the deadline and hands over what it has read.
 async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Vec<Gathered> {
-    let About::Device(subject) = &plan.subject else { return Vec::new() };
-    if !plan.needs.contains(&Need::KeyLog) {
+    let needs = || plan.needs.iter().copied().filter(|need| Need::OF_LOGS.contains(need));
+    if needs().next().is_none() {
         return Vec::new();
     }
+    let unread = |source: &str, state: &State| -> Vec<Gathered> {
+        let of = |need| Gathered::unread(need, source, String::new(), state.clone());
+        needs().map(of).collect()
+    };
     if sources.is_empty() {
-        return vec![unread("log", State::NotAsked("no log is configured".into()))];
+        return unread("log", &State::NotAsked("no log is configured".into()));
     }
     let sources = logs::distinct(sources);
     let stop = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> =
-        sources.iter().map(|source| spawn(subject, plan.window, source, &stop)).collect();
+    let asked = logs::Asked { about: plan.subject.clone(), window: plan.window, needs: plan.needs };
+    let readers: Vec<_> = sources.iter().map(|source| spawn(&asked, source, &stop)).collect();
     let timer = tokio::spawn({
         let stop = Arc::clone(&stop);
         async move {
@@ -65,10 +76,10 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
     let mut answers = Vec::with_capacity(sources.len());
     for (source, reader) in sources.iter().zip(readers) {
         let name = format!("log:{}", source.name);
-        answers.push(match timeout(deadline + HAND_OVER, reader).await {
-            Ok(Ok(reading)) => answer(name, reading),
-            Ok(Err(error)) => unread(&name, State::Failed(format!("the reader stopped: {error}"))),
-            Err(_) => unread(&name, State::Failed(format!("no answer within {deadline:?}"))),
+        answers.extend(match timeout(deadline + HAND_OVER, reader).await {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(error)) => unread(&name, &State::Failed(format!("the reader stopped: {error}"))),
+            Err(_) => unread(&name, &State::Failed(format!("no answer within {deadline:?}"))),
         });
     }
     stop.store(true, Ordering::Relaxed);
@@ -77,28 +88,10 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
 }
 
 fn spawn(
-    subject: &Subject,
-    window: Window,
+    asked: &logs::Asked,
     source: &LogSource,
     stop: &Arc<AtomicBool>,
-) -> JoinHandle<logs::LogReading> {
-    let subject = subject.clone();
-    let (source, stop) = (source.clone(), Arc::clone(stop));
-    tokio::task::spawn_blocking(move || logs::read_key_log(&source, &subject, window, &stop))
-}
-
-fn answer(source: String, reading: logs::LogReading) -> Gathered {
-    Gathered {
-        id: String::new(),
-        need: Need::KeyLog,
-        source,
-        state: reading.state,
-        what: reading.what,
-        query: reading.query,
-        fact: reading.log.map(|log| Fact::KeyLog(Box::new(log))),
-    }
-}
-
-fn unread(source: &str, state: State) -> Gathered {
-    Gathered::unread(Need::KeyLog, source, String::new(), state)
+) -> JoinHandle<Vec<Gathered>> {
+    let (asked, source, stop) = (asked.clone(), source.clone(), Arc::clone(stop));
+    tokio::task::spawn_blocking(move || logs::read(&source, &asked, &stop))
 }

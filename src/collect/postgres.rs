@@ -11,6 +11,7 @@ mod grants;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_postgres::{Client, Error};
 
 use crate::config::Database;
 use crate::evidence::{About, Algorithm, Fact, Gathered, Need, State, counted, utc};
@@ -21,7 +22,7 @@ pub use grants::grants;
 /// Asks the database for everything the plan needs of it.
 pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration) -> Vec<Gathered> {
     let needs: Vec<Need> =
-        plan.needs.iter().copied().filter(|need| *need != Need::KeyLog).collect();
+        plan.needs.iter().copied().filter(|need| need.is_of_database()).collect();
     let Some(database) = database else {
         let why = State::NotAsked("no database is configured".into());
         return needs.into_iter().map(|need| unread(need, &plan.subject, why.clone())).collect();
@@ -53,11 +54,7 @@ async fn ask(
         // may read counts, whatever it may not.
         let point = client.batch_execute("SAVEPOINT probe").await;
         point.map_err(|error| connect::words(&error, table(*need)))?;
-        let fact = match &plan.subject {
-            About::Device(subject) => device::ask(&client, *need, subject).await,
-            About::Event(subject) => event::ask(&client, *need, &subject.event).await,
-        };
-        match fact {
+        match fact(&client, *need, &plan.subject).await {
             Ok(fact) => answers.push(answer(*need, &plan.subject, fact)),
             Err(error) => {
                 let why = connect::words(&error, table(*need));
@@ -71,13 +68,26 @@ async fn ask(
     Ok(())
 }
 
+/// Asks for one need of whatever the question is about; a need that does not fit it has no answer.
+async fn fact(client: &Client, need: Need, about: &About) -> Result<Option<Fact>, Error> {
+    match need {
+        Need::Event | Need::EventShape | Need::Redactions => match about.event() {
+            Some(subject) => event::ask(client, need, &subject.event).await,
+            None => Ok(None),
+        },
+        _ => match about.device() {
+            Some(subject) => device::ask(client, need, subject).await,
+            None => Ok(None),
+        },
+    }
+}
+
 fn millis(ms: Option<i64>) -> Option<Timestamp> {
     Timestamp::from_millisecond(ms?).ok()
 }
 
 fn table(need: Need) -> &'static str {
     match need {
-        Need::KeyLog => "",
         Need::Devices => "devices",
         Need::DeviceKeys => "e2e_device_keys_json",
         Need::OneTimeKeys => "e2e_one_time_keys_json",
@@ -85,6 +95,17 @@ fn table(need: Need) -> &'static str {
         Need::Event => "events",
         Need::EventShape => "event_json",
         Need::Redactions => "redactions",
+        Need::Inbox => "device_inbox",
+        Need::Dehydrated => "dehydrated_devices",
+        Need::DelayedEvents => "delayed_events",
+        Need::SentDelays => "events",
+        Need::FleetRows => "e2e_one_time_keys_json",
+        Need::KeyLog
+        | Need::ToDeviceLog
+        | Need::DelayLog
+        | Need::FleetLog
+        | Need::Metrics
+        | Need::Client => "",
     }
 }
 
@@ -128,7 +149,7 @@ fn told(fact: &Fact) -> String {
         }
         Fact::Redactions(rows) if rows.len() == 1 => "a redaction names it".to_owned(),
         Fact::Redactions(rows) => format!("{} redactions name it", rows.len()),
-        Fact::KeyLog(_) => String::new(),
+        _ => String::new(),
     }
 }
 
@@ -138,11 +159,13 @@ fn unread(need: Need, subject: &About, state: State) -> Gathered {
 
 /// The statement as a person would paste it: parameters as quoted literals, for reading and never run.
 fn shown(need: Need, subject: &About) -> String {
-    let (statement, first, second) = match subject {
-        About::Device(subject) => {
-            (device::statement(need), subject.user.as_str(), subject.device.as_str())
+    let (user, device, event) = subject.ids();
+    let (user, device) = (user.map_or("", |id| id.as_str()), device.map_or("", |id| id.as_str()));
+    let (statement, first, second) = match need {
+        Need::Event | Need::EventShape | Need::Redactions => {
+            (event::statement(need), event.map_or("", |id| id.as_str()), "")
         }
-        About::Event(subject) => (event::statement(need), subject.event.as_str(), ""),
+        _ => (device::statement(need), user, device),
     };
     // One pass, so that a `$2` inside an id stays what it is.
     let mut sql = String::with_capacity(statement.len() + 64);

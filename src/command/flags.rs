@@ -1,26 +1,29 @@
-//! A terminal's flags → the same command that a room would give.
+//! A terminal's flags → what the same words in a room would give.
 //!
-//! The device is taken as it is: the shell has already undone its quotes.
+//! A device needs no reading: the shell has already undone its quotes.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
+use ruma::OwnedUserId;
 
+use super::ids::user_id;
 use super::links::Piece;
 use super::slip::Slip;
+use super::symptom::bounded;
 use super::words::{Word, split};
-use super::{Context, Ke1, Span, moment, span, user_id};
+use super::{Context, Span, moment, span};
 
-/// What `kestrel triage` was given.
+/// The window that `kestrel triage` was given.
 #[derive(Debug, Clone, Copy)]
 pub struct Flags<'a> {
-    pub user: &'a str,
-    pub device: Option<&'a str>,
     pub last: Option<&'a str>,
     pub since: Option<&'a str>,
     pub until: Option<&'a str>,
 }
 
-/// Reads the flags. With it comes the reference time: `--until`, else now.
-pub fn flags(flags: &Flags<'_>, context: &Context<'_>) -> Result<(Ke1, Timestamp), Slip> {
+/// Reads the window. With it comes the reference time: `--until`, else now.
+pub fn window(flags: &Flags<'_>, context: &Context<'_>) -> Result<(Span, Timestamp), Slip> {
     let now = match flags.until {
         Some(text) => moment::moment(&words(text)?, None, context)?,
         None => context.now,
@@ -31,11 +34,20 @@ pub fn flags(flags: &Flags<'_>, context: &Context<'_>) -> Result<(Ke1, Timestamp
         (None, Some(from)) => span::span(&words(&format!("since {from}"))?, &context)?,
         (None, None) => Span::Unsaid,
     };
-    let user = match words(flags.user)?.as_slice() {
-        [user] => user_id(user, &context)?,
-        _ => return Err(Slip::new("The user is one word, as in @alice:example.org.")),
-    };
-    Ok((Ke1 { user, device: flags.device.map(Into::into), span }, now))
+    Ok((span, now))
+}
+
+/// Reads a user as a flag gives one.
+pub fn user(text: &str, context: &Context<'_>) -> Result<OwnedUserId, Slip> {
+    match words(text)?.as_slice() {
+        [user] => user_id(user, context),
+        _ => Err(Slip::new("The user is one word, as in @alice:example.org.")),
+    }
+}
+
+/// Reads the length of a live watch.
+pub fn live(text: &str) -> Result<Duration, Slip> {
+    bounded(span::duration(text)?)
 }
 
 fn words(text: &str) -> Result<Vec<Word>, Slip> {
@@ -51,16 +63,9 @@ mod tests {
         let zone = jiff::tz::TimeZone::UTC;
         let now = "2026-11-22T12:00:00Z".parse().expect("a time");
         let context = Context { server_name: None, zone: &zone, now };
-        let given = Flags {
-            user: "@a:example.org",
-            device: Some("MY \"PHONE\" last 3d"),
-            last: None,
-            since: Some("2026-11-20 09:00"),
-            until: Some("2026-11-20T11:00:00+01:00"),
-        };
-        let (typed, end) = flags(&given, &context).expect("flags");
+        let (since, until) = (Some("2026-11-20 09:00"), Some("2026-11-20T11:00:00+01:00"));
+        let (span, end) = window(&Flags { last: None, since, until }, &context).expect("flags");
         assert_eq!(end.to_string(), "2026-11-20T10:00:00Z");
-        assert_eq!(typed.device.expect("a device").as_str(), "MY \"PHONE\" last 3d");
-        assert_eq!(typed.span, Span::Since("2026-11-20T09:00:00Z".parse().expect("a time")));
+        assert_eq!(span, Span::Since("2026-11-20T09:00:00Z".parse().expect("a time")));
     }
 }

@@ -6,20 +6,22 @@
 
 mod event;
 mod flags;
+mod ids;
 mod links;
 mod moment;
 mod slip;
 mod span;
+mod symptom;
 mod words;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, ServerName, UserId};
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, ServerName};
 
 pub use self::event::event;
-pub use self::flags::{Flags, flags};
+pub use self::flags::{Flags, live, user, window};
 pub use self::slip::Slip;
 pub use self::span::LONGEST_DAYS;
 use self::words::Word;
@@ -29,9 +31,17 @@ use self::words::Word;
 pub enum Command {
     /// `!ke1 @user:server DEVICE [window]`: one-time key conflicts of one device.
     Ke1(Ke1),
+    /// `!ke2 @user:server DEVICE [@sender] [window] [live 60s]`: media keys that do not arrive.
+    Ke2(Ke2),
     /// `!ke3 $event [in !room] [the client's words]`: an event that will not decrypt.
     Ke3(Ke3),
-    /// `!tree [ke1|ke3]`: the questions that are asked.
+    /// `!ke4 @user:server [window]`: delayed events that time out.
+    Ke4(Ke4),
+    /// `!triage @user:server [DEVICE] [$event] [window]`: all four, and the chain between them.
+    Triage(Triage),
+    /// `!fleet [window]`: who is affected now.
+    Fleet(Span),
+    /// `!tree [ke1…ke4]`: the questions that are asked.
     Tree(Option<String>),
     /// `!remedies [verdict]`: what can be done, and what it costs.
     Remedies(Option<String>),
@@ -47,6 +57,37 @@ pub struct Ke1 {
     pub user: OwnedUserId,
     /// `None` lists the user's devices, those in trouble first.
     pub device: Option<OwnedDeviceId>,
+    pub span: Span,
+}
+
+/// The words of `!ke2`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ke2 {
+    pub user: OwnedUserId,
+    /// `None` lists the user's devices.
+    pub device: Option<OwnedDeviceId>,
+    /// Only messages of this sender count.
+    pub sender: Option<OwnedUserId>,
+    pub span: Span,
+    /// How long the inbox is watched while a call runs.
+    pub live: Option<Duration>,
+}
+
+/// The words of `!ke4`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ke4 {
+    pub user: OwnedUserId,
+    pub span: Span,
+}
+
+/// The words of `!triage`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Triage {
+    pub user: OwnedUserId,
+    /// `None` takes the device in trouble, or the one seen last.
+    pub device: Option<OwnedDeviceId>,
+    /// An event that will not decrypt, for KE-3.
+    pub event: Option<Ke3>,
     pub span: Span,
 }
 
@@ -117,7 +158,19 @@ pub const COMMANDS: &[Entry] = &[
             "A time is 14:30, yesterday 14:30, 2026-11-22 14:30, 2026-11-22 or 2026-11-22T14:30:00Z.",
         ],
         example: "!ke1 @alice:example.org ABCDEFGHIJ last 30m",
-        parse: ke1,
+        parse: symptom::ke1,
+    },
+    Entry {
+        name: "ke2",
+        usage: "!ke2 @user:server DEVICE [@sender:server] [last 30m | live 60s]",
+        doc: "media keys of calls that do not reach a device, or do not decrypt on it",
+        notes: &[
+            "live 60s watches the device's inbox while a call runs, then judges; at most 5 minutes, one at a time.",
+            "With a sender only that user's messages count.",
+            "An empty inbox never means that nothing was sent: a device that syncs empties it at once.",
+        ],
+        example: "!ke2 @alice:example.org ABCDEFGHIJ live 60s",
+        parse: symptom::ke2,
     },
     Entry {
         name: "ke3",
@@ -131,6 +184,32 @@ pub const COMMANDS: &[Entry] = &[
         parse: event::ke3,
     },
     Entry {
+        name: "ke4",
+        usage: "!ke4 @user:server [last 30m | since T | between A and B]",
+        doc: "calls that drop: delayed events whose restarts fail or time out",
+        notes: &["Name the minutes of the call: latency is told over the window."],
+        example: "!ke4 @alice:example.org last 1h",
+        parse: symptom::ke4,
+    },
+    Entry {
+        name: "triage",
+        usage: "!triage @user:server [DEVICE] [$event] [window]",
+        doc: "all four at once: which trouble is the root, which follows, what to do first",
+        notes: &["Without DEVICE: the user's device in trouble, or the one seen last."],
+        example: "!triage @alice:example.org last 1h",
+        parse: symptom::triage,
+    },
+    Entry {
+        name: "fleet",
+        usage: "!fleet [window]",
+        doc: "every device in trouble now, worst first, by cause and by client",
+        notes: &[
+            "It says when many began within minutes: a restored database, or a client release.",
+        ],
+        example: "!fleet last 24h",
+        parse: symptom::fleet,
+    },
+    Entry {
         name: "why",
         usage: "!why",
         doc: "in the thread of a verdict: every question asked, its answer, and the query that shows it",
@@ -140,7 +219,7 @@ pub const COMMANDS: &[Entry] = &[
     },
     Entry {
         name: "tree",
-        usage: "!tree [ke1 | ke3]",
+        usage: "!tree [ke1 | ke2 | ke3 | ke4]",
         doc: "the questions in their order, and the verdicts they give",
         notes: &[],
         example: "!tree ke1",
@@ -204,8 +283,12 @@ pub fn help(about: Option<&str>) -> Help {
 /// The line about a user of another homeserver, whose keys this server cannot judge: it only holds
 /// copies of the public ones, and none of the log lines.
 pub fn foreign_user(command: &Command, server_name: &ServerName) -> Option<Slip> {
-    let Command::Ke1(Ke1 { user, .. }) = command else {
-        return None;
+    let user = match command {
+        Command::Ke1(Ke1 { user, .. })
+        | Command::Ke2(Ke2 { user, .. })
+        | Command::Ke4(Ke4 { user, .. })
+        | Command::Triage(Triage { user, .. }) => user,
+        _ => return None,
     };
     let theirs = user.server_name();
     (theirs != server_name).then(|| {
@@ -249,19 +332,6 @@ fn unknown(name: &str) -> Slip {
     }
 }
 
-fn ke1(words: &[Word], context: &Context<'_>) -> Result<Command, Slip> {
-    let Some((user, rest)) = words.split_first() else {
-        return Err(Slip::new("Whose device is it? Name a user and a device."));
-    };
-    let user = user_id(user, context)?;
-    let (device, window) = match rest.split_first() {
-        Some((word, window)) if !span::opens(word) => (Some(device_id(word)?), window),
-        _ => (None, rest),
-    };
-    let span = span::span(window, context)?;
-    Ok(Command::Ke1(Ke1 { user, device, span }))
-}
-
 fn why(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
     match words.first() {
         None => Ok(Command::Why),
@@ -302,84 +372,6 @@ fn help_words(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
             slip::shown(&extra.text)
         ))),
     }
-}
-
-fn user_id(word: &Word, context: &Context<'_>) -> Result<OwnedUserId, Slip> {
-    let typed = slip::shown(&word.text);
-    if word.is_pill() {
-        return whole_user_id(&word.text).ok_or_else(|| not_a_user(&typed));
-    }
-    if let Some(linked) = links::user_of_link(&word.text) {
-        return whole_user_id(&linked).ok_or_else(|| not_a_user(&typed));
-    }
-    if links::is_link(&word.text) {
-        return Err(Slip::new(format!("{typed} is a link, but not to a user.")));
-    }
-    // Clients complete a mention with a colon or a comma, and phones turn hyphens into dashes; neither
-    // can stand in a server name.
-    let text = moment::plain_dashes(word.text.trim_end_matches([':', ',']));
-    // Synapse registers lower-case names only, and phones begin a word with a capital. Whoever has an
-    // older name with capitals writes the @, which keeps them.
-    let text = match text.strip_prefix('@') {
-        Some(exact) => exact.to_owned(),
-        None if looks_like_device(&text) => {
-            return Err(Slip::new(format!(
-                "{typed} looks like a device. Whose is it? The user comes first."
-            )));
-        }
-        None => text.to_lowercase(),
-    };
-    if text.contains(':') {
-        return whole_user_id(&format!("@{text}")).ok_or_else(|| not_a_user(&typed));
-    }
-    let Some(server) = context.server_name else {
-        return Err(Slip::new(format!(
-            "{typed} has no server name. Write the whole id, as in @alice:example.org."
-        )));
-    };
-    whole_user_id(&format!("@{text}:{server}")).ok_or_else(|| not_a_user(&typed))
-}
-
-/// In bytes: the specification's bound on user ids. A longer one makes an answer that no homeserver takes.
-const LONGEST_ID: usize = 255;
-
-/// A user id that a person can read: ruma also accepts controls, spaces and an empty name, which no
-/// server registers and which only serve to deceive.
-fn whole_user_id(text: &str) -> Option<OwnedUserId> {
-    let unreadable = |c: char| c.is_whitespace() || slip::is_invisible(c);
-    if text.contains(unreadable) {
-        return None;
-    }
-    let sensible = |id: &OwnedUserId| !id.localpart().is_empty() && id.as_str().len() <= LONGEST_ID;
-    UserId::parse(text).ok().filter(sensible)
-}
-
-fn not_a_user(typed: &str) -> Slip {
-    Slip::new(format!("{typed} is not a user's Matrix id. One looks like @alice:example.org."))
-}
-
-/// Synapse's own device ids: ten capitals.
-fn looks_like_device(text: &str) -> bool {
-    text.len() == 10 && text.bytes().all(|b| b.is_ascii_uppercase())
-}
-
-fn device_id(word: &Word) -> Result<OwnedDeviceId, Slip> {
-    let typed = slip::shown(&word.text);
-    if word.text.is_empty() {
-        return Err(Slip::new("The device's quotes are empty."));
-    }
-    if word.text.len() > LONGEST_ID {
-        return Err(Slip::new(format!("{typed} is too long for a device.")));
-    }
-    if word.is_pill() {
-        return Err(Slip::new(format!("{typed} is a second user; a device goes there.")));
-    }
-    if word.is_bare() && span::duration(&word.text).is_ok() {
-        return Err(Slip::new(format!(
-            "Is {typed} a window or a device? Write last {typed} for a window, or put a device in quotes."
-        )));
-    }
-    Ok(word.text.as_str().into())
 }
 
 #[cfg(test)]

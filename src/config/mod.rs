@@ -26,6 +26,7 @@ pub struct Config {
     pub server: Server,
     pub logs: Vec<LogSource>,
     pub database: Option<Database>,
+    pub prometheus: Option<Prometheus>,
     pub limits: Limits,
 }
 
@@ -125,6 +126,13 @@ impl Database {
         url.set_query(None);
         url.to_string()
     }
+}
+
+/// Where the homeserver's metrics are kept.
+#[derive(Debug, Clone)]
+pub struct Prometheus {
+    /// Its base, as in `http://127.0.0.1:9090`; below it stands `/api/v1`.
+    pub url: Url,
 }
 
 /// Bounds on one question.

@@ -52,6 +52,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
         server,
         logs,
         database: database.flatten(),
+        prometheus: None,
         limits,
     };
     if problems.is_empty() { Ok(config) } else { Err(Problems { list: problems }) }

@@ -4,7 +4,7 @@
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Question, Ruling, Walk, database_how};
 use crate::evidence::event::{Algorithm, EventRow, EventShape, content_seen};
-use crate::evidence::{About, EventSubject, Known, Need, utc};
+use crate::evidence::{EventSubject, Known, Need, utc};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] = &[Need::Event, Need::Redactions, Need::EventShape];
@@ -62,10 +62,7 @@ fn unread<T>(walk: &mut Walk, why: &str, of: &Known<T>) {
 }
 
 fn subject<'a>(walk: &Walk<'a>) -> Option<&'a EventSubject> {
-    match &walk.evidence.subject {
-        About::Event(subject) => Some(subject),
-        About::Device(_) => None,
-    }
+    walk.evidence.subject.event()
 }
 
 fn event_known(walk: &mut Walk) -> Option<Ruling> {

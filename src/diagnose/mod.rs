@@ -2,9 +2,14 @@
 //!
 //! Pure: no clock, no I/O, no regex. What it does not find in the evidence it does not know.
 
+mod advice;
+pub mod chain;
 mod findings;
+pub mod fleet;
 mod ke1;
+mod ke2;
 mod ke3;
+mod ke4;
 mod refusals;
 pub mod remedy;
 mod shape;
@@ -13,28 +18,42 @@ pub mod verdict;
 mod walk;
 
 use crate::evidence::otk::Check;
-use crate::evidence::{Evidence, Need, Symptom};
+use crate::evidence::{About, Evidence, Need, Symptom};
+pub use advice::advise;
+pub use chain::{Chain, chain};
+pub use fleet::{Fleet, fleet};
 pub use verdict::{Certainty, Verdict, VerdictId};
 pub use walk::Question;
 
-/// Judges one question's evidence.
+/// Judges one question's evidence; of the whole chain it gives the verdict to act on first.
 pub fn diagnose(evidence: &Evidence) -> Verdict {
-    walk::walk(evidence, questions(evidence.symptom))
+    match evidence.symptom {
+        Symptom::All => chain(evidence).first().clone(),
+        symptom => walk::walk(evidence, questions(symptom)),
+    }
 }
 
 /// The questions of a branch, in the order in which they are asked: the tree itself.
 pub fn questions(symptom: Symptom) -> &'static [Question] {
     match symptom {
         Symptom::Ke1 => ke1::QUESTIONS,
+        Symptom::Ke2 => ke2::QUESTIONS,
         Symptom::Ke3 => ke3::QUESTIONS,
+        Symptom::Ke4 => ke4::QUESTIONS,
+        // They walk the branches, and have no questions of their own.
+        Symptom::All | Symptom::Fleet => &[],
     }
 }
 
-/// What a branch of the tree needs to know.
-pub fn needs(symptom: Symptom) -> &'static [Need] {
+/// What a branch of the tree needs to know about its subject.
+pub fn needs(symptom: Symptom, about: &About) -> &'static [Need] {
     match symptom {
         Symptom::Ke1 => ke1::NEEDS,
+        Symptom::Ke2 => ke2::NEEDS,
         Symptom::Ke3 => ke3::NEEDS,
+        Symptom::Ke4 => ke4::NEEDS,
+        Symptom::All => chain::needs(about),
+        Symptom::Fleet => fleet::NEEDS,
     }
 }
 

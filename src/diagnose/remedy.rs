@@ -14,6 +14,10 @@ pub enum Remedy {
     StoreReset,
     SdkPin,
     OtkSurgery,
+    RaiseDelayLimit,
+    PersistStorage,
+    TabGuard,
+    LoopPrompt,
 }
 
 /// What the branch thinks of a remedy here.
@@ -64,13 +68,17 @@ pub struct Advice {
 
 impl Remedy {
     /// All of them, for the list.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Relogin,
         Self::CloseSecondClient,
         Self::BringOnline,
         Self::StoreReset,
         Self::SdkPin,
         Self::OtkSurgery,
+        Self::RaiseDelayLimit,
+        Self::PersistStorage,
+        Self::TabGuard,
+        Self::LoopPrompt,
     ];
 
     /// The id as answers write it.
@@ -82,6 +90,10 @@ impl Remedy {
             Self::StoreReset => "store-reset",
             Self::SdkPin => "sdk-pin",
             Self::OtkSurgery => "otk-surgery",
+            Self::RaiseDelayLimit => "raise-delay-limit",
+            Self::PersistStorage => "persist-storage",
+            Self::TabGuard => "tab-guard",
+            Self::LoopPrompt => "loop-prompt",
         }
     }
 
@@ -100,6 +112,18 @@ impl Remedy {
             Self::StoreReset => "clear the client's data (clearLoginData), after a real logout",
             Self::SdkPin => "pin another SDK version",
             Self::OtkSurgery => "edit e2e_one_time_keys_json by hand",
+            Self::RaiseDelayLimit => {
+                "raise rc_delayed_event_mgmt in homeserver.yaml, or run Synapse 1.156 and later with \
+                 js-sdk #5340, which counts per user and not per address"
+            }
+            Self::PersistStorage => {
+                "let the client ask for storage that the browser does not evict \
+                 (navigator.storage.persist())"
+            }
+            Self::TabGuard => "let the client warn of a second tab on the same session (Web Locks)",
+            Self::LoopPrompt => {
+                "let the client stop after some refused uploads and ask for a logout and a login"
+            }
         }
     }
 
@@ -114,7 +138,7 @@ impl Remedy {
                 "can break every device of that user and everyone who claimed a key; if ever: dump first, \
                  no calls, the exact row, restart Synapse, then log the device out and in"
             }
-            Self::Relogin | Self::CloseSecondClient | Self::BringOnline => self.blast_radius(),
+            _ => self.blast_radius(),
         }
     }
 
@@ -138,83 +162,10 @@ impl Remedy {
                 "last resort: can break every device of that user and everyone who claimed a key. Dump \
                  first, no calls, the exact row, restart Synapse, then log the device out and in"
             }
+            Self::RaiseDelayLimit => "the homeserver's config, for every client; a reload",
+            Self::PersistStorage | Self::TabGuard | Self::LoopPrompt => {
+                "new logins only; heals nothing that has diverged"
+            }
         }
     }
-}
-
-/// The remedies of a verdict, best first.
-pub fn advise(verdict: VerdictId) -> Vec<Advice> {
-    use Judgement::{Dangerous, Possible, Recommended, WillNotHelp};
-    use Remedy::{BringOnline, CloseSecondClient, OtkSurgery, Relogin, SdkPin, StoreReset};
-    const PIN: Option<&str> = Some("no version heals a device that has diverged");
-    const SURGERY: Option<&str> =
-        Some("the new account stays refused by everyone who remembers the old one");
-    const LOGOUT_FIRST: Option<&str> = Some("only after a real logout");
-    const AFTER: Option<&str> = Some("once only one client is left");
-    let list: &[(Remedy, Judgement, Option<&'static str>)] = match verdict {
-        VerdictId::OtkRecreated => &[
-            (Relogin, Recommended, None),
-            (StoreReset, Possible, LOGOUT_FIRST),
-            (SdkPin, WillNotHelp, PIN),
-            (OtkSurgery, WillNotHelp, SURGERY),
-        ],
-        VerdictId::OtkConcurrent => &[
-            (CloseSecondClient, Recommended, None),
-            (Relogin, Recommended, AFTER),
-            (SdkPin, WillNotHelp, PIN),
-            (OtkSurgery, Dangerous, None),
-        ],
-        VerdictId::OtkRolledBack | VerdictId::OtkSameAccount => &[
-            (Relogin, Recommended, None),
-            (StoreReset, Possible, LOGOUT_FIRST),
-            (SdkPin, WillNotHelp, PIN),
-            (OtkSurgery, Dangerous, None),
-        ],
-        VerdictId::OtkForeignIdentity | VerdictId::OtkDiverged => &[
-            (Relogin, Recommended, None),
-            (SdkPin, WillNotHelp, PIN),
-            (OtkSurgery, Dangerous, None),
-        ],
-        VerdictId::OtkFlood => &[
-            (
-                SdkPin,
-                Recommended,
-                Some(
-                    "js-sdk with #5503: crypto-wasm 18.5.0 and later without it uploads at every sync",
-                ),
-            ),
-            (Relogin, Recommended, Some("after the fix")),
-            (OtkSurgery, Dangerous, None),
-        ],
-        VerdictId::OtkExhausted => &[
-            (BringOnline, Recommended, None),
-            (Relogin, Possible, Some("if it is online and still does not refill")),
-            (OtkSurgery, WillNotHelp, Some("there is no row to edit")),
-        ],
-        VerdictId::OtkUploadLoop => &[(Relogin, Possible, None), (OtkSurgery, Dangerous, None)],
-        VerdictId::KeylessDevice => {
-            &[(Relogin, Possible, Some("with a client that does encryption"))]
-        }
-        VerdictId::UnknownDevice
-        | VerdictId::OtkRace
-        | VerdictId::OtkHealthy
-        | VerdictId::EventUnknown
-        | VerdictId::EventNotEncrypted
-        | VerdictId::EventRedacted
-        | VerdictId::EventMalformed
-        | VerdictId::EventUnsupported
-        | VerdictId::EventClient
-        | VerdictId::EventWellFormed
-        | VerdictId::Inconclusive => &[],
-    };
-    (1..)
-        .zip(list)
-        .map(|(rank, &(id, advice, why))| Advice {
-            id,
-            rank,
-            advice,
-            why,
-            blast_radius: id.blast_radius(),
-        })
-        .collect()
 }

@@ -22,6 +22,14 @@ pub enum VerdictId {
     OtkExhausted,
     OtkUploadLoop,
     OtkHealthy,
+    MediaStaleDevice,
+    MediaDeadIdentity,
+    MediaLinkKe1,
+    MediaOtkExhausted,
+    MediaValidation,
+    MediaNotDrained,
+    MediaSfu,
+    MediaSender,
     EventUnknown,
     EventNotEncrypted,
     EventRedacted,
@@ -29,12 +37,19 @@ pub enum VerdictId {
     EventUnsupported,
     EventClient,
     EventWellFormed,
+    DelayRateLimited,
+    DelayHomeserverSlow,
+    DelayGone,
+    DelayOff,
+    DelayNotArriving,
+    DelayClient,
+    DelayHealthy,
     Inconclusive,
 }
 
 impl VerdictId {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 36] = [
         Self::UnknownDevice,
         Self::KeylessDevice,
         Self::OtkRecreated,
@@ -48,6 +63,14 @@ impl VerdictId {
         Self::OtkExhausted,
         Self::OtkUploadLoop,
         Self::OtkHealthy,
+        Self::MediaStaleDevice,
+        Self::MediaDeadIdentity,
+        Self::MediaLinkKe1,
+        Self::MediaOtkExhausted,
+        Self::MediaValidation,
+        Self::MediaNotDrained,
+        Self::MediaSfu,
+        Self::MediaSender,
         Self::EventUnknown,
         Self::EventNotEncrypted,
         Self::EventRedacted,
@@ -55,6 +78,13 @@ impl VerdictId {
         Self::EventUnsupported,
         Self::EventClient,
         Self::EventWellFormed,
+        Self::DelayRateLimited,
+        Self::DelayHomeserverSlow,
+        Self::DelayGone,
+        Self::DelayOff,
+        Self::DelayNotArriving,
+        Self::DelayClient,
+        Self::DelayHealthy,
         Self::Inconclusive,
     ];
 
@@ -74,6 +104,14 @@ impl VerdictId {
             Self::OtkExhausted => "otk-exhausted",
             Self::OtkUploadLoop => "otk-upload-loop",
             Self::OtkHealthy => "otk-healthy",
+            Self::MediaStaleDevice => "media-stale-device",
+            Self::MediaDeadIdentity => "media-dead-identity",
+            Self::MediaLinkKe1 => "media-link-ke1",
+            Self::MediaOtkExhausted => "media-otk-exhausted",
+            Self::MediaValidation => "media-validation",
+            Self::MediaNotDrained => "media-not-drained",
+            Self::MediaSfu => "media-sfu",
+            Self::MediaSender => "media-sender",
             Self::EventUnknown => "event-unknown",
             Self::EventNotEncrypted => "event-not-encrypted",
             Self::EventRedacted => "event-redacted",
@@ -81,6 +119,13 @@ impl VerdictId {
             Self::EventUnsupported => "event-unsupported",
             Self::EventClient => "event-client",
             Self::EventWellFormed => "event-well-formed",
+            Self::DelayRateLimited => "delay-rate-limited",
+            Self::DelayHomeserverSlow => "delay-homeserver-slow",
+            Self::DelayGone => "delay-gone",
+            Self::DelayOff => "delay-off",
+            Self::DelayNotArriving => "delay-not-arriving",
+            Self::DelayClient => "delay-client",
+            Self::DelayHealthy => "delay-healthy",
             Self::Inconclusive => "inconclusive",
         }
     }
@@ -120,6 +165,26 @@ impl VerdictId {
             }
             Self::OtkUploadLoop => "the client uploads the same keys again and again",
             Self::OtkHealthy => "no sign of a one-time key problem",
+            Self::MediaStaleDevice => {
+                "media keys are sent to a device that the server does not know: the sender uses an old list of devices"
+            }
+            Self::MediaDeadIdentity => {
+                "media keys are encrypted to a dead identity of this device: it can never read them"
+            }
+            Self::MediaLinkKe1 => {
+                "media keys arrive and cannot be opened because of the one-time key conflict (KE-1)"
+            }
+            Self::MediaOtkExhausted => {
+                "media keys cannot be opened because the device has the wrong number of one-time keys (KE-1)"
+            }
+            Self::MediaValidation => {
+                "media keys reach the right identity, and the client refuses or cannot open them: its validation of the sender's keys is the suspect"
+            }
+            Self::MediaNotDrained => "media keys wait for the device, and it does not fetch them",
+            Self::MediaSfu => {
+                "the client decrypts the media keys and is still silent: look at the SFU (LiveKit), not at encryption"
+            }
+            Self::MediaSender => "the sender's client sends its media keys to nobody",
             Self::EventUnknown => "this server has no such event",
             Self::EventNotEncrypted => {
                 "the event is no encrypted message: there is nothing to decrypt"
@@ -136,6 +201,23 @@ impl VerdictId {
             Self::EventWellFormed => {
                 "the event is well-formed here: what is missing is a key on the client's side"
             }
+            Self::DelayRateLimited => {
+                "the homeserver turns restarts of delayed events away as too many"
+            }
+            Self::DelayHomeserverSlow => {
+                "the homeserver answers restarts of delayed events too late for the client"
+            }
+            Self::DelayGone => {
+                "the client restarts delayed events that are gone: they fired, or were cancelled"
+            }
+            Self::DelayOff => "delayed events are off on this homeserver, or it has none",
+            Self::DelayNotArriving => {
+                "a delayed event is pending, and no restart of it reaches the homeserver"
+            }
+            Self::DelayClient => {
+                "the homeserver answers restarts fast, and the client reports timeouts: look at the client and its network"
+            }
+            Self::DelayHealthy => "restarts of delayed events are fast and answered",
             Self::Inconclusive => "not enough evidence for a verdict",
         }
     }
@@ -233,6 +315,14 @@ pub struct Storm {
     pub born_by: Option<(Option<String>, Option<String>)>,
 }
 
+/// A line of measured figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// One word or two.
+    pub label: &'static str,
+    pub text: String,
+}
+
 /// A verdict and everything a person needs to trust it.
 #[derive(Debug, Clone)]
 pub struct Verdict {
@@ -242,6 +332,8 @@ pub struct Verdict {
     /// Why it is believed, in short sentences.
     pub because: Vec<String>,
     pub storm: Option<Storm>,
+    /// Measured figures that an answer always shows.
+    pub figures: Vec<Figure>,
     /// True beside the verdict, and worth a line.
     pub findings: Vec<String>,
     /// How far the sources reached: what a verdict below proven should be read with.

@@ -1,8 +1,8 @@
 //! A walk down a branch: what the evidence says, looked up once, and every answer on the way.
 
+use super::advice::advise;
 use super::refusals::Refusals;
-use super::remedy;
-use super::verdict::{Answer, Certainty, Missing, Step, Verdict, VerdictId};
+use super::verdict::{Answer, Certainty, Figure, Missing, Step, Verdict, VerdictId};
 use crate::evidence::{DeviceKeys, Evidence, KeyLog, Known, StoredKeys, utc};
 
 /// What ends a walk.
@@ -61,6 +61,7 @@ pub(super) struct Walk<'a> {
     pub(super) because: Vec<String>,
     pub(super) findings: Vec<String>,
     pub(super) missing: Vec<Missing>,
+    pub(super) figures: Vec<Figure>,
     /// What is being asked.
     question: Option<&'static Question>,
 }
@@ -75,8 +76,18 @@ impl<'a> Walk<'a> {
         let keys = known.keys.value().copied();
         let weigh = |log| Refusals::weigh(log, stored, keys);
         let refusals = known.log.value().map(weigh).unwrap_or_default();
-        let (path, because, findings, missing) = Default::default();
-        Self { evidence, known, refusals, path, because, findings, missing, question: None }
+        let (path, because, findings, missing, figures) = Default::default();
+        Self {
+            evidence,
+            known,
+            refusals,
+            path,
+            because,
+            findings,
+            missing,
+            figures,
+            question: None,
+        }
     }
 
     /// Answers the question that is being asked.
@@ -132,9 +143,10 @@ impl<'a> Walk<'a> {
             path: self.path,
             because: self.because,
             storm,
+            figures: self.figures,
             findings: self.findings,
             notes,
-            remedies: remedy::advise(id),
+            remedies: advise(id),
             missing: self.missing,
             window,
         }

@@ -6,17 +6,16 @@
 //! count only when a line out of any client's reach repeats the conflict; accepted uploads and claims
 //! are taken. So a text log proves nothing alone. Memory is bounded, however long the log.
 
-use std::sync::LazyLock;
-
 use jiff::Timestamp;
 use memchr::memmem::Finder;
-use regex::bytes::Regex;
 
+use super::aside::{Aside, Glance};
 use super::forgery::{BROKEN, CONTINUED, EPOCH, LOGIN, Place, SHARED, STRANGER};
 use super::key_log::{Format, KeyLog};
 use super::log_line::{self, Record, Shape, Stamp, access_request, json_time, shape};
 use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
 use super::log_time::Clock;
+use super::needles::{ends_pydantic, matters};
 use super::process::{Loose, Process, Settled, named, process, watches};
 use super::request::{Seen, is_of, keep};
 pub use super::tally::End;
@@ -32,18 +31,6 @@ const MARGIN: i64 = 60_000;
 /// How far a client's text is taken to go where nothing bounds it: a login whose request was not seen,
 /// and pydantic's list.
 const UNKNOWN: u64 = 16 * 1024;
-
-/// Words of the lines that matter; `/sync` only matters beside the subject's name.
-static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
-    let words = "synapse.handlers.e2e_keys|already exists|would leave the device|/keys/upload|\
-                 /upload_keys_for_user|cached result for|STARTING SERVER|Attempted to login as|\
-                 Got login request|Logging in user|validation error|errors.pydantic.dev|\
-                 To-device message for|%0A|%0a";
-    Regex::new(words).expect("a constant")
-});
-
-static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("/sync"));
-static PYDANTIC: LazyLock<Finder> = LazyLock::new(|| Finder::new("errors.pydantic.dev"));
 
 /// Reads one file, or the rotated files of one process in order.
 #[derive(Debug)]
@@ -73,9 +60,8 @@ struct Held {
 impl Attribution {
     /// For one subject and window; the clock may have been told the log's offset before.
     pub fn new(subject: Subject, window: Window, clock: Clock) -> Self {
-        let user = subject.user.as_str().as_bytes();
         Self {
-            user: Finder::new(user).into_owned(),
+            user: Finder::new(subject.user.as_str().as_bytes()).into_owned(),
             tally: Tally::new(subject, window),
             clock,
             processes: Vec::new(),
@@ -85,6 +71,12 @@ impl Attribution {
             beyond: 0,
             text: false,
         }
+    }
+
+    /// Reads more off the same lines.
+    pub fn beside(mut self, aside: Aside) -> Self {
+        self.end.aside = aside;
+        self
     }
 
     /// Another file of the process begins, maybe in another format; reading may start in its middle.
@@ -148,8 +140,8 @@ impl Attribution {
     fn text(&mut self, line: &[u8], place: Place, prefix: usize, local: i64) {
         self.release();
         // Every watch is asked: each keeps count of the lines.
-        let reach = watches(&mut self.processes).map(|watch| watch.reaches(line)).max();
-        let reach = reach.unwrap_or(false);
+        let reach =
+            watches(&mut self.processes).map(|watch| watch.reaches(line)).max() == Some(true);
         let Some(process) = named(&mut self.processes, &line[..prefix], place, reach) else {
             self.stranger(line);
             return;
@@ -166,8 +158,13 @@ impl Attribution {
             let at = self.clock.utc(Stamp::Local(local));
             self.saw(at, Format::Text, process);
         }
-        if self.matters(line) {
-            if PYDANTIC.find(line).is_some() {
+        if self.end.aside.is_asked() {
+            let reach = reach || self.processes[process].watch.bad(place.line).is_some();
+            let at = self.clock.utc(Stamp::Local(local));
+            self.glance(line, at, process, (reach, Format::Text));
+        }
+        if matters(line, &self.user) {
+            if ends_pydantic(line) {
                 watches(&mut self.processes).for_each(|watch| watch.pydantic_end(place));
             }
             let line = line.to_vec();
@@ -192,7 +189,7 @@ impl Attribution {
         watches(&mut self.processes).for_each(|watch| {
             watch.reaches(line);
         });
-        if PYDANTIC.find(line).is_some() {
+        if ends_pydantic(line) {
             self.release();
             watches(&mut self.processes).for_each(|watch| watch.pydantic_end(place));
         }
@@ -203,7 +200,8 @@ impl Attribution {
         let Some(process) = process(&mut self.processes, b"") else { return };
         let at = self.clock.utc(json_time(line).map_or(Stamp::Unknown, Stamp::Utc));
         self.saw(at, Format::Json, process);
-        if self.matters(line) {
+        self.glance(line, at, process, (false, Format::Json));
+        if matters(line, &self.user) {
             let text = log_line::text(line);
             if let Some(record) = Record::parse(&text) {
                 let message = log_message::read(&record, &self.tally.subject);
@@ -215,8 +213,12 @@ impl Attribution {
         }
     }
 
-    fn matters(&self, line: &[u8]) -> bool {
-        NEEDLES.is_match(line) || SYNC.find(line).is_some() && self.user.find(line).is_some()
+    /// Shows a record to those who read other things off it.
+    fn glance(&mut self, line: &[u8], at: Option<i64>, process: usize, seen: (bool, Format)) {
+        let (reach, format) = seen;
+        if let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) {
+            self.end.aside.see(&Glance { line, at, process, reach, format });
+        }
     }
 
     /// Notes that the log holds a record of this moment.
@@ -311,6 +313,7 @@ impl Attribution {
             Message::Start if !reach => {
                 self.settle(process, true);
                 self.processes[process].restart();
+                self.end.aside.restart(process);
             }
             Message::Adding(upload) => {
                 if let Some(request) = self.processes[process].request(id, place, at) {

@@ -1,5 +1,8 @@
 //! Looks a fact up in the evidence, and tells "there is none" from "nobody could say".
 
+use super::delay::{DelayLog, Metrics, Pending, Sent};
+use super::fleet::{FleetLog, FleetRows};
+use super::to_device::{Inbox, ToDeviceLog};
 use super::*;
 
 /// The answer to "what do we know of this?".
@@ -78,10 +81,7 @@ impl Evidence {
 
     /// The device that the question is about, where it is about one.
     pub fn device(&self) -> Option<&Subject> {
-        match &self.subject {
-            About::Device(subject) => Some(subject),
-            About::Event(_) => None,
-        }
+        self.subject.device()
     }
 
     /// The event's row.
@@ -108,21 +108,118 @@ impl Evidence {
         })
     }
 
+    /// To-device messages that wait for the device.
+    pub fn inbox(&self) -> Known<&Inbox> {
+        self.one(Need::Inbox, |fact| match fact {
+            Fact::Inbox(inbox) => Some(inbox),
+            _ => None,
+        })
+    }
+
+    /// Whether the device is a dehydrated one.
+    pub fn dehydrated(&self) -> Known<bool> {
+        self.one(Need::Dehydrated, |fact| match fact {
+            Fact::Dehydrated(dehydrated) => Some(*dehydrated),
+            _ => None,
+        })
+    }
+
+    /// The user's pending delayed events.
+    pub fn delayed_events(&self) -> Known<&[Pending]> {
+        self.one(Need::DelayedEvents, |fact| match fact {
+            Fact::DelayedEvents(rows) => Some(rows.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// Delayed events that were sent in the rooms at hand.
+    pub fn sent_delays(&self) -> Known<&[Sent]> {
+        self.one(Need::SentDelays, |fact| match fact {
+            Fact::SentDelays(rows) => Some(rows.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// What Prometheus measured.
+    pub fn metrics(&self) -> Known<&Metrics> {
+        self.one(Need::Metrics, |fact| match fact {
+            Fact::Metrics(metrics) => Some(metrics),
+            _ => None,
+        })
+    }
+
+    /// Devices in trouble by their stored keys.
+    pub fn fleet_rows(&self) -> Known<&FleetRows> {
+        self.one(Need::FleetRows, |fact| match fact {
+            Fact::FleetRows(rows) => Some(rows),
+            _ => None,
+        })
+    }
+
+    /// What clients said of themselves, each with the evidence's id.
+    pub fn clients(&self) -> impl Iterator<Item = (&str, &ClientFacts)> {
+        self.answers(Need::Client).filter_map(|answer| match &answer.fact {
+            Some(Fact::Client(facts)) => Some((answer.id.as_str(), &**facts)),
+            _ => None,
+        })
+    }
+
     /// The logs, put together: each process writes its own, and one device may speak to several.
     pub fn key_log(&self) -> Known<KeyLog> {
-        let mut whole: Option<KeyLog> = None;
+        let pick = |fact: &Fact| match fact {
+            Fact::KeyLog(log) => Some((**log).clone()),
+            _ => None,
+        };
+        self.sum(Need::KeyLog, pick, KeyLog::add)
+    }
+
+    /// To-device messages, from all logs.
+    pub fn to_device_log(&self) -> Known<ToDeviceLog> {
+        let pick = |fact: &Fact| match fact {
+            Fact::ToDeviceLog(log) => Some((**log).clone()),
+            _ => None,
+        };
+        self.sum(Need::ToDeviceLog, pick, ToDeviceLog::add)
+    }
+
+    /// Delayed events and latency, from all logs.
+    pub fn delay_log(&self) -> Known<DelayLog> {
+        let pick = |fact: &Fact| match fact {
+            Fact::DelayLog(log) => Some((**log).clone()),
+            _ => None,
+        };
+        self.sum(Need::DelayLog, pick, DelayLog::add)
+    }
+
+    /// Everybody's key uploads, from all logs.
+    pub fn fleet_log(&self) -> Known<FleetLog> {
+        let pick = |fact: &Fact| match fact {
+            Fact::FleetLog(log) => Some((**log).clone()),
+            _ => None,
+        };
+        self.sum(Need::FleetLog, pick, FleetLog::add)
+    }
+
+    /// The answers of several logs to one need, put together.
+    fn sum<T>(
+        &self,
+        need: Need,
+        pick: impl Fn(&Fact) -> Option<T>,
+        add: impl Fn(&mut T, &T),
+    ) -> Known<T> {
+        let mut whole: Option<T> = None;
         let (mut ids, mut why, mut asked) = (Vec::new(), Vec::new(), false);
-        for answer in self.answers(Need::KeyLog) {
+        for answer in self.answers(need) {
             ids.push(answer.id.clone());
             match &answer.state {
                 State::Found | State::Empty => asked = true,
                 State::Failed(reason) => why.push(format!("{}: {reason}", answer.source)),
                 State::NotAsked(reason) => why.push(reason.clone()),
             }
-            if let Some(Fact::KeyLog(log)) = &answer.fact {
+            if let Some(log) = answer.fact.as_ref().and_then(&pick) {
                 match &mut whole {
-                    Some(sum) => sum.add(log),
-                    None => whole = Some((**log).clone()),
+                    Some(sum) => add(sum, &log),
+                    None => whole = Some(log),
                 }
             }
         }

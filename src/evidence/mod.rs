@@ -8,8 +8,13 @@
 //!
 //! Nothing here reads a file, a socket or a clock.
 
+mod about;
+pub mod aside;
 pub mod attribute;
+pub mod client;
+pub mod delay;
 pub mod event;
+pub mod fleet;
 mod fold;
 mod forgery;
 pub mod key_log;
@@ -17,18 +22,24 @@ mod known;
 pub mod log_line;
 pub mod log_message;
 pub mod log_time;
+mod needles;
 pub mod otk;
 mod process;
 mod python;
 mod redact;
 mod request;
 mod tally;
+pub mod to_device;
 mod told;
 
 use jiff::Timestamp;
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId};
+use ruma::OwnedDeviceId;
 use serde::{Deserialize, Serialize};
 
+pub use about::{
+    About, EventSubject, SenderSubject, ServerSubject, Subject, UserSubject, WholeSubject,
+};
+pub use client::ClientFacts;
 pub use event::{Algorithm, EventRow, EventShape, Redaction};
 pub use key_log::KeyLog;
 pub use known::Known;
@@ -37,34 +48,6 @@ pub use told::{counted, utc};
 
 /// The version of the serialised form; a saved file of another version is refused with a clear line.
 pub const SCHEMA: u32 = 1;
-
-/// Whom the question is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subject {
-    pub user: OwnedUserId,
-    /// An opaque string: spaces, quotes and colons are real.
-    pub device: OwnedDeviceId,
-}
-
-/// What a question is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum About {
-    Device(Subject),
-    Event(EventSubject),
-}
-
-/// An event that will not decrypt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventSubject {
-    pub event: OwnedEventId,
-    /// The room it should be in, where the admin named one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub room: Option<OwnedRoomId>,
-    /// The column in the client's error message, where the admin pasted one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<u64>,
-}
 
 /// The span of time the question is about; `from` ≤ `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +83,37 @@ pub enum Need {
     EventShape,
     /// Redactions that name the event, from `redactions`.
     Redactions,
+    /// To-device messages that wait for the device, from `device_inbox`.
+    Inbox,
+    /// Whether the device is a dehydrated one, from `dehydrated_devices`.
+    Dehydrated,
+    /// To-device messages to the device and the user's syncs, from Synapse's log.
+    ToDeviceLog,
+    /// Requests on delayed events and the latency of all, from Synapse's log.
+    DelayLog,
+    /// The user's pending delayed events, from `delayed_events`.
+    DelayedEvents,
+    /// Delayed events that were sent in the user's rooms, from `events` and `event_json`.
+    SentDelays,
+    /// Latency as Prometheus measured it.
+    Metrics,
+    /// What a client's own report or HAR file says.
+    Client,
+    /// Key traffic of every device, from Synapse's log.
+    FleetLog,
+    /// Devices in trouble by their stored keys, from the key tables.
+    FleetRows,
+}
+
+impl Need {
+    /// The needs that a log answers.
+    pub const OF_LOGS: [Self; 4] =
+        [Self::KeyLog, Self::ToDeviceLog, Self::DelayLog, Self::FleetLog];
+
+    /// Whether the database answers it.
+    pub fn is_of_database(self) -> bool {
+        !Self::OF_LOGS.contains(&self) && !matches!(self, Self::Metrics | Self::Client)
+    }
 }
 
 /// How a source answered one need.
@@ -146,6 +160,18 @@ pub struct Gathered {
 }
 
 impl Gathered {
+    /// The answer of a source that was read; its id comes with the others.
+    pub fn told(
+        need: Need,
+        source: &str,
+        state: State,
+        what: String,
+        query: String,
+        fact: Option<Fact>,
+    ) -> Self {
+        Self { id: String::new(), need, source: source.into(), state, what, query, fact }
+    }
+
     /// The answer of a source that was not read: the state says why.
     pub fn unread(need: Need, source: &str, query: String, state: State) -> Self {
         let what = match &state {
@@ -168,6 +194,16 @@ pub enum Fact {
     Event(EventRow),
     EventShape(EventShape),
     Redactions(Vec<Redaction>),
+    Inbox(to_device::Inbox),
+    Dehydrated(bool),
+    ToDeviceLog(Box<to_device::ToDeviceLog>),
+    DelayLog(Box<delay::DelayLog>),
+    DelayedEvents(Vec<delay::Pending>),
+    SentDelays(Vec<delay::Sent>),
+    Metrics(delay::Metrics),
+    Client(Box<ClientFacts>),
+    FleetLog(Box<fleet::FleetLog>),
+    FleetRows(fleet::FleetRows),
 }
 
 /// A row of `devices` that stands for a real device (hidden rows are cross-signing keys).
@@ -242,18 +278,28 @@ pub struct Evidence {
 #[serde(rename_all = "kebab-case")]
 pub enum Symptom {
     Ke1,
+    Ke2,
     Ke3,
+    Ke4,
+    /// All four and the chain between them.
+    All,
+    /// Who is affected now.
+    Fleet,
 }
 
 impl Symptom {
-    /// All of them, in the order of the runbook.
-    pub const ALL: [Self; 2] = [Self::Ke1, Self::Ke3];
+    /// The branches of the tree, in the order of the runbook.
+    pub const BRANCHES: [Self; 4] = [Self::Ke1, Self::Ke2, Self::Ke3, Self::Ke4];
 
     /// As commands write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ke1 => "ke1",
+            Self::Ke2 => "ke2",
             Self::Ke3 => "ke3",
+            Self::Ke4 => "ke4",
+            Self::All => "all",
+            Self::Fleet => "fleet",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::aside::Aside;
 use super::key_log::{Format, KeyLog, Whose};
 use super::log_message::Refusal;
 use super::process::Loose;
@@ -13,7 +14,7 @@ use super::{Subject, Window};
 const CONFLICTS: usize = 512;
 
 /// What was read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct End {
     pub lines: u64,
     /// Lines that began a record.
@@ -30,6 +31,8 @@ pub struct End {
     pub without_ids: u64,
     pub zone: String,
     pub notes: Vec<String>,
+    /// What was read beside the keys.
+    pub aside: Aside,
 }
 
 /// The sum so far.

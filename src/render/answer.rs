@@ -20,6 +20,9 @@ pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     } else if evidence.symptom != Symptom::Ke3 {
         page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
     }
+    for figure in &verdict.figures {
+        page.label(figure.label).text(&figure.text);
+    }
     page.gap();
     if !verdict.because.is_empty() {
         page.label("Why").text(sentence(&verdict.because.join("; ")));
@@ -43,19 +46,33 @@ fn head(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
 
 /// What the question is about.
 pub(super) fn about(page: &mut Page, subject: &About) {
-    match subject {
-        About::Device(subject) => {
-            page.text(format!("{} ", subject.user)).code(subject.device.as_str())
-        }
-        About::Event(subject) => page.code(subject.event.as_str()),
-    };
+    let (user, device, event) = subject.ids();
+    if let Some(user) = user {
+        page.text(user.as_str());
+    }
+    if let Some(device) = device {
+        page.text(" ").code(device.as_str());
+    }
+    if let Some(event) = event {
+        page.text(if user.is_some() { " " } else { "" }).code(event.as_str());
+    }
+    if let Some(sender) = subject.sender() {
+        page.text(format!(" from {sender}"));
+    }
+    if let About::Server(subject) = subject {
+        page.text(subject.server.as_ref().map_or("this server", |server| server.as_str()));
+    }
 }
 
 /// The symptom as people name it.
 pub(super) fn symptom(symptom: Symptom) -> &'static str {
     match symptom {
         Symptom::Ke1 => "KE-1",
+        Symptom::Ke2 => "KE-2",
         Symptom::Ke3 => "KE-3",
+        Symptom::Ke4 => "KE-4",
+        Symptom::All => "Triage",
+        Symptom::Fleet => "Fleet",
     }
 }
 
@@ -133,7 +150,7 @@ fn path(page: &mut Page, verdict: &Verdict) {
     page.label("Path").text(format!("{}, of {asked}", told.join("; ")));
 }
 
-fn remedies(page: &mut Page, verdict: &Verdict) {
+pub(super) fn remedies(page: &mut Page, verdict: &Verdict) {
     let of = |judgement| move |advice: &&Advice| advice.advice == judgement;
     let do_this = verdict.remedies.iter().find(of(Judgement::Recommended));
     let maybe = verdict.remedies.iter().find(of(Judgement::Possible));
@@ -198,7 +215,7 @@ fn more(page: &mut Page, count: usize) {
 }
 
 /// A first capital and a full stop.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let Some(first) = letters.next() else { return String::new() };
     let end = if text.ends_with('.') { "" } else { "." };

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::diagnose::Fleet;
+use crate::diagnose::chain::{Branch, Chain, Place};
 use crate::diagnose::verdict::{Storm, Verdict};
 use crate::evidence::{Evidence, SCHEMA};
 
@@ -21,11 +23,48 @@ pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
         "because": verdict.because,
         "storm": verdict.storm.as_ref().map(storm),
         "path": verdict.path,
+        "figures": verdict.figures,
         "findings": verdict.findings,
         "notes": verdict.notes,
         "evidence": evidence.gathered.iter().map(Row::of).collect::<Vec<_>>(),
         "remedies": verdict.remedies,
         "missing": verdict.missing,
+    })
+}
+
+/// The object of the verdict to act on first, with every branch's beside it, in the order to act.
+pub fn chain(evidence: &Evidence, chain: &Chain) -> Value {
+    let branch = |branch: &Branch| {
+        let (place, of) = match branch.place {
+            Place::Root => ("root", None),
+            Place::Follows(of) => ("follows", Some(of)),
+            Place::Independent => ("independent", None),
+            Place::Quiet => ("quiet", None),
+            Place::Unknown => ("unknown", None),
+        };
+        let mut object = json(evidence, &branch.verdict);
+        object["symptom"] = json!(branch.symptom);
+        object["place"] = json!(place);
+        object["follows"] = json!(of);
+        // They stand once, in the whole.
+        if let Some(fields) = object.as_object_mut() {
+            fields.retain(|name, _| !matches!(name.as_str(), "schema" | "evidence" | "subject"));
+        }
+        object
+    };
+    let mut object = json(evidence, chain.first());
+    object["branches"] = chain.branches.iter().map(branch).collect();
+    object
+}
+
+/// Who is affected; a survey has no verdict.
+pub fn fleet(evidence: &Evidence, fleet: &Fleet) -> Value {
+    json!({
+        "schema": SCHEMA,
+        "symptom": evidence.symptom,
+        "subject": evidence.subject,
+        "window": fleet.window,
+        "evidence": evidence.gathered.iter().map(Row::of).collect::<Vec<_>>(),
     })
 }
 

@@ -2,6 +2,8 @@
 //! formats, never decides.
 
 mod answer;
+mod chain;
+mod fleet;
 pub mod json;
 mod page;
 mod tree;
@@ -12,6 +14,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use answer::{LINES, answer};
+pub use chain::{chain, chain_why};
+pub use fleet::{fleet, fleet_why};
 pub use page::{Ink, Page};
 pub use tree::{all_remedies, mermaid, remedies, tree};
 pub use why::why;

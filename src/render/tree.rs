@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn every_verdict_stands_in_the_tree() {
-        let shown: String = Symptom::ALL.iter().map(|one| mermaid(*one, questions(*one))).collect();
+        let shown: String =
+            Symptom::BRANCHES.iter().map(|one| mermaid(*one, questions(*one))).collect();
         for verdict in VerdictId::ALL {
             assert!(shown.contains(&format!("([\"{}\"])", verdict.name())), "{}", verdict.name());
         }

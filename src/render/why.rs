@@ -4,7 +4,7 @@ use super::View;
 use super::answer::{about, symptom};
 use super::page::{Page, clip};
 use crate::diagnose::verdict::Verdict;
-use crate::evidence::Evidence;
+use crate::evidence::{About, Evidence, Symptom};
 
 /// A query longer than this is cut in a message; `evidence.json` has it whole.
 const SHOWN_QUERY: usize = 700;
@@ -12,17 +12,27 @@ const SHOWN_QUERY: usize = 700;
 /// Formats everything behind a verdict.
 pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     let mut page = Page::default();
+    head(&mut page, evidence.symptom, &evidence.subject, verdict, view);
+    walked(&mut page, verdict);
+    sources(&mut page, evidence);
+    page
+}
+
+/// What was judged, about whom, over which window.
+pub(super) fn head(page: &mut Page, of: Symptom, subject: &About, verdict: &Verdict, view: &View) {
     page.line()
-        .strong(format!(
-            "{} · {} · {}",
-            symptom(evidence.symptom),
-            verdict.certainty.words(),
-            verdict.id.name()
-        ))
+        .strong(format!("{} · {} · {}", symptom(of), verdict.certainty.words(), verdict.id.name()))
         .text(" · ");
-    about(&mut page, &evidence.subject);
+    about(page, subject);
     page.text(" · ").strong(verdict.id.headline());
     page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
+}
+
+/// Every step, and what stands beside the verdict.
+pub(super) fn walked(page: &mut Page, verdict: &Verdict) {
+    for figure in &verdict.figures {
+        page.label(figure.label).text(&figure.text);
+    }
     for (number, step) in (1..).zip(&verdict.path) {
         page.gap();
         page.label(&format!("{number}. {}", step.asked)).text(format!(
@@ -53,11 +63,10 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
             advice.blast_radius
         ));
     }
-    sources(&mut page, evidence);
-    page
 }
 
-fn sources(page: &mut Page, evidence: &Evidence) {
+/// Every source with its query.
+pub(super) fn sources(page: &mut Page, evidence: &Evidence) {
     for answer in &evidence.gathered {
         let state = answer.state.name().replace('-', " ");
         page.gap();

@@ -28,6 +28,7 @@ pub fn config(lab: &Lab, database: bool) -> Config {
         server: Server { name: Some(lab.server_name().try_into().expect("a server name")) },
         logs: vec![LogSource { name: "main".into(), path: lab.log_path().into(), timezone: None }],
         database: database.then_some(Database { url }),
+        prometheus: None,
         limits: Limits::default(),
     }
 }
@@ -44,6 +45,7 @@ pub async fn answer(config: &Config, command: Command) -> Result<Case> {
     match flow.answer(&command, jiff::Timestamp::now()).await {
         Answer::Case(case) => Ok(*case),
         Answer::Words(reply) => anyhow::bail!("no verdict but words: {}", reply.plain),
+        Answer::Survey(survey) => anyhow::bail!("a survey: {}", survey.reply.plain),
     }
 }
 

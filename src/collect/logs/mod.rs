@@ -2,6 +2,7 @@
 //! own. Never fails: what goes wrong is part of the answer.
 
 mod file;
+mod query;
 mod seek;
 
 use std::io;
@@ -12,13 +13,31 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::file::{Left, Lines, Part};
 use crate::config::LogSource;
+use crate::evidence::aside::{Aside, Told};
 use crate::evidence::attribute::{Attribution, End};
 use crate::evidence::key_log::{Coverage, Format};
 use crate::evidence::log_line::Stamp;
 use crate::evidence::log_time::Clock;
-use crate::evidence::{KeyLog, State, Subject, Window, utc};
+use crate::evidence::{About, Fact, Gathered, KeyLog, Need, State, Subject, Window, utc};
 
-/// One log's answer.
+/// What is asked of a log.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub about: About,
+    pub window: Window,
+    /// Those that a log answers; others are left to other sources.
+    pub needs: &'static [Need],
+}
+
+impl Asked {
+    /// Whose key traffic is read.
+    fn subject(&self) -> Subject {
+        let keys = self.needs.contains(&Need::KeyLog);
+        self.about.device().filter(|_| keys).cloned().unwrap_or_else(Subject::nobody)
+    }
+}
+
+/// One log's answer on one device's keys.
 #[derive(Debug)]
 pub struct LogReading {
     pub state: State,
@@ -28,6 +47,8 @@ pub struct LogReading {
     pub what: String,
     /// A command that shows it again, safe to paste.
     pub query: String,
+    /// What was read off the same lines for other needs.
+    pub beside: Vec<Told>,
 }
 
 /// How much before the window reading starts: what stands there tells true request numbers from forged
@@ -58,29 +79,47 @@ pub fn distinct(sources: &[LogSource]) -> Vec<&LogSource> {
     (0..sources.len()).filter(|at| !read_before(*at)).map(|at| &sources[at]).collect()
 }
 
-/// Reads one log for one device, until its end or until `stop` is set.
-pub fn read_key_log(
-    source: &LogSource,
-    subject: &Subject,
-    window: Window,
-    stop: &AtomicBool,
-) -> LogReading {
-    read_at_most(MOST, source, subject, window, stop)
+/// Reads one log, until its end or until `stop` is set: an answer a need.
+pub fn read(source: &LogSource, asked: &Asked, stop: &AtomicBool) -> Vec<Gathered> {
+    let reading = read_at_most(MOST, source, asked, stop);
+    let name = format!("log:{}", source.name);
+    let mut answers = Vec::new();
+    for need in asked.needs.iter().copied().filter(|need| Need::OF_LOGS.contains(need)) {
+        if need == Need::KeyLog {
+            let fact = reading.log.clone().map(|log| Fact::KeyLog(Box::new(log)));
+            let (state, what) = (reading.state.clone(), reading.what.clone());
+            answers.push(Gathered::told(need, &name, state, what, reading.query.clone(), fact));
+            continue;
+        }
+        let query = query::of(need, &source.path, &asked.about);
+        let told = reading.beside.iter().find(|told| told.need == need);
+        let (state, what, fact) = match (&reading.state, told) {
+            (State::Failed(why), None) => (reading.state.clone(), why.clone(), None),
+            (state, None) => (state.clone(), String::new(), None),
+            (State::Failed(_), Some(told)) => {
+                (reading.state.clone(), told.what.clone(), Some(told.fact.clone()))
+            }
+            (_, Some(told)) => {
+                let state = if told.found { State::Found } else { State::Empty };
+                (state, told.what.clone(), Some(told.fact.clone()))
+            }
+        };
+        answers.push(Gathered::told(need, &name, state, what, query, fact));
+    }
+    answers
 }
 
-fn read_at_most(
-    most: u64,
-    source: &LogSource,
-    subject: &Subject,
-    window: Window,
-    stop: &AtomicBool,
-) -> LogReading {
+fn read_at_most(most: u64, source: &LogSource, asked: &Asked, stop: &AtomicBool) -> LogReading {
     let mut reading = Reading { most, ..Reading::default() };
-    let found = reading.run(source, subject, window, stop);
-    let query = query(&source.path, subject);
+    let subject = asked.subject();
+    let found = reading.run(source, asked, &subject, stop);
+    let query = query::of_keys(&source.path, &subject);
     match found {
-        Ok((log, end)) => reading.answer(source, window, log, end, query),
-        Err(why) => LogReading { state: State::Failed(why.clone()), log: None, what: why, query },
+        Ok((log, end)) => reading.answer(source, asked.window, log, end, query),
+        Err(why) => {
+            let (state, what) = (State::Failed(why.clone()), why);
+            LogReading { state, log: None, what, query, beside: Vec::new() }
+        }
     }
 }
 
@@ -102,10 +141,11 @@ impl Reading {
     fn run(
         &mut self,
         source: &LogSource,
+        asked: &Asked,
         subject: &Subject,
-        window: Window,
         stop: &AtomicBool,
     ) -> Result<(KeyLog, End), String> {
+        let window = asked.window;
         let current = Part::of(&source.path)?;
         let failed =
             |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
@@ -130,7 +170,11 @@ impl Reading {
             }
         }
         start = self.newest(&mut parts, start, window, &clock).map_err(failed)?;
-        let mut attribution = Attribution::new(subject.clone(), window, clock);
+        let mut attribution = Attribution::new(subject.clone(), window, clock).beside(Aside::new(
+            asked.needs,
+            &asked.about,
+            window,
+        ));
         let mut cut = false;
         for part in &parts {
             cut = self.part(part, std::mem::take(&mut start), &mut attribution, stop);
@@ -238,14 +282,14 @@ impl Reading {
         source: &LogSource,
         window: Window,
         mut log: KeyLog,
-        end: End,
+        mut end: End,
         query: String,
     ) -> LogReading {
         self.notes.extend(end.notes.iter().cloned());
         self.explain(&end, window);
         let whole = self.reached_back && self.cut_short.is_none();
         let what = what(&log, &end);
-        log.coverage.push(Coverage {
+        let coverage = Coverage {
             source: source.name.clone(),
             span: end.span,
             whole,
@@ -253,7 +297,9 @@ impl Reading {
             format: end.format,
             zone: end.zone.clone(),
             notes: self.notes,
-        });
+        };
+        let beside = std::mem::take(&mut end.aside).finish(&coverage);
+        log.coverage.push(coverage);
         let state = match self.cut_short {
             Some(why) => State::Failed(why),
             None if log.says_anything() => State::Found,
@@ -264,7 +310,7 @@ impl Reading {
             )),
             None => State::Empty,
         };
-        LogReading { state, log: Some(log), what, query }
+        LogReading { state, log: Some(log), what, query, beside }
     }
 
     fn explain(&mut self, end: &End, window: Window) {
@@ -348,27 +394,6 @@ fn what(log: &KeyLog, end: &End) -> String {
     format!("{said} ({} lines of a {format} log)", end.lines)
 }
 
-/// A `grep` for the device's lines. The ids stand inside quotes of the shell, and a device id only up to
-/// its first odd character: nothing in the command can hide or act in a terminal.
-fn query(path: &Path, subject: &Subject) -> String {
-    let device = subject.device.as_str();
-    let plain = |c: char| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric();
-    let device = device.split(|c| !plain(c)).next().unwrap_or("");
-    let uploads = format!("for user '{}' at", subject.user);
-    let claims = format!("for {}:{device}", subject.user);
-    format!(
-        "grep -n -F -e 'already exists. Old key' \\\n -e {} \\\n -e {} \\\n -- {}",
-        quoted(&uploads),
-        quoted(&claims),
-        quoted(&path.to_string_lossy())
-    )
-}
-
-/// One word of a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -413,7 +438,12 @@ mod tests {
     }
 
     fn go(path: PathBuf, subject: &Subject, window: Window) -> LogReading {
-        read_key_log(&source(path), subject, window, &AtomicBool::new(false))
+        let asked = asked(subject, window);
+        read_at_most(MOST, &source(path), &asked, &AtomicBool::new(false))
+    }
+
+    fn asked(subject: &Subject, window: Window) -> Asked {
+        Asked { about: About::Device(subject.clone()), window, needs: &[Need::KeyLog] }
     }
 
     fn storm() -> Subject {
@@ -455,9 +485,9 @@ mod tests {
         let (_folder, path) = file(&text);
         let source = LogSource { timezone: Some(TimeZone::UTC), ..source(path) };
         let (window, stop) = (day(), AtomicBool::new(false));
-        let whole = read_at_most(MOST, &source, &storm(), window, &stop).log.unwrap();
+        let whole = read_at_most(MOST, &source, &asked(&storm(), window), &stop).log.unwrap();
         let most = 1 << 18;
-        let part = read_at_most(most, &source, &storm(), window, &stop).log.unwrap();
+        let part = read_at_most(most, &source, &asked(&storm(), window), &stop).log.unwrap();
         let last = |log: &KeyLog| log.refused.iter().map(|group| group.span.last).max();
         assert!(part.refusals() < whole.refusals(), "all of it was read");
         assert!(part.refusals() >= 30, "the newest storm was left out");
@@ -467,7 +497,7 @@ mod tests {
         assert!(part.coverage[0].notes.iter().any(|note| note.contains("its newest part")));
         // What lies behind the window is no part of it.
         let early = span("2026-11-22T00:00:00Z", "2026-11-22T00:45:00Z");
-        let read = read_at_most(most, &source, &storm(), early, &stop).log.unwrap();
+        let read = read_at_most(most, &source, &asked(&storm(), early), &stop).log.unwrap();
         assert_eq!(read.refusals(), 30);
     }
 
@@ -521,7 +551,8 @@ mod tests {
     #[test]
     fn a_deadline_keeps_what_was_read() {
         let (_folder, path) = file(STORM);
-        let reading = read_key_log(&source(path), &storm(), day(), &AtomicBool::new(true));
+        let reading =
+            read_at_most(MOST, &source(path), &asked(&storm(), day()), &AtomicBool::new(true));
         assert!(matches!(reading.state, State::Failed(why) if why.contains("deadline")));
         assert!(!reading.log.unwrap().coverage[0].whole);
     }
@@ -632,7 +663,7 @@ mod tests {
     #[test]
     fn the_command_can_be_pasted() {
         let subject = subject("@u:s.org", "a'b \u{202e}$(reboot)");
-        let query = query(Path::new("/var/log/it's.log"), &subject);
+        let query = query::of_keys(Path::new("/var/log/it's.log"), &subject);
         let lines: Vec<_> = query.lines().collect();
         assert_eq!(
             lines[1..],

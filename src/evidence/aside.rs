@@ -1,0 +1,112 @@
+//! The lines of a log, once each → what is read off them beside one device's keys: to-device messages,
+//! delayed events, everybody's keys. A log is read once, however much is asked of it.
+
+use jiff::Timestamp;
+use ruma::UserId;
+
+use super::delay::DelayTally;
+use super::fleet::FleetTally;
+use super::key_log::{Coverage, Format};
+use super::to_device::ToDeviceTally;
+use super::{About, Fact, Need, Window};
+
+/// One record as it passes: its first line, and what is known of it without reading it.
+#[derive(Debug, Clone, Copy)]
+pub struct Glance<'a> {
+    pub line: &'a [u8],
+    pub at: Timestamp,
+    /// Which process of the file wrote it: its request ids are its own.
+    pub process: usize,
+    /// A client's text may reach here: it may not be Synapse's line at all.
+    pub reach: bool,
+    pub format: Format,
+}
+
+/// The readers that a question asks for.
+#[derive(Debug, Default)]
+pub struct Aside {
+    to_device: Option<ToDeviceTally>,
+    delays: Option<DelayTally>,
+    fleet: Option<FleetTally>,
+}
+
+impl Aside {
+    /// The readers that answer the needs.
+    pub fn new(needs: &[Need], about: &About, window: Window) -> Self {
+        let asked = |need| needs.contains(&need);
+        let device = about.device().filter(|_| asked(Need::ToDeviceLog));
+        let user: Option<&UserId> = about.user().filter(|_| asked(Need::DelayLog));
+        Self {
+            to_device: device.map(|device| ToDeviceTally::new(device.clone(), window)),
+            delays: user.map(|user| DelayTally::new(user.to_owned(), window)),
+            fleet: asked(Need::FleetLog).then(|| FleetTally::new(window)),
+        }
+    }
+
+    /// Whether anything is read at all.
+    pub fn is_asked(&self) -> bool {
+        self.to_device.is_some() || self.delays.is_some() || self.fleet.is_some()
+    }
+
+    /// One record.
+    pub fn see(&mut self, glance: &Glance) {
+        if let Some(tally) = &mut self.to_device {
+            tally.see(glance);
+        }
+        if let Some(tally) = &mut self.delays {
+            tally.see(glance);
+        }
+        if let Some(tally) = &mut self.fleet {
+            tally.see(glance);
+        }
+    }
+
+    /// `***** STARTING SERVER *****`: the process's request ids start again.
+    pub fn restart(&mut self, process: usize) {
+        if let Some(tally) = &mut self.fleet {
+            tally.restart(process);
+        }
+    }
+
+    /// What came of it: each need with its fact, one line for a person, and whether it says anything.
+    pub fn finish(self, coverage: &Coverage) -> Vec<Told> {
+        let coverage = || vec![coverage.clone()];
+        let mut told = Vec::new();
+        if let Some(tally) = self.to_device {
+            let log = tally.finish(coverage());
+            let (what, found) = (log.told(), log.says_anything());
+            let fact = Fact::ToDeviceLog(Box::new(log));
+            told.push(Told { need: Need::ToDeviceLog, fact, what, found });
+        }
+        if let Some(tally) = self.delays {
+            let log = tally.finish(coverage());
+            let (what, found) = (log.told(), log.says_anything());
+            told.push(Told {
+                need: Need::DelayLog,
+                fact: Fact::DelayLog(Box::new(log)),
+                what,
+                found,
+            });
+        }
+        if let Some(tally) = self.fleet {
+            let log = tally.finish(coverage());
+            let (what, found) = (log.told(), log.says_anything());
+            told.push(Told {
+                need: Need::FleetLog,
+                fact: Fact::FleetLog(Box::new(log)),
+                what,
+                found,
+            });
+        }
+        told
+    }
+}
+
+/// One reader's result.
+#[derive(Debug)]
+pub struct Told {
+    pub need: Need,
+    pub fact: Fact,
+    pub what: String,
+    pub found: bool,
+}

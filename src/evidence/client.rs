@@ -1,0 +1,115 @@
+//! What a client says of itself, from its diagnostics report or a HAR file: signs, each counted with its
+//! first and last moment by the client's clock. Bodies, tokens and ids of delayed events are never here.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::otk::{KeyId, KeyView};
+
+/// One client's word. It proves nothing by itself: its user wrote it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ClientFacts {
+    pub user: Option<String>,
+    pub device: Option<String>,
+    pub sdk: Option<String>,
+    /// The first and last moment that it tells of, by the client's clock.
+    pub span: Option<(Timestamp, Timestamp)>,
+    pub signs: Vec<Noted>,
+    /// Refused key uploads with both values, where a HAR file has them.
+    pub refused: Vec<ClientRefusal>,
+    /// Events that it could not decrypt, with the column of its message.
+    pub events: Vec<ClientEvent>,
+    /// Its requests on delayed events, where a HAR file has them.
+    pub delays: Option<ClientDelays>,
+    /// Entries of a kind that is not known here.
+    pub unknown: u64,
+}
+
+/// A sign, counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Noted {
+    pub sign: Sign,
+    pub count: u64,
+    /// The first and last, by the client's clock.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// A curve25519 key that the message names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// What a line of a client's log tells (domain: measured on matrix-js-sdk and rust-crypto).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// `One time key … already exists`: its own upload was refused.
+    AlreadyExists,
+    /// `Olm event doesn't contain a ciphertext for our key`: addressed to a dead identity.
+    NoCiphertextForUs,
+    /// `MissingOneTimeKey`: a pre-key message for a key that it does not have.
+    MissingOneTimeKey,
+    /// `Failed to decrypt a non-pre-key message with all available sessions`.
+    Wedged,
+    /// `MissingKey`, `missing key at index`, `key set not found`: a call's media cannot be decrypted.
+    MissingMediaKey,
+    /// A media key arrived and was decrypted: rust-crypto calls it unexpected.
+    MediaKeyDecrypted,
+    /// `sender_device_keys with incorrect …`: the validation of crypto-wasm 18.3.
+    SenderKeysRefused,
+    /// `No targets found for sending key`: it sends keys to nobody.
+    NoTargets,
+    /// `DecryptionError`, `Error decrypting event`.
+    DecryptionError,
+    /// `Restart delayed event timed out`, `update_delayed_event`.
+    DelayTimedOut,
+}
+
+impl Sign {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::AlreadyExists,
+        Self::NoCiphertextForUs,
+        Self::MissingOneTimeKey,
+        Self::Wedged,
+        Self::MissingMediaKey,
+        Self::MediaKeyDecrypted,
+        Self::SenderKeysRefused,
+        Self::NoTargets,
+        Self::DecryptionError,
+        Self::DelayTimedOut,
+    ];
+}
+
+/// An upload that the client saw refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClientRefusal {
+    pub key: KeyId,
+    /// The value that the server holds, by its answer.
+    pub old: KeyView,
+    pub new: KeyView,
+    pub at: Option<Timestamp>,
+}
+
+/// An event that the client could not decrypt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientEvent {
+    pub event: String,
+    pub column: Option<u64>,
+}
+
+/// Requests on delayed events as the client saw them; seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientDelays {
+    pub count: u64,
+    /// Given up before the answer came.
+    pub timed_out: u64,
+    pub refused: u64,
+    pub gone: u64,
+    pub slowest: f64,
+}
+
+impl ClientFacts {
+    /// How often a sign was noted.
+    pub fn count(&self, sign: Sign) -> u64 {
+        self.signs.iter().filter(|noted| noted.sign == sign).map(|noted| noted.count).sum()
+    }
+}

@@ -1,0 +1,28 @@
+//! A line's bytes → whether it is worth reading. Runs on every line of a log, so it only searches.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use regex::bytes::Regex;
+
+/// Words of the lines that matter; `/sync` only matters beside the subject's name.
+static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
+    let words = "synapse.handlers.e2e_keys|already exists|would leave the device|/keys/upload|\
+                 /upload_keys_for_user|cached result for|STARTING SERVER|Attempted to login as|\
+                 Got login request|Logging in user|validation error|errors.pydantic.dev|\
+                 To-device message for|%0A|%0a";
+    Regex::new(words).expect("a constant")
+});
+
+static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("/sync"));
+static PYDANTIC: LazyLock<Finder> = LazyLock::new(|| Finder::new("errors.pydantic.dev"));
+
+/// Whether a line may say something of the user's keys, or that a client's text follows.
+pub(super) fn matters(line: &[u8], user: &Finder) -> bool {
+    NEEDLES.is_match(line) || SYNC.find(line).is_some() && user.find(line).is_some()
+}
+
+/// Whether one of pydantic's errors ends here.
+pub(super) fn ends_pydantic(line: &[u8]) -> bool {
+    PYDANTIC.find(line).is_some()
+}
