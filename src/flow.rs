@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use ruma::{OwnedDeviceId, UserId};
 
 use crate::collect;
-use crate::command::{self, Command, Ke1, Ke2, Span, Triage};
+use crate::command::{self, Command, Ke1, Ke2, Ke3, Span, Triage};
 use crate::config::Config;
 use crate::diagnose::{
     Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet, questions, trouble,
 };
-use crate::evidence::{Evidence, Gathered, Symptom};
+use crate::evidence::{Evidence, Fact, Gathered, Symptom};
 use crate::plan::Plan;
 use crate::render::{self, Reply, View};
 
@@ -116,7 +116,10 @@ impl Flow {
                 Err(reply) => return Answer::Words(reply),
             },
         };
-        self.judge(&Plan::all(typed, device, self.config.limits.window, now).with(client)).await
+        // A report that names an event asks about it too.
+        let mut typed = typed.clone();
+        typed.event = typed.event.or_else(|| reported_event(client));
+        self.judge(&Plan::all(&typed, device, self.config.limits.window, now).with(client)).await
     }
 
     /// The user's device in trouble; else the one seen last.
@@ -187,6 +190,17 @@ impl Flow {
     pub fn view(&self) -> View {
         View { zone: self.config.limits.timezone.clone() }
     }
+}
+
+/// The first event that a client's report names.
+fn reported_event(client: &[Gathered]) -> Option<Ke3> {
+    let facts = client.iter().filter_map(|answer| match &answer.fact {
+        Some(Fact::Client(facts)) => Some(facts),
+        _ => None,
+    });
+    let seen = facts.flat_map(|facts| &facts.events).next()?;
+    let event = seen.event.as_str().try_into().ok()?;
+    Some(Ke3 { event, room: None, column: None })
 }
 
 /// What a case's evidence comes to, as it is answered in a room and on a terminal.

@@ -3,19 +3,21 @@
 //! Exit status: 0 a verdict was reached, whatever it says; 3 not enough evidence; 2 bad usage; 1 our
 //! own fault.
 
-use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::{ErrorKind, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kestrel::command::{self, Command, Ke1, Ke2, Ke4};
 use kestrel::config::{Config, Database, Limits, LogSource, Server};
 use kestrel::diagnose::{Certainty, questions};
-use kestrel::evidence::{self, Evidence, Fact, Gathered, SCHEMA, State};
+use kestrel::evidence::{
+    self, ClientFacts, Evidence, Fact, Gathered, Need, SCHEMA, State, har, report,
+};
 use kestrel::flow::{self, Answer, Flow};
 use kestrel::plan::Plan;
 use kestrel::render::{self, Ink, View};
@@ -52,6 +54,12 @@ pub(super) struct Triage {
     /// Synapse's database: postgresql://role@host/synapse
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// The affected client's diagnostics report (JSON); may be repeated
+    #[arg(long, value_name = "FILE")]
+    report: Vec<PathBuf>,
+    /// The affected client's network log (HAR); may be repeated
+    #[arg(long, value_name = "FILE")]
+    har: Vec<PathBuf>,
     /// The zone of the logs' local times and of times in flags: an IANA name or an offset
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
@@ -252,6 +260,29 @@ fn page(evidence: &Evidence, view: &View, format: Format, why: bool) -> String {
     }
 }
 
+/// Reads one kind of a client's files.
+type Reader = fn(&[u8]) -> Result<ClientFacts, String>;
+
+/// A larger file is no report of one call.
+const CLIENT_FILE: u64 = 64 << 20;
+
+fn client_file(file: &Path, read: Reader) -> Result<Gathered> {
+    let shown = file.display();
+    let open = std::fs::File::open(file).with_context(|| format!("{shown} cannot be read"))?;
+    let mut bytes = Vec::new();
+    open.take(CLIENT_FILE + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("{shown} cannot be read"))?;
+    if bytes.len() as u64 > CLIENT_FILE {
+        bail!("{shown} is larger than {} MiB: record one call only", CLIENT_FILE >> 20);
+    }
+    let facts = read(&bytes).map_err(|why| anyhow!("{shown}: {why}"))?;
+    let name = file.file_name().map_or("report".into(), |name| name.to_string_lossy());
+    let (source, what) = (format!("client:{name}"), facts.told());
+    let fact = Some(Fact::Client(Box::new(facts)));
+    Ok(Gathered::told(Need::Client, &source, State::Found, what, String::new(), fact))
+}
+
 impl From<Symptom> for evidence::Symptom {
     fn from(symptom: Symptom) -> Self {
         match symptom {
@@ -347,6 +378,8 @@ impl Triage {
 
     /// What the client's files say.
     fn client(&self) -> Result<Vec<Gathered>> {
-        Ok(Vec::new())
+        let reports = self.report.iter().map(|file| (file, report::read as Reader));
+        let hars = self.har.iter().map(|file| (file, har::read as Reader));
+        reports.chain(hars).map(|(file, read)| client_file(file, read)).collect()
     }
 }

@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 
 use super::refusals::Refusals;
+use crate::evidence::client::Sign;
 use crate::evidence::otk::Check;
 use crate::evidence::{DeviceRow, Evidence, KeyLog, Known, counted, utc};
 
@@ -64,6 +65,27 @@ pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<Strin
     if log.clipped {
         findings
             .push("more happened than is kept one by one; totals are right, lists are cut".into());
+    }
+}
+
+/// Refusals that only the client tells of: neither the log nor the stored keys show them.
+pub(super) fn refused_by_report(evidence: &Evidence) -> Option<String> {
+    let subject = evidence.device()?;
+    let own = evidence.clients().filter(|(_, client)| client.is_of(subject));
+    let count: u64 = own.map(|(_, client)| client.count(Sign::AlreadyExists)).sum();
+    (count > 0).then(|| {
+        format!(
+            "the client's report shows {}, and neither log nor database does: look at its times",
+            counted(count, "refused upload")
+        )
+    })
+}
+
+/// Reports that are not of the device asked about: they decide nothing.
+pub(super) fn of_clients(evidence: &Evidence, findings: &mut Vec<String>) {
+    let Some(subject) = evidence.device() else { return };
+    for (id, _) in evidence.clients().filter(|(_, client)| !client.is_of(subject)) {
+        findings.push(format!("the client's report {id} is of another device: left out"));
     }
 }
 

@@ -145,6 +145,9 @@ fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
         (Known::Unknown(why, _), None) => (Answer::Unknown, why.clone()),
         (_, None) => (Answer::No, "no refusal in the window is this device's own".to_owned()),
     };
+    if walk.refusals.span().is_none() {
+        walk.findings.extend(super::findings::refused_by_report(walk.evidence));
+    }
     if answer == Answer::Unknown {
         walk.missing("the Synapse log", log_how(&because));
     }
@@ -278,6 +281,7 @@ fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
 
 fn all_read(walk: &mut Walk) -> Option<Ruling> {
     let failed: Vec<_> = (walk.evidence.gathered.iter())
+        .filter(|answer| NEEDS.contains(&answer.need))
         .filter_map(|answer| match &answer.state {
             State::Failed(why) | State::NotAsked(why) => {
                 Some((answer.need, format!("{}: {why}", answer.source)))

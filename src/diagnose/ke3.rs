@@ -3,6 +3,7 @@
 
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Question, Ruling, Walk, database_how};
+use crate::evidence::client::ClientEvent;
 use crate::evidence::event::{Algorithm, EventRow, EventShape, content_seen};
 use crate::evidence::{EventSubject, Known, Need, utc};
 
@@ -209,9 +210,21 @@ fn client_contradicts(walk: &mut Walk) -> Option<Ruling> {
         walk.step(Answer::Yes, "it read another content", &known);
         return Some((VerdictId::EventClient, Certainty::Consistent));
     }
+    if reported(walk).is_some_and(|seen| seen.no_algorithm) {
+        let why = "the client's report says that it read no algorithm it knows; the server's copy has one";
+        walk.decided(Answer::Yes, vec![why.into()], &known);
+        return Some((VerdictId::EventClient, Certainty::Consistent));
+    }
     let why = "the content states a known algorithm: what is missing is the client's to say";
     walk.decided(Answer::No, vec![why.into()], &known);
     Some((VerdictId::EventWellFormed, Certainty::Consistent))
+}
+
+/// What a client's report says of the event.
+fn reported<'a>(walk: &Walk<'a>) -> Option<&'a ClientEvent> {
+    let event = &subject(walk)?.event;
+    let mut clients = walk.evidence.clients();
+    clients.find_map(|(_, client)| client.events.iter().find(|seen| seen.event == event.as_str()))
 }
 
 /// The column of the client's error gives the length of what it read. Says whether that is another content
@@ -219,7 +232,8 @@ fn client_contradicts(walk: &mut Walk) -> Option<Ruling> {
 fn compare_column(walk: &mut Walk, shape: &EventShape) -> bool {
     let event = walk.evidence.event();
     let (Some(subject), Some(row)) = (subject(walk), event.value()) else { return false };
-    let Some(column) = subject.column else { return false };
+    let column = subject.column.or_else(|| reported(walk)?.column);
+    let Some(column) = column else { return false };
     let Some(seen) = content_seen(column, &subject.event, &row.sender) else {
         walk.findings.push(format!("column {column} fits no message about this event"));
         return false;

@@ -35,6 +35,8 @@ pub(super) fn walk(evidence: &Evidence, questions: &'static [Question]) -> Verdi
 /// What the evidence says, looked up once.
 pub(super) struct Facts<'a> {
     pub(super) log: Known<KeyLog>,
+    /// The log, and beside it what a client's report says was refused.
+    reported: KeyLog,
     pub(super) keys: Known<&'a DeviceKeys>,
     pub(super) stored: Known<&'a StoredKeys>,
     /// What stands for a table that was read and holds nothing of the device.
@@ -43,8 +45,14 @@ pub(super) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> Self {
+        let log = evidence.key_log();
+        let mut reported = log.value().cloned().unwrap_or_default();
+        for (_, client) in evidence.clients() {
+            reported.report(evidence.device(), client, evidence.now);
+        }
         Self {
-            log: evidence.key_log(),
+            log,
+            reported,
             keys: evidence.device_keys(),
             stored: evidence.one_time_keys(),
             no_keys: StoredKeys::default(),
@@ -74,8 +82,7 @@ impl<'a> Walk<'a> {
             Known::Unknown(..) => None,
         };
         let keys = known.keys.value().copied();
-        let weigh = |log| Refusals::weigh(log, stored, keys);
-        let refusals = known.log.value().map(weigh).unwrap_or_default();
+        let refusals = Refusals::weigh(&known.reported, stored, keys);
         let (path, because, findings, missing, figures) = Default::default();
         Self {
             evidence,
@@ -116,6 +123,7 @@ impl<'a> Walk<'a> {
             super::findings::of_log(log, &self.refusals, &mut self.findings);
             notes = super::findings::reach(log);
         }
+        super::findings::of_clients(self.evidence, &mut self.findings);
         let (window, keys) = (self.evidence.window, self.known.keys.value().copied());
         if let Some(keys) = keys.filter(|keys| keys.added > window.to) {
             // Rows have no history: a window in the past is judged by what stands today.

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Subject;
 use super::otk::{KeyId, KeyView};
 
 /// One client's word. It proves nothing by itself: its user wrote it.
@@ -64,6 +65,22 @@ pub enum Sign {
 }
 
 impl Sign {
+    /// As a person says it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AlreadyExists => "an upload refused",
+            Self::NoCiphertextForUs => "a message for another identity",
+            Self::MissingOneTimeKey => "a message for a one-time key it lacks",
+            Self::Wedged => "a wedged Olm session",
+            Self::MissingMediaKey => "a missing media key",
+            Self::MediaKeyDecrypted => "a media key decrypted",
+            Self::SenderKeysRefused => "a sender's keys refused",
+            Self::NoTargets => "a media key sent to nobody",
+            Self::DecryptionError => "an event not decrypted",
+            Self::DelayTimedOut => "a delayed event timed out",
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 10] = [
         Self::AlreadyExists,
@@ -93,6 +110,9 @@ pub struct ClientRefusal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientEvent {
     pub event: String,
+    /// It read no algorithm, or none that it knows.
+    pub no_algorithm: bool,
+    /// Where its message says that a field is missing: the end of what it read.
     pub column: Option<u64>,
 }
 
@@ -108,6 +128,36 @@ pub struct ClientDelays {
 }
 
 impl ClientFacts {
+    /// Whether it is the word of that device's client, or names no other.
+    pub fn is_of(&self, subject: &Subject) -> bool {
+        self.user.as_deref().is_none_or(|user| user == subject.user.as_str())
+            && self.device.as_deref().is_none_or(|device| device == subject.device.as_str())
+    }
+
+    /// One line for a person: what it shows, most first.
+    pub fn told(&self) -> String {
+        let mut signs: Vec<_> = Sign::ALL
+            .into_iter()
+            .map(|sign| (self.count(sign), sign))
+            .filter(|(count, _)| *count > 0)
+            .collect();
+        signs.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        let mut said: Vec<_> =
+            signs.iter().map(|(count, sign)| format!("{count} × {}", sign.words())).collect();
+        if let Some(delays) = &self.delays {
+            said.push(format!("{} requests on delayed events", delays.count));
+        }
+        if said.is_empty() {
+            said.push("no sign of any of the four".to_owned());
+        }
+        let whose = match (&self.user, &self.device) {
+            (Some(user), Some(device)) => format!(" of {user} {device}"),
+            (Some(id), None) | (None, Some(id)) => format!(" of {id}"),
+            (None, None) => String::new(),
+        };
+        format!("a client's word{whose}: {}", said.join(", "))
+    }
+
     /// How often a sign was noted.
     pub fn count(&self, sign: Sign) -> u64 {
         self.signs.iter().filter(|noted| noted.sign == sign).map(|noted| noted.count).sum()

@@ -4,7 +4,6 @@
 use jiff::Timestamp;
 use ruma::OwnedUserId;
 
-use super::Subject;
 use super::key_log::{
     Accepted, AcceptedBatch, Batch, Claims, Distrusted, Format, KEPT, KEPT_CLAIMS, KeyLog, Refused,
     Span, Whose,
@@ -12,6 +11,7 @@ use super::key_log::{
 use super::log_message::Refusal;
 use super::otk::{Claim, KeyId};
 use super::request::Facts;
+use super::{ClientFacts, Subject};
 
 /// Addresses and agents kept of one group.
 const FEW: usize = 4;
@@ -39,6 +39,31 @@ impl KeyLog {
         self.client_starts.truncate(KEPT);
         for known in &other.distrusted {
             self.put_distrusted(&known.why, known.count);
+        }
+    }
+
+    /// Puts a client's report beside the log. Its refusals count where the database holds the very old
+    /// key; a report of another device says nothing here.
+    pub fn report(&mut self, subject: Option<&Subject>, client: &ClientFacts, now: Timestamp) {
+        let Some(subject) = subject.filter(|subject| client.is_of(subject)) else { return };
+        for seen in &client.refused {
+            let group = Refused {
+                key: seen.key.clone(),
+                old: seen.old.clone(),
+                new: seen.new.clone(),
+                span: Span::once(seen.at.unwrap_or(now)),
+                by: subject.user.clone(),
+                // Its own upload, of which the client kept no list.
+                batch: Batch { range: None, count: 1 },
+                with_device_keys: 0,
+                addresses: Vec::new(),
+                agents: Vec::new(),
+                format: Format::Text,
+            };
+            let known = self.refused.iter().any(|own| own.same_conflict(&group));
+            if !known {
+                self.put_refused(&group, Whose::Doubtful);
+            }
         }
     }
 

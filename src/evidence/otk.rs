@@ -174,6 +174,9 @@ impl Evidence {
                         .chain(&mut log.named_by_others)
                         .flat_map(|group| [&mut group.old, &mut group.new]),
                 ),
+                Fact::Client(client) => Box::new(
+                    client.refused.iter_mut().flat_map(|seen| [&mut seen.old, &mut seen.new]),
+                ),
                 Fact::OneTimeKeys(stored) => {
                     Box::new(stored.keys.iter_mut().map(|key| &mut key.value))
                 }

@@ -1,7 +1,6 @@
 //! Saved cases, bent: one fact of a real case is changed, and the verdict has to follow it.
 
 use std::fs;
-use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use kestrel::diagnose::{Verdict, diagnose};
@@ -17,10 +16,7 @@ const FALLBACK: usize = 4;
 
 impl Bent {
     fn of(case: &str) -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/cases")
-            .join(case)
-            .join("evidence.json");
+        let file = crate::tree().join("tests/cases").join(case).join("evidence.json");
         let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{case}: {e}"));
         Self(serde_json::from_str(&text).expect("evidence"))
     }

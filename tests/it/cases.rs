@@ -4,7 +4,6 @@
 //! `KESTREL_RECORD=1 cargo test` writes the replies anew; read the difference before committing it.
 
 use std::fs;
-use std::path::Path;
 
 use jiff::tz::TimeZone;
 use kestrel::diagnose::{VerdictId, diagnose};
@@ -14,7 +13,7 @@ use kestrel::render::{self, View};
 
 #[test]
 fn every_case_gets_its_reply_again() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let folder = crate::tree().join("tests/cases");
     let mut seen = Vec::new();
     for entry in fs::read_dir(&folder).expect("tests/cases is there").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -1,7 +1,7 @@
 //! Uploads that no honest client makes on demand, on a real server: each key is signed by a real
 //! account, and the refusals are Synapse's own.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use kestrel_lab::{Account, Lab};
 use ruma::CanonicalJsonValue;
 use serde_json::{Map, Value, json};
@@ -58,10 +58,12 @@ impl Crafted {
         self.upload(lab, json!({ "device_keys": self.device_keys() })).await.map(drop)
     }
 
-    async fn refused(&self, lab: &Lab, keys: Value) -> Result<()> {
+    /// Gives Synapse's own words, as the client is told them.
+    async fn refused(&self, lab: &Lab, keys: Value) -> Result<Value> {
         let answer = self.upload(lab, json!({ "one_time_keys": keys })).await;
-        assert!(answer.is_err(), "the server took what it should refuse");
-        Ok(())
+        let error = answer.expect_err("the server took what it should refuse").to_string();
+        let (_, body) = error.split_once(": {").context("the refusal has no body")?;
+        Ok(serde_json::from_str(&format!("{{{body}"))?)
     }
 
     fn subject(self) -> (String, String) {
@@ -82,15 +84,21 @@ pub async fn keyless(lab: &Lab) -> Result<(String, String)> {
 
 /// The uploader has another identity than the one that the server holds.
 pub async fn foreign_identity(lab: &Lab) -> Result<(String, String)> {
+    Ok(foreign_refusal(lab).await?.0)
+}
+
+/// The same, with the last refusal's body.
+pub async fn foreign_refusal(lab: &Lab) -> Result<((String, String), Value)> {
     let mut device = Crafted::register(lab, "foreign").await?;
     device.publish(lab).await?;
     let id = ids(0, 1).next().expect("one id");
     device.upload(lab, json!({ "one_time_keys": { &id: device.key() } })).await?;
     device.olm = olm::Account::new();
+    let mut refusal = Value::Null;
     for _ in 0..TRIES {
-        device.refused(lab, json!({ &id: device.key() })).await?;
+        refusal = device.refused(lab, json!({ &id: device.key() })).await?;
     }
-    Ok(device.subject())
+    Ok((device.subject(), refusal))
 }
 
 /// Keys without a signature: nothing tells whose they are.

@@ -4,8 +4,11 @@
 // Tests measure, and read what they were asked to record.
 #![allow(clippy::disallowed_methods)]
 
+use std::path::PathBuf;
+
 mod bent;
 mod cases;
+mod chain;
 mod crafted;
 mod events;
 mod lab;
@@ -14,3 +17,9 @@ mod sources;
 mod terminal;
 mod verdicts;
 mod walls;
+
+/// The source tree, asked at run time: a test binary may outlive the clone that built it.
+fn tree() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}

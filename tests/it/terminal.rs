@@ -4,10 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
-
-fn kestrel(arguments: &[&str]) -> Output {
+pub fn kestrel(arguments: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_kestrel"));
     program.args(arguments).output().expect("the program starts")
 }
@@ -17,7 +14,9 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn case(verdict: &str) -> String {
-    let mut cases = std::fs::read_dir(CASES).expect("tests/cases is there").flatten();
+    let mut cases = std::fs::read_dir(crate::tree().join("tests/cases"))
+        .expect("tests/cases is there")
+        .flatten();
     let found = cases.find(|case| case.file_name().to_string_lossy().contains(verdict));
     let folder = found.unwrap_or_else(|| panic!("no case of {verdict}")).path();
     folder.join("evidence.json").to_string_lossy().into_owned()
@@ -56,8 +55,7 @@ fn the_exit_status_says_how_it_went() {
     let slip = kestrel(&["triage", "ke1", "@a:example.org", "DEV", "--last", "soon"]);
     assert_eq!(slip.status.code(), Some(2), "{}", text(&slip.stderr));
     assert!(text(&slip.stderr).contains("30m"), "it does not say how: {}", text(&slip.stderr));
-    let torn = format!("{FIXTURES}/no-such-file.json");
-    assert_eq!(kestrel(&["replay", &torn]).status.code(), Some(1));
+    assert_eq!(kestrel(&["replay", "/no/such/file.json"]).status.code(), Some(1));
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! `KESTREL_RECORD=1` keeps each evidence as a case.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,7 +73,7 @@ pub fn compare(
     println!("{cause:<18} {id:<22} {:<20} {seconds:.2} s", sure.name());
     if std::env::var_os("KESTREL_RECORD").is_some() && cause != "forged" {
         let name = format!("tests/cases/{symptom}--{id}--{cause}");
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let folder = crate::tree().join(name);
         fs::create_dir_all(&folder)?;
         let json = serde_json::to_string_pretty(&case.evidence)?;
         fs::write(folder.join("evidence.json"), json + "\n")?;

@@ -64,7 +64,7 @@ fn sources() -> Vec<Source> {
             }
         }
     }
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = crate::tree().join("src");
     let mut paths = Vec::new();
     walk(&src, &mut paths);
     assert!(paths.len() > 20, "the sources were not found");
@@ -159,9 +159,7 @@ fn every_file_says_what_it_is_and_stays_small() {
     for source in sources() {
         let path = source.path.display();
         assert!(source.lines <= FILE_LINES, "{path} has {} lines before its tests", source.lines);
-        let text = fs::read_to_string(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(&source.path),
-        );
+        let text = fs::read_to_string(crate::tree().join("src").join(&source.path));
         assert!(text.expect("a source").starts_with("//!"), "{path} does not open with //!");
     }
 }

@@ -1,0 +1,169 @@
+//! A line of a client's log → what it is a sign of, and the few ids in it that can be looked up. The words
+//! are those of matrix-js-sdk and rust-crypto, as measured; a line may hold anything around them.
+
+use serde_json::Value;
+
+use super::client::{ClientEvent, ClientRefusal, Sign};
+use super::otk::{KeyId, KeyView};
+use super::python;
+
+/// Longest line that is looked at.
+const LINE: usize = 64 * 1024;
+/// Longest id that is kept.
+const ID: usize = 255;
+
+/// What the line is a sign of; `None` where it is none that is known here.
+pub fn sign(line: &str) -> Option<Sign> {
+    let line = head(line).to_lowercase();
+    let has = |words: &str| line.contains(words);
+    Some(match () {
+        () if has("one time key") && has("already exists") => Sign::AlreadyExists,
+        () if has("doesn't contain a ciphertext for our key") => Sign::NoCiphertextForUs,
+        () if has("missingonetimekey") => Sign::MissingOneTimeKey,
+        () if has("failed to decrypt a non-pre-key message with all available sessions") => {
+            Sign::Wedged
+        }
+        () if has("sender_device_keys") && has("incorrect") => Sign::SenderKeysRefused,
+        () if has("no targets found for sending key") => Sign::NoTargets,
+        // rust-crypto says so after it has decrypted a custom type: it is the sign of success.
+        () if has("unexpected encrypted to-device event") => {
+            let media = has("call.encryption_keys") || has("rtc.encryption_key");
+            return media.then_some(Sign::MediaKeyDecrypted);
+        }
+        () if has("missingkey") || has("missing key at index") || has("key set not found") => {
+            Sign::MissingMediaKey
+        }
+        () if has("restart delayed event timed out") || has("update_delayed_event") => {
+            Sign::DelayTimedOut
+        }
+        () if has("delayed event") && (has("timed out") || has("timeout")) => Sign::DelayTimedOut,
+        () if has("decryptionerror") || has("error decrypting event") => Sign::DecryptionError,
+        () => return None,
+    })
+}
+
+/// The curve25519 key that the line names.
+pub fn curve_key(line: &str) -> Option<String> {
+    let (_, rest) = head(line).split_once("curve25519:")?;
+    let base64 = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    let key: String = rest.trim_start_matches('"').chars().take_while(base64).take(43).collect();
+    (key.len() == 43).then_some(key)
+}
+
+/// The event that the line is about, with the column of its parser's message.
+pub fn event(line: &str) -> Option<ClientEvent> {
+    let line = head(line);
+    let at = line.find('$')?;
+    let of_id =
+        |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.' | '+' | '/');
+    let id: String = line[at + 1..].chars().take_while(of_id).take(ID).collect();
+    let id = id.trim_end_matches([':', '.']);
+    if id.is_empty() {
+        return None;
+    }
+    let words = line.to_lowercase();
+    let missing = words.contains("missing field") && words.contains("algorithm");
+    let other = words.contains("invalid type") || words.contains("unsupported algorithm");
+    // Of every other error the column is the place of the fault, and not the content's length.
+    let column = line.rsplit_once("column ").filter(|_| missing);
+    let digits = |text: &str| -> String { text.chars().take_while(char::is_ascii_digit).collect() };
+    let column = column.and_then(|(_, rest)| digits(rest).parse().ok());
+    Some(ClientEvent { event: format!("${id}"), column, no_algorithm: missing || other })
+}
+
+/// A refusal as Synapse words it, with both values: `One time key ALG:ID already exists. Old key: OLD; new
+/// key: NEW`. OLD is JSON, NEW a Python literal or JSON; both hold client text, so each is read from its
+/// start.
+pub fn refusal(line: &str) -> Option<ClientRefusal> {
+    let (_, rest) = head(line).split_once("One time key ")?;
+    let (id, rest) = rest.split_once(" already exists. Old key: ")?;
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+    let old = values.next()?.ok()?;
+    let rest = rest.get(values.byte_offset()..)?;
+    let rest = rest.trim_start_matches([';', ' ']);
+    let rest = rest.strip_prefix("new key: ")?;
+    let new = match python::literal(rest) {
+        Some((new, _)) => new,
+        None => serde_json::Deserializer::from_str(rest).into_iter::<Value>().next()?.ok()?,
+    };
+    (id.len() <= ID).then(|| ClientRefusal {
+        key: KeyId(id.to_owned()),
+        old: KeyView::of(old),
+        new: KeyView::of(new),
+        at: None,
+    })
+}
+
+fn head(line: &str) -> &str {
+    let mut end = line.len().min(LINE);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    &line[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_real_clients_are_told_apart() {
+        for (line, expected) in [
+            (
+                "WARN matrix_sdk_crypto::machine: Received an unexpected encrypted to-device event \
+                 event_type=\"io.element.call.encryption_keys\"",
+                Some(Sign::MediaKeyDecrypted),
+            ),
+            ("Received an unexpected encrypted to-device event event_type=\"m.dummy\"", None),
+            ("Olm event doesn't contain a ciphertext for our key", Some(Sign::NoCiphertextForUs)),
+            (
+                "Failed to create a new Olm session from a pre-key message: \
+                 MissingOneTimeKey(\"curve25519:AFsahSIymiovxLK51iwjxJ0ggk1znOnwjiCLBfLePng\")",
+                Some(Sign::MissingOneTimeKey),
+            ),
+            (
+                "MissingKey: missing key at index 3 for participant @b:x",
+                Some(Sign::MissingMediaKey),
+            ),
+            (
+                "[MembershipManager] Network local timeout error while sending event, immediate retry: \
+                 AbortError: Restart delayed event timed out before the HS responded",
+                Some(Sign::DelayTimedOut),
+            ),
+            (
+                "Received a to-device message with sender_device_keys with incorrect ed25519",
+                Some(Sign::SenderKeysRefused),
+            ),
+            ("a line of another kind", None),
+        ] {
+            assert_eq!(sign(line), expected, "{line}");
+        }
+        let line = "MissingOneTimeKey(\"curve25519:AFsahSIymiovxLK51iwjxJ0ggk1znOnwjiCLBfLePng\")";
+        assert_eq!(curve_key(line).unwrap(), "AFsahSIymiovxLK51iwjxJ0ggk1znOnwjiCLBfLePng");
+        assert_eq!(curve_key("curve25519:short"), None);
+    }
+
+    #[test]
+    fn an_event_is_named_with_its_column() {
+        let line = "Error decrypting event (id=$Em6EjLqqd-WtLgEjz4tBf6U11WxhFpwkvyP0cJSAiEQ \
+                    type=m.room.encrypted sender=@a:x): DecryptionError[msg: missing field `algorithm` at \
+                    line 1 column 138]";
+        let found = event(line).unwrap();
+        assert_eq!(found.event, "$Em6EjLqqd-WtLgEjz4tBf6U11WxhFpwkvyP0cJSAiEQ");
+        assert_eq!(found.column, Some(138));
+        assert_eq!(event("no event here"), None);
+        assert_eq!(event("$"), None);
+    }
+
+    #[test]
+    fn both_values_of_a_refusal_are_read() {
+        let js = r#"MatrixError: [400] One time key signed_curve25519:AAAAAAAAAA0 already exists. Old key: {"key":"old1234567; new key: {","signatures":{}}; new key: {'key': 'new1234567', 'signatures': {}} (https://x)"#;
+        let found = refusal(js).unwrap();
+        assert_eq!(found.key.0, "signed_curve25519:AAAAAAAAAA0");
+        assert_eq!((&*found.old.head, &*found.new.head), ("old12345", "new12345"));
+        let runbook =
+            r#"One time key a:b already exists. Old key: {"key":"k"} new key: {"key":"l"}"#;
+        assert_eq!(refusal(runbook).unwrap().new.head, "l");
+        assert!(refusal("One time key a:b already exists. Old key: {").is_none());
+    }
+}

@@ -1,0 +1,210 @@
+//! A client's diagnostics report (JSON, as the runbook's card writes it) → what the client says. Field
+//! names vary between clients, so they are matched by their letters alone; what is not known is counted
+//! and not kept.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::client::{ClientFacts, ClientRefusal, Noted, Sign};
+use super::client_line;
+
+/// Entries that are read; the card keeps 200.
+const ENTRIES: usize = 20_000;
+/// Events and refusals that are kept one by one.
+pub(super) const KEPT: usize = 16;
+/// Signs told apart: a key each may be named.
+const SIGNS: usize = 64;
+/// Longest id or version that is kept, in characters.
+const TEXT: usize = 255;
+
+/// Reads a report. The error is a sentence for a person.
+pub fn read(bytes: &[u8]) -> Result<ClientFacts, String> {
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON: {error}"))?;
+    let Some(report) = value.as_object() else {
+        return Err("it is no report: a report is a JSON object with entries".into());
+    };
+    let text = |names: &[&str]| find(report, names).and_then(Value::as_str).map(clip);
+    let mut facts = ClientFacts {
+        user: text(&["userid", "user", "mxid"]),
+        device: text(&["deviceid", "device"]),
+        sdk: text(&["sdkversion", "sdk", "matrixjssdk", "version"]),
+        ..ClientFacts::default()
+    };
+    let entries = find(report, &["entries", "log", "logs", "events", "messages"]);
+    let Some(entries) = entries.and_then(Value::as_array) else {
+        return Err("it is no report that I know: it has no list of entries".into());
+    };
+    for entry in entries.iter().take(ENTRIES) {
+        facts.entry(entry);
+    }
+    facts.unknown += entries.len().saturating_sub(ENTRIES) as u64;
+    Ok(facts)
+}
+
+impl ClientFacts {
+    fn entry(&mut self, entry: &Value) {
+        let (line, at) = match entry {
+            Value::String(line) => (Some(line.as_str()), None),
+            Value::Object(fields) => {
+                let line =
+                    find(fields, &["message", "msg", "text", "line"]).and_then(Value::as_str);
+                let at = find(fields, &["ts", "time", "timestamp", "date"]).and_then(moment);
+                (line, at)
+            }
+            _ => (None, None),
+        };
+        self.line(line.unwrap_or_default(), at);
+    }
+
+    /// One line of the client's log.
+    pub(super) fn line(&mut self, line: &str, at: Option<Timestamp>) {
+        if let Some(at) = at {
+            let (first, last) = self.span.unwrap_or((at, at));
+            self.span = Some((first.min(at), last.max(at)));
+        }
+        let Some(sign) = client_line::sign(line) else {
+            self.unknown += 1;
+            return;
+        };
+        match sign {
+            Sign::AlreadyExists => {
+                let refusal = client_line::refusal(line);
+                self.refused(refusal.map(|refusal| ClientRefusal { at, ..refusal }));
+            }
+            Sign::DecryptionError => {
+                let new = client_line::event(line)
+                    .filter(|event| !self.events.iter().any(|known| known.event == event.event));
+                self.events.extend(new.filter(|_| self.events.len() < KEPT));
+            }
+            _ => {}
+        }
+        self.note(sign, client_line::curve_key(line), at);
+    }
+
+    /// Keeps a refusal, the same one once.
+    pub(super) fn refused(&mut self, refusal: Option<ClientRefusal>) {
+        let Some(new) = refusal else { return };
+        let same = |known: &ClientRefusal| {
+            known.key == new.key && known.old.same_key(&new.old) && known.new.same_key(&new.new)
+        };
+        if self.refused.len() < KEPT && !self.refused.iter().any(same) {
+            self.refused.push(new);
+        }
+    }
+
+    /// Counts a sign.
+    pub(super) fn note(&mut self, sign: Sign, key: Option<String>, at: Option<Timestamp>) {
+        let own = self.signs.iter().position(|known| known.sign == sign && known.key == key);
+        // Beyond the bound a further key is counted without its name.
+        let (own, key) = match own {
+            None if self.signs.len() >= SIGNS => {
+                (self.signs.iter().position(|known| known.sign == sign), None)
+            }
+            own => (own, key),
+        };
+        match own {
+            Some(own) => {
+                let known = &mut self.signs[own];
+                known.count += 1;
+                if let Some(at) = at {
+                    let (first, last) = known.span.unwrap_or((at, at));
+                    known.span = Some((first.min(at), last.max(at)));
+                }
+            }
+            None => {
+                let span = at.map(|at| (at, at));
+                self.signs.push(Noted { sign, count: 1, span, key });
+            }
+        }
+    }
+}
+
+/// The field whose name has these letters, whatever its case and punctuation; the first of the names that
+/// is there, here or one level down.
+fn find<'a>(fields: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
+    let letters = |name: &str| -> String {
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+    };
+    let here = |fields: &'a Map<String, Value>, name: &str| {
+        fields.iter().find(|(field, value)| letters(field) == name && !value.is_null())
+    };
+    let named = |name: &&str| {
+        let below =
+            || fields.values().filter_map(Value::as_object).find_map(|fields| here(fields, name));
+        here(fields, name).filter(|(_, value)| !value.is_object()).or_else(below)
+    };
+    names.iter().find_map(named).map(|(_, value)| value)
+}
+
+/// Milliseconds or seconds since 1970, or RFC 3339.
+fn moment(value: &Value) -> Option<Timestamp> {
+    /// Seconds reach this in the year 5138, milliseconds in 1973.
+    const SECONDS: f64 = 1e11;
+    match value {
+        Value::Number(number) => {
+            let number = number.as_f64()?;
+            let millis = if number.abs() < SECONDS { number * 1000.0 } else { number };
+            (millis.abs() < 1e15).then(|| Timestamp::from_millisecond(millis as i64).ok())?
+        }
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+pub(super) fn clip(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_report_in_any_spelling_is_read() {
+        let entries = json!([
+            {"ts": 1795348299055u64, "level": "warn", "ke": "KE-1", "signature": "already exists",
+             "message": "One time key signed_curve25519:AAAAAAAAAA0 already exists. Old key: {\"key\":\"a\"}; new key: {'key': 'b'}"},
+            {"ts": 1795348300055u64, "message": "One time key signed_curve25519:AAAAAAAAAA0 already exists. Old key: {\"key\":\"a\"}; new key: {'key': 'b'}"},
+            {"ts": "2026-11-22T11:51:41Z", "message": "MissingKey: missing key at index 1"},
+            {"ts": 1, "message": "DecryptionError $ev:x column 138"},
+            "Restart delayed event timed out before the HS responded",
+            {"message": "the secret text of somebody"},
+            17
+        ]);
+        for report in [
+            json!({"sdkVersion": "41.7.0", "deviceId": "DEV", "userId": "@a:x", "entries": entries}),
+            json!({"SDK-Version": "41.7.0", "client": {"device_id": "DEV", "user_id": "@a:x"}, "Entries": entries}),
+        ] {
+            let facts = read(report.to_string().as_bytes()).unwrap();
+            assert_eq!(facts.device.as_deref(), Some("DEV"));
+            assert_eq!(facts.user.as_deref(), Some("@a:x"));
+            assert_eq!(facts.sdk.as_deref(), Some("41.7.0"));
+            assert_eq!(facts.count(Sign::AlreadyExists), 2);
+            assert_eq!(facts.refused.len(), 1);
+            assert_eq!(facts.count(Sign::MissingMediaKey), 1);
+            assert_eq!(facts.count(Sign::DelayTimedOut), 1);
+            assert_eq!(facts.events[0].column, Some(138));
+            assert_eq!(facts.unknown, 2);
+            let kept = serde_json::to_string(&facts).unwrap();
+            assert!(!kept.contains("secret"), "{kept}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_report_gets_a_sentence() {
+        for bytes in [
+            &b"\xff\xfe"[..],
+            b"",
+            b"[]",
+            b"{}",
+            b"{\"entries\": 5}",
+            b"{\"log\": {\"entries\": 3}}",
+        ] {
+            assert!(read(bytes).is_err());
+        }
+        let deep = "[".repeat(100_000);
+        assert!(read(deep.as_bytes()).is_err());
+    }
+}
