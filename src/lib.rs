@@ -10,7 +10,8 @@
 //! ```text
 //! chat line ─► command ─► plan ─► collect ─► evidence ─► diagnose ─► render ─► reply in a thread
 //!                                    ├─ logs: a file, found by time, read forward
-//!                                    └─ postgres: one read-only probe a table
+//!                                    ├─ postgres: one read-only probe a table
+//!                                    └─ prometheus: latency over the window
 //! ```
 //!
 //! One direction, no way back. The chain is spelled once, in [`flow`]; the bot and the terminal call it.
@@ -20,8 +21,9 @@
 //!   every answer is found, empty, failed (why) or not asked.
 //! * **Evidence** is the vocabulary: typed facts, each with where it came from and the query that shows
 //!   it again. It serialises, and a saved `evidence.json` replays to the same verdict.
-//! * **Diagnose** is pure: evidence in, verdict out. Each question of the tree is one small function,
-//!   and the verdict keeps the path.
+//! * **Diagnose** is pure: evidence in, verdict out. Each question of the tree is one small function in
+//!   its branch's table ([`diagnose::questions`]), and the verdict keeps the path. `!tree` shows the very
+//!   tables. [`diagnose::chain`] puts the branches of one device in the order to act.
 //! * **Render** formats and never decides.
 //!
 //! ## The walls
@@ -55,11 +57,14 @@
 //!
 //! One object: `schema` (1), `symptom`, `subject` {`user`, `device`}, `window` {`from`, `to`},
 //! `verdict` {`id`, `certainty` (`proven`, `consistent`, `not-enough-evidence`), `headline`}, `because`,
-//! `storm` (the figures, where there are refusals), `path` [{`question`, `asked`, `answer` (`yes`, `no`,
+//! `storm` (where there are refusals), `figures` [{`label`, `text`}], `path` [{`question`, `asked`, `answer` (`yes`, `no`,
 //! `unknown`), `because`, `evidence`}], `findings`, `evidence` [{`id`, `source`, `state` (`found`,
 //! `empty`, `failed`, `not-asked`), `what`, `query`}], `remedies` [{`id`, `rank`, `advice`
 //! (`recommended`, `possible`, `will-not-help`, `dangerous`), `blast_radius`}], `missing` [{`need`,
-//! `how`}]. Times are RFC 3339. Fields are added over time and never renamed.
+//! `how`}]. Of the whole chain (`symptom` `all`) it is the object of the verdict to act on first, with
+//! `branches` beside it, in the order to act: each has its own `symptom`, `verdict`, `path` and so on, its
+//! `place` (`root`, `follows`, `independent`, `quiet`, `unknown`) and what it `follows`. A survey (`fleet`)
+//! has no verdict: [`render::json::fleet`]. Times are RFC 3339. Fields are added over time and never renamed.
 
 pub mod command;
 pub mod config;
