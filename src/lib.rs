@@ -23,7 +23,7 @@
 //!   it again. It serialises, and a saved `evidence.json` replays to the same verdict.
 //! * **Diagnose** is pure: evidence in, verdict out. Each question of the tree is one small function in
 //!   its branch's table ([`diagnose::questions`]), and the verdict keeps the path. `!tree` shows the very
-//!   tables. [`diagnose::chain`] puts the branches of one device in the order to act.
+//!   tables. [`diagnose::chain()`] puts the branches of one device in the order to act.
 //! * **Render** formats and never decides.
 //!
 //! ## The walls

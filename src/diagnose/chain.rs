@@ -127,6 +127,7 @@ fn link(branches: &mut [Branch]) {
         }
         // A device that is not there, or has no keys, is one trouble and not two.
         VerdictId::UnknownDevice | VerdictId::KeylessDevice => ke1 == ke2,
+        VerdictId::MediaStaleDevice => ke1 == VerdictId::UnknownDevice,
         _ => false,
     };
     if !follows {

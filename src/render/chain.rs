@@ -58,10 +58,13 @@ fn line(page: &mut Page, number: usize, branch: &Branch) {
         verdict.certainty.words(),
         self::place(*place)
     ));
-    page.text(format!(" · {}", sentence(verdict.id.headline())));
-    if let (Place::Unknown, Some(missing)) = (place, verdict.missing.first()) {
-        page.text(format!(" Missing: {}: {}.", missing.need, missing.how));
-    }
+    match (place, verdict.missing.first()) {
+        (Place::Unknown, Some(missing)) => {
+            page.text(format!(" · Missing: {}: {}.", missing.need, missing.how))
+        }
+        (Place::Unknown, None) => page,
+        _ => page.text(format!(" · {}", sentence(verdict.id.headline()))),
+    };
 }
 
 /// A place as people say it.
