@@ -200,9 +200,10 @@ pub(super) async fn doctor(config: &Config) -> Result<ExitCode> {
         Some(matrix) => matrix.user.clone(),
         None => bail!("the config has no [matrix] section"),
     };
-    let typed = Ke1 { user, device: None, span: command::Span::Unsaid };
+    // Everything that any question could ask of a source.
+    let typed = command::Triage { user, device: None, event: None, span: command::Span::Unsaid };
     let now = Timestamp::now();
-    let plan = Plan::ke1(&typed, "doctor".into(), config.limits.window, now);
+    let plan = Plan::all(&typed, "doctor".into(), config.limits.window, now);
     let evidence = Flow::new(Arc::new(config.clone())).collect(&plan).await;
     let mut well = true;
     for answer in &evidence.gathered {
