@@ -61,6 +61,24 @@ struct Response {
 struct Body {
     #[serde(default)]
     text: Option<String>,
+    /// `base64`, where the browser took the body for binary.
+    #[serde(default)]
+    encoding: Option<String>,
+}
+
+impl Body {
+    /// The body as JSON; null where it is none.
+    fn json(body: Option<&Self>) -> Value {
+        let Some(text) = body.and_then(|body| body.text.as_deref()) else { return Value::Null };
+        let base64 = body.is_some_and(|body| body.encoding.as_deref() == Some("base64"));
+        match base64 {
+            true => vodozemac::base64_decode(text.trim_end_matches('='))
+                .ok()
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+            false => serde_json::from_str(text).ok(),
+        }
+        .unwrap_or_default()
+    }
 }
 
 /// Reads a HAR file. The error is a sentence for a person.
@@ -93,14 +111,11 @@ impl ClientFacts {
     }
 
     fn upload(&mut self, entry: &Entry, at: Option<Timestamp>) {
-        let body = entry.request.post_data.as_ref().and_then(|body| body.text.as_deref());
-        let body: Value = body.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let body = Body::json(entry.request.post_data.as_ref());
         let text = |name: &str| body["device_keys"][name].as_str().map(clip);
         self.user = self.user.take().or_else(|| text("user_id"));
         self.device = self.device.take().or_else(|| text("device_id"));
-        let answer = entry.response.content.as_ref().and_then(|body| body.text.as_deref());
-        let answer: Value =
-            answer.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let answer = Body::json(entry.response.content.as_ref());
         let error = answer["error"].as_str().unwrap_or_default();
         if entry.response.status == Some(400)
             && client_line::sign(error) == Some(Sign::AlreadyExists)
