@@ -91,9 +91,9 @@ impl Attribution {
         self.end.lines += 1;
         match shape(line) {
             Shape::Text { prefix, local } => self.text(line, place, prefix, local),
-            Shape::Json if !self.text => self.json(line, place),
+            Shape::Json { prefix } if !self.text => self.json(line, place, prefix),
             Shape::Journal => self.end.journal += 1,
-            Shape::Json => {
+            Shape::Json { .. } => {
                 self.continuation(line, place);
                 self.stranger(line);
             }
@@ -195,9 +195,10 @@ impl Attribution {
         }
     }
 
-    fn json(&mut self, line: &[u8], place: Place) {
+    fn json(&mut self, line: &[u8], place: Place, prefix: usize) {
         self.release();
-        let Some(process) = process(&mut self.processes, b"") else { return };
+        let (name, line) = line.split_at(prefix);
+        let Some(process) = process(&mut self.processes, name) else { return };
         let at = self.clock.utc(json_time(line).map_or(Stamp::Unknown, Stamp::Utc));
         self.saw(at, Format::Json, process);
         self.glance(line, at, process, (false, Format::Json));
@@ -229,9 +230,7 @@ impl Attribution {
         }
         self.end.records += 1;
         (self.end.format, self.tally.format) = (format, format);
-        let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else {
-            return;
-        };
+        let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else { return };
         self.processes[process].tick(at.as_millisecond());
         self.end.first.get_or_insert(at);
         self.end.last = Some(self.end.last.map_or(at, |last| last.max(at)));

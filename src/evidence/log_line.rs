@@ -1,7 +1,7 @@
 //! One line of Synapse's log → a record: when, which logger, which request, what.
 //!
 //! Knows the text formats (default, Debian, Docker, the older one without a space after the request
-//! id, and the Docker worker's `NAME | ` prefix) and the three JSON formats. Never interprets the
+//! id) and the three JSON formats, each also behind a container's `NAME | `. Never interprets the
 //! message; `log_message` does. The journal's format has no time of its own and is only recognised.
 
 use std::borrow::Cow;
@@ -52,11 +52,9 @@ pub struct Extras {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// A record of a text format; the offset is where its time starts (after a worker's prefix).
-    Text {
-        prefix: usize,
-        local: i64,
-    },
-    Json,
+    Text { prefix: usize, local: i64 },
+    /// One object; the offset is where it starts (after a container's prefix).
+    Json { prefix: usize },
     /// `logger: [request] message`, made for the journal: no time.
     Journal,
     /// A continuation, or a format that is not known.
@@ -74,15 +72,19 @@ pub fn shape(line: &[u8]) -> Shape {
         return Shape::Text { prefix: 0, local };
     }
     if line.starts_with(b"{\"") {
-        return Shape::Json;
+        return Shape::Json { prefix: 0 };
     }
     let head = &line[..line.len().min(PREFIX)];
     if let Some(at) = head.windows(3).position(|three| three == b" | ")
-        && let Some(local) = local_time(&line[at + 3..])
         && head[..at].trim_ascii_end().iter().all(|byte| byte.is_ascii_graphic())
     {
         let prefix = at + 3;
-        return Shape::Text { prefix, local };
+        if let Some(local) = local_time(&line[prefix..]) {
+            return Shape::Text { prefix, local };
+        }
+        if line[prefix..].starts_with(b"{\"") {
+            return Shape::Json { prefix };
+        }
     }
     if (line.starts_with(b"synapse.") || line.starts_with(b"twisted"))
         && head.windows(3).any(|three| three == b": [")
@@ -156,7 +158,9 @@ fn epoch(time: &Value) -> Option<i64> {
 pub fn stamp(line: &[u8]) -> Option<Stamp> {
     match shape(line) {
         Shape::Text { local, .. } => Some(Stamp::Local(local)),
-        Shape::Json => Some(json_time(line).map_or(Stamp::Unknown, Stamp::Utc)),
+        Shape::Json { prefix } => {
+            Some(json_time(&line[prefix..]).map_or(Stamp::Unknown, Stamp::Utc))
+        }
         Shape::Journal | Shape::Other => None,
     }
 }
@@ -193,7 +197,7 @@ impl<'a> Record<'a> {
     pub fn parse(line: &'a str) -> Option<Self> {
         match shape(line.as_bytes()) {
             Shape::Text { prefix, local } => Self::text(line.get(prefix + STAMP..)?, local),
-            Shape::Json => Self::json(line),
+            Shape::Json { prefix } => Self::json(line.get(prefix..)?),
             Shape::Journal | Shape::Other => None,
         }
     }

@@ -504,7 +504,9 @@ mod tests {
     #[test]
     fn every_format_gives_the_same_log() {
         let subject = subject("@wa48655:lab.local", "DEVW");
+        let compose: String = TERSE.lines().map(|line| format!("synapse-1  | {line}\n")).collect();
         for (text, format) in [
+            (compose.as_str(), Format::Json),
             (PRECISE, Format::Text),
             (LEGACY, Format::Text),
             (DOCKER, Format::Text),
