@@ -168,7 +168,7 @@ mod tests {
              "message": "One time key signed_curve25519:AAAAAAAAAA0 already exists. Old key: {\"key\":\"a\"}; new key: {'key': 'b'}"},
             {"ts": 1795348300055u64, "message": "One time key signed_curve25519:AAAAAAAAAA0 already exists. Old key: {\"key\":\"a\"}; new key: {'key': 'b'}"},
             {"ts": "2026-11-22T11:51:41Z", "message": "MissingKey: missing key at index 1"},
-            {"ts": 1, "message": "DecryptionError $ev:x column 138"},
+            {"ts": 1, "message": "DecryptionError $ev:x missing field `algorithm` at line 1 column 138"},
             "Restart delayed event timed out before the HS responded",
             {"message": "the secret text of somebody"},
             17
