@@ -11,6 +11,7 @@ mod events;
 mod lab;
 mod room;
 mod sources;
+mod survey;
 mod terminal;
 mod verdicts;
 mod walls;
