@@ -354,7 +354,7 @@ fn stored(of: &Holder) -> impl Iterator<Item = Trouble> + use<> {
     let found = [
         (!published, Cause::Keyless, 0),
         (of.next_key == Some(Check::Fails), Cause::DeadIdentity, of.older),
-        (of.one_time_keys > FLOOD, Cause::Flood, of.one_time_keys),
+        (of.one_time_keys >= FLOOD, Cause::Flood, of.one_time_keys),
         (empty, Cause::Exhausted, 0),
     ];
     let trouble = |(_, cause, count)| Trouble { cause, count, rate: None, goes_on: false };

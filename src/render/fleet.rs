@@ -152,7 +152,7 @@ fn trouble(trouble: &Trouble) -> String {
         cause => cause.words(),
     };
     match cause {
-        Cause::DeadIdentity => format!("{words} ({count} older than it)"),
+        Cause::DeadIdentity => format!("{words} ({count} stored before the present one)"),
         Cause::Flood => format!("{words} ({count} or more)"),
         _ => words.to_owned(),
     }

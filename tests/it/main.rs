@@ -10,6 +10,7 @@ mod crafted;
 mod events;
 mod lab;
 mod room;
+mod scale;
 mod sources;
 mod survey;
 mod terminal;

@@ -20,8 +20,8 @@ use crate::evidence::{Fact, Gathered, KeyView, otk};
 
 /// Devices of one page: some tens of milliseconds, so that the time is kept to within one page.
 const PAGE: i64 = 4000;
-/// One more than a flood (`diagnose::stock::FLOOD`): counting further tells nothing new.
-const COUNTED: i64 = 501;
+/// A flood (`diagnose::stock::FLOOD`): counting further tells nothing new.
+const COUNTED: i64 = 500;
 /// How long pages are read; the whole survey takes less than two seconds.
 const SCAN: Duration = Duration::from_millis(1300);
 /// How long the keys of those found are looked at.
@@ -36,7 +36,8 @@ const TESTED: usize = 1000;
 const KEYLESS: i64 = 3;
 
 /// One page: devices in trouble, the few keyless ones seen last, and always its last row, whose numbers say
-/// how far it went.
+/// how far it went. Limits and counts stand where a plain join or NOT EXISTS would let PostgreSQL read a
+/// whole table for each page.
 const DEVICES: &str = "WITH page AS MATERIALIZED (\n\
      SELECT p.user_id, p.device_id, p.last_seen, k.ts_added_ms, o.total, o.older,\n\
      row_number() OVER (ORDER BY p.user_id, p.device_id) AS number,\n\
@@ -44,7 +45,8 @@ const DEVICES: &str = "WITH page AS MATERIALIZED (\n\
      FROM (SELECT user_id, device_id, last_seen FROM devices\n\
      WHERE (user_id, device_id) > ($1, $2) AND hidden IS NOT TRUE\n\
      ORDER BY user_id, device_id LIMIT $3) AS p\n\
-     LEFT JOIN e2e_device_keys_json k ON k.user_id = p.user_id AND k.device_id = p.device_id\n\
+     LEFT JOIN LATERAL (SELECT i.user_id, i.ts_added_ms FROM e2e_device_keys_json i\n\
+     WHERE i.user_id = p.user_id AND i.device_id = p.device_id LIMIT 1) AS k ON true\n\
      LEFT JOIN LATERAL (\n\
      SELECT count(*) AS total, count(*) FILTER (WHERE b.ts_added_ms < k.ts_added_ms) AS older\n\
      FROM (SELECT o.ts_added_ms FROM e2e_one_time_keys_json o\n\
@@ -53,9 +55,9 @@ const DEVICES: &str = "WITH page AS MATERIALIZED (\n\
      SELECT user_id, device_id, last_seen, ts_added_ms, total, older, number,\n\
      (SELECT count(*) FROM page WHERE ts_added_ms IS NULL),\n\
      ts_added_ms IS NULL AND newest <= $5 OR older > 0 OR total >= $4\n\
-     OR ts_added_ms IS NOT NULL AND total = 0 AND NOT EXISTS (\n\
-     SELECT FROM e2e_fallback_keys_json f WHERE f.user_id = page.user_id\n\
-     AND f.device_id = page.device_id AND NOT f.used)\n\
+     OR ts_added_ms IS NOT NULL AND total = 0 AND (\n\
+     SELECT count(*) FROM e2e_fallback_keys_json f WHERE f.user_id = page.user_id\n\
+     AND f.device_id = page.device_id AND NOT f.used) = 0\n\
      FROM page\n\
      WHERE ts_added_ms IS NULL AND newest <= $5 OR older > 0 OR total = 0 OR total >= $4\n\
      OR number = (SELECT count(*) FROM page)\n\
@@ -63,16 +65,19 @@ const DEVICES: &str = "WITH page AS MATERIALIZED (\n\
 /// The identity and the oldest key, which is handed out next.
 const OLDEST: &str = "SELECT t.user_id, t.device_id, k.key_json, o.key_json\n\
      FROM unnest($1::text[], $2::text[]) AS t(user_id, device_id)\n\
-     JOIN e2e_device_keys_json k ON k.user_id = t.user_id AND k.device_id = t.device_id\n\
-     JOIN LATERAL (SELECT key_json FROM e2e_one_time_keys_json o\n\
-     WHERE o.user_id = t.user_id AND o.device_id = t.device_id\n\
-     ORDER BY o.ts_added_ms LIMIT 1) AS o ON true";
+     JOIN LATERAL (SELECT key_json FROM e2e_device_keys_json i\n\
+     WHERE i.user_id = t.user_id AND i.device_id = t.device_id LIMIT 1) AS k ON true\n\
+     JOIN LATERAL (SELECT key_json FROM e2e_one_time_keys_json i\n\
+     WHERE i.user_id = t.user_id AND i.device_id = t.device_id\n\
+     ORDER BY i.ts_added_ms LIMIT 1) AS o ON true";
 /// Whether the log's devices are there, and what stands under the id that was refused.
-const NAMED: &str = "SELECT d.user_id, d.device_id, o.key_json\n\
+const NAMED: &str = "SELECT t.user_id, t.device_id, o.key_json\n\
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS t(user_id, device_id, algorithm, key_id)\n\
-     JOIN devices d ON d.user_id = t.user_id AND d.device_id = t.device_id AND d.hidden IS NOT TRUE\n\
-     LEFT JOIN e2e_one_time_keys_json o ON o.user_id = t.user_id AND o.device_id = t.device_id\n\
-     AND o.algorithm = t.algorithm AND o.key_id = t.key_id";
+     JOIN LATERAL (SELECT FROM devices i WHERE i.user_id = t.user_id AND i.device_id = t.device_id\n\
+     AND i.hidden IS NOT TRUE LIMIT 1) AS d ON true\n\
+     LEFT JOIN LATERAL (SELECT key_json FROM e2e_one_time_keys_json i\n\
+     WHERE i.user_id = t.user_id AND i.device_id = t.device_id\n\
+     AND i.algorithm = t.algorithm AND i.key_id = t.key_id LIMIT 1) AS o ON true";
 /// Dehydrated devices never top up: only where the role may know of them.
 const MAY_KNOW: &str = "SELECT coalesce(has_column_privilege(to_regclass('dehydrated_devices'), 'device_id', 'SELECT')\n\
      AND has_column_privilege(to_regclass('dehydrated_devices'), 'user_id', 'SELECT'), false)";

@@ -85,7 +85,7 @@ pub struct Holder {
     pub last_seen: Option<Timestamp>,
     /// When its present identity was stored; `None` for a device without one.
     pub identity: Option<Timestamp>,
-    /// One-time keys stored, counted up to one more than a flood. With none the fallback key is used or
+    /// One-time keys stored, counted up to a flood. With none the fallback key is used or
     /// absent too: a device with a fallback key left is in no trouble.
     pub one_time_keys: u64,
     /// Those of them that are older than the identity.
