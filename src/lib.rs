@@ -60,6 +60,12 @@
 //! `empty`, `failed`, `not-asked`), `what`, `query`}], `remedies` [{`id`, `rank`, `advice`
 //! (`recommended`, `possible`, `will-not-help`, `dangerous`), `blast_radius`}], `missing` [{`need`,
 //! `how`}]. Times are RFC 3339. Fields are added over time and never renamed.
+//!
+//! `kestrel triage fleet` has no verdict: `certainty`, `affected` [{`user`, `device`, `causes` (`conflict`,
+//! `dead-identity`, `flood`, `exhausted`, `keyless`), `figures`, `since`, `or_before`, `last_seen`, `agent`,
+//! `goes_on`, `confirmed`, `proven`}], worst first, `groups` {`cause`, `agent`: [{`name`, `devices`}]},
+//! `began_together` {`devices`, `from`, `to`, `suggests` (`client-release`, `restored-database`, `either`)},
+//! `cut`, `read`, `unread`, `findings`, `evidence`.
 
 pub mod command;
 pub mod config;

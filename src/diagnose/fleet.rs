@@ -16,7 +16,7 @@ use super::verdict::Certainty;
 use crate::evidence::fleet::{FleetLog, FleetRows, Holder, Uploader};
 use crate::evidence::key_log::Span;
 use crate::evidence::otk::Check;
-use crate::evidence::{Evidence, Known, Need, State, Window, utc};
+use crate::evidence::{Evidence, Fact, Known, Need, State, Window, utc};
 pub use together::{Suggests, Together};
 
 /// What the survey reads.
@@ -206,28 +206,33 @@ pub fn fleet(evidence: &Evidence) -> Fleet {
         fleet.findings.push(said);
     }
     fleet.reach(&log, &rows);
-    // A source that failed half-way still told what it had read.
-    for answer in evidence.answers(Need::FleetLog).filter(|answer| answer.fact.is_some()) {
-        if let State::Failed(why) = &answer.state {
-            fleet.cut.push(format!("{}: {why}", answer.source));
-        }
-    }
+    fleet.failed(evidence);
     fleet
 }
 
 impl Fleet {
+    /// A log that failed half-way still told what it had read; one without a line of the window told nothing.
+    fn failed(&mut self, evidence: &Evidence) {
+        for answer in evidence.answers(Need::FleetLog) {
+            let (State::Failed(why), Some(Fact::FleetLog(log))) = (&answer.state, &answer.fact)
+            else {
+                continue;
+            };
+            let any = log.coverage.iter().any(|coverage| coverage.span.is_some());
+            let into = if any { &mut self.cut } else { &mut self.unread };
+            into.push(format!("{}: {why}", answer.source));
+        }
+    }
+
     /// How far the sources reach.
     fn reach(&mut self, log: &Known<FleetLog>, rows: &Known<&FleetRows>) {
         if let Some(log) = log.value() {
             for coverage in &log.coverage {
                 let source = &coverage.source;
                 let part = if coverage.whole { "" } else { ", not the whole window" };
-                match coverage.span {
-                    Some((from, to)) => {
-                        let span = format!("{} to {}", utc(from), utc(to));
-                        self.read.push(format!("log {source}: {span}{part}"));
-                    }
-                    None => self.unread.push(format!("log {source}: nothing of the window")),
+                if let Some((from, to)) = coverage.span {
+                    let span = format!("{} to {}", utc(from), utc(to));
+                    self.read.push(format!("log {source}: {span}{part}"));
                 }
                 let notes = coverage.notes.iter();
                 self.findings.extend(notes.map(|note| format!("log {source}: {note}")));

@@ -99,11 +99,11 @@ async fn evidence(config: &Config, command: Command) -> Result<Evidence> {
 
 fn rows(evidence: &Evidence) -> Result<&FleetRows> {
     let facts = evidence.gathered.iter().filter_map(|answer| answer.fact.as_ref());
-    let rows = facts.filter_map(|fact| match fact {
+    let mut rows = facts.filter_map(|fact| match fact {
         Fact::FleetRows(rows) => Some(rows),
         _ => None,
     });
-    rows.last().context("no rows of the fleet")
+    rows.next_back().context("no rows of the fleet")
 }
 
 /// Runs a statement as the answer shows it, prints a row of the table, and looks for whole readings.

@@ -8,13 +8,14 @@ use anyhow::{Context, Result};
 use kestrel::command::{Command, Span};
 use kestrel::config::Config;
 use kestrel::diagnose::Certainty;
+use kestrel::evidence::{Gathered, State};
 use kestrel::flow::{self, Answer, Flow, Survey};
 use kestrel::render;
-use kestrel_lab::{Patient, faults};
+use kestrel_lab::{Lab, Patient, faults};
 use serde_json::Value;
 
 use crate::crafted;
-use crate::verdicts::{config, lab_with_role};
+use crate::verdicts::{NEWEST, config, judge, lab_with_role, newest};
 
 async fn survey(config: &Config) -> Result<Survey> {
     let flow = Flow::new(Arc::new(config.clone()));
@@ -43,7 +44,15 @@ fn expected<'a>(all: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<S
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_the_troubled_ones_are_named() -> Result<()> {
-    let lab = lab_with_role(Default::default()).await?;
+    troubled_ones(lab_with_role(Default::default()).await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_the_troubled_ones_are_named_on_the_newest_synapse() -> Result<()> {
+    troubled_ones(lab_with_role(newest()).await?).await
+}
+
+async fn troubled_ones(lab: Lab) -> Result<()> {
     let _healthy = faults::healthy(&lab).await?;
     let evicted = faults::evict(&lab).await?;
     let doubled = faults::two_clients(&lab).await?;
@@ -88,6 +97,14 @@ async fn exactly_the_troubled_ones_are_named() -> Result<()> {
         assert!(why.replace('\\', "").contains(device), "{device} is not in\n{why}");
     }
 
+    let saved = serde_json::to_string(&both.evidence)?;
+    let replayed = serde_json::from_str(&saved)?;
+    assert_eq!(
+        flow::why(&replayed, &flow_view()).markdown(),
+        flow::why(&both.evidence, &flow_view()).markdown()
+    );
+    assert!(!saved.contains("127.0.0.1"), "an address is in the evidence");
+
     // The database alone: it holds no refusals, and what stands in it is enough for the others.
     let mut logless = granted.clone();
     logless.logs.clear();
@@ -101,13 +118,46 @@ async fn exactly_the_troubled_ones_are_named() -> Result<()> {
     let blind = Config { database: None, ..granted.clone() };
     let log = survey(&blind).await?;
     let json = flow::json(&log.evidence);
-    assert_eq!(troubled(&json), expected([(&*evicted, "conflict"), (&*doubled, "conflict")]));
+    let mut logged = expected([(&*evicted, "conflict"), (&*doubled, "conflict")]);
+    if lab.synapse_version() == NEWEST {
+        // It refuses an upload that would leave too many keys, and says so.
+        logged.insert(flooded.clone(), "flood".into());
+    }
+    assert_eq!(troubled(&json), logged);
     assert!(json["affected"].as_array().into_iter().flatten().all(|of| of["confirmed"] == false));
     assert!(log.reply.plain.contains("unconfirmed"), "{}", log.reply.plain);
 
     let neither = Config { database: None, logs: Vec::new(), ..granted };
     let nothing = survey(&neither).await?;
     assert_eq!(flow::certainty(&nothing.evidence), Certainty::NotEnoughEvidence);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_synapse_never_writes_is_evidence_and_no_panic() -> Result<()> {
+    let lab = lab_with_role(Default::default()).await?;
+    let subject = crafted::upload_loop(&lab).await?;
+    lab.log_written().await?;
+    lab.sql(
+        "ALTER TABLE e2e_one_time_keys_json ALTER ts_added_ms DROP NOT NULL, ALTER key_json DROP NOT NULL; \
+         ALTER TABLE e2e_device_keys_json ALTER key_json DROP NOT NULL, ALTER ts_added_ms DROP NOT NULL; \
+         ALTER TABLE e2e_one_time_keys_json DROP CONSTRAINT e2e_one_time_keys_json_uniqueness; \
+         ALTER TABLE e2e_one_time_keys_json ALTER key_id DROP NOT NULL; \
+         ALTER TABLE devices ALTER device_id DROP NOT NULL; \
+         UPDATE e2e_one_time_keys_json SET ts_added_ms = NULL, key_json = NULL, key_id = NULL; \
+         UPDATE e2e_device_keys_json SET key_json = NULL, ts_added_ms = 9223372036854775807",
+    )
+    .await?;
+    let config = config(&lab, true);
+    let case = judge(&config, &subject).await?;
+    let failed = |answer: &&Gathered| matches!(answer.state, State::Failed(_));
+    let failed: Vec<_> = case.evidence.gathered.iter().filter(failed).collect();
+    assert_eq!(failed.len(), 1, "{:?}", case.reply.plain);
+    assert!(failed[0].what.contains("none of Synapse's"), "{}", failed[0].what);
+    let survey = survey(&config).await?;
+    assert!(!survey.reply.plain.contains("not enough evidence"), "{}", survey.reply.plain);
+    lab.sql("UPDATE e2e_device_keys_json SET ts_added_ms = NULL").await?;
+    judge(&config, &subject).await?;
     Ok(())
 }
 
