@@ -63,8 +63,13 @@
 //! (`recommended`, `possible`, `will-not-help`, `dangerous`), `blast_radius`}], `missing` [{`need`,
 //! `how`}]. Of the whole chain (`symptom` `all`) it is the object of the verdict to act on first, with
 //! `branches` beside it, in the order to act: each has its own `symptom`, `verdict`, `path` and so on, its
-//! `place` (`root`, `follows`, `independent`, `quiet`, `unknown`) and what it `follows`. A survey (`fleet`)
-//! has no verdict: [`render::json::fleet`]. Times are RFC 3339. Fields are added over time and never renamed.
+//! `place` (`root`, `follows`, `independent`, `quiet`, `unknown`) and what it `follows`. Times are RFC 3339. Fields are added over time and never renamed.
+//!
+//! `kestrel triage fleet` has no verdict: `certainty`, `affected` [{`user`, `device`, `causes` (`conflict`,
+//! `dead-identity`, `flood`, `exhausted`, `keyless`), `figures`, `since`, `or_before`, `last_seen`, `agent`,
+//! `goes_on`, `confirmed`, `proven`}], worst first, `groups` {`cause`, `agent`: [{`name`, `devices`}]},
+//! `began_together` {`devices`, `from`, `to`, `suggests` (`client-release`, `restored-database`, `either`)},
+//! `cut`, `read`, `unread`, `findings`, `evidence`.
 
 pub mod command;
 pub mod config;

@@ -103,6 +103,8 @@ pub(super) struct Tree {
 enum Chart {
     Text,
     Mermaid,
+    /// One picture of all the branches asked for
+    Svg,
 }
 
 #[derive(Debug, Args)]
@@ -181,14 +183,18 @@ pub(super) fn tree(flags: &Tree) -> Result<ExitCode> {
     let asked = flags.symptom.map(evidence::Symptom::from);
     // `all` and `fleet` walk the branches, and have no tree of their own.
     let asked = asked.filter(|asked| evidence::Symptom::BRANCHES.contains(asked));
-    for symptom in evidence::Symptom::BRANCHES {
-        if asked.is_some_and(|asked| asked != symptom) {
-            continue;
-        }
-        let questions = questions(symptom);
+    let branches: Vec<_> = (evidence::Symptom::BRANCHES.into_iter())
+        .filter(|symptom| asked.is_none_or(|asked| asked == *symptom))
+        .map(|symptom| (symptom, questions(symptom)))
+        .collect();
+    if flags.format == Chart::Svg {
+        say(&render::svg(&branches))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (symptom, questions) in branches {
         say(&match flags.format {
-            Chart::Text => render::tree(symptom, questions).terminal(ink) + "\n",
             Chart::Mermaid => render::mermaid(symptom, questions),
+            _ => render::tree(symptom, questions).terminal(ink) + "\n",
         })?;
     }
     Ok(ExitCode::SUCCESS)

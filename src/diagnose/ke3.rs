@@ -92,9 +92,11 @@ fn describe(walk: &mut Walk, row: &EventRow) {
     let shape = walk.evidence.event_shape();
     let shape = shape.value();
     let device = shape.and_then(|shape| shape.device.as_deref());
-    let from = match device {
-        Some(device) => format!("from this server's device {device}"),
-        None => "by a remote server, or an older Synapse that noted no device".to_owned(),
+    let from = match (device, row.local) {
+        (Some(device), _) => format!("from this server's device {device}"),
+        (None, Some(true)) => "from this server, which noted no device".to_owned(),
+        (None, Some(false)) => "from another server, which alone knows the device".to_owned(),
+        (None, None) => "by a remote server, or an older Synapse that noted no device".to_owned(),
     };
     let sent = row.sent.map_or("at an unknown time".to_owned(), utc);
     let delayed = shape.is_some_and(|shape| shape.delayed);
@@ -139,14 +141,34 @@ fn event_redacted(walk: &mut Walk) -> Option<Ruling> {
             return None;
         }
     };
-    let who =
-        rows.iter().find_map(|row| row.sender.as_deref()).unwrap_or("somebody on another server");
+    if rows.iter().all(|row| row.censored) && states_algorithm(walk) {
+        let why = "a redaction names it, and Synapse looked at it and kept the content: whoever sent it was \
+                   not allowed to";
+        walk.step(Answer::No, why, &redactions);
+        walk.findings.push(why.into());
+        return None;
+    }
+    let who = rows.iter().find_map(|row| Some((row.sender.as_deref()?, row.local)));
+    let who = match who {
+        Some((sender, Some(true))) => format!("{sender}, of this server,"),
+        Some((sender, Some(false))) => format!("{sender}, of another server,"),
+        Some((sender, None)) => sender.to_owned(),
+        None => "somebody on another server".to_owned(),
+    };
     let content = match rows.iter().any(|row| row.censored) {
         true => "its content is pruned from the database",
         false => "its content stands in the database until Synapse prunes it (7 days by default)",
     };
     walk.decided(Answer::Yes, vec![format!("{who} redacted it; {content}")], &redactions);
     Some((VerdictId::EventRedacted, Certainty::Proven))
+}
+
+/// Whether the stored content names an algorithm. Pruning leaves none, and Synapse notes a redaction that
+/// was not allowed as done too (`_censor_redactions`: "we mark the fact that we've checked").
+fn states_algorithm(walk: &Walk) -> bool {
+    let shape = walk.evidence.event_shape();
+    let algorithm = shape.value().map(|shape| &shape.algorithm);
+    matches!(algorithm, Some(Algorithm::Named(name)) if !name.is_empty())
 }
 
 fn algorithm_stated(walk: &mut Walk) -> Option<Ruling> {

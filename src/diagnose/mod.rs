@@ -63,7 +63,7 @@ pub fn trouble(row: &crate::evidence::DeviceRow) -> Option<&'static str> {
         row if row.has_keys == Some(false) => Some("no encryption keys"),
         row if row.next_key == Some(Check::Fails) => Some("its next key is of a dead account"),
         row if row.one_time_keys == Some(0) => Some("no one-time keys left"),
-        row if row.one_time_keys.is_some_and(|count| count > stock::FLOOD) => {
+        row if row.one_time_keys.is_some_and(|count| count >= stock::FLOOD) => {
             Some("far too many keys")
         }
         _ => None,

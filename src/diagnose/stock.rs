@@ -6,7 +6,8 @@ use crate::evidence::Known;
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Claim;
 
-/// More stored keys than this are a flood: 50 to 160 is healthy, each reload may add 50.
+/// So many stored keys are a flood: 50 to 160 is healthy, each reload may add 50. Synapse ≥ 1.163 holds no
+/// more than this (`MAX_ONE_TIME_KEYS_PER_ALGORITHM_PER_DEVICE`), so a full device stands right at it.
 pub(crate) const FLOOD: u64 = 500;
 /// The same batch accepted this often without a claim of it is a loop; twice is a retry.
 const LOOP: u64 = 3;
@@ -23,7 +24,7 @@ pub(super) fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
     let surplus = log.map_or(0, |log| log.accepted.keys.saturating_sub(claims));
     let json = log.is_some_and(|log| log.coverage.iter().all(|log| log.format == Format::Json));
     let ruling = match (total, refused) {
-        (Some(total), _) if total > FLOOD => Some((
+        (Some(total), _) if total >= FLOOD => Some((
             format!("{total} one-time keys are stored; 50 to 160 is healthy"),
             Certainty::Proven,
         )),

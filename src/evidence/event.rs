@@ -13,6 +13,9 @@ pub struct EventRow {
     pub room: String,
     /// A user id as stored; of a remote server, it may be anything.
     pub sender: String,
+    /// Whether the sender is a user of this server; `None` where nothing tells which server this is.
+    #[serde(default)]
+    pub local: Option<bool>,
     /// It has a state key: encrypted state is no message, and no client decrypts it.
     pub state: bool,
     /// By the sender's server's clock.
@@ -52,6 +55,9 @@ pub struct Redaction {
     pub event: String,
     /// Who redacted, where this server has the redaction.
     pub sender: Option<String>,
+    /// Whether that is a user of this server; `None` where nothing tells.
+    #[serde(default)]
+    pub local: Option<bool>,
     /// The content was pruned from the database (after `redaction_retention_period`, 7 days).
     pub censored: bool,
 }

@@ -231,7 +231,8 @@ pub(super) fn clip(text: &str, limit: usize) -> String {
     }
 }
 
-fn escape(text: &str) -> String {
+/// Text as markup takes it, in HTML and in SVG.
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{WasNull, WrongType};
 use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -151,6 +152,13 @@ impl ServerCertVerifier for AnyCertificate {
 
 /// A database error for a person: what happened and what to do.
 pub(super) fn words(error: &Error, table: &str) -> String {
+    let odd = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<WasNull>() || cause.is::<WrongType>()
+    };
+    if std::error::Error::source(error).is_some_and(odd) {
+        // A row may hold what Synapse never writes: NULL where there is none.
+        return format!("{table} holds a row that is none of Synapse's: {}", chain(error));
+    }
     let Some(code) = error.code() else {
         return format!("no session with the database: {}", chain(error));
     };

@@ -89,82 +89,84 @@ pub async fn device_list(
         let client = connect::connect(database, deadline).await?;
         let rows = client.query(DEVICE_LIST, &[&user.as_str(), &DEVICE_LIMIT]).await;
         let rows = rows.map_err(|error| connect::words(&error, "devices"))?;
-        Ok(rows.iter().map(|row| listed(user, row)).collect())
+        let rows: Result<_, _> = rows.iter().map(|row| listed(user, row)).collect();
+        rows.map_err(|error| connect::words(&error, "devices"))
     };
     let late = || format!("it did not answer within {} s", deadline.as_secs_f32());
     tokio::time::timeout(deadline, listing).await.unwrap_or_else(|_| Err(late()))
 }
 
-fn listed(user: &UserId, row: &Row) -> DeviceRow {
-    let json = |column| {
-        let text: Option<String> = row.get(column);
-        text.map(|text| serde_json::from_str::<Value>(&text).unwrap_or_default())
+fn listed(user: &UserId, row: &Row) -> Result<DeviceRow, Error> {
+    let json = |column| -> Result<Option<Value>, Error> {
+        let text: Option<String> = row.try_get(column)?;
+        Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
     };
-    let device = device_row(row);
-    let identity = json(4);
+    let device = device_row(row)?;
+    let identity = json(4)?;
     let own = identity.as_ref().and_then(|keys| identity_key(keys, "ed25519", &device.device));
     // The oldest key is the one that Synapse hands out next.
-    let next = json(6).zip(own).map(|(key, own)| otk::verify(&key, user, &device.device, &own));
-    DeviceRow {
+    let next = json(6)?.zip(own).map(|(key, own)| otk::verify(&key, user, &device.device, &own));
+    Ok(DeviceRow {
         has_keys: Some(identity.is_some()),
-        one_time_keys: row.get::<_, Option<i64>>(5).map(i64::unsigned_abs),
+        one_time_keys: row.try_get::<_, Option<i64>>(5)?.map(i64::unsigned_abs),
         next_key: next,
         ..device
-    }
+    })
 }
 
-fn identity_key(keys: &Value, algorithm: &str, device: &DeviceId) -> Option<String> {
+pub(super) fn identity_key(keys: &Value, algorithm: &str, device: &DeviceId) -> Option<String> {
     let key = keys.get("keys")?.get(format!("{algorithm}:{device}"))?;
     key.as_str().map(str::to_owned)
 }
 
-fn device_row(row: &Row) -> DeviceRow {
-    DeviceRow {
-        device: OwnedDeviceId::from(row.get::<_, String>(0)),
-        display_name: row.get(1),
-        last_seen: millis(row.get(2)),
-        hidden: row.get::<_, Option<bool>>(3).unwrap_or(false),
+fn device_row(row: &Row) -> Result<DeviceRow, Error> {
+    Ok(DeviceRow {
+        device: OwnedDeviceId::from(row.try_get::<_, String>(0)?),
+        display_name: row.try_get(1)?,
+        last_seen: millis(row.try_get(2)?),
+        hidden: row.try_get::<_, Option<bool>>(3)?.unwrap_or(false),
         has_keys: None,
         one_time_keys: None,
         next_key: None,
-    }
+    })
 }
 
 async fn devices(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
     let ids = (subject.user.as_str(), subject.device.as_str());
     let rows = client.query(DEVICES, &[&ids.0, &ids.1, &DEVICE_LIMIT]).await?;
-    let rows: Vec<_> = rows.iter().map(device_row).collect();
+    let rows: Vec<_> = rows.iter().map(device_row).collect::<Result<_, _>>()?;
     Ok((!rows.is_empty()).then_some(Fact::Devices(rows)))
 }
 
 async fn device_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
     let ids = (subject.user.as_str(), subject.device.as_str());
     let row = client.query_opt(DEVICE_KEYS, &[&ids.0, &ids.1]).await?;
-    Ok(row.map(|row| {
-        let json: Value = serde_json::from_str(&row.get::<_, String>(1)).unwrap_or_default();
-        let key = |algorithm| identity_key(&json, algorithm, &subject.device);
-        Fact::DeviceKeys(DeviceKeys {
-            added: millis(row.get(0)).unwrap_or(Timestamp::UNIX_EPOCH),
-            ed25519: key("ed25519"),
-            curve25519: key("curve25519"),
-        })
-    }))
+    let Some(row) = row else { return Ok(None) };
+    let json: Option<String> = row.try_get(1)?;
+    let json: Value = serde_json::from_str(&json.unwrap_or_default()).unwrap_or_default();
+    let key = |algorithm| identity_key(&json, algorithm, &subject.device);
+    Ok(Some(Fact::DeviceKeys(DeviceKeys {
+        added: millis(row.try_get(0)?).unwrap_or(Timestamp::UNIX_EPOCH),
+        ed25519: key("ed25519"),
+        curve25519: key("curve25519"),
+    })))
 }
 
 async fn one_time_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
     let ids = (subject.user.as_str(), subject.device.as_str());
-    let total: i64 = client.query_one(KEY_COUNT, &[&ids.0, &ids.1, &COUNT_LIMIT]).await?.get(0);
+    let total = client.query_one(KEY_COUNT, &[&ids.0, &ids.1, &COUNT_LIMIT]).await?;
+    let total: i64 = total.try_get(0)?;
     let rows = client.query(KEYS, &[&ids.0, &ids.1, &KEY_LIMIT]).await?;
-    let stored = |row: &Row| {
-        let json: String = row.get(3);
-        StoredKey {
-            id: key_id(row),
-            added: millis(row.get(2)).unwrap_or(Timestamp::UNIX_EPOCH),
+    let stored = |row: &Row| -> Result<StoredKey, Error> {
+        let json: String = row.try_get::<_, Option<String>>(3)?.unwrap_or_default();
+        Ok(StoredKey {
+            id: key_id(row)?,
+            added: millis(row.try_get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),
             // Synapse stores what the client sent; text that is no JSON is kept as a string.
             value: KeyView::of(serde_json::from_str(&json).unwrap_or(Value::String(json))),
-        }
+        })
     };
-    let keys: Vec<_> = rows.iter().map(stored).collect();
+    let keys = rows.iter().map(stored).collect::<Result<_, _>>()?;
     let total = total.unsigned_abs();
     let capped = total >= COUNT_LIMIT.unsigned_abs();
     Ok((total > 0).then_some(Fact::OneTimeKeys(StoredKeys { total, capped, keys })))
@@ -173,11 +175,11 @@ async fn one_time_keys(client: &Client, subject: &Subject) -> Result<Option<Fact
 async fn fallback_keys(client: &Client, subject: &Subject) -> Result<Option<Fact>, Error> {
     let ids = (subject.user.as_str(), subject.device.as_str());
     let rows = client.query(FALLBACK, &[&ids.0, &ids.1]).await?;
-    let key = |row: &Row| FallbackKey { id: key_id(row), used: row.get(2) };
-    let keys: Vec<_> = rows.iter().map(key).collect();
+    let key = |row: &Row| Ok(FallbackKey { id: key_id(row)?, used: row.try_get(2)? });
+    let keys: Vec<_> = rows.iter().map(key).collect::<Result<_, Error>>()?;
     Ok((!keys.is_empty()).then_some(Fact::FallbackKeys(keys)))
 }
 
-fn key_id(row: &Row) -> KeyId {
-    KeyId(format!("{}:{}", row.get::<_, String>(0), row.get::<_, String>(1)))
+fn key_id(row: &Row) -> Result<KeyId, Error> {
+    Ok(KeyId(format!("{}:{}", row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?)))
 }

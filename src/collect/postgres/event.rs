@@ -3,7 +3,7 @@
 //! A body is read where the role has no `kestrel.event_shape` function and may read the table itself; it
 //! is let go of here.
 
-use ruma::EventId;
+use ruma::{EventId, OwnedServerName, ServerName, UserId};
 use tokio_postgres::{Client, Error, Row};
 
 use super::millis;
@@ -19,9 +19,14 @@ const MAY_SHAPE: &str = "SELECT to_regprocedure('kestrel.event_shape(text)') IS 
      AND has_schema_privilege('kestrel', 'USAGE')";
 /// The runbook's own set-up: a role that may read the table.
 const BODY: &str = "SELECT json, internal_metadata FROM event_json WHERE event_id = $1";
+/// `devices` holds this server's own users and nobody else (other servers' devices stand in
+/// `device_lists_remote_cache`): any one of them names the server. Only where the role may read it.
+const MAY_NAME: &str =
+    "SELECT coalesce(has_column_privilege(to_regclass('devices'), 'user_id', 'SELECT'), false)";
+const OWN_USER: &str = "SELECT user_id FROM devices ORDER BY user_id LIMIT 1";
 const REDACTIONS: &str = "SELECT r.event_id, e.sender, r.have_censored\n\
      FROM redactions r LEFT JOIN events e ON e.event_id = r.event_id\n\
-     WHERE r.redacts = $1\n\
+     WHERE r.redacts = $1 AND e.rejection_reason IS NULL\n\
      ORDER BY r.event_id LIMIT 5";
 
 /// The statement of one need.
@@ -50,54 +55,80 @@ pub(super) async fn ask(
 }
 
 async fn row(client: &Client, event: &EventId) -> Result<Option<Fact>, Error> {
-    let row = client.query_opt(EVENT, &[&event.as_str()]).await?;
-    Ok(row.map(|row| {
-        Fact::Event(EventRow {
-            kind: row.get(0),
-            room: row.get(1),
-            sender: row.get::<_, Option<String>>(2).unwrap_or_default(),
-            state: row.get(3),
-            sent: millis(row.get(4)),
-            rejected: row.get(5),
-        })
-    }))
+    let Some(row) = client.query_opt(EVENT, &[&event.as_str()]).await? else { return Ok(None) };
+    let own = own_server(client).await?;
+    let sender = row.try_get::<_, Option<String>>(2)?.unwrap_or_default();
+    Ok(Some(Fact::Event(EventRow {
+        kind: row.try_get(0)?,
+        room: row.try_get(1)?,
+        local: is_local(&sender, own.as_deref()),
+        sender,
+        state: row.try_get(3)?,
+        sent: millis(row.try_get(4)?),
+        rejected: row.try_get(5)?,
+    })))
+}
+
+/// The name of this server, by one of its own users.
+async fn own_server(client: &Client) -> Result<Option<OwnedServerName>, Error> {
+    if client.query_one(MAY_NAME, &[]).await?.try_get::<_, Option<bool>>(0)? != Some(true) {
+        return Ok(None);
+    }
+    let Some(row) = client.query_opt(OWN_USER, &[]).await? else { return Ok(None) };
+    let user: String = row.try_get(0)?;
+    Ok(<&UserId>::try_from(user.as_str()).ok().map(|user| user.server_name().to_owned()))
+}
+
+/// Whether a user is of this server; a sender that is no user id is nobody's.
+fn is_local(sender: &str, own: Option<&ServerName>) -> Option<bool> {
+    let sender = <&UserId>::try_from(sender).ok()?;
+    Some(sender.server_name() == own?)
 }
 
 async fn shape(client: &Client, event: &EventId) -> Result<Option<Fact>, Error> {
-    let known: bool = client.query_one(KNOWN_SCHEMA, &[]).await?.get(0);
-    if known && client.query_one(MAY_SHAPE, &[]).await?.get(0) {
+    let known: bool = client.query_one(KNOWN_SCHEMA, &[]).await?.try_get(0)?;
+    if known && client.query_one(MAY_SHAPE, &[]).await?.try_get(0)? {
         let row = client.query_opt(SHAPE, &[&event.as_str()]).await?;
-        return Ok(row.as_ref().and_then(shaped).map(Fact::EventShape));
+        let shape = row.as_ref().map(shaped).transpose()?.flatten();
+        return Ok(shape.map(Fact::EventShape));
     }
-    let row = client.query_opt(BODY, &[&event.as_str()]).await?;
-    let shape = row.and_then(|row| EventShape::of(row.get(0), row.get(1)));
-    Ok(shape.map(Fact::EventShape))
+    let Some(row) = client.query_opt(BODY, &[&event.as_str()]).await? else { return Ok(None) };
+    Ok(EventShape::of(row.try_get(0)?, row.try_get(1)?).map(Fact::EventShape))
 }
 
 /// `has_schema_privilege` fails on a schema that is not there.
 const KNOWN_SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'kestrel')";
 
-fn shaped(row: &Row) -> Option<EventShape> {
-    let kind: Option<String> = row.get(0);
-    let name: Option<String> = row.get(1);
-    let algorithm = match kind?.as_str() {
+fn shaped(row: &Row) -> Result<Option<EventShape>, Error> {
+    let kind: Option<String> = row.try_get(0)?;
+    let name: Option<String> = row.try_get(1)?;
+    let Some(kind) = kind else { return Ok(None) };
+    let algorithm = match kind.as_str() {
         "absent" => Algorithm::Absent,
         "null" => Algorithm::Null,
         "string" => Algorithm::Named(name.unwrap_or_default()),
         other => Algorithm::Other(other.to_owned()),
     };
-    Some(EventShape {
+    let bytes: Option<i32> = row.try_get(2)?;
+    Ok(Some(EventShape {
         algorithm,
-        content_bytes: row.get::<_, Option<i32>>(2).unwrap_or_default().unsigned_abs().into(),
-        device: row.get(3),
-        delayed: row.get::<_, Option<bool>>(4).unwrap_or_default(),
-    })
+        content_bytes: bytes.unwrap_or_default().unsigned_abs().into(),
+        device: row.try_get(3)?,
+        delayed: row.try_get::<_, Option<bool>>(4)?.unwrap_or_default(),
+    }))
 }
 
 async fn redactions(client: &Client, event: &EventId) -> Result<Option<Fact>, Error> {
     let rows = client.query(REDACTIONS, &[&event.as_str()]).await?;
-    let redaction =
-        |row: &Row| Redaction { event: row.get(0), sender: row.get(1), censored: row.get(2) };
-    let rows: Vec<_> = rows.iter().map(redaction).collect();
-    Ok((!rows.is_empty()).then_some(Fact::Redactions(rows)))
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let own = own_server(client).await?;
+    let redaction = |row: &Row| {
+        let sender: Option<String> = row.try_get(1)?;
+        let local = sender.as_deref().and_then(|sender| is_local(sender, own.as_deref()));
+        Ok(Redaction { event: row.try_get(0)?, sender, local, censored: row.try_get(2)? })
+    };
+    let rows = rows.iter().map(redaction).collect::<Result<_, Error>>()?;
+    Ok(Some(Fact::Redactions(rows)))
 }
