@@ -1,23 +1,26 @@
 //! Nothing decided KE-2: what to capture, so that it can be. A source that could not be read comes first,
 //! because reading it costs nothing.
 
-use super::ke2::ke1;
+use super::ke2::{ke1, mail};
 use super::verdict::{Answer, VerdictId};
 use super::walk::{Ruling, Walk, database_how, log_how};
-use crate::evidence::{Need, State};
+use crate::evidence::{Need, State, counted};
 
 /// Names what to capture: nothing seen so far decides, and silence never does.
 pub(super) fn captured(walk: &mut Walk) -> Option<Ruling> {
     let verdict = ke1(walk);
     let name = verdict.id.name();
-    walk.findings.push(match verdict.id {
+    let finding = match verdict.id {
         VerdictId::Inconclusive => "KE-1 cannot be judged either".to_owned(),
         VerdictId::OtkHealthy => "KE-1 shows no trouble with its keys".to_owned(),
         _ => format!("KE-1 says {name} ({}): heal that first", verdict.certainty.words()),
-    });
+    };
+    walk.findings.insert(0, finding);
     unread(walk);
-    let live = walk.evidence.inbox().value().is_some_and(|inbox| inbox.live.is_some());
-    if !live {
+    let inbox = walk.evidence.inbox();
+    if inbox.value().is_some_and(|inbox| inbox.live.is_some()) {
+        watched(walk);
+    } else {
         walk.missing("a live watch", live_how(walk));
     }
     if walk.evidence.clients().next().is_none() {
@@ -32,6 +35,22 @@ pub(super) fn captured(walk: &mut Walk) -> Option<Ruling> {
     let because = format!("missing: {}", because.join(", "));
     walk.step(Answer::No, because, &log);
     None
+}
+
+/// What a watch without a verdict comes to. It says nothing of what the client made of it.
+fn watched(walk: &mut Walk) {
+    let (right, inbox) = (mail(walk).right.len() as u64, walk.evidence.inbox());
+    let why = match inbox.value() {
+        Some(inbox) if right > 0 && inbox.pending == 0 => format!(
+            "{} for its own identity came and were fetched: what became of them is the client's to say",
+            counted(right, "message")
+        ),
+        Some(inbox) if inbox.rows.is_empty() => {
+            "nothing came while it was watched; without a call that means nothing".to_owned()
+        }
+        _ => return,
+    };
+    walk.because.push(why);
 }
 
 /// The sources that were asked and could not answer.

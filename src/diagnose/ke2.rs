@@ -16,8 +16,8 @@ use super::mail::Mail;
 use super::verdict::{Answer, Certainty, Figure, Verdict, VerdictId};
 use super::walk::{self, Question, Ruling, Walk, database_how};
 use crate::evidence::client::Sign;
-use crate::evidence::to_device::ToDeviceLog;
-use crate::evidence::{Known, Need, counted, utc};
+use crate::evidence::to_device::{Inbox, ToDeviceLog};
+use crate::evidence::{DeviceRow, Known, Need, counted, utc};
 
 /// What the branch reads: KE-1's evidence, and the device's to-device messages.
 pub(super) const NEEDS: &[Need] = &[
@@ -113,13 +113,17 @@ pub(super) fn mail<'a>(walk: &Walk<'a>) -> Mail<'a> {
     Mail::sort(inbox, keys, walk.evidence.subject.sender())
 }
 
+/// The device's row; cross-signing keys have rows too, and are none.
+fn row<'a>(walk: &Walk<'a>) -> Option<&'a DeviceRow> {
+    let device = walk.evidence.device().map(|subject| &subject.device);
+    let rows = walk.evidence.devices().value().copied().unwrap_or_default();
+    rows.iter().find(|row| !row.hidden && Some(&row.device) == device)
+}
+
 fn device_known(walk: &mut Walk) -> Option<Ruling> {
     beside(walk);
     let devices = walk.evidence.devices();
-    let device = walk.evidence.device().map(|subject| &subject.device);
-    let mut rows = devices.value().copied().unwrap_or_default().iter();
-    let has_row = rows.any(|row| !row.hidden && Some(&row.device) == device);
-    if has_row || walk.known.keys.value().is_some() {
+    if row(walk).is_some() || walk.known.keys.value().is_some() {
         walk.step(Answer::Yes, "it has a row in devices or identity keys", &devices);
         return None;
     }
@@ -204,6 +208,11 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
         walk.decided(Answer::Yes, vec![why], &known);
         return Some((VerdictId::MediaStaleDevice, certainty));
     };
+    if walk.evidence.devices().value().is_some() && row(walk).is_none() {
+        // Keys without a row in devices, as no Synapse leaves them: it drops what is sent there.
+        walk.decided(Answer::Yes, vec![why, "it has no row in devices".into()], &known);
+        return Some((VerdictId::MediaStaleDevice, certainty));
+    }
     let stored = log.stored.is_some_and(|stored| stored.last > span.last);
     let waits = walk.evidence.inbox().value().is_some_and(|inbox| !inbox.rows.is_empty());
     let since = format!("the device is there again since {}", utc(keys.added));
@@ -327,6 +336,11 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
             return None;
         }
     }
+    let fetched = |inbox: &Inbox| inbox.again.is_some_and(|again| !again.stands);
+    if inbox.value().copied().is_some_and(fetched) {
+        walk.step(Answer::Yes, "what waited was fetched meanwhile", &inbox);
+        return None;
+    }
     let Some(because) = undrained(walk) else {
         let why = "it was not seen to grow while the device is away";
         walk.step(Answer::Unknown, why, &inbox);
@@ -339,10 +353,6 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
 /// Why the device is taken not to fetch what waits for it.
 pub(super) fn undrained(walk: &Walk) -> Option<Vec<String>> {
     walk.evidence.dehydrated().value().filter(|dehydrated| !**dehydrated)?;
-    let devices = walk.evidence.devices();
-    let device = walk.evidence.device().map(|subject| &subject.device);
-    let mut rows = devices.value().copied().unwrap_or_default().iter();
-    let row = rows.find(|row| Some(&row.device) == device);
     let log = walk.evidence.to_device_log();
-    mail(walk).undrained(row, log.value(), walk.evidence.now)
+    mail(walk).undrained(row(walk), log.value(), walk.evidence.now)
 }

@@ -9,6 +9,7 @@ mod cases;
 mod crafted;
 mod events;
 mod lab;
+mod media;
 mod room;
 mod sources;
 mod terminal;

@@ -80,7 +80,8 @@ impl ToDeviceTally {
         let Some(record) = Record::parse(&text) else { return };
         let Some(said) = self.read(&record) else { return };
         if glance.reach {
-            self.log.doubtful += u64::from(said != Said::Debug);
+            let of_device = !matches!(said, Said::Debug | Said::Sync | Said::Returned);
+            self.log.doubtful += u64::from(of_device);
             return;
         }
         self.count(said, &record, glance);
