@@ -20,6 +20,9 @@ pub(super) fn captured(walk: &mut Walk) -> Option<Ruling> {
     let inbox = walk.evidence.inbox();
     if inbox.value().is_some_and(|inbox| inbox.live.is_some()) {
         watched(walk);
+    } else if walk.evidence.dehydrated().value() == Some(&true) {
+        let how = "ask about the device that is in the call: nobody uses a dehydrated one";
+        walk.missing("the right device", how.into());
     } else {
         walk.missing("a live watch", live_how(walk));
     }

@@ -327,7 +327,7 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
         Known::Is(true, _) | Known::None(_) => {
             let why = "a dehydrated device: what is sent to it waits until somebody rehydrates it";
             walk.step(Answer::Unknown, why, &inbox);
-            walk.findings.push(why.into());
+            walk.because.push(why.into());
             return None;
         }
         Known::Unknown(why, _) => {

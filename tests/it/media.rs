@@ -328,3 +328,80 @@ async fn a_live_watch_sees_an_online_device() -> Result<()> {
     }
     Ok(())
 }
+
+/// Bodies that no client of ours writes: the function and the reader in Rust say the same of each.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_readers_see_the_same_shapes() -> Result<()> {
+    let lab = lab_with_role(LabOptions::default()).await?;
+    let device = "A \"b' (msgid x)/$1\n--";
+    let owner = lab.register_on(&lab.fresh_name("odd"), Some(device)).await?;
+    let sender = lab.register(&lab.fresh_name("sender")).await?;
+    let many: Map<_, _> =
+        (0..40).map(|at| (format!("{at:02}{}", "k".repeat(90)), json!(1))).collect();
+    let key = "AFsahSIymiovxLK51iwjxJ0ggk1znOnwjiCLBfLePng";
+    let bodies = [
+        json!({}),
+        json!({"algorithm": 5, "ciphertext": [1, 2]}),
+        json!({"algorithm": null, "ciphertext": null}),
+        json!({"algorithm": "a\u{0}b".repeat(50), "ciphertext": {"k\u{0}ey": {}}}),
+        json!({"algorithm": "m.olm.v1.curve25519-aes-sha2", "ciphertext": {key: {"body": "SECRET"}}}),
+        json!({"algorithm": "'; DROP TABLE devices; --", "ciphertext": many}),
+        json!({"ciphertext": {"é\u{2028}\"'": 1}, "type": "x", "sender": "@x:y"}),
+    ];
+    for (at, body) in bodies.iter().enumerate() {
+        let path = format!("/_matrix/client/v3/sendToDevice/m.room.encrypted/{at}");
+        let body = json!({"messages": {&owner.user_id: {device: body}}});
+        lab.wire().put(&path, Some(&sender.access_token), body).await?;
+    }
+    let subject = (owner.user_id.clone(), device.to_owned());
+    let mut seen = Vec::new();
+    for config in &readers(&lab)? {
+        let case = answered(config, &typed(&subject, None, None)?, &[]).await?;
+        let rows = &inbox(&case)?.rows;
+        assert_eq!(rows.len(), bodies.len());
+        assert!(!serde_json::to_string(&case.evidence)?.contains("SECRET"));
+        seen.push(format!("{rows:#?}"));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert!(seen[0].contains(key));
+    Ok(())
+}
+
+/// Prints the plans over a million rows: `cargo test --test it a_million -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn a_million_rows_are_read_by_index() -> Result<()> {
+    const MINE: &str = "user_id = '@u500:lab.local' AND device_id = 'D1'";
+    let lab = lab_with_role(LabOptions::default()).await?;
+    lab.sql(
+        "INSERT INTO device_inbox (user_id, device_id, stream_id, message_json, instance_name) \
+         SELECT '@u' || (n % 1000) || ':lab.local', 'D' || (n / 1000 % 5), n, \
+           '{\"content\":{\"algorithm\":\"m.olm.v1.curve25519-aes-sha2\",\"ciphertext\":{\"k\":{\"body\":\"' || repeat('x', 900) || '\"}}},\"type\":\"m.room.encrypted\",\"sender\":\"@a:lab.local\"}', 'master' \
+         FROM generate_series(1, 1000000) AS n; ANALYZE device_inbox",
+    )
+    .await?;
+    let (client, connection) =
+        tokio_postgres::connect(&lab.database_url(), tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    for statement in [
+        format!("SELECT count(*) FROM (SELECT 1 FROM device_inbox WHERE {MINE} LIMIT 1001) AS bounded"),
+        format!("SELECT max(stream_id) FROM device_inbox WHERE {MINE}"),
+        format!("SELECT stream_id, message_json FROM device_inbox WHERE {MINE} AND stream_id > 0 ORDER BY stream_id LIMIT 200"),
+        format!("SELECT stream_id, message_json FROM device_inbox WHERE {MINE} AND stream_id > 999000 ORDER BY stream_id LIMIT 100"),
+        format!("SELECT (SELECT count(*) FROM (SELECT 1 FROM device_inbox WHERE {MINE} AND stream_id > 500000 LIMIT 1001) AS bounded), EXISTS (SELECT FROM device_inbox WHERE {MINE} AND stream_id = 501500)"),
+        "SELECT * FROM kestrel.inbox_shape('@u500:lab.local', 'D1', 0, 200)".into(),
+        "SELECT * FROM kestrel.inbox_shape('@u500:lab.local', 'D1', 999000, 100)".into(),
+        "SELECT EXISTS (SELECT FROM dehydrated_devices WHERE user_id = '@u500:lab.local' AND device_id = 'D1')".into(),
+    ] {
+        println!("\n{statement}");
+        for _ in 0..2 {
+            client.query(&statement, &[]).await?;
+        }
+        for row in client.query(&format!("EXPLAIN (ANALYZE, BUFFERS) {statement}"), &[]).await? {
+            let line: String = row.get(0);
+            println!("  {line}");
+            assert!(!line.contains("Seq Scan on device_inbox"), "{statement}");
+        }
+    }
+    Ok(())
+}
