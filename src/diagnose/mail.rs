@@ -105,7 +105,11 @@ impl<'a> Mail<'a> {
 
     /// The device's own key, as far as it is shown.
     pub fn own_key(&self) -> String {
-        self.own.map_or("unknown".to_owned(), head)
+        match self.own {
+            Some(own) if is_key(own) => head(own),
+            Some(_) => "an odd key".to_owned(),
+            None => "unknown".to_owned(),
+        }
     }
 
     /// The figures of the inbox; none where it was not read.
@@ -116,7 +120,8 @@ impl<'a> Mail<'a> {
         let (label, mut all) = match inbox.live {
             Some(live) => {
                 let seconds = live.to.duration_since(live.from).as_secs();
-                ("Live", format!("{read} seen in {seconds} s"))
+                let more = if live.clipped { " or more" } else { "" };
+                ("Live", format!("{read}{more} seen in {seconds} s"))
             }
             None if read < inbox.pending && read > 0 => {
                 ("Inbox", format!("{}{more} wait, the oldest {read}", inbox.pending))
@@ -283,7 +288,7 @@ mod tests {
     #[test]
     fn what_was_fetched_before_the_identity_came_is_not_dead() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let live = Some(Live { from: at(1000), to: at(1060), polls: 3000 });
+        let live = Some(Live { from: at(1000), to: at(1060), polls: 3000, clipped: false });
         let inbox = Inbox { live, ..inbox(vec![row(1, "@a:x.org", GONE)]) };
         for (added, dead) in [(10, 1), (1030, 0), (990, 0)] {
             let keys = keys(added);

@@ -37,6 +37,9 @@ pub struct Live {
     pub from: Timestamp,
     pub to: Timestamp,
     pub polls: u64,
+    /// More came than is kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clipped: bool,
 }
 
 /// What a second look at the inbox saw.

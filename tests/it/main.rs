@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod bent;
+mod bent_media;
 mod cases;
 mod crafted;
 mod events;

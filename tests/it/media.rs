@@ -377,7 +377,10 @@ async fn a_million_rows_are_read_by_index() -> Result<()> {
         "INSERT INTO device_inbox (user_id, device_id, stream_id, message_json, instance_name) \
          SELECT '@u' || (n % 1000) || ':lab.local', 'D' || (n / 1000 % 5), n, \
            '{\"content\":{\"algorithm\":\"m.olm.v1.curve25519-aes-sha2\",\"ciphertext\":{\"k\":{\"body\":\"' || repeat('x', 900) || '\"}}},\"type\":\"m.room.encrypted\",\"sender\":\"@a:lab.local\"}', 'master' \
-         FROM generate_series(1, 1000000) AS n; ANALYZE device_inbox",
+         FROM generate_series(1, 1000000) AS n; \
+         INSERT INTO device_inbox (user_id, device_id, stream_id, message_json, instance_name) \
+         SELECT '@flood:lab.local', 'D', n, '{}', 'master' FROM generate_series(1000001, 1200000) AS n; \
+         ANALYZE device_inbox",
     )
     .await?;
     let (client, connection) =
@@ -391,6 +394,9 @@ async fn a_million_rows_are_read_by_index() -> Result<()> {
         format!("SELECT (SELECT count(*) FROM (SELECT 1 FROM device_inbox WHERE {MINE} AND stream_id > 500000 LIMIT 1001) AS bounded), EXISTS (SELECT FROM device_inbox WHERE {MINE} AND stream_id = 501500)"),
         "SELECT * FROM kestrel.inbox_shape('@u500:lab.local', 'D1', 0, 200)".into(),
         "SELECT * FROM kestrel.inbox_shape('@u500:lab.local', 'D1', 999000, 100)".into(),
+        "SELECT count(*) FROM (SELECT 1 FROM device_inbox WHERE user_id = '@flood:lab.local' AND device_id = 'D' LIMIT 1001) AS bounded".into(),
+        "SELECT * FROM kestrel.inbox_shape('@flood:lab.local', 'D', 0, 200)".into(),
+        "SELECT stream_id, message_json FROM device_inbox WHERE user_id = '@flood:lab.local' AND device_id = 'D' AND stream_id > 0 ORDER BY stream_id LIMIT 200".into(),
         "SELECT EXISTS (SELECT FROM dehydrated_devices WHERE user_id = '@u500:lab.local' AND device_id = 'D1')".into(),
     ] {
         println!("\n{statement}");

@@ -21,8 +21,10 @@ use crate::plan::Plan;
 const COUNT_LIMIT: i64 = 1001;
 /// Waiting messages whose shapes are read, the oldest first.
 const SHAPE_LIMIT: i32 = 200;
-/// Messages that a watch keeps.
+/// Messages that a watch keeps; it ends when it has seen so many.
 const WATCH_LIMIT: usize = 1000;
+/// Messages that one look of a watch takes; the next takes the rest.
+const A_LOOK: usize = 100;
 /// Measured: at 20 ms every row of an online device was seen, at 50 ms two of three.
 const EVERY: Duration = Duration::from_millis(20);
 /// Between two looks at a backlog.
@@ -224,18 +226,25 @@ pub async fn watch(
         seen.map_err(|error| connect::words(&error, "device_inbox"))
     };
     match timeout(length + deadline, watching).await {
-        Ok(Ok(inbox)) => Some(answer(Need::Inbox, &plan.subject, Some(Fact::Inbox(inbox)))),
+        Ok(Ok((inbox, cut))) => {
+            let mut told = answer(Need::Inbox, &plan.subject, Some(Fact::Inbox(inbox)));
+            if let Some(why) = cut {
+                told.state = State::Failed(why);
+            }
+            Some(told)
+        }
         Ok(Err(why)) => failed(State::Failed(why)),
         Err(_) => failed(State::Failed("the database answered too slowly to be watched".into())),
     }
 }
 
+/// What was seen, and why the watch ended early where it did: what it had seen by then counts.
 async fn watched(
     client: &Client,
     subject: &Subject,
     length: Duration,
     from: Timestamp,
-) -> Result<Inbox, Error> {
+) -> Result<(Inbox, Option<String>), Error> {
     let start = Instant::now();
     let moment = || {
         let since = SignedDuration::try_from(start.elapsed()).unwrap_or_default();
@@ -243,25 +252,36 @@ async fn watched(
     };
     let sight = Sight::of(client).await?;
     let mut inbox = look(client, subject).await?;
+    inbox.unread = matches!(sight, Sight::Nothing);
     inbox.rows.iter_mut().for_each(|row| row.seen = Some(from));
     let oldest = inbox.rows.first().map(|row| row.stream);
     let first = newest(client, subject).await?;
-    let (mut after, mut polls) = (first, 0);
+    let (mut after, mut polls, mut cut) = (first, 0, None);
     let mut beat = interval(EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while start.elapsed() < length {
+    while start.elapsed() < length && inbox.rows.len() < WATCH_LIMIT {
         beat.tick().await;
-        let room = WATCH_LIMIT.saturating_sub(inbox.rows.len()).min(100);
-        let rows = sight.behind(client, subject, after, room as i32).await?;
-        after = rows.last().map_or(after, |row| row.stream);
-        let at = Some(moment());
-        inbox.rows.extend(rows.into_iter().map(|row| InboxRow { seen: at, ..row }));
-        polls += 1;
+        let room = WATCH_LIMIT.saturating_sub(inbox.rows.len()).min(A_LOOK);
+        match sight.behind(client, subject, after, room as i32).await {
+            Ok(rows) => {
+                after = rows.last().map_or(after, |row| row.stream);
+                let at = Some(moment());
+                inbox.rows.extend(rows.into_iter().map(|row| InboxRow { seen: at, ..row }));
+                polls += 1;
+            }
+            Err(error) => {
+                cut = Some(connect::words(&error, "device_inbox"));
+                break;
+            }
+        }
     }
-    count(client, subject, &mut inbox).await?;
-    inbox.unread = matches!(sight, Sight::Nothing);
-    let oldest = oldest.or_else(|| inbox.rows.first().map(|row| row.stream)).unwrap_or_default();
-    inbox.again = Some(later(client, subject, (first, oldest), start.elapsed()).await?);
-    inbox.live = Some(Live { from, to: moment(), polls });
-    Ok(inbox)
+    let clipped = inbox.rows.len() >= WATCH_LIMIT;
+    inbox.live = Some(Live { from, to: moment(), polls, clipped });
+    if cut.is_none() {
+        count(client, subject, &mut inbox).await?;
+        let seen = oldest.or_else(|| inbox.rows.first().map(|row| row.stream));
+        let places = (first, seen.unwrap_or_default());
+        inbox.again = Some(later(client, subject, places, start.elapsed()).await?);
+    }
+    Ok((inbox, cut))
 }
