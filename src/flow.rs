@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use ruma::{OwnedDeviceId, UserId};
+use tokio::sync::Semaphore;
 
 use crate::collect;
 use crate::command::{self, Command, Ke1, Ke2, Ke3, Span, Triage};
@@ -21,6 +22,8 @@ use crate::render::{self, Reply, View};
 #[derive(Debug, Clone)]
 pub struct Flow {
     config: Arc<Config>,
+    /// One live watch at a time: each asks the database fifty times a second.
+    watch: Arc<Semaphore>,
 }
 
 /// What a command came to.
@@ -54,7 +57,7 @@ pub struct Case {
 impl Flow {
     /// A chain over the configured sources.
     pub fn new(config: Arc<Config>) -> Self {
-        Self { config }
+        Self { config, watch: Arc::new(Semaphore::new(1)) }
     }
 
     /// Answers one command. Never fails: a source that fails is evidence. `Command::Why` is answered
@@ -105,7 +108,31 @@ impl Flow {
         let Some(device) = typed.device.clone() else {
             return Answer::Words(self.devices(&typed.user).await);
         };
-        self.judge(&Plan::ke2(typed, device, self.config.limits.window, now).with(client)).await
+        let plan = Plan::ke2(typed, device, self.config.limits.window, now).with(client);
+        if plan.live.is_none() {
+            return self.judge(&plan).await;
+        }
+        let Ok(_watching) = self.watch.try_acquire() else {
+            let line = "Another live watch is running; please ask again when it has ended.";
+            return Answer::Words(render::lines([line]).reply());
+        };
+        self.judge(&plan).await
+    }
+
+    /// What is said before a live watch begins: it ends long after it was asked for, and needs a call.
+    /// Nothing where none will begin.
+    pub fn announcement(&self, command: &Command) -> Option<Reply> {
+        let Command::Ke2(Ke2 { user, device: Some(device), live: Some(length), .. }) = command
+        else {
+            return None;
+        };
+        let server = self.config.server.name.as_ref();
+        let foreign = server.is_some_and(|name| command::foreign_user(command, name).is_some());
+        let begins = self.config.database.is_some() && self.watch.available_permits() > 0;
+        let seconds = length.as_secs();
+        let line =
+            format!("Watching the inbox of {user} {device} for {seconds} s: make the call now.");
+        (begins && !foreign).then(|| render::lines([line.as_str()]).reply())
     }
 
     async fn triage(&self, typed: &Triage, client: &[Gathered], now: Timestamp) -> Answer {

@@ -148,6 +148,9 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
         return Err(slip.into());
     }
     let flow = Flow::new(Arc::clone(&config));
+    if let Some(note) = flow.announcement(&asked) {
+        eprintln!("{}", note.plain);
+    }
     let evidence = match flow.answer_with(&asked, &flags.client()?, now).await {
         Answer::Case(case) => case.evidence,
         Answer::Survey(survey) => survey.evidence,

@@ -42,6 +42,16 @@ pub(super) enum Asked {
     Slip(Reply),
 }
 
+impl Asked {
+    /// How long it watches before it answers.
+    fn watch(&self) -> Duration {
+        match self {
+            Self::Command(Command::Ke2(typed)) => typed.live.unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 /// What answering needs.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -64,8 +74,9 @@ impl Desk {
         };
         let (event, asker) = (&line.event, &line.sender);
         tracing::info!("answering {event} of {asker}");
+        let patience = self.patience + asked.watch();
         let work = tokio::spawn(self.clone().work(room.clone(), line.clone(), asked));
-        let ended = while_typing(&room, work, self.patience).await;
+        let ended = while_typing(&room, work, patience).await;
         if let Err(error) = ended {
             tracing::error!("answering {event} failed: {error:#}");
             let sentence = match error.downcast_ref::<TooLong>() {
@@ -118,7 +129,10 @@ impl Desk {
         let answer = match asked {
             Asked::Slip(reply) => Answer::Words(reply),
             Asked::Command(Command::Why) => Answer::Words(self.why(&line)),
-            Asked::Command(command) => self.flow.answer(&command, Timestamp::now()).await,
+            Asked::Command(command) => {
+                self.announce(&room, &line, &command).await;
+                self.flow.answer(&command, Timestamp::now()).await
+            }
         };
         match answer {
             Answer::Words(reply) => {
@@ -129,6 +143,15 @@ impl Desk {
             Answer::Survey(survey) => {
                 self.give(&room, &line, &survey.reply, &survey.evidence).await
             }
+        }
+    }
+
+    /// Says that a live watch begins. The watch goes on without: its answer still counts.
+    async fn announce(&self, room: &Room, line: &ChatLine, command: &Command) {
+        let Some(note) = self.flow.announcement(command) else { return };
+        let said = timeout(ATTACHING, send::answer(room, line, About::Watch, &note)).await;
+        if !matches!(said, Ok(Ok(_))) {
+            tracing::warn!("the watch of {} could not be announced", line.event);
         }
     }
 

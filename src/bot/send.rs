@@ -31,6 +31,7 @@ pub(super) enum About {
     Fault,
     Stranger,
     Skipped,
+    Watch,
 }
 
 /// Answers a line in its thread, mentioning its sender.
@@ -135,6 +136,7 @@ fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
         About::Fault => "fault",
         About::Stranger => "stranger",
         About::Skipped => "skipped",
+        About::Watch => "watch",
     };
     format!("kestrel-{short}-{what}").into()
 }

@@ -1,7 +1,8 @@
 //! Plan → what the sources say. The only part that touches the outside world.
 //!
-//! All sources are asked at once, under one deadline. A source that fails is an answer too: nothing here
-//! returns an error, and nothing here decides.
+//! All sources are asked at once, under one deadline; where an inbox is watched, that comes first and has a
+//! time of its own. A source that fails is an answer too: nothing here returns an error, and nothing here
+//! decides.
 
 pub mod logs;
 pub mod postgres;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{Config, LogSource};
 use crate::evidence::{Evidence, Gathered, Need, SCHEMA, State};
@@ -20,10 +22,14 @@ use crate::plan::Plan;
 
 /// After the stop flag is up, a reader has this long to hand over what it has.
 const HAND_OVER: Duration = Duration::from_millis(750);
+/// How late a line may reach Synapse's log (its handler's buffer, by default).
+const LATE: Duration = Duration::from_secs(5);
 
 /// Asks every source and returns the evidence, signatures checked.
 pub async fn run(plan: &Plan, config: &Config) -> Evidence {
     let deadline = config.limits.deadline;
+    let (plan, watched) = watch(plan, config, deadline).await;
+    let plan = &plan;
     let (logs, mut rows, metrics) = tokio::join!(
         read_logs(plan, &config.logs, deadline),
         postgres::probe(plan, config.database.as_ref(), deadline),
@@ -39,6 +45,7 @@ pub async fn run(plan: &Plan, config: &Config) -> Evidence {
         now: plan.now,
         gathered: logs
             .into_iter()
+            .chain(watched)
             .chain(rows)
             .chain(metrics)
             .chain(plan.client.iter().cloned())
@@ -49,6 +56,28 @@ pub async fn run(plan: &Plan, config: &Config) -> Evidence {
     }
     evidence.check_signatures();
     evidence
+}
+
+/// Watches the inbox where that is asked for. What is read afterwards is read up to the end of it.
+async fn watch(plan: &Plan, config: &Config, deadline: Duration) -> (Plan, Option<Gathered>) {
+    let mut plan = plan.clone();
+    let Some(length) = plan.live else { return (plan, None) };
+    let start = Instant::now();
+    let seen = postgres::watch(&plan, config.database.as_ref(), length, deadline).await;
+    // A log is written up to five seconds late: what happened in the watch is waited for.
+    sleep(if seen.as_ref().is_some_and(|seen| seen.fact.is_some()) {
+        LATE
+    } else {
+        Duration::ZERO
+    })
+    .await;
+    let passed = SignedDuration::try_from(start.elapsed()).unwrap_or_default();
+    let end = plan.now.checked_add(passed).unwrap_or(plan.now);
+    if plan.window.to == plan.now {
+        plan.window.to = end;
+    }
+    plan.now = end;
+    (plan, seen)
 }
 
 /// Reads all logs side by side; each stops at the deadline and hands over what it has read.

@@ -8,6 +8,7 @@ mod device;
 mod event;
 mod fleet;
 mod grants;
+mod inbox;
 
 use std::time::Duration;
 
@@ -20,11 +21,14 @@ use crate::plan::Plan;
 pub use device::device_list;
 pub use fleet::confirm;
 pub use grants::grants;
+pub use inbox::watch;
 
 /// Asks the database for everything the plan needs of it.
 pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration) -> Vec<Gathered> {
-    let needs: Vec<Need> =
-        plan.needs.iter().copied().filter(|need| need.is_of_database()).collect();
+    // A watched inbox was answered before.
+    let asked =
+        |need: &Need| need.is_of_database() && (*need != Need::Inbox || plan.live.is_none());
+    let needs: Vec<Need> = plan.needs.iter().copied().filter(asked).collect();
     let Some(database) = database else {
         let why = State::NotAsked("no database is configured".into());
         return needs.into_iter().map(|need| unread(need, &plan.subject, why.clone())).collect();
@@ -33,7 +37,10 @@ pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration)
     let asked =
         tokio::time::timeout(deadline, ask(plan, database, deadline, &needs, &mut answers)).await;
     let why = match asked {
-        Ok(Ok(())) => return answers,
+        Ok(Ok(())) => {
+            inbox::again(plan, database, deadline, &mut answers).await;
+            return answers;
+        }
         Ok(Err(why)) => why,
         Err(_) => format!("it did not answer within {} s", deadline.as_secs_f32()),
     };
@@ -78,6 +85,10 @@ async fn fact(client: &Client, need: Need, about: &About) -> Result<Option<Fact>
             None => Ok(None),
         },
         Need::FleetRows => Ok(Some(Fact::FleetRows(fleet::ask(client).await?))),
+        Need::Inbox | Need::Dehydrated => match about.device() {
+            Some(subject) => inbox::ask(client, need, subject).await,
+            None => Ok(None),
+        },
         _ => match about.device() {
             Some(subject) => device::ask(client, need, subject).await,
             None => Ok(None),
@@ -117,7 +128,11 @@ fn answer(need: Need, subject: &About, fact: Option<Fact>) -> Gathered {
         None => format!("{} has no row", table(need)),
         Some(fact) => told(fact),
     };
-    let state = if fact.is_some() { State::Found } else { State::Empty };
+    let state = match &fact {
+        Some(Fact::Inbox(inbox)) if inbox.unread => State::Failed(inbox::NO_SHAPES.into()),
+        Some(_) => State::Found,
+        None => State::Empty,
+    };
     let (id, source) = (String::new(), "database".to_owned());
     Gathered { id, need, source, state, what, query: shown(need, subject), fact }
 }
@@ -153,6 +168,9 @@ fn told(fact: &Fact) -> String {
         Fact::Redactions(rows) if rows.len() == 1 => "a redaction names it".to_owned(),
         Fact::Redactions(rows) => format!("{} redactions name it", rows.len()),
         Fact::FleetRows(rows) => rows.told(),
+        Fact::Inbox(inbox) => inbox.told(),
+        Fact::Dehydrated(true) => "a dehydrated device".to_owned(),
+        Fact::Dehydrated(false) => "no dehydrated device".to_owned(),
         _ => String::new(),
     }
 }
@@ -170,6 +188,7 @@ fn shown(need: Need, subject: &About) -> String {
             (event::statement(need), event.map_or("", |id| id.as_str()), "")
         }
         Need::FleetRows => (fleet::statement(), "", ""),
+        Need::Inbox | Need::Dehydrated => (inbox::statement(need), user, device),
         _ => (device::statement(need), user, device),
     };
     // One pass, so that a `$2` inside an id stays what it is.

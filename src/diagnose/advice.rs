@@ -110,7 +110,9 @@ fn of_calls(verdict: VerdictId) -> &'static [Row] {
         VerdictId::MediaStaleDevice => {
             &[(Relogin, Possible, Some("of the sender's client: it fetches the devices anew"))]
         }
-        VerdictId::MediaNotDrained => &[(BringOnline, Recommended, None)],
+        VerdictId::MediaNotDrained => {
+            &[(BringOnline, Recommended, Some("it then fetches what waits"))]
+        }
         VerdictId::MediaValidation => {
             &[(SdkPin, Possible, Some("once the client's log names the validation"))]
         }

@@ -112,7 +112,7 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
     Some((VerdictId::UnknownDevice, Certainty::Proven))
 }
 
-fn identity_published(walk: &mut Walk) -> Option<Ruling> {
+pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
     let keys = &walk.known.keys;
     match keys {
         Known::Is(row, _) => {

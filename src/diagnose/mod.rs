@@ -4,12 +4,15 @@
 
 mod advice;
 pub mod chain;
+mod client_signs;
 mod findings;
 pub mod fleet;
+mod gaps;
 mod ke1;
 mod ke2;
 mod ke3;
 mod ke4;
+mod mail;
 mod refusals;
 pub mod remedy;
 mod shape;

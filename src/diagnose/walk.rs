@@ -189,6 +189,38 @@ fn confirmed_by(id: VerdictId) -> Option<(&'static str, &'static str)> {
             Some(("the client's side", "its log: why it takes its uploads for unanswered"))
         }
         VerdictId::OtkFlood => Some(("the count", "let Kestrel read e2e_one_time_keys_json")),
+        _ => confirmed_in_calls(id),
+    }
+}
+
+/// The same, of KE-2.
+fn confirmed_in_calls(id: VerdictId) -> Option<(&'static str, &'static str)> {
+    match id {
+        VerdictId::MediaStaleDevice => Some((
+            "a log that cannot be forged",
+            "Terse JSON; and ask the sender to open the list of this user's devices",
+        )),
+        VerdictId::MediaDeadIdentity => Some((
+            "a live watch",
+            "`!ke2` with `live 60s` during a call shows for whom it is encrypted",
+        )),
+        VerdictId::MediaLinkKe1 | VerdictId::MediaOtkExhausted => {
+            Some(("the same call afterwards", "heal KE-1 and call once more: it has to be gone"))
+        }
+        VerdictId::MediaValidation => Some((
+            "the client's log",
+            "a line on sender_device_keys names the check that failed, and whose keys",
+        )),
+        VerdictId::MediaNotDrained => {
+            Some(("the user's word", "whether this device was switched on and in the call"))
+        }
+        VerdictId::MediaSfu => {
+            Some(("the SFU's side", "LiveKit's log of the call: whether the tracks arrived"))
+        }
+        VerdictId::MediaSender => Some((
+            "the sender's side",
+            "whether its client sees this member in the call, and any device of the user's",
+        )),
         _ => None,
     }
 }

@@ -1,24 +1,34 @@
 //! To-device messages to one device: those that wait in the database, and what the log says of them.
 //! A body is never here: whose key a ciphertext is for, and how large it is, will do.
 
+mod shape;
+mod tally;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::aside::Glance;
 use super::key_log::{Coverage, Span};
-use super::{Subject, Window};
+use super::told::counted;
+pub use tally::ToDeviceTally;
 
 /// The device's rows of `device_inbox`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Inbox {
-    /// How many wait; exact up to the probe's limit, then `capped` is set.
+    /// How many wait; exact up to the probe's limit, then `capped` is set. After a live watch, what
+    /// still waits at its end.
     pub pending: u64,
     pub capped: bool,
+    /// The rows could be counted and not be looked into.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
     /// The oldest rows, at most the probe's limit; of a live watch, every row that was seen.
     pub rows: Vec<InboxRow>,
     /// There where the inbox was watched for a while instead of looked at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Live>,
+    /// A second look, which tells a backlog that grows from one that is being fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
 }
 
 /// How an inbox was watched.
@@ -27,6 +37,20 @@ pub struct Live {
     pub from: Timestamp,
     pub to: Timestamp,
     pub polls: u64,
+    /// More came than is kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clipped: bool,
+}
+
+/// What a second look at the inbox saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// Milliseconds between the looks.
+    pub after: u64,
+    /// Rows that came in between and were still there.
+    pub came: u64,
+    /// The oldest row of the first look was still there: nothing was fetched in between.
+    pub stands: bool,
 }
 
 /// One waiting message.
@@ -59,6 +83,9 @@ pub struct ToDeviceLog {
     pub returned: Option<Span>,
     /// Dropped because the server knows no such device, by 9533_debug.
     pub dropped: Option<Span>,
+    /// A dropped line stood in a text log, which can be forged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped_in_text: bool,
     /// Refused as too large, by the sender's request.
     pub too_large: Option<Span>,
     /// The user's /sync requests that were answered; the log names no device.
@@ -67,41 +94,67 @@ pub struct ToDeviceLog {
     pub doubtful: u64,
 }
 
-/// Reads a log for one device.
-#[derive(Debug)]
-pub struct ToDeviceTally {
-    log: ToDeviceLog,
-}
-
-impl ToDeviceTally {
-    /// Nothing yet.
-    pub fn new(_subject: Subject, _window: Window) -> Self {
-        Self { log: ToDeviceLog::default() }
-    }
-
-    /// One record.
-    pub fn see(&mut self, _glance: &Glance) {}
-
-    /// What came of it.
-    pub fn finish(mut self, coverage: Vec<Coverage>) -> ToDeviceLog {
-        self.log.coverage = coverage;
-        self.log
+impl Inbox {
+    /// One line for a person.
+    pub fn told(&self) -> String {
+        let more = if self.capped { " or more" } else { "" };
+        let wait = format!("{}{more} wait", self.pending);
+        match self.live {
+            Some(live) => {
+                let seconds = live.to.duration_since(live.from).as_secs();
+                format!("{} seen in {seconds} s, {wait}", counted(self.rows.len() as u64, "row"))
+            }
+            None => wait,
+        }
     }
 }
 
 impl ToDeviceLog {
     /// One line for a person.
     pub fn told(&self) -> String {
-        String::new()
+        let count = |span: Option<Span>| span.map_or(0, |span| span.count);
+        let mut parts = vec![match self.debug {
+            true => format!(
+                "9533_debug is on: {} stored, {} dropped",
+                count(self.stored),
+                count(self.dropped)
+            ),
+            false => "9533_debug is off".to_owned(),
+        }];
+        if let Some(span) = self.too_large {
+            parts.push(format!("{} refused as too large", span.count));
+        }
+        parts.push(format!("{} of the user answered", counted(count(self.syncs), "sync")));
+        parts.join("; ")
     }
 
     /// Whether the log says anything of the device itself.
     pub fn says_anything(&self) -> bool {
-        false
+        self.stored.or(self.dropped).or(self.too_large).is_some()
     }
 
     /// Puts another process's log beside this one.
     pub fn add(&mut self, other: &Self) {
         self.coverage.extend(other.coverage.iter().cloned());
+        self.debug |= other.debug;
+        self.dropped_in_text |= other.dropped_in_text;
+        self.doubtful += other.doubtful;
+        for (own, other) in [
+            (&mut self.stored, other.stored),
+            (&mut self.returned, other.returned),
+            (&mut self.dropped, other.dropped),
+            (&mut self.too_large, other.too_large),
+            (&mut self.syncs, other.syncs),
+        ] {
+            count_in(own, other);
+        }
+    }
+}
+
+fn count_in(own: &mut Option<Span>, other: Option<Span>) {
+    match (own.as_mut(), other) {
+        (Some(own), Some(other)) => own.add(other),
+        (None, other) => *own = other,
+        (Some(_), None) => {}
     }
 }

@@ -7,11 +7,13 @@
 use std::path::PathBuf;
 
 mod bent;
+mod bent_media;
 mod cases;
 mod chain;
 mod crafted;
 mod events;
 mod lab;
+mod media;
 mod room;
 mod scale;
 mod sources;

@@ -94,6 +94,27 @@ async fn a_thread_holds_all_that_an_admin_needs() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_live_watch_is_announced_before_it_is_judged() -> Result<()> {
+    let lab = Lab::start(LabOptions::default()).await?;
+    let ops = OpsRoom::open(&lab).await?;
+    let folder = lab.scratch().join("bot");
+    let bot = Bot::start(&lab, &ops, Path::new(KESTREL), &folder, "").await?;
+    let (patient, caller) = kestrel_lab::media::online(&lab).await?;
+    let question = format!("!ke2 {} {} live 5s", patient.user, patient.device);
+    let asked = ops.ask(&question).await?;
+    let note = ops.thread(&asked, PATIENCE).await?;
+    let note = note.first().with_context(|| bot.last_words())?;
+    assert!(note.plain.contains("for 5 s: make the call now."), "{}", note.plain);
+    caller.send(3, Duration::from_millis(100)).await?;
+    // The note, the evidence, the verdict.
+    let thread = longer(&ops, &asked, 3).await?;
+    let answer = thread.last().with_context(|| bot.last_words())?;
+    assert!(answer.plain.starts_with("KE-2 · "), "{}", answer.plain);
+    assert!(answer.plain.contains("Live: 3 seen in 5 s"), "{}", answer.plain);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_gate_is_as_the_config_says() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;

@@ -1,4 +1,4 @@
-//! A database URL → one read-only session inside one snapshot, and errors in words.
+//! A database URL → a read-only session, inside one snapshot or not, and errors in words.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,17 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::Database;
 
-/// Opens the session: read-only, bounded in time, and one snapshot for all statements, so that rows of
-/// different tables fit together.
+/// Opens a session with one snapshot for all statements, so that rows of different tables fit together.
 pub(super) async fn connect(database: &Database, deadline: Duration) -> Result<Client, String> {
+    let client = open(database, deadline).await?;
+    let snapshot = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    client.batch_execute(snapshot).await.map_err(|error| words(&error, ""))?;
+    Ok(client)
+}
+
+/// Opens a session, read-only and bounded in time, in which each statement sees what stands by then. It
+/// keeps no snapshot, and so never holds back the database's vacuum.
+pub(super) async fn open(database: &Database, deadline: Duration) -> Result<Client, String> {
     let (mut config, trust) = settings(database)?;
     config.connect_timeout(deadline).application_name("kestrel");
     let tls = MakeRustlsConnect::new(trust.client_config()?);
@@ -25,8 +33,7 @@ pub(super) async fn connect(database: &Database, deadline: Duration) -> Result<C
     // The task ends with the client; an error there reaches us as the failure of a statement.
     tokio::spawn(async move { drop(connection.await) });
     let session = format!(
-        "SET default_transaction_read_only = on; SET statement_timeout = {}; SET lock_timeout = 1000; \
-         BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "SET default_transaction_read_only = on; SET statement_timeout = {}; SET lock_timeout = 1000",
         deadline.as_millis().clamp(1, 60_000)
     );
     client.batch_execute(&session).await.map_err(|error| words(&error, ""))?;

@@ -50,7 +50,10 @@ GRANT SELECT (user_id, device_id, display_name, last_seen, hidden) ON devices TO
 -- Who sent what kind of event where and when, and what was redacted; no content.
 GRANT SELECT (event_id, type, room_id, sender, state_key, origin_server_ts, rejection_reason) ON events TO {role};
 GRANT SELECT (event_id, redacts, have_censored) ON redactions TO {role};
--- Bodies stay unreadable: this function gives their shape. A function with a string body and no view,
+-- How many to-device messages wait for whom; no message.
+GRANT SELECT (user_id, device_id, stream_id) ON device_inbox TO {role};
+GRANT SELECT (user_id, device_id) ON dehydrated_devices TO {role};
+-- Bodies stay unreadable: these functions give their shape. Functions with a string body and no view,
 -- because PostgreSQL would refuse Synapse's later ALTER TABLE under a view.
 CREATE SCHEMA IF NOT EXISTS kestrel;
 REVOKE ALL ON SCHEMA kestrel FROM PUBLIC;
@@ -76,6 +79,34 @@ BEGIN
 END $shape$;
 REVOKE ALL ON FUNCTION kestrel.event_shape(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kestrel.event_shape(text) TO {role};
+-- Of a waiting message: who sent it, what kind it is, and whose key it is encrypted for.
+CREATE OR REPLACE FUNCTION kestrel.inbox_shape(p_user text, p_device text, p_after bigint, p_limit int)
+RETURNS TABLE (stream_id bigint, sender text, kind text, algorithm text, recipients text[], bytes int)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET statement_timeout = '3s' AS $shape$
+DECLARE message json; content json; r record;
+BEGIN
+  FOR r IN SELECT i.stream_id AS id, i.message_json AS js FROM public.device_inbox i
+    WHERE i.user_id = p_user AND i.device_id = p_device AND i.stream_id > p_after
+    ORDER BY i.stream_id LIMIT least(greatest(p_limit, 0), 1000) LOOP
+    stream_id := r.id; bytes := octet_length(r.js);
+    sender := NULL; kind := NULL; algorithm := NULL; recipients := '{}';
+    BEGIN
+      IF bytes < 1048576 THEN
+        message := replace(r.js, '\\u0000', '\\u0020')::json;
+        content := message -> 'content';
+        IF json_typeof(message -> 'sender') = 'string' THEN sender := left(message ->> 'sender', 255); END IF;
+        IF json_typeof(message -> 'type') = 'string' THEN kind := left(message ->> 'type', 255); END IF;
+        IF json_typeof(content -> 'algorithm') = 'string' THEN algorithm := left(content ->> 'algorithm', 64); END IF;
+        IF json_typeof(content -> 'ciphertext') = 'object' THEN
+          recipients := ARRAY(SELECT left(k, 64) FROM json_object_keys(content -> 'ciphertext') AS k LIMIT 8);
+        END IF;
+      END IF;
+    EXCEPTION WHEN OTHERS THEN NULL; END;
+    RETURN NEXT;
+  END LOOP;
+END $shape$;
+REVOKE ALL ON FUNCTION kestrel.inbox_shape(text, text, bigint, int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kestrel.inbox_shape(text, text, bigint, int) TO {role};
 ";
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::device::{Device, Syncing};
 pub use crate::forge::{forged_login, forged_storm};
 use crate::lab::{Account, Lab};
+use crate::media;
 use crate::wire::Wire;
 
 /// So many refusals make a storm in everybody's eyes.
@@ -40,6 +41,12 @@ pub enum Fault {
     Exhaust,
     /// Nothing is wrong: keys are claimed and topped up.
     Healthy,
+    /// A call's media keys are sent to the identity from before an eviction.
+    DeadIdentity,
+    /// A call's media keys are sent to a device that is away.
+    Undrained,
+    /// A call's media keys are sent to a device that was logged out.
+    Stale,
 }
 
 impl Fault {
@@ -51,6 +58,9 @@ impl Fault {
             Self::Silent => silent(lab).await,
             Self::Exhaust => exhaust(lab).await,
             Self::Healthy => healthy(lab).await,
+            Self::DeadIdentity => Ok(media::dead_identity(lab).await?.0),
+            Self::Undrained => Ok(media::undrained(lab).await?.0),
+            Self::Stale => Ok(media::stale(lab).await?.0),
         }
     }
 }
@@ -244,7 +254,7 @@ impl Patient {
 }
 
 /// A new account and somebody who talks to it.
-async fn admit(lab: &Lab, name: &str) -> Result<Patient> {
+pub(crate) async fn admit(lab: &Lab, name: &str) -> Result<Patient> {
     let since = SystemTime::now();
     let name = lab.fresh_name(name);
     let account = lab.register(&name).await?;
@@ -262,7 +272,7 @@ async fn admit(lab: &Lab, name: &str) -> Result<Patient> {
 }
 
 /// Ends a client and deletes its store, as a browser does when it needs the room.
-async fn forget(device: Device) -> Result<()> {
+pub(crate) async fn forget(device: Device) -> Result<()> {
     let store = device.close().await;
     std::fs::remove_dir_all(&store).context("cannot delete a client's store")
 }

@@ -6,7 +6,7 @@
 //!
 //! In the order things happen: [`install`] puts Synapse and PostgreSQL into the cache folder once;
 //! [`leash`] starts processes that die with us; [`postgres`] and [`synapse`] are those two processes;
-//! [`Lab`] is both together; [`Device`] is a client with a store of its own; [`faults`] break devices;
+//! [`Lab`] is both together; [`Device`] is a client with a store of its own; [`faults`] break devices and [`media`] calls;
 //! [`ops`] is the encrypted room an admin and the bot share; [`demo`] plays all of it to a person.
 
 #![allow(
@@ -23,6 +23,7 @@ pub mod forge;
 mod install;
 mod lab;
 mod leash;
+pub mod media;
 pub mod ops;
 mod postgres;
 mod room;
