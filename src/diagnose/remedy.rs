@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use super::verdict::VerdictId;
-
 /// A remedy that a person could carry out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
