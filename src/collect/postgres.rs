@@ -4,6 +4,7 @@
 //! statements read only the columns that `kestrel grants` gives, and work for a plain reader too.
 
 mod connect;
+pub mod delayed;
 mod device;
 mod event;
 mod grants;
@@ -21,8 +22,9 @@ pub use grants::grants;
 
 /// Asks the database for everything the plan needs of it.
 pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration) -> Vec<Gathered> {
-    let needs: Vec<Need> =
-        plan.needs.iter().copied().filter(|need| need.is_of_database()).collect();
+    // Which rooms to look into for `SentDelays` is known later.
+    let asked = |need: &Need| need.is_of_database() && *need != Need::SentDelays;
+    let needs: Vec<Need> = plan.needs.iter().copied().filter(asked).collect();
     let Some(database) = database else {
         let why = State::NotAsked("no database is configured".into());
         return needs.into_iter().map(|need| unread(need, &plan.subject, why.clone())).collect();
@@ -73,6 +75,10 @@ async fn fact(client: &Client, need: Need, about: &About) -> Result<Option<Fact>
     match need {
         Need::Event | Need::EventShape | Need::Redactions => match about.event() {
             Some(subject) => event::ask(client, need, &subject.event).await,
+            None => Ok(None),
+        },
+        Need::DelayedEvents => match about.user() {
+            Some(user) => delayed::pending(client, user).await,
             None => Ok(None),
         },
         _ => match about.device() {
@@ -147,6 +153,12 @@ fn told(fact: &Fact) -> String {
             };
             format!("{algorithm}, content of {} bytes", shape.content_bytes)
         }
+        Fact::DelayedEvents(table) if table.absent => {
+            "this Synapse has no table of delayed events".to_owned()
+        }
+        Fact::DelayedEvents(table) => {
+            format!("{} pending", counted(table.rows.len() as u64, "delayed event"))
+        }
         Fact::Redactions(rows) if rows.len() == 1 => "a redaction names it".to_owned(),
         Fact::Redactions(rows) => format!("{} redactions name it", rows.len()),
         _ => String::new(),
@@ -161,7 +173,9 @@ fn unread(need: Need, subject: &About, state: State) -> Gathered {
 fn shown(need: Need, subject: &About) -> String {
     let (user, device, event) = subject.ids();
     let (user, device) = (user.map_or("", |id| id.as_str()), device.map_or("", |id| id.as_str()));
+    let localpart = subject.user().map_or("", |user| user.localpart());
     let (statement, first, second) = match need {
+        Need::DelayedEvents => (delayed::statement(), localpart, ""),
         Need::Event | Need::EventShape | Need::Redactions => {
             (event::statement(need), event.map_or("", |id| id.as_str()), "")
         }

@@ -4,6 +4,8 @@
 
 mod advice;
 pub mod chain;
+mod delays;
+mod figures;
 mod findings;
 pub mod fleet;
 mod ke1;
@@ -13,6 +15,7 @@ mod ke4;
 mod refusals;
 pub mod remedy;
 mod shape;
+mod slow;
 mod stock;
 pub mod verdict;
 mod walk;

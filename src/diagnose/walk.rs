@@ -3,6 +3,7 @@
 use super::advice::advise;
 use super::refusals::Refusals;
 use super::verdict::{Answer, Certainty, Figure, Missing, Step, Verdict, VerdictId};
+use crate::evidence::delay::DelayLog;
 use crate::evidence::{DeviceKeys, Evidence, KeyLog, Known, StoredKeys, utc};
 
 /// What ends a walk.
@@ -37,6 +38,7 @@ pub(super) struct Facts<'a> {
     pub(super) log: Known<KeyLog>,
     pub(super) keys: Known<&'a DeviceKeys>,
     pub(super) stored: Known<&'a StoredKeys>,
+    pub(super) delays: Known<DelayLog>,
     /// What stands for a table that was read and holds nothing of the device.
     no_keys: StoredKeys,
 }
@@ -47,6 +49,7 @@ impl<'a> Facts<'a> {
             log: evidence.key_log(),
             keys: evidence.device_keys(),
             stored: evidence.one_time_keys(),
+            delays: evidence.delay_log(),
             no_keys: StoredKeys::default(),
         }
     }
@@ -114,7 +117,9 @@ impl<'a> Walk<'a> {
         let mut notes = Vec::new();
         if let Some(log) = self.known.log.value() {
             super::findings::of_log(log, &self.refusals, &mut self.findings);
-            notes = super::findings::reach(log);
+            notes = super::findings::reach(&log.coverage);
+        } else if let Some(log) = self.known.delays.value() {
+            notes = super::findings::reach(&log.coverage);
         }
         let (window, keys) = (self.evidence.window, self.known.keys.value().copied());
         if let Some(keys) = keys.filter(|keys| keys.added > window.to) {
@@ -180,6 +185,17 @@ fn confirmed_by(id: VerdictId) -> Option<(&'static str, &'static str)> {
         VerdictId::OtkUploadLoop => {
             Some(("the client's side", "its log: why it takes its uploads for unanswered"))
         }
+        VerdictId::DelayRateLimited
+        | VerdictId::DelayHomeserverSlow
+        | VerdictId::DelayGone
+        | VerdictId::DelayOff => Some((
+            "a log that cannot be forged",
+            "Synapse's TerseJsonFormatter; a pending row or a sent event must tie the restarts to the user",
+        )),
+        VerdictId::DelayNotArriving => Some((
+            "the way to the server",
+            "the client's HAR file: whether it sends restarts, and the proxy's log: where they end",
+        )),
         VerdictId::OtkFlood => Some(("the count", "let Kestrel read e2e_one_time_keys_json")),
         _ => None,
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod bent;
+mod calls;
 mod cases;
 mod crafted;
 mod events;

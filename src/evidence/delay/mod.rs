@@ -27,6 +27,14 @@ pub const PATIENCE: f64 = 2.0;
 /// A silence of the whole process that is worth a look, seconds.
 pub const GAP: f64 = 2.0;
 
+/// What `delayed_events` holds of the user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delayed {
+    /// This Synapse has no such table: it is older than delayed events.
+    pub absent: bool,
+    pub rows: Vec<Pending>,
+}
+
 /// A row of `delayed_events`; there is one only while the event is pending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {

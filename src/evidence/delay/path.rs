@@ -204,7 +204,9 @@ pub(super) fn creation(method: &str, uri: &str) -> Option<(String, Option<u64>)>
     let (_version, rest) = rest.split_once("/rooms/")?;
     let (room, rest) = rest.split_once('/')?;
     let makes = rest.starts_with("send/") || rest.starts_with("state/");
-    makes.then(|| (decoded(room), delay.parse().ok()))
+    let room = decoded(room);
+    let is_room = room.starts_with('!') && !room.contains(char::is_control);
+    (makes && is_room).then(|| (room, delay.parse().ok()))
 }
 
 /// The digest that stands for a delay id.

@@ -29,6 +29,9 @@ const PYTHON_MISSING: &str = "\
 the lab needs python3 (3.10 or newer) with its venv module to install Synapse, and found none. \
 Debian and Ubuntu: apt install python3-venv. Fedora: dnf install python3. Arch: pacman -S python. \
 macOS: brew install python";
+const PROMETHEUS_MISSING: &str = "\
+the lab needs Prometheus, and could not fetch Debian's package. Debian and Ubuntu: apt-get update, or apt \
+install prometheus; elsewhere put its program at /usr/bin/prometheus";
 const COMPILER_MISSING: &str = "\
 a package had to be built here and there is no C compiler. \
 Debian and Ubuntu: apt install build-essential python3-dev. Fedora: dnf install gcc python3-devel. \
@@ -78,6 +81,24 @@ pub fn postgres(cache: &Path, as_root: bool) -> Result<PathBuf> {
         Some(folder) => Ok(folder),
         None => packaged_postgres(cache, as_root),
     }
+}
+
+/// Prometheus's program: the system's, else Debian's package, unpacked here and not installed.
+pub fn prometheus(cache: &Path) -> Result<PathBuf> {
+    let system = Path::new("/usr/bin/prometheus");
+    if system.exists() {
+        return Ok(system.to_owned());
+    }
+    let folder = cache.join("prometheus");
+    let log = folder.with_added_extension("log");
+    once(&folder, |folder| {
+        info!("no Prometheus here; unpacking Debian's package (once)");
+        let unpack =
+            "apt-get download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb";
+        run(Command::new("/bin/sh").args(["-c", unpack]).current_dir(folder), &log)
+            .context(PROMETHEUS_MISSING)
+    })?;
+    Ok(folder.join("usr/bin/prometheus"))
 }
 
 /// Makes this folder once, however many ask and whoever was killed before. It is made beside its place

@@ -16,6 +16,7 @@
 // The Matrix client's futures are nested deeper than the compiler's default allows.
 #![recursion_limit = "256"]
 
+pub mod calls;
 pub mod demo;
 mod device;
 pub mod faults;
@@ -25,6 +26,7 @@ mod lab;
 mod leash;
 pub mod ops;
 mod postgres;
+pub mod prometheus;
 mod room;
 mod synapse;
 mod template;
