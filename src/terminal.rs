@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kestrel::command::{self, Command, Ke1, Ke2, Ke4};
-use kestrel::config::{Config, Database, Limits, LogSource, Server};
+use kestrel::config::{Config, Database, Limits, LogSource, Prometheus, Server};
 use kestrel::diagnose::{Certainty, questions};
 use kestrel::evidence::{self, Evidence, Fact, Gathered, SCHEMA, State};
 use kestrel::flow::{self, Answer, Flow};
@@ -52,6 +52,9 @@ pub(super) struct Triage {
     /// Synapse's database: postgresql://role@host/synapse
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// Prometheus with Synapse's metrics: http://127.0.0.1:9090
+    #[arg(long, value_name = "URL")]
+    prometheus: Option<String>,
     /// The zone of the logs' local times and of times in flags: an IANA name or an offset
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
@@ -297,6 +300,9 @@ impl Triage {
         if let Some(url) = &self.database {
             let url = kestrel::config::database_url(url)?;
             config.database = Some(Database { url });
+        }
+        if let Some(url) = &self.prometheus {
+            config.prometheus = Some(Prometheus::open(kestrel::config::prometheus_url(url)?));
         }
         Ok(config)
     }

@@ -142,6 +142,15 @@ impl<'a> Delays<'a> {
         self.own.iter().filter_map(troubled).collect()
     }
 
+    /// 404s that only the database could explain, and it was not read.
+    pub(super) fn unexplained(&self) -> u64 {
+        let left = |(own, _): &(&Handled, How)| {
+            own.gone.map_or(0, |gone| gone.count.saturating_sub(own.gone_after_end))
+        };
+        let all: u64 = self.own.iter().map(left).sum();
+        if self.sent.is_none() && self.gone().is_empty() { all } else { 0 }
+    }
+
     /// At the end of a call a restart may cross the leave; a leave that fired is never harmless.
     fn is_harmless(&self, handled: &Handled, gone: Span, count: u64) -> bool {
         let fired = self.fired().iter().any(|sent| sent.id == handled.id);

@@ -237,6 +237,12 @@ fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
     }
     let delays = delays(walk);
     let (gone, known) = (delays.gone(), walk.known);
+    if delays.unexplained() > 0 {
+        let why = "whether the event fired or was cancelled only the database can tell";
+        walk.step(Answer::Unknown, why, &walk.evidence.sent_delays());
+        walk.missing("the database", database_how("delayed events that were sent"));
+        return None;
+    }
     if gone.is_empty() {
         let all: u64 = delays.restarts().gone;
         let why = match all {
@@ -379,6 +385,11 @@ fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
             "ask again during a call: a pending row, or a leave that was sent, ties restarts to the user"
                 .into(),
         );
+        return None;
+    }
+    if count == 0 && delays.unexplained() > 0 {
+        let why = format!("{} that nothing explains", counted(delays.unexplained(), "404"));
+        walk.step(Answer::Unknown, why, &known.delays);
         return None;
     }
     let mut reasons = vec![format!(

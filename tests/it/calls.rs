@@ -10,9 +10,10 @@ use kestrel::command::{Command, Ke4, Span};
 use kestrel::config::{Config, Database};
 use kestrel::diagnose::Certainty::{self, Consistent, Proven};
 use kestrel::evidence::client::{ClientDelays, Noted, Sign};
-use kestrel::evidence::{ClientFacts, Fact, Gathered, Need, State};
+use kestrel::evidence::{ClientFacts, Fact, Gathered, Known, Need, State};
 use kestrel::flow::{Answer, Case, Flow};
 use kestrel_lab::calls::{Member, fresh_address};
+use kestrel_lab::prometheus::Prometheus;
 use kestrel_lab::{Lab, LabOptions, LogFormat};
 use serde_json::{Map, Value, json};
 
@@ -100,18 +101,28 @@ impl Calls {
             calls.keep_silent(),
         )?;
         // The whole server's faults, felt by those who restart meanwhile.
-        let stay = |member: &Member| member.stay(6 * SECOND, SECOND);
-        tokio::try_join!(stay(&calls.database), after(SECOND, lab.freeze_postgres(4)))?;
-        tokio::try_join!(stay(&calls.process), after(SECOND, lab.freeze_synapse(5)))?;
+        tokio::try_join!(
+            calls.database.stay(6 * SECOND, SECOND),
+            after(SECOND, lab.freeze_postgres(4))
+        )?;
+        tokio::try_join!(
+            calls.process.stay(6 * SECOND, SECOND),
+            after(SECOND, lab.freeze_synapse(5))
+        )?;
         lab.log_written().await?;
         Ok(calls)
     }
 
     /// More members than one address may have before Synapse 1.156; later, one who asks too often.
     async fn crowd(&self) -> Result<()> {
-        let stay = |member: &Member| member.stay(5 * SECOND, SECOND / 4);
+        let (length, every) = (5 * SECOND, SECOND / 4);
         let [a, b, c, d] = self.crowd.as_slice() else { anyhow::bail!("four are needed") };
-        let (a, ..) = tokio::try_join!(stay(a), stay(b), stay(c), stay(d))?;
+        let (a, ..) = tokio::try_join!(
+            a.stay(length, every),
+            b.stay(length, every),
+            c.stay(length, every),
+            d.stay(length, every)
+        )?;
         anyhow::ensure!(a.limited > 0, "nobody was turned away: {a:?}");
         Ok(())
     }
@@ -185,16 +196,53 @@ fn plain_reader(lab: &Lab, config: &Config) -> Result<Config> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_call_gets_its_verdict_from_a_text_log() -> Result<()> {
     let lab = lab_with_role(LabOptions { config: limited(), ..Default::default() }).await?;
+    let prometheus = Prometheus::watch(&lab).await?;
     let calls = Calls::cause(&lab, false).await?;
-    let config = config(&lab, true);
+    let mut config = config(&lab, true);
+    metrics_beside_the_log(&lab, &config, &prometheus, &calls.locked).await?;
+    config.prometheus = Some(kestrel::config::Prometheus::open(prometheus.url().parse()?));
     judge_all(&plain_reader(&lab, &config)?, &calls, "", Consistent).await?;
     judge_all(&config, &calls, "", Consistent).await?;
     client_says(&config, &calls.calm).await?;
     no_delay_id_shows(&lab, &config, &calls).await?;
     // Without the database a member with an address of their own is still known by it.
     let blind = Config { database: None, ..config };
-    expect(&blind, "blind", &calls.locked, "delay-homeserver-slow", Consistent).await?;
-    expect(&blind, "blind", &calls.fired, "delay-healthy", Consistent).await?;
+    expect(&blind, "locked-blind", &calls.locked, "delay-homeserver-slow", Consistent).await?;
+    let undecided = Certainty::NotEnoughEvidence;
+    expect(&blind, "fired-blind", &calls.fired, "inconclusive", undecided).await?;
+    Ok(())
+}
+
+/// Prometheus's figures stand beside the log's; where it cannot be read, the verdict stays.
+async fn metrics_beside_the_log(
+    lab: &Lab,
+    config: &Config,
+    prometheus: &Prometheus,
+    member: &Member,
+) -> Result<()> {
+    let with = |url: &str| -> Result<Config> {
+        let prometheus = Some(kestrel::config::Prometheus::open(url.parse()?));
+        Ok(Config { prometheus, ..config.clone() })
+    };
+    // One more scrape, so that the newest requests are counted.
+    tokio::time::sleep(2 * SECOND).await;
+    let case = ask(&with(prometheus.url())?, &member.account.user_id, &[]).await?;
+    let figure = case.verdict.figures.iter().find(|figure| figure.label == "Prometheus");
+    let figure = figure.context("no figure of Prometheus")?;
+    println!("Prometheus: {}", figure.text);
+    assert!(figure.text.contains("RestartDelayedEvent p50"), "{}", figure.text);
+    let Known::Is(metrics, _) = case.evidence.metrics() else { anyhow::bail!("no metrics") };
+    let restarts = metrics.restarts().map(|servlet| servlet.count).sum::<f64>();
+    let Known::Is(log, _) = case.evidence.delay_log() else { anyhow::bail!("no log") };
+    let seen = log.restarts.latency.count as f64;
+    // A series begins with its first request, which no increase has.
+    assert!((restarts - seen).abs() <= seen * 0.2 + 2.0, "{restarts} and {seen}");
+    for url in ["http://127.0.0.1:1", lab.homeserver()] {
+        let case = ask(&with(url)?, &member.account.user_id, &[]).await?;
+        assert_eq!(case.verdict.id.name(), "delay-homeserver-slow");
+        let failed = case.evidence.answers(Need::Metrics).next().context("no answer")?;
+        assert!(matches!(failed.state, State::Failed(_)), "{failed:?}");
+    }
     Ok(())
 }
 
