@@ -121,7 +121,8 @@ pub(super) fn disagreement(log: &DelayLog, metrics: &Metrics) -> Option<String> 
              server took"
         }
         () if (count - seen).abs() > (seen * 0.1).max(2.0) => {
-            "it counts every worker and what was scraped, the log the configured processes and the window"
+            "it counts every worker, but nothing from before a series was first scraped; the log only the \
+             configured processes"
         }
         () => "its buckets end at fixed edges, and a scrape's interval blurs a short window",
     };
