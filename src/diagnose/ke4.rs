@@ -135,8 +135,8 @@ fn fates(walk: &mut Walk, delays: &Delays) {
     ] {
         if all > own {
             walk.findings.push(format!(
-                "{} that are not known to be the user's {what}, of {} in all",
-                counted(all - own, "restart"),
+                "restarts of others, or of nobody known: {} {what}, of {} in all",
+                all - own,
                 log.restarts.latency.count
             ));
         }

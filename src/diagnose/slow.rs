@@ -19,9 +19,8 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
             seconds(restarts.latency.max())
         ));
     }
-    let contended = delays.log.map_or(0, contention);
     for (count, what) in [
-        (slow.database, database(delays.log, slow.contended, contended)),
+        (slow.database, database(delays.log, slow.contended)),
         (slow.pool, "waiting for a free connection to the database: the pool was full".to_owned()),
         (slow.process, "in Synapse's process itself, and not in the database".to_owned()),
     ] {
@@ -51,26 +50,22 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
     reasons
 }
 
-/// `could not serialize access` in the transactions of delayed events.
-fn contention(log: &DelayLog) -> u64 {
-    let of_delays = |name: &str| name.contains("delayed_event");
-    log.contention.iter().filter(|(name, _)| of_delays(name)).map(|(_, count)| count).sum()
-}
-
-/// What the time inside a transaction was spent on.
-fn database(log: Option<&DelayLog>, tied: u64, all: u64) -> String {
+/// What the time inside transactions was spent on, as far as the log tells.
+fn database(log: Option<&DelayLog>, contended: u64) -> String {
     let elsewhere = log.map_or(0, |log| log.slow_elsewhere);
-    match (tied + all, elsewhere) {
-        (1.., _) => format!(
-            "into the database, waiting for a row that another transaction held ({} of theirs could not \
-             serialize access)",
-            counted(all.max(tied), "transaction")
-        ),
-        (_, 0) => {
-            "into the database, and nothing else was slow: a lock on the row fits best".into()
-        }
-        (_, more) => {
-            format!("into the database, which kept {} waiting too", counted(more, "other request"))
-        }
+    let mut words = "into the database".to_owned();
+    if contended > 0 {
+        // The other may be somebody's lock, or the client's own repeated restart.
+        words.push_str(&format!(
+            ", where {contended} met a row held by another transaction (could not serialize access)"
+        ));
     }
+    words.push_str(&match elsewhere {
+        0 => ", and no other request was slow: a lock on the row fits better than a slow database"
+            .into(),
+        more => {
+            format!(", which kept {} waiting for 2 s or longer too", counted(more, "other request"))
+        }
+    });
+    words
 }

