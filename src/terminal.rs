@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kestrel::command::{self, Command, Ke1, Ke2, Ke4};
-use kestrel::config::{Config, Database, Limits, LogSource, Server};
+use kestrel::config::{Config, Database, Limits, LogSource, Prometheus, Server};
 use kestrel::diagnose::{Certainty, questions};
 use kestrel::evidence::{
     self, ClientFacts, Evidence, Fact, Gathered, Need, SCHEMA, State, har, report,
@@ -60,6 +60,9 @@ pub(super) struct Triage {
     /// The affected client's network log (HAR); may be repeated
     #[arg(long, value_name = "FILE")]
     har: Vec<PathBuf>,
+    /// Prometheus with Synapse's metrics: http://127.0.0.1:9090
+    #[arg(long, value_name = "URL")]
+    prometheus: Option<String>,
     /// The zone of the logs' local times and of times in flags: an IANA name or an offset
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
@@ -338,6 +341,9 @@ impl Triage {
         if let Some(url) = &self.database {
             let url = kestrel::config::database_url(url)?;
             config.database = Some(Database { url });
+        }
+        if let Some(url) = &self.prometheus {
+            config.prometheus = Some(Prometheus::open(kestrel::config::prometheus_url(url)?));
         }
         Ok(config)
     }

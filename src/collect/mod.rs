@@ -17,9 +17,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{Config, LogSource};
-use crate::evidence::{Evidence, Gathered, Need, SCHEMA, State};
+use crate::evidence::{Evidence, Fact, Gathered, Need, SCHEMA, State};
 use crate::plan::Plan;
 
+/// How long a question may take that had to wait for the others.
+const LAST_QUESTION: Duration = Duration::from_secs(1);
 /// After the stop flag is up, a reader has this long to hand over what it has.
 const HAND_OVER: Duration = Duration::from_millis(750);
 /// How late a line may reach Synapse's log (its handler's buffer, by default).
@@ -29,7 +31,7 @@ const LATE: Duration = Duration::from_secs(5);
 pub async fn run(plan: &Plan, config: &Config) -> Evidence {
     let deadline = config.limits.deadline;
     let (plan, watched) = watch(plan, config, deadline).await;
-    let plan = &plan;
+    let (plan, start) = (&plan, Instant::now());
     let (logs, mut rows, metrics) = tokio::join!(
         read_logs(plan, &config.logs, deadline),
         postgres::probe(plan, config.database.as_ref(), deadline),
@@ -37,19 +39,22 @@ pub async fn run(plan: &Plan, config: &Config) -> Evidence {
     );
     // What a log says of devices is asked about in the database afterwards.
     postgres::confirm(&logs, &mut rows, config.database.as_ref(), deadline).await;
+    let mut found: Vec<_> = logs.into_iter().chain(watched).chain(rows).collect();
+    if plan.needs.contains(&Need::SentDelays) {
+        // What is left of the deadline; a moment at least, so that a slow log does not hide a fast database.
+        let left = deadline.saturating_sub(start.elapsed()).max(LAST_QUESTION);
+        let rooms = rooms(&found);
+        found.push(
+            postgres::delayed::sent(&rooms, plan.window, config.database.as_ref(), left).await,
+        );
+    }
     let mut evidence = Evidence {
         schema: SCHEMA,
         symptom: plan.symptom,
         subject: plan.subject.clone(),
         window: plan.window,
         now: plan.now,
-        gathered: logs
-            .into_iter()
-            .chain(watched)
-            .chain(rows)
-            .chain(metrics)
-            .chain(plan.client.iter().cloned())
-            .collect(),
+        gathered: found.into_iter().chain(metrics).chain(plan.client.iter().cloned()).collect(),
     };
     for (number, answer) in (1..).zip(&mut evidence.gathered) {
         answer.id = format!("E{number}");
@@ -78,6 +83,25 @@ async fn watch(plan: &Plan, config: &Config, deadline: Duration) -> (Plan, Optio
     }
     plan.now = end;
     (plan, seen)
+}
+
+/// The rooms of the user's calls: where events are pending, then where the log has some made, newest first.
+fn rooms(found: &[Gathered]) -> Vec<String> {
+    let mut rooms: Vec<String> = Vec::new();
+    let pending = found.iter().filter_map(|answer| match &answer.fact {
+        Some(Fact::DelayedEvents(table)) => Some(table.rows.iter().map(|row| &row.room)),
+        _ => None,
+    });
+    let made = found.iter().filter_map(|answer| match &answer.fact {
+        Some(Fact::DelayLog(log)) => Some(log.made.iter().rev().map(|made| &made.room)),
+        _ => None,
+    });
+    for room in pending.flatten().chain(made.flatten()) {
+        if rooms.len() < postgres::delayed::ROOMS && !rooms.contains(room) {
+            rooms.push(room.clone());
+        }
+    }
+    rooms
 }
 
 /// Reads all logs side by side; each stops at the deadline and hands over what it has read.

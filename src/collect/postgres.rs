@@ -4,6 +4,7 @@
 //! statements read only the columns that `kestrel grants` gives, and work for a plain reader too.
 
 mod connect;
+pub mod delayed;
 mod device;
 mod event;
 mod fleet;
@@ -25,9 +26,11 @@ pub use inbox::watch;
 
 /// Asks the database for everything the plan needs of it.
 pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration) -> Vec<Gathered> {
-    // A watched inbox was answered before.
-    let asked =
-        |need: &Need| need.is_of_database() && (*need != Need::Inbox || plan.live.is_none());
+    // A watched inbox was answered before; which rooms to look into for `SentDelays` is known later.
+    let asked = |need: &Need| {
+        let later = *need == Need::SentDelays || *need == Need::Inbox && plan.live.is_some();
+        need.is_of_database() && !later
+    };
     let needs: Vec<Need> = plan.needs.iter().copied().filter(asked).collect();
     let Some(database) = database else {
         let why = State::NotAsked("no database is configured".into());
@@ -85,6 +88,10 @@ async fn fact(client: &Client, need: Need, about: &About) -> Result<Option<Fact>
             None => Ok(None),
         },
         Need::FleetRows => Ok(Some(Fact::FleetRows(fleet::ask(client).await?))),
+        Need::DelayedEvents => match about.user() {
+            Some(user) => delayed::pending(client, user).await,
+            None => Ok(None),
+        },
         Need::Inbox | Need::Dehydrated => match about.device() {
             Some(subject) => inbox::ask(client, need, subject).await,
             None => Ok(None),
@@ -165,6 +172,12 @@ fn told(fact: &Fact) -> String {
             };
             format!("{algorithm}, content of {} bytes", shape.content_bytes)
         }
+        Fact::DelayedEvents(table) if table.absent => {
+            "this Synapse has no table of delayed events".to_owned()
+        }
+        Fact::DelayedEvents(table) => {
+            format!("{} pending", counted(table.rows.len() as u64, "delayed event"))
+        }
         Fact::Redactions(rows) if rows.len() == 1 => "a redaction names it".to_owned(),
         Fact::Redactions(rows) => format!("{} redactions name it", rows.len()),
         Fact::FleetRows(rows) => rows.told(),
@@ -183,7 +196,9 @@ fn unread(need: Need, subject: &About, state: State) -> Gathered {
 fn shown(need: Need, subject: &About) -> String {
     let (user, device, event) = subject.ids();
     let (user, device) = (user.map_or("", |id| id.as_str()), device.map_or("", |id| id.as_str()));
+    let localpart = subject.user().map_or("", |user| user.localpart());
     let (statement, first, second) = match need {
+        Need::DelayedEvents => (delayed::statement(), localpart, ""),
         Need::Event | Need::EventShape | Need::Redactions => {
             (event::statement(need), event.map_or("", |id| id.as_str()), "")
         }

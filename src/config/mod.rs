@@ -4,6 +4,7 @@
 //! Nothing here opens a connection or reads a log, and no problem ever repeats a secret. That a log file
 //! is there is `kestrel doctor`'s question: a config stays valid while a log is rotated away.
 
+mod metrics;
 mod reading;
 mod secret;
 mod section;
@@ -133,6 +134,38 @@ impl Database {
 pub struct Prometheus {
     /// Its base, as in `http://127.0.0.1:9090`; below it stands `/api/v1`.
     pub url: Url,
+    pub access: Access,
+    /// Which series are this homeserver's, where one Prometheus keeps several: names and values.
+    pub labels: Vec<(String, String)>,
+}
+
+impl Prometheus {
+    /// One that asks for no login and keeps one homeserver.
+    pub fn open(url: Url) -> Self {
+        Self { url, access: Access::Open, labels: Vec::new() }
+    }
+}
+
+/// How Prometheus lets Kestrel in; may hold a secret, so it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Access {
+    /// It asks for nothing.
+    Open,
+    Password {
+        user: String,
+        password: String,
+    },
+    Token(String),
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Open => "Open",
+            Self::Password { .. } => "Password(…)",
+            Self::Token(_) => "Token(…)",
+        })
+    }
 }
 
 /// Bounds on one question.
@@ -171,6 +204,11 @@ pub fn database_url(text: &str) -> Result<Url, Problems> {
     reading::database_url(text).map_err(|says| Problems::one(format!("--database {says}")))
 }
 
+/// Prometheus's address as a flag gives it.
+pub fn prometheus_url(text: &str) -> Result<Url, Problems> {
+    metrics::prometheus_url(text).map_err(|says| Problems::one(format!("--prometheus {says}")))
+}
+
 /// The secret in a file that holds nothing else. A file that everyone can read is refused.
 pub fn secret_file(path: &Path) -> Result<String, Problems> {
     secret::read(path).map_err(Problems::one)
@@ -204,6 +242,8 @@ mod tests {
         secret(folder.path(), "database-password", "p@ss%25/w:rd\n", 0o640);
         let url = "postgresql://kestrel:secret@db.example.org/synapse\n";
         secret(folder.path(), "database-url", url, 0o600);
+        secret(folder.path(), "prometheus-password", "p@ss", 0o640);
+        secret(folder.path(), "prometheus-token", "t0ken", 0o640);
         folder
     }
 
@@ -263,7 +303,7 @@ mod tests {
         let folder = folder();
         let as_is = good(EXAMPLE, folder.path());
         // What every commented line documents is a default, save for the keys whose absence means "none".
-        let spelled = good(&uncommented(EXAMPLE, &["url_file"]), folder.path());
+        let spelled = good(&uncommented(EXAMPLE, &["url_file", "token_file"]), folder.path());
         let log = &spelled.logs[0];
         assert_eq!(log.timezone, Some(jiff::tz::TimeZone::get("Europe/Berlin").expect("bundled")));
         let matrix = spelled.matrix.clone().expect("a bot");
@@ -272,6 +312,11 @@ mod tests {
         let mut defaults = spelled.clone();
         defaults.logs[0].timezone = None;
         defaults.matrix.as_mut().expect("a bot").min_power_level = None;
+        let prometheus = defaults.prometheus.as_mut().expect("a Prometheus");
+        let login = Access::Password { user: "kestrel".into(), password: "p@ss".into() };
+        assert_eq!(prometheus.access, login);
+        assert_eq!(prometheus.labels, [("server_name".to_owned(), "example.org".to_owned())]);
+        *prometheus = Prometheus::open(prometheus.url.clone());
         same(&as_is, &defaults);
 
         let limits = Limits::default();
@@ -281,7 +326,11 @@ mod tests {
         assert_eq!(spelled.limits.show_addresses, limits.show_addresses);
         assert_eq!(spelled.store, folder.path().join(reading::STORE));
 
-        let by_file = good(&uncommented(EXAMPLE, &["url", "password_file"]), folder.path());
+        let by_file = uncommented(EXAMPLE, &["url", "password_file", "user", "token_file"]);
+        let url = "[prometheus]\nurl = \"http://127.0.0.1:9090\"";
+        let bot = "[matrix]\nuser = \"@kestrel:example.org\"";
+        let by_file = by_file.replace("[prometheus]", url).replace("[matrix]", bot);
+        let by_file = good(&by_file, folder.path());
         let database = by_file.database.expect("a database");
         assert_eq!(database.url.password(), Some("secret"));
         assert_eq!(database.shown(), "postgresql://kestrel@db.example.org/synapse");
@@ -391,6 +440,40 @@ mod tests {
         assert_eq!(told.len(), wanted.len(), "{told:#?}");
         let shown = Problems { list: told }.to_string();
         assert!(shown.starts_with("the config has 19 problems:\n  stor: "), "{shown}");
+    }
+
+    #[test]
+    fn a_prometheus_is_checked() {
+        let folder = folder();
+        let read = |section: &str| {
+            let text = format!("{BOT}\n[prometheus]\n{section}");
+            match Config::parse(&text, folder.path()) {
+                Ok(config) => format!("accepted: {:?}", config.prometheus),
+                Err(problems) => problems.list.join("; "),
+            }
+        };
+        let url = "url = \"http://127.0.0.1:9090/prom\"";
+        assert!(read(url).starts_with("accepted: "), "{}", read(url));
+        let token = read(&format!("{url}\ntoken_file = \"prometheus-token\""));
+        assert!(token.contains("Token(…)") && !token.contains("t0ken"), "{token}");
+        for (section, wanted) in [
+            ("", "prometheus.url: is missing"),
+            ("url = \"127.0.0.1:9090\"", "prometheus.url: must begin with http"),
+            ("url = \"http://u:p@x\"", "prometheus.url: holds a login"),
+            ("url = \"http://x?y=1\"", "prometheus.url: ends in a query"),
+            ("url = \"http://x\"\nuser = \"u\"", "prometheus.user: needs a password_file"),
+            ("url = \"http://x\"\npassword_file = \"prometheus-password\"", "needs a user"),
+            (
+                "url = \"http://x\"\nuser = \"u\"\npassword_file = \"prometheus-password\"\n\
+                 token_file = \"prometheus-token\"",
+                "prometheus.token_file: is one login too many",
+            ),
+            ("url = \"http://x\"\nlabels = { \"a=\\\"b\" = \"x\" }", "is not a label's name"),
+            ("url = \"http://x\"\nlabels = { job = 5 }", "must be a text in quotes"),
+            ("url = \"http://x\"\nlabel = \"x\"", "did you mean \"labels\"?"),
+        ] {
+            assert!(read(section).contains(wanted), "{section}: {}", read(section));
+        }
     }
 
     #[test]

@@ -8,14 +8,15 @@ use toml::Table;
 use url::Url;
 
 use super::section::Section;
-use super::{Config, Database, Limits, LogSource, Matrix, Problems, Server, secret};
+use super::{Config, Database, Limits, LogSource, Matrix, Problems, Server, metrics, secret};
 
-const FILE: &[&str] = &["store", "matrix", "server", "logs", "database", "limits"];
+const FILE: &[&str] = &["store", "matrix", "server", "logs", "database", "prometheus", "limits"];
 const MATRIX: &[&str] =
     &["homeserver", "user", "rooms", "admins", "min_power_level", "max_command_age"];
 const SERVER: &[&str] = &["name"];
 const LOG: &[&str] = &["name", "path", "timezone"];
 const DATABASE: &[&str] = &["url", "password_file", "url_file"];
+pub(super) const PROMETHEUS: &[&str] = &["url", "user", "password_file", "token_file", "labels"];
 const LIMITS: &[&str] = &["deadline", "window", "timezone", "show_addresses"];
 
 /// `store` without the key: beside the folder that holds the config, as in the source tree.
@@ -38,6 +39,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let server_table = file.table("server");
     let log_tables = file.tables("logs");
     let database_table = file.table("database");
+    let prometheus_table = file.table("prometheus");
     let limits_table = file.table("limits");
 
     let matrix = matrix_table.map(|table| matrix(table, &mut problems));
@@ -45,6 +47,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let server = server(server_table, bot, &mut problems);
     let logs = logs(&log_tables, base, &mut problems);
     let database = database_table.map(|table| database(table, base, &mut problems));
+    let prometheus = prometheus_table.map(|table| metrics::prometheus(table, base, &mut problems));
     let limits = limits(limits_table, &mut problems);
     let config = Config {
         store,
@@ -52,7 +55,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
         server,
         logs,
         database: database.flatten(),
-        prometheus: None,
+        prometheus: prometheus.flatten(),
         limits,
     };
     if problems.is_empty() { Ok(config) } else { Err(Problems { list: problems }) }
@@ -250,7 +253,7 @@ fn has_password(url: &Url) -> bool {
     url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
 }
 
-fn from_file(key: &str, base: &Path, section: &mut Section<'_, '_>) -> Option<String> {
+pub(super) fn from_file(key: &str, base: &Path, section: &mut Section<'_, '_>) -> Option<String> {
     let path: PathBuf = base.join(section.text(key)?);
     match secret::read(&path) {
         Ok(secret) => Some(secret),
@@ -282,5 +285,6 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("server", SERVER),
     ("logs", LOG),
     ("database", DATABASE),
+    ("prometheus", PROMETHEUS),
     ("limits", LIMITS),
 ];

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 
 use super::refusals::Refusals;
 use crate::evidence::client::Sign;
+use crate::evidence::key_log::Coverage;
 use crate::evidence::otk::Check;
 use crate::evidence::{DeviceRow, Evidence, KeyLog, Known, counted, utc};
 
@@ -90,9 +91,9 @@ pub(super) fn of_clients(evidence: &Evidence, findings: &mut Vec<String>) {
 }
 
 /// How far the logs reach.
-pub(super) fn reach(log: &KeyLog) -> Vec<String> {
+pub(super) fn reach(coverage: &[Coverage]) -> Vec<String> {
     let mut notes = Vec::new();
-    for coverage in &log.coverage {
+    for coverage in coverage {
         let span = coverage.span.map_or("holds nothing of the window".to_owned(), |(from, to)| {
             format!("holds {} to {}", utc(from), utc(to))
         });

@@ -1,26 +1,416 @@
 //! KE-4: delayed events whose restarts fail, so that a call's membership ends. The log tells what the
 //! homeserver answered and how fast; the client is asked last.
 
-use super::verdict::VerdictId;
-use super::walk::Question;
-use crate::evidence::Need;
+use super::delays::{Delays, How};
+use super::figures::{disagreement, figures};
+use super::slow;
+use super::verdict::{Answer, Certainty, VerdictId};
+use super::walk::{Question, Ruling, Walk, database_how, log_how};
+use crate::evidence::client::Sign;
+use crate::evidence::delay::Made;
+use crate::evidence::key_log::Format;
+use crate::evidence::{Known, Need, counted, utc};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] =
     &[Need::DelayLog, Need::DelayedEvents, Need::SentDelays, Need::Metrics];
 
 /// The trunk: in the order in which verdicts are tried.
-pub(super) const QUESTIONS: &[Question] = &[Question {
-    name: "delays",
-    asked: "Not asked yet",
-    rules: &[
-        VerdictId::DelayRateLimited,
-        VerdictId::DelayHomeserverSlow,
-        VerdictId::DelayGone,
-        VerdictId::DelayOff,
-        VerdictId::DelayNotArriving,
-        VerdictId::DelayClient,
-        VerdictId::DelayHealthy,
-    ],
-    ask: |_| None,
-}];
+pub(super) const QUESTIONS: &[Question] = &[
+    Question {
+        name: "restarts-known",
+        asked: "Which restarts of delayed events are the user's?",
+        rules: &[],
+        ask: restarts_known,
+    },
+    Question {
+        name: "restarts-limited",
+        asked: "Were they turned away as too many?",
+        rules: &[VerdictId::DelayRateLimited],
+        ask: restarts_limited,
+    },
+    Question {
+        name: "restarts-slow",
+        asked: "Were they answered later than a client waits (2 s)?",
+        rules: &[VerdictId::DelayHomeserverSlow],
+        ask: restarts_slow,
+    },
+    Question {
+        name: "restarts-gone",
+        asked: "Were the delayed events gone?",
+        rules: &[VerdictId::DelayGone],
+        ask: restarts_gone,
+    },
+    Question {
+        name: "delays-off",
+        asked: "Are delayed events off on this homeserver?",
+        rules: &[VerdictId::DelayOff],
+        ask: delays_off,
+    },
+    Question {
+        name: "restarts-missing",
+        asked: "Is a delayed event left without any restart, while the client is there?",
+        rules: &[VerdictId::DelayNotArriving],
+        ask: restarts_missing,
+    },
+    Question {
+        name: "client-timeouts",
+        asked: "Does the client report timeouts all the same?",
+        rules: &[VerdictId::DelayClient, VerdictId::DelayHealthy],
+        ask: client_timeouts,
+    },
+];
+
+/// The user's delayed events, put together.
+fn delays<'a>(walk: &Walk<'a>) -> Delays<'a> {
+    Delays::of(walk.evidence, &walk.known.delays)
+}
+
+fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
+    let delays = delays(walk);
+    let metrics = walk.evidence.metrics();
+    walk.figures.extend(figures(&delays, metrics.value().copied()));
+    if let Some((log, metrics)) = delays.log.zip(metrics.value()) {
+        walk.findings.extend(disagreement(log, metrics));
+    }
+    let known = walk.known;
+    if let Some(why) = known.delays.unknown() {
+        walk.step(Answer::Unknown, why, &known.delays);
+        walk.missing("the log", log_how(why));
+        return None;
+    }
+    if let Some(why) = walk.evidence.delayed_events().unknown() {
+        walk.missing("the database", database_how(why));
+    }
+    let ways = [How::Pending, How::Sent, How::Authenticated, How::Address];
+    let told: Vec<_> = (ways.into_iter())
+        .filter_map(|way| {
+            let count = delays.own.iter().filter(|(_, how)| *how == way).count();
+            (count > 0)
+                .then(|| format!("{} {}", counted(count as u64, "delayed event"), way.words()))
+        })
+        .collect();
+    let others = delays.log.map_or(0, |log| log.handled.len()) - delays.own.len();
+    match told.is_empty() {
+        false => walk.step(Answer::Yes, told.join(", "), &known.delays),
+        true => {
+            let why = match others {
+                0 => "the log has no request on any delayed event".to_owned(),
+                _ => format!(
+                    "{} in the log, and none can be told to be the user's",
+                    counted(others as u64, "delayed event")
+                ),
+            };
+            walk.step(Answer::No, why, &known.delays);
+        }
+    }
+    fates(walk, &delays);
+    None
+}
+
+/// What became of the user's leaves, and what is true of others.
+fn fates(walk: &mut Walk, delays: &Delays) {
+    let fired = delays.fired();
+    if let Some(last) = fired.iter().filter_map(|sent| sent.sent).max() {
+        walk.findings.push(format!(
+            "{} fired, the last {}: the user left the call for everybody else",
+            counted(fired.len() as u64, "delayed leave"),
+            utc(last)
+        ));
+    }
+    if delays.restarted_elsewhere() > 0 {
+        walk.missing(
+            "another process's log",
+            "the database has a delayed event restarted that no log here shows: give Kestrel the log of \
+             every worker that serves /delayed_events"
+                .into(),
+        );
+    }
+    let Some(log) = delays.log else { return };
+    let own = delays.restarts();
+    let (slow, limited) = (log.restarts.slow.count(), log.restarts.limited);
+    for (all, own, what) in [
+        (slow, own.slow.count(), "took 2 s or longer"),
+        (limited, own.limited, "were turned away as too many"),
+    ] {
+        if all > own {
+            walk.findings.push(format!(
+                "restarts of others, or of nobody known: {} {what}, of {} in all",
+                all - own,
+                log.restarts.latency.count
+            ));
+        }
+    }
+    if log.doubtful > 0 {
+        walk.findings.push(format!(
+            "{} left out: each stands behind a client's text, which may have written it",
+            counted(log.doubtful, "line")
+        ));
+    }
+}
+
+/// Proven where a log that cannot be forged shows it of an event that is surely the user's.
+fn sure(proven: bool) -> Certainty {
+    if proven { Certainty::Proven } else { Certainty::Consistent }
+}
+
+/// Whether there is a log to ask; without one the question stays open.
+fn is_read(walk: &mut Walk) -> bool {
+    let known = walk.known;
+    if let Some(why) = known.delays.unknown() {
+        walk.step(Answer::Unknown, why, &known.delays);
+    }
+    known.delays.unknown().is_none()
+}
+
+fn restarts_limited(walk: &mut Walk) -> Option<Ruling> {
+    if !is_read(walk) {
+        return None;
+    }
+    let delays = delays(walk);
+    let restarts = delays.restarts();
+    let known = walk.known;
+    if restarts.limited == 0 {
+        walk.step(Answer::No, "no 429 among them", &known.delays);
+        return None;
+    }
+    let mut reasons = vec![format!(
+        "{} of {} of the user's restarts were answered with 429 (rc_delayed_event_mgmt)",
+        restarts.limited, restarts.latency.count
+    )];
+    reasons.extend(sharing(&delays));
+    walk.decided(Answer::Yes, reasons, &known.delays);
+    also_slow(walk, &delays);
+    also_gone(walk, &delays);
+    Some((VerdictId::DelayRateLimited, sure(delays.proves(|handled| handled.restarts.limited > 0))))
+}
+
+/// Who else restarts from the same address: before Synapse 1.156 they share one allowance.
+fn sharing(delays: &Delays) -> Option<String> {
+    let log = delays.log?;
+    let from = |address: &String| delays.own.iter().any(|(own, _)| own.addresses.contains(address));
+    let shared = (log.addresses.iter())
+        .filter(|known| known.limited.is_some() && from(&known.address))
+        .max_by_key(|known| known.delays.len())?;
+    let own = delays.own.iter().filter(|(own, _)| shared.delays.contains(&own.id)).count();
+    let more = shared.delays.len().saturating_sub(own);
+    let authenticated = delays.own.iter().any(|(own, _)| !own.users.is_empty());
+    Some(match (authenticated, more) {
+        (true, _) => "the requests are authenticated, so the allowance is this user's own".into(),
+        (false, 0) => {
+            "nobody else restarts from that address: the client alone asks too often".into()
+        }
+        (false, more) => format!(
+            "the allowance is the address's, and {} share it",
+            counted(more as u64, "more delayed event")
+        ),
+    })
+}
+
+fn restarts_slow(walk: &mut Walk) -> Option<Ruling> {
+    if !is_read(walk) {
+        return None;
+    }
+    let delays = delays(walk);
+    let known = walk.known;
+    let reasons = slow::reasons(&delays);
+    if reasons.is_empty() {
+        let restarts = delays.restarts();
+        let longest = super::figures::seconds(restarts.latency.max());
+        let why = match restarts.latency.count {
+            0 => "none is known to be the user's".to_owned(),
+            _ => format!("the longest took {longest}"),
+        };
+        walk.step(Answer::No, why, &known.delays);
+        return None;
+    }
+    walk.decided(Answer::Yes, reasons, &known.delays);
+    also_gone(walk, &delays);
+    let felt = |id: &String| delays.stalls().iter().any(|stall| stall.felt.contains(id));
+    let proven = delays.proves(|own| own.restarts.slow.count() > 0 || felt(&own.id));
+    Some((VerdictId::DelayHomeserverSlow, sure(proven)))
+}
+
+fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
+    if !is_read(walk) {
+        return None;
+    }
+    let delays = delays(walk);
+    let (gone, known) = (delays.gone(), walk.known);
+    if delays.unexplained() > 0 {
+        let why = "whether the event fired or was cancelled only the database can tell";
+        walk.step(Answer::Unknown, why, &walk.evidence.sent_delays());
+        walk.missing("the database", database_how("delayed events that were sent"));
+        return None;
+    }
+    if gone.is_empty() {
+        let all: u64 = delays.restarts().gone;
+        let why = match all {
+            0 => "no 404 among them".to_owned(),
+            all => format!("{}: what the end of a call leaves behind", counted(all, "404")),
+        };
+        walk.step(Answer::No, why, &known.delays);
+        return None;
+    }
+    let fired = delays.fired();
+    let fired = gone.iter().filter(|(own, _)| fired.iter().any(|sent| sent.id == own.id)).count();
+    let count: u64 = gone.iter().map(|(_, count)| count).sum();
+    let mut reasons = vec![format!(
+        "{} of {} answered with 404",
+        counted(count, "restart"),
+        counted(gone.len() as u64, "delayed event")
+    )];
+    reasons.push(match (fired, delays.sent.is_some()) {
+        (0, true) => "none of them was sent: cancelled, or never known here".into(),
+        (0, false) => "whether they fired the database could not say".into(),
+        (fired, _) => format!("{fired} had fired: the leave was sent before its restart came"),
+    });
+    walk.decided(Answer::Yes, reasons, &known.delays);
+    let proven = delays.proves(|own| gone.iter().any(|(other, _)| other.id == own.id));
+    Some((VerdictId::DelayGone, sure(proven)))
+}
+
+fn also_slow(walk: &mut Walk, delays: &Delays) {
+    walk.findings.splice(0..0, slow::reasons(delays));
+}
+
+fn also_gone(walk: &mut Walk, delays: &Delays) {
+    let count: u64 = delays.gone().iter().map(|(_, count)| count).sum();
+    if count > 0 {
+        walk.findings
+            .push(format!("{} answered with 404: the event was gone", counted(count, "restart")));
+    }
+}
+
+fn delays_off(walk: &mut Walk) -> Option<Ruling> {
+    let delays = delays(walk);
+    let rows = walk.evidence.delayed_events();
+    if delays.absent {
+        let why = "this Synapse has no table delayed_events: it is older than delayed events";
+        walk.decided(Answer::Yes, vec![why.into()], &rows);
+        return Some((VerdictId::DelayOff, Certainty::Proven));
+    }
+    let known = walk.known;
+    let made = delays.log.map_or(&[][..], |log| &log.made);
+    let refused: Vec<&Made> = made.iter().filter(|made| made.unsupported).collect();
+    let last_good = made.iter().filter(|made| made.status == 200).map(|made| made.at).max();
+    // A server that took one later has them by now.
+    let Some(last) = refused.last().filter(|last| last_good.is_none_or(|good| good < last.at))
+    else {
+        let answer = match (last_good, delays.rows.is_empty(), known.delays.unknown()) {
+            (None, true, Some(why)) => (Answer::Unknown, why),
+            (None, true, None) => (Answer::Unknown, "nobody tried to make one in the log"),
+            _ => (Answer::No, "the user made one"),
+        };
+        walk.step(answer.0, answer.1, &known.delays);
+        return None;
+    };
+    let why = format!(
+        "{} to make one answered with 400 \"Delayed events are not supported on this server\", the last \
+         {}: max_event_delay_duration is not set",
+        counted(refused.len() as u64, "attempt"),
+        utc(last.at)
+    );
+    walk.decided(Answer::Yes, vec![why], &known.delays);
+    // Anyone can write such a line into a text log.
+    Some((VerdictId::DelayOff, sure(refused.iter().any(|made| made.format == Format::Json))))
+}
+
+fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
+    if !is_read(walk) {
+        return None;
+    }
+    let delays = delays(walk);
+    let known = walk.known;
+    let (pending, fired) = delays.never_restarted();
+    let others = delays.log.and_then(|log| log.others);
+    let reports = timeouts(walk).0 > 0;
+    let made = delays.log.is_some_and(|log| log.made.iter().any(|made| made.status == 200));
+    let silent = reports && made && delays.restarts().latency.count == 0 && others.is_some();
+    if pending + fired == 0 && !(silent && delays.restarted_elsewhere() == 0) {
+        walk.step(Answer::No, "none is seen to be left alone", &known.delays);
+        return None;
+    }
+    let mut reasons = Vec::new();
+    for (count, what) in [(pending, "is pending"), (fired, "fired as soon as it could")] {
+        if count > 0 {
+            reasons.push(format!(
+                "{} {what}, and the log has no restart of it",
+                counted(count as u64, "delayed leave")
+            ));
+        }
+    }
+    if reasons.is_empty() {
+        reasons.push("the client reports restarts that time out, and the log has none".into());
+    }
+    if let Some(others) = others {
+        reasons.push(format!(
+            "meanwhile {} of the user arrive",
+            counted(others.count, "other request")
+        ));
+    }
+    walk.decided(Answer::Yes, reasons, &known.delays);
+    Some((VerdictId::DelayNotArriving, Certainty::Consistent))
+}
+
+/// How many timeouts the user's clients report, and the evidence they stand in.
+fn timeouts(walk: &Walk) -> (u64, Vec<String>) {
+    let user = walk.evidence.subject.user().map(|user| user.as_str());
+    let theirs = walk
+        .evidence
+        .clients()
+        .filter(|(_, facts)| facts.user.as_deref().is_none_or(|named| Some(named) == user));
+    let (mut count, mut ids) = (0, Vec::new());
+    for (id, facts) in theirs {
+        let seen = facts.delays.as_ref().map_or(0, |delays| delays.timed_out);
+        // A HAR file and a console of one client tell of the same requests.
+        count += seen.max(facts.count(Sign::DelayTimedOut));
+        ids.push(id.to_owned());
+    }
+    (count, ids)
+}
+
+fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
+    if !is_read(walk) {
+        return None;
+    }
+    let delays = delays(walk);
+    let restarts = delays.restarts();
+    let (count, ids) = timeouts(walk);
+    let known = walk.known;
+    if restarts.answered == 0 {
+        walk.step(Answer::Unknown, "no restart is known to be the user's", &known.delays);
+        walk.missing(
+            "a restart of the user's",
+            "ask again during a call: a pending row, or a leave that was sent, ties restarts to the user"
+                .into(),
+        );
+        return None;
+    }
+    if count == 0 && delays.unexplained() > 0 {
+        let why = format!("{} that nothing explains", counted(delays.unexplained(), "404"));
+        walk.step(Answer::Unknown, why, &known.delays);
+        return None;
+    }
+    let mut reasons = vec![format!(
+        "{} of {} of the user's restarts were answered with 200, the longest in {}",
+        restarts.answered,
+        restarts.latency.count,
+        super::figures::seconds(restarts.latency.max())
+    )];
+    if count > 0 {
+        reasons.push(format!("the client reports {}", counted(count, "timeout")));
+        walk.decided(Answer::Yes, reasons, &Known::Is((), ids));
+        return Some((VerdictId::DelayClient, Certainty::Consistent));
+    }
+    let why = if ids.is_empty() { "no client's report was given" } else { "its report names none" };
+    walk.step(Answer::No, why, &known.delays);
+    walk.because.splice(0..0, reasons);
+    if ids.is_empty() {
+        walk.missing(
+            "the client's side",
+            "its diagnostics report or a HAR file: whether it saw timeouts".into(),
+        );
+    }
+    Some((VerdictId::DelayHealthy, Certainty::Consistent))
+}

@@ -5,6 +5,8 @@
 mod advice;
 pub mod chain;
 mod client_signs;
+mod delays;
+mod figures;
 mod findings;
 pub mod fleet;
 mod gaps;
@@ -16,6 +18,7 @@ mod mail;
 mod refusals;
 pub mod remedy;
 mod shape;
+mod slow;
 mod stock;
 pub mod verdict;
 mod walk;

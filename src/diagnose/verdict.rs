@@ -212,7 +212,7 @@ impl VerdictId {
             }
             Self::DelayOff => "delayed events are off on this homeserver, or it has none",
             Self::DelayNotArriving => {
-                "a delayed event is pending, and no restart of it reaches the homeserver"
+                "the user is there, and no restart of their delayed leave reaches the homeserver"
             }
             Self::DelayClient => {
                 "the homeserver answers restarts fast, and the client reports timeouts: look at the client and its network"

@@ -3,6 +3,7 @@
 use super::advice::advise;
 use super::refusals::Refusals;
 use super::verdict::{Answer, Certainty, Figure, Missing, Step, Verdict, VerdictId};
+use crate::evidence::delay::DelayLog;
 use crate::evidence::{DeviceKeys, Evidence, KeyLog, Known, StoredKeys, utc};
 
 /// What ends a walk.
@@ -39,6 +40,7 @@ pub(super) struct Facts<'a> {
     reported: KeyLog,
     pub(super) keys: Known<&'a DeviceKeys>,
     pub(super) stored: Known<&'a StoredKeys>,
+    pub(super) delays: Known<DelayLog>,
     /// What stands for a table that was read and holds nothing of the device.
     no_keys: StoredKeys,
 }
@@ -55,6 +57,7 @@ impl<'a> Facts<'a> {
             reported,
             keys: evidence.device_keys(),
             stored: evidence.one_time_keys(),
+            delays: evidence.delay_log(),
             no_keys: StoredKeys::default(),
         }
     }
@@ -121,7 +124,9 @@ impl<'a> Walk<'a> {
         let mut notes = Vec::new();
         if let Some(log) = self.known.log.value() {
             super::findings::of_log(log, &self.refusals, &mut self.findings);
-            notes = super::findings::reach(log);
+            notes = super::findings::reach(&log.coverage);
+        } else if let Some(log) = self.known.delays.value() {
+            notes = super::findings::reach(&log.coverage);
         }
         super::findings::of_clients(self.evidence, &mut self.findings);
         let (window, keys) = (self.evidence.window, self.known.keys.value().copied());
@@ -188,6 +193,17 @@ fn confirmed_by(id: VerdictId) -> Option<(&'static str, &'static str)> {
         VerdictId::OtkUploadLoop => {
             Some(("the client's side", "its log: why it takes its uploads for unanswered"))
         }
+        VerdictId::DelayRateLimited
+        | VerdictId::DelayHomeserverSlow
+        | VerdictId::DelayGone
+        | VerdictId::DelayOff => Some((
+            "a log that cannot be forged",
+            "Synapse's TerseJsonFormatter; a pending row or a sent event must tie the restarts to the user",
+        )),
+        VerdictId::DelayNotArriving => Some((
+            "the way to the server",
+            "the client's HAR file: whether it sends restarts, and the proxy's log: where they end",
+        )),
         VerdictId::OtkFlood => Some(("the count", "let Kestrel read e2e_one_time_keys_json")),
         _ => confirmed_in_calls(id),
     }

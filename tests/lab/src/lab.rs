@@ -284,6 +284,22 @@ impl Lab {
         Ok(())
     }
 
+    /// Holds PostgreSQL still for so many seconds, as a disk or a hypervisor does.
+    pub async fn freeze_postgres(&self, seconds: u32) -> Result<()> {
+        let (running, _) = self.synapse()?;
+        thaw(running.postgres.freeze(seconds)?).await
+    }
+
+    /// Holds Synapse still for so many seconds.
+    pub async fn freeze_synapse(&self, seconds: u32) -> Result<()> {
+        let (running, _) = self.synapse()?;
+        let shell = match &*running.synapse.lock().await {
+            Some(leash) => leash.freeze(seconds)?,
+            None => bail!("Synapse is not running"),
+        };
+        thaw(shell).await
+    }
+
     fn synapse(&self) -> Result<(&Running, Synapse<'_>)> {
         let running = self.running.as_ref().context(
             "this lab belongs to another process, which alone may stop or start its parts",
@@ -303,6 +319,15 @@ impl Lab {
         };
         Ok((running, synapse))
     }
+}
+
+/// Waits until a frozen process goes on.
+async fn thaw(mut shell: std::process::Child) -> Result<()> {
+    let ended = tokio::task::spawn_blocking(move || shell.wait()).await??;
+    if !ended.success() {
+        bail!("a process could not be frozen: {ended}");
+    }
+    Ok(())
 }
 
 impl Drop for Lab {

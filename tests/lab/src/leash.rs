@@ -28,6 +28,14 @@ kill "$watcher" 2>/dev/null
 exit $status
 "#;
 
+/// Stops the processes and lets them go on again after so many seconds, whatever becomes of us meanwhile.
+const FREEZE: &str = r#"
+seconds=$1; shift
+kill -s STOP "$@"
+sleep "$seconds"
+kill -s CONT "$@"
+"#;
+
 /// Longer than the watcher's patience, so that a stubborn process is gone before we stop waiting.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 const OUTPUT_LINES_SHOWN: usize = 15;
@@ -118,6 +126,28 @@ impl Leash {
         let _ = self.shell.wait();
     }
 
+    /// Holds the program and its children still for so many seconds; gives the shell that does it.
+    pub fn freeze(&self, seconds: u32) -> Result<Child> {
+        let mut frozen = vec![self.shell.id()];
+        let parents = parents()?;
+        let mut next = 0;
+        while let Some(parent) = frozen.get(next).copied() {
+            let children = parents.iter().filter(|(_, of, _)| *of == parent);
+            frozen.extend(children.map(|(process, ..)| *process));
+            next += 1;
+        }
+        // The shells that watch stay awake: they end the program should we be killed now.
+        let watches = |process: &u32| {
+            let name = parents.iter().find(|(known, ..)| known == process).map(|(.., name)| name);
+            name.is_none_or(|name| ["sh", "dash", "bash", "sleep"].contains(&name.as_str()))
+        };
+        frozen.retain(|process| !watches(process));
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", FREEZE, "kestrel-lab"]).arg(seconds.to_string());
+        command.args(frozen.iter().map(u32::to_string)).stdin(Stdio::null()).process_group(0);
+        command.spawn().with_context(|| format!("cannot freeze {}", self.name))
+    }
+
     pub fn last_words(&self) -> String {
         last_lines(&self.output, OUTPUT_LINES_SHOWN)
     }
@@ -127,6 +157,23 @@ impl Drop for Leash {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Every process of the machine: its id, its parent's, its name. PostgreSQL's children leave its group, so
+/// the group alone does not find them.
+fn parents() -> Result<Vec<(u32, u32, String)>> {
+    let mut processes = Vec::new();
+    for entry in std::fs::read_dir("/proc").context("cannot read /proc")?.flatten() {
+        let Ok(process) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        // `12 (a name) S 1 …`; the name may hold brackets.
+        let Some((head, rest)) = stat.rsplit_once(") ") else { continue };
+        let name = head.split_once('(').map_or("", |(_, name)| name).to_owned();
+        if let Some(parent) = rest.split(' ').nth(1).and_then(|parent| parent.parse().ok()) {
+            processes.push((process, parent, name));
+        }
+    }
+    Ok(processes)
 }
 
 /// The end of a text file, for errors that people read.

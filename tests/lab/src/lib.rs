@@ -16,6 +16,7 @@
 // The Matrix client's futures are nested deeper than the compiler's default allows.
 #![recursion_limit = "256"]
 
+pub mod calls;
 pub mod demo;
 mod device;
 pub mod faults;
@@ -26,6 +27,7 @@ mod leash;
 pub mod media;
 pub mod ops;
 mod postgres;
+pub mod prometheus;
 mod room;
 mod synapse;
 mod template;

@@ -1,0 +1,159 @@
+//! Delayed events → facts: those that wait, and those that were sent. A delay id lets anyone who has it
+//! act, so the database hashes it: the id itself never leaves the server.
+
+use ruma::UserId;
+use tokio_postgres::{Client, Error, Row};
+
+use super::{connect, millis, quoted};
+use crate::config::Database;
+use crate::evidence::delay::{Delayed, MEMBERSHIPS, Pending, Sent};
+use crate::evidence::{Fact, Gathered, Need, State, Window, counted};
+
+/// Rooms that are looked into, and rows that are read of each.
+pub const ROOMS: usize = 8;
+const SENT_LIMIT: i64 = 200;
+const PENDING_LIMIT: i64 = 200;
+
+/// Synapse before 1.116 has no such table. The other one tells that it is Synapse's schema that is seen.
+const TABLES: &str =
+    "SELECT to_regclass('delayed_events') IS NOT NULL, to_regclass('events') IS NOT NULL";
+const KNOWN_SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'kestrel')";
+const MAY: &str = "SELECT to_regprocedure('kestrel.delayed(text)') IS NOT NULL \
+     AND to_regprocedure('kestrel.delayed_sent(text, bigint, bigint)') IS NOT NULL \
+     AND has_schema_privilege('kestrel', 'USAGE')";
+
+/// The functions that `kestrel grants` makes.
+const PENDING: &str = "SELECT id, device, room, kind, delay, due, processed\n\
+     FROM kestrel.delayed($1)";
+const SENT: &str = "SELECT id, event, room, kind, sender, sent\n\
+     FROM kestrel.delayed_sent($1, $2, $3)";
+/// The same for a role that may read the tables themselves.
+const PENDING_TABLE: &str = "SELECT encode(sha256(convert_to(delay_id, 'UTF8')), 'hex'), device_id, room_id, \
+     event_type, delay, send_ts, is_processed\n\
+     FROM delayed_events\n\
+     WHERE user_localpart = $1\n\
+     ORDER BY send_ts LIMIT $2";
+const SENT_TABLE: &str = r#"SELECT encode(sha256(convert_to(substring(ej.internal_metadata FROM '"delay_id": ?"([^"\\]+)"'), 'UTF8')), 'hex'), s.event_id, s.room_id, s.type, s.sender, s.origin_server_ts
+FROM (SELECT e.event_id, e.room_id, e.type, e.sender, e.origin_server_ts FROM events e
+ WHERE e.room_id = $1 AND e.origin_server_ts BETWEEN $2 AND $3 AND NOT e.outlier AND e.type = ANY($4)
+ ORDER BY e.origin_server_ts DESC LIMIT $5) AS s
+JOIN event_json ej ON ej.event_id = s.event_id
+WHERE ej.internal_metadata LIKE '%"delay_id":%'"#;
+
+/// The statement of the user's pending events.
+pub(super) fn statement() -> String {
+    PENDING.to_owned()
+}
+
+/// The user's pending delayed events; `Delayed::absent` where this Synapse has no table of them.
+pub(super) async fn pending(client: &Client, user: &UserId) -> Result<Option<Fact>, Error> {
+    let tables = client.query_one(TABLES, &[]).await?;
+    if !tables.get::<_, bool>(0) && tables.get(1) {
+        return Ok(Some(Fact::DelayedEvents(Delayed { absent: true, rows: Vec::new() })));
+    }
+    let localpart = user.localpart();
+    let rows = match may_call(client).await? {
+        true => client.query(PENDING, &[&localpart]).await?,
+        false => client.query(PENDING_TABLE, &[&localpart, &PENDING_LIMIT]).await?,
+    };
+    let rows: Vec<_> = rows.iter().map(waits).collect();
+    Ok((!rows.is_empty()).then_some(Fact::DelayedEvents(Delayed { absent: false, rows })))
+}
+
+async fn may_call(client: &Client) -> Result<bool, Error> {
+    // `has_schema_privilege` fails on a schema that is not there.
+    let known: bool = client.query_one(KNOWN_SCHEMA, &[]).await?.get(0);
+    Ok(known && client.query_one(MAY, &[]).await?.get(0))
+}
+
+fn waits(row: &Row) -> Pending {
+    Pending {
+        id: row.get::<_, Option<String>>(0).unwrap_or_default(),
+        device: row.get(1),
+        room: row.get(2),
+        kind: row.get(3),
+        delay: row.get::<_, i64>(4).unsigned_abs(),
+        due: millis(row.get(5)),
+        processed: row.get(6),
+    }
+}
+
+/// Delayed events that were sent in these rooms. The rooms come from the log and from pending rows, so
+/// this is asked after both.
+pub async fn sent(
+    rooms: &[String],
+    window: Window,
+    database: Option<&Database>,
+    deadline: std::time::Duration,
+) -> Gathered {
+    let rooms = &rooms[..rooms.len().min(ROOMS)];
+    let query = shown(rooms, window);
+    let unread = |state| Gathered::unread(Need::SentDelays, "database", query.clone(), state);
+    let Some(database) = database else {
+        return unread(State::NotAsked("no database is configured".into()));
+    };
+    if rooms.is_empty() {
+        let why = "neither the log nor a pending event names a room of the user's calls";
+        return unread(State::NotAsked(why.into()));
+    }
+    let asked = tokio::time::timeout(deadline, ask(rooms, window, database, deadline)).await;
+    let rows = match asked {
+        Ok(Ok(rows)) => rows,
+        Ok(Err(why)) => return unread(State::Failed(why)),
+        Err(_) => {
+            let why = format!("it did not answer within {:.1} s", deadline.as_secs_f32());
+            return unread(State::Failed(why));
+        }
+    };
+    let what = format!(
+        "{} sent in {}",
+        counted(rows.len() as u64, "delayed event"),
+        counted(rooms.len() as u64, "room")
+    );
+    let state = if rows.is_empty() { State::Empty } else { State::Found };
+    let fact = (!rows.is_empty()).then_some(Fact::SentDelays(rows));
+    Gathered::told(Need::SentDelays, "database", state, what, query, fact)
+}
+
+async fn ask(
+    rooms: &[String],
+    window: Window,
+    database: &Database,
+    deadline: std::time::Duration,
+) -> Result<Vec<Sent>, String> {
+    let client = connect::connect(database, deadline).await?;
+    let words = |error: Error| connect::words(&error, "delayed events that were sent");
+    let (from, to) = (window.from.as_millisecond(), window.to.as_millisecond());
+    let types: Vec<&str> = MEMBERSHIPS.to_vec();
+    let may_call = may_call(&client).await.map_err(words)?;
+    let mut sent = Vec::new();
+    for room in rooms {
+        let rows = match may_call {
+            true => client.query(SENT, &[room, &from, &to]).await,
+            false => client.query(SENT_TABLE, &[room, &from, &to, &types, &SENT_LIMIT]).await,
+        };
+        sent.extend(rows.map_err(words)?.iter().filter_map(was_sent));
+    }
+    Ok(sent)
+}
+
+fn was_sent(row: &Row) -> Option<Sent> {
+    Some(Sent {
+        id: row.get::<_, Option<String>>(0)?,
+        event: row.get(1),
+        room: row.get(2),
+        kind: row.get(3),
+        sender: row.get::<_, Option<String>>(4).unwrap_or_default(),
+        sent: millis(row.get(5)),
+    })
+}
+
+/// The statements as a person would paste them.
+fn shown(rooms: &[String], window: Window) -> String {
+    let (from, to) = (window.from.as_millisecond(), window.to.as_millisecond());
+    let one = |room: &String| {
+        let call = format!("kestrel.delayed_sent({}, {from}, {to})", quoted(room));
+        format!("SELECT id, event, room, kind, sender, sent FROM {call};")
+    };
+    rooms.iter().map(one).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,89 @@
+//! `[prometheus]` → where the homeserver's metrics are kept, and how Kestrel is let in.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+use url::Url;
+
+use super::reading::{PROMETHEUS, from_file};
+use super::section::Section;
+use super::{Access, Prometheus};
+
+/// Reads and checks the section.
+pub(super) fn prometheus(
+    table: &Table,
+    base: &Path,
+    problems: &mut Vec<String>,
+) -> Option<Prometheus> {
+    let mut section = Section::new(Some(table), "prometheus", PROMETHEUS, problems);
+    if !section.has("url") {
+        section.problem("url", "is missing; without a Prometheus leave the whole section out");
+    }
+    let url = section.text("url").and_then(|text| match prometheus_url(text) {
+        Ok(url) => Some(url),
+        Err(says) => {
+            section.problem("url", says);
+            None
+        }
+    });
+    let access = access(&mut section, base);
+    let labels = labels(&mut section);
+    Some(Prometheus { url: url?, access: access?, labels })
+}
+
+/// A problem is a sentence's second half, and never shows the text: it may hold a password.
+pub(super) fn prometheus_url(text: &str) -> Result<Url, String> {
+    let url = text
+        .parse::<Url>()
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let Some(url) = url else {
+        return Err("must begin with http:// or https://, as in \"http://127.0.0.1:9090\"".into());
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a login; write user and password_file instead".into());
+    }
+    match url.query().is_some() || url.fragment().is_some() {
+        true => Err("ends in a query; name the base only, below which /api/v1 stands".into()),
+        false => Ok(url),
+    }
+}
+
+fn access(section: &mut Section<'_, '_>, base: &Path) -> Option<Access> {
+    let user = section.text("user").map(str::to_owned);
+    let has = (section.has("user"), section.has("password_file"), section.has("token_file"));
+    match has {
+        (true, false, _) => section.problem("user", "needs a password_file beside it"),
+        (false, true, _) => section.problem("password_file", "needs a user beside it"),
+        (true, true, true) => {
+            section.problem("token_file", "is one login too many: user already is one");
+        }
+        (true, true, false) => {
+            let password = from_file("password_file", base, section)?;
+            return Some(Access::Password { user: user?, password });
+        }
+        (false, false, true) => return from_file("token_file", base, section).map(Access::Token),
+        (false, false, false) => return Some(Access::Open),
+    }
+    None
+}
+
+/// `{ server_name = "example.org" }`: names as Prometheus has them, values of any text.
+fn labels(section: &mut Section<'_, '_>) -> Vec<(String, String)> {
+    let mut labels = Vec::new();
+    for (name, value) in section.table("labels").into_iter().flatten() {
+        let named = name.bytes().enumerate().all(|(at, byte)| {
+            byte.is_ascii_alphabetic() || byte == b'_' || at > 0 && byte.is_ascii_digit()
+        });
+        match value {
+            Value::String(value) if named && !name.is_empty() => {
+                labels.push((name.clone(), value.clone()));
+            }
+            Value::String(_) => {
+                section.problem("labels", format_args!("{name:?} is not a label's name"));
+            }
+            _ => section.problem("labels", format_args!("{name}: must be a text in quotes")),
+        }
+    }
+    labels
+}
