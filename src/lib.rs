@@ -79,6 +79,8 @@ pub mod diagnose;
 
 pub mod render;
 
+pub mod storm;
+
 pub mod store;
 
 pub mod flow;
