@@ -24,11 +24,13 @@ const HAND_OVER: Duration = Duration::from_millis(750);
 /// Asks every source and returns the evidence, signatures checked.
 pub async fn run(plan: &Plan, config: &Config) -> Evidence {
     let deadline = config.limits.deadline;
-    let (logs, rows, metrics) = tokio::join!(
+    let (logs, mut rows, metrics) = tokio::join!(
         read_logs(plan, &config.logs, deadline),
         postgres::probe(plan, config.database.as_ref(), deadline),
         prometheus::ask(plan, config.prometheus.as_ref(), deadline)
     );
+    // What a log says of devices is asked about in the database afterwards.
+    postgres::confirm(&logs, &mut rows, config.database.as_ref(), deadline).await;
     let mut evidence = Evidence {
         schema: SCHEMA,
         symptom: plan.symptom,

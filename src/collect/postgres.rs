@@ -6,6 +6,7 @@
 mod connect;
 mod device;
 mod event;
+mod fleet;
 mod grants;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::config::Database;
 use crate::evidence::{About, Algorithm, Fact, Gathered, Need, State, counted, utc};
 use crate::plan::Plan;
 pub use device::device_list;
+pub use fleet::confirm;
 pub use grants::grants;
 
 /// Asks the database for everything the plan needs of it.
@@ -75,6 +77,7 @@ async fn fact(client: &Client, need: Need, about: &About) -> Result<Option<Fact>
             Some(subject) => event::ask(client, need, &subject.event).await,
             None => Ok(None),
         },
+        Need::FleetRows => Ok(Some(Fact::FleetRows(fleet::ask(client).await?))),
         _ => match about.device() {
             Some(subject) => device::ask(client, need, subject).await,
             None => Ok(None),
@@ -149,6 +152,7 @@ fn told(fact: &Fact) -> String {
         }
         Fact::Redactions(rows) if rows.len() == 1 => "a redaction names it".to_owned(),
         Fact::Redactions(rows) => format!("{} redactions name it", rows.len()),
+        Fact::FleetRows(rows) => rows.told(),
         _ => String::new(),
     }
 }
@@ -165,6 +169,7 @@ fn shown(need: Need, subject: &About) -> String {
         Need::Event | Need::EventShape | Need::Redactions => {
             (event::statement(need), event.map_or("", |id| id.as_str()), "")
         }
+        Need::FleetRows => (fleet::statement(), "", ""),
         _ => (device::statement(need), user, device),
     };
     // One pass, so that a `$2` inside an id stays what it is.

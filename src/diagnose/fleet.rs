@@ -1,7 +1,23 @@
 //! Everybody's evidence → who is affected now, grouped by cause and by client, worst first.
+//!
+//! A survey and no verdict: it says where to look, and `!ke1` proves it for one device.
 
+mod together;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use ruma::{OwnedDeviceId, OwnedUserId};
+
+use super::refusals::QUIET;
+use super::stock::FLOOD;
 use super::verdict::Certainty;
-use crate::evidence::{Evidence, Need, Window};
+use crate::evidence::fleet::{FleetLog, FleetRows, Holder, Uploader};
+use crate::evidence::key_log::Span;
+use crate::evidence::otk::Check;
+use crate::evidence::{Evidence, Known, Need, State, Window, utc};
+pub use together::{Suggests, Together};
 
 /// What the survey reads.
 pub(super) const NEEDS: &[Need] = &[Need::FleetLog, Need::FleetRows];
@@ -10,16 +26,363 @@ pub(super) const NEEDS: &[Need] = &[Need::FleetLog, Need::FleetRows];
 #[derive(Debug, Clone)]
 pub struct Fleet {
     pub window: Window,
+    /// Worst first.
+    pub affected: Vec<Affected>,
+    /// How many devices each cause has, worst cause first.
+    pub causes: Vec<(Cause, u64)>,
+    /// How many affected devices each client has, the most first; of those whose client the log names.
+    pub agents: Vec<(String, u64)>,
+    /// Many that began within minutes.
+    pub together: Option<Together>,
+    /// True beside it, and worth a line.
+    pub findings: Vec<String>,
+    /// How far the sources were read.
+    pub read: Vec<String>,
+    /// Sources that could not be read, and why.
+    pub unread: Vec<String>,
+    /// Where a source was cut.
+    pub cut: Vec<String>,
 }
 
+/// What is wrong with a device, worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Its uploads are refused because the key ids are taken.
+    Conflict,
+    /// Stored keys were made by an identity that is gone.
+    DeadIdentity,
+    /// Far too many keys.
+    Flood,
+    /// No key left to hand out, the fallback key used.
+    Exhausted,
+    /// A device without encryption keys: most are bots and bridges.
+    Keyless,
+}
+
+impl Cause {
+    /// As answers write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::DeadIdentity => "dead-identity",
+            Self::Flood => "flood",
+            Self::Exhausted => "exhausted",
+            Self::Keyless => "keyless",
+        }
+    }
+
+    /// As people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflicting keys",
+            Self::DeadIdentity => "keys of a dead identity",
+            Self::Flood => "far too many keys",
+            Self::Exhausted => "no keys left",
+            Self::Keyless => "no encryption keys",
+        }
+    }
+}
+
+/// One cause at one device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trouble {
+    pub cause: Cause,
+    /// Refusals, dead keys, stored keys; nothing to count for the others.
+    pub count: u64,
+    /// Refusals a second.
+    pub rate: Option<f64>,
+    /// Whether refusals still arrived at the end of what was seen.
+    pub goes_on: bool,
+}
+
+/// What the database says of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds the very key that stood in the way, or the keys that are wrong.
+    Proven,
+    /// It has the device.
+    Exists,
+    /// It has no such device: logged out since, or a line that somebody made up.
+    Absent,
+    /// It could not be asked.
+    Unasked,
+}
+
+/// A device in trouble.
+#[derive(Debug, Clone)]
+pub struct Affected {
+    pub user: OwnedUserId,
+    pub device: OwnedDeviceId,
+    /// The worst first.
+    pub troubles: Vec<Trouble>,
+    /// When it began, where that is known.
+    pub since: Option<Timestamp>,
+    /// It began no later than this: the log does not reach further back.
+    pub or_before: bool,
+    pub last_seen: Option<Timestamp>,
+    /// The client by its own word.
+    pub agent: Option<String>,
+    pub standing: Standing,
+}
+
+/// A refusal this near to the log's beginning may have begun before it: an idle client tries twice a
+/// minute.
+const EDGE: SignedDuration = SignedDuration::from_secs(120);
+/// Distinct keys that a log tells apart; of as many nobody knows whether one came twice.
+const KEYS_TOLD_APART: u64 = 64;
+
 impl Fleet {
-    /// Not enough where neither log nor database could be read.
+    /// Not enough where neither log nor database could be read; a list is never more than consistent.
     pub fn certainty(&self) -> Certainty {
-        Certainty::NotEnoughEvidence
+        match self.read.is_empty() {
+            true => Certainty::NotEnoughEvidence,
+            false => Certainty::Consistent,
+        }
+    }
+}
+
+impl Affected {
+    /// Worst first: refusals that go on by their rate, dead identities, refusals that stopped, floods,
+    /// exhaustion by who was seen last, keyless ones; behind all those that the database does not have.
+    fn order(&self) -> impl Ord + use<> {
+        let rank = |trouble: &Trouble| match trouble.cause {
+            Cause::Conflict if trouble.goes_on => 0,
+            Cause::DeadIdentity => 1,
+            Cause::Conflict => 2,
+            Cause::Flood => 3,
+            Cause::Exhausted => 4,
+            Cause::Keyless => 5,
+        };
+        let worst = self.troubles.iter().map(rank).min();
+        let per_hour = |trouble: &Trouble| (trouble.rate.unwrap_or_default() * 3600.0) as u64;
+        let rate = self.troubles.iter().map(per_hour).max();
+        let count = self.troubles.iter().map(|trouble| trouble.count).max();
+        let ids = (self.user.to_string(), self.device.to_string());
+        let absent = self.standing == Standing::Absent;
+        (absent, worst, Reverse((rate, count, self.last_seen)), ids)
+    }
+
+    /// Whether uploads of it were still refused at the end of what was seen.
+    pub fn goes_on(&self) -> bool {
+        self.troubles.iter().any(|trouble| trouble.goes_on)
+    }
+
+    /// Whether it has this trouble.
+    pub fn has(&self, cause: Cause) -> bool {
+        self.troubles.iter().any(|trouble| trouble.cause == cause)
     }
 }
 
 /// Surveys everybody.
 pub fn fleet(evidence: &Evidence) -> Fleet {
-    Fleet { window: evidence.window }
+    let (log, rows) = (evidence.fleet_log(), evidence.fleet_rows());
+    let mut survey = Survey { evidence, devices: BTreeMap::new(), crossed: 0 };
+    if let Some(log) = log.value() {
+        survey.log(log);
+    }
+    if let Some(rows) = rows.value() {
+        survey.rows(rows, log.value().is_some());
+    }
+    let mut affected: Vec<_> = survey.devices.into_values().collect();
+    affected.retain(|of| !of.troubles.is_empty());
+    for of in &mut affected {
+        of.troubles.sort_by_key(|trouble| trouble.cause);
+    }
+    affected.sort_by_cached_key(Affected::order);
+    let keyless = rows.value().map_or(0, |rows| rows.keyless);
+    let mut fleet = Fleet {
+        window: evidence.window,
+        causes: causes(&affected, keyless),
+        agents: agents(&affected),
+        together: together::together(&affected, evidence.window),
+        affected,
+        findings: Vec::new(),
+        read: Vec::new(),
+        unread: Vec::new(),
+        cut: Vec::new(),
+    };
+    if survey.crossed > 0 {
+        let said = format!("{} with a single refusal: two uploads crossed", survey.crossed);
+        fleet.findings.push(said);
+    }
+    fleet.reach(&log, &rows);
+    // A source that failed half-way still told what it had read.
+    for answer in evidence.answers(Need::FleetLog).filter(|answer| answer.fact.is_some()) {
+        if let State::Failed(why) = &answer.state {
+            fleet.cut.push(format!("{}: {why}", answer.source));
+        }
+    }
+    fleet
 }
+
+impl Fleet {
+    /// How far the sources reach.
+    fn reach(&mut self, log: &Known<FleetLog>, rows: &Known<&FleetRows>) {
+        if let Some(log) = log.value() {
+            for coverage in &log.coverage {
+                let source = &coverage.source;
+                let part = if coverage.whole { "" } else { ", not the whole window" };
+                match coverage.span {
+                    Some((from, to)) => {
+                        let span = format!("{} to {}", utc(from), utc(to));
+                        self.read.push(format!("log {source}: {span}{part}"));
+                    }
+                    None => self.unread.push(format!("log {source}: nothing of the window")),
+                }
+                let notes = coverage.notes.iter();
+                self.findings.extend(notes.map(|note| format!("log {source}: {note}")));
+            }
+            if log.beyond > 0 {
+                let kept = log.devices.len();
+                self.cut.push(format!(
+                    "{} refusals of more devices than the {kept} kept one by one",
+                    log.beyond
+                ));
+            }
+            if log.doubtful > 0 {
+                let said = "lines left out: a client may have written them, or no upload fits them";
+                self.findings.push(format!("{} {said}", log.doubtful));
+            }
+        }
+        if let Some(rows) = rows.value() {
+            self.read.push(format!("database: {} devices", rows.read));
+            self.cut.extend(rows.cut.iter().map(|cut| format!("database: {cut}")));
+        }
+        for (what, why) in [("the log", log.unknown()), ("the database", rows.unknown())] {
+            self.unread.extend(why.map(|why| format!("{what}: {why}")));
+        }
+    }
+}
+
+/// The devices so far.
+struct Survey<'a> {
+    evidence: &'a Evidence,
+    devices: BTreeMap<(OwnedUserId, OwnedDeviceId), Affected>,
+    /// Single refusals that never came again.
+    crossed: u64,
+}
+
+impl Survey<'_> {
+    fn device(&mut self, user: &OwnedUserId, device: &OwnedDeviceId) -> &mut Affected {
+        self.devices.entry((user.clone(), device.clone())).or_insert_with(|| Affected {
+            user: user.clone(),
+            device: device.clone(),
+            troubles: Vec::new(),
+            since: None,
+            or_before: false,
+            last_seen: None,
+            agent: None,
+            standing: Standing::Unasked,
+        })
+    }
+
+    fn log(&mut self, log: &FleetLog) {
+        let spans = || log.coverage.iter().filter_map(|coverage| coverage.span);
+        let begin = spans().map(|(from, _)| from).min();
+        let end = self.evidence.window.to.min(self.evidence.now);
+        for of in &log.devices {
+            let quiet = |span: Span| end.duration_since(span.last) > QUIET;
+            let conflict = of.refused.filter(|span| !crossed(of, *span, quiet(*span)));
+            self.crossed += u64::from(conflict.is_none() && of.refused.is_some());
+            let troubles = [(Cause::Conflict, conflict), (Cause::Flood, of.too_large)];
+            for (cause, span) in troubles {
+                let Some(span) = span else { continue };
+                let affected = self.device(&of.user, &of.device);
+                affected.agent = affected.agent.take().or_else(|| of.agent.clone());
+                affected.began(span.first);
+                affected.or_before |=
+                    begin.is_some_and(|begin| span.first.duration_since(begin) < EDGE);
+                affected.troubles.push(Trouble {
+                    cause,
+                    count: span.count,
+                    rate: rate(span),
+                    goes_on: !quiet(span),
+                });
+            }
+        }
+    }
+
+    fn rows(&mut self, rows: &FleetRows, logged: bool) {
+        for (of, trouble) in rows.devices.iter().flat_map(|of| stored(of).map(move |it| (of, it))) {
+            let affected = self.device(&of.user, &of.device);
+            affected.last_seen = of.last_seen;
+            affected.standing = Standing::Proven;
+            if trouble.cause == Cause::DeadIdentity
+                && let Some(identity) = of.identity
+            {
+                affected.began(identity);
+            }
+            match affected.troubles.iter_mut().find(|known| known.cause == trouble.cause) {
+                Some(known) => known.count = known.count.max(trouble.count),
+                None => affected.troubles.push(trouble),
+            }
+        }
+        let Some(confirmed) = rows.confirmed.as_ref().filter(|_| logged) else { return };
+        for of in self.devices.values_mut().filter(|of| of.standing == Standing::Unasked) {
+            let found = confirmed.iter().find(|row| row.user == of.user && row.device == of.device);
+            of.standing = match found {
+                Some(row) if row.holds_old_key => Standing::Proven,
+                Some(_) => Standing::Exists,
+                None => Standing::Absent,
+            };
+        }
+    }
+}
+
+impl Affected {
+    fn began(&mut self, at: Timestamp) {
+        self.since = Some(self.since.map_or(at, |since| since.min(at)));
+    }
+}
+
+/// No key id was refused twice, and uploads were taken or nothing came after: two uploads crossed.
+fn crossed(of: &Uploader, span: Span, quiet: bool) -> bool {
+    of.keys < KEYS_TOLD_APART && span.count <= of.keys && (of.accepted > 0 || quiet)
+}
+
+/// Refusals a second between the first and the last.
+fn rate(span: Span) -> Option<f64> {
+    let seconds = span.last.duration_since(span.first).as_secs_f64();
+    (seconds > 0.0).then(|| (span.count - 1) as f64 / seconds)
+}
+
+/// What is wrong with a device's stored keys. A key that is older than the identity and still verifies is
+/// of the same account: published anew, and well.
+fn stored(of: &Holder) -> impl Iterator<Item = Trouble> + use<> {
+    let published = of.identity.is_some();
+    let empty = published && of.one_time_keys == 0 && of.dehydrated != Some(true);
+    let found = [
+        (!published, Cause::Keyless, 0),
+        (of.next_key == Some(Check::Fails), Cause::DeadIdentity, of.older),
+        (of.one_time_keys > FLOOD, Cause::Flood, of.one_time_keys),
+        (empty, Cause::Exhausted, 0),
+    ];
+    let trouble = |(_, cause, count)| Trouble { cause, count, rate: None, goes_on: false };
+    found.into_iter().filter(|(is_so, ..)| *is_so).map(trouble)
+}
+
+fn causes(affected: &[Affected], keyless: u64) -> Vec<(Cause, u64)> {
+    let mut counts = BTreeMap::new();
+    for trouble in affected.iter().flat_map(|of| &of.troubles) {
+        *counts.entry(trouble.cause).or_insert(0) += 1;
+    }
+    // Of these the database lists a few and counts all.
+    if keyless > 0 {
+        counts.insert(Cause::Keyless, keyless);
+    }
+    counts.into_iter().collect()
+}
+
+fn agents(affected: &[Affected]) -> Vec<(String, u64)> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for agent in affected.iter().filter_map(|of| of.agent.as_deref()) {
+        *counts.entry(agent).or_default() += 1;
+    }
+    let mut counts: Vec<_> =
+        counts.into_iter().map(|(agent, count)| (agent.to_owned(), count)).collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    counts
+}
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,7 @@ fn seen(page: &mut Page, storm: &Storm, view: &View) {
     }
 }
 
-fn rate_words(rate: f64) -> String {
+pub(super) fn rate_words(rate: f64) -> String {
     match rate {
         rate if rate >= 1.0 => format!("{rate:.1} a second"),
         rate if rate * 60.0 >= 1.0 => format!("{:.1} a minute", rate * 60.0),

@@ -1,23 +1,193 @@
-//! Who is affected → an answer for a phone.
+//! Who is affected → an answer for a phone: the worst few with the command that goes on from there.
 
 use super::View;
-use super::answer::{about, symptom};
+use super::answer::{about, rate_words, sentence, symptom};
 use super::page::Page;
 use crate::diagnose::Fleet;
-use crate::evidence::{Evidence, Symptom};
+use crate::diagnose::fleet::{Affected, Cause, Standing, Trouble};
+use crate::evidence::{Evidence, Symptom, counted};
+
+/// The worst that a phone shows.
+const WORST: usize = 4;
+/// Clients that a phone shows.
+const CLIENTS: usize = 4;
+/// Devices that `!why` lists: a Matrix event takes 64 KiB. The JSON has them all.
+const LISTED: usize = 80;
 
 /// Formats the survey for a phone.
 pub fn fleet(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
     let mut page = Page::default();
-    page.line().strong(format!("{} · ", symptom(Symptom::Fleet)));
-    about(&mut page, &evidence.subject);
+    head(&mut page, evidence, fleet);
+    page.gap();
     page.label("Window").text(view.span(fleet.window.from, fleet.window.to));
+    groups(&mut page, fleet, view);
+    page.gap();
+    let worst: Vec<_> = fleet.affected.iter().filter(|of| is_troubled(of)).collect();
+    for of in worst.iter().take(WORST) {
+        device(&mut page, of, view);
+    }
+    page.gap();
+    if !fleet.cut.is_empty() {
+        page.label("Cut").text(sentence(&fleet.cut.join("; ")));
+    }
+    if !fleet.unread.is_empty() {
+        page.label("Not read").text(sentence(&fleet.unread.join("; ")));
+    }
+    if !fleet.read.is_empty() && worst.is_empty() {
+        page.label("Read").text(sentence(&fleet.read.join("; ")));
+    }
+    let more = worst.len().saturating_sub(WORST);
+    if more > 0 {
+        page.line().text(format!("And {more} more: "));
+    } else {
+        page.line();
+    }
+    page.code("!why").text(" shows everybody and every query.");
     page
 }
 
 /// Everybody affected, and every query.
 pub fn fleet_why(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
-    let mut page = self::fleet(evidence, fleet, view);
+    let mut page = Page::default();
+    head(&mut page, evidence, fleet);
+    page.label("Window").text(view.span(fleet.window.from, fleet.window.to));
+    groups(&mut page, fleet, view);
+    for finding in &fleet.findings {
+        page.label("Also").text(finding);
+    }
+    for read in &fleet.read {
+        page.label("Read").text(read);
+    }
+    for unread in &fleet.unread {
+        page.label("Not read").text(unread);
+    }
+    for cut in &fleet.cut {
+        page.label("Cut").text(cut);
+    }
+    page.gap();
+    for of in fleet.affected.iter().take(LISTED) {
+        device(&mut page, of, view);
+    }
+    if fleet.affected.len() > LISTED {
+        let more = fleet.affected.len() - LISTED;
+        page.line().text(format!("And {more} more: evidence.json has them."));
+    }
     super::why::sources(&mut page, evidence);
     page
+}
+
+fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet) {
+    let troubled = fleet.affected.iter().filter(|of| is_troubled(of)).count();
+    let goes_on = fleet.affected.iter().filter(|of| of.goes_on()).count();
+    let said = match (fleet.read.is_empty(), troubled, goes_on) {
+        (true, ..) => "not enough evidence: neither log nor database could be read".to_owned(),
+        (_, 0, _) => "no device in trouble, as far as was read".to_owned(),
+        (_, 1, 0) => "one device in trouble".to_owned(),
+        (_, count, 0) => format!("{count} devices in trouble"),
+        (_, count, on) => {
+            format!("{} in trouble, {on} with refusals right now", counted(count as u64, "device"))
+        }
+    };
+    page.line().strong(format!("{} · ", symptom(Symptom::Fleet)));
+    about(page, &evidence.subject);
+    page.text(" · ").strong(sentence(&said));
+}
+
+/// By cause, by client, and by when it began.
+fn groups(page: &mut Page, fleet: &Fleet, view: &View) {
+    let causes: Vec<_> =
+        fleet.causes.iter().map(|(cause, count)| format!("{count} {}", cause.words())).collect();
+    if !causes.is_empty() {
+        page.label("Causes").text(causes.join(" · "));
+    }
+    let clients: Vec<_> = (fleet.agents.iter().take(CLIENTS))
+        .map(|(agent, count)| format!("{count} {agent}"))
+        .collect();
+    if !clients.is_empty() {
+        let more = fleet.agents.len().saturating_sub(CLIENTS);
+        let more = if more > 0 { format!(" · {more} others") } else { String::new() };
+        page.label("Clients").text(format!("{}{more}", clients.join(" · ")));
+    }
+    if let Some(together) = &fleet.together {
+        page.label("Together").text(format!(
+            "{} devices began {}, {}.",
+            together.devices,
+            view.span(together.from, together.to),
+            together.suggests.words()
+        ));
+    }
+}
+
+/// A keyless device is only counted: most are bots and bridges.
+fn is_troubled(of: &Affected) -> bool {
+    !of.has(Cause::Keyless)
+}
+
+/// One device: what to paste, what is wrong, since when.
+fn device(page: &mut Page, of: &Affected, view: &View) {
+    page.line().code(format!("!ke1 {} {}", of.user, quoted(of.device.as_str())));
+    let troubles: Vec<_> = of.troubles.iter().map(trouble).collect();
+    page.text(format!(" {}", troubles.join(", ")));
+    match (of.since, of.or_before, of.last_seen) {
+        (Some(since), false, _) => page.text(format!("; since {}", view.moment(since))),
+        (Some(since), true, _) => page.text(format!("; since {} or before", view.moment(since))),
+        (None, _, Some(seen)) => page.text(format!("; last seen {}", view.moment(seen))),
+        (None, _, None) => page,
+    };
+    if let Some(agent) = &of.agent {
+        page.text(format!("; {agent}"));
+    }
+    page.text(match of.standing {
+        Standing::Proven | Standing::Exists => "",
+        Standing::Absent => "; unconfirmed: the database has no such device",
+        Standing::Unasked => "; unconfirmed: the database was not asked",
+    });
+}
+
+fn trouble(trouble: &Trouble) -> String {
+    let Trouble { cause, count, rate, goes_on } = trouble;
+    let words = match cause {
+        Cause::Conflict => return refusals("conflict", *count, *rate, *goes_on),
+        Cause::Flood if rate.is_some() => return refusals("flood", *count, *rate, *goes_on),
+        cause => cause.words(),
+    };
+    match cause {
+        Cause::DeadIdentity => format!("{words} ({count} older than it)"),
+        Cause::Flood => format!("{words} ({count} or more)"),
+        _ => words.to_owned(),
+    }
+}
+
+fn refusals(of: &str, count: u64, rate: Option<f64>, goes_on: bool) -> String {
+    let rate = rate.map_or(String::new(), |rate| format!(", {}", rate_words(rate)));
+    let now = if goes_on { "going on" } else { "quiet now" };
+    format!("{of}: {}{rate}, {now}", counted(count, "refusal"))
+}
+
+/// A device id as a command takes it: with quotes around anything but plain letters.
+fn quoted(device: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    // A word in small letters may be read as a window.
+    match !device.is_empty() && device.chars().all(is_plain) && device.to_uppercase() == device {
+        true => device.to_owned(),
+        false => format!("\"{}\"", device.replace('\\', "\\\\").replace('"', "\\\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_named_so_that_it_can_be_pasted() {
+        for (device, shown) in [
+            ("ABCDEFGHIJ", "ABCDEFGHIJ"),
+            ("MY PHONE", "\"MY PHONE\""),
+            ("a\"b\\", "\"a\\\"b\\\\\""),
+            ("last", "\"last\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(quoted(device), shown);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::diagnose::Fleet;
 use crate::diagnose::chain::{Branch, Chain, Place};
+use crate::diagnose::fleet::{Affected, Standing, Trouble};
 use crate::diagnose::verdict::{Storm, Verdict};
 use crate::evidence::{Evidence, SCHEMA};
 
@@ -57,14 +58,59 @@ pub fn chain(evidence: &Evidence, chain: &Chain) -> Value {
     object
 }
 
-/// Who is affected; a survey has no verdict.
+/// Who is affected, worst first; a survey has no verdict.
 pub fn fleet(evidence: &Evidence, fleet: &Fleet) -> Value {
+    let together = fleet.together.as_ref().map(|together| {
+        json!({
+            "devices": together.devices,
+            "from": together.from,
+            "to": together.to,
+            "suggests": together.suggests.name(),
+            "because": together.suggests.words(),
+        })
+    });
+    let count = |name: &str, count: u64| json!({"name": name, "devices": count});
     json!({
         "schema": SCHEMA,
         "symptom": evidence.symptom,
         "subject": evidence.subject,
         "window": fleet.window,
+        "certainty": fleet.certainty().name(),
+        "affected": fleet.affected.iter().map(affected).collect::<Vec<_>>(),
+        "groups": {
+            "cause": fleet.causes.iter().map(|(of, n)| count(of.name(), *n)).collect::<Vec<_>>(),
+            "agent": fleet.agents.iter().map(|(of, n)| count(of, *n)).collect::<Vec<_>>(),
+        },
+        "began_together": together,
+        "cut": fleet.cut,
+        "read": fleet.read,
+        "unread": fleet.unread,
+        "findings": fleet.findings,
         "evidence": evidence.gathered.iter().map(Row::of).collect::<Vec<_>>(),
+    })
+}
+
+fn affected(of: &Affected) -> Value {
+    let figure = |trouble: &Trouble| {
+        json!({
+            "cause": trouble.cause.name(),
+            "count": trouble.count,
+            "rate_per_second": trouble.rate,
+            "goes_on": trouble.goes_on,
+        })
+    };
+    json!({
+        "user": of.user,
+        "device": of.device,
+        "causes": of.troubles.iter().map(|trouble| trouble.cause.name()).collect::<Vec<_>>(),
+        "figures": of.troubles.iter().map(figure).collect::<Vec<_>>(),
+        "since": of.since,
+        "or_before": of.or_before,
+        "last_seen": of.last_seen,
+        "agent": of.agent,
+        "goes_on": of.goes_on(),
+        "confirmed": matches!(of.standing, Standing::Proven | Standing::Exists),
+        "proven": of.standing == Standing::Proven,
     })
 }
 

@@ -14,6 +14,7 @@ mod events;
 mod lab;
 mod room;
 mod sources;
+mod survey;
 mod terminal;
 mod verdicts;
 mod walls;

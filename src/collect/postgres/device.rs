@@ -113,7 +113,7 @@ fn listed(user: &UserId, row: &Row) -> DeviceRow {
     }
 }
 
-fn identity_key(keys: &Value, algorithm: &str, device: &DeviceId) -> Option<String> {
+pub(super) fn identity_key(keys: &Value, algorithm: &str, device: &DeviceId) -> Option<String> {
     let key = keys.get("keys")?.get(format!("{algorithm}:{device}"))?;
     key.as_str().map(str::to_owned)
 }

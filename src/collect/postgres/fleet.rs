@@ -1,0 +1,264 @@
+//! The key tables of every device → those in trouble, in pages by the index of `devices`, within a time.
+//!
+//! Two million one-time keys are 40 000 devices: each page asks the index for one device's keys at a time
+//! and stops counting where a flood begins, so that no table is read whole. What does not fit into the
+//! time is left out, and the answer says where it was cut.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ruma::OwnedUserId;
+use serde_json::Value;
+use tokio_postgres::{Client, Error, Row};
+
+use super::device::identity_key;
+use super::{connect, millis};
+use crate::config::Database;
+use crate::evidence::fleet::{Confirmed, FleetLog, FleetRows, Holder, Uploader};
+use crate::evidence::{Fact, Gathered, KeyView, otk};
+
+/// Devices of one page: some tens of milliseconds, so that the time is kept to within one page.
+const PAGE: i64 = 4000;
+/// One more than a flood (`diagnose::stock::FLOOD`): counting further tells nothing new.
+const COUNTED: i64 = 501;
+/// How long pages are read; the whole survey takes less than two seconds.
+const SCAN: Duration = Duration::from_millis(1300);
+/// How long the keys of those found are looked at.
+const LOOK: Duration = Duration::from_millis(400);
+/// How long the devices that the log names are looked up.
+const CONFIRM: Duration = Duration::from_millis(1000);
+/// Devices in trouble that are kept; beyond it they are only told about.
+const MOST: usize = 5000;
+/// Devices whose oldest key is put to the signature test.
+const TESTED: usize = 1000;
+/// Devices without encryption keys that a page lists, those seen last.
+const KEYLESS: i64 = 3;
+
+/// One page: devices in trouble, the few keyless ones seen last, and always its last row, whose numbers say
+/// how far it went.
+const DEVICES: &str = "WITH page AS MATERIALIZED (\n\
+     SELECT p.user_id, p.device_id, p.last_seen, k.ts_added_ms, o.total, o.older,\n\
+     row_number() OVER (ORDER BY p.user_id, p.device_id) AS number,\n\
+     row_number() OVER (PARTITION BY k.user_id IS NULL ORDER BY p.last_seen DESC NULLS LAST) AS newest\n\
+     FROM (SELECT user_id, device_id, last_seen FROM devices\n\
+     WHERE (user_id, device_id) > ($1, $2) AND hidden IS NOT TRUE\n\
+     ORDER BY user_id, device_id LIMIT $3) AS p\n\
+     LEFT JOIN e2e_device_keys_json k ON k.user_id = p.user_id AND k.device_id = p.device_id\n\
+     LEFT JOIN LATERAL (\n\
+     SELECT count(*) AS total, count(*) FILTER (WHERE b.ts_added_ms < k.ts_added_ms) AS older\n\
+     FROM (SELECT o.ts_added_ms FROM e2e_one_time_keys_json o\n\
+     WHERE o.user_id = p.user_id AND o.device_id = p.device_id LIMIT $4) AS b\n\
+     ) AS o ON k.user_id IS NOT NULL)\n\
+     SELECT user_id, device_id, last_seen, ts_added_ms, total, older, number,\n\
+     (SELECT count(*) FROM page WHERE ts_added_ms IS NULL),\n\
+     ts_added_ms IS NULL AND newest <= $5 OR older > 0 OR total >= $4\n\
+     OR ts_added_ms IS NOT NULL AND total = 0 AND NOT EXISTS (\n\
+     SELECT FROM e2e_fallback_keys_json f WHERE f.user_id = page.user_id\n\
+     AND f.device_id = page.device_id AND NOT f.used)\n\
+     FROM page\n\
+     WHERE ts_added_ms IS NULL AND newest <= $5 OR older > 0 OR total = 0 OR total >= $4\n\
+     OR number = (SELECT count(*) FROM page)\n\
+     ORDER BY number";
+/// The identity and the oldest key, which is handed out next.
+const OLDEST: &str = "SELECT t.user_id, t.device_id, k.key_json, o.key_json\n\
+     FROM unnest($1::text[], $2::text[]) AS t(user_id, device_id)\n\
+     JOIN e2e_device_keys_json k ON k.user_id = t.user_id AND k.device_id = t.device_id\n\
+     JOIN LATERAL (SELECT key_json FROM e2e_one_time_keys_json o\n\
+     WHERE o.user_id = t.user_id AND o.device_id = t.device_id\n\
+     ORDER BY o.ts_added_ms LIMIT 1) AS o ON true";
+/// Whether the log's devices are there, and what stands under the id that was refused.
+const NAMED: &str = "SELECT d.user_id, d.device_id, o.key_json\n\
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS t(user_id, device_id, algorithm, key_id)\n\
+     JOIN devices d ON d.user_id = t.user_id AND d.device_id = t.device_id AND d.hidden IS NOT TRUE\n\
+     LEFT JOIN e2e_one_time_keys_json o ON o.user_id = t.user_id AND o.device_id = t.device_id\n\
+     AND o.algorithm = t.algorithm AND o.key_id = t.key_id";
+/// Dehydrated devices never top up: only where the role may know of them.
+const MAY_KNOW: &str = "SELECT coalesce(has_column_privilege(to_regclass('dehydrated_devices'), 'device_id', 'SELECT')\n\
+     AND has_column_privilege(to_regclass('dehydrated_devices'), 'user_id', 'SELECT'), false)";
+const DEHYDRATED: &str =
+    "SELECT user_id, device_id FROM dehydrated_devices WHERE user_id = ANY($1::text[])";
+
+/// The statements, limits filled in: the first page as a person would paste it.
+pub(super) fn statement() -> String {
+    (DEVICES.replace("$1", "''").replace("$2", "''"))
+        .replace("$3", &PAGE.to_string())
+        .replace("$4", &COUNTED.to_string())
+        .replace("$5", &KEYLESS.to_string())
+}
+
+/// Looks at every device, as far as the time goes.
+pub(super) async fn ask(client: &Client) -> Result<FleetRows, Error> {
+    let mut rows = FleetRows::default();
+    let mut at = Some((String::new(), String::new()));
+    let scan = async {
+        while let Some(from) = &at {
+            at = page(client, from, &mut rows).await?;
+        }
+        Ok(())
+    };
+    let scanned = tokio::time::timeout(SCAN, scan).await;
+    if let Ok(Err(error)) = scanned {
+        return Err(error);
+    }
+    if let (true, Some((user, _))) = (scanned.is_err(), &at) {
+        let whom = if user.is_empty() { String::new() } else { format!(" up to {user}") };
+        let cut = format!("{} devices were read{whom} in {} s", rows.read, SCAN.as_secs_f32());
+        rows.cut = Some(cut);
+    }
+    if rows.devices.len() > MOST {
+        rows.devices.truncate(MOST);
+        let cut = rows.cut.take().map_or(String::new(), |cut| format!("{cut}; "));
+        rows.cut = Some(format!("{cut}more than {MOST} devices have something"));
+    }
+    match tokio::time::timeout(LOOK, look(client, &mut rows)).await {
+        Ok(Err(error)) => return Err(error),
+        Ok(Ok(())) => {}
+        Err(_) => note(&mut rows, "the oldest keys were not all tested in time"),
+    }
+    Ok(rows)
+}
+
+fn note(rows: &mut FleetRows, what: &str) {
+    rows.cut = Some(rows.cut.take().map_or(what.into(), |cut| format!("{cut}; {what}")));
+}
+
+/// Reads one page behind `from`; gives where the next one begins, if there is one.
+async fn page(
+    client: &Client,
+    from: &(String, String),
+    into: &mut FleetRows,
+) -> Result<Option<(String, String)>, Error> {
+    let found = client.query(DEVICES, &[&from.0, &from.1, &PAGE, &COUNTED, &KEYLESS]).await?;
+    let Some(last) = found.last() else { return Ok(None) };
+    let number: i64 = last.try_get(6)?;
+    let keyless: Option<i64> = last.try_get(7)?;
+    into.read += number.unsigned_abs();
+    into.keyless += keyless.unwrap_or_default().unsigned_abs();
+    for row in &found {
+        if row.try_get::<_, Option<bool>>(8)? == Some(true)
+            && let Some(holder) = holder(row)?
+        {
+            into.devices.push(holder);
+        }
+    }
+    let next = (last.try_get(0)?, last.try_get(1)?);
+    Ok((number == PAGE).then_some(next))
+}
+
+fn holder(row: &Row) -> Result<Option<Holder>, Error> {
+    let user: String = row.try_get(0)?;
+    let device: String = row.try_get(1)?;
+    let Ok(user) = OwnedUserId::try_from(user) else { return Ok(None) };
+    let count = |column| row.try_get::<_, Option<i64>>(column).map(Option::unwrap_or_default);
+    Ok(Some(Holder {
+        user,
+        device: device.into(),
+        last_seen: millis(row.try_get(2)?),
+        identity: row.try_get::<_, Option<i64>>(3)?.map(moment),
+        one_time_keys: count(4)?.unsigned_abs(),
+        older: count(5)?.unsigned_abs(),
+        next_key: None,
+        dehydrated: None,
+    }))
+}
+
+/// A stored time; what is no time is the beginning of all.
+fn moment(ms: i64) -> Timestamp {
+    millis(Some(ms)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Puts the oldest keys of those with keys of before to the test, and notes who is dehydrated.
+async fn look(client: &Client, rows: &mut FleetRows) -> Result<(), Error> {
+    if client.query_one(MAY_KNOW, &[]).await?.try_get::<_, Option<bool>>(0)? == Some(true) {
+        let users: Vec<&str> = rows.devices.iter().map(|of| of.user.as_str()).collect();
+        let found = client.query(DEHYDRATED, &[&users]).await?;
+        let found: HashSet<(String, String)> = found
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<Result<_, Error>>()?;
+        for of in &mut rows.devices {
+            let key = (of.user.to_string(), of.device.to_string());
+            of.dehydrated = Some(found.contains(&key));
+        }
+    }
+    let older = rows.devices.iter().filter(|of| of.older > 0);
+    let (users, devices): (Vec<_>, Vec<_>) =
+        older.take(TESTED).map(|of| (of.user.to_string(), of.device.to_string())).unzip();
+    if users.len() == TESTED {
+        note(rows, "no more than 1000 oldest keys were tested");
+    }
+    let found = client.query(OLDEST, &[&users, &devices]).await?;
+    let mut checks = HashMap::new();
+    for row in &found {
+        checks.insert((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?), row);
+    }
+    for of in rows.devices.iter_mut().filter(|of| of.older > 0) {
+        let Some(row) = checks.get(&(of.user.to_string(), of.device.to_string())) else { continue };
+        let json = |column| -> Result<Value, Error> {
+            let text: Option<String> = row.try_get(column)?;
+            Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+        };
+        let (identity, oldest) = (json(2)?, json(3)?);
+        of.next_key = Some(match identity_key(&identity, "ed25519", &of.device) {
+            Some(own) => otk::verify(&oldest, &of.user, &of.device, &own),
+            None => otk::Check::Unknown,
+        });
+    }
+    Ok(())
+}
+
+/// Looks up the devices that the logs name, and puts what is found to the rows. Where that fails the
+/// devices stay unconfirmed.
+pub async fn confirm(
+    logs: &[Gathered],
+    rows: &mut [Gathered],
+    database: Option<&Database>,
+    deadline: Duration,
+) {
+    let rows = rows.iter_mut().find_map(|answer| match &mut answer.fact {
+        Some(Fact::FleetRows(rows)) => Some(rows),
+        _ => None,
+    });
+    let (Some(rows), Some(database)) = (rows, database) else { return };
+    let mut named = FleetLog::default();
+    for answer in logs {
+        if let Some(Fact::FleetLog(log)) = &answer.fact {
+            named.add(log);
+        }
+    }
+    // PostgreSQL takes no NUL, and one id with it would cost all the others their answer.
+    named.devices.retain(|of| !of.device.as_str().contains('\0') && !key(of).contains('\0'));
+    let asking = async {
+        let client = connect::connect(database, deadline).await.ok()?;
+        confirmed(&client, &named.devices).await.ok()
+    };
+    rows.confirmed = tokio::time::timeout(deadline.min(CONFIRM), asking).await.ok().flatten();
+}
+
+/// The latest key id that was refused, if any.
+fn key(of: &Uploader) -> &str {
+    of.conflict.as_ref().map_or("", |conflict| &conflict.key.0)
+}
+
+async fn confirmed(client: &Client, named: &[Uploader]) -> Result<Vec<Confirmed>, Error> {
+    let column = |pick: fn(&Uploader) -> &str| named.iter().map(pick).collect::<Vec<_>>();
+    let users = column(|of| of.user.as_str());
+    let devices = column(|of| of.device.as_str());
+    let algorithms = column(|of| key(of).split_once(':').map_or("", |(algorithm, _)| algorithm));
+    let ids = column(|of| key(of).split_once(':').map_or("", |(_, id)| id));
+    let found = client.query(NAMED, &[&users, &devices, &algorithms, &ids]).await?;
+    let mut confirmed = Vec::with_capacity(found.len());
+    for row in &found {
+        let (user, device): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let is_named = |of: &&Uploader| of.user == user.as_str() && of.device == device.as_str();
+        let Some(of) = named.iter().find(is_named) else { continue };
+        let stored: Option<String> = row.try_get(2)?;
+        let stored = stored.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+        let holds_old_key = (stored.map(KeyView::of).zip(of.conflict.as_ref()))
+            .is_some_and(|(stored, conflict)| stored.digest == conflict.old);
+        let (user, device) = (of.user.clone(), of.device.clone());
+        confirmed.push(Confirmed { user, device, holds_old_key });
+    }
+    Ok(confirmed)
+}

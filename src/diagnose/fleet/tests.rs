@@ -1,0 +1,171 @@
+//! Surveys of made-up servers.
+
+use super::*;
+use crate::evidence::fleet::Confirmed;
+use crate::evidence::key_log::{Coverage, Format};
+use crate::evidence::{About, Fact, Gathered, SCHEMA, ServerSubject, State, Symptom};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_348_800 + seconds).unwrap()
+}
+
+fn uploader(name: &str, first: i64, count: u64, agent: &str) -> Uploader {
+    let span = Span { first: at(first), last: at(3590), count };
+    Uploader {
+        user: format!("@{name}:s").try_into().unwrap(),
+        device: "DEV".into(),
+        refused: Some(span),
+        keys: 1,
+        too_large: None,
+        accepted: 0,
+        agent: Some(agent.into()),
+        conflict: None,
+    }
+}
+
+fn holder(name: &str, one_time_keys: u64, older: u64, next_key: Option<Check>) -> Holder {
+    Holder {
+        user: format!("@{name}:s").try_into().unwrap(),
+        device: "DEV".into(),
+        last_seen: None,
+        identity: Some(at(-100_000)),
+        one_time_keys,
+        older,
+        next_key,
+        dehydrated: None,
+    }
+}
+
+fn evidence(log: Option<Vec<Uploader>>, rows: Option<FleetRows>) -> Evidence {
+    let answer = |need, state, fact| Gathered::told(need, "x", state, "".into(), "".into(), fact);
+    let coverage = Coverage {
+        source: "main".into(),
+        span: Some((at(0), at(3600))),
+        whole: true,
+        lines: 1,
+        format: Format::Text,
+        zone: "UTC".into(),
+        notes: Vec::new(),
+    };
+    let log =
+        log.map(|devices| FleetLog { coverage: vec![coverage], devices, ..FleetLog::default() });
+    let unread = || State::Failed("it is down".into());
+    let of_log = match log {
+        Some(log) => answer(Need::FleetLog, State::Found, Some(Fact::FleetLog(Box::new(log)))),
+        None => answer(Need::FleetLog, unread(), None),
+    };
+    let of_rows = match rows {
+        Some(rows) => answer(Need::FleetRows, State::Found, Some(Fact::FleetRows(rows))),
+        None => answer(Need::FleetRows, unread(), None),
+    };
+    Evidence {
+        schema: SCHEMA,
+        symptom: Symptom::Fleet,
+        subject: About::Server(ServerSubject { server: None }),
+        window: Window { from: at(0), to: at(3600) },
+        now: at(3600),
+        gathered: vec![of_log, of_rows],
+    }
+}
+
+fn names(fleet: &Fleet) -> Vec<String> {
+    let causes = |of: &Affected| {
+        of.troubles.iter().map(|trouble| trouble.cause.name()).collect::<Vec<_>>().join("+")
+    };
+    fleet.affected.iter().map(|of| format!("{} {}", of.user.localpart(), causes(of))).collect()
+}
+
+#[test]
+fn the_worst_come_first() {
+    let mut stopped = uploader("stopped", 1000, 9, "a");
+    stopped.refused = Some(Span { first: at(1000), last: at(2000), count: 9 });
+    let mut race = uploader("race", 1000, 1, "a");
+    race.refused = Some(Span::once(at(1000)));
+    race.accepted = 1;
+    let log =
+        vec![uploader("slow", 1000, 90, "a"), uploader("fast", 1000, 9000, "a"), stopped, race];
+    let rows = FleetRows {
+        read: 50,
+        keyless: 7,
+        devices: vec![
+            holder("gone", 0, 0, None),
+            holder("full", 501, 0, None),
+            holder("dead", 50, 20, Some(Check::Fails)),
+            holder("fast", 50, 50, Some(Check::Fails)),
+            holder("anew", 50, 20, Some(Check::Verifies)),
+            Holder { dehydrated: Some(true), ..holder("pickled", 0, 0, None) },
+            Holder { identity: None, ..holder("bot", 0, 0, None) },
+        ],
+        ..FleetRows::default()
+    };
+    let fleet = fleet(&evidence(Some(log), Some(rows)));
+    assert_eq!(
+        names(&fleet),
+        [
+            "fast conflict+dead-identity",
+            "slow conflict",
+            "dead dead-identity",
+            "stopped conflict",
+            "full flood",
+            "gone exhausted",
+            "bot keyless"
+        ]
+    );
+    assert_eq!(fleet.causes[0], (Cause::Conflict, 3));
+    assert_eq!(fleet.causes[4], (Cause::Keyless, 7));
+    assert_eq!(fleet.agents, [("a".to_owned(), 3)]);
+    assert!(fleet.findings[0].contains("1 with a single refusal"), "{:?}", fleet.findings);
+    assert_eq!(fleet.certainty(), Certainty::Consistent);
+    assert!(fleet.together.is_none());
+}
+
+#[test]
+fn the_database_confirms_what_the_log_says() {
+    let log = ["held", "there", "made-up"].map(|name| uploader(name, 1000, 9, "a")).to_vec();
+    let row = |name: &str, holds_old_key| Confirmed {
+        user: format!("@{name}:s").try_into().unwrap(),
+        device: "DEV".into(),
+        holds_old_key,
+    };
+    let confirmed = Some(vec![row("held", true), row("there", false)]);
+    let rows = FleetRows { read: 3, confirmed, ..FleetRows::default() };
+    let fleet = fleet(&evidence(Some(log.clone()), Some(rows)));
+    let standing =
+        |name: &str| fleet.affected.iter().find(|of| of.user.localpart() == name).unwrap().standing;
+    assert_eq!(standing("held"), Standing::Proven);
+    assert_eq!(standing("there"), Standing::Exists);
+    assert_eq!(standing("made-up"), Standing::Absent);
+    assert_eq!(fleet.affected[2].user.localpart(), "made-up", "what nobody confirms comes last");
+    let blind = super::fleet(&evidence(Some(log), None));
+    assert!(blind.affected.iter().all(|of| of.standing == Standing::Unasked));
+    assert_eq!(blind.unread, ["the database: it is down"]);
+}
+
+#[test]
+fn a_common_beginning_suggests_its_cause() {
+    let many = |agent: fn(i64) -> &'static str, step: i64| {
+        let of = |n: i64| uploader(&format!("u{n}"), 1000 + n * step, 9, agent(n));
+        fleet(&evidence(Some((0..12).map(of).collect()), None)).together
+    };
+    let release = many(|n| if n == 0 { "Other/1" } else { "Element/2" }, 20).unwrap();
+    assert_eq!(release.suggests, Suggests::Release("Element/2".into()));
+    assert_eq!((release.devices, release.from, release.to), (12, at(1000), at(1220)));
+    let kinds = |n: i64| ["A/1", "B/2", "C/3"][n as usize % 3];
+    assert_eq!(many(kinds, 20).unwrap().suggests, Suggests::Database);
+    assert!(many(kinds, 100).is_none(), "spread over twenty minutes");
+    // What went on when the log began did not begin then.
+    let old = (0..12).map(|n| uploader(&format!("u{n}"), n, 9, "A/1")).collect();
+    assert!(fleet(&evidence(Some(old), None)).together.is_none());
+}
+
+#[test]
+fn nothing_read_is_not_nothing_wrong() {
+    let nothing = fleet(&evidence(None, None));
+    assert_eq!(nothing.certainty(), Certainty::NotEnoughEvidence);
+    assert_eq!(nothing.unread.len(), 2);
+    let quiet =
+        fleet(&evidence(Some(Vec::new()), Some(FleetRows { read: 9, ..Default::default() })));
+    assert_eq!(quiet.certainty(), Certainty::Consistent);
+    assert!(quiet.affected.is_empty());
+    assert_eq!(quiet.read.len(), 2, "{:?}", quiet.read);
+}

@@ -1,0 +1,464 @@
+//! A log's records, once each → whose uploads were refused and whose were taken, of every device.
+//!
+//! The lines of an upload are joined by process and request id: `Adding one_time_keys …` names the
+//! authenticated device, the refusal says why, the access line says how it ended, and its requester must
+//! be the same user. Lines that a client may have written are only counted. Memory is bounded: attackers
+//! invent users.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use regex::bytes::Regex;
+use ruma::OwnedUserId;
+
+use super::super::aside::Glance;
+use super::super::key_log::{Coverage, Span};
+use super::super::log_line::{self, Record};
+use super::super::log_message::{self, Access, Message, Refusal, Upload};
+use super::super::{Subject, Window};
+use super::{Conflict, FleetLog, KEPT, Uploader, agent};
+
+/// Uploads under way at once, of all processes.
+const OPEN: usize = 8192;
+/// Devices held at once; then those with the fewest refusals go.
+const DEVICES: usize = 4 * KEPT;
+/// Distinct conflicting keys told apart for one device.
+const KEYS: usize = 64;
+/// A key id that is longer is somebody's game, and is not looked up.
+const KEY_ID: usize = 200;
+/// A device id may be of this length (Synapse, `rest/client/login.py`); longer ones are not kept.
+const DEVICE: usize = 512;
+
+/// Words of the lines that matter.
+static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
+    let words = "Adding one_time_keys|already exists|would leave the device|/keys/upload|\
+                 /upload_keys_for_user";
+    Regex::new(words).expect("a constant")
+});
+
+/// Reads a log for everybody.
+#[derive(Debug)]
+pub struct FleetTally {
+    window: Window,
+    /// Whose claims are looked for: nobody's.
+    nobody: Subject,
+    open: HashMap<(usize, String), Open>,
+    order: VecDeque<(usize, String)>,
+    devices: HashMap<(String, String), Seen>,
+    log: FleetLog,
+}
+
+/// An upload whose end was not seen yet.
+#[derive(Debug)]
+struct Open {
+    upload: Upload,
+    end: End,
+    /// Every line of it so far stands where a client's text may reach.
+    reach: bool,
+    /// An end that a client may have written: it counts where no other comes.
+    doubted: Option<(Access, Timestamp)>,
+}
+
+/// What was said of an upload before its end.
+#[derive(Debug, Default)]
+enum End {
+    #[default]
+    Unsaid,
+    Refused(Box<Refusal>),
+    TooLarge,
+}
+
+/// A device so far.
+#[derive(Debug, Default)]
+struct Seen {
+    refused: Option<Span>,
+    too_large: Option<Span>,
+    accepted: u64,
+    /// Digests of the conflicting key ids.
+    keys: Vec<u64>,
+    agent: Option<String>,
+    conflict: Option<Conflict>,
+}
+
+impl FleetTally {
+    /// Nothing yet.
+    pub fn new(window: Window) -> Self {
+        Self {
+            window,
+            nobody: Subject::nobody(),
+            open: HashMap::new(),
+            order: VecDeque::new(),
+            devices: HashMap::new(),
+            log: FleetLog::default(),
+        }
+    }
+
+    /// One record.
+    pub fn see(&mut self, glance: &Glance) {
+        if !NEEDLES.is_match(glance.line) {
+            return;
+        }
+        let text = log_line::text(glance.line);
+        let Some(record) = Record::parse(&text) else { return };
+        let message = log_message::read(&record, &self.nobody);
+        let id = record.request.as_deref().unwrap_or_default();
+        if id.is_empty() || id == "sentinel" {
+            let counts = matches!(message, Message::Refused(_) | Message::TooLarge);
+            self.log.doubtful += u64::from(counts);
+            return;
+        }
+        let (key, reach) = ((glance.process, id.to_owned()), glance.reach);
+        match message {
+            Message::Adding(upload) => self.begin(key, upload, reach),
+            Message::Refused(refusal) => self.said(&key, End::Refused(refusal), reach),
+            Message::TooLarge => self.said(&key, End::TooLarge, reach),
+            Message::Access(access) if access.is_key_upload() => {
+                self.end(&key, access, glance.at, reach);
+            }
+            _ => {}
+        }
+    }
+
+    /// The process's request ids start again.
+    pub fn restart(&mut self, process: usize) {
+        self.open.retain(|(of, _), _| *of != process);
+        self.order.retain(|(of, _)| *of != process);
+    }
+
+    /// What came of it.
+    pub fn finish(mut self, coverage: Vec<Coverage>) -> FleetLog {
+        while let Some(oldest) = self.order.pop_front() {
+            self.give_up(&oldest);
+        }
+        self.prune(KEPT);
+        self.log.coverage = coverage;
+        let in_trouble = self.devices.into_iter().filter(|(_, seen)| seen.refusals() > 0);
+        self.log.devices = in_trouble.filter_map(|(of, seen)| seen.uploader(of)).collect();
+        // Of equal counts in a stable order: the map has none.
+        self.log.devices.sort_by(|a, b| (&a.user, &a.device).cmp(&(&b.user, &b.device)));
+        self.log.clip();
+        self.log
+    }
+
+    fn begin(&mut self, key: (usize, String), upload: Upload, reach: bool) {
+        if upload.device.len() > DEVICE {
+            return;
+        }
+        let known = self.open.get(&key);
+        if known.is_some() {
+            // One of two lines under one id is not Synapse's: that behind a client's text.
+            self.log.doubtful += 1;
+        }
+        if known.is_some_and(|known| !known.reach || reach) {
+            return;
+        }
+        if known.is_none() {
+            while self.order.len() >= OPEN {
+                let Some(oldest) = self.order.pop_front() else { break };
+                self.give_up(&oldest);
+            }
+            self.order.push_back(key.clone());
+        }
+        self.open.insert(key, Open { upload, end: End::default(), reach, doubted: None });
+    }
+
+    fn said(&mut self, key: &(usize, String), end: End, reach: bool) {
+        match self.open.get_mut(key) {
+            Some(open) if matches!(open.end, End::Unsaid) => {
+                open.end = end;
+                open.reach &= reach;
+            }
+            _ => self.log.doubtful += 1,
+        }
+    }
+
+    fn end(&mut self, key: &(usize, String), access: Access, at: Timestamp, reach: bool) {
+        if reach {
+            if let Some(open) = self.open.get_mut(key) {
+                open.doubted.get_or_insert((access, at));
+            }
+            return;
+        }
+        let Some(open) = self.open.remove(key) else { return };
+        // Most uploads end soon, where the queue ends.
+        if let Some(at) = self.order.iter().rposition(|known| known == key) {
+            self.order.remove(at);
+        }
+        self.judge(open, &access, at);
+    }
+
+    /// No further line is waited for: an end that a client may have written will do, where other lines of
+    /// the upload are Synapse's.
+    fn give_up(&mut self, key: &(usize, String)) {
+        let Some(mut open) = self.open.remove(key) else { return };
+        match open.doubted.take() {
+            // An upload that was taken accuses nobody.
+            Some((access, at)) if !open.reach || matches!(open.end, End::Unsaid) => {
+                self.judge(open, &access, at);
+            }
+            _ => self.log.doubtful += u64::from(!matches!(open.end, End::Unsaid)),
+        }
+    }
+
+    fn judge(&mut self, open: Open, access: &Access, at: Timestamp) {
+        let Open { upload, end, .. } = open;
+        if !access.is_replicated() && access.user.as_deref() != Some(&*upload.user) {
+            self.log.doubtful += 1;
+            return;
+        }
+        if !self.window.holds(at) {
+            return;
+        }
+        let ended_so = match &end {
+            End::Unsaid => access.status == 200,
+            End::Refused(_) => access.status == 400,
+            End::TooLarge => (400..500).contains(&access.status),
+        };
+        if !ended_so {
+            // An upload that failed for another reason is no trouble of keys.
+            self.log.doubtful += u64::from(!matches!(end, End::Unsaid));
+            return;
+        }
+        self.log.accepted += u64::from(matches!(end, End::Unsaid));
+        if self.devices.len() >= DEVICES {
+            self.prune(DEVICES / 2);
+        }
+        let seen = self.devices.entry((upload.user, upload.device)).or_default();
+        seen.agent = agent::client(&access.agent).or_else(|| seen.agent.take());
+        match end {
+            End::Unsaid => seen.accepted += 1,
+            End::Refused(refusal) => seen.refuse(&refusal, at),
+            End::TooLarge => count(&mut seen.too_large, at),
+        }
+    }
+
+    /// Keeps so many devices: those with the most refusals, then those that upload most.
+    fn prune(&mut self, keep: usize) {
+        if self.devices.len() <= keep {
+            return;
+        }
+        let mut all: Vec<_> = self.devices.drain().collect();
+        all.sort_by_key(|(_, seen)| std::cmp::Reverse((seen.refusals(), seen.accepted)));
+        self.log.beyond += all.split_off(keep).iter().map(|(_, seen)| seen.refusals()).sum::<u64>();
+        self.devices = all.into_iter().collect();
+    }
+}
+
+impl Seen {
+    fn refusals(&self) -> u64 {
+        let count = |span: Option<Span>| span.map_or(0, |span| span.count);
+        count(self.refused) + count(self.too_large)
+    }
+
+    fn refuse(&mut self, refusal: &Refusal, at: Timestamp) {
+        count(&mut self.refused, at);
+        let mut hasher = DefaultHasher::new();
+        refusal.key.hash(&mut hasher);
+        let key = hasher.finish();
+        if self.keys.len() < KEYS && !self.keys.contains(&key) {
+            self.keys.push(key);
+        }
+        if refusal.key.0.len() <= KEY_ID {
+            let old = refusal.old.digest.clone();
+            self.conflict = Some(Conflict { key: refusal.key.clone(), old });
+        }
+    }
+
+    fn uploader(self, (user, device): (String, String)) -> Option<Uploader> {
+        Some(Uploader {
+            user: OwnedUserId::try_from(user).ok()?,
+            device: device.into(),
+            refused: self.refused,
+            keys: self.keys.len() as u64,
+            too_large: self.too_large,
+            accepted: self.accepted,
+            agent: self.agent,
+            conflict: self.conflict,
+        })
+    }
+}
+
+fn count(span: &mut Option<Span>, at: Timestamp) {
+    match span {
+        Some(span) => span.add(Span::once(at)),
+        None => *span = Some(Span::once(at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::aside::Aside;
+    use crate::evidence::attribute::Attribution;
+    use crate::evidence::key_log::Format;
+    use crate::evidence::log_time::Clock;
+    use crate::evidence::{About, Fact, Need, ServerSubject};
+
+    const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
+    const TABS: &str = include_str!("../../../tests/fixtures/log/ke1-two-clients.log");
+    const HEALTHY: &str = include_str!("../../../tests/fixtures/log/healthy.log");
+    const INJECTION: &str = include_str!("../../../tests/fixtures/log/injection.log");
+
+    fn window() -> Window {
+        Window {
+            from: "2026-11-22T00:00:00Z".parse().unwrap(),
+            to: "2026-11-23T00:00:00Z".parse().unwrap(),
+        }
+    }
+
+    /// Through the reader that every log goes through.
+    fn read(text: &str) -> FleetLog {
+        let about = About::Server(ServerSubject { server: None });
+        let aside = Aside::new(&[Need::FleetLog], &about, window());
+        let clock = Clock::new(None);
+        let mut reading = Attribution::new(Subject::nobody(), window(), clock).beside(aside);
+        text.trim_end_matches('\n').split('\n').for_each(|line| reading.line(line.as_bytes()));
+        let (_, end) = reading.finish(false);
+        let coverage = Coverage {
+            source: "main".into(),
+            span: None,
+            whole: true,
+            lines: 0,
+            format: Format::Text,
+            zone: String::new(),
+            notes: Vec::new(),
+        };
+        match end.aside.finish(&coverage).remove(0).fact {
+            Fact::FleetLog(log) => *log,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn told(log: &FleetLog) -> String {
+        let one = |of: &Uploader| format!("{}×{} of {}", of.device, of.refusals(), of.keys);
+        log.devices.iter().map(one).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn every_device_of_the_lab_s_logs_is_found() {
+        assert_eq!(told(&read(STORM)), "DEVS1STORM×30 of 1");
+        assert_eq!(told(&read(TABS)), "DEVS2TABS×10 of 1");
+        assert_eq!(told(&read(HEALTHY)), "");
+        let both = read(&format!("{STORM}{TABS}"));
+        assert_eq!(told(&both), "DEVS1STORM×30 of 1 DEVS2TABS×10 of 1");
+        assert_eq!(both.devices[0].agent.as_deref(), Some("node"));
+        assert!(both.devices[0].conflict.is_some());
+        assert!(read(HEALTHY).accepted >= 4);
+    }
+
+    #[test]
+    fn no_attempt_of_the_lab_reaches_a_victim() {
+        let log = read(INJECTION);
+        assert!(log.devices.iter().all(|of| of.device != "VICTIMDEV"), "{}", told(&log));
+        assert!(log.doubtful > 0);
+    }
+
+    fn tally(lines: impl IntoIterator<Item = String>) -> FleetLog {
+        let mut tally = FleetTally::new(window());
+        lines.into_iter().for_each(|line| see(&mut tally, &line, false));
+        tally.finish(Vec::new())
+    }
+
+    fn see(tally: &mut FleetTally, line: &str, reach: bool) {
+        let at = "2026-11-22T12:00:00Z".parse().unwrap();
+        let line = format!("2026-11-22 12:00:00,000 - {line}");
+        let (process, format) = (0, Format::Text);
+        tally.see(&Glance { line: line.as_bytes(), at, process, reach, format });
+    }
+
+    fn upload(id: u32, user: &str, requester: &str, status: u16) -> Vec<String> {
+        let mut lines = vec![format!(
+            "synapse.handlers.e2e_keys - 955 - INFO - POST-{id} - Adding one_time_keys \
+             dict_keys(['signed_curve25519:AAAAAAAAAA0']) for device 'DEV' for user '{user}' at 1"
+        )];
+        if status == 400 {
+            lines.push(format!(
+                "synapse.http.server - 131 - INFO - POST-{id} - <XForwardedForRequest method='POST' \
+                 uri='/_matrix/client/v3/keys/upload' site='1'> SynapseError: 400 - One time key \
+                 signed_curve25519:AAAAAAAAAA0 already exists. Old key: {{\"key\":\"a\"}}; new key: \
+                 {{'key': 'b'}}"
+            ));
+        }
+        lines.push(format!(
+            "synapse.access.http.1 - 643 - INFO - POST-{id} - 1.1.1.1 - 1 - {{{requester}}} Processed \
+             request: 0.1sec/0.0sec ru=(0.1sec, 0.0sec) db=(0.0sec/0.0sec/0) 1B {status} \"POST \
+             /_matrix/client/v3/keys/upload HTTP/1.1\" \"Element/1.0\" [0 dbevts]"
+        ));
+        lines
+    }
+
+    #[test]
+    fn the_requester_must_be_the_uploader() {
+        let log = tally(upload(1, "@a:s", "@b:s", 400));
+        assert_eq!((log.devices.len(), log.doubtful), (0, 1));
+        assert_eq!(told(&tally(upload(1, "@a:s", "@a:s", 400))), "DEV×1 of 1");
+        assert_eq!(tally(upload(1, "@a:s", "@a:s", 200)).accepted, 1);
+    }
+
+    #[test]
+    fn lines_in_a_client_s_reach_are_only_counted() {
+        let mut tally = FleetTally::new(window());
+        upload(1, "@a:s", "@a:s", 400).iter().for_each(|line| see(&mut tally, line, true));
+        let log = tally.finish(Vec::new());
+        assert_eq!((log.devices.len(), log.doubtful), (0, 1));
+        // One line that no client can have written is enough: the others stand by chance behind a claim.
+        for sure in 0..3 {
+            let mut tally = FleetTally::new(window());
+            for (number, line) in upload(1, "@a:s", "@a:s", 400).iter().enumerate() {
+                see(&mut tally, line, number != sure);
+            }
+            assert_eq!(tally.finish(Vec::new()).devices.len(), 1, "{sure}");
+        }
+    }
+
+    #[test]
+    fn a_forged_end_never_hides_a_refusal() {
+        let mut tally = FleetTally::new(window());
+        let lines = upload(1, "@a:s", "@a:s", 400);
+        see(&mut tally, &lines[0], false);
+        see(&mut tally, &upload(1, "@a:s", "@a:s", 200)[1], true);
+        lines[1..].iter().for_each(|line| see(&mut tally, line, false));
+        assert_eq!(told(&tally.finish(Vec::new())), "DEV×1 of 1");
+    }
+
+    #[test]
+    fn a_restart_clears_what_is_open() {
+        let mut tally = FleetTally::new(window());
+        let lines = upload(1, "@a:s", "@a:s", 400);
+        see(&mut tally, &lines[0], false);
+        tally.restart(0);
+        lines[1..].iter().for_each(|line| see(&mut tally, line, false));
+        assert_eq!(tally.finish(Vec::new()).devices.len(), 0);
+    }
+
+    #[test]
+    fn invented_users_never_push_a_real_one_out() {
+        let storm = (0..9).flat_map(|id| upload(id, "@real:s", "@real:s", 400));
+        let many = (10..10_000).flat_map(|id| {
+            let user = format!("@bot{id}:s");
+            upload(id, &user, &user, 400)
+        });
+        let unended = (20_000..40_000).map(|id| upload(id, "@u:s", "@u:s", 200).remove(0));
+        let log = tally(storm.chain(many).chain(unended));
+        assert_eq!(log.devices.len(), KEPT);
+        assert_eq!(log.devices[0].user, "@real:s");
+        assert_eq!(log.devices[0].refusals(), 9);
+        assert_eq!(log.beyond, 9990 - (KEPT as u64 - 1));
+        assert!(log.told().contains("cut at 1000 devices"), "{}", log.told());
+    }
+
+    #[test]
+    fn hostile_lines_never_panic() {
+        let mut tally = FleetTally::new(window());
+        for line in INJECTION.lines().filter(|line| line.len() < 4000) {
+            for cut in (0..line.len()).step_by(7).filter(|at| line.is_char_boundary(*at)) {
+                let at = window().from;
+                let line = &line.as_bytes()[..cut];
+                tally.see(&Glance { line, at, process: 0, reach: false, format: Format::Text });
+            }
+        }
+        tally.finish(Vec::new());
+    }
+}

@@ -1,0 +1,116 @@
+//! Everybody at once: several real faults in one homeserver, and a database of two million one-time keys.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use kestrel::command::{Command, Span};
+use kestrel::config::Config;
+use kestrel::diagnose::Certainty;
+use kestrel::flow::{self, Answer, Flow, Survey};
+use kestrel::render;
+use kestrel_lab::{Patient, faults};
+use serde_json::Value;
+
+use crate::crafted;
+use crate::verdicts::{config, lab_with_role};
+
+async fn survey(config: &Config) -> Result<Survey> {
+    let flow = Flow::new(Arc::new(config.clone()));
+    match flow.answer(&Command::Fleet(Span::Unsaid), jiff::Timestamp::now()).await {
+        Answer::Survey(survey) => Ok(*survey),
+        other => anyhow::bail!("no survey: {other:?}"),
+    }
+}
+
+/// Device → its causes; without the keyless ones, which are the lab's peers.
+fn troubled(json: &Value) -> BTreeMap<String, String> {
+    let affected = json["affected"].as_array().into_iter().flatten();
+    let causes = |of: &Value| {
+        let causes = of["causes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        causes.collect::<Vec<_>>().join("+")
+    };
+    affected
+        .map(|of| (of["device"].as_str().unwrap_or_default().to_owned(), causes(of)))
+        .filter(|(_, causes)| causes != "keyless")
+        .collect()
+}
+
+fn expected<'a>(all: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    all.into_iter().map(|(device, causes)| (device.to_owned(), causes.to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_the_troubled_ones_are_named() -> Result<()> {
+    let lab = lab_with_role(Default::default()).await?;
+    let _healthy = faults::healthy(&lab).await?;
+    let evicted = faults::evict(&lab).await?;
+    let doubled = faults::two_clients(&lab).await?;
+    let silent = faults::silent(&lab).await?;
+    let exhausted = faults::exhaust(&lab).await?;
+    let (_, flooded) = crafted::flood(&lab).await?;
+    let (_, raced) = crafted::race(&lab).await?;
+    let (_, keyless) = crafted::keyless(&lab).await?;
+    faults::forged_storm(&lab, &exhausted.user, &exhausted.device).await?;
+    lab.log_written().await?;
+    let id = |patient: &Patient| patient.device.clone();
+    let (evicted, doubled) = (id(&evicted), id(&doubled));
+    let all = [
+        (evicted.as_str(), "conflict+dead-identity"),
+        (doubled.as_str(), "conflict"),
+        (&silent.device, "dead-identity"),
+        (&exhausted.device, "exhausted"),
+        (&flooded, "flood"),
+    ];
+
+    let granted = config(&lab, true);
+    let start = Instant::now();
+    let both = survey(&granted).await?;
+    println!("log and database: {:.2} s\n{}", start.elapsed().as_secs_f32(), both.reply.plain);
+    let json = flow::json(&both.evidence);
+    assert_eq!(troubled(&json), expected(all), "{json:#}");
+    let first = json["affected"][0]["causes"][0].as_str();
+    assert_eq!(first, Some("conflict"), "refusals that go on come first: {json:#}");
+    for of in json["affected"].as_array().context("no list")? {
+        assert_eq!(of["confirmed"], true, "{of}");
+    }
+    assert!(!troubled(&json).contains_key(&raced), "one crossing is no storm");
+    assert!(json["groups"]["agent"][0]["devices"].as_u64() >= Some(2), "{json:#}");
+    assert_eq!(json["cut"], Value::Array(Vec::new()));
+    let keyless_ones = json["groups"]["cause"].as_array().into_iter().flatten();
+    let keyless_ones = keyless_ones.filter(|group| group["name"] == "keyless").count();
+    assert_eq!(keyless_ones, 1, "{keyless} is not counted: {json:#}");
+    let page = flow::page(&both.evidence, &flow_view());
+    assert!(page.len() <= render::LINES, "{} lines are too many for a phone", page.len());
+    let why = flow::why(&both.evidence, &flow_view()).markdown();
+    for (device, _) in all {
+        assert!(why.replace('\\', "").contains(device), "{device} is not in\n{why}");
+    }
+
+    // The database alone: it holds no refusals, and what stands in it is enough for the others.
+    let mut logless = granted.clone();
+    logless.logs.clear();
+    let rows = survey(&logless).await?;
+    let mut stored = expected(all);
+    stored.insert(evicted.clone(), "dead-identity".into());
+    stored.remove(&doubled);
+    assert_eq!(troubled(&flow::json(&rows.evidence)), stored);
+
+    // The log alone: refusals, and nobody confirms them.
+    let blind = Config { database: None, ..granted.clone() };
+    let log = survey(&blind).await?;
+    let json = flow::json(&log.evidence);
+    assert_eq!(troubled(&json), expected([(&*evicted, "conflict"), (&*doubled, "conflict")]));
+    assert!(json["affected"].as_array().into_iter().flatten().all(|of| of["confirmed"] == false));
+    assert!(log.reply.plain.contains("unconfirmed"), "{}", log.reply.plain);
+
+    let neither = Config { database: None, logs: Vec::new(), ..granted };
+    let nothing = survey(&neither).await?;
+    assert_eq!(flow::certainty(&nothing.evidence), Certainty::NotEnoughEvidence);
+    Ok(())
+}
+
+fn flow_view() -> render::View {
+    render::View { zone: jiff::tz::TimeZone::UTC }
+}
