@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::watched::{Storm, Watched};
+use crate::evidence::sight::{Delay, Sight, What};
 
 /// When something is a storm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,48 +58,6 @@ impl Default for Thresholds {
             pause: SignedDuration::from_mins(5),
         }
     }
-}
-
-/// What one line of a log came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
-    /// A device's own upload was refused: a key of that id exists.
-    Refused {
-        user: String,
-        device: String,
-        key: String,
-    },
-    /// A device's own upload was refused: it would hold too many.
-    TooLarge {
-        user: String,
-        device: String,
-    },
-    Accepted {
-        user: String,
-        device: String,
-        keys: u64,
-    },
-    Claimed {
-        user: String,
-        device: String,
-    },
-    /// A request on a delayed event was answered.
-    Delay {
-        address: String,
-        answer: Delay,
-    },
-}
-
-/// How a request on a delayed event was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delay {
-    Fast,
-    /// After two seconds or more.
-    Slow,
-    /// 429.
-    Limited,
-    /// 404.
-    Gone,
 }
 
 /// What kind of storm.
@@ -170,36 +129,38 @@ impl Watch {
         Self { thresholds, ..Self::default() }
     }
 
-    /// One fact. A moment before the newest counts as the newest: lines are a few seconds late.
-    pub fn see(&mut self, at: Timestamp, fact: Fact) -> Vec<Event> {
-        let at = self.now.map_or(at, |now| now.max(at));
+    /// One sight. A moment before the newest counts as the newest: lines are a few seconds late.
+    pub fn see(&mut self, sight: Sight) -> Vec<Event> {
+        let (at, count) = (self.now.map_or(sight.at, |now| now.max(sight.at)), sight.count);
         let mut events = self.tick(at);
-        match fact {
-            Fact::Refused { user, device, key } => {
-                let (within, enough) = (self.thresholds.within, self.thresholds.refusals);
+        let (within, enough) = (self.thresholds.within, self.thresholds.refusals);
+        match sight.what {
+            What::Refused { user, device, key } => {
                 let id = (Kind::OtkConflict, Whose::Device { user, device });
-                let repeats = self.watched(&id, at).repeats(&key, at, within, enough);
-                self.count(&id, at, 1, repeats, &mut events);
+                let times = (at, count, within, enough);
+                let repeats = self.watched(&id, at).repeats(&key, times);
+                self.count(&id, at, count, repeats, &mut events);
             }
-            Fact::TooLarge { user, device } => {
-                let (within, enough) = (self.thresholds.within, self.thresholds.refusals);
+            What::TooLarge { user, device } => {
                 let id = (Kind::OtkFlood, Whose::Device { user, device });
-                let repeats = self.watched(&id, at).repeats("", at, within, enough);
-                self.count(&id, at, 1, repeats, &mut events);
+                let repeats = self.watched(&id, at).repeats("", (at, count, within, enough));
+                self.count(&id, at, count, repeats, &mut events);
             }
-            Fact::Accepted { user, device, keys } => {
+            What::Accepted { user, device } => {
                 let (sustained, enough) = (self.thresholds.sustained, self.thresholds.surplus);
                 let id = (Kind::OtkFlood, Whose::Device { user, device });
-                let floods = self.watched(&id, at).add(keys, at, sustained) > enough;
-                self.count(&id, at, keys, floods, &mut events);
+                let floods = self.watched(&id, at).add(count, at, sustained) > enough;
+                self.count(&id, at, count, floods, &mut events);
             }
-            Fact::Claimed { user, device } => {
+            What::Claimed { user, device } => {
                 let id = (Kind::OtkFlood, Whose::Device { user, device });
                 if let Some(watched) = self.watched.get_mut(&id) {
-                    watched.surplus = watched.surplus.saturating_sub(1);
+                    watched.surplus = watched.surplus.saturating_sub(count);
                 }
             }
-            Fact::Delay { address, answer } => self.delay(address, answer, at, &mut events),
+            What::Delay { address, answer } => {
+                self.delay(address, answer, (at, count), &mut events);
+            }
         }
         events
     }
@@ -246,7 +207,13 @@ impl Watch {
         all
     }
 
-    fn delay(&mut self, address: String, answer: Delay, at: Timestamp, events: &mut Vec<Event>) {
+    fn delay(
+        &mut self,
+        address: String,
+        answer: Delay,
+        (at, count): (Timestamp, u64),
+        events: &mut Vec<Event>,
+    ) {
         let limits = &self.thresholds;
         let minute = SignedDuration::from_mins(1);
         let (name, within, enough) = match answer {
@@ -263,8 +230,8 @@ impl Watch {
             }
         };
         let id = (Kind::Delay, Whose::Address(address));
-        let repeats = self.watched(&id, at).repeats(name, at, within, enough);
-        self.count(&id, at, 1, repeats, events);
+        let repeats = self.watched(&id, at).repeats(name, (at, count, within, enough));
+        self.count(&id, at, count, repeats, events);
     }
 
     /// The subject's place; a new one where there is room.
@@ -391,9 +358,13 @@ mod tests {
         Timestamp::from_second(1_795_348_000 + seconds).unwrap()
     }
 
-    fn refused(device: &str) -> Fact {
+    fn see(watch: &mut Watch, seconds: i64, count: u64, what: What) -> Vec<Event> {
+        watch.see(Sight { at: at(seconds), count, what })
+    }
+
+    fn refused(device: &str) -> What {
         let (user, key) = ("@a:x".to_owned(), "signed_curve25519:AAAAAAAAAA0".to_owned());
-        Fact::Refused { user, device: device.into(), key }
+        What::Refused { user, device: device.into(), key }
     }
 
     fn changes(events: &[Event]) -> Vec<Change> {
@@ -403,15 +374,15 @@ mod tests {
     #[test]
     fn repetition_is_a_storm_and_one_refusal_is_none() {
         let mut watch = Watch::new(Thresholds::default());
-        assert!(watch.see(at(0), refused("D")).is_empty());
+        assert!(see(&mut watch, 0, 1, refused("D")).is_empty());
         // Another key each time, and too far apart: no storm.
         for (n, key) in ["a:1", "a:2", "a:3"].into_iter().enumerate() {
             let (user, device) = ("@a:x".into(), "E".into());
-            let fact = Fact::Refused { user, device, key: key.into() };
-            assert!(watch.see(at(n as i64), fact).is_empty());
+            let fact = What::Refused { user, device, key: key.into() };
+            assert!(see(&mut watch, n as i64, 1, fact).is_empty());
         }
-        assert!(watch.see(at(30), refused("D")).is_empty());
-        let events = watch.see(at(60), refused("D"));
+        assert!(see(&mut watch, 30, 1, refused("D")).is_empty());
+        let events = see(&mut watch, 60, 1, refused("D"));
         assert_eq!(changes(&events), [Change::Started]);
         assert_eq!((events[0].count, events[0].first), (3, at(0)));
         // It is over after ten quiet minutes, once.
@@ -431,10 +402,8 @@ mod tests {
             let mut seen = 0;
             for second in 0..86_400 {
                 if pause == 0 || second % (pause * 2) < pause {
-                    for _ in 0..20 {
-                        events.extend(watch.see(at(second), refused("D")));
-                        seen += 1;
-                    }
+                    events.extend(see(&mut watch, second, 20, refused("D")));
+                    seen += 20;
                 }
             }
             let told = events.clone();
@@ -457,7 +426,7 @@ mod tests {
         let mut events = Vec::new();
         for device in 0..37 {
             for _ in 0..3 {
-                events.extend(watch.see(at(device), refused(&format!("D{device}"))));
+                events.extend(see(&mut watch, device, 1, refused(&format!("D{device}"))));
             }
         }
         let fleets: Vec<_> = events.iter().filter(|event| event.kind == Kind::Fleet).collect();
@@ -473,30 +442,28 @@ mod tests {
     #[test]
     fn floods_and_delays_have_their_own_measure() {
         let mut watch = Watch::new(Thresholds::default());
-        let accepted = |keys| {
+        let accepted = || {
             let (user, device) = ("@a:x".into(), "D".into());
-            Fact::Accepted { user, device, keys }
+            What::Accepted { user, device }
         };
         // A healthy device: what is claimed is topped up.
         for round in 0..40 {
-            assert!(watch.see(at(round), accepted(50)).is_empty());
-            for _ in 0..50 {
-                let (user, device) = ("@a:x".into(), "D".into());
-                watch.see(at(round), Fact::Claimed { user, device });
-            }
+            assert!(see(&mut watch, round, 50, accepted()).is_empty());
+            let (user, device) = ("@a:x".into(), "D".into());
+            see(&mut watch, round, 50, What::Claimed { user, device });
         }
         let mut events = Vec::new();
         for round in 40..60 {
-            events.extend(watch.see(at(round), accepted(50)));
+            events.extend(see(&mut watch, round, 50, accepted()));
         }
         assert_eq!(
             events.iter().map(|e| (e.kind, e.change)).collect::<Vec<_>>(),
             [(Kind::OtkFlood, Change::Started)]
         );
-        let delay = |answer| Fact::Delay { address: "203.0.113.7".into(), answer };
+        let delay = |answer| What::Delay { address: "203.0.113.7".into(), answer };
         let answers = [Delay::Slow, Delay::Fast, Delay::Slow, Delay::Slow];
         let told: Vec<_> =
-            answers.into_iter().map(|answer| watch.see(at(70), delay(answer)).len()).collect();
+            answers.into_iter().map(|answer| see(&mut watch, 70, 1, delay(answer)).len()).collect();
         assert_eq!(told, [0, 0, 0, 1], "two in a row");
     }
 
@@ -504,13 +471,13 @@ mod tests {
     fn a_restart_goes_on_and_made_up_users_cost_no_memory() {
         let mut watch = Watch::new(Thresholds::default());
         for _ in 0..3 {
-            watch.see(at(0), refused("D"));
+            see(&mut watch, 0, 1, refused("D"));
         }
         let kept = serde_json::to_string(&watch).unwrap();
         let mut watch: Watch = serde_json::from_str(&kept).unwrap();
-        assert!(watch.see(at(1), refused("D")).is_empty(), "a second root");
+        assert!(see(&mut watch, 1, 1, refused("D")).is_empty(), "a second root");
         for invented in 0..50_000 {
-            watch.see(at(2), refused(&format!("invented-{invented}")));
+            see(&mut watch, 2, 1, refused(&format!("invented-{invented}")));
         }
         assert!(watch.watched.len() <= WATCHED);
         assert_eq!(watch.going_on().len(), 1, "the storm was forgotten for made-up users");

@@ -45,15 +45,13 @@ pub(super) struct Storm {
     pub(super) folded: bool,
 }
 
+/// When, how often, within what time, and how often is enough.
+pub(super) type Times = (Timestamp, u64, SignedDuration, usize);
+
 impl Watched {
     /// Whether the same came so often within the time.
-    pub(super) fn repeats(
-        &mut self,
-        what: &str,
-        at: Timestamp,
-        within: SignedDuration,
-        enough: usize,
-    ) -> bool {
+    pub(super) fn repeats(&mut self, what: &str, times: Times) -> bool {
+        let (at, count, within, enough) = times;
         let place = match self.recent.iter().position(|(name, _)| name == what) {
             Some(place) => place,
             None => {
@@ -65,7 +63,9 @@ impl Watched {
             }
         };
         let times = &mut self.recent[place].1;
-        times.push_back(at);
+        for _ in 0..count.min(enough as u64) {
+            times.push_back(at);
+        }
         while times.len() > enough
             || times.front().is_some_and(|first| at.duration_since(*first) > within)
         {
