@@ -89,6 +89,8 @@ pub struct Event {
     pub change: Change,
     pub kind: Kind,
     pub whose: Whose,
+    /// What repeated: a key id, or how requests on delayed events were answered.
+    pub trigger: String,
     /// Refusals, keys or answers so far.
     pub count: u64,
     /// Devices that are in it.
@@ -284,7 +286,10 @@ impl Watch {
         let seen = watched.recent.iter().map(|(_, times)| times.len() as u64).sum::<u64>();
         let first = watched.recent.iter().filter_map(|(_, times)| times.front()).min();
         let first = first.copied().or(watched.since).unwrap_or(at);
-        let mut storm = Storm::new(number, first, seen.max(watched.surplus).max(count), at);
+        let trigger = watched.recent.iter().max_by_key(|(_, times)| times.back());
+        let trigger = trigger.map(|(name, _)| name.clone()).unwrap_or_default();
+        let mut storm =
+            Storm::new(number, trigger, first, seen.max(watched.surplus).max(count), at);
         storm.folded = self.fleet(id.0, at, events);
         if let Some(watched) = self.watched.get_mut(id) {
             if !storm.folded {

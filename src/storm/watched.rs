@@ -30,6 +30,7 @@ pub(super) struct Watched {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Storm {
     pub(super) number: u64,
+    trigger: String,
     pub(super) first: Timestamp,
     pub(super) count: u64,
     pub(super) devices: u64,
@@ -85,9 +86,16 @@ impl Watched {
 }
 
 impl Storm {
-    pub(super) fn new(number: u64, first: Timestamp, count: u64, at: Timestamp) -> Self {
+    pub(super) fn new(
+        number: u64,
+        trigger: String,
+        first: Timestamp,
+        count: u64,
+        at: Timestamp,
+    ) -> Self {
         Self {
             number,
+            trigger,
             first,
             count,
             devices: 1,
@@ -132,6 +140,7 @@ impl Storm {
     ) -> Event {
         let (kind, whose) = id.clone();
         let (storm, count, devices, first) = (self.number, self.count, self.devices, self.first);
-        Event { at, storm, change, kind, whose, count, devices, first, last }
+        let trigger = self.trigger.clone();
+        Event { at, storm, change, kind, whose, trigger, count, devices, first, last }
     }
 }

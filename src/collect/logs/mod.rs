@@ -18,7 +18,7 @@ pub use self::replay::{Replayed, replay};
 use crate::config::LogSource;
 use crate::evidence::aside::{Aside, Told};
 use crate::evidence::attribute::{Attribution, End};
-use crate::evidence::key_log::{Coverage, Format};
+use crate::evidence::key_log::Coverage;
 use crate::evidence::log_line::Stamp;
 use crate::evidence::log_time::Clock;
 use crate::evidence::{About, Fact, Gathered, KeyLog, Need, State, Subject, Window, utc};
@@ -388,6 +388,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::evidence::key_log::Format;
 
     const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
     const TERSE: &str = include_str!("../../../tests/fixtures/log/main.terse.jsonl");
