@@ -84,6 +84,8 @@ pub mod diagnose;
 
 pub mod render;
 
+pub mod storm;
+
 pub mod store;
 
 pub mod flow;

@@ -32,6 +32,8 @@ enum Verb {
     Login(Login),
     /// Answer on the terminal; no Matrix, and no config file if the flags say enough
     Triage(Box<terminal::Triage>),
+    /// Run the storm watch over old logs: what it would have posted, and when
+    Watch(Box<terminal::Watching>),
     /// Judge a saved evidence.json again
     Replay(terminal::Replay),
     /// Check the config, and that every source answers
@@ -98,6 +100,7 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Run(configured) => run(&configured.config).await?,
         Verb::Login(login) => log_in(login).await?,
         Verb::Triage(triage) => return terminal::triage(*triage).await,
+        Verb::Watch(watch) => return terminal::watch(*watch).await,
         Verb::Tree(tree) => return terminal::tree(&tree),
         Verb::Replay(replay) => return terminal::replay(&replay),
         Verb::Doctor(configured) => {

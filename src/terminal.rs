@@ -3,6 +3,9 @@
 //! Exit status: 0 a verdict was reached, whatever it says; 3 not enough evidence; 2 bad usage; 1 our
 //! own fault.
 
+mod sources;
+mod watch;
+
 use std::io::{ErrorKind, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +16,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kestrel::command::{self, Command, Ke1, Ke2, Ke4};
-use kestrel::config::{Config, Database, Limits, LogSource, Prometheus, Server};
+use kestrel::config::Config;
 use kestrel::diagnose::{Certainty, questions};
 use kestrel::evidence::{
     self, ClientFacts, Evidence, Fact, Gathered, Need, SCHEMA, State, har, report,
@@ -21,6 +24,9 @@ use kestrel::evidence::{
 use kestrel::flow::{self, Answer, Flow};
 use kestrel::plan::Plan;
 use kestrel::render::{self, Ink, View};
+
+use self::sources::Sources;
+pub(super) use self::watch::{Watching, watch};
 
 /// Not enough evidence for a verdict.
 const UNDECIDED: u8 = 3;
@@ -51,21 +57,14 @@ pub(super) struct Triage {
     /// A Synapse log file; repeat it for the logs of several processes
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
-    /// Synapse's database: postgresql://role@host/synapse
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
+    #[command(flatten)]
+    sources: Sources,
     /// The affected client's diagnostics report (JSON); may be repeated
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
     /// The affected client's network log (HAR); may be repeated
     #[arg(long, value_name = "FILE")]
     har: Vec<PathBuf>,
-    /// Prometheus with Synapse's metrics: http://127.0.0.1:9090
-    #[arg(long, value_name = "URL")]
-    prometheus: Option<String>,
-    /// The zone of the logs' local times and of times in flags: an IANA name or an offset
-    #[arg(long, value_name = "ZONE")]
-    timezone: Option<String>,
     /// The window, counted back from now or from --until: 30m, 2h, 3d
     #[arg(long, value_name = "SPAN", conflicts_with = "since")]
     last: Option<String>,
@@ -75,9 +74,6 @@ pub(super) struct Triage {
     /// The window's end, and the time that the verdict is judged at
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Take sources and limits from a config file; flags go before it
-    #[arg(long, short, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// Keep the evidence, for `kestrel replay`
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -144,7 +140,7 @@ enum Symptom {
 
 /// Judges one device or one event from the flags.
 pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
-    let config = Arc::new(flags.config()?);
+    let config = Arc::new(flags.sources.config(&flags.log)?);
     let (asked, now) = flags.command(&config)?;
     let server = config.server.name.as_ref();
     if let Some(slip) = server.and_then(|name| command::foreign_user(&asked, name)) {
@@ -310,44 +306,6 @@ impl From<Symptom> for evidence::Symptom {
 }
 
 impl Triage {
-    /// The config file, if one is named, with the flags on top.
-    fn config(&self) -> Result<Config> {
-        let mut config = match &self.config {
-            Some(file) => Config::load(file)?,
-            None => Config {
-                store: PathBuf::from("store"),
-                matrix: None,
-                server: Server { name: None },
-                logs: Vec::new(),
-                database: None,
-                prometheus: None,
-                limits: Limits::default(),
-            },
-        };
-        let zone = self.timezone.as_deref().map(kestrel::config::timezone).transpose()?;
-        if !self.log.is_empty() {
-            let source = |path: &PathBuf| LogSource {
-                name: path
-                    .file_name()
-                    .map_or("log".into(), |name| name.to_string_lossy().into_owned()),
-                path: path.clone(),
-                timezone: zone.clone(),
-            };
-            config.logs = self.log.iter().map(source).collect();
-        }
-        if let Some(zone) = zone {
-            config.limits.timezone = zone;
-        }
-        if let Some(url) = &self.database {
-            let url = kestrel::config::database_url(url)?;
-            config.database = Some(Database { url });
-        }
-        if let Some(url) = &self.prometheus {
-            config.prometheus = Some(Prometheus::open(kestrel::config::prometheus_url(url)?));
-        }
-        Ok(config)
-    }
-
     /// The command that the flags spell, and the reference time.
     fn command(&self, config: &Config) -> Result<(Command, Timestamp)> {
         let context = command::Context {

@@ -45,6 +45,11 @@ pub fn user(text: &str, context: &Context<'_>) -> Result<OwnedUserId, Slip> {
     }
 }
 
+/// Reads a length of time.
+pub fn length(text: &str) -> Result<Duration, Slip> {
+    span::duration(text)
+}
+
 /// Reads the length of a live watch.
 pub fn live(text: &str) -> Result<Duration, Slip> {
     bounded(span::duration(text)?)

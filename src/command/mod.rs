@@ -21,7 +21,7 @@ use jiff::tz::TimeZone;
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, ServerName};
 
 pub use self::event::event;
-pub use self::flags::{Flags, live, user, window};
+pub use self::flags::{Flags, length, live, user, window};
 pub use self::slip::Slip;
 pub use self::span::LONGEST_DAYS;
 use self::words::Word;

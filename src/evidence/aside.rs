@@ -7,6 +7,7 @@ use ruma::UserId;
 use super::delay::DelayTally;
 use super::fleet::FleetTally;
 use super::key_log::{Coverage, Format};
+use super::sight::Sights;
 use super::to_device::ToDeviceTally;
 use super::{About, Fact, Need, Window};
 
@@ -41,6 +42,16 @@ impl Aside {
             delays: user.map(|user| DelayTally::new(user.to_owned(), window)),
             fleet: asked(Need::FleetLog).then(|| FleetTally::new(window)),
         }
+    }
+
+    /// The reader of everybody's moments, for those who watch storms.
+    pub fn watching(window: Window) -> Self {
+        Self { fleet: Some(FleetTally::new(window).watching()), ..Self::default() }
+    }
+
+    /// The moments that were kept.
+    pub fn sights(&mut self) -> Sights {
+        self.fleet.as_mut().and_then(FleetTally::sights).unwrap_or_default()
     }
 
     /// Whether anything is read at all.

@@ -31,6 +31,7 @@ mod python;
 mod redact;
 pub mod report;
 mod request;
+pub mod sight;
 mod tally;
 pub mod to_device;
 mod told;

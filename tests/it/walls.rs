@@ -11,6 +11,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("config", &["evidence"]),
     ("diagnose", &["evidence"]),
     ("plan", &["command", "evidence", "diagnose"]),
+    ("storm", &["evidence"]),
     ("render", &["command", "evidence", "diagnose", "storm", "capture"]),
     ("collect", &["plan", "evidence", "config"]),
     ("store", &["evidence", "capture", "storm", "config"]),
@@ -37,6 +38,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("plan", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("render", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("command", &["tokio", "std::fs", "SystemTime", "now()"]),
+    ("storm", &["tokio", "std::fs", "SystemTime", "now()"]),
 ];
 
 const FILE_LINES: usize = 400;

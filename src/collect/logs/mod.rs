@@ -3,7 +3,9 @@
 
 mod file;
 mod query;
+mod replay;
 mod seek;
+mod told;
 
 use std::io;
 use std::path::Path;
@@ -12,10 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::{SignedDuration, Timestamp};
 
 use self::file::{Left, Lines, Part};
+pub use self::replay::{Replayed, replay};
 use crate::config::LogSource;
 use crate::evidence::aside::{Aside, Told};
 use crate::evidence::attribute::{Attribution, End};
-use crate::evidence::key_log::{Coverage, Format};
+use crate::evidence::key_log::Coverage;
 use crate::evidence::log_line::Stamp;
 use crate::evidence::log_time::Clock;
 use crate::evidence::{About, Fact, Gathered, KeyLog, Need, State, Subject, Window, utc};
@@ -30,6 +33,14 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The readers of other needs; without a need, of everybody's moments.
+    fn aside(&self) -> Aside {
+        match self.needs {
+            [] => Aside::watching(self.window),
+            needs => Aside::new(needs, &self.about, self.window),
+        }
+    }
+
     /// Whose key traffic is read.
     fn subject(&self) -> Subject {
         let keys = self.needs.contains(&Need::KeyLog);
@@ -170,11 +181,8 @@ impl Reading {
             }
         }
         start = self.newest(&mut parts, start, window, &clock).map_err(failed)?;
-        let mut attribution = Attribution::new(subject.clone(), window, clock).beside(Aside::new(
-            asked.needs,
-            &asked.about,
-            window,
-        ));
+        let mut attribution =
+            Attribution::new(subject.clone(), window, clock).beside(asked.aside());
         let mut cut = false;
         for part in &parts {
             cut = self.part(part, std::mem::take(&mut start), &mut attribution, stop);
@@ -288,7 +296,7 @@ impl Reading {
         self.notes.extend(end.notes.iter().cloned());
         self.explain(&end, window);
         let whole = self.reached_back && self.cut_short.is_none();
-        let what = what(&log, &end);
+        let what = told::keys(&log, &end);
         let coverage = Coverage {
             source: source.name.clone(),
             span: end.span,
@@ -370,30 +378,6 @@ fn shown(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "no known time".into(), utc)
 }
 
-fn what(log: &KeyLog, end: &End) -> String {
-    let mut said = Vec::new();
-    let mut say = |count: u64, one: &str, many: &str| {
-        if count > 0 {
-            said.push(format!("{count} {}", if count == 1 { one } else { many }));
-        }
-    };
-    say(log.refusals(), "upload refused", "uploads refused");
-    say(log.too_large.map_or(0, |span| span.count), "upload too large", "uploads too large");
-    say(log.accepted.uploads.map_or(0, |span| span.count), "upload accepted", "uploads accepted");
-    say(log.claims.all.map_or(0, |span| span.count), "key claimed", "keys claimed");
-    let others = log.named_by_others.iter().map(|group| group.span.count).sum();
-    say(others, "refusal of another account naming it", "refusals of other accounts naming it");
-    say(log.unattributed, "refusal without its upload", "refusals without their uploads");
-    let distrusted = log.distrusted.iter().map(|left_out| left_out.count).sum();
-    say(distrusted, "line left out as forged or broken", "lines left out as forged or broken");
-    let format = match end.format {
-        Format::Text => "text",
-        Format::Json => "JSON",
-    };
-    let said = if said.is_empty() { "nothing of the device".into() } else { said.join(", ") };
-    format!("{said} ({} lines of a {format} log)", end.lines)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -404,6 +388,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::evidence::key_log::Format;
 
     const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
     const TERSE: &str = include_str!("../../../tests/fixtures/log/main.terse.jsonl");

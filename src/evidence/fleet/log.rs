@@ -17,6 +17,7 @@ use super::super::aside::Glance;
 use super::super::key_log::{Coverage, Span};
 use super::super::log_line::{self, Record};
 use super::super::log_message::{self, Access, Message, Refusal, Upload};
+use super::super::sight::{Sights, What};
 use super::super::{Subject, Window};
 use super::{Conflict, FleetLog, KEPT, Uploader, agent};
 
@@ -48,6 +49,8 @@ pub struct FleetTally {
     order: VecDeque<(usize, String)>,
     devices: HashMap<(String, String), Seen>,
     log: FleetLog,
+    /// Every moment one by one, for those who watch storms.
+    sights: Option<Sights>,
 }
 
 /// An upload whose end was not seen yet.
@@ -92,11 +95,25 @@ impl FleetTally {
             order: VecDeque::new(),
             devices: HashMap::new(),
             log: FleetLog::default(),
+            sights: None,
         }
+    }
+
+    /// Keeps what each moment came to as well.
+    pub fn watching(self) -> Self {
+        Self { sights: Some(Sights::default()), ..self }
+    }
+
+    /// The moments, where they were kept.
+    pub fn sights(&mut self) -> Option<Sights> {
+        self.sights.take()
     }
 
     /// One record.
     pub fn see(&mut self, glance: &Glance) {
+        if let Some(sights) = self.sights.as_mut().filter(|_| !glance.reach) {
+            sights.see(glance);
+        }
         if !NEEDLES.is_match(glance.line) {
             return;
         }
@@ -222,6 +239,17 @@ impl FleetTally {
             return;
         }
         self.log.accepted += u64::from(matches!(end, End::Unsaid));
+        if let Some(sights) = &mut self.sights {
+            let (user, device) = (upload.user.clone(), upload.device.clone());
+            let (count, what) = match &end {
+                End::Unsaid => (upload.batch.count, What::Accepted { user, device }),
+                End::Refused(refusal) => {
+                    (1, What::Refused { user, device, key: refusal.key.0.clone() })
+                }
+                End::TooLarge => (1, What::TooLarge { user, device }),
+            };
+            sights.note(at, count, what);
+        }
         if self.devices.len() >= DEVICES {
             self.prune(DEVICES / 2);
         }

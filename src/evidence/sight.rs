@@ -1,0 +1,147 @@
+//! What one moment of a log came to, of everybody: the grain that storms are counted in. Equal sights of
+//! one second are one, with a count: a hundred refusals a second are no more to hold than one.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use memchr::memmem::Finder;
+
+use super::aside::Glance;
+use super::log_line::{self, Record};
+
+/// Sights held at once: two hundred devices in storm for some hours.
+const HELD: usize = 2_000_000;
+
+/// Something seen at a moment, so often in its second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    pub at: Timestamp,
+    pub count: u64,
+    pub what: What,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum What {
+    /// A device's own upload was refused: a key of that id exists.
+    Refused { user: String, device: String, key: String },
+    /// A device's own upload was refused: it would hold too many.
+    TooLarge { user: String, device: String },
+    /// Keys of a device were accepted.
+    Accepted { user: String, device: String },
+    /// Keys of a device were claimed.
+    Claimed { user: String, device: String },
+    /// A request on a delayed event was answered.
+    Delay { address: String, answer: Delay },
+}
+
+/// How a request on a delayed event was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delay {
+    Fast,
+    /// After two seconds or more.
+    Slow,
+    /// 429.
+    Limited,
+    /// 404.
+    Gone,
+}
+
+/// Sights as they come, those of one second put together.
+#[derive(Debug, Default)]
+pub struct Sights {
+    second: i64,
+    /// Places in `all` of this second's.
+    places: HashMap<What, usize>,
+    all: Vec<Sight>,
+    /// There was no more room: what came later is missing.
+    pub cut: bool,
+}
+
+impl Sights {
+    /// Notes so many of one kind.
+    pub fn note(&mut self, at: Timestamp, count: u64, what: What) {
+        if at.as_second() != self.second {
+            self.places.clear();
+            self.second = at.as_second();
+        }
+        if let Some(place) = self.places.get(&what) {
+            self.all[*place].count += count;
+        } else if self.all.len() < HELD {
+            self.places.insert(what.clone(), self.all.len());
+            self.all.push(Sight { at, count, what });
+        } else {
+            self.cut = true;
+        }
+    }
+
+    /// A record of which nothing has to be waited for: a claim.
+    pub(super) fn see(&mut self, glance: &Glance) {
+        static CLAIM: LazyLock<Finder> = LazyLock::new(|| Finder::new("Claimed one-time-keys: "));
+        if CLAIM.find(glance.line).is_none() {
+            return;
+        }
+        let text = log_line::text(glance.line);
+        let Some(record) = Record::parse(&text) else { return };
+        let list = record.message.strip_prefix("Claimed one-time-keys: ");
+        if record.logger != "synapse.handlers.e2e_keys" {
+            return;
+        }
+        // A device id may hold a comma; such a claim is not counted.
+        for claim in list.into_iter().flat_map(|list| list.split(',')) {
+            if let Some((user, device)) = claim.split_once(" for ").and_then(|(_, of)| owner(of)) {
+                self.note(glance.at, 1, What::Claimed { user, device });
+            }
+        }
+    }
+
+    /// All of them, oldest first.
+    pub fn sorted(mut self) -> Vec<Sight> {
+        self.all.sort_by_key(|sight| sight.at);
+        self.all
+    }
+}
+
+/// `@user:server:DEVICE`, where the server may have a port.
+fn owner(text: &str) -> Option<(String, String)> {
+    let (_, rest) = text.strip_prefix('@')?.split_once(':')?;
+    let (server, mut device) = rest.split_once(':')?;
+    let mut end = text.len() - rest.len() + server.len();
+    if let Some((port, behind)) = device.split_once(':')
+        && (1..=5).contains(&port.len())
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        (end, device) = (end + 1 + port.len(), behind);
+    }
+    Some((text[..end].to_owned(), device.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_names_its_device() {
+        for (text, user, device) in [
+            ("@u:s.org:DEV", "@u:s.org", "DEV"),
+            ("@u:localhost:8448:DEV", "@u:localhost:8448", "DEV"),
+            ("@u:s.org:a:b", "@u:s.org", "a:b"),
+        ] {
+            assert_eq!(owner(text), Some((user.to_owned(), device.to_owned())));
+        }
+        assert_eq!(owner("nobody"), None);
+    }
+
+    #[test]
+    fn one_second_is_one_sight() {
+        let at = |ms: i64| Timestamp::from_millisecond(1_795_348_000_000 + ms).unwrap();
+        let what = || What::TooLarge { user: "@u:s".into(), device: "D".into() };
+        let mut sights = Sights::default();
+        for ms in [0, 10, 20, 1500] {
+            sights.note(at(ms), 1, what());
+        }
+        let counts: Vec<_> = sights.sorted().into_iter().map(|sight| sight.count).collect();
+        assert_eq!(counts, [3, 1]);
+    }
+}
