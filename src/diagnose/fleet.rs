@@ -2,6 +2,7 @@
 //!
 //! A survey and no verdict: it says where to look, and `!ke1` proves it for one device.
 
+mod cause;
 mod together;
 
 use std::cmp::Reverse;
@@ -17,6 +18,7 @@ use crate::evidence::fleet::{FleetLog, FleetRows, Holder, Uploader};
 use crate::evidence::key_log::Span;
 use crate::evidence::otk::Check;
 use crate::evidence::{Evidence, Fact, Known, Need, State, Window, utc};
+pub use cause::Cause;
 pub use together::{Suggests, Together};
 
 /// What the survey reads.
@@ -42,45 +44,6 @@ pub struct Fleet {
     pub unread: Vec<String>,
     /// Where a source was cut.
     pub cut: Vec<String>,
-}
-
-/// What is wrong with a device, worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// Its uploads are refused because the key ids are taken.
-    Conflict,
-    /// Stored keys were made by an identity that is gone.
-    DeadIdentity,
-    /// Far too many keys.
-    Flood,
-    /// No key left to hand out, the fallback key used.
-    Exhausted,
-    /// A device without encryption keys: most are bots and bridges.
-    Keyless,
-}
-
-impl Cause {
-    /// As answers write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Conflict => "conflict",
-            Self::DeadIdentity => "dead-identity",
-            Self::Flood => "flood",
-            Self::Exhausted => "exhausted",
-            Self::Keyless => "keyless",
-        }
-    }
-
-    /// As people read it.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Conflict => "conflicting keys",
-            Self::DeadIdentity => "keys of a dead identity",
-            Self::Flood => "far too many keys",
-            Self::Exhausted => "no keys left",
-            Self::Keyless => "no encryption keys",
-        }
-    }
 }
 
 /// One cause at one device.
@@ -295,8 +258,9 @@ impl Survey<'_> {
                 let affected = self.device(&of.user, &of.device);
                 affected.agent = affected.agent.take().or_else(|| of.agent.clone());
                 affected.began(span.first);
-                affected.or_before |=
-                    begin.is_some_and(|begin| span.first.duration_since(begin) < EDGE);
+                affected.or_before |= begin.is_some_and(|begin| {
+                    span.first.duration_since(begin) < EDGE.max(interval(span) * 2)
+                });
                 affected.troubles.push(Trouble {
                     cause,
                     count: span.count,
@@ -343,6 +307,12 @@ impl Affected {
 /// No key id was refused twice, and uploads were taken or nothing came after: two uploads crossed.
 fn crossed(of: &Uploader, span: Span, quiet: bool) -> bool {
     of.keys < KEYS_TOLD_APART && span.count <= of.keys && (of.accepted > 0 || quiet)
+}
+
+/// The time between two refusals: one that comes every ten minutes may have begun long before its first.
+fn interval(span: Span) -> SignedDuration {
+    let gaps = i32::try_from(span.count.saturating_sub(1)).unwrap_or(i32::MAX);
+    span.last.duration_since(span.first) / gaps.max(1)
 }
 
 /// Refusals a second between the first and the last.

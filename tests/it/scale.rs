@@ -138,9 +138,10 @@ async fn filled() -> Result<(Lab, Config)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_million_keys_are_surveyed_within_two_seconds() -> Result<()> {
+async fn two_million_keys_are_surveyed_within_two_seconds_by_index() -> Result<()> {
     let (lab, config) = filled().await?;
-    for run in ["cold", "warm"] {
+    every_probe_goes_by_an_index(&lab, &config).await?;
+    for run in ["first", "second"] {
         let start = Instant::now();
         let survey = evidence(&config, Command::Fleet(Span::Unsaid)).await?;
         let took = start.elapsed();
@@ -197,9 +198,8 @@ async fn a_slow_table_is_cut(lab: &Lab, config: &Config) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_probe_goes_by_an_index() -> Result<()> {
-    let (lab, config) = filled().await?;
+/// Prints a row of the table for each statement that Kestrel runs.
+async fn every_probe_goes_by_an_index(lab: &Lab, config: &Config) -> Result<()> {
     let role = connect(&lab.database_url_as(ROLE)).await?;
     let user: ruma::OwnedUserId = "@u10000:lab.local".try_into()?;
     let typed = Ke1 { user: user.clone(), device: Some("DEV20000".into()), span: Span::Unsaid };
@@ -207,7 +207,7 @@ async fn every_probe_goes_by_an_index() -> Result<()> {
     let asked = [Command::Ke1(typed), Command::Ke3(of_event), Command::Fleet(Span::Unsaid)];
     let mut explained = 0;
     for command in asked {
-        let survey = evidence(&config, command).await?;
+        let survey = evidence(config, command).await?;
         let answers = survey.gathered.iter().filter(|answer| answer.need.is_of_database());
         for answer in answers.filter(|answer| answer.need != Need::Metrics) {
             for statement in answer.query.split(";\n") {

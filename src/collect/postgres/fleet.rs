@@ -234,6 +234,9 @@ pub async fn confirm(
     }
     // PostgreSQL takes no NUL, and one id with it would cost all the others their answer.
     named.devices.retain(|of| !of.device.as_str().contains('\0') && !key(of).contains('\0'));
+    if named.devices.is_empty() {
+        return;
+    }
     let asking = async {
         let client = connect::connect(database, deadline).await.ok()?;
         confirmed(&client, &named.devices).await.ok()

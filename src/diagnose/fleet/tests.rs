@@ -144,7 +144,7 @@ fn the_database_confirms_what_the_log_says() {
 #[test]
 fn a_common_beginning_suggests_its_cause() {
     let many = |agent: fn(i64) -> &'static str, step: i64| {
-        let of = |n: i64| uploader(&format!("u{n}"), 1000 + n * step, 9, agent(n));
+        let of = |n: i64| uploader(&format!("u{n}"), 1000 + n * step, 99, agent(n));
         fleet(&evidence(Some((0..12).map(of).collect()), None)).together
     };
     let release = many(|n| if n == 0 { "Other/1" } else { "Element/2" }, 20).unwrap();
@@ -154,8 +154,11 @@ fn a_common_beginning_suggests_its_cause() {
     assert_eq!(many(kinds, 20).unwrap().suggests, Suggests::Database);
     assert!(many(kinds, 100).is_none(), "spread over twenty minutes");
     // What went on when the log began did not begin then.
-    let old = (0..12).map(|n| uploader(&format!("u{n}"), n, 9, "A/1")).collect();
+    let old = (0..12).map(|n| uploader(&format!("u{n}"), n, 99, "A/1")).collect();
     assert!(fleet(&evidence(Some(old), None)).together.is_none());
+    // Nor did what comes every ten minutes, and came a quarter of an hour in.
+    let rare = (0..12).map(|n| uploader(&format!("u{n}"), 900 + n, 5, "A/1")).collect();
+    assert!(fleet(&evidence(Some(rare), None)).together.is_none());
 }
 
 #[test]
