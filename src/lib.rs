@@ -10,7 +10,7 @@
 //! ```text
 //! chat line ─► command ─► plan ─► collect ─► evidence ─► diagnose ─► render ─► reply in a thread
 //!                                    ├─ logs: a file, found by time, read forward
-//!                                    ├─ postgres: one read-only probe a table
+//!                                    ├─ postgres: one read-only probe a table; an inbox is watched first
 //!                                    └─ prometheus: latency over the window
 //! ```
 //!
@@ -50,8 +50,10 @@
 //! log alone never proves. A refusal counts when its request id ties it to an upload of the device's own,
 //! and it proves when the database confirms it: the value of a stored, unclaimed key is known to the
 //! server and the device only, so a row that equals the *Old key* of a line cannot have been guessed.
-//! Terse JSON logs escape newlines and prove by themselves. See [`evidence::attribute`] and
-//! [`diagnose`].
+//! Terse JSON logs escape newlines and prove by themselves. A waiting to-device message names the key that
+//! it is encrypted for: one for another key than the device's own can never be opened by it. An inbox that
+//! is empty proves nothing, because an online device's messages wait for milliseconds. See
+//! [`evidence::attribute`], [`evidence::to_device`] and [`diagnose`].
 //!
 //! ## The stable JSON of `kestrel triage --format json`
 //!

@@ -245,11 +245,14 @@ fn dead_identity(walk: &mut Walk) -> Option<Ruling> {
         let why = "each of these senders has used the present identity since: what was sent before is lost";
         walk.findings.push(why.into());
     }
-    let recreated = ke1(walk).id == VerdictId::OtkRecreated;
+    let ke1 = ke1(walk);
+    let recreated = ke1.id == VerdictId::OtkRecreated;
     if recreated {
         because.push("KE-1: its account was made anew under the same device id".into());
     }
-    // Anyone may send one message for any key. Where others know the identity, one stray proves nothing of it.
+    // Anyone may send a message for any key, and may forge a text log. Where others know the identity, one
+    // stray proves nothing of it; KE-1 does, where it is proven.
+    let recreated = recreated && ke1.certainty == Certainty::Proven;
     let stray = right > 0 && !recreated && walk.evidence.subject.sender().is_none();
     if stray {
         let how = "ask about one sender: `!ke2 @user:server DEVICE @sender:server`";
