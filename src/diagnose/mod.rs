@@ -15,6 +15,7 @@ mod ke4;
 mod refusals;
 pub mod remedy;
 mod shape;
+mod silence;
 mod slow;
 mod stock;
 pub mod verdict;
