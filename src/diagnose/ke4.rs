@@ -261,7 +261,7 @@ fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
         counted(gone.len() as u64, "delayed event")
     )];
     reasons.push(match (fired, delays.sent.is_some()) {
-        (0, true) => "none of them was sent: cancelled, or never known here".into(),
+        (0, true) => "none of them had fired: cancelled, sent by hand, or never known here".into(),
         (0, false) => "whether they fired the database could not say".into(),
         (fired, _) => format!("{fired} had fired: the leave was sent before its restart came"),
     });
