@@ -11,7 +11,7 @@
 //! chat line ─► command ─► plan ─► collect ─► evidence ─► diagnose ─► render ─► reply in a thread
 //!                                    ├─ logs: a file, found by time, read forward
 //!                                    ├─ postgres: one read-only probe a table; an inbox is watched first
-//!                                    └─ prometheus: latency over the window
+//!                                    └─ prometheus: latency by servlet, beside the log's
 //! ```
 //!
 //! One direction, no way back. The chain is spelled once, in [`flow`]; the bot and the terminal call it.
@@ -41,7 +41,7 @@
 //! | [`flow`] | command … render, config | bot, the Matrix client |
 //! | [`bot`] | command (to parse), flow, render, store, config, evidence (to carry) | plan, diagnose, postgres |
 //!
-//! `tokio_postgres` stands in `collect/postgres` only and the Matrix client in `bot` only. A test holds
+//! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/prometheus` and the Matrix client in `bot`. A test holds
 //! the walls (`tests/it/walls.rs`), and clippy forbids the clock outside `main` and `bot`.
 //!
 //! ## What a verdict may rest on

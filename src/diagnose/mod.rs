@@ -18,6 +18,7 @@ mod mail;
 mod refusals;
 pub mod remedy;
 mod shape;
+mod silence;
 mod slow;
 mod stock;
 pub mod verdict;

@@ -9,6 +9,7 @@
 //! Nothing here reads a file, a socket or a clock.
 
 mod about;
+pub mod access;
 pub mod aside;
 pub mod attribute;
 pub mod client;

@@ -214,6 +214,21 @@ async fn each_call_gets_its_verdict_from_a_text_log() -> Result<()> {
     Ok(())
 }
 
+/// A role of an older Kestrel may not read delayed events: the answer says how to mend that.
+async fn an_older_role(lab: &Lab, config: &Config, member: &Member) -> Result<()> {
+    lab.sql("DROP FUNCTION kestrel.delayed(text)").await?;
+    let case = ask(config, &member.account.user_id, &[]).await?;
+    for need in [Need::DelayedEvents, Need::SentDelays] {
+        let answer = case.evidence.answers(need).next().context("not asked")?;
+        let State::Failed(why) = &answer.state else { anyhow::bail!("{answer:?}") };
+        assert!(why.contains("run the SQL of `kestrel grants`"), "{why}");
+    }
+    assert!(case.reply.plain.contains("kestrel grants"), "{}", case.reply.plain);
+    // What is told by the address is no less true, and no more than consistent.
+    assert_eq!(case.verdict.certainty, Consistent);
+    Ok(())
+}
+
 /// Prometheus's figures stand beside the log's; where it cannot be read, the verdict stays.
 async fn metrics_beside_the_log(
     lab: &Lab,
@@ -291,7 +306,9 @@ async fn a_json_log_proves_what_a_row_ties_to_the_user() -> Result<()> {
     let options = LabOptions { log_format, config: limited(), ..Default::default() };
     let lab = lab_with_role(options).await?;
     let calls = Calls::cause(&lab, false).await?;
-    judge_all(&config(&lab, true), &calls, "-json", Proven).await
+    let config = config(&lab, true);
+    judge_all(&config, &calls, "-json", Proven).await?;
+    an_older_role(&lab, &config, &calls.locked).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,8 @@
 mod join;
 mod latency;
 mod path;
+mod requests;
+mod silence;
 mod tally;
 
 use jiff::Timestamp;

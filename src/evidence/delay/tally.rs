@@ -11,10 +11,9 @@ use ruma::OwnedUserId;
 
 use super::join::join;
 use super::path::{Action, action, creation, endpoint};
-use super::{
-    Address, DelayLog, Digest, Endpoint, GAP, Handled, KEPT, Latency, Made, PATIENCE, Requests,
-    Stall,
-};
+use super::requests::USER;
+use super::silence::Silence;
+use super::{Address, DelayLog, Digest, Endpoint, GAP, Handled, KEPT, Latency, Made, PATIENCE};
 use crate::evidence::Window;
 use crate::evidence::aside::Glance;
 use crate::evidence::key_log::{Coverage, Format, Span};
@@ -31,11 +30,8 @@ const WATCHED: usize = 2048;
 const ADDRESSES: usize = 64;
 const USERS: usize = 8;
 const DELAYS: usize = 32;
-const FELT: usize = 16;
 /// Requests of which something was said before their end.
 const OPEN: usize = 256;
-/// A user id is never longer (spec "User identifiers").
-const USER: usize = 255;
 /// How long behind a silence the requests still belong to it.
 const BEHIND: SignedDuration = SignedDuration::from_secs(1);
 /// A client that is there sends something else within a minute, and restarts after 5 s (js-sdk).
@@ -72,12 +68,6 @@ pub struct DelayTally {
 enum Remark {
     Contended,
     Unsupported,
-}
-
-#[derive(Debug)]
-struct Silence {
-    stall: Stall,
-    restarted: Vec<Digest>,
 }
 
 impl DelayTally {
@@ -170,9 +160,7 @@ impl DelayTally {
             let gap = glance.at.duration_since(last).as_secs_f64();
             if gap > GAP {
                 self.close_silence(process);
-                let felt = Vec::new();
-                let stall = Stall { from: last, to: glance.at, left: 0, bunched: 0, felt };
-                self.silence[process] = Some(Silence { stall, restarted: Vec::new() });
+                self.silence[process] = Some(Silence::new(last, glance.at));
             }
         }
         self.last[process] = self.last[process].max(Some(glance.at));
@@ -390,94 +378,14 @@ impl DelayTally {
     }
 }
 
-impl Silence {
-    /// A restart came right behind it. The second of one event means that the client had asked twice.
-    fn restarted(&mut self, id: &Digest, aborted: bool) {
-        let again = self.restarted.contains(id);
-        self.stall.bunched += u64::from(again);
-        let felt = &mut self.stall.felt;
-        if (again || aborted) && felt.len() < FELT && !felt.contains(id) {
-            felt.push(id.clone());
-        }
-        self.restarted.push(id.clone());
-    }
-}
-
 /// Synapse's words where `max_event_delay_duration` is not set (`rest/client/room.py`).
 const UNSUPPORTED: &str = "SynapseError: 400 - Delayed events are not supported on this server";
-
-impl Handled {
-    fn new(id: Digest, format: Format) -> Self {
-        Self {
-            id,
-            restarts: Requests::default(),
-            ended: None,
-            kept_alive: None,
-            gone: None,
-            gone_after_end: 0,
-            users: Vec::new(),
-            addresses: Vec::new(),
-            format,
-        }
-    }
-
-    fn see(&mut self, access: &Access, at: Timestamp, action: Action) {
-        match (access.status, action) {
-            (200, Action::End) => self.ended = Some(at),
-            (200, _) => self.kept_alive = Some(at),
-            (404, Action::Restart | Action::InBody) => {
-                join(&mut self.gone, Some(Span::once(at)));
-                self.gone_after_end += u64::from(self.ended.is_some());
-            }
-            _ => {}
-        }
-        if let Some(user) = access.user.as_ref().filter(|user| user.len() <= USER)
-            && self.users.len() < 4
-            && !self.users.contains(user)
-        {
-            self.users.push(user.clone());
-        }
-    }
-}
-
-impl Requests {
-    fn note(
-        &mut self,
-        access: &Access,
-        at: Timestamp,
-        (action, overlaps, contended): (Action, bool, bool),
-    ) {
-        join(&mut self.span, Some(Span::once(at)));
-        self.latency.note(access.took.0);
-        match access.status {
-            200 => self.answered += 1,
-            429 => self.limited += 1,
-            404 => self.gone += 1,
-            _ => self.refused += 1,
-        }
-        self.in_body += u64::from(action == Action::InBody);
-        self.aborted += u64::from(access.aborted);
-        self.overlapping += u64::from(overlaps);
-        if access.took.0 < PATIENCE {
-            return;
-        }
-        let half = access.took.0 / 2.0;
-        match access.database {
-            Some(database) if database.inside >= half => {
-                self.slow.database += 1;
-                self.slow.contended += u64::from(contended);
-            }
-            Some(database) if database.waiting >= half => self.slow.pool += 1,
-            _ => self.slow.process += 1,
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::delay::Slow;
     use crate::evidence::delay::path::digest;
+    use crate::evidence::delay::{Requests, Slow};
     use crate::evidence::log_line::Stamp;
 
     const CALM: &str = include_str!("../../../tests/fixtures/log/ke4.log");

@@ -1,0 +1,81 @@
+//! One request on a delayed event → what it adds to the figures of its event, and of all.
+
+use jiff::Timestamp;
+
+use super::join::join;
+use super::path::Action;
+use super::{Digest, Handled, PATIENCE, Requests};
+use crate::evidence::key_log::{Format, Span};
+use crate::evidence::log_message::Access;
+
+/// Users that are kept of one delayed event; it has one, unless its id was given away.
+const USERS: usize = 4;
+/// A user id is never longer (spec "User identifiers").
+pub(super) const USER: usize = 255;
+
+impl Handled {
+    pub(super) fn new(id: Digest, format: Format) -> Self {
+        Self {
+            id,
+            restarts: Requests::default(),
+            ended: None,
+            kept_alive: None,
+            gone: None,
+            gone_after_end: 0,
+            users: Vec::new(),
+            addresses: Vec::new(),
+            format,
+        }
+    }
+
+    pub(super) fn see(&mut self, access: &Access, at: Timestamp, action: Action) {
+        match (access.status, action) {
+            (200, Action::End) => self.ended = Some(at),
+            (200, _) => self.kept_alive = Some(at),
+            (404, Action::Restart | Action::InBody) => {
+                join(&mut self.gone, Some(Span::once(at)));
+                self.gone_after_end += u64::from(self.ended.is_some());
+            }
+            _ => {}
+        }
+        if let Some(user) = access.user.as_ref().filter(|user| user.len() <= USER)
+            && self.users.len() < USERS
+            && !self.users.contains(user)
+        {
+            self.users.push(user.clone());
+        }
+    }
+}
+
+impl Requests {
+    pub(super) fn note(
+        &mut self,
+        access: &Access,
+        at: Timestamp,
+        (action, overlaps, contended): (Action, bool, bool),
+    ) {
+        join(&mut self.span, Some(Span::once(at)));
+        self.latency.note(access.took.0);
+        match access.status {
+            200 => self.answered += 1,
+            429 => self.limited += 1,
+            404 => self.gone += 1,
+            _ => self.refused += 1,
+        }
+        self.in_body += u64::from(action == Action::InBody);
+        self.aborted += u64::from(access.aborted);
+        self.overlapping += u64::from(overlaps);
+        if access.took.0 < PATIENCE {
+            return;
+        }
+        let half = access.took.0 / 2.0;
+        match access.database {
+            Some(database) if database.inside >= half => {
+                self.slow.database += 1;
+                self.slow.contended += u64::from(contended);
+            }
+            Some(database) if database.waiting >= half => self.slow.pool += 1,
+            _ => self.slow.process += 1,
+        }
+    }
+}
