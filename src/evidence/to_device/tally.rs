@@ -19,6 +19,8 @@ use super::{ToDeviceLog, count_in};
 
 static DEBUG: LazyLock<Finder> = LazyLock::new(|| Finder::new("synapse.9533_debug"));
 static LARGE: LazyLock<Finder> = LazyLock::new(|| Finder::new("413 - To-device message for "));
+static RETURNING: LazyLock<Finder> =
+    LazyLock::new(|| Finder::new("Returning to-device messages with"));
 static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("sync"));
 
 /// Answers on their way, kept until their access line tells whose they were: it follows at once.
@@ -70,12 +72,10 @@ impl ToDeviceTally {
 
     /// One record.
     pub fn see(&mut self, glance: &Glance) {
-        let line = glance.line;
-        let of_user = || SYNC.find(line).is_some() && self.user.find(line).is_some();
-        let matters = DEBUG.find(line).is_some() || LARGE.find(line).is_some() || of_user();
-        if !matters || !self.window.holds(glance.at) {
+        if !self.matters(glance.line) || !self.window.holds(glance.at) {
             return;
         }
+        let line = glance.line;
         let text = log_line::text(line);
         let Some(record) = Record::parse(&text) else { return };
         let Some(said) = self.read(&record) else { return };
@@ -91,6 +91,16 @@ impl ToDeviceTally {
     pub fn finish(mut self, coverage: Vec<Coverage>) -> ToDeviceLog {
         self.log.coverage = coverage;
         self.log
+    }
+
+    /// Runs on every line of a log, so it only searches. 9533_debug writes a handful of lines for each
+    /// message: of others' the first is enough, to know that it writes.
+    fn matters(&self, line: &[u8]) -> bool {
+        let of_user = self.user.find(line).is_some();
+        match DEBUG.find(line) {
+            Some(_) => of_user || !self.log.debug || RETURNING.find(line).is_some(),
+            None => of_user && (LARGE.find(line).is_some() || SYNC.find(line).is_some()),
+        }
     }
 
     fn read(&self, record: &Record) -> Option<Said> {
