@@ -3,12 +3,13 @@
 //! In Synapse 1.143 to 1.155 such a request names nobody. It is the user's where the digest of its delayed
 //! event is that of a pending row or of a sent event of theirs, or where it is authenticated; else where
 //! nobody but the user was seen at its address, which a client may have written and so never proves.
-//! What is somebody else's never counts.
+//! What is somebody else's never counts. Where nothing can be told to be the user's, what is nobody's by name
+//! stands in for it, and never proves.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::evidence::delay::{
-    DelayLog, Delayed, Handled, Pending, Requests, Sent, Stall, is_membership,
+    Address, DelayLog, Delayed, Handled, Pending, Requests, Sent, Stall, is_membership,
 };
 use crate::evidence::key_log::{Format, Span};
 use crate::evidence::{Evidence, Known};
@@ -19,6 +20,8 @@ const HARMLESS: u64 = 2;
 const RESTART: SignedDuration = SignedDuration::from_secs(6);
 /// Two clocks of one server, and a request's way through it.
 const SAME: SignedDuration = SignedDuration::from_secs(2);
+/// One slow restart in so many is felt in every call of some minutes.
+const SHARE: u64 = 50;
 /// A client whose leave is gone joins anew at once.
 const REJOIN: SignedDuration = SignedDuration::from_secs(10);
 
@@ -29,6 +32,8 @@ pub(super) enum How {
     Sent,
     Authenticated,
     Address,
+    /// Nobody's by name, while the user had a delayed event.
+    Anyone,
 }
 
 impl How {
@@ -39,6 +44,7 @@ impl How {
             Self::Sent => "by the event that was sent",
             Self::Authenticated => "by its authenticated requests",
             Self::Address => "by the address, which nobody else was seen at",
+            Self::Anyone => "by nothing: they could be anybody's",
         }
     }
 }
@@ -52,6 +58,9 @@ pub(super) struct Delays<'a> {
     /// The user's own; `None` where nobody could say.
     pub(super) sent: Option<Vec<&'a Sent>>,
     pub(super) own: Vec<(&'a Handled, How)>,
+    /// Those that nothing ties to anybody.
+    open: Vec<&'a Handled>,
+    user: &'a str,
     now: Timestamp,
 }
 
@@ -85,9 +94,54 @@ impl<'a> Delays<'a> {
             }
         };
         let handled = log.map_or(&[][..], |log| &log.handled);
-        let own = handled.iter().filter_map(|handled| Some((handled, how(handled)?))).collect();
+        let own: Vec<_> =
+            handled.iter().filter_map(|handled| Some((handled, how(handled)?))).collect();
+        let open = handled.iter().filter(|one| how(one).is_none() && !of_others(one)).collect();
         let absent = table.is_some_and(|table| table.absent);
-        Self { log, rows, absent, sent, own, now: evidence.now }
+        Self { log, rows, absent, sent, own, open, user, now: evidence.now }
+    }
+
+    /// Whether the user had a delayed event that something could have happened to.
+    fn had_one(&self) -> bool {
+        let made = self.log.map_or(&[][..], |log| &log.made);
+        !self.rows.is_empty() || made.iter().any(|made| made.status == 200)
+    }
+
+    /// Whether so many restarts were slow, whosever they were, that it is the homeserver's trouble: for a
+    /// user who was there, but whose delayed event was made before the log begins.
+    fn slow_for_all(&self) -> bool {
+        let Some(log) = self.log.filter(|log| log.others.is_some()) else { return false };
+        let (slow, all) = (log.restarts.slow.count(), log.restarts.latency.count);
+        slow > 1 && slow * SHARE >= all
+    }
+
+    /// Where nothing is tied to the user, who had a delayed event: with what is tied to nobody.
+    pub(super) fn widened(&self) -> Option<Self> {
+        let blind = self.own.is_empty() && !self.open.is_empty();
+        (blind && (self.had_one() || self.slow_for_all())).then(|| Self {
+            own: self.open.iter().map(|handled| (*handled, How::Anyone)).collect(),
+            open: Vec::new(),
+            sent: self.sent.clone(),
+            ..*self
+        })
+    }
+
+    /// The user's address where requests were turned away, though none is tied to the user. Requests that
+    /// name nobody share one allowance (Synapse 1.143 to 1.155), so it is the user's trouble all the same.
+    pub(super) fn limited_address(&self) -> Option<&'a Address> {
+        let log = self.log.filter(|_| self.own.is_empty() && self.had_one())?;
+        let named = log.handled.iter().any(|handled| !handled.users.is_empty());
+        let own = |known: &&Address| known.users.iter().any(|user| user == self.user);
+        let limited = log.addresses.iter().filter(|known| known.limited.is_some());
+        limited
+            .filter(own)
+            .max_by_key(|known| known.limited.map(|span| span.count))
+            .filter(|_| !named)
+    }
+
+    /// Whether these are anybody's, for want of the user's.
+    pub(super) fn are_anyones(&self) -> bool {
+        self.own.iter().any(|(_, how)| *how == How::Anyone)
     }
 
     /// The user's restarts, put together.
@@ -100,7 +154,7 @@ impl<'a> Delays<'a> {
     /// Whether what was counted of these could not have been written by somebody else: one is enough.
     pub(super) fn proves(&self, counts: impl Fn(&Handled) -> bool) -> bool {
         let sure = |(handled, how): &&(&Handled, How)| {
-            *how != How::Address && handled.format == Format::Json && counts(handled)
+            *how < How::Address && handled.format == Format::Json && counts(handled)
         };
         self.own.iter().any(|own| sure(&own))
     }

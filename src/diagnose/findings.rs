@@ -7,7 +7,7 @@ use super::refusals::Refusals;
 use crate::evidence::client::Sign;
 use crate::evidence::key_log::Coverage;
 use crate::evidence::otk::Check;
-use crate::evidence::{DeviceRow, Evidence, KeyLog, Known, counted, utc};
+use crate::evidence::{ClientFacts, DeviceRow, Evidence, KeyLog, Known, counted, utc};
 
 /// Whether any log holds anything of the window: silence of an empty window says nothing.
 pub(super) fn read_anything(log: &KeyLog) -> bool {
@@ -85,7 +85,9 @@ pub(super) fn refused_by_report(evidence: &Evidence) -> Option<String> {
 /// Reports that are not of the device asked about: they decide nothing.
 pub(super) fn of_clients(evidence: &Evidence, findings: &mut Vec<String>) {
     let Some(subject) = evidence.device() else { return };
-    for (id, _) in evidence.clients().filter(|(_, client)| !client.is_of(subject)) {
+    // A sender that aims at nobody says so in its own report.
+    let stray = |client: &ClientFacts| !client.is_of(subject) && client.count(Sign::NoTargets) == 0;
+    for (id, _) in evidence.clients().filter(|(_, client)| stray(client)) {
         findings.push(format!("the client's report {id} is of another device: left out"));
     }
 }

@@ -133,7 +133,7 @@ fn fates(walk: &mut Walk, delays: &Delays) {
         (slow, own.slow.count(), "took 2 s or longer"),
         (limited, own.limited, "were turned away as too many"),
     ] {
-        if all > own {
+        if all > own && delays.widened().is_none() {
             walk.findings.push(format!(
                 "restarts of others, or of nobody known: {} {what}, of {} in all",
                 all - own,
@@ -170,6 +170,19 @@ fn restarts_limited(walk: &mut Walk) -> Option<Ruling> {
     let delays = delays(walk);
     let restarts = delays.restarts();
     let known = walk.known;
+    if let Some((address, limited)) = delays.limited_address().and_then(|a| Some((a, a.limited?))) {
+        let why = format!(
+            "{} on delayed events from the user's address {} answered with 429 (rc_delayed_event_mgmt)",
+            counted(limited.count, "request"),
+            if limited.count == 1 { "was" } else { "were" },
+        );
+        let shared = format!(
+            "none can be told to be the user's, but the allowance is the address's, and {} share it",
+            counted(address.delays.len() as u64, "delayed event")
+        );
+        walk.decided(Answer::Yes, vec![why, shared], &known.delays);
+        return Some((VerdictId::DelayRateLimited, Certainty::Consistent));
+    }
     if restarts.limited == 0 {
         walk.step(Answer::No, "no 429 among them", &known.delays);
         return None;
@@ -212,6 +225,7 @@ fn restarts_slow(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     let delays = delays(walk);
+    let delays = delays.widened().unwrap_or(delays);
     let known = walk.known;
     let reasons = slow::reasons(&delays);
     if reasons.is_empty() {
@@ -219,6 +233,7 @@ fn restarts_slow(walk: &mut Walk) -> Option<Ruling> {
         let longest = super::figures::seconds(restarts.latency.max());
         let why = match restarts.latency.count {
             0 => "none is known to be the user's".to_owned(),
+            _ if delays.are_anyones() => format!("by anybody, the longest took {longest}"),
             _ => format!("the longest took {longest}"),
         };
         walk.step(Answer::No, why, &known.delays);

@@ -6,14 +6,15 @@ use super::figures::seconds;
 use crate::evidence::counted;
 use crate::evidence::delay::DelayLog;
 
-/// Why the user's restarts were too late; empty where none was.
+/// Why the user's restarts, or for want of them anybody's, were too late; empty where none was.
 pub(super) fn reasons(delays: &Delays) -> Vec<String> {
     let restarts = delays.restarts();
     let (slow, stalls) = (restarts.slow, delays.stalls());
     let mut reasons = Vec::new();
+    let whose = if delays.are_anyones() { "restarts by anybody" } else { "of the user's restarts" };
     if slow.count() > 0 {
         reasons.push(format!(
-            "{} of {} of the user's restarts took 2 s or longer, the longest {}",
+            "{} of {} {whose} took 2 s or longer, the longest {}",
             slow.count(),
             restarts.latency.count,
             seconds(restarts.latency.max())
@@ -40,6 +41,10 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
             counted(longest.left, "request"),
             counted(longest.bunched, "restart")
         ));
+    }
+    if delays.are_anyones() && !reasons.is_empty() {
+        let why = "none can be told to be the user's, who was there meanwhile";
+        reasons.insert(1, why.into());
     }
     if restarts.overlapping > 0 && !reasons.is_empty() {
         reasons.push(format!(
