@@ -205,6 +205,7 @@ async fn each_call_gets_its_verdict_from_a_text_log() -> Result<()> {
     judge_all(&plain_reader(&lab, &config)?, &calls, "", Consistent).await?;
     judge_all(&config, &calls, "", Consistent).await?;
     client_says(&config, &calls.calm).await?;
+    forged(&lab, &config, &calls.calm).await?;
     no_delay_id_shows(&lab, &config, &calls).await?;
     // Without the database a member with an address of their own is still known by it.
     let blind = Config { database: None, ..config };
@@ -260,6 +261,19 @@ async fn metrics_beside_the_log(
         assert!(matches!(failed.state, State::Failed(_)), "{failed:?}");
     }
     Ok(())
+}
+
+/// Lines that a login's name wrote into the log change nothing.
+async fn forged(lab: &Lab, config: &Config, member: &Member) -> Result<()> {
+    kestrel_lab::forge::forged_restarts(lab, &member.delay_id, &member.address).await?;
+    lab.log_written().await?;
+    let log = std::fs::read_to_string(lab.log_path())?;
+    let forged = log.lines().filter(|line| line.starts_with("20") && line.contains("js-sdk"));
+    assert!(forged.count() >= 3, "the forged lines did not reach the log");
+    let case = ask(config, &member.account.user_id, &[]).await?;
+    let Known::Is(log, _) = case.evidence.delay_log() else { anyhow::bail!("no log") };
+    assert_eq!(log.doubtful, 3);
+    compare(&case, "ke4", "forged", 0.0, ("delay-healthy", Consistent))
 }
 
 /// The client's own report of timeouts, beside a server that answered well.

@@ -28,6 +28,7 @@ pub struct Member {
     pub room: String,
     /// What lets anyone act on the delayed leave.
     pub delay_id: String,
+    pub address: String,
     wire: Wire,
     /// Its restarts carry its token, as js-sdk #5340 does for Synapse 1.156 and later.
     authenticated: bool,
@@ -62,7 +63,8 @@ impl Member {
         let made = wire.post("/_matrix/client/v3/createRoom", token, json!({})).await?;
         let room = made["room_id"].as_str().context("no room id")?.to_owned();
         let delay_id = String::new();
-        Ok(Self { account, room, delay_id, wire, authenticated: false })
+        let address = address.to_owned();
+        Ok(Self { account, room, delay_id, address, wire, authenticated: false })
     }
 
     /// Sends its token with restarts from now on.

@@ -49,6 +49,33 @@ pub async fn forged_storm(lab: &Lab, victim_user: &str, victim_device: &str) -> 
     login_as(lab, &name).await
 }
 
+/// Restarts of somebody's delayed event that were never made: turned away, gone, and slow.
+pub async fn forged_restarts(lab: &Lab, delay_id: &str, address: &str) -> Result<()> {
+    lab.log_written().await?;
+    let log = std::fs::read(lab.log_path())?;
+    let log = String::from_utf8_lossy(&log);
+    let stamp = last_stamp(&log).context("the log has no line with a time to copy")?;
+    let port = lab.homeserver().rsplit(':').next().context("the lab has no port")?;
+    let path =
+        format!("/_matrix/client/unstable/org.matrix.msc4140/delayed_events/{delay_id}/restart");
+    let mut name = "x".to_owned();
+    let next = last_request(&log) + 2;
+    for (request, (took, status)) in (next..).zip([("0.501", 429), ("6.001", 200), ("0.002", 404)])
+    {
+        write!(
+            name,
+            "\n{stamp} - synapse.access.http.{port} - 643 - INFO - POST-{request} - {address} - {port} - \
+             {{None}} Processed request: {took}sec/0.000sec ru=(0.001sec, 0.000sec) \
+             db=(0.000sec/{took}sec/1) 79B {status} \"POST {path} HTTP/1.1\" \"js-sdk\" [0 dbevts]"
+        )?;
+    }
+    write!(
+        name,
+        "\n{stamp} - synapse.handlers.auth - 1076 - WARNING - POST-{next} - Attempted to login as @x"
+    )?;
+    login_as(lab, &name).await
+}
+
 struct Victim {
     user: String,
     device: String,
