@@ -58,7 +58,7 @@ pub(super) struct Delays<'a> {
     /// The user's own; `None` where nobody could say.
     pub(super) sent: Option<Vec<&'a Sent>>,
     pub(super) own: Vec<(&'a Handled, How)>,
-    /// Those that nothing ties to anybody.
+    /// Those that nothing ties to anybody, where the database could not say either.
     open: Vec<&'a Handled>,
     user: &'a str,
     now: Timestamp,
@@ -96,7 +96,10 @@ impl<'a> Delays<'a> {
         let handled = log.map_or(&[][..], |log| &log.handled);
         let own: Vec<_> =
             handled.iter().filter_map(|handled| Some((handled, how(handled)?))).collect();
-        let open = handled.iter().filter(|one| how(one).is_none() && !of_others(one)).collect();
+        // A database that was read and knows none of them has answered.
+        let blind = evidence.delayed_events().unknown().is_some();
+        let open = handled.iter().filter(|one| blind && how(one).is_none() && !of_others(one));
+        let open = open.collect();
         let absent = table.is_some_and(|table| table.absent);
         Self { log, rows, absent, sent, own, open, user, now: evidence.now }
     }
@@ -129,7 +132,8 @@ impl<'a> Delays<'a> {
     /// The user's address where requests were turned away, though none is tied to the user. Requests that
     /// name nobody share one allowance (Synapse 1.143 to 1.155), so it is the user's trouble all the same.
     pub(super) fn limited_address(&self) -> Option<&'a Address> {
-        let log = self.log.filter(|_| self.own.is_empty() && self.had_one())?;
+        let log =
+            self.log.filter(|_| self.own.is_empty() && self.had_one() && !self.open.is_empty())?;
         let named = log.handled.iter().any(|handled| !handled.users.is_empty());
         let own = |known: &&Address| known.users.iter().any(|user| user == self.user);
         let limited = log.addresses.iter().filter(|known| known.limited.is_some());

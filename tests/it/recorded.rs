@@ -1,0 +1,41 @@
+//! Recorded logs of real servers, read alone: what they can say without a database, and how sure.
+
+use serde_json::Value;
+
+use crate::terminal::kestrel;
+
+/// What a recording comes to on the terminal.
+fn judge(symptom: &str, subject: &[&str], log: &str) -> (String, String) {
+    let file = crate::tree().join("tests/fixtures/log").join(log);
+    let file = file.to_string_lossy();
+    let mut words = vec!["triage", symptom];
+    words.extend(subject);
+    words.extend(["--log", &file, "--timezone", "UTC", "--format", "json"]);
+    words.extend(["--since", "2026-11-22T11:00:00Z", "--until", "2026-11-22T13:00:00Z"]);
+    let said = kestrel(&words);
+    let object: Value = serde_json::from_slice(&said.stdout).expect("one JSON object");
+    let text = |name: &str| object["verdict"][name].as_str().unwrap_or_default().to_owned();
+    (text("id"), text("certainty"))
+}
+
+#[test]
+fn a_text_log_alone_never_proves() {
+    for (symptom, subject, log, verdict) in [
+        ("ke4", &["@s9a:lab.local"][..], "ke4.log", "delay-rate-limited"),
+        ("ke4", &["@slow48297_0:lab.local"], "ke4-slow.log", "delay-homeserver-slow"),
+        ("ke4", &["@s9rtc:lab.local"], "ke4-real.log", "delay-homeserver-slow"),
+        ("ke2", &["@s7db:lab.local", "DEVS7DB"], "ke2-to-device-debug.log", "inconclusive"),
+        ("ke1", &["@s1storm:lab.local", "DEVS1STORM"], "ke1-eviction-storm.log", "otk-diverged"),
+    ] {
+        let (id, certainty) = judge(symptom, subject, log);
+        assert_eq!(id, verdict, "{log}");
+        assert_ne!(certainty, "proven", "{log}");
+    }
+}
+
+#[test]
+fn somebody_else_s_trouble_is_not_the_user_s() {
+    for log in ["ke4.log", "ke4-slow.log", "ke4-real.log"] {
+        assert_eq!(judge("ke4", &["@nobody:lab.local"], log).0, "inconclusive", "{log}");
+    }
+}
