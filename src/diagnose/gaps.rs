@@ -1,7 +1,7 @@
 //! Nothing decided KE-2: what to capture, so that it can be. A source that could not be read comes first,
 //! because reading it costs nothing.
 
-use super::ke2::{ke1, mail};
+use super::ke2::{NEEDS, ke1, mail};
 use super::verdict::{Answer, VerdictId};
 use super::walk::{Ruling, Walk, database_how, log_how};
 use crate::evidence::{Need, State, counted};
@@ -58,7 +58,8 @@ fn watched(walk: &mut Walk) {
 
 /// The sources that were asked and could not answer.
 fn unread(walk: &mut Walk) {
-    for answer in &walk.evidence.gathered {
+    // Of the whole chain other branches' sources stand there too.
+    for answer in walk.evidence.gathered.iter().filter(|answer| NEEDS.contains(&answer.need)) {
         let (State::Failed(why) | State::NotAsked(why)) = &answer.state else { continue };
         match answer.need {
             Need::KeyLog | Need::ToDeviceLog => walk.missing("the Synapse log", log_how(why)),

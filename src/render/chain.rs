@@ -14,10 +14,11 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     let first = chain.first();
     page.line().strong(format!("{} · ", symptom(Symptom::All)));
     about(&mut page, &evidence.subject);
-    page.text(" · ").strong(sentence(summary(chain)));
+    page.text(" · ").strong(sentence(&summary(chain)));
     page.gap();
+    let alone = troubles(chain) == 1;
     for (number, branch) in (1..).zip(&chain.branches) {
-        line(&mut page, number, branch);
+        line(&mut page, number, branch, alone);
     }
     if evidence.subject.event().is_none() {
         page.label(symptom(Symptom::Ke3)).text("not asked: name an event, as in ");
@@ -33,30 +34,36 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     page
 }
 
-/// What the chain comes to, in one sentence.
-fn summary(chain: &Chain) -> &'static str {
-    let of = |place: fn(Place) -> bool| {
-        chain.branches.iter().filter(|branch| place(branch.place)).count()
-    };
-    let troubles = of(|place| matches!(place, Place::Root | Place::Independent));
-    let open = of(|place| place == Place::Unknown);
-    match (troubles, open, of(|place| matches!(place, Place::Follows(_)))) {
-        (0, 0, _) => "nothing is wrong that the server can see",
-        (0, _, _) => "no trouble found, and not everything could be judged",
-        (1, _, 0) => "one trouble",
-        (1, ..) => "one root, and what follows from it",
-        (_, _, 0) => "several troubles, independent of each other",
-        _ => "several troubles: one root with what follows, and others beside it",
+/// How many troubles there are that follow from no other.
+fn troubles(chain: &Chain) -> usize {
+    let own = |branch: &&Branch| matches!(branch.place, Place::Root | Place::Independent);
+    chain.branches.iter().filter(own).count()
+}
+
+/// What the chain comes to, in one sentence that a notification shows.
+fn summary(chain: &Chain) -> String {
+    let any = |place: fn(Place) -> bool| chain.branches.iter().any(|branch| place(branch.place));
+    let open = any(|place| place == Place::Unknown);
+    let follows = any(|place| matches!(place, Place::Follows(_)));
+    let first = chain.first();
+    let first = format!("{}, {}", first.id.name(), first.certainty.words());
+    match (troubles(chain), open, follows) {
+        (0, false, _) => "nothing is wrong that the server can see".into(),
+        (0, true, _) => "no trouble found, and not everything could be judged".into(),
+        (1, _, false) => format!("one trouble: {first}"),
+        (1, _, true) => format!("one root, and what follows from it: {first}"),
+        (_, _, false) => format!("several troubles, independent of each other; first {first}"),
+        (_, _, true) => format!("one root with what follows, and others beside it; first {first}"),
     }
 }
 
-fn line(page: &mut Page, number: usize, branch: &Branch) {
+fn line(page: &mut Page, number: usize, branch: &Branch, alone: bool) {
     let Branch { symptom: of, verdict, place } = branch;
     page.line().strong(format!(
         "{number}. {} · {} · {}",
         symptom(*of),
         verdict.certainty.words(),
-        self::place(*place)
+        words(*place, alone)
     ));
     match (place, verdict.missing.first()) {
         (Place::Unknown, Some(missing)) => {
@@ -68,10 +75,11 @@ fn line(page: &mut Page, number: usize, branch: &Branch) {
 }
 
 /// A place as people say it.
-fn place(place: Place) -> String {
+fn words(place: Place, alone: bool) -> String {
     match place {
         Place::Root => "the root: act here first".into(),
         Place::Follows(of) => format!("follows from {}, heals with it", symptom(of)),
+        Place::Independent if alone => "act here".into(),
         Place::Independent => "independent".into(),
         Place::Quiet => "quiet".into(),
         Place::Unknown => "open".into(),

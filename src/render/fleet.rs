@@ -96,17 +96,17 @@ fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet) {
 /// By cause, by client, and by when it began.
 fn groups(page: &mut Page, fleet: &Fleet, view: &View) {
     let causes: Vec<_> =
-        fleet.causes.iter().map(|(cause, count)| format!("{count} {}", cause.words())).collect();
+        fleet.causes.iter().map(|(cause, count)| format!("{} ({count})", cause.words())).collect();
     if !causes.is_empty() {
-        page.label("Causes").text(causes.join(" · "));
+        page.label("Causes").text(causes.join(", "));
     }
     let clients: Vec<_> = (fleet.agents.iter().take(CLIENTS))
-        .map(|(agent, count)| format!("{count} {agent}"))
+        .map(|(agent, count)| format!("{agent} ({count})"))
         .collect();
     if !clients.is_empty() {
         let more = fleet.agents.len().saturating_sub(CLIENTS);
-        let more = if more > 0 { format!(" · {more} others") } else { String::new() };
-        page.label("Clients").text(format!("{}{more}", clients.join(" · ")));
+        let more = if more > 0 { format!(", {more} others") } else { String::new() };
+        page.label("Clients").text(format!("{}{more}", clients.join(", ")));
     }
     if let Some(together) = &fleet.together {
         page.label("Together").text(format!(

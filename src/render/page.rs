@@ -199,13 +199,26 @@ fn html_lines(lines: Paragraph) -> String {
         }
         open = !block;
         out.extend(line.iter().map(|piece| match piece {
-            Piece::Text(text) => escape(text),
+            Piece::Text(text) => ticked(text),
             Piece::Strong(text) => format!("<strong>{}</strong>", escape(text)),
             Piece::Code(text) => format!("<code>{}</code>", escape(text)),
             Piece::Block(text) => format!("<pre><code>{}</code></pre>\n", escape(text)),
         }));
     }
     out
+}
+
+/// What stands between backticks is code, as people write it; a single one stays what it is.
+fn ticked(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, (code, after))) =
+        rest.split_once('`').and_then(|(before, rest)| Some((before, rest.split_once('`')?)))
+    {
+        out.push_str(&format!("{}<code>{}</code>", escape(before), escape(code)));
+        rest = after;
+    }
+    out + escape(rest).as_str()
 }
 
 /// Makes control and direction characters visible: an id may hold escapes for a terminal, or letters
