@@ -35,6 +35,7 @@
 //! | [`config`] | evidence | every other room |
 //! | [`diagnose`] | evidence | everything else; regex, the clock, the environment |
 //! | [`plan`] | command, evidence, diagnose (needs only) | collect, the clock |
+//! | [`storm`] | evidence | every other room; the clock |
 //! | [`render`] | command, evidence, diagnose | collect, bot, store, the clock |
 //! | [`collect`] | plan, evidence, config | command, diagnose, render, bot, store |
 //! | [`store`] | evidence, config | collect, diagnose, bot, render |

@@ -2,17 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
-use kestrel::command::{Command, Span, Triage};
-use kestrel::evidence::Symptom;
-use kestrel::flow;
-use kestrel_lab::{Lab, faults};
+use kestrel::command::{self, Command, Span, Triage};
+use kestrel::config::Config;
+use kestrel::diagnose::Certainty::{self, NotEnoughEvidence, Proven};
+use kestrel::flow::{self, Case};
+use kestrel::render;
+use kestrel_lab::{Lab, faults, media};
 use serde_json::{Value, json};
 
 use crate::crafted;
 use crate::terminal::kestrel;
-use crate::verdicts::{ROLE, answer, config, lab_with_role};
+use crate::verdicts::{ROLE, answer, compare, config, lab_with_role};
 
 /// One request as a browser's network log has it.
 fn har(folder: &Path, device: &(String, String), refusal: &Value) -> Result<PathBuf> {
@@ -77,28 +80,78 @@ async fn a_har_file_stands_in_for_a_log() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_device_in_trouble_is_found_and_its_branches_put_in_order() -> Result<()> {
-    let lab = lab_with_role(Default::default()).await?;
-    let patient = faults::evict(&lab).await?;
-    lab.log_written().await?;
-    let typed = Triage {
-        user: patient.user.as_str().try_into()?,
-        device: None,
-        event: None,
-        span: Span::Unsaid,
-    };
-    let case = answer(&config(&lab, true), Command::Triage(typed)).await?;
-    assert_eq!(case.evidence.symptom, Symptom::All);
-    assert_eq!(case.verdict.id.name(), "otk-recreated", "{}", case.reply.plain);
-    let device = case.evidence.device().context("no device")?;
-    assert_eq!(device.device.as_str(), patient.device);
+async fn triage_of(
+    config: &Config,
+    cause: &str,
+    (user, device): (&str, Option<&str>),
+    event: Option<&str>,
+    expected: (&str, Certainty),
+) -> Result<(Case, Value)> {
+    let event = event.map(|id| command::event(id, "")).transpose()?;
+    let device = device.map(Into::into);
+    let typed = Triage { user: user.try_into()?, device, event, span: Span::Unsaid };
+    let start = Instant::now();
+    let case = answer(config, Command::Triage(typed)).await?;
+    compare(&case, "all", cause, start.elapsed().as_secs_f32(), expected)?;
+    assert!(case.reply.plain.lines().count() <= render::LINES, "{}", case.reply.plain);
     let object = flow::json(&case.evidence);
-    assert_eq!(object["symptom"], "all");
-    assert_eq!(object["branches"][0]["symptom"], "ke1", "{object:#}");
-    // No event was named: KE-3 is not asked, and the answer says how to.
-    assert_eq!(object["branches"].as_array().map(Vec::len), Some(3));
+    Ok((case, object))
+}
+
+/// Symptom and place of each branch, in the order to act.
+fn places(object: &Value) -> Vec<(&str, &str)> {
+    let branches = object["branches"].as_array().into_iter().flatten();
+    branches
+        .map(|one| {
+            (one["symptom"].as_str().unwrap_or_default(), one["place"].as_str().unwrap_or_default())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_root_and_what_follows() -> Result<()> {
+    let lab = lab_with_role(Default::default()).await?;
+    let (dead, _caller) = media::dead_identity(&lab).await?;
+    let evicted = faults::evict(&lab).await?;
+    let healthy = faults::healthy(&lab).await?;
+    let token = Some(healthy.account.access_token.as_str());
+    let room = lab.wire().post("/_matrix/client/v3/createRoom", token, json!({})).await?;
+    let room = room["room_id"].as_str().context("no room")?;
+    let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.encrypted/broken");
+    let sent = lab.wire().put(&path, token, json!({})).await?;
+    let event = sent["event_id"].as_str().context("no event")?;
+    lab.log_written().await?;
+    let config = config(&lab, true);
+
+    // Media keys to a dead identity follow from the account that was made anew.
+    let of = (dead.user.as_str(), Some(dead.device.as_str()));
+    let (case, object) =
+        triage_of(&config, "dead-identity", of, None, ("otk-recreated", Proven)).await?;
+    assert_eq!(places(&object)[..2], [("ke1", "root"), ("ke2", "follows")], "{object:#}");
+    assert_eq!(object["branches"][1]["follows"], "ke1");
+    assert_eq!(object["branches"][1]["verdict"]["id"], "media-dead-identity");
+    assert!(case.reply.plain.contains("One root"), "{}", case.reply.plain);
+
+    // Without a device the one in trouble is found; without an event KE-3 is not asked, and it says how.
+    let of = (evicted.user.as_str(), None);
+    let (case, object) = triage_of(&config, "evicted", of, None, ("otk-recreated", Proven)).await?;
+    let device = case.evidence.device().context("no device")?;
+    assert_eq!(device.device.as_str(), evicted.device);
+    assert_eq!(places(&object)[0], ("ke1", "independent"), "{object:#}");
+    assert_eq!(places(&object).len(), 3);
     assert!(case.reply.plain.contains("!ke3 $event"), "{}", case.reply.plain);
-    assert!(case.reply.plain.lines().count() <= kestrel::render::LINES, "{}", case.reply.plain);
+
+    // A broken event is a trouble of its own beside healthy keys.
+    let of = (healthy.user.as_str(), Some(healthy.device.as_str()));
+    let (_, object) =
+        triage_of(&config, "broken-event", of, Some(event), ("event-malformed", Proven)).await?;
+    assert_eq!(places(&object)[0], ("ke3", "independent"), "{object:#}");
+    assert!(places(&object).contains(&("ke1", "quiet")), "{object:#}");
+
+    // Healthy keys and silence: nothing is claimed of calls that nobody watched.
+    let (case, object) =
+        triage_of(&config, "healthy", of, None, ("inconclusive", NotEnoughEvidence)).await?;
+    assert!(places(&object).contains(&("ke1", "quiet")), "{object:#}");
+    assert!(case.reply.plain.contains("No trouble found"), "{}", case.reply.plain);
     Ok(())
 }
