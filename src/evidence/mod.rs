@@ -49,6 +49,7 @@ pub use event::{Algorithm, EventRow, EventShape, Redaction};
 pub use key_log::KeyLog;
 pub use known::Known;
 pub use otk::{KeyId, KeyView};
+pub use redact::shortened;
 pub use told::{counted, utc};
 
 /// The version of the serialised form; a saved file of another version is refused with a clear line.

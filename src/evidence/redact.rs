@@ -63,7 +63,8 @@ impl Names {
     }
 }
 
-fn shortened(address: &str) -> String {
+/// An address cut to its network: /24 for IPv4, /48 for IPv6.
+pub fn shortened(address: &str) -> String {
     // A shortened address shortens to itself: evidence is saved and replayed.
     let bare = match address.split_once(" #") {
         Some((bare, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => bare,

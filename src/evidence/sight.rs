@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 
+use super::access::{Access, access};
 use super::aside::Glance;
+use super::delay;
 use super::log_line::{self, Record};
 
 /// Sights held at once: two hundred devices in storm for some hours.
@@ -76,24 +78,45 @@ impl Sights {
         }
     }
 
-    /// A record of which nothing has to be waited for: a claim.
+    /// A record of which nothing has to be waited for: a claim, the end of a restart.
     pub(super) fn see(&mut self, glance: &Glance) {
         static CLAIM: LazyLock<Finder> = LazyLock::new(|| Finder::new("Claimed one-time-keys: "));
-        if CLAIM.find(glance.line).is_none() {
+        static DELAY: LazyLock<Finder> = LazyLock::new(|| Finder::new("/delayed_events/"));
+        let (claim, delay) = (CLAIM.find(glance.line), DELAY.find(glance.line));
+        if claim.is_none() && delay.is_none() {
             return;
         }
         let text = log_line::text(glance.line);
         let Some(record) = Record::parse(&text) else { return };
-        let list = record.message.strip_prefix("Claimed one-time-keys: ");
-        if record.logger != "synapse.handlers.e2e_keys" {
-            return;
+        match &*record.logger {
+            "synapse.handlers.e2e_keys" => self.claims(&record.message, glance.at),
+            logger if logger.starts_with("synapse.access.") => {
+                self.restart(access(&record.message), glance.at);
+            }
+            _ => {}
         }
+    }
+
+    fn claims(&mut self, message: &str, at: Timestamp) {
+        let list = message.strip_prefix("Claimed one-time-keys: ");
         // A device id may hold a comma; such a claim is not counted.
         for claim in list.into_iter().flat_map(|list| list.split(',')) {
             if let Some((user, device)) = claim.split_once(" for ").and_then(|(_, of)| owner(of)) {
-                self.note(glance.at, 1, What::Claimed { user, device });
+                self.note(at, 1, What::Claimed { user, device });
             }
         }
+    }
+
+    fn restart(&mut self, access: Option<Access>, at: Timestamp) {
+        let Some(access) = access.filter(delay::restarts) else { return };
+        let answer = match access.status {
+            429 => Delay::Limited,
+            404 => Delay::Gone,
+            _ if access.took.0 >= delay::PATIENCE => Delay::Slow,
+            _ => Delay::Fast,
+        };
+        let address = access.address.clone();
+        self.note(at, 1, What::Delay { address, answer });
     }
 
     /// All of them, oldest first.

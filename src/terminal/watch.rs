@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use kestrel::collect::logs;
 use kestrel::command::{self, Command, Ke1, Span};
 use kestrel::config::{Config, LogSource};
+use kestrel::evidence::shortened;
 use kestrel::evidence::sight::Sight;
 use kestrel::flow::{Answer, Flow};
 use kestrel::render::View;
@@ -75,7 +76,12 @@ pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
     events.extend(end.map(|end| watch.tick(end)).unwrap_or_default());
     let flow = Flow::new(Arc::clone(&config));
     let mut judged = HashMap::new();
-    for event in events {
+    for mut event in events {
+        if let Whose::Address(address) = &mut event.whose
+            && !config.limits.show_addresses
+        {
+            *address = shortened(address);
+        }
         let judged = match judged.get(&event.storm) {
             Some(known) => Judged::clone(known),
             None => {

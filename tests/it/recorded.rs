@@ -39,3 +39,37 @@ fn somebody_else_s_trouble_is_not_the_user_s() {
         assert_eq!(judge("ke4", &["@nobody:lab.local"], log).0, "inconclusive", "{log}");
     }
 }
+
+/// What the storm watch would have said of a recording.
+fn watched(log: &str) -> Vec<Value> {
+    let file = crate::tree().join("tests/fixtures/log").join(log);
+    let words =
+        ["watch", "--replay", &file.to_string_lossy(), "--timezone", "UTC", "--format", "json"];
+    let said = kestrel(&words);
+    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    text.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
+}
+
+#[test]
+fn the_watch_tells_a_storm_once_and_no_forged_one() {
+    for (log, kind, device, verdict) in [
+        ("ke1-eviction-storm.log", "otk-conflict", "DEVS1STORM", "otk-diverged"),
+        ("ke1-two-clients.log", "otk-conflict", "DEVS2TABS", "otk-diverged"),
+    ] {
+        let events = watched(log);
+        assert_eq!(events.len(), 1, "{log}: {events:?}");
+        assert_eq!(events[0]["event"], "started", "{log}");
+        assert_eq!(events[0]["kind"], kind);
+        assert_eq!(events[0]["device"], device);
+        assert_eq!(events[0]["verdict"], verdict);
+        // No database: it may have been written by anyone.
+        assert_eq!(events[0]["confirmed"], false);
+    }
+    for log in ["healthy.log", "injection.log"] {
+        assert!(watched(log).is_empty(), "{log}");
+    }
+    let slow = watched("ke4-slow.log");
+    assert!(slow.iter().all(|event| event["kind"] == "delay"), "{slow:?}");
+    assert_eq!(slow[0]["verdict"], "delay-homeserver-slow");
+}

@@ -15,6 +15,7 @@ mod tally;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
 use super::key_log::{Coverage, Format, Span};
 pub use latency::Latency;
 pub use tally::DelayTally;
@@ -262,6 +263,13 @@ impl DelayLog {
     pub fn address(&self, address: &str) -> Option<&Address> {
         self.addresses.iter().find(|known| known.address == address)
     }
+}
+
+/// Whether a request may restart a delayed event: by its path, or by a body that no log has.
+pub(super) fn restarts(access: &Access) -> bool {
+    let path = access.uri.split('?').next().unwrap_or_default();
+    let action = path::action(&access.method, path);
+    action.is_some_and(|(_, action)| action != path::Action::End)
 }
 
 /// What Prometheus measured over the window.
