@@ -84,6 +84,27 @@ fn slowest(log: &DelayLog) -> Option<String> {
     (!told.is_empty()).then(|| told.join(", "))
 }
 
+/// Every endpoint's latency by the log, the slowest first.
+pub(super) fn endpoints(log: &DelayLog) -> Vec<Figure> {
+    let mut all: Vec<_> = log.endpoints.iter().collect();
+    all.sort_by(|a, b| {
+        b.latency.max().total_cmp(&a.latency.max()).then_with(|| a.name.cmp(&b.name))
+    });
+    let one = |endpoint: &Endpoint| {
+        let within = |share| seconds(endpoint.latency.within(share).unwrap_or_default());
+        let text = format!(
+            "{}: p50 {}, p99 {}, longest {} of {}",
+            endpoint.name,
+            within(0.5),
+            within(0.99),
+            seconds(endpoint.latency.max()),
+            endpoint.latency.count
+        );
+        Figure { label: "Latency", text }
+    };
+    all.into_iter().map(one).collect()
+}
+
 fn beside(metrics: &Metrics) -> String {
     let mut said = Vec::new();
     for servlet in metrics.restarts().filter(|servlet| servlet.p99.is_some()) {

@@ -2,7 +2,7 @@
 //! homeserver answered and how fast; the client is asked last.
 
 use super::delays::{Delays, How};
-use super::figures::{disagreement, figures};
+use super::figures::{disagreement, endpoints, figures};
 use super::silence::{client_timeouts, restarts_missing};
 use super::slow;
 use super::verdict::{Answer, Certainty, VerdictId};
@@ -70,6 +70,7 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
     let delays = delays(walk);
     let metrics = walk.evidence.metrics();
     walk.figures.extend(figures(&delays, metrics.value().copied()));
+    walk.more_figures.extend(delays.log.into_iter().flat_map(endpoints));
     if let Some((log, metrics)) = delays.log.zip(metrics.value()) {
         walk.findings.extend(disagreement(log, metrics));
     }

@@ -334,6 +334,8 @@ pub struct Verdict {
     pub storm: Option<Storm>,
     /// Measured figures that an answer always shows.
     pub figures: Vec<Figure>,
+    /// Those beside them that `!why` and the JSON show.
+    pub more_figures: Vec<Figure>,
     /// True beside the verdict, and worth a line.
     pub findings: Vec<String>,
     /// How far the sources reached: what a verdict below proven should be read with.

@@ -73,6 +73,7 @@ pub(super) struct Walk<'a> {
     pub(super) findings: Vec<String>,
     pub(super) missing: Vec<Missing>,
     pub(super) figures: Vec<Figure>,
+    pub(super) more_figures: Vec<Figure>,
     /// What is being asked.
     question: Option<&'static Question>,
 }
@@ -86,7 +87,7 @@ impl<'a> Walk<'a> {
         };
         let keys = known.keys.value().copied();
         let refusals = Refusals::weigh(&known.reported, stored, keys);
-        let (path, because, findings, missing, figures) = Default::default();
+        let (path, because, findings, missing, figures, more_figures) = Default::default();
         Self {
             evidence,
             known,
@@ -96,6 +97,7 @@ impl<'a> Walk<'a> {
             findings,
             missing,
             figures,
+            more_figures,
             question: None,
         }
     }
@@ -157,6 +159,7 @@ impl<'a> Walk<'a> {
             because: self.because,
             storm,
             figures: self.figures,
+            more_figures: self.more_figures,
             findings: self.findings,
             notes,
             remedies: advise(id),

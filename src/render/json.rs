@@ -24,7 +24,7 @@ pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
         "because": verdict.because,
         "storm": verdict.storm.as_ref().map(storm),
         "path": verdict.path,
-        "figures": verdict.figures,
+        "figures": verdict.figures.iter().chain(&verdict.more_figures).collect::<Vec<_>>(),
         "findings": verdict.findings,
         "notes": verdict.notes,
         "evidence": evidence.gathered.iter().map(Row::of).collect::<Vec<_>>(),

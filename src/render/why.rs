@@ -30,7 +30,7 @@ pub(super) fn head(page: &mut Page, of: Symptom, subject: &About, verdict: &Verd
 
 /// Every step, and what stands beside the verdict.
 pub(super) fn walked(page: &mut Page, verdict: &Verdict) {
-    for figure in &verdict.figures {
+    for figure in verdict.figures.iter().chain(&verdict.more_figures) {
         page.label(figure.label).text(&figure.text);
     }
     for (number, step) in (1..).zip(&verdict.path) {
