@@ -127,7 +127,7 @@ fn is_troubled(of: &Affected) -> bool {
 fn device(page: &mut Page, of: &Affected, view: &View) {
     page.line().code(format!("!ke1 {} {}", of.user, quoted(of.device.as_str())));
     let troubles: Vec<_> = of.troubles.iter().map(trouble).collect();
-    page.text(format!(" {}", troubles.join(", ")));
+    page.text(format!(" · {}", troubles.join(", ")));
     match (of.since, of.or_before, of.last_seen) {
         (Some(since), false, _) => page.text(format!("; since {}", view.moment(since))),
         (Some(since), true, _) => page.text(format!("; since {} or before", view.moment(since))),
