@@ -215,7 +215,7 @@ impl Flow {
 
     /// How people here read times.
     pub fn view(&self) -> View {
-        View { zone: self.config.limits.timezone.clone() }
+        View::of(self.config.limits.timezone.clone())
     }
 }
 

@@ -42,8 +42,9 @@
 //! | [`flow`] | command … render, config | bot, the Matrix client |
 //! | [`bot`] | command (to parse), flow, render, store, config, evidence (to carry) | plan, diagnose, postgres |
 //!
-//! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/prometheus` and the Matrix client in `bot`. A test holds
-//! the walls (`tests/it/walls.rs`), and clippy forbids the clock outside `main` and `bot`.
+//! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/prometheus` and the Matrix
+//! client in `bot`. A test holds the walls (`tests/it/walls.rs`), and clippy forbids the clock outside
+//! `main` and `bot`.
 //!
 //! ## What a verdict may rest on
 //!
@@ -60,13 +61,14 @@
 //!
 //! One object: `schema` (1), `symptom`, `subject` {`user`, `device`}, `window` {`from`, `to`},
 //! `verdict` {`id`, `certainty` (`proven`, `consistent`, `not-enough-evidence`), `headline`}, `because`,
-//! `storm` (where there are refusals), `figures` [{`label`, `text`}], `path` [{`question`, `asked`, `answer` (`yes`, `no`,
-//! `unknown`), `because`, `evidence`}], `findings`, `evidence` [{`id`, `source`, `state` (`found`,
+//! `storm` (where there are refusals), `figures` [{`label`, `text`}], `path` [{`question`, `asked`,
+//! `answer` (`yes`, `no`, `unknown`), `because`, `evidence`}], `findings`, `notes`, `evidence` [{`id`, `source`, `state` (`found`,
 //! `empty`, `failed`, `not-asked`), `what`, `query`}], `remedies` [{`id`, `rank`, `advice`
 //! (`recommended`, `possible`, `will-not-help`, `dangerous`), `blast_radius`}], `missing` [{`need`,
 //! `how`}]. Of the whole chain (`symptom` `all`) it is the object of the verdict to act on first, with
 //! `branches` beside it, in the order to act: each has its own `symptom`, `verdict`, `path` and so on, its
-//! `place` (`root`, `follows`, `independent`, `quiet`, `unknown`) and what it `follows`. Times are RFC 3339. Fields are added over time and never renamed.
+//! `place` (`root`, `follows`, `independent`, `quiet`, `unknown`) and what it `follows`. Times are RFC
+//! 3339. Fields are added over time and never renamed.
 //!
 //! `kestrel triage fleet` has no verdict: `certainty`, `affected` [{`user`, `device`, `causes` (`conflict`,
 //! `dead-identity`, `flood`, `exhausted`, `keyless`), `figures`, `since`, `or_before`, `last_seen`, `agent`,

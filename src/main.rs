@@ -5,6 +5,7 @@
 
 mod terminal;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -86,7 +87,8 @@ async fn main() -> ExitCode {
     match answer(arguments.verb).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("kestrel: {error:#}");
+            // A reader that is gone, as in `2>&1 | head -1`, is no fault either.
+            let _ = writeln!(std::io::stderr(), "kestrel: {error:#}");
             match error.is::<kestrel::config::Problems>() || error.is::<kestrel::command::Slip>() {
                 true => USAGE.into(),
                 false => ExitCode::FAILURE,

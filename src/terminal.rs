@@ -3,36 +3,41 @@
 //! Exit status: 0 a verdict was reached, whatever it says; 3 not enough evidence; 2 bad usage; 1 our
 //! own fault.
 
+mod asked;
 mod sources;
 mod watch;
 
-use std::io::{ErrorKind, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use kestrel::command::{self, Command, Ke1, Ke2, Ke4};
+use kestrel::command;
 use kestrel::config::Config;
 use kestrel::diagnose::{Certainty, questions};
-use kestrel::evidence::{
-    self, ClientFacts, Evidence, Fact, Gathered, Need, SCHEMA, State, har, report,
-};
+use kestrel::evidence::{self, Evidence, Fact, SCHEMA, State};
 use kestrel::flow::{self, Answer, Flow};
 use kestrel::plan::Plan;
 use kestrel::render::{self, Ink, View};
 
+use self::asked::slip;
 use self::sources::Sources;
 pub(super) use self::watch::{Watching, watch};
 
 /// Not enough evidence for a verdict.
 const UNDECIDED: u8 = 3;
 
+/// How it went, for scripts.
+const EXIT: &str = "Exit status: 0 a verdict was reached, whatever it says; 3 not enough evidence, or no device \
+                    named;\n2 bad usage; 1 Kestrel's own fault";
+
 /// What to judge, and from what.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT)]
 pub(super) struct Triage {
     symptom: Symptom,
     /// The user, a whole Matrix id, or a bare name with a config that names the server. ke3: the event.
@@ -83,7 +88,9 @@ pub(super) struct Triage {
 
 /// A saved case.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT)]
 pub(super) struct Replay {
+    /// What `--save` kept, or the evidence.json of a thread
     evidence: PathBuf,
     #[command(flatten)]
     shown: Shown,
@@ -92,7 +99,7 @@ pub(super) struct Replay {
 /// Which tree, and how.
 #[derive(Debug, Args)]
 pub(super) struct Tree {
-    /// One branch; without it all of them
+    /// One branch; without it all four, as with `all` and `fleet`, which have no tree of their own
     symptom: Option<Symptom>,
     #[arg(long, value_enum, default_value_t = Chart::Text)]
     format: Chart,
@@ -159,24 +166,32 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
             return Ok(UNDECIDED.into());
         }
     };
+    // The answer first: it stands, whatever becomes of the file.
+    let code = print(&evidence, &flags.shown, &seat(flow.view()))?;
     if let Some(file) = &flags.save {
         std::fs::write(file, flow.evidence_json(&evidence) + "\n")
             .with_context(|| format!("the evidence cannot be kept in {}", file.display()))?;
     }
-    print(&evidence, &flags.shown, &flow.view())
+    Ok(code)
 }
 
 /// Judges a saved case again.
 pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
     let file = flags.evidence.display();
     let text = std::fs::read_to_string(&flags.evidence)
-        .with_context(|| format!("{file} cannot be read"))?;
+        .map_err(|why| slip(format!("{file} cannot be read: {why}")))?;
     let evidence: Evidence = serde_json::from_str(&text)
-        .with_context(|| format!("{file} is not a saved evidence.json"))?;
+        .map_err(|why| slip(format!("{file} is not a saved evidence.json: {why}")))?;
     if evidence.schema != SCHEMA {
-        bail!("{file} has schema {}; this Kestrel reads {SCHEMA}", evidence.schema);
+        let (theirs, ours) = (evidence.schema, SCHEMA);
+        return Err(slip(format!("{file} has schema {theirs}; this Kestrel reads {ours}")).into());
     }
-    print(&evidence, &flags.shown, &View { zone: TimeZone::UTC })
+    print(&evidence, &flags.shown, &seat(View::of(TimeZone::UTC)))
+}
+
+/// A terminal has a flag for what a room has a command for.
+fn seat(view: View) -> View {
+    View { why: "--why", ..view }
 }
 
 /// Shows the tree that the code walks.
@@ -218,7 +233,7 @@ pub(super) async fn doctor(config: &Config) -> Result<ExitCode> {
         let (mark, why) = match &answer.state {
             State::Found | State::Empty => ("ok", answer.what.as_str()),
             State::Failed(why) => ("FAILED", why.as_str()),
-            State::NotAsked(why) => ("not configured", why.as_str()),
+            State::NotAsked(why) => ("not asked", why.as_str()),
         };
         well &= !matches!(answer.state, State::Failed(_));
         say(&format!("{mark:>14}  {} {:?}: {why}\n", answer.source, answer.need))?;
@@ -269,29 +284,6 @@ fn page(evidence: &Evidence, view: &View, format: Format, why: bool) -> String {
     }
 }
 
-/// Reads one kind of a client's files.
-type Reader = fn(&[u8]) -> Result<ClientFacts, String>;
-
-/// A larger file is no report of one call.
-const CLIENT_FILE: u64 = 64 << 20;
-
-fn client_file(file: &Path, read: Reader) -> Result<Gathered> {
-    let shown = file.display();
-    let open = std::fs::File::open(file).with_context(|| format!("{shown} cannot be read"))?;
-    let mut bytes = Vec::new();
-    open.take(CLIENT_FILE + 1)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("{shown} cannot be read"))?;
-    if bytes.len() as u64 > CLIENT_FILE {
-        bail!("{shown} is larger than {} MiB: record one call only", CLIENT_FILE >> 20);
-    }
-    let facts = read(&bytes).map_err(|why| anyhow!("{shown}: {why}"))?;
-    let name = file.file_name().map_or("report".into(), |name| name.to_string_lossy());
-    let (source, what) = (format!("client:{name}"), facts.told());
-    let fact = Some(Fact::Client(Box::new(facts)));
-    Ok(Gathered::told(Need::Client, &source, State::Found, what, String::new(), fact))
-}
-
 impl From<Symptom> for evidence::Symptom {
     fn from(symptom: Symptom) -> Self {
         match symptom {
@@ -302,58 +294,5 @@ impl From<Symptom> for evidence::Symptom {
             Symptom::All => Self::All,
             Symptom::Fleet => Self::Fleet,
         }
-    }
-}
-
-impl Triage {
-    /// The command that the flags spell, and the reference time.
-    fn command(&self, config: &Config) -> Result<(Command, Timestamp)> {
-        let context = command::Context {
-            server_name: config.server.name.as_deref(),
-            zone: &config.limits.timezone,
-            now: Timestamp::now(),
-        };
-        let (span, now) = command::window(&self.window(), &context)?;
-        let said = self.client_says.as_deref().unwrap_or_default();
-        let device = self.device.as_deref().map(Into::into);
-        let user = || Ok::<_, anyhow::Error>(command::user(self.named("a user")?, &context)?);
-        let command = match self.symptom {
-            Symptom::Ke1 => Command::Ke1(Ke1 { user: user()?, device, span }),
-            Symptom::Ke2 => {
-                let sender = self.sender.as_deref().map(|text| command::user(text, &context));
-                let live = self.live.as_deref().map(command::live).transpose()?;
-                let sender = sender.transpose()?;
-                Command::Ke2(Ke2 { user: user()?, device, sender, span, live })
-            }
-            Symptom::Ke3 => Command::Ke3(command::event(self.named("an event")?, said)?),
-            Symptom::Ke4 => Command::Ke4(Ke4 { user: user()?, span }),
-            Symptom::All => {
-                let event = self.event.as_deref().map(|text| command::event(text, said));
-                let event = event.transpose()?;
-                Command::Triage(command::Triage { user: user()?, device, event, span })
-            }
-            Symptom::Fleet => Command::Fleet(span),
-        };
-        Ok((command, now))
-    }
-
-    fn window(&self) -> command::Flags<'_> {
-        command::Flags {
-            last: self.last.as_deref(),
-            since: self.since.as_deref(),
-            until: self.until.as_deref(),
-        }
-    }
-
-    /// The first word after the symptom.
-    fn named(&self, what: &str) -> Result<&str> {
-        self.subject.as_deref().with_context(|| format!("name {what}: kestrel triage --help"))
-    }
-
-    /// What the client's files say.
-    fn client(&self) -> Result<Vec<Gathered>> {
-        let reports = self.report.iter().map(|file| (file, report::read as Reader));
-        let hars = self.har.iter().map(|file| (file, har::read as Reader));
-        reports.chain(hars).map(|(file, read)| client_file(file, read)).collect()
     }
 }

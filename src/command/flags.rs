@@ -9,7 +9,7 @@ use ruma::OwnedUserId;
 
 use super::ids::user_id;
 use super::links::Piece;
-use super::slip::Slip;
+use super::slip::{self, Slip};
 use super::symptom::bounded;
 use super::words::{Word, split};
 use super::{Context, Span, moment, span};
@@ -25,10 +25,19 @@ pub struct Flags<'a> {
 /// Reads the window. With it comes the reference time: `--until`, else now.
 pub fn window(flags: &Flags<'_>, context: &Context<'_>) -> Result<(Span, Timestamp), Slip> {
     let now = match flags.until {
-        Some(text) => moment::moment(&words(text)?, None, context)?,
+        Some(text) => span::ended(&words(text)?, context)?,
         None => context.now,
     };
     let context = Context { now, ..*context };
+    if let (Some(from), Some(until)) = (flags.since, flags.until)
+        && moment::moment(&words(from)?, None, &context)? >= now
+    {
+        return Err(Slip::new(format!(
+            "--since {} is not before --until {}.",
+            slip::shown(from),
+            slip::shown(until)
+        )));
+    }
     let span = match (flags.last, flags.since) {
         (Some(length), _) => Span::Last(span::duration(length)?),
         (None, Some(from)) => span::span(&words(&format!("since {from}"))?, &context)?,
@@ -62,6 +71,19 @@ fn words(text: &str) -> Result<Vec<Word>, Slip> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_ends_after_its_start_and_before_now() {
+        let zone = jiff::tz::TimeZone::UTC;
+        let now = "2026-11-22T12:00:00Z".parse().expect("a time");
+        let context = Context { server_name: None, zone: &zone, now };
+        let slip = |since, until| window(&Flags { last: None, since, until }, &context).map(|_| ());
+        let ahead = slip(None, Some("2030-01-01")).expect_err("the future").to_string();
+        assert!(ahead.contains("not past yet"), "{ahead}");
+        let turned = slip(Some("2026-11-20 11:00"), Some("2026-11-20 10:00"));
+        assert!(turned.expect_err("turned around").to_string().contains("not before"));
+        assert_eq!(slip(None, Some("now")), Ok(()));
+    }
 
     #[test]
     fn the_window_ends_at_until() {

@@ -106,6 +106,12 @@ fn cut(words: &[Word]) -> Option<(&[Word], &[Word])> {
     Some((&words[..at], &words[at + 1..]))
 }
 
+/// A window's end, which is not ahead.
+pub(super) fn ended(words: &[Word], context: &Context<'_>) -> Result<Timestamp, Slip> {
+    let end = moment(words, None, context)?;
+    if end > context.now { Err(ahead(end, words, context)) } else { Ok(end) }
+}
+
 fn since(words: &[Word], context: &Context<'_>) -> Result<Span, Slip> {
     let from = moment(words, None, context)?;
     not_ahead(from, words, context)?;

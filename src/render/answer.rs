@@ -31,8 +31,8 @@ pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     page.gap();
     remedies(&mut page, verdict);
     page.gap();
-    beside(&mut page, verdict);
-    page.line().code("!why").text(" shows every step and every query.");
+    beside(&mut page, verdict, view);
+    page.line().code(view.why).text(" shows every step and every query.");
     page
 }
 
@@ -188,11 +188,11 @@ pub(super) fn remedies(page: &mut Page, verdict: &Verdict) {
 
 /// What stands beside the verdict, as far as there is room: one finding, what is missing, how far the
 /// sources were read.
-fn beside(page: &mut Page, verdict: &Verdict) {
+fn beside(page: &mut Page, verdict: &Verdict, view: &View) {
     const ROOM: usize = LINES - 1;
     if let Some((first, rest)) = verdict.findings.split_first() {
         page.label("Also").text(sentence(first));
-        more(page, rest.len());
+        more(page, rest.len(), view);
     }
     for missing in &verdict.missing {
         if page.len() < ROOM {
@@ -204,13 +204,13 @@ fn beside(page: &mut Page, verdict: &Verdict) {
         && page.len() < ROOM
     {
         page.label("Read").text(sentence(first));
-        more(page, rest.len());
+        more(page, rest.len(), view);
     }
 }
 
-fn more(page: &mut Page, count: usize) {
+fn more(page: &mut Page, count: usize, view: &View) {
     if count > 0 {
-        page.text(format!(" (+{count} in !why)"));
+        page.text(format!(" (+{count} in {})", view.why));
     }
 }
 

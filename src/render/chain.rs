@@ -12,7 +12,7 @@ use crate::evidence::{Evidence, Symptom};
 pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     let mut page = Page::default();
     let first = chain.first();
-    page.line().strong(format!("{} · ", symptom(Symptom::All)));
+    page.line().strong(symptom(Symptom::All)).text(" · ");
     about(&mut page, &evidence.subject);
     page.text(" · ").strong(sentence(&summary(chain)));
     page.gap();
@@ -30,7 +30,7 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
         remedies(&mut page, first);
     }
     page.gap();
-    page.line().code("!why").text(" shows every step and every query.");
+    page.line().code(view.why).text(" shows every step and every query.");
     page
 }
 

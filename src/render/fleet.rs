@@ -42,7 +42,7 @@ pub fn fleet(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
     } else {
         page.line();
     }
-    page.code("!why").text(" shows everybody and every query.");
+    page.code(view.why).text(" shows everybody and every query.");
     page
 }
 
@@ -88,15 +88,18 @@ fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet) {
             format!("{} in trouble, {on} with refusals right now", counted(count as u64, "device"))
         }
     };
-    page.line().strong(format!("{} · ", symptom(Symptom::Fleet)));
+    page.line().strong(symptom(Symptom::Fleet)).text(" · ");
     about(page, &evidence.subject);
     page.text(" · ").strong(sentence(&said));
 }
 
 /// By cause, by client, and by when it began.
 fn groups(page: &mut Page, fleet: &Fleet, view: &View) {
-    let causes: Vec<_> =
-        fleet.causes.iter().map(|(cause, count)| format!("{} ({count})", cause.words())).collect();
+    let told = |(cause, count): &(Cause, u64)| match cause {
+        Cause::Keyless => format!("{} ({count}, mostly bots; not counted)", cause.words()),
+        cause => format!("{} ({count})", cause.words()),
+    };
+    let causes: Vec<_> = fleet.causes.iter().map(told).collect();
     if !causes.is_empty() {
         page.label("Causes").text(causes.join(", "));
     }

@@ -30,13 +30,20 @@ pub struct Reply {
     pub html: String,
 }
 
-/// How a person reads: the zone of the times.
+/// How a person reads: the zone of the times, and the way to more.
 #[derive(Debug, Clone)]
 pub struct View {
     pub zone: TimeZone,
+    /// What asks for every step and every query.
+    pub why: &'static str,
 }
 
 impl View {
+    /// A reader in a room.
+    pub fn of(zone: TimeZone) -> Self {
+        Self { zone, why: "!why" }
+    }
+
     /// A moment with its date and zone.
     pub fn moment(&self, at: Timestamp) -> String {
         at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
@@ -62,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_repeated_hour_is_told_apart() {
-        let view = View { zone: TimeZone::get("Europe/Berlin").unwrap() };
+        let view = View::of(TimeZone::get("Europe/Berlin").unwrap());
         let span = |from: &str, to: &str| view.span(from.parse().unwrap(), to.parse().unwrap());
         assert_eq!(
             span("2026-10-25T00:30:46Z", "2026-10-25T01:30:52Z"),

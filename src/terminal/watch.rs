@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use kestrel::collect::logs;
@@ -19,7 +19,7 @@ use kestrel::render::View;
 use kestrel::storm::{Change, Event, Kind, Thresholds, Watch, Whose};
 use serde_json::json;
 
-use super::{Sources, say};
+use super::{Sources, say, slip};
 
 /// How much before a storm its first verdict looks.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
@@ -33,13 +33,13 @@ pub(crate) struct Watching {
     #[command(flatten)]
     sources: Sources,
     /// Refusals of one device and key id that make a storm
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..))]
     refusals: u16,
     /// … within this time
     #[arg(long, value_name = "SPAN", default_value = "10m")]
     within: String,
     /// Devices that start together and become one alert
-    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..))]
     fleet: u16,
     /// … within this time
     #[arg(long, value_name = "SPAN", default_value = "5m")]
@@ -104,7 +104,7 @@ async fn read(config: &Config) -> Result<(Vec<Sight>, Option<Timestamp>)> {
     for source in logs::distinct(&config.logs) {
         let (name, source) = (source.path.display().to_string(), LogSource::clone(source));
         let read = tokio::task::spawn_blocking(move || logs::replay(&source)).await?;
-        let read = read.map_err(|why| anyhow!(why))?;
+        let read = read.map_err(slip)?;
         for note in &read.notes {
             tracing::info!("{name}: {note}");
         }
@@ -202,9 +202,9 @@ impl Watching {
             Ok(SignedDuration::try_from(command::length(text)?)?)
         };
         Ok(Thresholds {
-            refusals: usize::from(self.refusals.max(2)),
+            refusals: usize::from(self.refusals),
             within: length(&self.within)?,
-            fleet: usize::from(self.fleet.max(2)),
+            fleet: usize::from(self.fleet),
             together: length(&self.together)?,
             quiet: length(&self.quiet)?,
             ..Thresholds::default()

@@ -55,7 +55,24 @@ fn the_exit_status_says_how_it_went() {
     let slip = kestrel(&["triage", "ke1", "@a:example.org", "DEV", "--last", "soon"]);
     assert_eq!(slip.status.code(), Some(2), "{}", text(&slip.stderr));
     assert!(text(&slip.stderr).contains("30m"), "it does not say how: {}", text(&slip.stderr));
-    assert_eq!(kestrel(&["replay", "/no/such/file.json"]).status.code(), Some(1));
+    assert_eq!(kestrel(&["replay", "/no/such/file.json"]).status.code(), Some(2));
+    assert_eq!(kestrel(&["triage", "ke1"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_flag_that_the_symptom_has_no_use_for_is_refused() {
+    for (extra, named) in [
+        (["ke1", "@a:example.org", "--sender", "@b:example.org"], "ke2"),
+        (["ke1", "@a:example.org", "--live", "5s"], "ke2"),
+        (["ke1", "@a:example.org", "--event", "$x"], "all"),
+        (["all", "@a:example.org", "--client-says", "missing field"], "--event"),
+        (["ke4", "@a:example.org", "DEV", "--why"], "ke1, ke2 and all"),
+        (["ke2", "@a:example.org", "--report", "/no/such/file.json"], "/no/such/file.json"),
+    ] {
+        let ended = kestrel(&[&["triage"], extra.as_slice()].concat());
+        assert_eq!(ended.status.code(), Some(2), "{extra:?}");
+        assert!(text(&ended.stderr).contains(named), "{extra:?}: {}", text(&ended.stderr));
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Part {
         let shown = path.display();
         let explain = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => {
-                format!("{shown} does not exist: check the path in the config")
+                format!("{shown} does not exist: check the path")
             }
             io::ErrorKind::PermissionDenied => format!(
                 "{shown} may not be read by this account: add it to the group that owns the file"

@@ -170,9 +170,9 @@ pub(super) fn words(error: &Error, table: &str) -> String {
         return format!("no session with the database: {}", chain(error));
     };
     match *code {
-        SqlState::INSUFFICIENT_PRIVILEGE => format!(
-            "the role may not read {table}: run the SQL of `kestrel grants` as the database's owner"
-        ),
+        SqlState::INSUFFICIENT_PRIVILEGE => {
+            format!("the role may not read {table}: run the SQL of `kestrel grants` as a superuser")
+        }
         SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN => format!(
             "{table} is not as Synapse has it ({}): is this Synapse's database, and the right schema?",
             chain(error)

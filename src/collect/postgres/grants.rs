@@ -1,6 +1,6 @@
 //! The SQL that makes Kestrel's role: it may read a few columns, and nothing else.
 
-/// The SQL for a role of that name, to be run by the database's owner or a superuser. The name is
+/// The SQL for a role of that name, to be run by a superuser, or an owner who may create roles. The name is
 /// quoted as an identifier.
 ///
 /// It grants columns and not tables, so that message bodies, access tokens, password hashes and
@@ -23,8 +23,8 @@ pub fn grants(role: &str) -> String {
 }
 
 const TEMPLATE: &str = "\
--- Kestrel's read-only role on Synapse's database. Run it as the database's owner or a superuser, in that
--- database; running it again changes nothing. Then give the role a password:  \\password kestrel
+-- Kestrel's read-only role on Synapse's database. Run it in that database, as a superuser or as an
+-- owner who may create roles; running it again changes nothing. Then give the role a password:  \\password kestrel
 DO $kestrel$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal}) THEN
     CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT CONNECTION LIMIT 5;

@@ -30,7 +30,7 @@ struct Arguments {
 enum Order {
     /// Start a homeserver and keep it until Ctrl-C.
     Up(Server),
-    /// Cause a fault, in the homeserver `up` is running or in one of its own.
+    /// Cause a fault, in the homeserver that `up` or `demo` is running, of several the one begun last, or in one of its own.
     Fault {
         #[arg(value_enum)]
         name: Fault,
