@@ -25,7 +25,7 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     }
     page.gap();
     page.label("Window").text(view.span(evidence.window.from, evidence.window.to));
-    if chain.branches[0].place != Place::Quiet {
+    if matches!(chain.branches[0].place, Place::Root | Place::Independent) {
         remedies(&mut page, first);
     }
     page.gap();
@@ -41,6 +41,7 @@ fn summary(chain: &Chain) -> &'static str {
     let troubles = of(|place| matches!(place, Place::Root | Place::Independent));
     let open = of(|place| place == Place::Unknown);
     match (troubles, open, of(|place| matches!(place, Place::Follows(_)))) {
+        (0, open, 0) if open == chain.branches.len() => "not enough evidence to judge anything",
         (0, 0, _) => "nothing is wrong that the server can see",
         (0, _, _) => "no trouble found, and not everything could be judged",
         (1, _, 0) => "one trouble",
