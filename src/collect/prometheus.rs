@@ -20,6 +20,8 @@ const SOURCE: &str = "prometheus";
 const LARGEST: usize = 1 << 20;
 /// Servlets that are kept, slowest first.
 const SERVLETS: usize = 24;
+/// No count of requests in a window and no duration reaches this.
+const HIGHEST: f64 = 1e12;
 /// A shorter range than two scrapes (15 s to a minute, commonly) has no increase.
 const SHORTEST: i64 = 120;
 
@@ -192,8 +194,9 @@ struct Sample {
 }
 
 impl Sample {
+    /// A count, or seconds or milliseconds; what is not in their range is a fault of the metrics.
     fn number(&self) -> Option<f64> {
-        self.value.1.parse().ok().filter(|number: &f64| number.is_finite())
+        self.value.1.parse().ok().filter(|number| (0.0..=HIGHEST).contains(number))
     }
 
     /// A servlet's name is a Python class's; what is none is somebody else's metric.
@@ -338,7 +341,10 @@ mod tests {
         let body = r#"{"status":"success","data":{"resultType":"vector","result":[
             {"metric":{"servlet":"RestartDelayedEventServlet"},"value":[1,"2.5"]},
             {"metric":{"servlet":"Bad name<b>"},"value":[1,"9"]},
-            {"metric":{"servlet":"SyncRestServlet"},"value":[1,"NaN"]}]}}"#;
+            {"metric":{"servlet":"SyncRestServlet"},"value":[1,"NaN"]},
+            {"metric":{"servlet":"KeyUploadServlet"},"value":[1,"1e308"]},
+            {"metric":{"servlet":"LoginRestServlet"},"value":[1,"-3"]},
+            {"metric":{"servlet":"OneTimeKeyServlet"},"value":[1,"+Inf"]}]}}"#;
         let (mut prometheus, mut told) = serve(http("200 OK", body)).await;
         prometheus.labels = vec![("server_name".into(), "a\"} or vector(1) #\\".into())];
         prometheus.access = Access::Token("t0ken".into());

@@ -64,9 +64,11 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The verdict to act on first.
+    /// The verdict to act on first. A branch that is quiet says more than one that nobody could judge: KE-2
+    /// is never called healthy, and a healthy device has a verdict all the same.
     pub fn first(&self) -> &Verdict {
-        &self.branches[0].verdict
+        let judged = self.branches.iter().find(|branch| branch.place != Place::Unknown);
+        &judged.unwrap_or(&self.branches[0]).verdict
     }
 }
 
@@ -122,9 +124,13 @@ fn link(branches: &mut [Branch]) {
         return;
     };
     let follows = match ke2 {
-        VerdictId::MediaDeadIdentity | VerdictId::MediaLinkKe1 | VerdictId::MediaOtkExhausted => {
-            true
-        }
+        VerdictId::MediaLinkKe1 | VerdictId::MediaOtkExhausted => true,
+        // Only another account has another identity: one message for a stranger's key follows from nothing
+        // else that KE-1 finds.
+        VerdictId::MediaDeadIdentity => matches!(
+            ke1,
+            VerdictId::OtkRecreated | VerdictId::OtkForeignIdentity | VerdictId::OtkDiverged
+        ),
         // A device that is not there, or has no keys, is one trouble and not two.
         VerdictId::UnknownDevice | VerdictId::KeylessDevice => ke1 == ke2,
         VerdictId::MediaStaleDevice => ke1 == VerdictId::UnknownDevice,

@@ -318,7 +318,7 @@ fn interval(span: Span) -> SignedDuration {
 /// Refusals a second between the first and the last.
 fn rate(span: Span) -> Option<f64> {
     let seconds = span.last.duration_since(span.first).as_secs_f64();
-    (seconds > 0.0).then(|| (span.count - 1) as f64 / seconds)
+    (seconds > 0.0).then(|| span.count.saturating_sub(1) as f64 / seconds)
 }
 
 /// What is wrong with a device's stored keys. A key that is older than the identity and still verifies is

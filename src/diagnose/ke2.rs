@@ -250,16 +250,25 @@ fn dead_identity(walk: &mut Walk) -> Option<Ruling> {
     if recreated {
         because.push("KE-1: its account was made anew under the same device id".into());
     }
-    // Anyone may send a message for any key, and may forge a text log. Where others know the identity, one
-    // stray proves nothing of it; KE-1 does, where it is proven.
-    let recreated = recreated && ke1.certainty == Certainty::Proven;
-    let stray = right > 0 && !recreated && walk.evidence.subject.sender().is_none();
-    if stray {
+    // For which key a message is, its sender chooses: one sender may have made the key up, however often
+    // it writes. KE-1 is another witness; so is a sender of another account. Where somebody knows the
+    // device's own identity, only a proven KE-1 outweighs that.
+    let server = walk.evidence.device().map(|subject| subject.user.server_name());
+    let agreed = server.is_some_and(|server| mail.agreed(server));
+    let proven = match right {
+        0 => recreated || agreed,
+        _ => recreated && ke1.certainty == Certainty::Proven,
+    };
+    if !proven && right > 0 && walk.evidence.subject.sender().is_none() {
         let how = "ask about one sender: `!ke2 @user:server DEVICE @sender:server`";
         walk.missing("whether that sender is wrong or the identity changed", how.into());
+    } else if !proven {
+        let how = "one sender alone may have made the key up: `!ke1` on this device, or what another \
+                   sender's messages are encrypted for";
+        walk.missing("a second witness", how.into());
     }
     walk.decided(Answer::Yes, because, &inbox);
-    let certainty = if stray { Certainty::Consistent } else { Certainty::Proven };
+    let certainty = if proven { Certainty::Proven } else { Certainty::Consistent };
     Some((VerdictId::MediaDeadIdentity, certainty))
 }
 

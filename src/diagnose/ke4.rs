@@ -6,7 +6,7 @@ use super::figures::{disagreement, endpoints, figures};
 use super::silence::{client_timeouts, restarts_missing};
 use super::slow;
 use super::verdict::{Answer, Certainty, VerdictId};
-use super::walk::{Question, Ruling, Walk, database_how, log_how};
+use super::walk::{Question, Ruling, Walk, database_how};
 use crate::evidence::delay::Made;
 use crate::evidence::key_log::Format;
 use crate::evidence::{Need, counted, utc};
@@ -77,7 +77,8 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
     let known = walk.known;
     if let Some(why) = known.delays.unknown() {
         walk.step(Answer::Unknown, why, &known.delays);
-        walk.missing("the log", log_how(why));
+        let how = "give Kestrel the log of the process that serves /delayed_events";
+        walk.missing("the log", format!("{how} ({why})"));
         return None;
     }
     if let Some(why) = walk.evidence.delayed_events().unknown() {

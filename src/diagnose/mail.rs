@@ -5,10 +5,10 @@
 //! than the device's own can never be opened by it, however it came to be.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use ruma::UserId;
+use ruma::{ServerName, UserId};
 
 use crate::evidence::to_device::{Inbox, InboxRow, ToDeviceLog};
 use crate::evidence::{DeviceKeys, DeviceRow, counted};
@@ -89,6 +89,24 @@ impl<'a> Mail<'a> {
             self.right.iter().any(|right| newer(right) && right.sender == dead.sender)
         };
         !self.dead.is_empty() && self.dead.iter().filter(since).count() == self.dead.len()
+    }
+
+    /// Whether senders who have nothing to do with each other name the same dead identity. Synapse sees to
+    /// it that nobody writes in another's name, but a remote server may invent users: all of its count once.
+    pub fn agreed(&self, server: &ServerName) -> bool {
+        let mut by_key = BTreeMap::<&str, BTreeSet<&str>>::new();
+        for row in &self.dead {
+            let Some(sender) = row.sender.as_deref().and_then(|id| <&UserId>::try_from(id).ok())
+            else {
+                continue;
+            };
+            let local = sender.server_name() == server;
+            let witness = if local { sender.as_str() } else { sender.server_name().as_str() };
+            for key in &row.recipients {
+                by_key.entry(key.trim_end_matches('=')).or_default().insert(witness);
+            }
+        }
+        by_key.values().any(|witnesses| witnesses.len() > 1)
     }
 
     /// For which dead identities, by the heads of their keys.
@@ -301,6 +319,23 @@ mod tests {
         let rows = vec![row(1, "@a:x.org", GONE), row(2, "@a:x.org", OWN)];
         let (inbox, keys) = (inbox(rows), keys(0));
         assert!(Mail::sort(Some(&inbox), Some(&keys), None).caught_up());
+    }
+
+    #[test]
+    fn one_sender_is_one_witness() {
+        let other = GONE.replace('A', "B");
+        for (rows, agreed) in [
+            (vec![row(1, "@a:x.org", GONE), row(2, "@a:x.org", GONE)], false),
+            (vec![row(1, "@a:x.org", GONE), row(2, "@b:x.org", GONE)], true),
+            (vec![row(1, "@a:x.org", GONE), row(2, "@b:x.org", &other)], false),
+            (vec![row(1, "@a:evil.org", GONE), row(2, "@b:evil.org", GONE)], false),
+            (vec![row(1, "@a:evil.org", GONE), row(2, "@b:x.org", GONE)], true),
+            (vec![row(1, "nobody", GONE), row(2, "@b:x.org", GONE)], false),
+        ] {
+            let (inbox, keys) = (inbox(rows), keys(0));
+            let mail = Mail::sort(Some(&inbox), Some(&keys), None);
+            assert_eq!(mail.agreed("x.org".try_into().unwrap()), agreed, "{:?}", mail.dead);
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! KE-4 where the homeserver did nothing wrong that its log shows: restarts that never arrive, and clients
 //! that report timeouts all the same.
 
+use jiff::Timestamp;
+
 use super::ke4::{delays, is_read};
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Ruling, Walk};
-use crate::evidence::client::Sign;
+use crate::evidence::client::{Noted, Sign};
 use crate::evidence::{Known, counted};
 
 pub(super) fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
@@ -44,18 +46,27 @@ pub(super) fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
     Some((VerdictId::DelayNotArriving, Certainty::Consistent))
 }
 
-/// How many timeouts the user's clients report, and the evidence they stand in.
+/// How many timeouts the user's clients report in the time asked about, and the evidence they stand in.
 fn timeouts(walk: &Walk) -> (u64, Vec<String>) {
-    let user = walk.evidence.subject.user().map(|user| user.as_str());
+    let (user, window) =
+        (walk.evidence.subject.user().map(|user| user.as_str()), walk.evidence.window);
+    let inside = |span: Option<(Timestamp, Timestamp)>| {
+        span.is_none_or(|(first, last)| first <= window.to && window.from <= last)
+    };
     let theirs = walk
         .evidence
         .clients()
         .filter(|(_, facts)| facts.user.as_deref().is_none_or(|named| Some(named) == user));
     let (mut count, mut ids) = (0, Vec::new());
     for (id, facts) in theirs {
+        if !inside(facts.span) {
+            continue;
+        }
         let seen = facts.delays.as_ref().map_or(0, |delays| delays.timed_out);
+        let told = |noted: &&Noted| noted.sign == Sign::DelayTimedOut && inside(noted.span);
+        let told = facts.signs.iter().filter(told).map(|noted| noted.count).sum();
         // A HAR file and a console of one client tell of the same requests.
-        count += seen.max(facts.count(Sign::DelayTimedOut));
+        count += seen.max(told);
         ids.push(id.to_owned());
     }
     (count, ids)

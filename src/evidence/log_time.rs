@@ -191,7 +191,10 @@ impl Clock {
         match (&self.zone, self.offset) {
             (Some(zone), _) if !self.contradicted => {
                 let name = zone.iana_name().map_or_else(|| format!("{zone:?}"), str::to_owned);
-                format!("{name}, configured, {lines} of the log's lines agree")
+                match lines {
+                    0 => format!("{name}, configured; no line of the log tells otherwise"),
+                    _ => format!("{name}, configured, {lines} of the log's lines agree"),
+                }
             }
             (_, Some(offset)) => format!("UTC{}, derived from {}", signed(offset), many(lines)),
             _ => "UTC, assumed".to_owned(),

@@ -3,8 +3,8 @@
 use super::View;
 use super::page::Page;
 use crate::diagnose::remedy::{Advice, Judgement};
-use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict};
-use crate::evidence::{About, Evidence, Symptom, counted};
+use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict, VerdictId};
+use crate::evidence::{About, Evidence, State, Symptom, counted};
 
 /// The most lines an answer has.
 pub const LINES: usize = 12;
@@ -32,6 +32,7 @@ pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     remedies(&mut page, verdict);
     page.gap();
     beside(&mut page, verdict, view);
+    cut_short(&mut page, evidence, verdict);
     page.line().code(view.why).text(" shows every step and every query.");
     page
 }
@@ -41,7 +42,16 @@ fn head(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
         .strong(format!("{} · {}", symptom(evidence.symptom), verdict.certainty.words()))
         .text(" · ");
     about(page, &evidence.subject);
-    page.text(" · ").strong(sentence(verdict.id.headline()));
+    page.text(" · ").strong(sentence(&headline(verdict)));
+}
+
+/// What a notification shows. Where nothing is decided, that is what to get first.
+fn headline(verdict: &Verdict) -> String {
+    let needs: Vec<_> = verdict.missing.iter().map(|missing| missing.need.as_str()).collect();
+    match (verdict.id, needs.is_empty()) {
+        (VerdictId::Inconclusive, false) => format!("to decide it: {}", needs.join(", ")),
+        _ => verdict.id.headline().to_owned(),
+    }
 }
 
 /// What the question is about.
@@ -205,6 +215,18 @@ fn beside(page: &mut Page, verdict: &Verdict, view: &View) {
     {
         page.label("Read").text(sentence(first));
         more(page, rest.len(), view);
+    }
+}
+
+/// A log that was read in part bounds every count above. Below proven the notes say so already.
+fn cut_short(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
+    let part = evidence.gathered.iter().find_map(|answer| match &answer.state {
+        State::Failed(why) if answer.fact.is_some() => Some((answer, why)),
+        _ => None,
+    });
+    let proven = verdict.certainty == Certainty::Proven;
+    if let Some((answer, why)) = part.filter(|_| proven && page.len() < LINES - 1) {
+        page.label("Cut").text(format!("{}: {}", answer.source, sentence(why)));
     }
 }
 

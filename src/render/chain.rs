@@ -26,7 +26,7 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     }
     page.gap();
     page.label("Window").text(view.span(evidence.window.from, evidence.window.to));
-    if chain.branches[0].place != Place::Quiet {
+    if matches!(chain.branches[0].place, Place::Root | Place::Independent) {
         remedies(&mut page, first);
     }
     page.gap();
@@ -47,6 +47,9 @@ fn summary(chain: &Chain) -> String {
     let follows = any(|place| matches!(place, Place::Follows(_)));
     let first = chain.first();
     let first = format!("{}, {}", first.id.name(), first.certainty.words());
+    if chain.branches.iter().all(|branch| branch.place == Place::Unknown) {
+        return "not enough evidence to judge anything".into();
+    }
     match (troubles(chain), open, follows) {
         (0, false, _) => "nothing is wrong that the server can see".into(),
         (0, true, _) => "no trouble found, and not everything could be judged".into(),

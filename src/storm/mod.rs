@@ -151,7 +151,14 @@ impl Watch {
             What::Accepted { user, device } => {
                 let (sustained, enough) = (self.thresholds.sustained, self.thresholds.surplus);
                 let id = (Kind::OtkFlood, Whose::Device { user, device });
-                let floods = self.watched(&id, at).add(count, at, sustained) > enough;
+                let before = self.watched.get(&id).and_then(|watched| watched.last);
+                let watched = self.watched(&id, at);
+                let floods = watched.add(count, at, sustained) > enough;
+                // A device that tops up as it should keeps no flood alive.
+                if !floods && watched.storm.is_some() {
+                    watched.last = before;
+                    return events;
+                }
                 self.count(&id, at, count, floods, &mut events);
             }
             What::Claimed { user, device } => {
@@ -374,6 +381,22 @@ mod tests {
 
     fn changes(events: &[Event]) -> Vec<Change> {
         events.iter().map(|event| event.change).collect()
+    }
+
+    #[test]
+    fn a_flood_ends_though_the_device_tops_up() {
+        let mut watch = Watch::new(Thresholds::default());
+        let of = || ("@a:x".to_owned(), "D".to_owned());
+        let accepted = || What::Accepted { user: of().0, device: of().1 };
+        assert_eq!(changes(&see(&mut watch, 0, 600, accepted())), [Change::Started]);
+        let mut told = Vec::new();
+        for minutes in 1..36 {
+            let claimed = What::Claimed { user: of().0, device: of().1 };
+            told.extend(see(&mut watch, minutes * 300 - 1, 1, claimed));
+            told.extend(see(&mut watch, minutes * 300, 1, accepted()));
+        }
+        assert_eq!(changes(&told), [Change::Ended], "it goes on");
+        assert!(watch.going_on().is_empty());
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use kestrel::diagnose::chain::{Branch, Place, chain};
 use kestrel::diagnose::{Certainty, Verdict, diagnose};
 use kestrel::evidence::client::Sign;
 use kestrel::evidence::key_log::Span;
 use kestrel::evidence::to_device::{Again, Inbox, Live, ToDeviceLog};
-use kestrel::evidence::{ClientFacts, Evidence, Fact, Need, State};
+use kestrel::evidence::{ClientFacts, Evidence, Fact, Need, State, Symptom};
 
 fn case(name: &str) -> Evidence {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
@@ -92,6 +93,76 @@ fn one_stray_message_proves_no_dead_identity() {
         }
     });
     assert_eq!(says(&evidence), NOTHING);
+}
+
+/// A stranger's messages for a key that he made up, to a device with nothing wrong.
+fn junk(senders: &[&str]) -> Evidence {
+    let mut evidence = case("ke2--media-validation--healthy");
+    let mut rows = Vec::new();
+    bend(&mut case("ke2--media-dead-identity--evicted"), |fact| {
+        if let Fact::Inbox(inbox) = fact {
+            rows = inbox.rows.clone();
+        }
+    });
+    rows.truncate(senders.len());
+    for (row, sender) in rows.iter_mut().zip(senders) {
+        row.sender = Some((*sender).to_owned());
+    }
+    bend_inbox(&mut evidence, |inbox| inbox.rows.clone_from(&rows));
+    evidence
+}
+
+#[test]
+fn what_one_sender_made_up_proves_no_dead_identity() {
+    for senders in [
+        &["@eve:lab.local"][..],
+        &["@eve:lab.local", "@eve:lab.local"],
+        &["@eve:evil.org", "@adam:evil.org"],
+    ] {
+        let verdict = diagnose(&junk(senders));
+        assert_eq!(verdict.id.name(), "media-dead-identity");
+        assert_eq!(verdict.certainty, Certainty::Consistent, "{senders:?}");
+        assert!(missing(&verdict).contains("one sender alone"), "{}", missing(&verdict));
+    }
+    let agreed = junk(&["@bob:lab.local", "@carol:lab.local"]);
+    assert_eq!(says(&agreed), ("media-dead-identity", Certainty::Proven));
+}
+
+#[test]
+fn a_made_up_identity_follows_from_no_other_trouble() {
+    let mut evidence = junk(&["@eve:lab.local"]);
+    evidence.symptom = Symptom::All;
+    bend(&mut evidence, |fact| {
+        if let Fact::OneTimeKeys(keys) = fact {
+            keys.total = 900;
+        }
+    });
+    let chain = chain(&evidence);
+    let places: Vec<_> = chain.branches.iter().map(|branch| branch.verdict.id.name()).collect();
+    let follows = |branch: &Branch| matches!(branch.place, Place::Follows(_) | Place::Root);
+    assert!(places.contains(&"otk-flood") && places.contains(&"media-dead-identity"), "{places:?}");
+    assert!(!chain.branches.iter().any(follows), "{places:?}");
+}
+
+#[test]
+fn a_healthy_device_has_a_verdict_though_calls_stay_open() {
+    let mut evidence = case("ke1--otk-healthy--healthy");
+    evidence.symptom = Symptom::All;
+    let chain = chain(&evidence);
+    assert_eq!(chain.first().id.name(), "otk-healthy");
+    assert_eq!(diagnose(&evidence).certainty, Certainty::Consistent);
+}
+
+#[test]
+fn timeouts_of_another_day_are_no_trouble_of_this_one() {
+    let mut evidence = case("ke4--delay-client--report");
+    assert_eq!(says(&evidence), ("delay-client", Certainty::Consistent));
+    bend_client(&mut evidence, |client| {
+        let past = Timestamp::UNIX_EPOCH;
+        client.span = Some((past, past));
+        client.signs.iter_mut().for_each(|noted| noted.span = Some((past, past)));
+    });
+    assert_eq!(says(&evidence), ("delay-healthy", Certainty::Consistent));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use kestrel::command::{self, Command, Span, Triage};
 use kestrel::config::Config;
-use kestrel::diagnose::Certainty::{self, NotEnoughEvidence, Proven};
+use kestrel::diagnose::Certainty::{self, Consistent, Proven};
 use kestrel::flow::{self, Case};
 use kestrel::render;
 use kestrel_lab::{Lab, faults, media};
@@ -150,7 +150,7 @@ async fn what_is_root_and_what_follows() -> Result<()> {
 
     // Healthy keys and silence: nothing is claimed of calls that nobody watched.
     let (case, object) =
-        triage_of(&config, "healthy", of, None, ("inconclusive", NotEnoughEvidence)).await?;
+        triage_of(&config, "healthy", of, None, ("otk-healthy", Consistent)).await?;
     assert!(places(&object).contains(&("ke1", "quiet")), "{object:#}");
     assert!(case.reply.plain.contains("No trouble found"), "{}", case.reply.plain);
     Ok(())

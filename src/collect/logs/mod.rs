@@ -569,18 +569,27 @@ mod tests {
     #[test]
     fn no_file_is_read_twice() {
         let (folder, path) = file(STORM);
-        let other = |name: &str| {
+        let other = |name: &str, text: &str| {
             let path = folder.path().join(name);
-            fs::write(&path, STORM).unwrap();
+            fs::write(&path, text).unwrap();
             source(path)
         };
-        let (older, worker) = (other("homeserver.log.1"), other("worker1.log"));
+        let of_worker = STORM.split_once('\n').unwrap().1;
+        let of_before = of_worker.split_once('\n').unwrap().1;
+        let (older, worker) =
+            (other("homeserver.log.1", of_before), other("worker1.log", of_worker));
+        // A copy, and one from before the log grew on, would count each refusal again.
+        let early = STORM.get(..STORM.len() / 2).unwrap();
+        let copies = [other("before.log", early), other("copy.log", STORM)];
         let link = folder.path().join("link.log");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         let gone = source(folder.path().join("gone.log"));
         let all = [older.clone(), source(path.clone()), worker.clone(), source(link), gone.clone()];
         let left: Vec<_> = distinct(&all).iter().map(|source| &source.path).collect();
         assert_eq!(left, [&path, &worker.path, &gone.path]);
+        let all = [copies[0].clone(), source(path.clone()), copies[1].clone(), worker.clone()];
+        let left: Vec<_> = distinct(&all).iter().map(|source| &source.path).collect();
+        assert_eq!(left, [&path, &worker.path]);
         assert_eq!(distinct(&[older]).len(), 1);
     }
 

@@ -172,3 +172,19 @@ fn nothing_read_is_not_nothing_wrong() {
     assert!(quiet.affected.is_empty());
     assert_eq!(quiet.read.len(), 2, "{:?}", quiet.read);
 }
+
+#[test]
+fn invented_devices_begin_nothing_together() {
+    let log: Vec<_> = (0..12).map(|n| uploader(&format!("u{n}"), 1000 + n, 99, "A/1")).collect();
+    let rows = FleetRows { read: 3, confirmed: Some(Vec::new()), ..FleetRows::default() };
+    let fleet = fleet(&evidence(Some(log), Some(rows)));
+    assert!(fleet.affected.iter().all(|of| of.standing == Standing::Absent));
+    assert!(fleet.together.is_none(), "{:?}", fleet.together);
+}
+
+#[test]
+fn numbers_that_a_hand_wrote_do_no_harm() {
+    let mut none = uploader("none", 1000, 0, "a");
+    none.keys = 64;
+    assert_eq!(fleet(&evidence(Some(vec![none]), None)).affected.len(), 1);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Affected, Cause};
+use super::{Affected, Cause, Standing};
 use crate::evidence::Window;
 
 /// Fewer devices than this begin together by chance.
@@ -65,7 +65,8 @@ impl Suggests {
 pub(super) fn together(affected: &[Affected], window: Window) -> Option<Together> {
     let began = |of: &'_ Affected| {
         let since = of.since.filter(|since| window.holds(*since) && !of.or_before);
-        since.filter(|_| !of.has(Cause::Keyless))
+        // A device that the database does not have may be somebody's invention.
+        since.filter(|_| !of.has(Cause::Keyless) && of.standing != Standing::Absent)
     };
     let mut all: Vec<_> = affected.iter().filter_map(|of| Some((began(of)?, of))).collect();
     all.sort_by_key(|(since, _)| *since);

@@ -32,10 +32,12 @@ impl Latency {
 
     /// Counts another's in.
     pub fn add(&mut self, other: &Self) {
-        self.count += other.count;
+        // A saved case may hold any numbers.
+        self.count = self.count.saturating_add(other.count);
         self.longest = self.longest.max(other.longest);
         for (bucket, count) in &other.buckets {
-            *self.buckets.entry(*bucket).or_default() += count;
+            let own = self.buckets.entry(*bucket).or_default();
+            *own = own.saturating_add(*count);
         }
     }
 
@@ -44,7 +46,7 @@ impl Latency {
         let rank = ((self.count as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;
         let found = self.buckets.iter().find(|(_, count)| {
-            seen += **count;
+            seen = u64::saturating_add(seen, **count);
             seen >= rank
         });
         found.map(|(bucket, _)| f64::from(highest(*bucket).min(self.longest)) / 1000.0)

@@ -23,6 +23,8 @@ use crate::evidence::log_message::{Access, access};
 const ENDPOINTS: usize = 64;
 const MADE: usize = 64;
 const STALLS: usize = 32;
+/// Requests that were closed or asked again behind a silence, from which on it is a stall.
+const FELT: u64 = 2;
 const STARTS: usize = 16;
 const TRANSACTIONS: usize = 16;
 /// Addresses watched, and those kept of them: the user's, and those of requests on delayed events.
@@ -166,10 +168,10 @@ impl DelayTally {
         self.last[process] = self.last[process].max(Some(glance.at));
     }
 
-    /// A silence that no client felt was a quiet hour, and no stall.
+    /// A silence that no client felt was a quiet hour, and no stall: one closed request is a closed tab.
     fn close_silence(&mut self, process: usize) {
         let Some(silence) = self.silence[process].take() else { return };
-        let felt = silence.stall.left + silence.stall.bunched > 0;
+        let felt = silence.stall.left + silence.stall.bunched >= FELT;
         match felt {
             true if self.log.stalls.len() < STALLS => self.log.stalls.push(silence.stall),
             true => self.log.clipped = true,
@@ -307,7 +309,9 @@ impl DelayTally {
         remarks: &[Remark],
     ) {
         let at = glance.at;
+        // What took long itself waited elsewhere: behind a stall of the process all is quick.
         if action != Action::End
+            && access.took.0 < PATIENCE
             && let Some(silence) = self.silence_before(glance)
         {
             silence.restarted(&id, access.aborted);
@@ -484,6 +488,28 @@ mod tests {
         assert_eq!(log.made.len(), 1);
         assert!(log.others.is_some() && log.made[0].beside > 0);
         assert!(log.address("127.0.0.1").unwrap().is_only("@s9rtc:lab.local"));
+    }
+
+    /// On a quiet server the log is silent between any two restarts.
+    #[test]
+    fn a_quiet_server_is_not_stalled() {
+        let real = CALM.lines().find(|line| line.contains("/restart HTTP")).unwrap();
+        let line = |time: &str, took: &str, status: &str, id: usize| {
+            let line = real.replace("11:46:11,475", time).replace("0.003sec/0.000sec", took);
+            line.replace(" 2B 200 ", &format!(" 2B {status} ")).replace("1602", &format!("16{id}"))
+        };
+        let stalls = |behind: &[(&str, &str)]| {
+            let mut lines = vec![line("11:46:11,475", "0.003sec/0.000sec", "200", 10)];
+            let at = |n: usize| format!("11:46:18,{}", 475 + n);
+            let behind = behind.iter().enumerate();
+            lines.extend(behind.map(|(n, (took, status))| line(&at(n), took, status, 11 + n)));
+            let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+            read(&lines, "@s9a:lab.local", false).stalls.len()
+        };
+        let (quick, long) = ("0.020sec/-0.010sec", "6.002sec/0.000sec");
+        assert_eq!(stalls(&[(quick, "200!")]), 0, "a closed tab");
+        assert_eq!(stalls(&[(long, "200"), (long, "200"), (long, "200")]), 0, "a held row let go");
+        assert_eq!(stalls(&[(quick, "200!"), (quick, "200!"), (quick, "200")]), 1);
     }
 
     #[test]

@@ -23,6 +23,8 @@ const STORM: usize = 5;
 const STORM_PATIENCE: Duration = Duration::from_secs(40);
 /// A client answers a wake-up within a second: it waits that long between two syncs.
 const WAKE_EVERY: Duration = Duration::from_millis(400);
+/// A call's keys change with who is in it; here this often.
+const UNDRAINED_EVERY: Duration = Duration::from_secs(1);
 /// A client's first batch, ids 0 to 49.
 const FIRST_BATCH: usize = 50;
 
@@ -59,7 +61,12 @@ impl Fault {
             Self::Exhaust => exhaust(lab).await,
             Self::Healthy => healthy(lab).await,
             Self::DeadIdentity => Ok(media::dead_identity(lab).await?.0),
-            Self::Undrained => Ok(media::undrained(lab).await?.0),
+            Self::Undrained => {
+                let (patient, caller) = media::undrained(lab).await?;
+                // The call goes on, and what waits grows, for as long as this process lives.
+                tokio::spawn(async move { caller.send(u64::MAX, UNDRAINED_EVERY).await });
+                Ok(patient)
+            }
             Self::Stale => Ok(media::stale(lab).await?.0),
         }
     }
