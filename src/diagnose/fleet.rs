@@ -315,10 +315,10 @@ fn interval(span: Span) -> SignedDuration {
     span.last.duration_since(span.first) / gaps.max(1)
 }
 
-/// Refusals a second between the first and the last.
+/// Refusals a second between the first and the last; two say nothing of a rate.
 fn rate(span: Span) -> Option<f64> {
     let seconds = span.last.duration_since(span.first).as_secs_f64();
-    (seconds > 0.0).then(|| span.count.saturating_sub(1) as f64 / seconds)
+    (seconds > 0.0 && span.count > 2).then(|| span.count.saturating_sub(1) as f64 / seconds)
 }
 
 /// What is wrong with a device's stored keys. A key that is older than the identity and still verifies is

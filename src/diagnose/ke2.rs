@@ -203,7 +203,14 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
         walk.step(Answer::No, "9533_debug shows none", &known);
         return None;
     };
+    let stored = log.stored.is_some_and(|stored| stored.last > span.last);
     let Some(keys) = walk.known.keys.value() else {
+        let uploads = walk.known.log.value().and_then(|log| log.accepted.uploads);
+        if stored || uploads.is_some_and(|uploads| uploads.last > span.last) {
+            walk.step(Answer::No, "but not any more", &known);
+            walk.findings.push(format!("{why}; the log shows the device there again since"));
+            return None;
+        }
         // Nobody could say whether the device is there: the log alone speaks.
         walk.decided(Answer::Yes, vec![why], &known);
         return Some((VerdictId::MediaStaleDevice, certainty));
@@ -213,7 +220,6 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
         walk.decided(Answer::Yes, vec![why, "it has no row in devices".into()], &known);
         return Some((VerdictId::MediaStaleDevice, certainty));
     }
-    let stored = log.stored.is_some_and(|stored| stored.last > span.last);
     let waits = walk.evidence.inbox().value().is_some_and(|inbox| !inbox.rows.is_empty());
     let since = format!("the device is there again since {}", utc(keys.added));
     if keys.added <= span.last || stored || waits {

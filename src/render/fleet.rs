@@ -77,9 +77,11 @@ pub fn fleet_why(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
 }
 
 fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet) {
-    let troubled = fleet.affected.iter().filter(|of| is_troubled(of)).count();
-    let goes_on = fleet.affected.iter().filter(|of| of.goes_on()).count();
-    let said = match (fleet.read.is_empty(), troubled, goes_on) {
+    // What the database does not have may be somebody's invention, and is no trouble by itself.
+    let absent = |of: &&Affected| of.standing == Standing::Absent;
+    let known = || fleet.affected.iter().filter(|of| is_troubled(of) && !absent(of));
+    let (troubled, goes_on) = (known().count(), known().filter(|of| of.goes_on()).count());
+    let mut said = match (fleet.read.is_empty(), troubled, goes_on) {
         (true, ..) => "not enough evidence: neither log nor database could be read".to_owned(),
         (_, 0, _) => "no device in trouble, as far as was read".to_owned(),
         (_, 1, 0) => "one device in trouble".to_owned(),
@@ -88,6 +90,10 @@ fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet) {
             format!("{} in trouble, {on} with refusals right now", counted(count as u64, "device"))
         }
     };
+    let absent = fleet.affected.iter().filter(absent).count();
+    if absent > 0 {
+        said.push_str(&format!("; {absent} that the database does not have"));
+    }
     page.line().strong(symptom(Symptom::Fleet)).text(" · ");
     about(page, &evidence.subject);
     page.text(" · ").strong(sentence(&said));
@@ -180,6 +186,42 @@ fn quoted(device: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::{About, ServerSubject, Window};
+
+    #[test]
+    fn an_invented_device_is_in_no_trouble() {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let window = Window { from: at, to: at };
+        let trouble = Trouble { cause: Cause::Conflict, count: 9, rate: None, goes_on: true };
+        let of = Affected {
+            user: "@a:x".try_into().unwrap(),
+            device: "DEV".into(),
+            troubles: vec![trouble],
+            since: None,
+            or_before: false,
+            last_seen: None,
+            agent: None,
+            standing: Standing::Absent,
+        };
+        let (causes, agents, together) = Default::default();
+        let (findings, unread, cut) = Default::default();
+        let (affected, read) = (vec![of], vec!["log".to_owned()]);
+        let fleet =
+            Fleet { window, affected, causes, agents, together, findings, read, unread, cut };
+        let evidence = Evidence {
+            schema: 1,
+            symptom: Symptom::Fleet,
+            subject: About::Server(ServerSubject { server: None }),
+            window,
+            now: at,
+            gathered: Vec::new(),
+        };
+        let view = View { zone: jiff::tz::TimeZone::UTC, why: "!why" };
+        let page = super::fleet(&evidence, &fleet, &view).reply().plain;
+        let head = page.lines().next().unwrap();
+        assert!(head.contains("No device in trouble"), "{head}");
+        assert!(head.contains("1 that the database does not have"), "{head}");
+    }
 
     #[test]
     fn a_device_is_named_so_that_it_can_be_pasted() {

@@ -129,6 +129,23 @@ fn what_one_sender_made_up_proves_no_dead_identity() {
 }
 
 #[test]
+fn a_device_that_came_back_is_not_stale() {
+    let name = "ke2--media-stale-device--json-blind";
+    assert_eq!(says(&case(name)), ("media-stale-device", Certainty::Proven));
+    let mut evidence = case(name);
+    let now = evidence.now;
+    bend_log(&mut evidence, |log| log.stored = Some(Span::once(now)));
+    assert_eq!(says(&evidence), NOTHING);
+    let mut evidence = case(name);
+    bend(&mut evidence, |fact| {
+        if let Fact::KeyLog(log) = fact {
+            log.accepted.uploads = Some(Span::once(now));
+        }
+    });
+    assert_eq!(says(&evidence), NOTHING);
+}
+
+#[test]
 fn a_made_up_identity_follows_from_no_other_trouble() {
     let mut evidence = junk(&["@eve:lab.local"]);
     evidence.symptom = Symptom::All;

@@ -24,7 +24,7 @@ fn case(verdict: &str) -> String {
 
 #[test]
 fn a_saved_case_is_judged_again_in_every_format() {
-    let file = case("otk-recreated");
+    let file = case("ke1--otk-recreated");
     let plain = kestrel(&["replay", &file]);
     assert_eq!(plain.status.code(), Some(0), "{}", text(&plain.stderr));
     assert!(text(&plain.stdout).starts_with("KE-1 · proven"), "{}", text(&plain.stdout));
@@ -45,7 +45,7 @@ fn a_saved_case_is_judged_again_in_every_format() {
 
 #[test]
 fn the_exit_status_says_how_it_went() {
-    let undecided = kestrel(&["replay", &case("inconclusive")]);
+    let undecided = kestrel(&["replay", &case("ke1--inconclusive")]);
     assert_eq!(undecided.status.code(), Some(3));
     let no_such =
         kestrel(&["triage", "ke1", "@a:example.org", "DEV", "--log", "/nowhere/homeserver.log"]);
@@ -84,7 +84,7 @@ fn grants_are_printed_for_any_role() {
 #[test]
 fn a_reader_that_has_read_enough_is_no_fault() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_kestrel"));
-    program.args(["replay", &case("otk-recreated"), "--why"]);
+    program.args(["replay", &case("ke1--otk-recreated"), "--why"]);
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let ended = program.stdout(writer).stderr(Stdio::piped()).output().expect("the program starts");
