@@ -302,13 +302,18 @@ fn also_gone(walk: &mut Walk, delays: &Delays) {
 fn delays_off(walk: &mut Walk) -> Option<Ruling> {
     let delays = delays(walk);
     let rows = walk.evidence.delayed_events();
-    if delays.absent {
+    let made = delays.log.map_or(&[][..], |log| &log.made);
+    let any_made = made.iter().any(|made| made.status == 200);
+    if delays.absent && any_made {
+        let why = "the database has no table delayed_events, and the log shows delayed events made: is it this \
+                   server's database?";
+        walk.findings.push(why.into());
+    } else if delays.absent {
         let why = "this Synapse has no table delayed_events: it is older than delayed events";
         walk.decided(Answer::Yes, vec![why.into()], &rows);
         return Some((VerdictId::DelayOff, Certainty::Proven));
     }
     let known = walk.known;
-    let made = delays.log.map_or(&[][..], |log| &log.made);
     let refused: Vec<&Made> = made.iter().filter(|made| made.unsupported).collect();
     let last_good = made.iter().filter(|made| made.status == 200).map(|made| made.at).max();
     // A server that took one later has them by now.

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kestrel::diagnose::chain::{Branch, Place, chain};
 use kestrel::diagnose::{Certainty, Verdict, diagnose};
 use kestrel::evidence::client::Sign;
+use kestrel::evidence::delay::Delayed;
 use kestrel::evidence::key_log::Span;
 use kestrel::evidence::to_device::{Again, Inbox, Live, ToDeviceLog};
 use kestrel::evidence::{ClientFacts, Evidence, Fact, Need, State, Symptom};
@@ -180,6 +181,20 @@ fn timeouts_of_another_day_are_no_trouble_of_this_one() {
         client.signs.iter_mut().for_each(|noted| noted.span = Some((past, past)));
     });
     assert_eq!(says(&evidence), ("delay-healthy", Certainty::Consistent));
+}
+
+#[test]
+fn a_database_of_another_server_does_not_turn_delays_off() {
+    let mut evidence = case("ke4--delay-healthy--calm");
+    for answer in &mut evidence.gathered {
+        if answer.need == Need::DelayedEvents {
+            let absent = Delayed { absent: true, rows: Vec::new() };
+            (answer.state, answer.fact) = (State::Found, Some(Fact::DelayedEvents(absent)));
+        }
+    }
+    let verdict = diagnose(&evidence);
+    assert_ne!(verdict.id.name(), "delay-off");
+    assert!(verdict.findings.join(" ").contains("is it this server's database"));
 }
 
 #[test]
