@@ -36,7 +36,8 @@ pub fn sign(line: &str) -> Option<Sign> {
         () if has("restart delayed event timed out") || has("update_delayed_event") => {
             Sign::DelayTimedOut
         }
-        () if has("delayed event") && (has("timed out") || has("timeout")) => Sign::DelayTimedOut,
+        () if has("delayed event") && has("timed out") => Sign::DelayTimedOut,
+        () if has("network local timeout error") => Sign::DelayTimedOut,
         () if has("decryptionerror") || has("error decrypting event") => Sign::DecryptionError,
         () => return None,
     })
@@ -134,6 +135,7 @@ mod tests {
                 "Received a to-device message with sender_device_keys with incorrect ed25519",
                 Some(Sign::SenderKeysRefused),
             ),
+            ("delayed event timeout is set to 8000 ms", None),
             ("a line of another kind", None),
         ] {
             assert_eq!(sign(line), expected, "{line}");
