@@ -170,7 +170,7 @@ impl<'a> Refusals<'a> {
             span,
             key: main.refused.key.to_string(),
             more_keys: ids.len() - 1,
-            rate: (span.count > 1 && seconds > 0.0).then(|| (span.count - 1) as f64 / seconds),
+            rate: (span.count > 2 && seconds > 0.0).then(|| (span.count - 1) as f64 / seconds),
             goes_on: window.to.min(now).duration_since(span.last) <= QUIET,
             row_stands,
             claimed: claimed(main.refused, log),

@@ -299,7 +299,7 @@ pub struct Storm {
     /// The conflicting key id of the largest group, and how many further ids conflict.
     pub key: String,
     pub more_keys: usize,
-    /// Refusals a second between the first and the last; `None` for a single moment.
+    /// Refusals a second between the first and the last; `None` where two or one say nothing of a rate.
     pub rate: Option<f64>,
     /// Whether refusals were still arriving at the end of what was seen.
     pub goes_on: bool,
