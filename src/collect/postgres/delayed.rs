@@ -4,6 +4,7 @@
 use ruma::UserId;
 use tokio_postgres::{Client, Error, Row};
 
+use super::event::own_server;
 use super::{connect, millis, quoted};
 use crate::config::Database;
 use crate::evidence::delay::{Delayed, MEMBERSHIPS, Pending, Sent};
@@ -51,6 +52,10 @@ pub(super) async fn pending(client: &Client, user: &UserId) -> Result<Option<Fac
     if !tables.get::<_, bool>(0) && tables.get(1) {
         return Ok(Some(Fact::DelayedEvents(Delayed { absent: true, rows: Vec::new() })));
     }
+    // The table knows localparts only: another server's user of the same name has nothing here.
+    if own_server(client).await?.is_some_and(|own| own != user.server_name()) {
+        return Ok(None);
+    }
     let localpart = user.localpart();
     let rows = match may_call(client).await? {
         true => client.query(PENDING, &[&localpart]).await?,
@@ -69,12 +74,12 @@ async fn may_call(client: &Client) -> Result<bool, Error> {
 fn waits(row: &Row) -> Pending {
     Pending {
         id: row.get::<_, Option<String>>(0).unwrap_or_default(),
-        device: row.get(1),
-        room: row.get(2),
-        kind: row.get(3),
-        delay: row.get::<_, i64>(4).unsigned_abs(),
-        due: millis(row.get(5)),
-        processed: row.get(6),
+        device: row.try_get(1).unwrap_or_default(),
+        room: row.try_get(2).unwrap_or_default(),
+        kind: row.try_get(3).unwrap_or_default(),
+        delay: row.try_get::<_, i64>(4).unwrap_or_default().unsigned_abs(),
+        due: millis(row.try_get(5).unwrap_or_default()),
+        processed: row.try_get(6).unwrap_or_default(),
     }
 }
 

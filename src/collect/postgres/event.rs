@@ -70,7 +70,7 @@ async fn row(client: &Client, event: &EventId) -> Result<Option<Fact>, Error> {
 }
 
 /// The name of this server, by one of its own users.
-async fn own_server(client: &Client) -> Result<Option<OwnedServerName>, Error> {
+pub(super) async fn own_server(client: &Client) -> Result<Option<OwnedServerName>, Error> {
     if client.query_one(MAY_NAME, &[]).await?.try_get::<_, Option<bool>>(0)? != Some(true) {
         return Ok(None);
     }
