@@ -8,7 +8,7 @@ use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Question, Ruling, Walk, database_how, log_how};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
-use crate::evidence::{KeyLog, Known, Need, State, counted, utc};
+use crate::evidence::{DeviceRow, KeyLog, Known, Need, State, counted, utc};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] =
@@ -91,13 +91,17 @@ pub(super) const QUESTIONS: &[Question] = &[
 ];
 
 fn device_known(walk: &mut Walk) -> Option<Ruling> {
+    let others = unknown_device(walk)?;
+    walk.decided(Answer::No, vec![others], &walk.evidence.devices());
+    walk.because.extend(walk.known.log.value().and_then(super::findings::last_upload));
+    Some((VerdictId::UnknownDevice, Certainty::Proven))
+}
+
+/// Answers where the server knows the device, and where nobody could say. Where it knows none, that is left
+/// to the caller to answer: here is what the user has instead.
+pub(super) fn unknown_device(walk: &mut Walk) -> Option<String> {
     let devices = walk.evidence.devices();
-    let device = walk.evidence.device().map(|subject| &subject.device);
-    let has_row = devices
-        .value()
-        .is_some_and(|rows| rows.iter().any(|row| !row.hidden && Some(&row.device) == device));
-    let has_keys = walk.known.keys.value().is_some();
-    if has_row || has_keys {
+    if device_row(walk).is_some() || walk.known.keys.value().is_some() {
         walk.step(Answer::Yes, "it has a row in devices or identity keys", &devices);
         return None;
     }
@@ -106,10 +110,14 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
         walk.missing("the database", database_how(why));
         return None;
     }
-    let seen = super::findings::others(devices.value().copied().unwrap_or_default());
-    walk.decided(Answer::No, vec![seen], &devices);
-    walk.because.extend(walk.known.log.value().and_then(super::findings::last_upload));
-    Some((VerdictId::UnknownDevice, Certainty::Proven))
+    Some(super::findings::others(devices.value().copied().unwrap_or_default()))
+}
+
+/// The device's row; cross-signing keys have rows too, and are none.
+pub(super) fn device_row<'a>(walk: &Walk<'a>) -> Option<&'a DeviceRow> {
+    let device = walk.evidence.device().map(|subject| &subject.device);
+    let rows = walk.evidence.devices().value().copied().unwrap_or_default();
+    rows.iter().find(|row| !row.hidden && Some(&row.device) == device)
 }
 
 pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {

@@ -11,13 +11,13 @@
 use super::client_signs::{Signs, media_link, no_targets, silent_sfu, validation};
 use super::findings;
 use super::gaps::captured;
-use super::ke1::{self, identity_published};
+use super::ke1::{self, device_row, identity_published, unknown_device};
 use super::mail::Mail;
 use super::verdict::{Answer, Certainty, Figure, Verdict, VerdictId};
 use super::walk::{self, Question, Ruling, Walk, database_how};
 use crate::evidence::client::Sign;
 use crate::evidence::to_device::{Inbox, ToDeviceLog};
-use crate::evidence::{DeviceRow, Known, Need, counted, utc};
+use crate::evidence::{Known, Need, counted, utc};
 
 /// What the branch reads: KE-1's evidence, and the device's to-device messages.
 pub(super) const NEEDS: &[Need] = &[
@@ -113,32 +113,15 @@ pub(super) fn mail<'a>(walk: &Walk<'a>) -> Mail<'a> {
     Mail::sort(inbox, keys, walk.evidence.subject.sender())
 }
 
-/// The device's row; cross-signing keys have rows too, and are none.
-fn row<'a>(walk: &Walk<'a>) -> Option<&'a DeviceRow> {
-    let device = walk.evidence.device().map(|subject| &subject.device);
-    let rows = walk.evidence.devices().value().copied().unwrap_or_default();
-    rows.iter().find(|row| !row.hidden && Some(&row.device) == device)
-}
-
 fn device_known(walk: &mut Walk) -> Option<Ruling> {
     beside(walk);
-    let devices = walk.evidence.devices();
-    if row(walk).is_some() || walk.known.keys.value().is_some() {
-        walk.step(Answer::Yes, "it has a row in devices or identity keys", &devices);
-        return None;
-    }
-    if let Some(why) = devices.unknown().or(walk.known.keys.unknown()) {
-        walk.step(Answer::Unknown, why, &devices);
-        walk.missing("the database", database_how(why));
-        return None;
-    }
-    let others = findings::others(devices.value().copied().unwrap_or_default());
+    let others = unknown_device(walk)?;
     let log = walk.evidence.to_device_log();
     if let Some((dropped, certainty)) = log.value().and_then(dropped) {
         walk.decided(Answer::No, vec![dropped, others], &log);
         return Some((VerdictId::MediaStaleDevice, certainty));
     }
-    walk.decided(Answer::No, vec![others], &devices);
+    walk.decided(Answer::No, vec![others], &walk.evidence.devices());
     walk.because.extend(walk.known.log.value().and_then(findings::last_upload));
     if !log.value().is_some_and(|log| log.debug) {
         let why = "whether senders still aim at it, only 9533_debug tells; it does not write here";
@@ -215,7 +198,7 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
         walk.decided(Answer::Yes, vec![why], &known);
         return Some((VerdictId::MediaStaleDevice, certainty));
     };
-    if walk.evidence.devices().value().is_some() && row(walk).is_none() {
+    if walk.evidence.devices().value().is_some() && device_row(walk).is_none() {
         // Keys without a row in devices, as no Synapse leaves them: it drops what is sent there.
         walk.decided(Answer::Yes, vec![why, "it has no row in devices".into()], &known);
         return Some((VerdictId::MediaStaleDevice, certainty));
@@ -372,5 +355,5 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
 pub(super) fn undrained(walk: &Walk) -> Option<Vec<String>> {
     walk.evidence.dehydrated().value().filter(|dehydrated| !**dehydrated)?;
     let log = walk.evidence.to_device_log();
-    mail(walk).undrained(row(walk), log.value(), walk.evidence.now)
+    mail(walk).undrained(device_row(walk), log.value(), walk.evidence.now)
 }

@@ -198,3 +198,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// Whether a function of the grants may be called, by a statement that asks for it.
+pub(super) async fn may_call(client: &Client, asks: &str) -> Result<bool, Error> {
+    // `has_schema_privilege` fails on a schema that is not there.
+    const SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'kestrel')";
+    let known: bool = client.query_one(SCHEMA, &[]).await?.try_get(0)?;
+    Ok(known && client.query_one(asks, &[]).await?.try_get(0)?)
+}

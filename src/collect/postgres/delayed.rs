@@ -18,7 +18,6 @@ const PENDING_LIMIT: i64 = 200;
 /// Synapse before 1.116 has no such table. The other one tells that it is Synapse's schema that is seen.
 const TABLES: &str =
     "SELECT to_regclass('delayed_events') IS NOT NULL, to_regclass('events') IS NOT NULL";
-const KNOWN_SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'kestrel')";
 const MAY: &str = "SELECT to_regprocedure('kestrel.delayed(text)') IS NOT NULL \
      AND to_regprocedure('kestrel.delayed_sent(text, bigint, bigint)') IS NOT NULL \
      AND has_schema_privilege('kestrel', 'USAGE')";
@@ -57,18 +56,12 @@ pub(super) async fn pending(client: &Client, user: &UserId) -> Result<Option<Fac
         return Ok(None);
     }
     let localpart = user.localpart();
-    let rows = match may_call(client).await? {
+    let rows = match connect::may_call(client, MAY).await? {
         true => client.query(PENDING, &[&localpart]).await?,
         false => client.query(PENDING_TABLE, &[&localpart, &PENDING_LIMIT]).await?,
     };
     let rows: Vec<_> = rows.iter().map(waits).collect();
     Ok((!rows.is_empty()).then_some(Fact::DelayedEvents(Delayed { absent: false, rows })))
-}
-
-async fn may_call(client: &Client) -> Result<bool, Error> {
-    // `has_schema_privilege` fails on a schema that is not there.
-    let known: bool = client.query_one(KNOWN_SCHEMA, &[]).await?.get(0);
-    Ok(known && client.query_one(MAY, &[]).await?.get(0))
 }
 
 fn waits(row: &Row) -> Pending {
@@ -130,7 +123,7 @@ async fn ask(
     let words = |error: Error| connect::words(&error, "delayed events that were sent");
     let (from, to) = (window.from.as_millisecond(), window.to.as_millisecond());
     let types: Vec<&str> = MEMBERSHIPS.to_vec();
-    let may_call = may_call(&client).await.map_err(words)?;
+    let may_call = connect::may_call(&client, MAY).await.map_err(words)?;
     let mut sent = Vec::new();
     for room in rooms {
         let rows = match may_call {

@@ -6,7 +6,7 @@
 use ruma::{EventId, OwnedServerName, ServerName, UserId};
 use tokio_postgres::{Client, Error, Row};
 
-use super::millis;
+use super::{connect, millis};
 use crate::evidence::{Algorithm, EventRow, EventShape, Fact, Need, Redaction};
 
 const EVENT: &str = "SELECT type, room_id, sender, state_key IS NOT NULL, origin_server_ts, rejection_reason\n\
@@ -86,8 +86,7 @@ fn is_local(sender: &str, own: Option<&ServerName>) -> Option<bool> {
 }
 
 async fn shape(client: &Client, event: &EventId) -> Result<Option<Fact>, Error> {
-    let known: bool = client.query_one(KNOWN_SCHEMA, &[]).await?.try_get(0)?;
-    if known && client.query_one(MAY_SHAPE, &[]).await?.try_get(0)? {
+    if connect::may_call(client, MAY_SHAPE).await? {
         let row = client.query_opt(SHAPE, &[&event.as_str()]).await?;
         let shape = row.as_ref().map(shaped).transpose()?.flatten();
         return Ok(shape.map(Fact::EventShape));
@@ -95,9 +94,6 @@ async fn shape(client: &Client, event: &EventId) -> Result<Option<Fact>, Error> 
     let Some(row) = client.query_opt(BODY, &[&event.as_str()]).await? else { return Ok(None) };
     Ok(EventShape::of(row.try_get(0)?, row.try_get(1)?).map(Fact::EventShape))
 }
-
-/// `has_schema_privilege` fails on a schema that is not there.
-const KNOWN_SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'kestrel')";
 
 fn shaped(row: &Row) -> Result<Option<EventShape>, Error> {
     let kind: Option<String> = row.try_get(0)?;
