@@ -3,6 +3,8 @@
 //! Pure: time is a value, a fact is what one line of a log came to. What is posted, to whom and when it is
 //! muted is not decided here; counting never stops. Memory is bounded, because users can be made up.
 
+mod sure;
+mod timeline;
 mod watched;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,6 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::sure::{Mute, Muted, Sure};
+pub use self::timeline::{Curve, Timeline};
 use self::watched::{Storm, Watched};
 use crate::evidence::sight::{Delay, Sight, What};
 
@@ -81,7 +85,7 @@ pub enum Whose {
 }
 
 /// Something to say of a storm.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     pub at: Timestamp,
     /// The storm's number; it stays over updates.
@@ -100,11 +104,16 @@ pub struct Event {
 }
 
 /// What is new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Change {
     Started,
     /// Ten times as many as at the last message.
     Worse,
+    /// Another device of the user's is in it.
+    Spread,
+    /// Its verdict is another than the one told.
+    Cause,
     /// It came back after its end was told.
     Resumed,
     Ended,

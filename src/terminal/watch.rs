@@ -191,7 +191,7 @@ fn line(event: &Event, judged: &Judged, view: &View) -> String {
 fn change(change: Change) -> &'static str {
     match change {
         Change::Started => "started",
-        Change::Worse | Change::Resumed => "update",
+        Change::Worse | Change::Spread | Change::Cause | Change::Resumed => "update",
         Change::Ended => "ended",
     }
 }
