@@ -3,8 +3,11 @@
 //! Pure: time is a value, a fact is what one line of a log came to. What is posted, to whom and when it is
 //! muted is not decided here; counting never stops. Memory is bounded, because users can be made up.
 
+mod series;
 mod sure;
+mod thresholds;
 mod timeline;
+mod together;
 mod watched;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,57 +15,12 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::series::Part;
 pub use self::sure::{Mute, Muted, Sure};
+pub use self::thresholds::Thresholds;
 pub use self::timeline::{Curve, Timeline};
-use self::watched::{Storm, Watched};
+use self::watched::Watched;
 use crate::evidence::sight::{Delay, Sight, What};
-
-/// When something is a storm.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Thresholds {
-    /// Refusals of one device and key id that make a storm; one is none. It is repetition that counts: idle
-    /// devices make two a minute, busy ones a hundred a second.
-    pub refusals: usize,
-    /// … within this time.
-    pub within: SignedDuration,
-    /// Keys accepted beyond those claimed, within `sustained`, that make a flood.
-    pub surplus: u64,
-    pub sustained: SignedDuration,
-    /// 429s on delayed events of one address within a minute.
-    pub limited: usize,
-    /// Restarts in a row that took two seconds and more.
-    pub slow: usize,
-    /// 404s on delayed events of one address within `within`.
-    pub gone: usize,
-    /// Devices that start within `together` and are one alert.
-    pub fleet: usize,
-    pub together: SignedDuration,
-    /// Silence after which a storm is over.
-    pub quiet: SignedDuration,
-    /// A storm that comes back within this time is the same.
-    pub flap: SignedDuration,
-    /// The shortest time between two messages about one storm; it doubles with each.
-    pub pause: SignedDuration,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self {
-            refusals: 3,
-            within: SignedDuration::from_mins(10),
-            surplus: 500,
-            sustained: SignedDuration::from_hours(1),
-            limited: 5,
-            slow: 2,
-            gone: 20,
-            fleet: 10,
-            together: SignedDuration::from_mins(5),
-            quiet: SignedDuration::from_mins(10),
-            flap: SignedDuration::from_hours(1),
-            pause: SignedDuration::from_mins(5),
-        }
-    }
-}
 
 /// What kind of storm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -79,10 +37,17 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Whose {
-    Device { user: String, device: String },
+    Device {
+        user: String,
+        device: String,
+    },
     Address(String),
+    /// Many devices', or many addresses'.
     Everybody,
 }
+
+/// What is watched.
+type Id = (Kind, Whose);
 
 /// Something to say of a storm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,9 +60,9 @@ pub struct Event {
     pub whose: Whose,
     /// What repeated: a key id, or how requests on delayed events were answered.
     pub trigger: String,
-    /// Refusals, keys or answers so far.
+    /// Refusals, keys or answers so far; of many together, how many they are.
     pub count: u64,
-    /// Devices that are in it.
+    /// Devices, or addresses, that are in it.
     pub devices: u64,
     pub first: Timestamp,
     pub last: Timestamp,
@@ -112,7 +77,8 @@ pub enum Change {
     Worse,
     /// Another device of the user's is in it.
     Spread,
-    /// Its verdict is another than the one told.
+    /// It is time to look whether its verdict is still the one told. To be told only where it is another,
+    /// and where `Watch::spend` allows.
     Cause,
     /// It came back after its end was told.
     Resumed,
@@ -127,10 +93,12 @@ const WATCHED: usize = 10_000;
 pub struct Watch {
     thresholds: Thresholds,
     #[serde(with = "pairs")]
-    watched: BTreeMap<(Kind, Whose), Watched>,
+    watched: BTreeMap<Id, Watched>,
+    /// The newest storm's number.
     next: u64,
-    /// When device storms started, newest last.
-    starts: VecDeque<Timestamp>,
+    /// When storms of each kind of crowd started, newest last.
+    #[serde(with = "pairs")]
+    starts: BTreeMap<Kind, VecDeque<Timestamp>>,
     now: Option<Timestamp>,
 }
 
@@ -138,6 +106,11 @@ impl Watch {
     /// Nothing seen yet.
     pub fn new(thresholds: Thresholds) -> Self {
         Self { thresholds, ..Self::default() }
+    }
+
+    /// The same, as an admin tunes it now.
+    pub fn tuned(self, thresholds: Thresholds) -> Self {
+        Self { thresholds, ..self }
     }
 
     /// One sight. A moment before the newest counts as the newest: lines are a few seconds late.
@@ -149,30 +122,25 @@ impl Watch {
             What::Refused { user, device, key } => {
                 let id = (Kind::OtkConflict, Whose::Device { user, device });
                 let times = (at, count, within, enough);
-                let repeats = self.watched(&id, at).repeats(&key, times);
+                let watched = self.watched(&id, at);
+                let repeats = watched.repeats(&key, times);
+                watched.draw(at, Part::Trouble, count);
                 self.count(&id, at, count, repeats, &mut events);
             }
             What::TooLarge { user, device } => {
                 let id = (Kind::OtkFlood, Whose::Device { user, device });
-                let repeats = self.watched(&id, at).repeats("", (at, count, within, enough));
+                let watched = self.watched(&id, at);
+                let repeats = watched.repeats("", (at, count, within, enough));
+                watched.draw(at, Part::Trouble, count);
                 self.count(&id, at, count, repeats, &mut events);
             }
             What::Accepted { user, device } => {
-                let (sustained, enough) = (self.thresholds.sustained, self.thresholds.surplus);
-                let id = (Kind::OtkFlood, Whose::Device { user, device });
-                let before = self.watched.get(&id).and_then(|watched| watched.last);
-                let watched = self.watched(&id, at);
-                let floods = watched.add(count, at, sustained) > enough;
-                // A device that tops up as it should keeps no flood alive.
-                if !floods && watched.storm.is_some() {
-                    watched.last = before;
-                    return events;
-                }
-                self.count(&id, at, count, floods, &mut events);
+                self.accepted(Whose::Device { user, device }, (at, count), &mut events);
             }
             What::Claimed { user, device } => {
-                let id = (Kind::OtkFlood, Whose::Device { user, device });
-                if let Some(watched) = self.watched.get_mut(&id) {
+                let whose = Whose::Device { user, device };
+                self.beside(&whose, (at, count), Part::Third);
+                if let Some(watched) = self.watched.get_mut(&(Kind::OtkFlood, whose)) {
                     watched.surplus = watched.surplus.saturating_sub(count);
                 }
             }
@@ -183,23 +151,32 @@ impl Watch {
         events
     }
 
-    /// Time passes: storms that were silent long enough are over.
+    /// Time passes: storms that were silent long enough are over, those that were held back are told.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Event> {
         // Ends are minutes away, so a look a second is enough.
         if self.now.is_some_and(|last| now.duration_since(last) < SignedDuration::from_secs(1)) {
             return Vec::new();
         }
         self.now = Some(now);
-        let quiet = self.thresholds.quiet;
+        let (quiet, pause) = (self.thresholds.quiet, self.thresholds.pause);
         let mut events = Vec::new();
         for (id, watched) in &mut self.watched {
             let (Some(storm), Some(last)) = (&mut watched.storm, watched.last) else { continue };
+            if storm.ended {
+                continue;
+            }
+            if storm.joined.is_none() && storm.held.is_some_and(|until| until <= now) {
+                storm.held = None;
+                self.next += 1;
+                storm.number = self.next;
+                events.extend(tell(storm, id, Change::Started, now, last));
+            }
             let wait = quiet.checked_mul(1 << storm.resumed.min(5)).unwrap_or(quiet);
-            if !storm.ended && now.duration_since(last) >= wait {
+            if now.duration_since(last) >= wait {
                 storm.ended = true;
-                if storm.may_tell(Change::Ended) {
-                    events.push(storm.event(id, Change::Ended, now, last));
-                }
+                events.extend(tell(storm, id, Change::Ended, now, last));
+            } else if storm.is_told() && storm.joined.is_none() && storm.looks_again(now, pause) {
+                events.push(storm.event(id, Change::Cause, now, last));
             }
         }
         let flap = self.thresholds.flap;
@@ -211,18 +188,78 @@ impl Watch {
         events
     }
 
-    /// Storms that go on, worst first: kind, whose, count.
-    pub fn going_on(&self) -> Vec<(Kind, &Whose, u64)> {
+    /// A message beyond those that were given out, about another verdict. Gives whether it may go out.
+    pub fn spend(&mut self, storm: u64, at: Timestamp) -> bool {
+        let mut storms = self.watched.values_mut().filter_map(|watched| watched.storm.as_mut());
+        let known = storms.find(|known| known.number == storm && !known.ended);
+        known.is_some_and(|known| known.may_tell(Change::Cause, at))
+    }
+
+    /// Storms that go on and were told, as they stand now; worst first.
+    pub fn going_on(&self) -> Vec<Event> {
         let mut all: Vec<_> = self
             .watched
             .iter()
-            .filter_map(|((kind, whose), watched)| {
-                let storm = watched.storm.as_ref().filter(|storm| !storm.ended)?;
-                Some((*kind, whose, storm.count))
+            .filter_map(|(id, watched)| {
+                let told = |storm: &&watched::Storm| storm.is_told() && !storm.ended;
+                let storm = watched.storm.as_ref().filter(told)?;
+                let last = watched.last?;
+                Some(storm.event(id, Change::Worse, self.now.unwrap_or(last), last))
             })
             .collect();
-        all.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+        all.sort_by_key(|event| std::cmp::Reverse((event.devices, event.count)));
         all
+    }
+
+    /// What came when of a storm, for a picture.
+    pub fn timeline(&self, storm: u64) -> Option<Timeline> {
+        let of = |(id, watched): (&Id, &Watched)| {
+            let told = watched.storm.as_ref().filter(|known| known.number == storm)?;
+            watched.series.as_ref()?.timeline(id.0, &told.trigger)
+        };
+        self.watched.iter().find_map(of)
+    }
+
+    /// The devices that an alert about many speaks for, those that began first before the others.
+    pub fn members(&self, storm: u64) -> Vec<Whose> {
+        let all = || self.watched.iter().filter_map(|(id, one)| Some((id, one.storm.as_ref()?)));
+        let Some((leader, _)) = all().find(|(_, known)| known.number == storm) else {
+            return Vec::new();
+        };
+        let mut members: Vec<_> =
+            all().filter(|(_, known)| known.joined.as_ref() == Some(leader)).collect();
+        members.sort_by_key(|(_, known)| known.began);
+        members.into_iter().map(|((_, whose), _)| whose.clone()).collect()
+    }
+
+    fn accepted(&mut self, whose: Whose, seen: (Timestamp, u64), events: &mut Vec<Event>) {
+        let (at, count) = seen;
+        self.beside(&whose, seen, Part::Second);
+        let (sustained, enough) = (self.thresholds.sustained, self.thresholds.surplus);
+        let id = (Kind::OtkFlood, whose);
+        let before = self.watched.get(&id).and_then(|watched| watched.last);
+        let watched = self.watched(&id, at);
+        let surplus = watched.add(count, at, sustained);
+        if surplus > enough / 4 && watched.series.is_none() {
+            watched.draw(at, Part::Second, surplus);
+        }
+        // A device that tops up as it should keeps no flood alive.
+        if surplus <= enough && watched.storm.is_some() {
+            watched.last = before;
+            return;
+        }
+        self.count(&id, at, count, surplus > enough, events);
+    }
+
+    /// Notes for the pictures what a device did beside its trouble.
+    fn beside(&mut self, whose: &Whose, (at, count): (Timestamp, u64), part: Part) {
+        for kind in [Kind::OtkConflict, Kind::OtkFlood] {
+            if let Some(watched) = self.watched.get_mut(&(kind, whose.clone()))
+                && watched.series.is_some()
+            {
+                watched.draw(at, part, count);
+            }
+        }
     }
 
     fn delay(
@@ -234,10 +271,10 @@ impl Watch {
     ) {
         let limits = &self.thresholds;
         let minute = SignedDuration::from_mins(1);
-        let (name, within, enough) = match answer {
-            Delay::Limited => ("limited", minute, limits.limited),
-            Delay::Gone => ("gone", limits.within, limits.gone),
-            Delay::Slow => ("slow", limits.within, limits.slow),
+        let (name, within, enough, part) = match answer {
+            Delay::Limited => ("limited", minute, limits.limited, Part::Trouble),
+            Delay::Slow => ("slow", limits.within, limits.slow, Part::Second),
+            Delay::Gone => ("gone", limits.within, limits.gone, Part::Third),
             Delay::Fast => {
                 // Not in a row any more.
                 let id = (Kind::Delay, Whose::Address(address));
@@ -248,12 +285,14 @@ impl Watch {
             }
         };
         let id = (Kind::Delay, Whose::Address(address));
-        let repeats = self.watched(&id, at).repeats(name, (at, count, within, enough));
+        let watched = self.watched(&id, at);
+        let repeats = watched.repeats(name, (at, count, within, enough));
+        watched.draw(at, part, count);
         self.count(&id, at, count, repeats, events);
     }
 
     /// The subject's place; a new one where there is room.
-    fn watched(&mut self, id: &(Kind, Whose), at: Timestamp) -> &mut Watched {
+    fn watched(&mut self, id: &Id, at: Timestamp) -> &mut Watched {
         if !self.watched.contains_key(id) && self.watched.len() >= WATCHED {
             self.forget();
         }
@@ -271,79 +310,39 @@ impl Watch {
     }
 
     /// Counts into the subject's storm, begins one where it repeats, and says what is new.
-    fn count(
-        &mut self,
-        id: &(Kind, Whose),
-        at: Timestamp,
-        count: u64,
-        storms: bool,
-        events: &mut Vec<Event>,
-    ) {
+    fn count(&mut self, id: &Id, at: Timestamp, count: u64, storms: bool, events: &mut Vec<Event>) {
         let pause = self.thresholds.pause;
+        let orphan = self.is_orphan(id);
         let Some(watched) = self.watched.get_mut(id) else { return };
-        if let Some(storm) = &mut watched.storm {
-            storm.count += count;
-            let change = match storm.ended {
-                true if storms => Some(storm.resume()),
-                true => None,
-                false => storm.worse(at, pause),
-            };
-            if let Some(change) = change.filter(|change| storm.may_tell(*change)) {
-                storm.told = (storm.count, at);
-                events.push(storm.event(id, change, at, at));
+        let Some(storm) = watched.storm.as_mut().filter(|_| !(orphan && storms)) else {
+            if storms {
+                watched.storm = Some(watched.brew(at, count));
+                self.begin(id, at, events);
             }
             return;
-        }
-        if !storms {
-            return;
-        }
-        self.next += 1;
-        let number = self.next;
-        let seen = watched.recent.iter().map(|(_, times)| times.len() as u64).sum::<u64>();
-        let first = watched.recent.iter().filter_map(|(_, times)| times.front()).min();
-        let first = first.copied().or(watched.since).unwrap_or(at);
-        let trigger = watched.recent.iter().max_by_key(|(_, times)| times.back());
-        let trigger = trigger.map(|(name, _)| name.clone()).unwrap_or_default();
-        let mut storm =
-            Storm::new(number, trigger, first, seen.max(watched.surplus).max(count), at);
-        storm.folded = self.fleet(id.0, at, events);
-        if let Some(watched) = self.watched.get_mut(id) {
-            if !storm.folded {
-                events.push(storm.event(id, Change::Started, at, at));
-            }
-            watched.storm = Some(storm);
+        };
+        storm.count += count;
+        let change = match storm.ended {
+            true if storms => Some(storm.resume()),
+            true => None,
+            false => storm.worse(at, pause),
+        };
+        events.extend(change.and_then(|change| tell(storm, id, change, at, at)));
+        if let Some(leader) = storm.joined.clone().filter(|_| !storm.ended) {
+            self.goes_on(&leader, at, count, events);
         }
     }
+}
 
-    /// Notes a device's start. Gives whether it is part of an alert about everybody, which begins where
-    /// enough have started together.
-    fn fleet(&mut self, kind: Kind, at: Timestamp, events: &mut Vec<Event>) -> bool {
-        if kind != Kind::OtkConflict {
-            return false;
-        }
-        let together = self.thresholds.together;
-        self.starts.push_back(at);
-        while self.starts.front().is_some_and(|start| at.duration_since(*start) > together) {
-            self.starts.pop_front();
-        }
-        let id = (Kind::Fleet, Whose::Everybody);
-        let goes_on = self.watched.get(&id).and_then(|watched| watched.storm.as_ref());
-        let goes_on = goes_on.is_some_and(|storm| !storm.ended);
-        let enough = self.starts.len() >= self.thresholds.fleet;
-        if !goes_on && !enough {
-            return false;
-        }
-        let started = if goes_on { 1 } else { self.starts.len() as u64 };
-        let first = self.starts.front().copied().unwrap_or(at);
-        let watched = self.watched(&id, at);
-        watched.since.get_or_insert(first);
-        watched.surplus += started;
-        self.count(&id, at, started, true, events);
-        if let Some(storm) = self.watched.get_mut(&id).and_then(|one| one.storm.as_mut()) {
-            storm.devices = storm.count;
-        }
-        true
-    }
+/// The event of a change, where it may be told.
+fn tell(
+    storm: &mut watched::Storm,
+    id: &Id,
+    change: Change,
+    at: Timestamp,
+    last: Timestamp,
+) -> Option<Event> {
+    storm.may_tell(change, at).then(|| storm.event(id, change, at, last))
 }
 
 /// A map whose keys are no strings, as a list of pairs.
@@ -388,8 +387,10 @@ mod tests {
         What::Refused { user, device: device.into(), key }
     }
 
+    /// What is told, without the looks for another verdict.
     fn changes(events: &[Event]) -> Vec<Change> {
-        events.iter().map(|event| event.change).collect()
+        let all = events.iter().map(|event| event.change);
+        all.filter(|change| *change != Change::Cause).collect()
     }
 
     #[test]
@@ -427,7 +428,8 @@ mod tests {
         events.extend(watch.tick(at(661)));
         events.extend(watch.tick(at(700)));
         assert_eq!(changes(&events), [Change::Ended]);
-        assert_eq!((events[0].count, events[0].last), (3, at(60)));
+        let end = events.iter().find(|event| event.change == Change::Ended).unwrap();
+        assert_eq!((end.count, end.last), (3, at(60)));
     }
 
     #[test]
@@ -443,13 +445,16 @@ mod tests {
                     seen += 20;
                 }
             }
-            let told = events.clone();
             for second in (86_400..120_000).step_by(600) {
                 events.extend(watch.tick(at(second)));
             }
-            assert!(events.len() <= 6, "{:?}", changes(&events));
+            let looks = events.iter().filter(|event| event.change == Change::Cause).count();
+            assert!((4..12).contains(&looks), "{looks}");
+            events.retain(|event| event.change != Change::Cause);
+            // A picture goes with the first.
+            assert!(events.len() <= 5, "{:?}", changes(&events));
             assert_eq!(changes(&events).first(), Some(&Change::Started));
-            assert!(events.iter().all(|event| event.storm == 1), "{told:?}");
+            assert!(events.iter().all(|event| event.storm == 1), "{events:?}");
             if pause == 0 {
                 assert_eq!(changes(&events).last(), Some(&Change::Ended));
                 assert_eq!(events.last().unwrap().count, seen, "counting stopped while quiet");
@@ -457,23 +462,80 @@ mod tests {
         }
     }
 
+    fn storm_of(watch: &mut Watch, seconds: i64, user: &str, device: &str) -> Vec<Event> {
+        let (user, device, key) = (user.to_owned(), device.to_owned(), "a:1".to_owned());
+        see(watch, seconds, 3, What::Refused { user, device, key })
+    }
+
     #[test]
     fn many_devices_at_once_are_one_alert() {
         let mut watch = Watch::new(Thresholds::default());
         let mut events = Vec::new();
-        for device in 0..37 {
-            for _ in 0..3 {
-                events.extend(see(&mut watch, device, 1, refused(&format!("D{device}"))));
-            }
+        for n in 0..37 {
+            events.extend(storm_of(&mut watch, n, &format!("@u{n}:x"), "D"));
         }
-        let fleets: Vec<_> = events.iter().filter(|event| event.kind == Kind::Fleet).collect();
-        assert_eq!(fleets.len(), 1, "{events:?}");
-        assert_eq!(
-            events.len(),
-            10,
-            "those before it are told by themselves, the rest are part of it"
-        );
-        assert_eq!(watch.going_on()[0], (Kind::Fleet, &Whose::Everybody, 37));
+        let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+        let alone = Kind::OtkConflict;
+        assert_eq!(kinds, [alone, alone, alone, Kind::Fleet], "those behind it are part of it");
+        assert_eq!((events[3].devices, events[3].first), (10, at(0)));
+        let now = watch.going_on();
+        assert_eq!((now[0].kind, now[0].devices, now[0].count), (Kind::Fleet, 37, 37));
+        assert_eq!(watch.members(events[3].storm).len(), 37);
+        let drawn = watch.timeline(events[3].storm).unwrap();
+        assert_eq!(drawn.curves[0].counts.iter().sum::<u32>(), 37);
+        // It goes on as long as any of them does; those told alone hear of their own end.
+        let goes_on = (1..10).flat_map(|n| storm_of(&mut watch, n * 300, "@u20:x", "D"));
+        assert_eq!(changes(&goes_on.collect::<Vec<_>>()), [Change::Ended; 3]);
+        assert_eq!(changes(&watch.tick(at(3300))), [Change::Ended]);
+        // Behind its end one of them is a storm of its own.
+        assert_eq!(storm_of(&mut watch, 3400, "@u20:x", "D")[0].kind, Kind::OtkConflict);
+    }
+
+    #[test]
+    fn what_might_become_a_crowd_is_held_back() {
+        let mut watch = Watch::new(Thresholds::default());
+        let mut events = Vec::new();
+        for n in 0..6 {
+            events.extend(storm_of(&mut watch, n, &format!("@u{n}:x"), "D"));
+        }
+        assert_eq!(events.len(), 3);
+        assert!(watch.tick(at(200)).is_empty());
+        let told = watch.tick(at(310));
+        let told: Vec<_> =
+            told.iter().filter(|event| event.change == Change::Started).map(|e| e.storm).collect();
+        assert_eq!(told, [4, 5, 6], "no crowd came");
+    }
+
+    #[test]
+    fn a_user_s_devices_are_one_storm() {
+        let mut watch = Watch::new(Thresholds::default());
+        assert_eq!(changes(&storm_of(&mut watch, 0, "@a:x", "D")), [Change::Started]);
+        assert!(storm_of(&mut watch, 10, "@a:x", "E").is_empty());
+        assert_eq!(changes(&storm_of(&mut watch, 20, "@ab:x", "F")), [Change::Started]);
+        let events: Vec<_> =
+            (1..8).flat_map(|n| storm_of(&mut watch, n * 100, "@a:x", "E")).collect();
+        let spread = events.iter().find(|event| event.change == Change::Spread).unwrap();
+        assert_eq!((spread.storm, spread.devices, spread.count), (1, 2, 24));
+        let ends = watch.tick(at(1400));
+        let ends: Vec<_> = ends.iter().filter(|event| event.change == Change::Ended).collect();
+        assert_eq!(ends.len(), 1, "{ends:?}");
+    }
+
+    #[test]
+    fn another_verdict_is_looked_for_and_told_within_the_bounds() {
+        let mut watch = Watch::new(Thresholds::default());
+        storm_of(&mut watch, 0, "@a:x", "D");
+        let (mut looks, mut told) = (0, 0);
+        for second in (10..40_000).step_by(10) {
+            let events = storm_of(&mut watch, second, "@a:x", "D");
+            looks += events.iter().filter(|event| event.change == Change::Cause).count();
+            let may = events.iter().any(|event| event.change == Change::Cause)
+                && watch.spend(1, at(second));
+            told += usize::from(may);
+        }
+        assert!(looks >= 6, "{looks}");
+        assert!((1..=3).contains(&told), "{told}");
+        assert!(!watch.spend(2, at(50_000)), "no such storm");
     }
 
     #[test]

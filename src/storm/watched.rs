@@ -5,10 +5,12 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Event, Kind, Whose};
+use super::series::{Part, Series};
+use super::{Change, Event, Id};
 
-/// Messages about one storm, its end included.
-const MESSAGES: u32 = 6;
+/// Messages about one storm and day, its end included. A picture goes with the first: six in all.
+const MESSAGES: u32 = 5;
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Worse by this.
 const WORSE: u64 = 10;
 /// Key ids told apart for one device.
@@ -16,34 +18,49 @@ const KEYS: usize = 8;
 
 /// One subject so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Watched {
     /// The newest moments by what repeats: a key id, or a kind of answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) recent: Vec<(String, VecDeque<Timestamp>)>,
     /// Keys accepted beyond those claimed, since a moment.
     pub(super) surplus: u64,
     pub(super) since: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) storm: Option<Storm>,
+    /// What came when, of those that may be drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) series: Option<Series>,
 }
 
-/// A storm that was told.
+/// A storm, told or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Storm {
+    /// Zero until it is told by itself.
     pub(super) number: u64,
-    trigger: String,
+    pub(super) trigger: String,
     pub(super) first: Timestamp,
+    pub(super) began: Timestamp,
     pub(super) count: u64,
     pub(super) devices: u64,
     /// The count at the last message, and when that was.
-    pub(super) told: (u64, Timestamp),
-    /// Messages so far; and whether the last told of the end.
+    told: (u64, Timestamp),
+    /// Messages since `day`; and whether the last told of the end.
     messages: u32,
+    day: Timestamp,
     told_end: bool,
     pub(super) ended: bool,
     /// How often it came back: each time its end is waited for twice as long.
     pub(super) resumed: u32,
-    /// It is part of an alert about everybody, and is not told by itself.
-    pub(super) folded: bool,
+    /// Another device joined it since the last message.
+    pub(super) spread: bool,
+    /// How often its verdict was asked for again, and when last.
+    looks: (u32, Timestamp),
+    /// Not told before this moment: with many others it may turn out to be one alert.
+    pub(super) held: Option<Timestamp>,
+    /// It is part of another storm, which speaks for it.
+    pub(super) joined: Option<Id>,
 }
 
 /// When, how often, within what time, and how often is enough.
@@ -83,29 +100,43 @@ impl Watched {
         self.surplus += keys;
         self.surplus
     }
-}
 
-impl Storm {
-    pub(super) fn new(
-        number: u64,
-        trigger: String,
-        first: Timestamp,
-        count: u64,
-        at: Timestamp,
-    ) -> Self {
-        Self {
-            number,
-            trigger,
-            first,
+    /// Notes a count for the picture.
+    pub(super) fn draw(&mut self, at: Timestamp, part: Part, count: u64) {
+        self.series.get_or_insert_default().add(at, part, count);
+    }
+
+    /// A storm of what was seen so far, told by nobody yet.
+    pub(super) fn brew(&self, at: Timestamp, count: u64) -> Storm {
+        let seen = self.recent.iter().map(|(_, times)| times.len() as u64).sum::<u64>();
+        let first = self.recent.iter().filter_map(|(_, times)| times.front()).min();
+        let trigger = self.recent.iter().max_by_key(|(_, times)| times.back());
+        let count = seen.max(self.surplus).max(count);
+        Storm {
+            number: 0,
+            trigger: trigger.map(|(name, _)| name.clone()).unwrap_or_default(),
+            first: first.copied().or(self.since).unwrap_or(at),
+            began: at,
             count,
             devices: 1,
             told: (count, at),
-            messages: 1,
+            messages: 0,
+            day: at,
             told_end: false,
             ended: false,
             resumed: 0,
-            folded: false,
+            spread: false,
+            looks: (0, at),
+            held: None,
+            joined: None,
         }
+    }
+}
+
+impl Storm {
+    /// Whether people were told of it.
+    pub(super) fn is_told(&self) -> bool {
+        self.number > 0
     }
 
     pub(super) fn resume(&mut self) -> Change {
@@ -113,34 +144,51 @@ impl Storm {
         Change::Resumed
     }
 
+    /// Worse by much, or in more devices, and the cool-down is over.
     pub(super) fn worse(&self, at: Timestamp, pause: SignedDuration) -> Option<Change> {
-        let wait = pause.checked_mul(1 << self.messages.min(16)).unwrap_or(pause);
+        let rested = at.duration_since(self.told.1) >= doubled(pause, self.messages);
         let worse = self.count >= self.told.0.saturating_mul(WORSE);
-        (worse && at.duration_since(self.told.1) >= wait).then_some(Change::Worse)
+        let change = if self.spread { Change::Spread } else { Change::Worse };
+        (rested && (worse || self.spread)).then_some(change)
+    }
+
+    /// Whether its verdict is to be asked for again; each time after twice as long.
+    pub(super) fn looks_again(&mut self, now: Timestamp, pause: SignedDuration) -> bool {
+        let (looks, last) = self.looks;
+        let due = now.duration_since(last) >= doubled(pause, looks);
+        if due {
+            self.looks = (looks + 1, now);
+        }
+        due
     }
 
     /// Whether a message about it may go out, and counts it. The last one is kept for the end, and an end
     /// is told once until it has come back.
-    pub(super) fn may_tell(&mut self, change: Change) -> bool {
+    pub(super) fn may_tell(&mut self, change: Change, at: Timestamp) -> bool {
+        if at.duration_since(self.day) >= DAY {
+            (self.day, self.messages) = (at, 1);
+        }
         let end = change == Change::Ended;
         let room = self.messages < MESSAGES - u32::from(!end);
-        let tells = !self.folded && room && !(end && self.told_end);
+        // Of a storm that another speaks for, only the end is told.
+        let speaks = self.is_told() && (end || self.joined.is_none());
+        let tells = speaks && room && !(end && self.told_end);
         if tells {
             (self.messages, self.told_end) = (self.messages + 1, end);
+            (self.told, self.spread) = ((self.count, at), false);
         }
         tells
     }
 
-    pub(super) fn event(
-        &self,
-        id: &(Kind, Whose),
-        change: Change,
-        at: Timestamp,
-        last: Timestamp,
-    ) -> Event {
+    pub(super) fn event(&self, id: &Id, change: Change, at: Timestamp, last: Timestamp) -> Event {
         let (kind, whose) = id.clone();
         let (storm, count, devices, first) = (self.number, self.count, self.devices, self.first);
         let trigger = self.trigger.clone();
         Event { at, storm, change, kind, whose, trigger, count, devices, first, last }
     }
+}
+
+/// A pause that doubles with each step.
+fn doubled(pause: SignedDuration, steps: u32) -> SignedDuration {
+    pause.checked_mul(1 << steps.min(16)).unwrap_or(pause)
 }

@@ -1,0 +1,116 @@
+//! Counts over time in bounded room: when it is full, the steps become twice as long.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Curve, Kind, Timeline};
+
+/// Steps held at once.
+const STEPS: usize = 96;
+/// The first step's length, in seconds.
+const STEP: i64 = 10;
+
+/// What of a subject's doings one count is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Refused uploads; answers 429; devices that started.
+    Trouble = 0,
+    /// Accepted keys; restarts of two seconds and more.
+    Second = 1,
+    /// Claimed keys; answers 404.
+    Third = 2,
+}
+
+/// Three counts, step by step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Series {
+    /// The first step's begin, in seconds since 1970, and the steps' length.
+    from: i64,
+    step: i64,
+    counts: Vec<[u32; 3]>,
+}
+
+impl Series {
+    /// Counts so many at a moment; one before the first step counts into that.
+    pub(super) fn add(&mut self, at: Timestamp, part: Part, count: u64) {
+        if self.counts.is_empty() {
+            (self.from, self.step) = (at.as_second() / STEP * STEP, STEP);
+        }
+        let behind = (at.as_second() - self.from).max(0);
+        while behind / self.step >= STEPS as i64 {
+            let halves = self.counts.chunks(2);
+            self.counts = halves.map(|two| two.iter().fold([0; 3], sum)).collect();
+            self.step *= 2;
+        }
+        let place = usize::try_from(behind / self.step).unwrap_or(0);
+        if self.counts.len() <= place {
+            self.counts.resize(place + 1, [0; 3]);
+        }
+        let slot = &mut self.counts[place][part as usize];
+        *slot = slot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// As a picture draws it; none where nothing was counted. Of delayed events the `trigger` comes first.
+    pub(super) fn timeline(&self, kind: Kind, trigger: &str) -> Option<Timeline> {
+        if self.counts.is_empty() {
+            return None;
+        }
+        let curves: &[(&'static str, Part)] = match (kind, trigger) {
+            (Kind::OtkConflict, _) => &[
+                ("refused uploads", Part::Trouble),
+                ("accepted keys", Part::Second),
+                ("claimed keys", Part::Third),
+            ],
+            (Kind::OtkFlood, _) => &[
+                ("accepted keys", Part::Second),
+                ("claimed keys", Part::Third),
+                ("refused uploads", Part::Trouble),
+            ],
+            (Kind::Delay, "slow") => {
+                &[("slow restarts", Part::Second), ("answers 429", Part::Trouble)]
+            }
+            (Kind::Delay, "gone") => {
+                &[("answers 404", Part::Third), ("answers 429", Part::Trouble)]
+            }
+            (Kind::Delay, _) => &[("answers 429", Part::Trouble), ("slow restarts", Part::Second)],
+            (Kind::Fleet, _) => &[("devices that began", Part::Trouble)],
+        };
+        let curve = |(name, part): &(&'static str, Part)| {
+            let counts = self.counts.iter().map(|counts| counts[*part as usize]).collect();
+            Curve { name, counts }
+        };
+        Some(Timeline {
+            from: Timestamp::from_second(self.from).ok()?,
+            step: SignedDuration::from_secs(self.step),
+            curves: curves.iter().map(curve).collect(),
+        })
+    }
+}
+
+fn sum(all: [u32; 3], one: &[u32; 3]) -> [u32; 3] {
+    std::array::from_fn(|part| all[part].saturating_add(one[part]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_week_fits_and_nothing_is_lost() {
+        let mut series = Series::default();
+        let from = 1_795_348_000;
+        for minute in 0..7 * 24 * 60 {
+            let at = Timestamp::from_second(from + minute * 60).unwrap();
+            series.add(at, Part::Trouble, 2);
+            series.add(at, Part::Third, 1);
+        }
+        assert!(series.counts.len() <= STEPS);
+        let timeline = series.timeline(Kind::OtkConflict, "").unwrap();
+        let totals: Vec<u32> =
+            timeline.curves.iter().map(|curve| curve.counts.iter().sum()).collect();
+        assert_eq!(totals, [20_160, 0, 10_080]);
+        assert_eq!(timeline.from.as_second(), from);
+        let whole = timeline.step.as_secs() * timeline.curves[0].counts.len() as i64;
+        assert!((7 * 86_400..8 * 86_400).contains(&whole), "{whole}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Many that begin together → one alert: a user's devices, or a crowd of devices or addresses.
+//!
+//! The first few of a crowd are told at once, because nobody knows yet that there will be more; the next
+//! are held back until it is a crowd or none came.
+
+use jiff::Timestamp;
+
+use super::series::Part;
+use super::watched::{Storm, Watched};
+use super::{Change, Event, Id, Kind, Watch, Whose, tell};
+
+/// So many that begin together are told one by one.
+const ALONE: usize = 3;
+
+impl Watch {
+    /// A storm begins: told by itself, held back, or part of another.
+    pub(super) fn begin(&mut self, id: &Id, at: Timestamp, events: &mut Vec<Event>) {
+        if let Some(leader) = self.same_user(id) {
+            self.join(id, &leader);
+            if let Some(storm) = self.storm_mut(&leader) {
+                (storm.devices, storm.spread) = (storm.devices + 1, true);
+            }
+            let count = self.storm(id).map_or(0, |storm| storm.count);
+            return self.goes_on(&leader, at, count, events);
+        }
+        let crowd = (crowd_of(id.0), Whose::Everybody);
+        let together = self.thresholds.together;
+        let starts = self.starts.entry(crowd.0).or_default();
+        starts.push_back(at);
+        while starts.front().is_some_and(|start| at.duration_since(*start) > together) {
+            starts.pop_front();
+        }
+        let started = starts.len();
+        let goes_on = self.watched.get(&crowd).and_then(|one| one.storm.as_ref());
+        if goes_on.is_some_and(|storm| !storm.ended) {
+            self.join(id, &crowd);
+            return self.grows(&crowd, at, 1, events);
+        }
+        if started >= self.thresholds.fleet {
+            return self.gather(&crowd, at, events);
+        }
+        let number = self.next + 1;
+        let Some(storm) = self.storm_mut(id) else { return };
+        if started > ALONE {
+            storm.held = at.checked_add(together).ok();
+            return;
+        }
+        storm.number = number;
+        events.extend(tell(storm, id, Change::Started, at, at));
+        self.next = number;
+    }
+
+    /// A part of another storm goes on, and with it the other.
+    pub(super) fn goes_on(
+        &mut self,
+        leader: &Id,
+        at: Timestamp,
+        count: u64,
+        events: &mut Vec<Event>,
+    ) {
+        if leader.1 == Whose::Everybody {
+            // Its count is of those that are in it.
+            if let Some(watched) = self.watched.get_mut(leader) {
+                watched.last = Some(at);
+            }
+            return;
+        }
+        let watched = self.watched(leader, at);
+        if watched.series.is_some() {
+            watched.draw(at, Part::Trouble, count);
+        }
+        self.count(leader, at, count, true, events);
+    }
+
+    /// Makes one alert of all that began together.
+    fn gather(&mut self, crowd: &Id, at: Timestamp, events: &mut Vec<Event>) {
+        let together = self.thresholds.together;
+        let recent: Vec<_> = self
+            .watched
+            .iter()
+            .filter(|((kind, whose), one)| {
+                let began = |storm: &Storm| {
+                    !storm.ended
+                        && storm.joined.is_none()
+                        && at.duration_since(storm.began) <= together
+                };
+                crowd_of(*kind) == crowd.0
+                    && *whose != Whose::Everybody
+                    && one.storm.as_ref().is_some_and(began)
+            })
+            .map(|(id, one)| (id.clone(), one.storm.as_ref().map_or(at, |storm| storm.first)))
+            .collect();
+        let first = recent.iter().map(|(_, first)| *first).min().unwrap_or(at);
+        let trigger =
+            recent.first().and_then(|(id, _)| self.storm(id)).map(|storm| storm.trigger.clone());
+        let watched = self.watched(crowd, at);
+        watched.since = Some(first);
+        for (_, first) in &recent {
+            watched.draw(*first, Part::Trouble, 1);
+        }
+        let known = watched.storm.is_some();
+        if !known {
+            let mut storm = watched.brew(at, recent.len() as u64);
+            (storm.first, storm.devices) = (first, recent.len() as u64);
+            storm.trigger = trigger.unwrap_or_default();
+            watched.storm = Some(storm);
+        }
+        for (id, _) in &recent {
+            self.join(id, crowd);
+        }
+        if known {
+            return self.grows(crowd, at, recent.len() as u64, events);
+        }
+        self.next += 1;
+        let number = self.next;
+        if let Some(storm) = self.storm_mut(crowd) {
+            storm.number = number;
+            events.extend(tell(storm, crowd, Change::Started, at, at));
+        }
+    }
+
+    /// So many more are in a crowd's storm.
+    fn grows(&mut self, crowd: &Id, at: Timestamp, more: u64, events: &mut Vec<Event>) {
+        let watched = self.watched(crowd, at);
+        if let Some(storm) = &mut watched.storm {
+            storm.devices += more;
+        }
+        if more == 1 {
+            watched.draw(at, Part::Trouble, 1);
+        }
+        self.count(crowd, at, more, true, events);
+    }
+
+    fn join(&mut self, id: &Id, leader: &Id) {
+        if let Some(storm) = self.storm_mut(id) {
+            (storm.joined, storm.held) = (Some(leader.clone()), None);
+        }
+    }
+
+    /// The storm of another device of the same user's, which speaks for all of them.
+    fn same_user(&self, id: &Id) -> Option<Id> {
+        let Whose::Device { user, .. } = &id.1 else { return None };
+        let from = (id.0, Whose::Device { user: user.clone(), device: String::new() });
+        let same = |(kind, whose): &Id| {
+            *kind == id.0 && matches!(whose, Whose::Device { user: of, .. } if of == user)
+        };
+        let mut others = self.watched.range(from..).take_while(|(other, _)| same(other));
+        let speaks = |one: &Watched| {
+            one.storm.as_ref().is_some_and(|storm| {
+                !storm.ended && storm.joined.is_none() && (storm.is_told() || storm.held.is_some())
+            })
+        };
+        others.find(|(other, one)| *other != id && speaks(one)).map(|(other, _)| other.clone())
+    }
+
+    /// Whether the storm that speaks for this one is over, while this one was silent.
+    pub(super) fn is_orphan(&self, id: &Id) -> bool {
+        let Some(storm) = self.storm(id).filter(|storm| storm.ended) else { return false };
+        let over = |leader: &Id| self.storm(leader).is_none_or(|leader| leader.ended);
+        storm.joined.as_ref().is_some_and(over)
+    }
+
+    fn storm(&self, id: &Id) -> Option<&Storm> {
+        self.watched.get(id).and_then(|one| one.storm.as_ref())
+    }
+
+    fn storm_mut(&mut self, id: &Id) -> Option<&mut Storm> {
+        self.watched.get_mut(id).and_then(|one| one.storm.as_mut())
+    }
+}
+
+/// What kind of alert many of a kind are.
+fn crowd_of(kind: Kind) -> Kind {
+    match kind {
+        Kind::OtkConflict | Kind::OtkFlood | Kind::Fleet => Kind::Fleet,
+        Kind::Delay => Kind::Delay,
+    }
+}
