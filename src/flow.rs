@@ -1,6 +1,8 @@
 //! The chain, spelled once: command → plan → collect → evidence → diagnose → render.
 //! The bot and the terminal both call it.
 
+mod alert;
+
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ use crate::diagnose::{
 use crate::evidence::{Evidence, Fact, Gathered, Symptom};
 use crate::plan::Plan;
 use crate::render::{self, Reply, View};
+
+pub use alert::{Cure, Depth, Judged, SETTLE};
 
 /// The chain with its configuration.
 #[derive(Debug, Clone)]

@@ -10,19 +10,16 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use kestrel::collect::logs;
-use kestrel::command::{self, Command, Ke1, Span};
+use kestrel::command;
 use kestrel::config::{Config, LogSource};
 use kestrel::evidence::shortened;
 use kestrel::evidence::sight::Sight;
-use kestrel::flow::{Answer, Flow};
+use kestrel::flow::{Depth, Flow, Judged, SETTLE};
 use kestrel::render::View;
-use kestrel::storm::{Change, Event, Kind, Thresholds, Watch, Whose};
+use kestrel::storm::{Change, Event, Kind, Sure, Thresholds, Watch, Whose};
 use serde_json::json;
 
 use super::{Sources, say, slip};
-
-/// How much before a storm its first verdict looks.
-const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Which logs, and when something is a storm.
 #[derive(Debug, Args)]
@@ -58,44 +55,57 @@ enum Form {
     Json,
 }
 
-/// A storm's first verdict.
-#[derive(Debug, Clone)]
-struct Judged {
-    verdict: String,
-    /// The database has the device, or the log cannot be forged.
-    confirmed: bool,
-}
-
 /// Runs the watch over old logs at full speed.
 pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
     let config = Arc::new(flags.sources.config(&flags.replay)?);
     let thresholds = flags.thresholds()?;
     let (sights, end) = read(&config).await?;
     let mut watch = Watch::new(thresholds);
-    let mut events: Vec<Event> = sights.into_iter().flat_map(|sight| watch.see(sight)).collect();
-    events.extend(end.map(|end| watch.tick(end)).unwrap_or_default());
-    let flow = Flow::new(Arc::clone(&config));
-    let mut judged = HashMap::new();
-    for mut event in events {
+    let mut teller =
+        Teller { flow: Flow::new(Arc::clone(&config)), config, judged: HashMap::new() };
+    for sight in sights {
+        for event in watch.see(sight) {
+            say(&teller.tell(event, &mut watch, flags.format).await)?;
+        }
+    }
+    for event in end.map(|end| watch.tick(end)).unwrap_or_default() {
+        say(&teller.tell(event, &mut watch, flags.format).await)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Words events with the verdict of their storms.
+struct Teller {
+    flow: Flow,
+    config: Arc<Config>,
+    judged: HashMap<u64, Judged>,
+}
+
+impl Teller {
+    /// One line, or nothing where nothing is new.
+    async fn tell(&mut self, mut event: Event, watch: &mut Watch, format: Form) -> String {
         if let Whose::Address(address) = &mut event.whose
-            && !config.limits.show_addresses
+            && !self.config.limits.show_addresses
         {
             *address = shortened(address);
         }
-        let judged = match judged.get(&event.storm) {
-            Some(known) => Judged::clone(known),
-            None => {
-                let first = judge(&flow, &config, &event).await;
-                judged.insert(event.storm, first.clone());
-                first
+        let known = self.judged.get(&event.storm);
+        if known.is_none() || event.change == Change::Cause {
+            // What was there at that moment, and a little later: two clients show by taking turns.
+            let now = event.at.checked_add(SETTLE).unwrap_or(event.at);
+            let new = self.flow.judge_storm(&event, now, Depth::Keys).await;
+            let same = known.is_some_and(|known| known.verdict == new.verdict);
+            if event.change == Change::Cause && (same || !watch.spend(event.storm, event.at)) {
+                return String::new();
             }
-        };
-        say(&match flags.format {
-            Form::Json => object(&event, &judged),
-            Form::Text => line(&event, &judged, &flow.view()),
-        })?;
+            self.judged.insert(event.storm, new);
+        }
+        let judged = &self.judged[&event.storm];
+        match format {
+            Form::Json => object(&event, judged),
+            Form::Text => line(&event, judged, &self.flow.view()),
+        }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// All logs' sights in order, and the last moment that any of them holds.
@@ -115,36 +125,6 @@ async fn read(config: &Config) -> Result<(Vec<Sight>, Option<Timestamp>)> {
     Ok((all, end))
 }
 
-/// The verdict that the alert would have carried: from what was there at that moment.
-async fn judge(flow: &Flow, config: &Config, event: &Event) -> Judged {
-    let open = |verdict: &str| Judged { verdict: verdict.into(), confirmed: false };
-    let (user, device) = match (&event.whose, event.kind) {
-        (Whose::Device { user, device }, _) => (user, device),
-        (Whose::Address(_), _) => {
-            return open(match &*event.trigger {
-                "limited" => "delay-rate-limited",
-                "gone" => "delay-gone",
-                _ => "delay-homeserver-slow",
-            });
-        }
-        (Whose::Everybody, _) => return open("inconclusive"),
-    };
-    let Ok(user) = user.as_str().try_into() else { return open("inconclusive") };
-    let from = event.first.checked_sub(BEFORE).unwrap_or(event.first);
-    let span = Span::Between(from, event.at);
-    let typed = Ke1 { user, device: Some(device.as_str().into()), span };
-    match flow.answer(&Command::Ke1(typed), event.at).await {
-        Answer::Case(case) => {
-            let known = case.evidence.devices();
-            let rows = known.value().copied().unwrap_or_default();
-            let exists = rows.iter().any(|row| row.device.as_str() == device && !row.hidden);
-            let confirmed = config.database.is_some() && exists;
-            Judged { verdict: case.verdict.id.name().to_owned(), confirmed }
-        }
-        Answer::Survey(_) | Answer::Words(_) => open("inconclusive"),
-    }
-}
-
 fn object(event: &Event, judged: &Judged) -> String {
     let (user, device) = match &event.whose {
         Whose::Device { user, device } => (Some(user), Some(device)),
@@ -162,7 +142,7 @@ fn object(event: &Event, judged: &Judged) -> String {
         "devices": event.devices,
         "first": event.first,
         "last": event.last,
-        "confirmed": judged.confirmed,
+        "confirmed": judged.sure == Sure::Confirmed,
     });
     format!("{object}\n")
 }
@@ -174,7 +154,11 @@ fn line(event: &Event, judged: &Judged, view: &View) -> String {
         Whose::Address(address) => format!("from {}", address.escape_debug()),
         Whose::Everybody => format!("{} devices", event.devices),
     };
-    let sure = if judged.confirmed { "confirmed" } else { "unconfirmed" };
+    let sure = match judged.sure {
+        Sure::Confirmed => "confirmed",
+        Sure::Unconfirmed(_) => "unconfirmed",
+        Sure::Contradicted(_) => "contradicted",
+    };
     let kind = match event.kind {
         Kind::OtkConflict => "otk-conflict",
         Kind::OtkFlood => "otk-flood",

@@ -15,8 +15,14 @@ const DOORS: &[(&str, &[&str])] = &[
     ("render", &["command", "evidence", "diagnose", "storm", "capture"]),
     ("collect", &["plan", "evidence", "config"]),
     ("store", &["evidence", "capture", "storm", "config"]),
-    ("flow", &["command", "plan", "collect", "evidence", "diagnose", "render", "store", "config"]),
-    ("bot", &["command", "flow", "render", "storm", "store", "config", "evidence"]),
+    (
+        "flow",
+        &[
+            "command", "plan", "collect", "evidence", "diagnose", "render", "storm", "store",
+            "config",
+        ],
+    ),
+    ("bot", &["command", "flow", "render", "storm", "collect", "store", "config", "evidence"]),
 ];
 
 /// Words that may stand in some places only; the place is a path below `src`.

@@ -1,0 +1,244 @@
+//! A storm → its verdict, by the same chain as a question, and how far the database bears the alert out.
+
+use jiff::{SignedDuration, Timestamp};
+use ruma::{OwnedUserId, UserId};
+
+use super::{Answer, Case, Flow};
+use crate::command::{Command, Ke1, Span, Triage};
+use crate::diagnose::fleet::Standing;
+use crate::diagnose::verdict::Storm;
+use crate::diagnose::{Certainty, Verdict, VerdictId, chain, diagnose, fleet};
+use crate::evidence::{Evidence, Known, Symptom};
+use crate::render::Page;
+use crate::storm::{Event, Kind, Sure, Whose};
+
+/// How much before a storm its verdict looks, and how far back at most.
+const BEFORE: SignedDuration = SignedDuration::from_mins(10);
+const FURTHEST: SignedDuration = SignedDuration::from_hours(24);
+/// So many unknown devices of an alert about many, and the log was likely written by somebody.
+const MADE_UP: usize = 2;
+
+/// How long a storm goes on before it is judged: in its first second two clients look like one.
+pub const SETTLE: SignedDuration = SignedDuration::from_secs(5);
+
+/// How thoroughly a storm is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// All four branches and the chain between them.
+    Full,
+    /// One-time keys only: hundreds of old storms in a row.
+    Keys,
+}
+
+/// A storm's verdict, and what it rests on.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    pub verdict: &'static str,
+    pub headline: &'static str,
+    pub sure: Sure,
+    /// The answer as a room reads it; none where no source could be asked about this.
+    pub page: Option<Page>,
+    pub evidence: Option<Evidence>,
+    pub cure: Cure,
+}
+
+/// Whether a storm that ended left something behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cure {
+    Yes,
+    /// What is left, and who should act.
+    No(String),
+    Unknown,
+}
+
+impl Flow {
+    /// Judges a storm by what is there at `now`.
+    pub async fn judge_storm(&self, event: &Event, now: Timestamp, depth: Depth) -> Judged {
+        let furthest = now.checked_sub(FURTHEST).unwrap_or(event.first);
+        let from = event.first.checked_sub(BEFORE).unwrap_or(event.first).max(furthest);
+        let span = Span::Between(from.min(now), now);
+        match (&event.whose, event.kind) {
+            (Whose::Device { user, device }, _) => match OwnedUserId::try_from(user.as_str()) {
+                Ok(user) => self.judge_device(event, (user, device), (span, now), depth).await,
+                Err(_) => unsaid("it names no user id".into()),
+            },
+            (Whose::Everybody, Kind::Fleet) => self.judge_fleet(span, now).await,
+            (Whose::Address(_) | Whose::Everybody, _) => judge_delay(event),
+        }
+    }
+
+    async fn judge_device(
+        &self,
+        event: &Event,
+        (user, device): (OwnedUserId, &str),
+        (span, now): (Span, Timestamp),
+        depth: Depth,
+    ) -> Judged {
+        if self.is_foreign(&user) {
+            return Judged {
+                sure: Sure::Contradicted(format!("{user} is not of this homeserver")),
+                ..unsaid(String::new())
+            };
+        }
+        let typed = Some(device.into());
+        let command = match depth {
+            Depth::Full => Command::Triage(Triage { user, device: typed, event: None, span }),
+            Depth::Keys => Command::Ke1(Ke1 { user, device: typed, span }),
+        };
+        match self.answer(&command, now).await {
+            Answer::Case(case) => self.judged(event, device, *case),
+            Answer::Survey(_) | Answer::Words(_) => unsaid("it could not be judged".into()),
+        }
+    }
+
+    fn judged(&self, event: &Event, device: &str, case: Case) -> Judged {
+        let Case { evidence, .. } = case;
+        let keys = keys_verdict(&evidence);
+        Judged {
+            verdict: keys.id.name(),
+            headline: keys.id.headline(),
+            sure: sure(&evidence, &keys, device),
+            cure: cure(event, &keys),
+            page: Some(super::page(&evidence, &self.view())),
+            evidence: Some(evidence),
+        }
+    }
+
+    async fn judge_fleet(&self, span: Span, now: Timestamp) -> Judged {
+        let Answer::Survey(survey) = self.fleet(span, now).await else {
+            return unsaid("it could not be surveyed".into());
+        };
+        let all = fleet(&survey.evidence);
+        let with = |standing: &[Standing]| {
+            all.affected.iter().filter(|one| standing.contains(&one.standing)).count()
+        };
+        let known = with(&[Standing::Proven, Standing::Exists]);
+        let sure = match (known, with(&[Standing::Absent])) {
+            (0, absent) if absent > 0 => {
+                Sure::Contradicted("the database has none of these devices".into())
+            }
+            (0, _) => Sure::Unconfirmed(self.no_database()),
+            (known, absent) if absent > known * MADE_UP => Sure::Unconfirmed(format!(
+                "the database has {known} of these devices and not the other {absent}"
+            )),
+            _ => Sure::Confirmed,
+        };
+        Judged {
+            sure,
+            page: Some(super::page(&survey.evidence, &self.view())),
+            evidence: Some(survey.evidence),
+            ..unsaid(String::new())
+        }
+    }
+
+    fn no_database(&self) -> String {
+        match self.config.database {
+            Some(_) => "the database did not say".into(),
+            None => "no database is configured".into(),
+        }
+    }
+
+    fn is_foreign(&self, user: &UserId) -> bool {
+        self.config.server.name.as_ref().is_some_and(|name| user.server_name() != name)
+    }
+}
+
+/// The verdict on the keys, of the whole chain too: a storm is about them.
+fn keys_verdict(evidence: &Evidence) -> Verdict {
+    match evidence.symptom {
+        Symptom::All => {
+            let branches = chain(evidence).branches;
+            let keys = branches.into_iter().find(|branch| branch.symptom == Symptom::Ke1);
+            keys.map_or_else(|| diagnose(evidence), |branch| branch.verdict)
+        }
+        _ => diagnose(evidence),
+    }
+}
+
+/// The device exists, and the refusals were of uploads of its own.
+fn sure(evidence: &Evidence, verdict: &Verdict, device: &str) -> Sure {
+    let rows = match evidence.devices() {
+        Known::Is(rows, _) => rows,
+        Known::None(_) => &[],
+        Known::Unknown(why, _) => return Sure::Unconfirmed(why),
+    };
+    let exists = rows.iter().any(|row| row.device.as_str() == device && !row.hidden);
+    match (exists, verdict.certainty, &verdict.storm) {
+        (false, ..) => Sure::Contradicted("the database has no such device".into()),
+        (true, Certainty::Proven, _) | (true, _, Some(_)) => Sure::Confirmed,
+        (true, ..) if verdict.id == VerdictId::OtkFlood => Sure::Confirmed,
+        (true, ..) => Sure::Unconfirmed(
+            "the device exists, and the log does not tie the refusals to uploads of its own".into(),
+        ),
+    }
+}
+
+/// What a storm that ended left behind (domain: claimed dead keys, a replaced identity, a row that stands).
+fn cure(event: &Event, verdict: &Verdict) -> Cure {
+    if verdict.id == VerdictId::UnknownDevice {
+        // Logged out since: the keys are gone with it.
+        return Cure::Yes;
+    }
+    let (Whose::Device { user, .. }, Some(storm)) = (&event.whose, &verdict.storm) else {
+        return Cure::Unknown;
+    };
+    let mut left = Vec::new();
+    if storm.dead_keys_handed_out > 0 {
+        left.push(format!(
+            "{} handed out: each costs who claimed it one message that cannot be decrypted",
+            crate::evidence::counted(storm.dead_keys_handed_out, "dead key")
+        ));
+    }
+    if verdict.id == VerdictId::OtkRecreated {
+        left.push(
+            "its identity was replaced, and whoever knew the old one goes on refusing it".into(),
+        );
+    }
+    if storm.row_stands == Some(true) {
+        left.push("the key that stood in the way still stands, so it comes back".into());
+    }
+    match (left.is_empty(), storm.row_stands) {
+        (false, _) => {
+            Cure::No(format!("{}. {user} should {}", left.join("; "), act(verdict, storm)))
+        }
+        (true, Some(false)) => Cure::Yes,
+        (true, _) => Cure::Unknown,
+    }
+}
+
+fn act(verdict: &Verdict, storm: &Storm) -> &'static str {
+    match verdict.id {
+        VerdictId::OtkConcurrent => {
+            "close the second client of that session, then log it out and in"
+        }
+        _ if storm.dead_keys_handed_out > 0 => {
+            "log that device out and in again, and ask to be sent again what was lost"
+        }
+        _ => "log that device out and in again",
+    }
+}
+
+/// Delayed events name nobody: only how they were answered is known.
+fn judge_delay(event: &Event) -> Judged {
+    let id = match &*event.trigger {
+        "limited" => VerdictId::DelayRateLimited,
+        "gone" => VerdictId::DelayGone,
+        _ => VerdictId::DelayHomeserverSlow,
+    };
+    Judged {
+        verdict: id.name(),
+        headline: id.headline(),
+        ..unsaid("the database keeps nothing of how requests were answered".into())
+    }
+}
+
+fn unsaid(why: String) -> Judged {
+    Judged {
+        verdict: VerdictId::Inconclusive.name(),
+        headline: VerdictId::Inconclusive.headline(),
+        sure: Sure::Unconfirmed(why),
+        page: None,
+        evidence: None,
+        cure: Cure::Unknown,
+    }
+}
