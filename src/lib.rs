@@ -38,13 +38,13 @@
 //! | [`storm`] | evidence | every other room; the clock |
 //! | [`render`] | command, evidence, diagnose | collect, bot, store, the clock |
 //! | [`collect`] | plan, evidence, config | command, diagnose, render, bot, store |
-//! | [`store`] | evidence, config | collect, diagnose, bot, render |
+//! | [`store`] | evidence, storm, config | collect, diagnose, bot, render |
 //! | [`flow`] | command … render, config | bot, the Matrix client |
 //! | [`bot`] | command (to parse), flow, render, store, config, evidence (to carry) | plan, diagnose, postgres |
 //!
-//! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/prometheus` and the Matrix
-//! client in `bot`. A test holds the walls (`tests/it/walls.rs`), and clippy forbids the clock outside
-//! `main` and `bot`.
+//! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/prometheus`, `rusqlite` in
+//! `store/ledger` and the Matrix client in `bot`. A test holds the walls (`tests/it/walls.rs`), and clippy
+//! forbids the clock outside `main` and `bot`.
 //!
 //! ## What a verdict may rest on
 //!

@@ -5,6 +5,7 @@
 //! a digest, never foreign text. Nothing here asks the time or speaks to anything but the disk.
 //! `store/README.md` says what each file is and what losing it means.
 
+mod handled;
 mod ledger;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -19,8 +20,9 @@ use ruma::EventId;
 use sha2::{Digest, Sha256};
 
 use crate::evidence::{Evidence, SCHEMA};
-use ledger::Ledger;
-pub use ledger::Standing;
+use handled::Handled;
+pub use handled::Standing;
+pub use ledger::{Due, Known, Ledger, Owed, Step};
 
 /// How many cases are kept; the oldest go first. A case is some tens of kilobytes.
 const KEPT_CASES: usize = 1000;
@@ -34,7 +36,8 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
-    ledger: Mutex<Ledger>,
+    handled: Mutex<Handled>,
+    ledger: Ledger,
     /// Closing it lets go of the folder; the file itself stays.
     _lock: File,
 }
@@ -45,12 +48,14 @@ impl Store {
         let shown = folder.display();
         make_folder(folder).with_context(|| format!("cannot make the store folder {shown}"))?;
         let lock = take_lock(folder, now)?;
-        let ledger = Ledger::open(&folder.join("handled"), now)
+        let handled = Handled::open(&folder.join("handled"), now)
             .with_context(|| format!("cannot read the list of handled events in {shown}"))?;
+        let ledger = Ledger::open(folder)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 folder: folder.to_owned(),
-                ledger: Mutex::new(ledger),
+                handled: Mutex::new(handled),
+                ledger,
                 _lock: lock,
             }),
         })
@@ -160,25 +165,30 @@ impl Store {
         self.cases_path().join(format!("{}.json", digest(thread)))
     }
 
+    /// Everything of the storm watch that outlives the process.
+    pub fn ledger(&self) -> Ledger {
+        self.inner.ledger.clone()
+    }
+
     /// When this store began. What was sent before it is history: whether it was answered is not known.
     pub fn since(&self) -> Timestamp {
-        self.ledger(|ledger| ledger.since())
+        self.handled(|handled| handled.since())
     }
 
     /// Notes that an event is being answered, unless it is or was.
     pub fn begin(&self, event: &EventId) -> Result<Standing> {
-        self.ledger(|ledger| ledger.begin(&digest(event)))
+        self.handled(|handled| handled.begin(&digest(event)))
     }
 
     /// Notes that an event needs nothing any more.
     pub fn finish(&self, event: &EventId) -> Result<()> {
-        self.ledger(|ledger| ledger.finish(&digest(event)))
+        self.handled(|handled| handled.finish(&digest(event)))
     }
 
-    fn ledger<T>(&self, work: impl FnOnce(&mut Ledger) -> T) -> T {
+    fn handled<T>(&self, work: impl FnOnce(&mut Handled) -> T) -> T {
         // A panic elsewhere while it was held leaves at worst a line that is noted twice.
-        let mut ledger = (self.inner.ledger.lock()).unwrap_or_else(PoisonError::into_inner);
-        work(&mut ledger)
+        let mut handled = (self.inner.handled.lock()).unwrap_or_else(PoisonError::into_inner);
+        work(&mut handled)
     }
 }
 

@@ -30,6 +30,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["collect/postgres"]),
     ("matrix_sdk", &["bot/"]),
     ("reqwest", &["collect/prometheus.rs"]),
+    ("rusqlite", &["store/ledger"]),
     ("tokio::process", &["collect/logs/exec.rs"]),
     ("std::process::Command", &["collect/logs/exec.rs"]),
 ];

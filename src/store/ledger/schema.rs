@@ -1,0 +1,354 @@
+//! A store folder → an open database of the shape this version knows, or one sentence why not.
+//!
+//! The shape has a number, kept in the file (`PRAGMA user_version`): the count of the migrations that were
+//! applied. Each is a transaction of its own, so a crash leaves one shape or the next. A file that is
+//! broken, foreign or newer is refused and never written to: a person decides what becomes of it.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+/// Shape after shape; a database of shape N has seen the first N. One that was released is never edited.
+const MIGRATIONS: &[&str] = &[
+    // Times are microseconds since 1970, for order; the exact ones stand in the JSON. `ended` without a
+    // verdict, a verdict without a root: each comes when it comes.
+    "CREATE TABLE place (source TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE watch (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL) STRICT;
+     CREATE TABLE storm (
+         number INTEGER PRIMARY KEY,
+         event TEXT NOT NULL,
+         started INTEGER NOT NULL,
+         ended INTEGER,
+         verdict TEXT,
+         sure TEXT,
+         room TEXT,
+         root TEXT,
+         CHECK ((room IS NULL) = (root IS NULL))
+     ) STRICT;
+     CREATE INDEX storm_root ON storm (root) WHERE root IS NOT NULL;
+     CREATE TABLE owed (id INTEGER PRIMARY KEY AUTOINCREMENT, due TEXT NOT NULL, text TEXT) STRICT;
+     CREATE TABLE mute (what TEXT PRIMARY KEY, until INTEGER NOT NULL, asked TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+];
+
+/// `KSTL`: tells our file from any other SQLite database (`PRAGMA application_id`).
+const OURS: i32 = 0x4b53_544c;
+
+/// How long one connection waits for another. A step takes milliseconds; only a stopped process holds
+/// longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Opens the database at `path`, made when it is not there.
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    open_with(path, MIGRATIONS)
+}
+
+fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection> {
+    make_file(path).with_context(|| format!("cannot make the ledger {}", path.display()))?;
+    // Without URI: a folder may be called anything.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection =
+        Connection::open_with_flags(path, flags).map_err(|error| told(path, error))?;
+    prepare(&mut connection, path, migrations)?;
+    Ok(connection)
+}
+
+/// The file is made here and not by SQLite, which would leave it open to everyone; what SQLite puts beside
+/// it (`-wal`, `-shm`) takes its mode. An existing file is not opened: closing it again would drop every
+/// lock that another connection of this process has on it.
+fn make_file(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all(),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            // It may have been put back by hand, open to others; another's file is left as it is.
+            let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+            match mode & 0o077 {
+                0 => Ok(()),
+                _ => fs::set_permissions(path, Permissions::from_mode(0o600)),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn prepare(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<()> {
+    let plain = |error| told(path, error);
+    connection.busy_timeout(PATIENCE).map_err(plain)?;
+    // Reads only, and of one moment: what is refused is left as it was.
+    let look = connection.transaction().map_err(plain)?;
+    let shape = recognise(&look, path, migrations.len())?;
+    sound(&look, path)?;
+    drop(look);
+    write_ahead(connection).map_err(plain)?;
+    // What is written must hold after a power cut, because a post follows it.
+    connection.pragma_update(None, "synchronous", "full").map_err(plain)?;
+    // A state of some megabytes now and then must not leave its size behind.
+    connection.pragma_update(None, "journal_size_limit", 8 << 20).map_err(plain)?;
+    // Most starts find nothing to do, and then nothing is locked.
+    (shape..migrations.len()).try_for_each(|done| migrate(connection, path, migrations, done))
+}
+
+/// Whether the file is ours to open, and how many migrations it has seen.
+fn recognise(connection: &Connection, path: &Path, known: usize) -> Result<usize> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let plain = |error| told(path, error);
+    let shape = number("user_version").map_err(plain)?;
+    let whose = number("application_id").map_err(plain)?;
+    let things: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(plain)?;
+    let shown = path.display();
+    if whose != OURS && (shape != 0 || whose != 0 || things != 0) {
+        bail!(
+            "{shown} is a database of another program. Kestrel touches no such file: move it away, or \
+             name another folder as `store` in the config, and start again."
+        );
+    }
+    let shape = usize::try_from(shape).unwrap_or(usize::MAX);
+    if shape > known {
+        bail!(
+            "The ledger {shown} was written by a newer Kestrel (its shape is {shape}, this one knows {known}). \
+             An older one could lose what it does not know, so it touches nothing. Start the newer Kestrel \
+             again, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together: then storms, \
+             mutes and messages not yet sent are forgotten."
+        );
+    }
+    Ok(shape)
+}
+
+/// A page that is torn in the middle shows only when it is read, and then it may be months later. The
+/// database is small, so all of it is looked through.
+fn sound(connection: &Connection, path: &Path) -> Result<()> {
+    let says: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| told(path, error))?;
+    match says.as_str() {
+        "ok" => Ok(()),
+        says => Err(anyhow!("{says}").context(broken(path))),
+    }
+}
+
+/// Turns the write-ahead log on; it stays on in the file. SQLite waits for nobody here, so two that open a
+/// new file at once try again.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    const NAP: Duration = Duration::from_millis(20);
+    let mut naps = 0;
+    loop {
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        if mode == "wal" {
+            return Ok(());
+        }
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if is_busy(&error) && NAP * naps < PATIENCE => naps += 1,
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
+        std::thread::sleep(NAP);
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Brings a database that has seen `done` migrations one further.
+fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &[&str],
+    done: usize,
+) -> Result<()> {
+    let plain = |error| told(path, error);
+    let all =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(plain)?;
+    // Another process may have been here first.
+    if recognise(&all, path, migrations.len())? > done {
+        return Ok(());
+    }
+    all.execute_batch(migrations[done])
+        .and_then(|()| all.pragma_update(None, "application_id", OURS))
+        .and_then(|()| all.pragma_update(None, "user_version", done + 1))
+        .and_then(|()| all.commit())
+        .map_err(plain)
+}
+
+/// What SQLite could not do → what a person can do about it.
+pub(super) fn told(path: &Path, error: rusqlite::Error) -> anyhow::Error {
+    let shown = path.display();
+    let says = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => broken(path),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => format!(
+            "The ledger {shown} cannot be opened or written. It and its folder are for their owner only: run \
+             this as the user that runs the bot."
+        ),
+        _ if is_busy(&error) => format!(
+            "The ledger {shown} is held by another process for longer than {} s. Nothing was written; see \
+             whether a Kestrel beside this one is stopped.",
+            PATIENCE.as_secs()
+        ),
+        Some(ErrorCode::DiskFull) => {
+            format!(
+                "The ledger {shown} cannot grow: the disk is full. Nothing was written; make room."
+            )
+        }
+        _ => format!("The ledger {shown} could not be read or written"),
+    };
+    anyhow::Error::from(error).context(says)
+}
+
+fn broken(path: &Path) -> String {
+    format!(
+        "The ledger {} is broken: it is not a database, or not a whole one. Nothing was changed in it. Put a \
+         copy back, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together and start \
+         again: then storms, mutes and messages not yet sent are forgotten, and logs are read from their ends.",
+        path.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Every file of a folder, and what is in it.
+    fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+        let name = |entry: &fs::DirEntry| entry.file_name().into_string().unwrap();
+        entries.map(|entry| (name(&entry), fs::read(entry.path()).unwrap())).collect()
+    }
+
+    fn shape(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[track_caller]
+    fn refused(path: &Path, says: &str) {
+        let before = files(path.parent().unwrap());
+        let error = open(path).map(drop).unwrap_err();
+        assert!(format!("{error:#}").contains(says), "{error:#}");
+        assert!(error.to_string().contains("ledger.sqlite"), "{error}");
+        assert_eq!(files(path.parent().unwrap()), before, "a refused file was touched");
+    }
+
+    #[test]
+    fn an_empty_folder_gets_the_newest_shape_for_the_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let connection = open(&path).unwrap();
+        assert_eq!(shape(&connection), i64::try_from(MIGRATIONS.len()).unwrap());
+        let text = |name| -> String {
+            connection.pragma_query_value(None, name, |row| row.get::<_, String>(0)).unwrap()
+        };
+        assert_eq!(text("journal_mode"), "wal");
+        let full: i64 =
+            connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+        assert_eq!(full, 2);
+        connection.execute("INSERT INTO place VALUES ('a', 'b')", []).unwrap();
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+            names.push(entry.file_name().into_string().unwrap());
+        }
+        names.sort();
+        assert_eq!(names, ["ledger.sqlite", "ledger.sqlite-shm", "ledger.sqlite-wal"]);
+        drop(connection);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_older_shape_is_brought_up_and_keeps_what_it_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let one = "CREATE TABLE a (x TEXT) STRICT;";
+        let two = "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = length(x);";
+        let wrong = "CREATE TABLE c (z TEXT); INSERT INTO nowhere VALUES (1);";
+        let old = open_with(&path, &[one]).unwrap();
+        old.execute("INSERT INTO a (x) VALUES ('kept')", []).unwrap();
+        assert_eq!(shape(&old), 1);
+        drop(old);
+        // A step that fails leaves the shape before it, whole.
+        let failed = open_with(&path, &[one, two, wrong]).map(drop).unwrap_err();
+        assert!(format!("{failed:#}").contains("nowhere"), "{failed:#}");
+        let new = open_with(&path, &[one, two]).unwrap();
+        assert_eq!(shape(&new), 2);
+        let row = new.query_row("SELECT x, y FROM a", [], |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(row.unwrap(), ("kept".to_owned(), 4));
+        assert!(new.prepare("SELECT * FROM c").is_err(), "half a migration stands");
+    }
+
+    #[test]
+    fn a_newer_shape_is_refused_and_left_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let mut newer = MIGRATIONS.to_vec();
+        newer.push("CREATE TABLE later (x TEXT) STRICT;");
+        open_with(&path, &newer).unwrap();
+        refused(&path, "written by a newer Kestrel (its shape is 2, this one knows 1)");
+        assert_eq!(shape(&open_with(&path, &newer).unwrap()), 2);
+    }
+
+    #[test]
+    fn what_is_no_ledger_is_refused_and_left_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        for garbage in [&b"xy"[..], &[0xff; 40], b"SQLite format 3\0 but not really", &[7; 9000]] {
+            fs::write(&path, garbage).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            refused(&path, "is broken: it is not a database, or not a whole one");
+        }
+        fs::remove_file(&path).unwrap();
+        let foreign = Connection::open(&path).unwrap();
+        foreign.execute_batch("CREATE TABLE theirs (x TEXT)").unwrap();
+        drop(foreign);
+        refused(&path, "is a database of another program");
+        // Nothing at all is what a crash right after the file was made leaves.
+        fs::write(&path, "").unwrap();
+        assert_eq!(shape(&open(&path).unwrap()), 1);
+    }
+
+    #[test]
+    fn a_ledger_with_a_torn_page_is_refused_and_left_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let connection = open(&path).unwrap();
+        for source in 0..200 {
+            let sql = "INSERT INTO place VALUES (?1, ?2)";
+            connection.execute(sql, (source.to_string(), "x".repeat(300))).unwrap();
+        }
+        drop(connection);
+        let whole = fs::read(&path).unwrap();
+        for page in 1..whole.len() / 4096 {
+            let mut torn = whole.clone();
+            torn[page * 4096..page * 4096 + 512].fill(0xee);
+            fs::write(&path, &torn).unwrap();
+            refused(&path, "is broken");
+            fs::write(&path, &whole[..page * 4096]).unwrap();
+            refused(&path, "is broken");
+        }
+        fs::write(&path, &whole).unwrap();
+        open(&path).unwrap();
+    }
+
+    #[test]
+    fn many_that_open_it_at_once_all_find_it_whole() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("ledger.sqlite");
+            std::thread::scope(|scope| {
+                let all: Vec<_> = (0..6).map(|_| scope.spawn(|| open(&path).map(drop))).collect();
+                for one in all {
+                    one.join().unwrap().unwrap();
+                }
+            });
+            assert_eq!(shape(&open(&path).unwrap()), 1);
+        }
+    }
+}
