@@ -3,8 +3,10 @@
 
 mod answer;
 mod chain;
+mod chart;
 mod fleet;
 pub mod json;
+mod lanes;
 mod page;
 mod svg;
 mod tree;
@@ -16,6 +18,7 @@ use jiff::tz::TimeZone;
 
 pub use answer::{LINES, answer};
 pub use chain::{chain, chain_why};
+pub use chart::{Picture, chart, picture};
 pub use fleet::{fleet, fleet_why};
 pub use page::{Ink, Page};
 pub use svg::svg;
