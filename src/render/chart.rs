@@ -397,12 +397,14 @@ mod tests {
     fn pictures_are_small_and_decode() {
         let folder = std::env::var_os("KESTREL_PICTURES").map(std::path::PathBuf::from);
         for (name, timeline, title, view) in samples() {
+            let begun = std::time::Instant::now();
             let picture = picture(&timeline, title, &view).unwrap();
+            let took = begun.elapsed().as_millis();
             let decoded = tiny_skia::Pixmap::decode_png(&picture.png).unwrap();
             assert_eq!((decoded.width(), decoded.height()), (picture.width, picture.height));
             assert!(picture.png.len() < 100_000, "{name}: {} bytes", picture.png.len());
             if let Some(folder) = &folder {
-                println!("{name}: {} bytes, {}", picture.png.len(), picture.alt);
+                println!("{name}: {took} ms, {} bytes, {}", picture.png.len(), picture.alt);
                 std::fs::write(folder.join(format!("{name}.png")), &picture.png).unwrap();
             }
         }

@@ -1,5 +1,5 @@
-//! A verdict → a reply for a phone: plain text and HTML, Markdown, a coloured terminal, or JSON. It
-//! formats, never decides.
+//! A verdict or a storm → a reply for a phone: plain text and HTML, Markdown, a coloured terminal, JSON, or a
+//! picture. It formats, never decides.
 
 mod answer;
 mod chain;
@@ -8,6 +8,7 @@ mod fleet;
 pub mod json;
 mod lanes;
 mod page;
+pub mod storm;
 mod svg;
 mod tree;
 mod why;
