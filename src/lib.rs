@@ -24,7 +24,7 @@
 //! * **Diagnose** is pure: evidence in, verdict out. Each question of the tree is one small function in
 //!   its branch's table ([`diagnose::questions`]), and the verdict keeps the path. `!tree` shows the very
 //!   tables. [`diagnose::chain()`] puts the branches of one device in the order to act.
-//! * **Render** formats and never decides.
+//! * **Render** formats and never decides; a storm's timeline it draws ([`render::picture`]).
 //!
 //! ## The walls
 //!
@@ -36,7 +36,7 @@
 //! | [`diagnose`] | evidence | everything else; regex, the clock, the environment |
 //! | [`plan`] | command, evidence, diagnose (needs only) | collect, the clock |
 //! | [`storm`] | evidence | every other room; the clock |
-//! | [`render`] | command, evidence, diagnose | collect, bot, store, the clock |
+//! | [`render`] | command, evidence, diagnose, storm | collect, bot, store, the clock |
 //! | [`collect`] | plan, evidence, config | command, diagnose, render, bot, store |
 //! | [`store`] | evidence, storm, config | collect, diagnose, bot, render |
 //! | [`flow`] | command … render, config | bot, the Matrix client |

@@ -1,11 +1,14 @@
-//! A verdict → a reply for a phone: plain text and HTML, Markdown, a coloured terminal, or JSON. It
-//! formats, never decides.
+//! A verdict or a storm → a reply for a phone: plain text and HTML, Markdown, a coloured terminal, JSON, or a
+//! picture. It formats, never decides.
 
 mod answer;
 mod chain;
+mod chart;
 mod fleet;
 pub mod json;
+mod lanes;
 mod page;
+pub mod storm;
 mod svg;
 mod tree;
 mod why;
@@ -16,6 +19,7 @@ use jiff::tz::TimeZone;
 
 pub use answer::{LINES, answer};
 pub use chain::{chain, chain_why};
+pub use chart::{Picture, chart, picture};
 pub use fleet::{fleet, fleet_why};
 pub use page::{Ink, Page};
 pub use svg::svg;

@@ -3,26 +3,34 @@
 //! Everything foreign passes through here: control and direction characters are made visible, HTML is
 //! escaped, long ids are cut. Nothing foreign is ever read as markup.
 
+use serde::{Deserialize, Serialize};
+
 use super::Reply;
 
 /// Characters of a foreign id that are shown; Synapse takes device ids of up to 512.
 const SHOWN_ID: usize = 80;
+/// Links go to rooms and messages, and nowhere else.
+const OURS: &str = "https://matrix.to/#/";
 
 /// How a piece of text is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum Piece {
     Text(String),
     Strong(String),
     Code(String),
     /// A statement or command on lines of its own.
     Block(String),
+    /// A text and where it leads.
+    Link(String, String),
 }
 
 /// The lines between two gaps.
 type Paragraph = Vec<Vec<Piece>>;
 
-/// Lines of a message, one after another, in paragraphs where there is room for them.
-#[derive(Debug, Clone, Default)]
+/// Lines of a message, one after another, in paragraphs where there is room for them. It serialises, so that
+/// a message can be edited after a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     lines: Vec<Vec<Piece>>,
     /// Numbers of the lines that begin a paragraph.
@@ -76,6 +84,15 @@ impl Page {
         self.push(Piece::Code(text.to_owned()))
     }
 
+    /// Goes on with a link to a room or message; any other address is not shown.
+    pub fn link(&mut self, text: impl AsRef<str>, url: &str) -> &mut Self {
+        let is_plain = |letter: char| letter.is_ascii_graphic() && !"\"'<>()[]`\\".contains(letter);
+        if url.starts_with(OURS) && url.chars().all(is_plain) {
+            return self.push(Piece::Link(visible(text.as_ref()), url.to_owned()));
+        }
+        self.text(text)
+    }
+
     /// A statement or command on lines of its own; its line breaks are kept.
     pub fn block(&mut self, text: impl AsRef<str>) -> &mut Self {
         let lines: Vec<_> = text.as_ref().split('\n').map(visible).collect();
@@ -89,6 +106,15 @@ impl Page {
         self.gap();
         self.gaps.extend(other.gaps.iter().map(|gap| gap + before));
         self.lines.extend(other.lines);
+    }
+
+    /// The first line is another page's now; the rest stays.
+    pub(super) fn begin_with(&mut self, head: Self) {
+        let first = head.lines.into_iter().next().unwrap_or_default();
+        match self.lines.first_mut() {
+            Some(line) => *line = first,
+            None => self.lines.push(first),
+        }
     }
 
     /// How many lines there are.
@@ -118,6 +144,7 @@ impl Page {
         self.each_line(|out, piece| match piece {
             Piece::Text(text) | Piece::Strong(text) | Piece::Code(text) => out.push_str(text),
             Piece::Block(text) => out.push_str(&indented(text)),
+            Piece::Link(text, url) => out.push_str(&format!("{text} ({url})")),
         })
     }
 
@@ -150,6 +177,9 @@ impl Page {
                     Piece::Text(text) => out.push_str(&escape_markdown(text)),
                     Piece::Strong(text) => out.push_str(&format!("**{}**", escape_markdown(text))),
                     Piece::Code(text) => out.push_str(&fenced(text)),
+                    Piece::Link(text, url) => {
+                        out.push_str(&format!("[{}]({url})", escape_markdown(text)));
+                    }
                     Piece::Block(text) => {
                         let fence = "`".repeat(3.max(longest_run(text) + 1));
                         out.push_str(&format!("\n{fence}\n{text}\n{fence}"));
@@ -172,6 +202,7 @@ impl Page {
             Piece::Strong(text) => out.push_str(&paint("1", text)),
             Piece::Code(text) => out.push_str(&paint("36", text)),
             Piece::Block(text) => out.push_str(&paint("2", &indented(text))),
+            Piece::Link(text, url) => out.push_str(&format!("{text} ({url})")),
         }) + "\n"
     }
 
@@ -203,6 +234,9 @@ fn html_lines(lines: Paragraph) -> String {
             Piece::Strong(text) => format!("<strong>{}</strong>", escape(text)),
             Piece::Code(text) => format!("<code>{}</code>", escape(text)),
             Piece::Block(text) => format!("<pre><code>{}</code></pre>\n", escape(text)),
+            Piece::Link(text, url) => {
+                format!("<a href=\"{}\">{}</a>", escape(url), escape(text))
+            }
         }));
     }
     out
@@ -298,6 +332,33 @@ mod tests {
         assert!(!reply.plain.contains('\u{1b}') && !reply.plain.contains('\n'));
         assert!(page.markdown().contains("``<b>`x`</b>"));
         assert!(!page.terminal(Ink::Colour).contains("\u{1b}[31m"));
+    }
+
+    #[test]
+    fn links_lead_to_messages_only() {
+        let url = "https://matrix.to/#/!r%3Ax/%24event?via=x&via=y";
+        let mut page = Page::default();
+        page.line().link("<Storm> 7", url);
+        let reply = page.reply();
+        assert_eq!(reply.plain, format!("<Storm> 7 ({url})"));
+        let escaped = url.replace('&', "&amp;");
+        assert_eq!(reply.html, format!("<a href=\"{escaped}\">&lt;Storm&gt; 7</a>"));
+        assert_eq!(page.markdown(), format!("[\\<Storm\\> 7]({url})  \n"));
+        for other in ["https://evil.example/", "javascript:x", "https://matrix.to/#/a\" onclick=\""]
+        {
+            let mut page = Page::default();
+            page.line().link("Storm 7", other);
+            assert_eq!(page.reply().html, "Storm 7");
+        }
+    }
+
+    #[test]
+    fn a_page_comes_back_as_it_was() {
+        let mut page = Page::default();
+        page.label("Device").code("<b>").gap();
+        page.block("a\nb").link("Storm 7", "https://matrix.to/#/!r%3Ax");
+        let text = serde_json::to_string(&page).unwrap();
+        assert_eq!(serde_json::from_str::<Page>(&text).unwrap(), page);
     }
 
     #[test]
