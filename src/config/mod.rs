@@ -8,6 +8,7 @@ mod metrics;
 mod reading;
 mod secret;
 mod section;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +17,8 @@ use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
 use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
 use url::Url;
+
+pub use self::watch::Watch;
 
 /// Everything that `config/example.toml` can say, checked.
 #[derive(Debug, Clone)]
@@ -28,6 +31,7 @@ pub struct Config {
     pub logs: Vec<LogSource>,
     pub database: Option<Database>,
     pub prometheus: Option<Prometheus>,
+    pub watch: Watch,
     pub limits: Limits,
 }
 
@@ -317,7 +321,10 @@ mod tests {
         assert_eq!(prometheus.access, login);
         assert_eq!(prometheus.labels, [("server_name".to_owned(), "example.org".to_owned())]);
         *prometheus = Prometheus::open(prometheus.url.clone());
+        assert_eq!(defaults.watch.poll.take(), Some(Duration::from_secs(300)));
         same(&as_is, &defaults);
+        let room = matrix.rooms.first().cloned();
+        assert_eq!(defaults.watch, Watch { room, ..Watch::default() });
 
         let limits = Limits::default();
         assert_eq!(spelled.limits.deadline, limits.deadline);
@@ -474,6 +481,49 @@ mod tests {
         ] {
             assert!(read(section).contains(wanted), "{section}: {}", read(section));
         }
+    }
+
+    #[test]
+    fn a_watch_is_checked() {
+        let read = |bot: &str, section: &str| {
+            let text = format!("{bot}\n[watch]\n{section}");
+            match Config::parse(&text, Path::new(".")) {
+                Ok(config) => format!("accepted: {:?}", config.watch),
+                Err(problems) => problems.list.join("; "),
+            }
+        };
+        let rooms = "\"!opsroom:example.org\"";
+        let two = BOT.replace(rooms, &format!("{rooms}, \"!other:example.org\""));
+        let other = read(&two, "room = \"!other:example.org\"\nenabled = false\npoll = \"1m\"");
+        assert!(other.contains("enabled: false, room: Some(\"!other:example.org\")"), "{other}");
+        assert!(other.contains("poll: Some(60s)"), "{other}");
+        assert!(read(&two, "").contains("room: Some(\"!opsroom:example.org\")"));
+        for (section, wanted) in [
+            (
+                "room = \"!no:example.org\"",
+                "watch.room: \"!no:example.org\" is none of matrix.rooms",
+            ),
+            ("room = \"#ops:example.org\"", "watch.room: \"#ops:example.org\" is not a room id"),
+            ("refusals = 1", "watch.refusals: 1 is out of bounds; it may be 2 to 1000"),
+            ("refusals = -3", "watch.refusals: -3 is out of bounds"),
+            ("refusals = \"3\"", "watch.refusals: must be a whole number, not a text"),
+            ("within = \"10s\"", "watch.within: \"10s\" is out of bounds; it may be 1m to 24h"),
+            ("surplus = 50", "watch.surplus: 50 is out of bounds; it may be 100 to 1000000"),
+            ("quiet = \"2h\"", "watch.quiet: \"2h\" is out of bounds; it may be 1m to 1h"),
+            ("poll = \"30s\"", "watch.poll: \"30s\" is out of bounds; it may be 1m to 24h"),
+            ("poll = false", "watch.poll: must be a text in quotes, not true or false"),
+            ("mention = 1", "watch.mention: must be true or false"),
+            ("refusal = 3", "watch.refusal: unknown key; did you mean \"refusals\"?"),
+        ] {
+            assert!(read(BOT, section).contains(wanted), "{section}: {}", read(BOT, section));
+        }
+        let terminal = "server.name = \"example.org\"";
+        let none = read(terminal, "room = \"!a:example.org\"");
+        assert!(none.contains("watch.room: has no use without a [matrix] section"), "{none}");
+        assert!(read(terminal, "").contains("room: None"));
+        // What is wrong with the bot is told once, not here again.
+        let twice = read(&BOT.replace("https://", "ftp://"), "room = \"!opsroom:example.org\"");
+        assert!(!twice.contains("watch.room"), "{twice}");
     }
 
     #[test]

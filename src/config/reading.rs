@@ -8,9 +8,12 @@ use toml::Table;
 use url::Url;
 
 use super::section::Section;
-use super::{Config, Database, Limits, LogSource, Matrix, Problems, Server, metrics, secret};
+use super::{
+    Config, Database, Limits, LogSource, Matrix, Problems, Server, metrics, secret, watch,
+};
 
-const FILE: &[&str] = &["store", "matrix", "server", "logs", "database", "prometheus", "limits"];
+const FILE: &[&str] =
+    &["store", "matrix", "server", "logs", "database", "prometheus", "watch", "limits"];
 const MATRIX: &[&str] =
     &["homeserver", "user", "rooms", "admins", "min_power_level", "max_command_age"];
 const SERVER: &[&str] = &["name"];
@@ -40,6 +43,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let log_tables = file.tables("logs");
     let database_table = file.table("database");
     let prometheus_table = file.table("prometheus");
+    let watch_table = file.table("watch");
     let limits_table = file.table("limits");
 
     let matrix = matrix_table.map(|table| matrix(table, &mut problems));
@@ -48,6 +52,12 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let logs = logs(&log_tables, base, &mut problems);
     let database = database_table.map(|table| database(table, base, &mut problems));
     let prometheus = prometheus_table.map(|table| metrics::prometheus(table, base, &mut problems));
+    let seen = match &matrix {
+        None => watch::Bot::Absent,
+        Some((_, Some(matrix))) => watch::Bot::Read(matrix),
+        Some((_, None)) => watch::Bot::Unread,
+    };
+    let watch = watch::watch(watch_table, seen, &mut problems);
     let limits = limits(limits_table, &mut problems);
     let config = Config {
         store,
@@ -56,6 +66,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
         logs,
         database: database.flatten(),
         prometheus: prometheus.flatten(),
+        watch,
         limits,
     };
     if problems.is_empty() { Ok(config) } else { Err(Problems { list: problems }) }
@@ -286,5 +297,6 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("logs", LOG),
     ("database", DATABASE),
     ("prometheus", PROMETHEUS),
+    ("watch", watch::WATCH),
     ("limits", LIMITS),
 ];

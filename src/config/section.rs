@@ -100,6 +100,17 @@ impl<'a, 'p> Section<'a, 'p> {
         value.as_integer()
     }
 
+    /// A count from `least` to `most`.
+    pub(super) fn count<T: TryFrom<i64>>(&mut self, key: &str, least: i64, most: i64) -> Option<T> {
+        let count = self.integer(key)?;
+        if !(least..=most).contains(&count) {
+            let says = format!("{count} is out of bounds; it may be {least} to {most}");
+            self.problem(key, says);
+            return None;
+        }
+        T::try_from(count).ok()
+    }
+
     pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
         let value = self.value(key)?;
         if value.as_bool().is_none() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use kestrel::config::{Config, Database, Limits, LogSource, Prometheus, Server};
+use kestrel::config::{Config, Database, Limits, LogSource, Prometheus, Server, Watch};
 
 /// Where to read, besides the logs.
 #[derive(Debug, Args)]
@@ -35,6 +35,7 @@ impl Sources {
                 logs: Vec::new(),
                 database: None,
                 prometheus: None,
+                watch: Watch::default(),
                 limits: Limits::default(),
             },
         };

@@ -32,6 +32,7 @@ pub fn config(lab: &Lab, database: bool) -> Config {
         logs: vec![LogSource { name: "main".into(), path: lab.log_path().into(), timezone: None }],
         database: database.then_some(Database { url }),
         prometheus: None,
+        watch: kestrel::config::Watch::default(),
         limits: Limits::default(),
     }
 }
