@@ -65,7 +65,8 @@ impl Flow {
     }
 
     /// Answers one command. Never fails: a source that fails is evidence. `Command::Why` is answered
-    /// by `why`, because only the caller knows which case a thread is about.
+    /// by `why`, because only the caller knows which case a thread is about, and storms and mutes by whoever
+    /// holds the ledger.
     pub async fn answer(&self, command: &Command, now: Timestamp) -> Answer {
         self.answer_with(command, &[], now).await
     }
@@ -95,6 +96,9 @@ impl Flow {
             }
             Command::Tree(about) => Answer::Words(trees(about.as_deref()).reply()),
             Command::Remedies(verdict) => Answer::Words(remedies(verdict.as_deref()).reply()),
+            Command::Storms | Command::Mute { .. } | Command::Unmute(_) => Answer::Words(
+                render::lines(["The storm watch answers that itself, in an ops room."]).reply(),
+            ),
             Command::Why => Answer::Words(
                 render::lines(["!why belongs into the thread of a verdict: answer there."]).reply(),
             ),

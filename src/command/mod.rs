@@ -6,11 +6,13 @@
 
 mod event;
 mod flags;
+mod help;
 mod ids;
 mod links;
 mod moment;
 mod slip;
 mod span;
+mod storms;
 mod symptom;
 mod words;
 
@@ -22,8 +24,11 @@ use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, ServerName};
 
 pub use self::event::event;
 pub use self::flags::{Flags, length, live, user, window};
+pub use self::help::{Help, help};
+use self::help::{entry, help_words, unknown};
 pub use self::slip::Slip;
 pub use self::span::LONGEST_DAYS;
+pub use self::storms::{Whom, mute_words, whom_words};
 use self::words::Word;
 
 /// One command, as typed.
@@ -41,6 +46,12 @@ pub enum Command {
     Triage(Triage),
     /// `!fleet [window]`: who is affected now.
     Fleet(Span),
+    /// `!storms`: those that go on, and the newest that ended.
+    Storms,
+    /// `!mute <storm|@user|all> [time]`: no messages about it for a while.
+    Mute { whom: Whom, length: Duration },
+    /// `!unmute [storm|@user|all]`: ends that; `None` ends every mute.
+    Unmute(Option<Whom>),
     /// `!tree [ke1…ke4]`: the questions that are asked.
     Tree(Option<String>),
     /// `!remedies [verdict]`: what can be done, and what it costs.
@@ -210,6 +221,34 @@ pub const COMMANDS: &[Entry] = &[
         parse: symptom::fleet,
     },
     Entry {
+        name: "storms",
+        usage: "!storms",
+        doc: "storms that go on and the newest that ended: whose, since when, how sure, what is muted",
+        notes: &[],
+        example: "!storms",
+        parse: storms::storms,
+    },
+    Entry {
+        name: "mute",
+        usage: "!mute STORM | @user:server | all [1h]",
+        doc: "tell nothing of a storm, of a user's devices or of any storm for a while; counting goes on",
+        notes: &[
+            "STORM is its number: 7, #7 or storm 7. A user is written as everywhere else.",
+            "The time is 1m to 31d: 30m, for 2h, 2d; without it an hour. Muting again sets it anew.",
+            "!storms shows what is muted and until when; !unmute ends it.",
+        ],
+        example: "!mute #7 for 2h",
+        parse: storms::mute,
+    },
+    Entry {
+        name: "unmute",
+        usage: "!unmute [STORM | @user:server | all]",
+        doc: "end a mute; without a word, every mute",
+        notes: &["!unmute all ends what !mute all began, and leaves other mutes as they are."],
+        example: "!unmute #7",
+        parse: storms::unmute,
+    },
+    Entry {
         name: "why",
         usage: "!why",
         doc: "in the thread of a verdict: every question asked, its answer, and the query that shows it",
@@ -253,33 +292,6 @@ pub fn parse(line: &Line<'_>, context: &Context<'_>) -> Result<Option<Command>, 
     command.map(Some).map_err(|slip| Slip { usage: slip.usage.or(Some(entry.usage)), ..slip })
 }
 
-/// What `!help` says, for a renderer to format.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Help {
-    /// Usage and doc of each command, in the table's order.
-    pub lines: Vec<(&'static str, &'static str)>,
-    /// Sentences below the list.
-    pub notes: Vec<&'static str>,
-    /// A line that works as it stands; only for one command.
-    pub example: Option<&'static str>,
-}
-
-/// Help on one command, or on all of them. A name that is none of the table's gets the whole list.
-pub fn help(about: Option<&str>) -> Help {
-    match about.and_then(entry) {
-        Some(entry) => Help {
-            lines: vec![(entry.usage, entry.doc)],
-            notes: entry.notes.to_vec(),
-            example: Some(entry.example),
-        },
-        None => Help {
-            lines: COMMANDS.iter().map(|one| (one.usage, one.doc)).collect(),
-            notes: vec!["!help ke1 says how users, devices and times can be written."],
-            example: None,
-        },
-    }
-}
-
 /// The line about a user of another homeserver, whose keys this server cannot judge: it only holds
 /// copies of the public ones, and none of the log lines.
 pub fn foreign_user(command: &Command, server_name: &ServerName) -> Option<Slip> {
@@ -299,37 +311,6 @@ pub fn foreign_user(command: &Command, server_name: &ServerName) -> Option<Slip>
             slip::shown(theirs.as_str()),
         ))
     })
-}
-
-fn entry(name: &str) -> Option<&'static Entry> {
-    let name = name.trim_start_matches('!');
-    COMMANDS.iter().find(|one| one.name.eq_ignore_ascii_case(name))
-}
-
-/// The table's name that was probably meant. Command names are short, so one slip of the finger (two
-/// neighbours swapped count as one) is near and two are a different word.
-fn nearest(name: &str) -> Option<&'static Entry> {
-    let name = name.trim_start_matches('!').to_lowercase();
-    if name.is_empty() || name.len() > 20 {
-        return None;
-    }
-    COMMANDS
-        .iter()
-        .find(|one| one.name.starts_with(&name))
-        .or_else(|| COMMANDS.iter().find(|one| strsim::damerau_levenshtein(&name, one.name) <= 1))
-}
-
-fn unknown(name: &str) -> Slip {
-    let typed = slip::shown(&format!("!{}", name.trim_start_matches('!')));
-    match nearest(name) {
-        Some(near) => Slip {
-            says: format!("I do not know {typed}. The nearest I know is !{}.", near.name),
-            usage: Some(near.usage),
-        },
-        None => {
-            Slip { says: format!("I do not know {typed}. !help lists what I can do."), usage: None }
-        }
-    }
 }
 
 fn why(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
@@ -357,20 +338,6 @@ fn at_most_one(words: &[Word]) -> Result<Option<String>, Slip> {
         [_, extra, ..] => {
             Err(Slip::new(format!("{} is one word too many.", slip::shown(&extra.text))))
         }
-    }
-}
-
-fn help_words(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
-    match words {
-        [] => Ok(Command::Help(None)),
-        [word] => match entry(&word.text) {
-            Some(entry) => Ok(Command::Help(Some(entry.name.to_owned()))),
-            None => Err(unknown(&word.text)),
-        },
-        [_, extra, ..] => Err(Slip::new(format!(
-            "!help takes one command's name; {} is one word too many.",
-            slip::shown(&extra.text)
-        ))),
     }
 }
 

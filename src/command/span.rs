@@ -68,7 +68,8 @@ fn keyword(text: &str) -> String {
     spelled(text).trim_start_matches('-').to_owned()
 }
 
-fn seconds(text: &str) -> Option<u64> {
+/// A length of time in seconds, unbounded.
+pub(super) fn seconds(text: &str) -> Option<u64> {
     let text = text.trim().to_lowercase();
     let mut rest = text.as_str();
     let mut total: u64 = 0;
