@@ -75,6 +75,11 @@
 //! `goes_on`, `confirmed`, `proven`}], worst first, `groups` {`cause`, `agent`: [{`name`, `devices`}]},
 //! `began_together` {`devices`, `from`, `to`, `suggests` (`client-release`, `restored-database`, `either`)},
 //! `cut`, `read`, `unread`, `findings`, `evidence`.
+//!
+//! `kestrel storms --format json` is one object: `schema` (1), `storms` [{`storm`, `kind`, `user`, `device`,
+//! `address`, `devices`, `count`, `first`, `last`, `started`, `ended`, `verdict`, `sure` (`confirmed`,
+//! `unconfirmed`, `contradicted`), `because`, `room`, `root`, `muted_until`}], those that go on first, and
+//! `mutes` [{`what` (`storm`, `user`, `all`), `storm`, `user`, `until`, `by`}].
 
 pub mod command;
 pub mod config;

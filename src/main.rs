@@ -35,6 +35,12 @@ enum Verb {
     Triage(Box<terminal::Triage>),
     /// Run the storm watch over old logs: what it would have posted, and when
     Watch(Box<terminal::Watching>),
+    /// Show the storms that go on and the newest that ended, beside a running bot
+    Storms(terminal::Storms),
+    /// Tell nothing of a storm, of a user's devices or of any storm for a while, beside a running bot
+    Mute(terminal::Muting),
+    /// End a mute, or all of them
+    Unmute(terminal::Unmuting),
     /// Judge a saved evidence.json again
     Replay(terminal::Replay),
     /// Check the config, and that every source answers
@@ -103,6 +109,9 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Login(login) => log_in(login).await?,
         Verb::Triage(triage) => return terminal::triage(*triage).await,
         Verb::Watch(watch) => return terminal::watch(*watch).await,
+        Verb::Storms(storms) => return terminal::storms(&storms),
+        Verb::Mute(muting) => return terminal::mute(&muting),
+        Verb::Unmute(unmuting) => return terminal::unmute(&unmuting),
         Verb::Tree(tree) => return terminal::tree(&tree),
         Verb::Replay(replay) => return terminal::replay(&replay),
         Verb::Doctor(configured) => {

@@ -5,6 +5,7 @@
 
 mod asked;
 mod sources;
+mod storms;
 mod watch;
 
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -26,6 +27,7 @@ use kestrel::render::{self, Ink, View};
 
 use self::asked::slip;
 use self::sources::Sources;
+pub(super) use self::storms::{Muting, Storms, Unmuting, mute, storms, unmute};
 pub(super) use self::watch::{Watching, watch};
 
 /// Not enough evidence for a verdict.

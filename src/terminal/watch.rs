@@ -50,7 +50,7 @@ pub(crate) struct Watching {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     Text,
     Json,
 }
@@ -159,17 +159,21 @@ fn line(event: &Event, judged: &Judged, view: &View) -> String {
         Sure::Unconfirmed(_) => "unconfirmed",
         Sure::Contradicted(_) => "contradicted",
     };
-    let kind = match event.kind {
-        Kind::OtkConflict => "otk-conflict",
-        Kind::OtkFlood => "otk-flood",
-        Kind::Delay => "delay",
-        Kind::Fleet => "fleet",
-    };
-    let (at, change) = (view.moment(event.at), change(event.change));
+    let (at, change, kind) = (view.moment(event.at), change(event.change), kind(event.kind));
     format!(
         "{at}  {change:<7}  {kind:<12}  {whose}  {} {sure}, {} so far\n",
         judged.verdict, event.count
     )
+}
+
+/// A kind's name.
+pub(super) fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::OtkConflict => "otk-conflict",
+        Kind::OtkFlood => "otk-flood",
+        Kind::Delay => "delay",
+        Kind::Fleet => "fleet",
+    }
 }
 
 fn change(change: Change) -> &'static str {

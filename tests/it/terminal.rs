@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output, Stdio};
 
+use kestrel::store::{Ledger, Step, Store};
+use kestrel::storm::{Change, Event, Kind, Muted, Sure, Whose};
 use serde_json::Value;
 
 pub fn kestrel(arguments: &[&str]) -> Output {
@@ -89,4 +91,135 @@ fn a_reader_that_has_read_enough_is_no_fault() {
     drop(reader);
     let ended = program.stdout(writer).stderr(Stdio::piped()).output().expect("the program starts");
     assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), String::new()));
+}
+
+/// A folder with a config and, beside it, the store that the config names.
+fn seat() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("kestrel.toml");
+    let config = "store = \"state\"\n[server]\nname = \"example.org\"\n[limits]\ntimezone = \"Europe/Berlin\"";
+    std::fs::write(&file, config).expect("written");
+    let file = file.to_string_lossy().into_owned();
+    (folder, file)
+}
+
+fn storm(number: u64, change: Change, whose: Whose) -> Event {
+    let at = |text: &str| text.parse().expect("a time");
+    Event {
+        at: at("2026-11-22T13:00:02Z"),
+        storm: number,
+        change,
+        kind: if whose == Whose::Everybody { Kind::Fleet } else { Kind::OtkConflict },
+        whose,
+        trigger: "signed_curve25519:AAAAAAAAAA0".into(),
+        count: 41,
+        devices: 12,
+        first: at("2026-11-22T13:00:00Z"),
+        last: at("2026-11-22T13:05:00Z"),
+    }
+}
+
+#[test]
+fn storms_are_listed_and_muted_beside_a_running_bot() {
+    let (folder, config) = seat();
+    // The bot: it holds the store all along.
+    let state = folder.path().join("state");
+    let bot = Store::open(&state, jiff::Timestamp::UNIX_EPOCH).expect("a store").ledger();
+    let device =
+        |user: &str, device: &str| Whose::Device { user: user.into(), device: device.into() };
+    let storms = [
+        storm(1, Change::Ended, Whose::Everybody),
+        storm(2, Change::Started, device("@alice:example.org", "D\u{1b}[2J\u{202e}'")),
+        storm(3, Change::Ended, device("@bob:example.org", "B")),
+        storm(4, Change::Started, Whose::Address("203.0.113.7".into())),
+    ];
+    bot.record(&Step { storms: &storms, ..Step::default() }).expect("recorded");
+    bot.judged(2, "otk-recreated", &Sure::Unconfirmed("the database isn't there".into()))
+        .expect("judged");
+    let (room, root) = ("!ops:example.org", "$root");
+    let (room, root) = (room.try_into().expect("a room"), root.try_into().expect("an event"));
+    bot.rooted(2, room, root).expect("rooted");
+    let run = |words: &[&str]| {
+        let ended = kestrel(&[words, &["--config", &config]].concat());
+        assert_eq!(ended.status.code(), Some(0), "{words:?}: {}", text(&ended.stderr));
+        text(&ended.stdout)
+    };
+
+    assert!(run(&["mute", "alice", "for", "2h"]).starts_with("@alice:example.org is muted until "));
+    assert!(run(&["mute", "storm", "4"]).starts_with("Storm 4 is muted until "));
+    assert!(run(&["mute", "all", "31d"]).starts_with("All storms are muted until "));
+    let mutes = bot.mutes(jiff::Timestamp::now()).expect("mutes");
+    assert_eq!(mutes[0].what, Muted::Storm(4), "the running bot sees it");
+    assert!(mutes[0].by.ends_with(" on a terminal"), "{}", mutes[0].by);
+    assert_eq!(mutes.len(), 3);
+    assert_eq!(run(&["unmute", "all"]), "All storms are muted no longer.\n");
+    assert_eq!(run(&["unmute", "all"]), "All storms: there was no such mute.\n");
+
+    let listed = run(&["storms"]);
+    let told = [
+        "Going on:\n  #4  otk-conflict  from 203.0.113.x  41 so far\n",
+        "      since 2026-11-22 14:00:00 CET, last 2026-11-22 14:05:00 CET\n",
+        "      not judged yet\n      not told in a room\n      muted until ",
+        "  #2  otk-conflict  @alice:example.org D\\u{1b}[2J\\u{202e}'  41 so far\n",
+        "      otk-recreated, unconfirmed: the database isn't there\n",
+        "      told in !ops:example.org\n      muted until ",
+        "Ended:\n  #3  otk-conflict  @bob:example.org B  41 so far\n",
+        "      2026-11-22 14:00:00 to 14:05:00 CET; over at 2026-11-22 14:00:02 CET\n",
+        "  #1  fleet  12 devices  41 so far\n",
+        "Storm 4 is muted until ",
+        "@alice:example.org is muted until ",
+    ];
+    let mut from = 0;
+    for line in told {
+        let at = listed[from..].find(line).unwrap_or_else(|| panic!("no {line:?} in\n{listed}"));
+        from += at;
+    }
+    assert!(!listed.contains('\u{1b}') && !listed.contains('\u{202e}'), "{listed:?}");
+
+    let json: Value =
+        serde_json::from_str(&run(&["storms", "--format", "json"])).expect("one JSON object");
+    let numbers: Vec<_> = json["storms"].as_array().expect("a list").iter().collect();
+    let numbers: Vec<_> = numbers.iter().map(|one| one["storm"].as_u64()).collect();
+    assert_eq!(numbers, [Some(4), Some(2), Some(3), Some(1)]);
+    let second = &json["storms"][1];
+    assert_eq!(second["device"], "D\u{1b}[2J\u{202e}'");
+    assert_eq!((&second["sure"], &second["root"]), (&"unconfirmed".into(), &"$root".into()));
+    assert_eq!(json["storms"][0]["address"], "203.0.113.x");
+    assert_eq!(json["mutes"][1]["user"], "@alice:example.org");
+
+    assert_eq!(run(&["unmute"]), "2 mutes ended.\n");
+    assert_eq!(run(&["unmute"]), "Nothing was muted.\n");
+    assert!(bot.mutes(jiff::Timestamp::now()).expect("mutes").is_empty());
+}
+
+#[test]
+fn a_slip_about_storms_is_bad_usage_and_makes_nothing() {
+    let (folder, config) = seat();
+    let run = |words: &[&str]| kestrel(&[words, &["--config", &config]].concat());
+    let none = run(&["storms"]);
+    assert_eq!(none.status.code(), Some(0), "{}", text(&none.stderr));
+    assert!(text(&none.stdout).contains("there is no ledger in"), "{}", text(&none.stdout));
+    let early = run(&["mute", "all"]);
+    assert_eq!(early.status.code(), Some(2), "{}", text(&early.stderr));
+    assert!(!folder.path().join("state").exists(), "looking made a store");
+
+    let state = folder.path().join("state");
+    std::fs::create_dir(&state).expect("a folder");
+    drop(Ledger::open(&state).expect("a ledger"));
+    for (words, says) in [
+        (&["mute", "99"][..], "There is no storm 99"),
+        (&["mute", "2h"], "“2h” is a time."),
+        (&["mute", "all", "1s"], "A mute lasts a minute to 31 days"),
+        (&["unmute", "all", "of", "it"], "one word too many"),
+        (&["mute"], "WHOM"),
+        (&["storms", "--format", "xml"], "xml"),
+    ] {
+        let ended = run(words);
+        assert_eq!(ended.status.code(), Some(2), "{words:?}: {}", text(&ended.stderr));
+        assert!(text(&ended.stderr).contains(says), "{words:?}: {}", text(&ended.stderr));
+    }
+    std::fs::write(state.join("ledger.sqlite"), "not a database").expect("written");
+    let broken = run(&["storms"]);
+    assert_eq!(broken.status.code(), Some(1), "{}", text(&broken.stderr));
+    assert!(text(&broken.stderr).contains("is broken"), "{}", text(&broken.stderr));
 }
