@@ -19,6 +19,7 @@ mod recorded;
 mod room;
 mod scale;
 mod sources;
+mod storms;
 mod survey;
 mod terminal;
 mod verdicts;

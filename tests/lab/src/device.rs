@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 use crate::lab::{Account, Lab};
 
 const LONG_POLL: Duration = Duration::from_secs(10);
+/// A client whose sync failed tries again after so long.
+const SYNC_AGAIN: Duration = Duration::from_millis(500);
 /// A dropped client's store is closed by a thread of its own.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -72,10 +74,13 @@ impl Device {
     pub fn syncing(&self) -> Syncing {
         let client = self.client.clone();
         Syncing(tokio::spawn(async move {
-            let settings = SyncSettings::default().timeout(LONG_POLL);
-            // A refusal of the whole sync is the server going away; the test says what that means.
-            if let Err(error) = client.sync(settings).await {
-                tracing::debug!(%error, "a lab client stopped syncing");
+            // A refusal of the whole sync is the server going away; it may come back.
+            loop {
+                let settings = SyncSettings::default().timeout(LONG_POLL);
+                if let Err(error) = client.sync(settings).await {
+                    tracing::debug!(%error, "a lab client's sync failed");
+                }
+                tokio::time::sleep(SYNC_AGAIN).await;
             }
         }))
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+use tokio_postgres::NoTls;
 
 use crate::device::{Device, Syncing};
 pub use crate::forge::{forged_login, forged_storm};
@@ -89,7 +90,8 @@ pub struct Patient {
     waker: Option<Waker>,
 }
 
-/// The store is deleted and the session kept. The new identity offers ids 0–49 again, for ever.
+/// The store is deleted and the session kept. The new identity offers ids 0–49 again, for ever: twice a
+/// second while peers wake it, and until it is told to `calm` down, `rest` or `heal`.
 pub async fn evict(lab: &Lab) -> Result<Patient> {
     let mut patient = admit(lab, "evicted").await?;
     let device = patient.open(lab).await?;
@@ -213,6 +215,34 @@ impl Patient {
         device.sync().await
     }
 
+    /// How many of the user's uploads were refused so far.
+    pub fn refusals(&self, lab: &Lab) -> Result<usize> {
+        refusals(lab.log_path(), &self.user)
+    }
+
+    /// The peers fall silent and the device's clients go on: an evicted one is refused at every sync still,
+    /// which is once a long poll and no longer twice a second. `wake` makes it fast again.
+    pub fn calm(&mut self) {
+        self.waker = None;
+    }
+
+    /// Ends an eviction's refusals as time does: peers claim every key of the dead identity, after which the
+    /// running client's own are taken. Gives the ids that were handed out dead. It cures nothing: each of
+    /// them is one message that cannot be decrypted.
+    pub async fn heal(&self, lab: &Lab) -> Result<Vec<String>> {
+        let (before, dead) = (accepted(lab, self).await?, self.claim(lab, FIRST_BATCH).await?);
+        let hello = Hello::new(lab, &self.peer, &self.user, &self.device);
+        let deadline = Instant::now() + STORM_PATIENCE;
+        while accepted(lab, self).await? <= before {
+            if Instant::now() > deadline {
+                bail!("{} is refused still, {} claims later", self.user, dead.len());
+            }
+            hello.say().await?;
+            tokio::time::sleep(WAKE_EVERY).await;
+        }
+        Ok(dead)
+    }
+
     /// Stops the device's clients and the peers that wake them.
     pub fn rest(&mut self) {
         self.waker = None;
@@ -297,6 +327,22 @@ fn refusals(log: &Path, user: &str) -> Result<usize> {
         .lines()
         .filter(|line| line.contains(" already exists. Old key: ") && line.contains(user));
     Ok(refused.count())
+}
+
+/// When the newest of the device's stored keys was taken, in the milliseconds of the server's clock.
+async fn accepted(lab: &Lab, patient: &Patient) -> Result<i64> {
+    let (client, connection) = tokio_postgres::connect(&lab.database_url(), NoTls).await?;
+    let driver = tokio::spawn(connection);
+    let row = client
+        .query_one(
+            "SELECT coalesce(max(ts_added_ms), 0) FROM e2e_one_time_keys_json \
+             WHERE user_id = $1 AND device_id = $2",
+            &[&patient.user, &patient.device],
+        )
+        .await?;
+    drop(client);
+    driver.await??;
+    Ok(row.get(0))
 }
 
 /// A peer's message to the device, of no meaning but that it arrives.

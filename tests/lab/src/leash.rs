@@ -126,14 +126,31 @@ impl Leash {
         let _ = self.shell.wait();
     }
 
-    /// Holds the program and its children still for so many seconds; gives the shell that does it.
-    pub fn freeze(&self, seconds: u32) -> Result<Child> {
-        let mut frozen = vec![self.shell.id()];
+    /// Ends the program and its children at once, with no chance to finish anything, and waits until they
+    /// are gone: what a power cut or the kernel's memory killer does.
+    pub fn kill(&mut self) -> Result<()> {
+        let held = self.held()?;
+        let kill = |held: &[u32]| {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", "kill -s KILL \"$@\"", "kestrel-lab"]);
+            command.args(held.iter().map(u32::to_string)).stdin(Stdio::null()).status()
+        };
+        if held.is_empty() || !kill(&held)?.success() {
+            bail!("{} had ended before it was killed:\n{}", self.name, self.last_words());
+        }
+        // The shell ends when the program does; by then it is reaped.
+        self.stop();
+        Ok(())
+    }
+
+    /// The program and its children, without the shells that hold them.
+    fn held(&self) -> Result<Vec<u32>> {
+        let mut held = vec![self.shell.id()];
         let parents = parents()?;
         let mut next = 0;
-        while let Some(parent) = frozen.get(next).copied() {
+        while let Some(parent) = held.get(next).copied() {
             let children = parents.iter().filter(|(_, of, _)| *of == parent);
-            frozen.extend(children.map(|(process, ..)| *process));
+            held.extend(children.map(|(process, ..)| *process));
             next += 1;
         }
         // The shells that watch stay awake: they end the program should we be killed now.
@@ -141,7 +158,13 @@ impl Leash {
             let name = parents.iter().find(|(known, ..)| known == process).map(|(.., name)| name);
             name.is_none_or(|name| ["sh", "dash", "bash", "sleep"].contains(&name.as_str()))
         };
-        frozen.retain(|process| !watches(process));
+        held.retain(|process| !watches(process));
+        Ok(held)
+    }
+
+    /// Holds the program and its children still for so many seconds; gives the shell that does it.
+    pub fn freeze(&self, seconds: u32) -> Result<Child> {
+        let frozen = self.held()?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", FREEZE, "kestrel-lab"]).arg(seconds.to_string());
         command.args(frozen.iter().map(u32::to_string)).stdin(Stdio::null()).process_group(0);
@@ -211,6 +234,31 @@ mod tests {
         let before = Instant::now();
         leash.stop();
         assert!(before.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_killed_process_is_gone_and_reaped() {
+        let folder = tempfile::tempdir().unwrap();
+        // Deaf to being asked, so that only a kill ends it this fast.
+        let mut leash = Leash::hold(Spec {
+            name: "tail",
+            program: Path::new("/usr/bin/tail"),
+            arguments: vec!["-f".into(), "/dev/null".into()],
+            environment: Vec::new(),
+            folder: folder.path(),
+            output: folder.path().join("out"),
+            stop_signal: "CONT",
+            user: None,
+        })
+        .unwrap();
+        while leash.held().unwrap().is_empty() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let before = Instant::now();
+        leash.kill().unwrap();
+        assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+        assert!(leash.held().unwrap().is_empty());
+        assert!(leash.kill().unwrap_err().to_string().contains("had ended"));
     }
 
     #[test]

@@ -175,6 +175,12 @@ impl Bot {
         self.leash = None;
     }
 
+    /// Ends the program in the middle of whatever it does, as a power cut would; `run` starts it again.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut leash = self.leash.take().context("Kestrel is not running")?;
+        leash.kill()
+    }
+
     /// An error when the program has ended by itself.
     pub fn check(&mut self) -> Result<()> {
         self.leash.as_mut().map_or(Ok(()), Leash::check)

@@ -12,6 +12,8 @@ use matrix_sdk::attachment::AttachmentConfig;
 use matrix_sdk::event_handler::RawEvent;
 use matrix_sdk::media::{MediaFormat, MediaRequestParameters};
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
+use matrix_sdk::ruma::events::reaction::ReactionEventContent;
+use matrix_sdk::ruma::events::relation::Annotation;
 use matrix_sdk::ruma::events::room::message::{
     MessageType, RoomMessageEventContent, RoomMessageEventContentWithoutRelation,
 };
@@ -37,12 +39,13 @@ pub struct Person {
 }
 
 /// A message as its reader sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     pub event_id: OwnedEventId,
     pub sender: String,
     /// The msgtype: `m.notice`, `m.file` and so on; `m.room.encrypted` when it cannot be read.
     pub kind: String,
+    /// Of a picture, its alternative text.
     pub plain: String,
     pub html: Option<String>,
     pub attachment_name: Option<String>,
@@ -50,6 +53,10 @@ pub struct Message {
     pub sent: SystemTime,
     /// The whole content, decrypted.
     pub content: Value,
+    /// Whether it was edited; all the rest is as it now reads.
+    pub edited: bool,
+    /// The plain text as it was first said, which is what a notification showed.
+    pub first_said: String,
 }
 
 impl Person {
@@ -125,14 +132,42 @@ impl Person {
     /// What stands in the thread under an event: waits for the first answer, then until nothing more
     /// comes. When the time is up it is what there is, and that may be nothing.
     pub async fn thread(&self, root: &EventId, patience: Duration) -> Result<Vec<Message>> {
-        self.wait_for(patience, |event| relation(event) == Some(("m.thread", root.as_str()))).await
+        let below = |event: &Value| relation(event) == Some(("m.thread", root.as_str()));
+        self.settled(patience, |heard| collect(heard, below), |messages| !messages.is_empty()).await
     }
 
     /// What others have said outside any thread, waited for as in `thread`.
     pub async fn notices(&self, patience: Duration) -> Result<Vec<Message>> {
-        let me = self.account.user_id.clone();
-        self.wait_for(patience, |event| event["sender"] != me.as_str() && relation(event).is_none())
-            .await
+        self.roots(patience, |messages| !messages.is_empty()).await
+    }
+
+    /// What others have said outside any thread, as it was first said and as it now reads: waits until it is
+    /// enough, and then until nothing changes any more. When the time is up it is what there is.
+    pub async fn roots(
+        &self,
+        patience: Duration,
+        enough: impl Fn(&[Message]) -> bool,
+    ) -> Result<Vec<Message>> {
+        let me = self.account.user_id.as_str();
+        let outside = |event: &Value| event["sender"] != me && relation(event).is_none();
+        self.settled(patience, |heard| collect(heard, outside), enough).await
+    }
+
+    /// Reacts to an event with an emoji.
+    pub async fn react(&self, event: &EventId, key: &str) -> Result<OwnedEventId> {
+        let content = ReactionEventContent::new(Annotation::new(event.to_owned(), key.to_owned()));
+        let sent = self.room.send(content).await.context("the reaction was not taken")?;
+        Ok(sent.response.event_id)
+    }
+
+    /// Who reacted to an event with what, in the order it came, without what was taken back; waited for as
+    /// in `thread`.
+    pub async fn reactions(
+        &self,
+        event: &EventId,
+        patience: Duration,
+    ) -> Result<Vec<(String, String)>> {
+        self.settled(patience, |heard| reactions(heard, event), |all| !all.is_empty()).await
     }
 
     /// The bytes of a message's file or picture.
@@ -153,24 +188,26 @@ impl Person {
         Ok(sent.response.event_id)
     }
 
-    async fn wait_for(
+    /// Looks again and again until it is enough and has not changed for a while.
+    async fn settled<T: PartialEq>(
         &self,
         patience: Duration,
-        wanted: impl Fn(&Value) -> bool,
-    ) -> Result<Vec<Message>> {
+        look: impl Fn(&[Value]) -> Vec<T>,
+        enough: impl Fn(&[T]) -> bool,
+    ) -> Result<Vec<T>> {
         let deadline = Instant::now() + patience;
         let mut quiet_since = Instant::now();
-        let mut messages: Vec<Message> = Vec::new();
+        let mut seen: Vec<T> = Vec::new();
         loop {
             self.read_again().await;
-            let now = collect(&lock(&self.heard), &wanted);
-            if now.len() != messages.len() {
+            let now = look(&lock(&self.heard));
+            if now != seen {
                 quiet_since = Instant::now();
             }
-            messages = now;
-            let whole = !messages.is_empty() && quiet_since.elapsed() >= THREAD_QUIET;
+            seen = now;
+            let whole = enough(&seen) && quiet_since.elapsed() >= THREAD_QUIET;
             if whole || Instant::now() > deadline {
-                return Ok(messages);
+                return Ok(seen);
             }
             tokio::time::sleep(POLL).await;
         }
@@ -234,11 +271,31 @@ fn collect(heard: &[Value], wanted: impl Fn(&Value) -> bool) -> Vec<Message> {
         if let (Some(edited), Some(new)) =
             (edited, message(event, &event["content"]["m.new_content"]))
         {
-            let event_id = edited.event_id.clone();
-            *edited = Message { event_id, ..new };
+            let (event_id, first_said) = (edited.event_id.clone(), edited.first_said.clone());
+            *edited = Message { event_id, first_said, edited: true, ..new };
         }
     }
     messages
+}
+
+/// Who reacted to an event with what. A reaction that was redacted has lost its key, or is named by the
+/// redaction.
+fn reactions(heard: &[Value], to: &EventId) -> Vec<(String, String)> {
+    let named = |event: &Value| {
+        let redacts = [&event["redacts"], &event["content"]["redacts"]];
+        redacts.into_iter().find_map(|id| id.as_str().map(str::to_owned))
+    };
+    let redactions = heard.iter().filter(|event| event["type"] == "m.room.redaction");
+    let taken_back: Vec<String> = redactions.filter_map(named).collect();
+    heard
+        .iter()
+        .filter(|event| relation(event) == Some(("m.annotation", to.as_str())))
+        .filter(|event| !taken_back.iter().any(|id| event["event_id"] == id.as_str()))
+        .filter_map(|event| {
+            let key = event["content"]["m.relates_to"]["key"].as_str()?;
+            Some((event["sender"].as_str()?.to_owned(), key.to_owned()))
+        })
+        .collect()
 }
 
 fn relation(event: &Value) -> Option<(&str, &str)> {
@@ -263,6 +320,8 @@ fn message(event: &Value, content: &Value) -> Option<Message> {
         sent: UNIX_EPOCH + Duration::from_millis(event["origin_server_ts"].as_u64().unwrap_or(0)),
         attachment_name: attached.then(|| text("filename").or_else(|| text("body"))).flatten(),
         content: content.clone(),
+        edited: false,
+        first_said: text("body").unwrap_or_default(),
     })
 }
 
@@ -284,7 +343,37 @@ mod tests {
         ];
         let messages = collect(&heard, |event| relation(event) == Some(("m.thread", "$root")));
         assert_eq!(messages.len(), 1);
-        assert_eq!(messages[0].plain, "found");
+        assert_eq!((messages[0].plain.as_str(), messages[0].edited), ("found", true));
+        assert_eq!(messages[0].first_said, "looking");
         assert_eq!(messages[0].event_id.as_str(), "$a");
+    }
+
+    #[test]
+    fn a_picture_is_told_by_its_alternative_text() {
+        let heard = [
+            json!({"type": "m.room.message", "event_id": "$a", "sender": "@b:x", "content": {
+            "msgtype": "m.image", "body": "Refused uploads of @u DEV: 412", "filename": "storm.png"}}),
+        ];
+        let messages = collect(&heard, |event| relation(event).is_none());
+        assert_eq!((messages[0].kind.as_str(), messages[0].edited), ("m.image", false));
+        assert_eq!(messages[0].plain, "Refused uploads of @u DEV: 412");
+        assert_eq!(messages[0].attachment_name.as_deref(), Some("storm.png"));
+    }
+
+    #[test]
+    fn what_was_taken_back_is_no_reaction() {
+        let reaction = |id: &str, key: &str| {
+            json!({"type": "m.reaction", "event_id": id, "sender": "@b:x", "content": {
+                "m.relates_to": {"rel_type": "m.annotation", "event_id": "$root", "key": key}}})
+        };
+        let heard = [
+            reaction("$1", "🔁"),
+            reaction("$2", "❓"),
+            reaction("$3", "🔕"),
+            json!({"type": "m.room.redaction", "redacts": "$1"}),
+            json!({"type": "m.room.redaction", "content": {"redacts": "$2"}}),
+        ];
+        let root = EventId::parse("$root").unwrap();
+        assert_eq!(reactions(&heard, &root), [("@b:x".to_owned(), "🔕".to_owned())]);
     }
 }
