@@ -229,13 +229,22 @@ fn ground(out: &mut String, lanes: &Lanes, ticks: &[Tick], (top, base): (f64, f6
 }
 
 fn text(out: &mut String, (x, y): (f64, f64), style: &str, words: &str) {
-    // Two code points are no letters, and no XML may hold them.
-    let words = visible(words).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    let words: String = visible(words).chars().map(shown).collect();
     let words = escape(&words);
     let _ = writeln!(
         out,
         "<text x=\"{x:.1}\" y=\"{y:.1}\" xml:space=\"preserve\" {style}>{words}</text>"
     );
+}
+
+/// A letter that the font has, all of one width and read from left to right; any other is a sign for one.
+fn shown(letter: char) -> char {
+    match letter {
+        ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{17f}' => letter,
+        '\u{391}'..='\u{3a1}' | '\u{3a3}'..='\u{3c9}' | '\u{410}'..='\u{44f}' => letter,
+        '–' | '—' | '…' | '’' | '“' | '”' => letter,
+        _ => '□',
+    }
 }
 
 /// A title in at most so many lines, broken at spaces where there are any; the rest is cut.
@@ -268,6 +277,8 @@ fn figure(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use jiff::SignedDuration;
     use jiff::tz::TimeZone;
 
@@ -375,7 +386,7 @@ mod tests {
     fn a_foreign_title_is_text_in_two_lines() {
         let title = format!("<script>&\u{1b}\u{202e}\u{ffff}\"{}", "W".repeat(500));
         let svg = chart(&timeline("2026-11-25T14:02:10Z", 10, &[&[7]]), &title, &utc());
-        assert!(svg.contains("&lt;script&gt;&amp;\\u{1b}\\u{202e}\u{fffd}&quot;"), "{svg}");
+        assert!(svg.contains("&lt;script&gt;&amp;\\u{1b}\\u{202e}□&quot;"), "{svg}");
         assert!(!svg.contains(['\u{1b}', '\u{202e}', '\u{ffff}']) && !svg.contains("<script"));
         let lines = title_lines(&title);
         assert_eq!(lines.len(), TITLE_LINES);
@@ -389,6 +400,29 @@ mod tests {
             let svg = chart(&timeline, &odd, &utc());
             assert!(usvg::Tree::from_str(&svg, &usvg::Options::default()).is_ok(), "{odd:?}");
         }
+    }
+
+    #[test]
+    fn the_font_has_every_letter_that_is_shown() {
+        let letters: String =
+            ('\0'..='\u{ffff}').map(shown).collect::<BTreeSet<_>>().iter().collect();
+        let options =
+            usvg::Options { font_family: FONT.into(), fontdb: FONTS.clone(), ..Default::default() };
+        let mut svg = String::from("<svg xmlns=\"http://www.w3.org/2000/svg\">");
+        text(&mut svg, (0.0, 9.0), "", &letters);
+        let tree = usvg::Tree::from_str(&(svg + "</svg>"), &options).unwrap();
+        let Some(usvg::Node::Text(text)) = tree.root().children().first() else {
+            panic!("no text: {tree:?}")
+        };
+        let glyphs: Vec<_> =
+            text.layouted().iter().flat_map(|span| &span.positioned_glyphs).collect();
+        assert!(glyphs.len() >= letters.chars().count(), "{}", glyphs.len());
+        let missing: Vec<_> = glyphs
+            .iter()
+            .filter(|glyph| glyph.id == usvg::GlyphId(0))
+            .map(|glyph| &glyph.text)
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]
