@@ -61,7 +61,7 @@ pub fn root(alert: &Alert, view: &View) -> Page {
     let unconfirmed = matches!(alert.sure, Sure::Unconfirmed(_)).then_some("unconfirmed");
     head(&mut page, alert.event, unconfirmed);
     page.text(format!(" · {}", kind(alert.event)));
-    whose(&mut page, alert.event, view);
+    whose_now(&mut page, alert.event, view);
     so_far(&mut page, alert.event);
     caveats(&mut page, alert);
     match &alert.answer {
@@ -78,7 +78,7 @@ pub fn update(alert: &Alert, view: &View) -> Page {
     let event = alert.event;
     let mut page = Page::default();
     head(&mut page, event, Some(news(event.change)));
-    whose(&mut page, event, view);
+    whose_now(&mut page, event, view);
     if event.kind != Kind::Fleet && event.devices > 1 {
         page.text(format!(" · {}", counted(event.devices, "device")));
     }
@@ -90,7 +90,7 @@ pub fn update(alert: &Alert, view: &View) -> Page {
 
 /// It is over, in its thread: how long it was, how much, and whether that cured it.
 pub fn clear(alert: &Alert, view: &View) -> Page {
-    let mut page = over(alert.event, view);
+    let mut page = over(alert.event);
     page.label("Seen").text(view.span(alert.event.first, alert.event.last));
     if alert.event.devices > 1 {
         page.text(format!(", on {}", counted(alert.event.devices, "device")));
@@ -109,7 +109,9 @@ pub fn clear(alert: &Alert, view: &View) -> Page {
 
 /// The first message as it reads once the storm is over; all but its head stays.
 pub fn root_cleared(mut root: Page, alert: &Alert, view: &View) -> Page {
-    root.begin_with(over(alert.event, view));
+    let mut head = over(alert.event);
+    head.text(format!(", ended {}", minute(alert.event.last, view)));
+    root.begin_with(head);
     root
 }
 
@@ -142,7 +144,7 @@ pub fn list(going_on: &[Listed], ended: &[Listed], mutes: &[Mute], view: &View) 
     for storm in going_on.iter().take(LISTED) {
         name(page.line(), storm.event, storm.root);
         page.text(format!(" · {}", kind(storm.event)));
-        whose(&mut page, storm.event, view);
+        whose_now(&mut page, storm.event, view);
         so_far(&mut page, storm.event);
         page.text(format!(" · since {}", minute(storm.event.first, view)));
         known(&mut page, storm);
@@ -197,11 +199,11 @@ fn head(page: &mut Page, event: &Event, mark: Option<&str>) {
 }
 
 /// The head of a storm that is over.
-fn over(event: &Event, view: &View) -> Page {
+fn over(event: &Event) -> Page {
     let mut page = Page::default();
     head(&mut page, event, Some("over"));
     page.text(format!(" · {}", kind(event)));
-    whose(&mut page, event, view);
+    whose(&mut page, event);
     page.text(format!(" · {}", in_all(event)));
     page
 }
@@ -210,7 +212,7 @@ fn over(event: &Event, view: &View) -> Page {
 fn past(page: &mut Page, event: &Event, root: Option<&str>, view: &View) {
     name(page.line(), event, root);
     page.text(format!(" · {}", kind(event)));
-    whose(page, event, view);
+    whose(page, event);
     page.text(format!(" · {}, ended {}", in_all(event), minute(event.last, view)));
 }
 
@@ -234,18 +236,23 @@ fn kind(event: &Event) -> &'static str {
     }
 }
 
-/// Whose storm. Many devices at once have a cause in common, and there are two that make it.
-fn whose(page: &mut Page, event: &Event, view: &View) {
+/// Whose storm.
+fn whose(page: &mut Page, event: &Event) {
     page.text(" · ");
     match &event.whose {
         Whose::Device { user, device } => page.code(user).text(" ").code(device),
         Whose::Address(address) => page.text("clients at ").code(address),
-        Whose::Everybody => page.text(format!(
-            "{} since {}: restored database or client release?",
-            counted(event.devices, "device"),
-            clock(event.first, event.at, view)
-        )),
+        Whose::Everybody => page.text(counted(event.devices, "device")),
     };
+}
+
+/// Whose storm that goes on. Many devices at once have a cause in common, and there are two that make it.
+fn whose_now(page: &mut Page, event: &Event, view: &View) {
+    whose(page, event);
+    if event.whose == Whose::Everybody {
+        let since = clock(event.first, event.at, view);
+        page.text(format!(" since {since}: restored database or client release?"));
+    }
 }
 
 /// How bad it is. An alert about everybody counts devices, which it has named.
@@ -464,6 +471,11 @@ mod tests {
             "Storm 7 · one-time keys refused · 37 devices since 11:20: restored database or client \
              release?"
         );
+        let plain = clear(&alert(&fleet, &Sure::Confirmed), &view()).reply().plain;
+        assert_eq!(
+            plain.lines().next(),
+            Some("Storm 7 · over · one-time keys refused · 37 devices · 2 min")
+        );
     }
 
     #[test]
@@ -520,7 +532,8 @@ mod tests {
         );
         let before = root(&alert, &view());
         let after = root_cleared(before.clone(), &alert, &view()).reply().plain;
-        assert_eq!(after.lines().next(), Some(head));
+        let ended = format!("{head}, ended 2026-11-25 11:21 UTC");
+        assert_eq!(after.lines().next(), Some(ended.as_str()));
         let rest = |plain: &str| plain.split_once('\n').unwrap().1.to_owned();
         assert_eq!(rest(&after), rest(&before.reply().plain));
     }
