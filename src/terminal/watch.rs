@@ -1,5 +1,5 @@
-//! Old logs → what the storm watch would have posted, and when: how an admin tunes its thresholds. Nothing
-//! is posted and nothing is kept.
+//! Old logs → what the storm watch would have posted, and when: how an admin tunes its thresholds. Logs that
+//! grow → the same, as it happens. Nothing is posted and nothing is kept.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use kestrel::collect::logs;
+use kestrel::collect::logs::follow::Follow;
 use kestrel::command::{self, Command, Ke1, Span};
 use kestrel::config::{Config, LogSource};
 use kestrel::evidence::shortened;
@@ -18,6 +19,7 @@ use kestrel::flow::{Answer, Flow};
 use kestrel::render::View;
 use kestrel::storm::{Change, Event, Kind, Thresholds, Watch, Whose};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Sources, say, slip};
 
@@ -28,8 +30,11 @@ const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Args)]
 pub(crate) struct Watching {
     /// An old log of Synapse's; repeat it for the logs of several processes
-    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    #[arg(long, value_name = "FILE", required_unless_present = "follow", num_args = 1..)]
     replay: Vec<PathBuf>,
+    /// A log that is being written: each alert is printed as it happens, until Kestrel is ended
+    #[arg(long, value_name = "FILE", conflicts_with = "replay", num_args = 1..)]
+    follow: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
     /// Refusals of one device and key id that make a storm
@@ -66,36 +71,78 @@ struct Judged {
     confirmed: bool,
 }
 
-/// Runs the watch over old logs at full speed.
+/// Runs the watch, over old logs at full speed or over logs that grow.
 pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
-    let config = Arc::new(flags.sources.config(&flags.replay)?);
-    let thresholds = flags.thresholds()?;
-    let (sights, end) = read(&config).await?;
-    let mut watch = Watch::new(thresholds);
-    let mut events: Vec<Event> = sights.into_iter().flat_map(|sight| watch.see(sight)).collect();
-    events.extend(end.map(|end| watch.tick(end)).unwrap_or_default());
-    let flow = Flow::new(Arc::clone(&config));
-    let mut judged = HashMap::new();
-    for mut event in events {
-        if let Whose::Address(address) = &mut event.whose
-            && !config.limits.show_addresses
-        {
-            *address = shortened(address);
-        }
-        let judged = match judged.get(&event.storm) {
-            Some(known) => Judged::clone(known),
-            None => {
-                let first = judge(&flow, &config, &event).await;
-                judged.insert(event.storm, first.clone());
-                first
-            }
+    let logs = [&flags.replay[..], &flags.follow].concat();
+    let config = Arc::new(flags.sources.config(&logs)?);
+    let mut watch = Watch::new(flags.thresholds()?);
+    let mut teller = Teller::new(config, flags.format);
+    if flags.follow.is_empty() {
+        let (sights, end) = read(&teller.config).await?;
+        let mut events: Vec<Event> =
+            sights.into_iter().flat_map(|sight| watch.see(sight)).collect();
+        events.extend(end.map(|end| watch.tick(end)).unwrap_or_default());
+        teller.tell(events).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (mut ended, mut interrupted) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let sources = teller.config.logs.clone();
+    let mut follow = Follow::start(sources, HashMap::new(), Timestamp::now());
+    loop {
+        let round = tokio::select! {
+            round = follow.next() => round,
+            _ = ended.recv() => break,
+            _ = interrupted.recv() => break,
         };
-        say(&match flags.format {
-            Form::Json => object(&event, &judged),
-            Form::Text => line(&event, &judged, &flow.view()),
-        })?;
+        for note in &round.notes {
+            tracing::warn!("{note}");
+        }
+        let mut events: Vec<Event> =
+            round.sights.into_iter().flat_map(|sight| watch.see(sight)).collect();
+        let now = if round.live { Some(Timestamp::now()) } else { round.read_to };
+        events.extend(now.map(|now| watch.tick(now)).unwrap_or_default());
+        teller.tell(events).await?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints events with their verdicts.
+struct Teller {
+    config: Arc<Config>,
+    flow: Flow,
+    form: Form,
+    /// By the storm's number.
+    judged: HashMap<u64, Judged>,
+}
+
+impl Teller {
+    fn new(config: Arc<Config>, form: Form) -> Self {
+        Self { flow: Flow::new(Arc::clone(&config)), config, form, judged: HashMap::new() }
+    }
+
+    async fn tell(&mut self, events: Vec<Event>) -> Result<()> {
+        for mut event in events {
+            if let Whose::Address(address) = &mut event.whose
+                && !self.config.limits.show_addresses
+            {
+                *address = shortened(address);
+            }
+            let judged = match self.judged.get(&event.storm) {
+                Some(known) => known.clone(),
+                None => {
+                    let first = judge(&self.flow, &self.config, &event).await;
+                    self.judged.insert(event.storm, first.clone());
+                    first
+                }
+            };
+            say(&match self.form {
+                Form::Json => object(&event, &judged),
+                Form::Text => line(&event, &judged, &self.flow.view()),
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// All logs' sights in order, and the last moment that any of them holds.
