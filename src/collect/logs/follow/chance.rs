@@ -44,11 +44,7 @@ fn step(
         }
         34..36 => writer.restart(),
         36..42 if writer.is_on_path() => writer.rename(),
-        42..50 => {
-            if !writer.is_on_path() {
-                writer.reopen();
-            }
-        }
+        42..50 if !writer.is_on_path() => writer.reopen(),
         50..54 if writer.is_on_path() => {
             writer.rename();
             writer.reopen();

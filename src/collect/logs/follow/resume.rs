@@ -38,7 +38,7 @@ impl Trail {
         let clock = self.clock(&current, 0)?;
         let target = self.since.as_millisecond().saturating_sub(LEAD_TEXT);
         let mut first = current;
-        if !first.first.and_then(|first| clock.peek(first)).is_some_and(|at| at <= target) {
+        if first.first.and_then(|first| clock.peek(first)).is_none_or(|at| at > target) {
             let older = match first.first {
                 Some(_) => search::before(&self.source.path, Some(begins(&first))),
                 None => search::before(&self.source.path, Some(i64::MAX)),
