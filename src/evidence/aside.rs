@@ -49,7 +49,25 @@ impl Aside {
         Self { fleet: Some(FleetTally::new(window).watching()), ..Self::default() }
     }
 
-    /// The moments that were kept.
+    /// Whether nothing but everybody's moments is read.
+    pub fn is_watching(&self) -> bool {
+        let watching = self.fleet.as_ref().is_some_and(FleetTally::is_watching);
+        watching && self.to_device.is_none() && self.delays.is_none()
+    }
+
+    /// The next record begins at this byte of all that was read.
+    pub fn here(&mut self, byte: u64) {
+        if let Some(tally) = &mut self.fleet {
+            tally.here(byte);
+        }
+    }
+
+    /// Where the oldest upload began whose end is waited for.
+    pub fn oldest(&self) -> Option<u64> {
+        self.fleet.as_ref().and_then(FleetTally::oldest)
+    }
+
+    /// The moments that were kept since this was asked last.
     pub fn sights(&mut self) -> Sights {
         self.fleet.as_mut().and_then(FleetTally::sights).unwrap_or_default()
     }

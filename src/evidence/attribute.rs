@@ -6,6 +6,9 @@
 //! count only when a line out of any client's reach repeats the conflict; accepted uploads and claims
 //! are taken. So a text log proves nothing alone. Memory is bounded, however long the log.
 
+mod live;
+mod settle;
+
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 
@@ -15,15 +18,13 @@ use super::key_log::{Format, KeyLog};
 use super::log_line::{self, Record, Shape, Stamp, access_request, json_time, shape};
 use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
 use super::log_time::Clock;
-use super::needles::{ends_pydantic, matters};
-use super::process::{Loose, Process, Settled, named, process, watches};
+use super::needles::{ends_pydantic, matters, speaks};
+use super::process::{Loose, Process, named, process, watches};
 use super::request::{Seen, is_of, keep};
 pub use super::tally::End;
 use super::tally::Tally;
 use super::{Subject, Window};
 
-/// Settled again after so many lines.
-const EVERY: u64 = 256;
 /// Records beyond the window before reading stops.
 const BEYOND: u32 = 256;
 /// Records after the window that are still read, for the ends of its requests.
@@ -45,6 +46,8 @@ pub struct Attribution {
     user: Finder<'static>,
     /// The file writes text: what looks like JSON there is a client's.
     text: bool,
+    /// Nothing is read beside everybody's moments.
+    watching: bool,
 }
 
 /// A record of a text log that waits for the next, to see whether lines follow it.
@@ -70,12 +73,13 @@ impl Attribution {
             end: End::default(),
             beyond: 0,
             text: false,
+            watching: false,
         }
     }
 
     /// Reads more off the same lines.
     pub fn beside(mut self, aside: Aside) -> Self {
-        self.end.aside = aside;
+        (self.watching, self.end.aside) = (aside.is_watching(), aside);
         self
     }
 
@@ -89,6 +93,7 @@ impl Attribution {
         let place = self.next;
         self.next = Place { line: place.line + 1, byte: place.byte + line.len() as u64 + 1 };
         self.end.lines += 1;
+        self.end.aside.here(place.byte);
         match shape(line) {
             Shape::Text { prefix, local } => self.text(line, place, prefix, local),
             Shape::Json { prefix } if !self.text => self.json(line, place, prefix),
@@ -99,15 +104,6 @@ impl Attribution {
             }
             Shape::Other => self.continuation(line, place),
         }
-    }
-
-    /// Whether the last line so far is no half of a record that matters: it reads to its end.
-    pub fn last_is_whole(&self) -> bool {
-        let Some(held) = &self.held else { return true };
-        let text = log_line::text(&held.line);
-        let message =
-            Record::parse(&text).map(|record| log_message::read(&record, &self.tally.subject));
-        !matches!(message, None | Some(Message::Broken))
     }
 
     /// Whether the log has left the window for good.
@@ -158,21 +154,20 @@ impl Attribution {
             let at = self.clock.utc(Stamp::Local(local));
             self.saw(at, Format::Text, process);
         }
-        if self.end.aside.is_asked() {
+        let speaks = !self.watching || speaks(line);
+        if speaks && self.end.aside.is_asked() {
             let reach = reach || self.processes[process].watch.bad(place.line).is_some();
             let at = self.clock.utc(Stamp::Local(local));
             self.glance(line, at, process, (reach, Format::Text));
         }
-        if matters(line, &self.user) {
+        if speaks && matters(line, &self.user) {
             if ends_pydantic(line) {
                 watches(&mut self.processes).for_each(|watch| watch.pydantic_end(place));
             }
             let line = line.to_vec();
             self.held = Some(Held { line, place, process, reach, continued: false });
         }
-        if place.line.is_multiple_of(EVERY) {
-            self.settle(process, false);
-        }
+        self.now_and_then(place, process);
     }
 
     /// A line about the subject in another manner than the file's own.
@@ -201,6 +196,9 @@ impl Attribution {
         let Some(process) = process(&mut self.processes, name) else { return };
         let at = self.clock.utc(json_time(line).map_or(Stamp::Unknown, Stamp::Utc));
         self.saw(at, Format::Json, process);
+        if self.watching && !speaks(line) {
+            return self.now_and_then(place, process);
+        }
         self.glance(line, at, process, (false, Format::Json));
         if matters(line, &self.user) {
             let text = log_line::text(line);
@@ -209,9 +207,7 @@ impl Attribution {
                 self.message(message, &record, process, (place, false));
             }
         }
-        if place.line.is_multiple_of(EVERY) {
-            self.settle(process, false);
-        }
+        self.now_and_then(place, process);
     }
 
     /// Shows a record to those who read other things off it.
@@ -376,23 +372,6 @@ impl Attribution {
         keep(&mut request.access, seen.with(access));
         if !request.concerns(&self.tally.subject) {
             state.forget(id);
-        }
-    }
-
-    fn settle_all(&mut self) {
-        (0..self.processes.len()).for_each(|process| self.settle(process, true));
-    }
-
-    /// Judges the requests that can have no further lines; all of them at the `end`.
-    fn settle(&mut self, process: usize, end: bool) {
-        let text = self.end.format == Format::Text;
-        while let Some(settled) =
-            self.processes[process].settle(&self.tally.subject, self.next, (text, end))
-        {
-            match settled {
-                Settled::Loose(seen) => self.tally.loose(seen),
-                Settled::Request(request) => self.tally.fold(*request),
-            }
         }
     }
 }

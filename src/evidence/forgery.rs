@@ -101,6 +101,11 @@ impl Watch {
         self.jump.is_none()
     }
 
+    /// The log's own time so far, as written.
+    pub fn now(&self) -> Option<i64> {
+        self.now
+    }
+
     /// The time of records behind a pause that the log's end left too few to agree.
     pub fn pending(&self) -> Option<i64> {
         let jump = self.jump.as_ref()?;

@@ -85,6 +85,11 @@ impl Clock {
         self.own.is_none() && (self.zone.is_none() || self.contradicted)
     }
 
+    /// Whether nothing tells the zone so far.
+    pub fn is_unknown(&self) -> bool {
+        self.own.is_none() && self.zone.is_none() && self.offset.is_none()
+    }
+
     /// The moment of a record. Where the line has no time of its own, the last known moment.
     pub fn utc(&mut self, stamp: Stamp) -> Option<i64> {
         let at = match stamp {

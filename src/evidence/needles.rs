@@ -6,13 +6,35 @@ use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
 /// Words of the lines that matter; `/sync` only matters beside the subject's name.
-static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
-    let words = "synapse.handlers.e2e_keys|already exists|would leave the device|/keys/upload|\
-                 /upload_keys_for_user|cached result for|STARTING SERVER|Attempted to login as|\
-                 Got login request|Logging in user|validation error|errors.pydantic.dev|\
-                 To-device message for|%0A|%0a";
-    Regex::new(words).expect("a constant")
-});
+const WORDS: [&str; 15] = [
+    "synapse.handlers.e2e_keys",
+    "already exists",
+    "would leave the device",
+    "/keys/upload",
+    "/upload_keys_for_user",
+    "cached result for",
+    "STARTING SERVER",
+    "Attempted to login as",
+    "Got login request",
+    "Logging in user",
+    "validation error",
+    "errors.pydantic.dev",
+    "To-device message for",
+    "%0A",
+    "%0a",
+];
+static NEEDLES: LazyLock<Regex> = LazyLock::new(|| any(&WORDS));
+
+/// These, and what everybody's moments are read off beside them: one search for lines of which most say
+/// nothing.
+static SPEAKS: LazyLock<Regex> =
+    LazyLock::new(|| any(&[&WORDS[..], &["/delayed_events/"]].concat()));
+
+/// Plain words alone are searched all at once, without an automaton.
+fn any(words: &[&str]) -> Regex {
+    let escaped: Vec<_> = words.iter().map(|word| regex::escape(word)).collect();
+    Regex::new(&escaped.join("|")).expect("constants")
+}
 
 static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("/sync"));
 static PYDANTIC: LazyLock<Finder> = LazyLock::new(|| Finder::new("errors.pydantic.dev"));
@@ -20,6 +42,11 @@ static PYDANTIC: LazyLock<Finder> = LazyLock::new(|| Finder::new("errors.pydanti
 /// Whether a line may say something of the user's keys, or that a client's text follows.
 pub(super) fn matters(line: &[u8], user: &Finder) -> bool {
     NEEDLES.is_match(line) || SYNC.find(line).is_some() && user.find(line).is_some()
+}
+
+/// Whether a line may say anything to one who watches everybody.
+pub(super) fn speaks(line: &[u8]) -> bool {
+    SPEAKS.is_match(line)
 }
 
 /// Whether one of pydantic's errors ends here.

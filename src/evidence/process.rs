@@ -183,6 +183,13 @@ pub fn watches(all: &mut [Process]) -> impl Iterator<Item = &mut Watch> {
 /// The process of a text line's prefix. Either all lines of a file have one or none has: a name of the
 /// other kind, or one that first stands in a client's reach, is the client's.
 pub fn named(all: &mut Vec<Process>, name: &[u8], place: Place, reach: bool) -> Option<usize> {
+    // Nearly every log is of one process, and this is asked of every line.
+    if let [only] = &all[..]
+        && only.name.is_empty()
+        && name.is_empty()
+    {
+        return Some(0);
+    }
     if !all.iter().any(|known| known.name == name) {
         let bad = all.iter().any(|known| known.watch.bad(place.line).is_some());
         let other_kind = all.iter().any(|known| known.name.is_empty() != name.is_empty());

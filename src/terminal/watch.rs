@@ -1,5 +1,5 @@
-//! Old logs → what the storm watch would have posted, and when: how an admin tunes its thresholds. Nothing
-//! is posted and nothing is kept.
+//! Old logs → what the storm watch would have posted, and when: how an admin tunes its thresholds. Logs that
+//! grow → the same, as it happens. Nothing is posted and nothing is kept.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use kestrel::collect::logs;
+use kestrel::collect::logs::follow::Follow;
 use kestrel::command;
 use kestrel::config::{Config, LogSource};
 use kestrel::evidence::shortened;
@@ -18,6 +19,7 @@ use kestrel::flow::{Depth, Flow, Judged, SETTLE};
 use kestrel::render::View;
 use kestrel::storm::{Change, Event, Kind, Sure, Thresholds, Watch, Whose};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Sources, say, slip};
 
@@ -25,8 +27,11 @@ use super::{Sources, say, slip};
 #[derive(Debug, Args)]
 pub(crate) struct Watching {
     /// An old log of Synapse's; repeat it for the logs of several processes
-    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    #[arg(long, value_name = "FILE", required_unless_present = "follow", num_args = 1..)]
     replay: Vec<PathBuf>,
+    /// A log that is being written: each alert is printed as it happens, until Kestrel is ended
+    #[arg(long, value_name = "FILE", conflicts_with = "replay", num_args = 1..)]
+    follow: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
     /// Refusals of one device and key id that make a storm
@@ -55,35 +60,79 @@ pub(super) enum Form {
     Json,
 }
 
-/// Runs the watch over old logs at full speed.
+/// Runs the watch, over old logs at full speed or over logs that grow.
 pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
-    let config = Arc::new(flags.sources.config(&flags.replay)?);
-    let thresholds = flags.thresholds()?;
-    let (sights, end) = read(&config).await?;
-    let mut watch = Watch::new(thresholds);
-    let mut teller =
-        Teller { flow: Flow::new(Arc::clone(&config)), config, judged: HashMap::new() };
-    for sight in sights {
-        for event in watch.see(sight) {
-            say(&teller.tell(event, &mut watch, flags.format).await)?;
-        }
+    let logs = [&flags.replay[..], &flags.follow].concat();
+    let config = Arc::new(flags.sources.config(&logs)?);
+    let watch = Watch::new(flags.thresholds()?);
+    let flow = Flow::new(Arc::clone(&config));
+    let mut teller = Teller { watch, flow, config, form: flags.format, judged: HashMap::new() };
+    if !flags.follow.is_empty() {
+        return teller.follow().await;
     }
-    for event in end.map(|end| watch.tick(end)).unwrap_or_default() {
-        say(&teller.tell(event, &mut watch, flags.format).await)?;
+    let (sights, end) = read(&teller.config).await?;
+    for sight in sights {
+        teller.see(sight).await?;
+    }
+    if let Some(end) = end {
+        teller.tick(end).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Words events with the verdict of their storms.
+/// Prints events with their verdicts.
 struct Teller {
+    watch: Watch,
     flow: Flow,
     config: Arc<Config>,
+    form: Form,
+    /// By the storm's number.
     judged: HashMap<u64, Judged>,
 }
 
 impl Teller {
+    /// Until somebody ends it.
+    async fn follow(mut self) -> Result<ExitCode> {
+        let (mut ended, mut interrupted) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut follow = Follow::start(self.config.logs.clone(), HashMap::new(), Timestamp::now());
+        loop {
+            let round = tokio::select! {
+                round = follow.next() => round,
+                _ = ended.recv() => return Ok(ExitCode::SUCCESS),
+                _ = interrupted.recv() => return Ok(ExitCode::SUCCESS),
+            };
+            for note in &round.notes {
+                tracing::warn!("{note}");
+            }
+            let now = Timestamp::now();
+            for mut sight in round.sights {
+                // A line may be dated ahead, by a clock or by a client.
+                sight.at = sight.at.min(now);
+                self.see(sight).await?;
+            }
+            if let Some(at) = if round.live { Some(now) } else { round.read_to } {
+                self.tick(at.min(now)).await?;
+            }
+        }
+    }
+
+    async fn see(&mut self, sight: Sight) -> Result<()> {
+        for event in self.watch.see(sight) {
+            self.tell(event).await?;
+        }
+        Ok(())
+    }
+
+    async fn tick(&mut self, now: Timestamp) -> Result<()> {
+        for event in self.watch.tick(now) {
+            self.tell(event).await?;
+        }
+        Ok(())
+    }
+
     /// One line, or nothing where nothing is new.
-    async fn tell(&mut self, mut event: Event, watch: &mut Watch, format: Form) -> String {
+    async fn tell(&mut self, mut event: Event) -> Result<()> {
         if let Whose::Address(address) = &mut event.whose
             && !self.config.limits.show_addresses
         {
@@ -95,16 +144,16 @@ impl Teller {
             let now = event.at.checked_add(SETTLE).unwrap_or(event.at);
             let new = self.flow.judge_storm(&event, now, Depth::Keys).await;
             let same = known.is_some_and(|known| known.verdict == new.verdict);
-            if event.change == Change::Cause && (same || !watch.spend(event.storm, event.at)) {
-                return String::new();
+            if event.change == Change::Cause && (same || !self.watch.spend(event.storm, event.at)) {
+                return Ok(());
             }
             self.judged.insert(event.storm, new);
         }
         let judged = &self.judged[&event.storm];
-        match format {
+        say(&match self.form {
             Form::Json => object(&event, judged),
             Form::Text => line(&event, judged, &self.flow.view()),
-        }
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::evidence::log_line::Stamp;
 /// A longer line is clipped here: the longest true one is about 200 kB.
 const LONGEST: usize = 1 << 20;
 /// How much is read at once.
-const CHUNK: usize = 1 << 18;
+pub const CHUNK: usize = 1 << 18;
 /// Rotated files that are looked at.
 const SIBLINGS: usize = 64;
 
@@ -163,13 +163,20 @@ impl Read for Source {
 pub struct Lines<R> {
     source: R,
     buffer: Vec<u8>,
-    /// Bytes of the buffer that hold an unfinished line.
+    /// Bytes of the buffer that hold an unfinished line: its first ones, where it is longer than the bound.
     kept: usize,
-    /// The line is longer than the bound: the rest of it is passed over.
-    clipped: bool,
+    /// Bytes behind it that were not looked at yet.
+    fresh: usize,
+    /// Bytes of the unfinished line that were passed over.
+    passed: u64,
     /// Bytes read so far.
     pub read: u64,
+    /// The last bytes before the unfinished line, in one piece.
+    pub before: Vec<u8>,
 }
+
+/// So many bytes before the unfinished line are remembered.
+pub const BEFORE: usize = 1024;
 
 /// What is left of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,43 +191,90 @@ pub enum Left {
 impl<R: Read> Lines<R> {
     /// Reads lines from here on.
     pub fn new(source: R) -> Self {
-        Self { source, buffer: vec![0; LONGEST + CHUNK], kept: 0, clipped: false, read: 0 }
+        let (buffer, before) = (vec![0; LONGEST + CHUNK], Vec::new());
+        Self { source, buffer, kept: 0, fresh: 0, passed: 0, read: 0, before }
     }
 
     /// Reads one more chunk and hands out its lines, without newlines. Only `\n` ends a line.
-    pub fn chunk(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<Left> {
-        let end = (self.kept + CHUNK).min(self.buffer.len());
-        let got = match self.source.read(&mut self.buffer[self.kept..end]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Left::More),
-            got => got?,
+    pub fn chunk(&mut self, each: impl FnMut(&[u8])) -> io::Result<Left> {
+        if self.fill(CHUNK)? > 0 {
+            self.split(each);
+            return Ok(Left::More);
+        }
+        Ok(Left::Nothing { cut: self.rest(each) })
+    }
+
+    /// Reads at most so many bytes, whose lines are handed out by `split`. None is the source's end, which
+    /// may be no end for long.
+    pub fn fill(&mut self, most: usize) -> io::Result<usize> {
+        let from = self.kept + self.fresh;
+        let end = (from + most.min(CHUNK)).min(self.buffer.len());
+        let got = loop {
+            match self.source.read(&mut self.buffer[from..end]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                got => break got?,
+            }
         };
         self.read += got as u64;
-        if got == 0 {
-            let cut = self.kept > 0;
-            if cut && !self.clipped {
-                each(&self.buffer[..self.kept]);
-            }
-            self.kept = 0;
-            return Ok(Left::Nothing { cut });
-        }
-        let full = self.kept + got;
-        let mut start = 0;
+        self.fresh += got;
+        Ok(got)
+    }
+
+    /// Hands out the lines that are whole, without newlines.
+    pub fn split(&mut self, mut each: impl FnMut(&[u8])) {
+        let full = self.kept + std::mem::take(&mut self.fresh);
+        let (mut start, mut gap) = (0, 0);
         for newline in memchr::memchr_iter(b'\n', &self.buffer[self.kept..full]) {
             let newline = self.kept + newline;
-            if !self.clipped {
-                each(&self.buffer[start..newline]);
+            each(&self.buffer[start..newline.min(start + LONGEST)]);
+            if self.passed > 0 {
+                // What was passed over stands between these bytes and those before.
+                gap = LONGEST;
+                self.before.clear();
             }
-            (self.clipped, start) = (false, newline + 1);
+            (self.passed, start) = (0, newline + 1);
         }
+        let newer = &self.buffer[start.saturating_sub(BEFORE).max(gap).min(start)..start];
+        let stale = (self.before.len() + newer.len()).saturating_sub(BEFORE);
+        self.before.drain(..stale);
+        self.before.extend_from_slice(newer);
         self.buffer.copy_within(start..full, 0);
         self.kept = full - start;
-        if self.kept >= LONGEST {
-            if !self.clipped {
-                each(&self.buffer[..LONGEST]);
-            }
-            (self.clipped, self.kept) = (true, 0);
+        if self.kept > LONGEST {
+            self.passed += (self.kept - LONGEST) as u64;
+            self.kept = LONGEST;
         }
-        Ok(Left::More)
+    }
+
+    /// Hands out the unfinished last line, where there is one.
+    pub fn rest(&mut self, mut each: impl FnMut(&[u8])) -> bool {
+        let cut = self.kept > 0;
+        if cut {
+            each(&self.buffer[..self.kept]);
+            if self.passed > 0 {
+                self.before.clear();
+            } else {
+                self.before.extend_from_slice(&self.buffer[..self.kept]);
+                self.before.drain(..self.before.len().saturating_sub(BEFORE));
+            }
+        }
+        (self.kept, self.passed) = (0, 0);
+        cut
+    }
+
+    /// Bytes that were read and not handed out: the unfinished last line.
+    pub fn unfinished(&self) -> u64 {
+        (self.kept + self.fresh) as u64 + self.passed
+    }
+
+    /// The first of these bytes.
+    pub fn next(&self) -> &[u8] {
+        &self.buffer[..(self.kept + self.fresh).min(BEFORE)]
+    }
+
+    /// Where the lines come from.
+    pub fn source(&self) -> &R {
+        &self.source
     }
 }
 

@@ -2,6 +2,7 @@
 //! own. Never fails: what goes wrong is part of the answer.
 
 mod file;
+pub mod follow;
 mod query;
 mod replay;
 mod seek;

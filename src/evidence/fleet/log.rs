@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use regex::bytes::Regex;
 use ruma::OwnedUserId;
 
@@ -31,6 +31,9 @@ const KEYS: usize = 64;
 const KEY_ID: usize = 200;
 /// A device id may be of this length (Synapse, `rest/client/login.py`); longer ones are not kept.
 const DEVICE: usize = 512;
+/// One who watches gives an upload up that has not ended after this long: the slowest waits a minute for
+/// the database.
+const GIVEN_UP: SignedDuration = SignedDuration::from_mins(2);
 
 /// Words of the lines that matter.
 static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
@@ -49,8 +52,11 @@ pub struct FleetTally {
     order: VecDeque<(usize, String)>,
     devices: HashMap<(String, String), Seen>,
     log: FleetLog,
-    /// Every moment one by one, for those who watch storms.
+    /// Every moment one by one, for those who watch storms; devices are not collected then, because there
+    /// is no end at which they were asked for.
     sights: Option<Sights>,
+    /// Where the record begins that is looked at.
+    here: u64,
 }
 
 /// An upload whose end was not seen yet.
@@ -62,6 +68,9 @@ struct Open {
     reach: bool,
     /// An end that a client may have written: it counts where no other comes.
     doubted: Option<(Access, Timestamp)>,
+    /// Where and when it began.
+    byte: u64,
+    at: Timestamp,
 }
 
 /// What was said of an upload before its end.
@@ -96,6 +105,7 @@ impl FleetTally {
             devices: HashMap::new(),
             log: FleetLog::default(),
             sights: None,
+            here: 0,
         }
     }
 
@@ -104,9 +114,24 @@ impl FleetTally {
         Self { sights: Some(Sights::default()), ..self }
     }
 
-    /// The moments, where they were kept.
+    /// The moments since this was asked last, where they are kept.
     pub fn sights(&mut self) -> Option<Sights> {
-        self.sights.take()
+        self.sights.as_mut().map(std::mem::take)
+    }
+
+    /// Whether the moments are kept.
+    pub fn is_watching(&self) -> bool {
+        self.sights.is_some()
+    }
+
+    /// The next record begins at this byte.
+    pub fn here(&mut self, byte: u64) {
+        self.here = byte;
+    }
+
+    /// Where the oldest upload began whose end is waited for.
+    pub fn oldest(&self) -> Option<u64> {
+        self.open.get(self.order.front()?).map(|open| open.byte)
     }
 
     /// One record.
@@ -128,7 +153,12 @@ impl FleetTally {
         }
         let (key, reach) = ((glance.process, id.to_owned()), glance.reach);
         match message {
-            Message::Adding(upload) => self.begin(key, upload, reach),
+            Message::Adding(upload) => {
+                if self.is_watching() && !reach {
+                    self.tire(glance.at);
+                }
+                self.begin(key, upload, glance.at, reach);
+            }
             Message::Refused(refusal) => self.said(&key, End::Refused(refusal), reach),
             Message::TooLarge => self.said(&key, End::TooLarge, reach),
             Message::Access(access) if access.is_key_upload() => {
@@ -159,7 +189,19 @@ impl FleetTally {
         self.log
     }
 
-    fn begin(&mut self, key: (usize, String), upload: Upload, reach: bool) {
+    /// Gives up what has been under way for long.
+    fn tire(&mut self, now: Timestamp) {
+        while let Some(oldest) = self.order.front() {
+            let since = self.open.get(oldest).map(|open| now.duration_since(open.at));
+            if since.is_some_and(|since| since < GIVEN_UP) {
+                break;
+            }
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.give_up(&oldest);
+        }
+    }
+
+    fn begin(&mut self, key: (usize, String), upload: Upload, at: Timestamp, reach: bool) {
         if upload.device.len() > DEVICE {
             return;
         }
@@ -178,7 +220,8 @@ impl FleetTally {
             }
             self.order.push_back(key.clone());
         }
-        self.open.insert(key, Open { upload, end: End::default(), reach, doubted: None });
+        let (end, byte) = (End::default(), self.here);
+        self.open.insert(key, Open { upload, end, reach, doubted: None, byte, at });
     }
 
     fn said(&mut self, key: &(usize, String), end: End, reach: bool) {
@@ -249,6 +292,7 @@ impl FleetTally {
                 End::TooLarge => (1, What::TooLarge { user, device }),
             };
             sights.note(at, count, what);
+            return;
         }
         if self.devices.len() >= DEVICES {
             self.prune(DEVICES / 2);

@@ -96,16 +96,23 @@ pub fn prometheus(cache: &Path) -> Result<PathBuf> {
     if system.exists() {
         return Ok(system.to_owned());
     }
-    let folder = cache.join("prometheus");
+    let folder = debian(cache, "prometheus").context(PROMETHEUS_MISSING)?;
+    Ok(folder.join("usr/bin/prometheus"))
+}
+
+/// A package of Debian's, unpacked here and not installed: the folder that stands for `/`.
+pub fn debian(cache: &Path, package: &str) -> Result<PathBuf> {
+    let folder = cache.join(package);
     let log = folder.with_added_extension("log");
     once(&folder, |folder| {
-        info!("no Prometheus here; unpacking Debian's package (once)");
-        let unpack =
-            "apt-get download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb";
-        run(Command::new("/bin/sh").args(["-c", unpack]).current_dir(folder), &log)
-            .context(PROMETHEUS_MISSING)
+        info!("unpacking Debian's {package} (once)");
+        let unpack = format!(
+            "apt-get download {package} && dpkg-deb -x {package}_*.deb . && rm {package}_*.deb"
+        );
+        run(Command::new("/bin/sh").args(["-c", &unpack]).current_dir(folder), &log)
+            .with_context(|| format!("Debian's package {package} could not be fetched"))
     })?;
-    Ok(folder.join("usr/bin/prometheus"))
+    Ok(folder)
 }
 
 /// Makes this folder once, however many ask and whoever was killed before. It is made beside its place

@@ -21,7 +21,7 @@ pub mod demo;
 mod device;
 pub mod faults;
 pub mod forge;
-mod install;
+pub mod install;
 mod lab;
 mod leash;
 pub mod media;

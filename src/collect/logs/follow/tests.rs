@@ -1,0 +1,238 @@
+//! Each way in which a log is rotated, one by one.
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::reader::Reader;
+use super::writer::{BEGIN, Writer};
+use super::{Follow, Round};
+use crate::config::LogSource;
+use crate::evidence::sight::What;
+
+/// A server and its reader, live.
+fn live() -> (Writer, Reader) {
+    let mut writer = Writer::new(true);
+    writer.uploads(3);
+    let mut reader = Reader::new(&writer.path());
+    reader.catch_up();
+    reader.save();
+    (writer, reader)
+}
+
+fn check(writer: &Writer, reader: &mut Reader) {
+    reader.catch_up();
+    let expected: HashMap<u64, u64> = writer.written.iter().map(|number| (*number, 1)).collect();
+    let counted: HashMap<u64, u64> = reader.counted().iter().map(|(a, b)| (*a, *b)).collect();
+    assert_eq!(counted, expected);
+}
+
+fn silent(reader: &mut Reader) {
+    assert!(reader.notes().is_empty(), "{:?}", reader.notes());
+}
+
+#[test]
+fn what_comes_counts_once() {
+    let (mut writer, mut reader) = live();
+    writer.uploads(5);
+    check(&writer, &mut reader);
+    silent(&mut reader);
+}
+
+#[test]
+fn half_a_line_waits_for_its_rest() {
+    let (mut writer, mut reader) = live();
+    writer.begin();
+    writer.line(0, Some(40));
+    reader.catch_up();
+    reader.save();
+    reader.kill();
+    writer.end();
+    check(&writer, &mut reader);
+}
+
+#[test]
+fn a_renamed_log_may_get_late_lines() {
+    let (mut writer, mut reader) = live();
+    writer.begin();
+    writer.line(0, None);
+    writer.rename();
+    reader.look(250);
+    writer.line(0, None);
+    fs::write(writer.path(), "").unwrap();
+    reader.look(250);
+    writer.line(0, None);
+    reader.look(250);
+    assert_eq!(reader.counted().len(), 4, "a late line waits for nothing");
+    writer.reopen();
+    writer.uploads(2);
+    check(&writer, &mut reader);
+    reader.look(70_000);
+    silent(&mut reader);
+}
+
+#[test]
+fn a_cut_log_s_rest_is_in_the_copy() {
+    for packed in [false, true] {
+        let (mut writer, mut reader) = live();
+        writer.uploads(2);
+        writer.copytruncate();
+        if packed {
+            writer.compress();
+        }
+        writer.uploads(40);
+        check(&writer, &mut reader);
+        silent(&mut reader);
+    }
+}
+
+#[test]
+fn a_log_that_is_cut_and_grows_beyond_is_noticed_after_a_restart() {
+    let (mut writer, mut reader) = live();
+    writer.begin();
+    writer.line(0, None);
+    reader.catch_up();
+    reader.save();
+    reader.kill();
+    writer.line(0, None);
+    writer.copytruncate();
+    writer.compress();
+    writer.end();
+    writer.uploads(40);
+    check(&writer, &mut reader);
+    silent(&mut reader);
+}
+
+#[test]
+fn several_rotations_while_away_are_read_in_order() {
+    let (mut writer, mut reader) = live();
+    reader.kill();
+    for _ in 0..4 {
+        writer.begin();
+        writer.line(0, None);
+        writer.rename();
+        writer.reopen();
+        writer.end();
+        writer.uploads(3);
+        writer.compress();
+    }
+    check(&writer, &mut reader);
+    silent(&mut reader);
+}
+
+#[test]
+fn a_deleted_log_is_read_to_its_end_and_missed_after_a_restart() {
+    let (mut writer, mut reader) = live();
+    writer.uploads(2);
+    writer.recreate();
+    writer.uploads(2);
+    check(&writer, &mut reader);
+    silent(&mut reader);
+    writer.uploads(2);
+    let before = reader.counted().len();
+    reader.kill();
+    writer.recreate();
+    writer.uploads(2);
+    reader.catch_up();
+    reader.look(70_000);
+    assert_eq!(reader.counted().len(), before + 2);
+    let notes = reader.notes().join("\n");
+    assert!(notes.contains("log main: nothing was read between 2026-11-22"), "{notes}");
+}
+
+#[test]
+fn a_log_that_goes_away_is_told_once_and_again_when_it_is_back() {
+    let (mut writer, mut reader) = live();
+    let aside = writer.folder.path().join("elsewhere");
+    fs::rename(writer.path(), &aside).unwrap();
+    (0..40).for_each(|_| reader.look(250));
+    writer.uploads(1);
+    // Mounted anew: the same bytes under another inode.
+    fs::copy(&aside, writer.path()).unwrap();
+    writer.reopen();
+    writer.uploads(1);
+    check(&writer, &mut reader);
+    assert_eq!(reader.notes().len(), 2, "{:?}", reader.notes());
+    assert!(reader.notes()[0].starts_with("log main cannot be read: "));
+    assert_eq!(reader.notes()[1], "log main is read again");
+}
+
+#[test]
+fn a_line_without_end_holds_nothing_up() {
+    let (mut writer, mut reader) = live();
+    writer.put("2026-11-22 12:00:01,000 - a.b - 1 - INFO - GET-900 - ");
+    writer.put(&"x".repeat(3 << 20));
+    reader.catch_up();
+    reader.save();
+    reader.kill();
+    writer.put("\n");
+    writer.uploads(2);
+    check(&writer, &mut reader);
+    silent(&mut reader);
+}
+
+#[test]
+fn a_restart_of_the_server_ends_what_was_under_way() {
+    let (mut writer, mut reader) = live();
+    writer.begin();
+    writer.line(0, None);
+    reader.catch_up();
+    reader.save();
+    writer.restart();
+    reader.kill();
+    writer.uploads(5);
+    check(&writer, &mut reader);
+}
+
+/// Rounds until so many refusals came.
+async fn rounds(follow: &mut Follow, refusals: u64) -> Vec<Round> {
+    let mut rounds = Vec::new();
+    let mut seen = 0;
+    while seen < refusals {
+        let round = tokio::time::timeout(Duration::from_secs(20), follow.next()).await.unwrap();
+        let refused =
+            round.sights.iter().filter(|sight| matches!(sight.what, What::Refused { .. }));
+        seen += refused.map(|sight| sight.count).sum::<u64>();
+        rounds.push(round);
+        assert!(rounds.len() < 30, "{rounds:?}");
+    }
+    rounds
+}
+
+#[tokio::test]
+async fn several_logs_are_followed_and_one_that_is_not_there_holds_none_up() {
+    let (mut a, mut b) = (Writer::new(true), Writer::new(false));
+    a.uploads(20);
+    // Two logs that begin alike would be one and its copy.
+    b.restart();
+    b.uploads(20);
+    let source =
+        |name: &str, path| LogSource { name: name.into(), path, timezone: Some(TimeZone::UTC) };
+    let sources = vec![
+        source("a", a.path()),
+        source("b", b.path()),
+        source("c", a.folder.path().join("gone.log")),
+    ];
+    let from = Timestamp::from_millisecond(BEGIN).unwrap();
+    let mut follow = Follow::start(sources.clone(), HashMap::new(), from);
+    let first = rounds(&mut follow, 40).await;
+    let notes: Vec<_> = first.iter().flat_map(|round| &round.notes).collect();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].starts_with("log c cannot be read"), "{notes:?}");
+    let sorted = first.iter().all(|round| round.sights.is_sorted_by_key(|sight| sight.at));
+    assert!(sorted);
+    let last = follow.next().await;
+    assert!(last.live && last.read_to.is_some());
+    let mut saved: HashMap<_, _> = HashMap::new();
+    first.into_iter().chain([last]).for_each(|round| saved.extend(round.places));
+    drop(follow);
+    a.uploads(1);
+    b.uploads(1);
+    let mut follow = Follow::start(sources, saved, Timestamp::MAX);
+    let second = rounds(&mut follow, 2).await;
+    let again: u64 = second.iter().flat_map(|round| &round.sights).map(|sight| sight.count).sum();
+    assert_eq!(again, 2);
+}
