@@ -9,7 +9,8 @@ use super::View;
 use super::answer::sentence;
 use super::page::Page;
 use crate::evidence::counted;
-use crate::storm::{Change, Event, Kind, Mute, Muted, Sure, Whose};
+use crate::evidence::poll::COUNTED;
+use crate::storm::{BACKLOG, Change, DEAD_IDENTITY, Event, Kind, Mute, Muted, Sure, Whose};
 
 /// The reactions that a first message takes.
 pub const AGAIN: &str = "🔁";
@@ -225,6 +226,8 @@ fn name(page: &mut Page, event: &Event, root: Option<&str>) {
 
 fn kind(event: &Event) -> &'static str {
     match (event.kind, event.trigger.as_str()) {
+        (Kind::Fleet, DEAD_IDENTITY) | (Kind::DeadIdentity, _) => "keys of a dead identity",
+        (Kind::Fleet, BACKLOG) | (Kind::Backlog, _) => "to-device messages pile up",
         (Kind::OtkConflict | Kind::Fleet, _) => "one-time keys refused",
         (Kind::OtkFlood, _) => "flood of one-time keys",
         (Kind::Delay, "limited") => "delayed events refused (429)",
@@ -241,26 +244,48 @@ fn whose(page: &mut Page, event: &Event, view: &View) {
         Whose::Device { user, device } => page.code(user).text(" ").code(device),
         Whose::Address(address) => page.text("clients at ").code(address),
         Whose::Everybody => page.text(format!(
-            "{} since {}: restored database or client release?",
+            "{} since {}{}",
             counted(event.devices, "device"),
-            clock(event.first, event.at, view)
+            clock(event.first, event.at, view),
+            // Keys have two causes in common; messages that nobody fetches may have any.
+            match event.trigger.as_str() {
+                BACKLOG => "",
+                _ => ": restored database or client release?",
+            }
         )),
     };
 }
 
 /// How bad it is. An alert about everybody counts devices, which it has named.
 fn so_far(page: &mut Page, event: &Event) {
-    if event.kind != Kind::Fleet {
-        let pace = pace(event).map(|pace| format!(", {pace}")).unwrap_or_default();
-        page.text(format!(" · {} so far{pace}", event.count));
+    match event.kind {
+        Kind::Fleet | Kind::DeadIdentity => {}
+        Kind::Backlog => {
+            page.text(format!(" · {}", waiting(event.count)));
+        }
+        Kind::OtkConflict | Kind::OtkFlood | Kind::Delay => {
+            let pace = pace(event).map(|pace| format!(", {pace}")).unwrap_or_default();
+            page.text(format!(" · {} so far{pace}", event.count));
+        }
     }
 }
 
 fn in_all(event: &Event) -> String {
     let length = lasting(event.last.duration_since(event.first));
     match event.kind {
-        Kind::Fleet => length,
+        Kind::Fleet | Kind::DeadIdentity => length,
+        Kind::Backlog if event.count > 0 => format!("{length}, {} still", waiting(event.count)),
+        Kind::Backlog => length,
         _ => format!("{} in {length}", event.count),
+    }
+}
+
+/// A backlog as it was counted, up to a limit.
+fn waiting(count: u64) -> String {
+    match count {
+        1 => "one waits".into(),
+        COUNTED.. => format!("more than {} wait", COUNTED - 1),
+        count => format!("{count} wait"),
     }
 }
 
