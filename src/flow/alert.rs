@@ -8,9 +8,9 @@ use crate::command::{Command, Ke1, Ke2, Span, Triage};
 use crate::diagnose::fleet::Standing;
 use crate::diagnose::verdict::Storm;
 use crate::diagnose::{Certainty, Verdict, VerdictId, chain, diagnose, fleet};
-use crate::evidence::{Evidence, Known, Symptom};
+use crate::evidence::{Evidence, Fact, Known, Symptom, Window};
 use crate::render::Page;
-use crate::storm::{BACKLOG, Event, Kind, Sure, Whose};
+use crate::storm::{BACKLOG, Change, Event, Kind, Sure, Whose};
 
 /// How much before a storm its verdict looks, and how far back at most.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
@@ -95,7 +95,10 @@ impl Flow {
     }
 
     fn judged(&self, event: &Event, device: &str, case: Case) -> Judged {
-        let Case { evidence, .. } = case;
+        let Case { mut evidence, .. } = case;
+        if event.kind == Kind::Backlog && event.change != Change::Ended {
+            note_growth(&mut evidence, event);
+        }
         let keys = keys_verdict(&evidence);
         Judged {
             verdict: keys.id.name(),
@@ -146,6 +149,15 @@ impl Flow {
 
     fn is_foreign(&self, user: &UserId) -> bool {
         self.config.server.name.as_ref().is_some_and(|name| user.server_name() != name)
+    }
+}
+
+/// Two looks within seconds seldom see a backlog grow; the slow ones that made it a storm did.
+fn note_growth(evidence: &mut Evidence, event: &Event) {
+    for answer in &mut evidence.gathered {
+        if let Some(Fact::Inbox(inbox)) = &mut answer.fact {
+            inbox.grown = Some(Window { from: event.first, to: event.last });
+        }
     }
 }
 

@@ -492,6 +492,44 @@ mod tests {
     }
 
     #[test]
+    fn what_the_database_shows_is_told_in_its_own_words() {
+        let first = |event: &Event| {
+            let plain = root(&alert(event, &Sure::Confirmed), &view()).reply().plain;
+            plain.lines().next().unwrap().to_owned()
+        };
+        let mut dead = storm(Kind::DeadIdentity, device(), Change::Started);
+        dead.count = 1;
+        assert_eq!(first(&dead), "Storm 7 · keys of a dead identity · @u:server DEV");
+        let mut backlog = storm(Kind::Backlog, device(), Change::Started);
+        for (count, words) in [(163, "163 wait"), (COUNTED, "more than 1000 wait")] {
+            backlog.count = count;
+            let shown = format!("Storm 7 · to-device messages pile up · @u:server DEV · {words}");
+            assert_eq!(first(&backlog), shown);
+        }
+        for (trigger, words) in [
+            (
+                DEAD_IDENTITY,
+                "keys of a dead identity · 12 devices since 11:20: restored database or client release?",
+            ),
+            (BACKLOG, "to-device messages pile up · 12 devices since 11:20"),
+        ] {
+            let mut fleet = storm(Kind::Fleet, Whose::Everybody, Change::Started);
+            (fleet.devices, fleet.count, fleet.trigger) = (12, 12, trigger.into());
+            assert_eq!(first(&fleet), format!("Storm 7 · {words}"));
+        }
+        let over = |event: &Event| {
+            let plain = clear(&alert(event, &Sure::Confirmed), &view()).reply().plain;
+            plain.lines().next().unwrap().to_owned()
+        };
+        assert_eq!(over(&dead), "Storm 7 · over · keys of a dead identity · @u:server DEV · 2 min");
+        let head = "Storm 7 · over · to-device messages pile up · @u:server DEV · 2 min";
+        for (count, left) in [(0, ""), (1, ", one waits still"), (40, ", 40 wait still")] {
+            backlog.count = count;
+            assert_eq!(over(&backlog), format!("{head}{left}"));
+        }
+    }
+
+    #[test]
     fn updates_say_what_is_new_in_three_lines() {
         let sure = Sure::Unconfirmed("no database is configured".into());
         for (change, words) in [

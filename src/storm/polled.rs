@@ -586,6 +586,42 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_looks_at_any_more_is_over_one_day() {
+        let mut watch = watch();
+        for poll in 1..3 {
+            watch.polled(&look(poll, &["a"], &[]));
+        }
+        let over = |events: Vec<Event>| {
+            let ended = |event: &&Event| event.change == Change::Ended;
+            events.iter().filter(ended).count()
+        };
+        assert_eq!(over(watch.tick(at(2) + UNSEEN - SignedDuration::from_secs(2))), 0);
+        assert_eq!(over(watch.tick(at(2) + UNSEEN)), 1);
+    }
+
+    #[test]
+    fn worse_is_ten_times_as_many_and_a_week_is_few_messages() {
+        let mut watch = watch();
+        let mut told = Vec::new();
+        for poll in 1..=4 {
+            told.extend(watch.polled(&look(poll, &[], &[("a", 25 * poll as u64)])));
+        }
+        told.extend(watch.polled(&look(5, &[], &[("a", 900)])));
+        told.extend(watch.polled(&look(6, &[], &[("a", COUNTED)])));
+        let changes: Vec<_> = told.iter().map(|event| (event.change, event.count)).collect();
+        assert_eq!(changes, [(Change::Started, 100), (Change::Worse, COUNTED)]);
+        // It comes and goes for a week.
+        let mut told = Vec::new();
+        for poll in 7..700 {
+            let count = 30 * (poll as u64 % 8);
+            told.extend(watch.polled(&look(poll, &[], &[("a", count)])));
+            watch.tick(at(poll));
+        }
+        assert!(told.len() <= 5 * 8, "{}", told.len());
+        assert!(told.iter().all(|event| event.storm == 1), "one storm");
+    }
+
+    #[test]
     fn a_restart_goes_on_and_memory_is_bounded() {
         let mut watch = watch();
         watch.polled(&look(1, &["a"], &[]));

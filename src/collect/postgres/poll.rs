@@ -61,7 +61,9 @@ pub async fn poll(
     let Some(database) = database else {
         return Poll::failed(now, "no database is configured".into());
     };
-    let client = match timeout(deadline, connect::open(database, deadline)).await {
+    // As long as a page may take: a statement that nobody waits for any more ends with it.
+    let limit = deadline.min(READ);
+    let client = match timeout(limit, connect::open(database, limit)).await {
         Ok(Ok(client)) => client,
         Ok(Err(why)) => return Poll::failed(now, why),
         Err(_) => return Poll::failed(now, "the database did not answer in time".into()),
