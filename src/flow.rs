@@ -2,6 +2,7 @@
 //! The bot and the terminal both call it.
 
 mod alert;
+mod poll;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::evidence::{Evidence, Fact, Gathered, Symptom};
 use crate::plan::Plan;
 use crate::render::{self, Reply, View};
 
+pub use crate::evidence::poll::{Cursor, Poll};
 pub use alert::{Cure, Depth, Judged, SETTLE};
 
 /// The chain with its configuration.

@@ -25,6 +25,8 @@
 //!   its branch's table ([`diagnose::questions`]), and the verdict keeps the path. `!tree` shows the very
 //!   tables. [`diagnose::chain()`] puts the branches of one device in the order to act.
 //! * **Render** formats and never decides; a storm's timeline it draws ([`render::picture`]).
+//! * **Storm** stands beside the flow: sights of log lines, and slow looks at the database where they are
+//!   asked for ([`flow::Flow::poll`]), become alerts, and the flow judges each as it judges a question.
 //!
 //! ## The walls
 //!

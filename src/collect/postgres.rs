@@ -10,6 +10,7 @@ mod event;
 mod fleet;
 mod grants;
 mod inbox;
+pub mod poll;
 
 use std::time::Duration;
 

@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(prometheus.access, login);
         assert_eq!(prometheus.labels, [("server_name".to_owned(), "example.org".to_owned())]);
         *prometheus = Prometheus::open(prometheus.url.clone());
-        assert_eq!(defaults.watch.poll.take(), Some(Duration::from_secs(300)));
+        assert_eq!(defaults.watch.poll.take(), Some(Duration::from_secs(900)));
         same(&as_is, &defaults);
         let room = matrix.rooms.first().cloned();
         assert_eq!(defaults.watch, Watch { room, ..Watch::default() });

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use ruma::{ServerName, UserId};
 
 use crate::evidence::to_device::{Inbox, InboxRow, ToDeviceLog};
-use crate::evidence::{DeviceKeys, DeviceRow, counted};
+use crate::evidence::{DeviceKeys, DeviceRow, counted, utc};
 
 /// Synapse notes a device's last request at most every two minutes, and a sync waits 30 s: a device that
 /// was not seen for so long does not sync.
@@ -202,6 +202,16 @@ impl<'a> Mail<'a> {
         now: Timestamp,
     ) -> Option<Vec<String>> {
         let inbox = self.inbox?;
+        let waiting = counted(self.right.len() as u64, "message");
+        if let Some(span) = inbox.grown {
+            let (from, to) = (utc(span.from), utc(span.to));
+            return Some(vec![
+                format!(
+                    "{waiting} for its own identity wait, more at each look from {from} to {to}"
+                ),
+                "the device made requests meanwhile, and fetched less than came".to_owned(),
+            ]);
+        }
         let again = inbox.again.filter(|again| again.stands)?;
         let stored = log.and_then(|log| log.stored);
         // None of what the log saw stored was fetched since.
@@ -219,7 +229,6 @@ impl<'a> Mail<'a> {
             (None, Some(_)) => "it fetched nothing for a whole minute of watching".to_owned(),
             (None, None) => return None,
         };
-        let waiting = counted(self.right.len() as u64, "message");
         Some(vec![
             format!("{waiting} for its own identity wait and {grown}"),
             still,
@@ -248,6 +257,7 @@ fn shown(sender: Option<&str>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Window;
     use crate::evidence::to_device::{Again, Live};
 
     const OWN: &str = "JI6ajuekUuZJAFsahSIymiovxLK51iwjxJ0ggk1znOn";
@@ -363,6 +373,12 @@ mod tests {
             let said = mail.undrained(Some(&device(ago)), None, now);
             assert_eq!(said.is_some(), expected, "{came} {stands} {ago}");
         }
+        // Slow looks saw it grow while the device was there: two within seconds need not.
+        let again = Some(Again { after: 2000, came: 0, stands: true });
+        let span = Window { from: now, to: now };
+        let inbox = Inbox { again, grown: Some(span), ..inbox(vec![row(1, "@a:x.org", OWN)]) };
+        let said = Mail::sort(Some(&inbox), Some(&keys), None).undrained(None, None, now);
+        assert!(said.is_some_and(|said| said[0].contains("more at each look")));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod log_message;
 pub mod log_time;
 mod needles;
 pub mod otk;
+pub mod poll;
 mod process;
 mod python;
 mod redact;

@@ -7,6 +7,7 @@ mod tally;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Window;
 use super::key_log::{Coverage, Span};
 use super::told::counted;
 pub use tally::ToDeviceTally;
@@ -29,6 +30,10 @@ pub struct Inbox {
     /// A second look, which tells a backlog that grows from one that is being fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
+    /// The span in which slow looks at the database saw it grow, one after the other, while its device made
+    /// requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grown: Option<Window>,
 }
 
 /// How an inbox was watched.

@@ -4,13 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 use ruma::{OwnedUserId, UserId};
 
 use super::{Answer, Case, Flow};
-use crate::command::{Command, Ke1, Span, Triage};
+use crate::command::{Command, Ke1, Ke2, Span, Triage};
 use crate::diagnose::fleet::Standing;
 use crate::diagnose::verdict::Storm;
 use crate::diagnose::{Certainty, Verdict, VerdictId, chain, diagnose, fleet};
-use crate::evidence::{Evidence, Known, Symptom};
+use crate::evidence::{Evidence, Fact, Known, Symptom, Window};
 use crate::render::Page;
-use crate::storm::{Event, Kind, Sure, Whose};
+use crate::storm::{BACKLOG, Change, Event, Kind, Sure, Whose};
 
 /// How much before a storm its verdict looks, and how far back at most.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
@@ -62,6 +62,7 @@ impl Flow {
                 Ok(user) => self.judge_device(event, (user, device), (span, now), depth).await,
                 Err(_) => unsaid("it names no user id".into()),
             },
+            (Whose::Everybody, Kind::Fleet) if event.trigger == BACKLOG => judge_backlogs(),
             (Whose::Everybody, Kind::Fleet) => self.judge_fleet(span, now).await,
             (Whose::Address(_) | Whose::Everybody, _) => judge_delay(event),
         }
@@ -81,9 +82,11 @@ impl Flow {
             };
         }
         let typed = Some(device.into());
-        let command = match depth {
-            Depth::Full => Command::Triage(Triage { user, device: typed, event: None, span }),
-            Depth::Keys => Command::Ke1(Ke1 { user, device: typed, span }),
+        let (sender, live) = (None, None);
+        let command = match (event.kind, depth) {
+            (Kind::Backlog, _) => Command::Ke2(Ke2 { user, device: typed, sender, span, live }),
+            (_, Depth::Full) => Command::Triage(Triage { user, device: typed, event: None, span }),
+            (_, Depth::Keys) => Command::Ke1(Ke1 { user, device: typed, span }),
         };
         match self.answer(&command, now).await {
             Answer::Case(case) => self.judged(event, device, *case),
@@ -92,13 +95,19 @@ impl Flow {
     }
 
     fn judged(&self, event: &Event, device: &str, case: Case) -> Judged {
-        let Case { evidence, .. } = case;
+        let Case { mut evidence, .. } = case;
+        if event.kind == Kind::Backlog && event.change != Change::Ended {
+            note_growth(&mut evidence, event);
+        }
         let keys = keys_verdict(&evidence);
         Judged {
             verdict: keys.id.name(),
             headline: keys.id.headline(),
-            sure: sure(&evidence, &keys, device),
-            cure: cure(event, &keys),
+            sure: sure(event.kind, &evidence, &keys, device),
+            cure: match event.kind {
+                Kind::Backlog => fetched(&evidence, &keys),
+                _ => cure(event, &keys),
+            },
             page: Some(super::page(&evidence, &self.view())),
             evidence: Some(evidence),
         }
@@ -143,6 +152,15 @@ impl Flow {
     }
 }
 
+/// Two looks within seconds seldom see a backlog grow; the slow ones that made it a storm did.
+fn note_growth(evidence: &mut Evidence, event: &Event) {
+    for answer in &mut evidence.gathered {
+        if let Some(Fact::Inbox(inbox)) = &mut answer.fact {
+            inbox.grown = Some(Window { from: event.first, to: event.last });
+        }
+    }
+}
+
 /// The verdict on the keys, of the whole chain too: a storm is about them.
 fn keys_verdict(evidence: &Evidence) -> Verdict {
     match evidence.symptom {
@@ -155,8 +173,9 @@ fn keys_verdict(evidence: &Evidence) -> Verdict {
     }
 }
 
-/// The device exists, and the refusals were of uploads of its own.
-fn sure(evidence: &Evidence, verdict: &Verdict, device: &str) -> Sure {
+/// The device exists, and the refusals were of uploads of its own. What the database itself showed needs no
+/// log to bear it out.
+fn sure(kind: Kind, evidence: &Evidence, verdict: &Verdict, device: &str) -> Sure {
     let rows = match evidence.devices() {
         Known::Is(rows, _) => rows,
         Known::None(_) => &[],
@@ -165,6 +184,7 @@ fn sure(evidence: &Evidence, verdict: &Verdict, device: &str) -> Sure {
     let exists = rows.iter().any(|row| row.device.as_str() == device && !row.hidden);
     match (exists, verdict.certainty, &verdict.storm) {
         (false, ..) => Sure::Contradicted("the database has no such device".into()),
+        (true, ..) if matches!(kind, Kind::DeadIdentity | Kind::Backlog) => Sure::Confirmed,
         (true, Certainty::Proven, _) | (true, _, Some(_)) => Sure::Confirmed,
         (true, ..) if verdict.id == VerdictId::OtkFlood => Sure::Confirmed,
         (true, ..) => Sure::Unconfirmed(
@@ -206,6 +226,16 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
     }
 }
 
+/// Whether a backlog is gone: fetched, or with its device.
+fn fetched(evidence: &Evidence, verdict: &Verdict) -> Cure {
+    match evidence.inbox() {
+        _ if verdict.id == VerdictId::UnknownDevice => Cure::Yes,
+        Known::None(_) => Cure::Yes,
+        Known::Is(inbox, _) if inbox.pending == 0 => Cure::Yes,
+        Known::Is(..) | Known::Unknown(..) => Cure::Unknown,
+    }
+}
+
 fn act(verdict: &Verdict, storm: &Storm) -> &'static str {
     match verdict.id {
         VerdictId::OtkConcurrent => {
@@ -229,6 +259,17 @@ fn judge_delay(event: &Event) -> Judged {
         verdict: id.name(),
         headline: id.headline(),
         ..unsaid("the database keeps nothing of how requests were answered".into())
+    }
+}
+
+/// Backlogs of many at once: the keys of everybody say nothing of them, and the database has shown them.
+fn judge_backlogs() -> Judged {
+    let id = VerdictId::MediaNotDrained;
+    Judged {
+        verdict: id.name(),
+        headline: id.headline(),
+        sure: Sure::Confirmed,
+        ..unsaid(String::new())
     }
 }
 

@@ -9,7 +9,8 @@ use super::View;
 use super::answer::sentence;
 use super::page::Page;
 use crate::evidence::counted;
-use crate::storm::{Change, Event, Kind, Mute, Muted, Sure, Whose};
+use crate::evidence::poll::COUNTED;
+use crate::storm::{BACKLOG, Change, DEAD_IDENTITY, Event, Kind, Mute, Muted, Sure, Whose};
 
 /// The reactions that a first message takes.
 pub const AGAIN: &str = "🔁";
@@ -227,6 +228,8 @@ fn name(page: &mut Page, event: &Event, root: Option<&str>) {
 
 fn kind(event: &Event) -> &'static str {
     match (event.kind, event.trigger.as_str()) {
+        (Kind::Fleet, DEAD_IDENTITY) | (Kind::DeadIdentity, _) => "keys of a dead identity",
+        (Kind::Fleet, BACKLOG) | (Kind::Backlog, _) => "to-device messages pile up",
         (Kind::OtkConflict | Kind::Fleet, _) => "one-time keys refused",
         (Kind::OtkFlood, _) => "flood of one-time keys",
         (Kind::Delay, "limited") => "delayed events refused (429)",
@@ -251,23 +254,45 @@ fn whose_now(page: &mut Page, event: &Event, view: &View) {
     whose(page, event);
     if event.whose == Whose::Everybody {
         let since = clock(event.first, event.at, view);
-        page.text(format!(" since {since}: restored database or client release?"));
+        // Keys have two causes in common; messages that nobody fetches may have any.
+        let cause = match (event.kind, event.trigger.as_str()) {
+            (Kind::Delay, _) | (_, BACKLOG) => "",
+            _ => ": restored database or client release?",
+        };
+        page.text(format!(" since {since}{cause}"));
     }
 }
 
 /// How bad it is. An alert about everybody counts devices, which it has named.
 fn so_far(page: &mut Page, event: &Event) {
-    if event.kind != Kind::Fleet {
-        let pace = pace(event).map(|pace| format!(", {pace}")).unwrap_or_default();
-        page.text(format!(" · {} so far{pace}", event.count));
+    match event.kind {
+        Kind::Fleet | Kind::DeadIdentity => {}
+        Kind::Backlog => {
+            page.text(format!(" · {}", waiting(event.count)));
+        }
+        Kind::OtkConflict | Kind::OtkFlood | Kind::Delay => {
+            let pace = pace(event).map(|pace| format!(", {pace}")).unwrap_or_default();
+            page.text(format!(" · {} so far{pace}", event.count));
+        }
     }
 }
 
 fn in_all(event: &Event) -> String {
     let length = lasting(event.last.duration_since(event.first));
     match event.kind {
-        Kind::Fleet => length,
+        Kind::Fleet | Kind::DeadIdentity => length,
+        Kind::Backlog if event.count > 0 => format!("{length}, {} still", waiting(event.count)),
+        Kind::Backlog => length,
         _ => format!("{} in {length}", event.count),
+    }
+}
+
+/// A backlog as it was counted, up to a limit.
+fn waiting(count: u64) -> String {
+    match count {
+        1 => "one waits".into(),
+        COUNTED.. => format!("more than {} wait", COUNTED - 1),
+        count => format!("{count} wait"),
     }
 }
 
@@ -476,6 +501,44 @@ mod tests {
             plain.lines().next(),
             Some("Storm 7 · over · one-time keys refused · 37 devices · 2 min")
         );
+    }
+
+    #[test]
+    fn what_the_database_shows_is_told_in_its_own_words() {
+        let first = |event: &Event| {
+            let plain = root(&alert(event, &Sure::Confirmed), &view()).reply().plain;
+            plain.lines().next().unwrap().to_owned()
+        };
+        let mut dead = storm(Kind::DeadIdentity, device(), Change::Started);
+        dead.count = 1;
+        assert_eq!(first(&dead), "Storm 7 · keys of a dead identity · @u:server DEV");
+        let mut backlog = storm(Kind::Backlog, device(), Change::Started);
+        for (count, words) in [(163, "163 wait"), (COUNTED, "more than 1000 wait")] {
+            backlog.count = count;
+            let shown = format!("Storm 7 · to-device messages pile up · @u:server DEV · {words}");
+            assert_eq!(first(&backlog), shown);
+        }
+        for (trigger, words) in [
+            (
+                DEAD_IDENTITY,
+                "keys of a dead identity · 12 devices since 11:20: restored database or client release?",
+            ),
+            (BACKLOG, "to-device messages pile up · 12 devices since 11:20"),
+        ] {
+            let mut fleet = storm(Kind::Fleet, Whose::Everybody, Change::Started);
+            (fleet.devices, fleet.count, fleet.trigger) = (12, 12, trigger.into());
+            assert_eq!(first(&fleet), format!("Storm 7 · {words}"));
+        }
+        let over = |event: &Event| {
+            let plain = clear(&alert(event, &Sure::Confirmed), &view()).reply().plain;
+            plain.lines().next().unwrap().to_owned()
+        };
+        assert_eq!(over(&dead), "Storm 7 · over · keys of a dead identity · @u:server DEV · 2 min");
+        let head = "Storm 7 · over · to-device messages pile up · @u:server DEV · 2 min";
+        for (count, left) in [(0, ""), (1, ", one waits still"), (40, ", 40 wait still")] {
+            backlog.count = count;
+            assert_eq!(over(&backlog), format!("{head}{left}"));
+        }
     }
 
     #[test]

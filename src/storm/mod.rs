@@ -3,6 +3,7 @@
 //! Pure: time is a value, a fact is what one line of a log came to. What is posted, to whom and when it is
 //! muted is not decided here; counting never stops. Memory is bounded, because users can be made up.
 
+mod polled;
 mod series;
 mod sure;
 mod thresholds;
@@ -15,6 +16,8 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::polled::{BACKLOG, DEAD_IDENTITY};
+use self::polled::{Polled, UNSEEN, is_polled, told_as};
 use self::series::Part;
 pub use self::sure::{Mute, Muted, Sure};
 pub use self::thresholds::Thresholds;
@@ -31,6 +34,10 @@ pub enum Kind {
     Delay,
     /// Many devices at once.
     Fleet,
+    /// Keys of an identity that is gone wait to be handed out, and no line of a log says so.
+    DeadIdentity,
+    /// To-device messages pile up for a device that is there.
+    Backlog,
 }
 
 /// Whose storm.
@@ -60,7 +67,8 @@ pub struct Event {
     pub whose: Whose,
     /// What repeated: a key id, or how requests on delayed events were answered.
     pub trigger: String,
-    /// Refusals, keys or answers so far; of many together, how many they are.
+    /// Refusals, keys or answers so far, or messages that wait; of many together, how many they are, and
+    /// of keys of a dead identity one.
     pub count: u64,
     /// Devices, or addresses, that are in it.
     pub devices: u64,
@@ -100,6 +108,8 @@ pub struct Watch {
     #[serde(with = "pairs")]
     starts: BTreeMap<Kind, VecDeque<Timestamp>>,
     now: Option<Timestamp>,
+    #[serde(default)]
+    polled: Polled,
 }
 
 impl Watch {
@@ -171,7 +181,10 @@ impl Watch {
                 storm.number = self.next;
                 events.extend(tell(storm, id, Change::Started, now, last));
             }
-            let wait = quiet.checked_mul(1 << storm.resumed.min(5)).unwrap_or(quiet);
+            let wait = match is_polled(id.0) {
+                true => UNSEEN,
+                false => quiet.checked_mul(1 << storm.resumed.min(5)).unwrap_or(quiet),
+            };
             if now.duration_since(last) >= wait {
                 storm.ended = true;
                 events.extend(tell(storm, id, Change::Ended, now, last));
@@ -215,7 +228,7 @@ impl Watch {
     pub fn timeline(&self, storm: u64) -> Option<Timeline> {
         let of = |(id, watched): (&Id, &Watched)| {
             let told = watched.storm.as_ref().filter(|known| known.number == storm)?;
-            watched.series.as_ref()?.timeline(id.0, &told.trigger)
+            watched.series.as_ref()?.timeline(told_as(id), &told.trigger)
         };
         self.watched.iter().find_map(of)
     }

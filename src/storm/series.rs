@@ -28,26 +28,51 @@ pub(super) struct Series {
     from: i64,
     step: i64,
     counts: Vec<[u32; 3]>,
+    /// The first part says how much there is, not how much came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    level: bool,
 }
 
 impl Series {
     /// Counts so many at a moment; one before the first step counts into that.
     pub(super) fn add(&mut self, at: Timestamp, part: Part, count: u64) {
+        let slot = &mut self.step_of(at)[part as usize];
+        *slot = slot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// Notes how much there is at a moment; of one step's the most.
+    pub(super) fn level(&mut self, at: Timestamp, count: u64) {
+        self.level = true;
+        let slot = &mut self.step_of(at)[0];
+        *slot = u32::try_from(count).unwrap_or(u32::MAX).max(*slot);
+    }
+
+    fn step_of(&mut self, at: Timestamp) -> &mut [u32; 3] {
         if self.counts.is_empty() {
             (self.from, self.step) = (at.as_second() / STEP * STEP, STEP);
         }
         let behind = (at.as_second() - self.from).max(0);
+        let join = if self.level { most } else { sum };
         while behind / self.step >= STEPS as i64 {
             let halves = self.counts.chunks(2);
-            self.counts = halves.map(|two| two.iter().fold([0; 3], sum)).collect();
+            self.counts = halves.map(|two| two.iter().fold([0; 3], join)).collect();
             self.step *= 2;
         }
         let place = usize::try_from(behind / self.step).unwrap_or(0);
         if self.counts.len() <= place {
             self.counts.resize(place + 1, [0; 3]);
         }
-        let slot = &mut self.counts[place][part as usize];
-        *slot = slot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        &mut self.counts[place]
+    }
+
+    /// The first part, where each step without a note is as the one before.
+    fn levels(&self) -> Vec<u32> {
+        let mut last = 0;
+        let held = |counts: &[u32; 3]| {
+            last = if counts[0] > 0 { counts[0] } else { last };
+            last
+        };
+        self.counts.iter().map(held).collect()
     }
 
     /// As a picture draws it; none where nothing was counted. Of delayed events the `trigger` comes first.
@@ -73,11 +98,12 @@ impl Series {
                 &[("answers 404", Part::Third), ("answers 429", Part::Trouble)]
             }
             (Kind::Delay, _) => &[("answers 429", Part::Trouble), ("slow restarts", Part::Second)],
-            (Kind::Fleet, _) => &[("devices that began", Part::Trouble)],
+            (Kind::Backlog, _) => &[("messages waiting", Part::Trouble)],
+            (Kind::Fleet | Kind::DeadIdentity, _) => &[("devices that began", Part::Trouble)],
         };
         let curve = |(name, part): &(&'static str, Part)| {
-            let counts = self.counts.iter().map(|counts| counts[*part as usize]).collect();
-            Curve { name, counts }
+            let counts = self.counts.iter().map(|counts| counts[*part as usize]);
+            Curve { name, counts: if self.level { self.levels() } else { counts.collect() } }
         };
         Some(Timeline {
             from: Timestamp::from_second(self.from).ok()?,
@@ -85,6 +111,10 @@ impl Series {
             curves: curves.iter().map(curve).collect(),
         })
     }
+}
+
+fn most(all: [u32; 3], one: &[u32; 3]) -> [u32; 3] {
+    std::array::from_fn(|part| all[part].max(one[part]))
 }
 
 fn sum(all: [u32; 3], one: &[u32; 3]) -> [u32; 3] {
@@ -112,5 +142,19 @@ mod tests {
         assert_eq!(timeline.from.as_second(), from);
         let whole = timeline.step.as_secs() * timeline.curves[0].counts.len() as i64;
         assert!((7 * 86_400..8 * 86_400).contains(&whole), "{whole}");
+    }
+
+    #[test]
+    fn a_level_is_held_and_never_added_up() {
+        let mut series = Series::default();
+        let from = 1_795_348_000;
+        for poll in 0..200 {
+            let at = Timestamp::from_second(from + poll * 900).unwrap();
+            series.level(at, 100 + poll as u64);
+        }
+        assert!(series.counts.len() <= STEPS);
+        let drawn = series.timeline(Kind::Backlog, "").unwrap().curves.remove(0);
+        assert_eq!((drawn.name, drawn.counts.last()), ("messages waiting", Some(&299)));
+        assert!(drawn.counts.is_sorted() && drawn.counts[0] >= 100, "{:?}", drawn.counts);
     }
 }

@@ -174,5 +174,7 @@ fn crowd_of(kind: Kind) -> Kind {
     match kind {
         Kind::OtkConflict | Kind::OtkFlood | Kind::Fleet => Kind::Fleet,
         Kind::Delay => Kind::Delay,
+        // What the database shows has a crowd of its own: see `polled`.
+        Kind::DeadIdentity | Kind::Backlog => kind,
     }
 }

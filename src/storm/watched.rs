@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::polled::told_as;
 use super::series::{Part, Series};
 use super::{Change, Event, Id};
 
@@ -106,6 +107,16 @@ impl Watched {
         self.series.get_or_insert_default().add(at, part, count);
     }
 
+    /// Notes for the picture how much there is.
+    pub(super) fn level(&mut self, at: Timestamp, count: u64) {
+        self.series.get_or_insert_default().level(at, count);
+    }
+
+    /// Whether it has a storm that is not over.
+    pub(super) fn goes_on(&self) -> bool {
+        self.storm.as_ref().is_some_and(|storm| !storm.ended)
+    }
+
     /// A storm of what was seen so far, told by nobody yet.
     pub(super) fn brew(&self, at: Timestamp, count: u64) -> Storm {
         let seen = self.recent.iter().map(|(_, times)| times.len() as u64).sum::<u64>();
@@ -181,7 +192,7 @@ impl Storm {
     }
 
     pub(super) fn event(&self, id: &Id, change: Change, at: Timestamp, last: Timestamp) -> Event {
-        let (kind, whose) = id.clone();
+        let (kind, whose) = (told_as(id), id.1.clone());
         let (storm, count, devices, first) = (self.number, self.count, self.devices, self.first);
         let trigger = self.trigger.clone();
         Event { at, storm, change, kind, whose, trigger, count, devices, first, last }

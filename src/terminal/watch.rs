@@ -222,6 +222,8 @@ pub(super) fn kind(kind: Kind) -> &'static str {
         Kind::OtkFlood => "otk-flood",
         Kind::Delay => "delay",
         Kind::Fleet => "fleet",
+        Kind::DeadIdentity => "dead-identity",
+        Kind::Backlog => "backlog",
     }
 }
 

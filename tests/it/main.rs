@@ -15,6 +15,7 @@ mod crafted;
 mod events;
 mod lab;
 mod media;
+mod poll;
 mod recorded;
 mod room;
 mod scale;

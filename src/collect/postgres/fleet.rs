@@ -98,7 +98,8 @@ pub(super) async fn ask(client: &Client) -> Result<FleetRows, Error> {
     let mut at = Some((String::new(), String::new()));
     let scan = async {
         while let Some(from) = &at {
-            at = page(client, from, &mut rows).await?;
+            let last = page(client, from, PAGE, &mut rows).await?;
+            at = last.filter(|(_, full)| *full).map(|(place, _)| place);
         }
         Ok(())
     };
@@ -128,13 +129,14 @@ fn note(rows: &mut FleetRows, what: &str) {
     rows.cut = Some(rows.cut.take().map_or(what.into(), |cut| format!("{cut}; {what}")));
 }
 
-/// Reads one page behind `from`; gives where the next one begins, if there is one.
-async fn page(
+/// Reads one page behind `from`; gives its last device, where there is any, and whether the page is full.
+pub(super) async fn page(
     client: &Client,
     from: &(String, String),
+    size: i64,
     into: &mut FleetRows,
-) -> Result<Option<(String, String)>, Error> {
-    let found = client.query(DEVICES, &[&from.0, &from.1, &PAGE, &COUNTED, &KEYLESS]).await?;
+) -> Result<Option<((String, String), bool)>, Error> {
+    let found = client.query(DEVICES, &[&from.0, &from.1, &size, &COUNTED, &KEYLESS]).await?;
     let Some(last) = found.last() else { return Ok(None) };
     let number: i64 = last.try_get(6)?;
     let keyless: Option<i64> = last.try_get(7)?;
@@ -147,8 +149,8 @@ async fn page(
             into.devices.push(holder);
         }
     }
-    let next = (last.try_get(0)?, last.try_get(1)?);
-    Ok((number == PAGE).then_some(next))
+    let place = (last.try_get(0)?, last.try_get(1)?);
+    Ok(Some((place, number == size)))
 }
 
 fn holder(row: &Row) -> Result<Option<Holder>, Error> {
@@ -173,7 +175,7 @@ fn moment(ms: i64) -> Timestamp {
     millis(Some(ms)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Puts the oldest keys of those with keys of before to the test, and notes who is dehydrated.
+/// Notes who is dehydrated, and tests keys.
 async fn look(client: &Client, rows: &mut FleetRows) -> Result<(), Error> {
     if client.query_one(MAY_KNOW, &[]).await?.try_get::<_, Option<bool>>(0)? == Some(true) {
         let users: Vec<&str> = rows.devices.iter().map(|of| of.user.as_str()).collect();
@@ -187,11 +189,19 @@ async fn look(client: &Client, rows: &mut FleetRows) -> Result<(), Error> {
             of.dehydrated = Some(found.contains(&key));
         }
     }
+    test(client, rows).await
+}
+
+/// Puts the oldest keys of those with keys of before to the signature test.
+pub(super) async fn test(client: &Client, rows: &mut FleetRows) -> Result<(), Error> {
     let older = rows.devices.iter().filter(|of| of.older > 0);
     let (users, devices): (Vec<_>, Vec<_>) =
         older.take(TESTED).map(|of| (of.user.to_string(), of.device.to_string())).unzip();
     if users.len() == TESTED {
         note(rows, "no more than 1000 oldest keys were tested");
+    }
+    if users.is_empty() {
+        return Ok(());
     }
     let found = client.query(OLDEST, &[&users, &devices]).await?;
     let mut checks = HashMap::new();

@@ -1,0 +1,201 @@
+//! One slow look at every device → those whose next key is of a dead identity, and those seen lately for
+//! which messages pile up, in pages by the index of `devices`, within a time.
+//!
+//! Both questions go through the same pages, so that one place tells how far a look came; the next one goes
+//! on there. Nobody waits for a look, and the server has better things to do: it takes two seconds at the
+//! most, and each statement stands alone, with no snapshot that would hold back the database's vacuum.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error};
+
+use super::{connect, fleet, millis, quoted};
+use crate::config::Database;
+use crate::evidence::fleet::FleetRows;
+use crate::evidence::otk::Check;
+use crate::evidence::poll::{COUNTED, Covered, Cursor, Device, FEWEST, Poll, Waiting};
+
+/// How long pages are read.
+const READ: Duration = Duration::from_secs(2);
+/// A device that asked for nothing in this time fetches nothing either: its messages wait as they should.
+const LATELY: SignedDuration = SignedDuration::from_hours(1);
+/// Devices that one look names; beyond it the next one goes on.
+const MOST: usize = 5000;
+
+/// Messages that wait, for devices of a page that have an identity and were seen lately. The limits stand
+/// where a plain join would let PostgreSQL read a whole table for each page.
+const WAITING: &str = "SELECT p.user_id, p.device_id, p.last_seen, b.total\n\
+     FROM (SELECT user_id, device_id, last_seen FROM devices\n\
+     WHERE (user_id, device_id) > ($1, $2) AND (user_id, device_id) <= ($3, $4) AND hidden IS NOT TRUE\n\
+     ORDER BY user_id, device_id LIMIT $5) AS p\n\
+     JOIN LATERAL (SELECT FROM e2e_device_keys_json i\n\
+     WHERE i.user_id = p.user_id AND i.device_id = p.device_id LIMIT 1) AS k ON true\n\
+     CROSS JOIN LATERAL (SELECT count(*) AS total FROM (SELECT FROM device_inbox i\n\
+     WHERE i.user_id = p.user_id AND i.device_id = p.device_id LIMIT $6) AS bounded) AS b\n\
+     WHERE p.last_seen >= $7 AND b.total >= $8";
+
+/// Devices that may be added to a page between its two statements.
+const ADDED: u32 = 100;
+
+/// The statement over waiting messages for a span of devices, limits filled in.
+pub fn statement(after: &Device, to: &Device, now: Timestamp) -> String {
+    (WAITING.replace("$1", &quoted(&after.user)).replace("$2", &quoted(&after.device)))
+        .replace("$3", &quoted(&to.user))
+        .replace("$4", &quoted(&to.device))
+        .replace("$5", &(Cursor::default().page + ADDED).to_string())
+        .replace("$6", &COUNTED.to_string())
+        .replace("$7", &since(now).to_string())
+        .replace("$8", &FEWEST.to_string())
+}
+
+/// Looks on from where the last look ended. Never fails: what went wrong stands in the answer.
+pub async fn poll(
+    database: Option<&Database>,
+    cursor: &mut Cursor,
+    now: Timestamp,
+    deadline: Duration,
+) -> Poll {
+    let Some(database) = database else {
+        return Poll::failed(now, "no database is configured".into());
+    };
+    // As long as a page may take: a statement that nobody waits for any more ends with it.
+    let limit = deadline.min(READ);
+    let client = match timeout(limit, connect::open(database, limit)).await {
+        Ok(Ok(client)) => client,
+        Ok(Err(why)) => return Poll::failed(now, why),
+        Err(_) => return Poll::failed(now, "the database did not answer in time".into()),
+    };
+    let (dead, untested, waiting) = (Vec::new(), Vec::new(), Some(Vec::new()));
+    let mut poll = Poll { at: now, dead, untested, waiting, covered: None, failed: None };
+    let after = cursor.after.clone();
+    let end = Instant::now() + READ;
+    while poll.names() < MOST {
+        let from = cursor.after.clone().unwrap_or_default();
+        match timeout_at(end, page(&client, &from, cursor.page, &poll)).await {
+            Ok(Ok(page)) => {
+                cursor.after = page.next.clone();
+                cursor.faster();
+                add(&mut poll, page, &after);
+            }
+            Ok(Err(Unread::Slow)) | Err(_) => {
+                cursor.slower();
+                break;
+            }
+            Ok(Err(Unread::Failed(why))) => {
+                poll.failed = Some(why);
+                break;
+            }
+        }
+        if cursor.after.is_none() {
+            break;
+        }
+    }
+    if poll.covered.is_none() && poll.failed.is_none() {
+        poll.failed = Some(format!("no page was read within {} s", READ.as_secs()));
+    }
+    poll
+}
+
+/// What one page came to.
+struct Page {
+    dead: Vec<Device>,
+    untested: Vec<Device>,
+    waiting: Result<Vec<Waiting>, String>,
+    devices: u64,
+    /// Its last device, where more come.
+    next: Option<Device>,
+}
+
+/// Why a page was not read.
+enum Unread {
+    Slow,
+    Failed(String),
+}
+
+impl Unread {
+    fn of(error: &Error, table: &str) -> Self {
+        match error.code() {
+            Some(&SqlState::QUERY_CANCELED) => Self::Slow,
+            _ => Self::Failed(connect::words(error, table)),
+        }
+    }
+}
+
+/// Puts a page to what the look came to so far.
+fn add(poll: &mut Poll, page: Page, after: &Option<Device>) {
+    poll.dead.extend(page.dead);
+    poll.untested.extend(page.untested);
+    match page.waiting {
+        Ok(more) => {
+            poll.waiting.iter_mut().for_each(|waiting| waiting.extend(more.iter().cloned()))
+        }
+        Err(why) => (poll.waiting, poll.failed) = (None, Some(why)),
+    }
+    let devices = poll.covered.as_ref().map_or(0, |covered| covered.devices) + page.devices;
+    poll.covered = Some(Covered { after: after.clone(), to: page.next, devices });
+}
+
+async fn page(client: &Client, from: &Device, size: u32, so_far: &Poll) -> Result<Page, Unread> {
+    let keys = |error: Error| Unread::of(&error, "e2e_one_time_keys_json");
+    let mut rows = FleetRows::default();
+    let start = (from.user.clone(), from.device.clone());
+    let last = fleet::page(client, &start, size.into(), &mut rows).await.map_err(keys)?;
+    fleet::test(client, &mut rows).await.map_err(keys)?;
+    let mut page = Page {
+        dead: Vec::new(),
+        untested: Vec::new(),
+        waiting: Ok(Vec::new()),
+        devices: rows.read,
+        next: None,
+    };
+    for of in rows.devices.iter().filter(|of| of.older > 0) {
+        let device = Device { user: of.user.to_string(), device: of.device.to_string() };
+        match of.next_key {
+            Some(Check::Fails) => page.dead.push(device),
+            Some(Check::Verifies) => {}
+            Some(Check::Unknown) | None => page.untested.push(device),
+        }
+    }
+    let Some(((user, device), full)) = last else { return Ok(page) };
+    let last = Device { user, device };
+    if so_far.waiting.is_some() {
+        page.waiting = match waiting(client, (from, &last), size, so_far.at).await {
+            Ok(waiting) => Ok(waiting),
+            Err(error) => match Unread::of(&error, "device_inbox") {
+                Unread::Slow => return Err(Unread::Slow),
+                Unread::Failed(why) => Err(why),
+            },
+        };
+    }
+    page.next = full.then_some(last);
+    Ok(page)
+}
+
+async fn waiting(
+    client: &Client,
+    (after, to): (&Device, &Device),
+    size: u32,
+    now: Timestamp,
+) -> Result<Vec<Waiting>, Error> {
+    let counted = i64::try_from(COUNTED).unwrap_or(i64::MAX);
+    let fewest = i64::try_from(FEWEST).unwrap_or(i64::MAX);
+    let (rows, lately) = (i64::from(size + ADDED), since(now));
+    let [a, b, c, d] = [&after.user, &after.device, &to.user, &to.device];
+    let rows = client.query(WAITING, &[a, b, c, d, &rows, &counted, &lately, &fewest]).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let of = Device { user: row.try_get(0)?, device: row.try_get(1)? };
+        let Some(last_seen) = millis(row.try_get(2)?) else { continue };
+        let count = row.try_get::<_, i64>(3)?.unsigned_abs();
+        found.push(Waiting { of, count, last_seen });
+    }
+    Ok(found)
+}
+
+/// The moment behind which a device was seen lately, as Synapse stores it.
+fn since(now: Timestamp) -> i64 {
+    now.checked_sub(LATELY).unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond()
+}

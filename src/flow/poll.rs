@@ -1,0 +1,16 @@
+//! A timer's beat → one slow look at the database. What it comes to is for the storm watch.
+
+use jiff::Timestamp;
+
+use super::Flow;
+use crate::collect;
+use crate::evidence::poll::{Cursor, Poll};
+
+impl Flow {
+    /// Looks at the devices behind the cursor, as many as two seconds allow, and moves it on. Never fails:
+    /// what could not be read stands in the answer.
+    pub async fn poll(&self, cursor: &mut Cursor, now: Timestamp) -> Poll {
+        let (database, deadline) = (self.config.database.as_ref(), self.config.limits.deadline);
+        collect::postgres::poll::poll(database, cursor, now, deadline).await
+    }
+}
