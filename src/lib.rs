@@ -8,13 +8,15 @@
 //! This page is the architecture. The modules below stand in the order of the flow.
 //!
 //! ```text
-//! chat line ─► command ─► plan ─► collect ─► evidence ─► diagnose ─► render ─► reply in a thread
+//! chat line ─┐
+//! storm ─────┴► command ─► plan ─► collect ─► evidence ─► diagnose ─► render ─► reply in a thread
 //!                                    ├─ logs: a file, found by time, read forward
 //!                                    ├─ postgres: one read-only probe a table; an inbox is watched first
 //!                                    └─ prometheus: latency by servlet, beside the log's
 //! ```
 //!
-//! One direction, no way back. The chain is spelled once, in [`flow`]; the bot and the terminal call it.
+//! One direction, no way back. The chain is spelled once, in [`flow`]; the bot, the terminal and the storm
+//! watch call it.
 //!
 //! * A **command** is what was typed; a **plan** is what that means here.
 //! * **Collect** is the only part that touches the outside world. A source that fails is evidence too:
@@ -27,6 +29,20 @@
 //! * **Render** formats and never decides; a storm's timeline it draws ([`render::picture`]).
 //! * **Storm** stands beside the flow: sights of log lines, and slow looks at the database where they are
 //!   asked for ([`flow::Flow::poll`]), become alerts, and the flow judges each as it judges a question.
+//!
+//! ## How it speaks first
+//!
+//! ```text
+//! log ─► collect::logs::follow ─► sights ─► storm ─► events ─┐ one transaction: places in the logs,
+//!        (whole lines, once)      (a second  (pure)           ├► the watch's state, storms, messages owed
+//!                                  each)                      ┘        │
+//!                                room ◄─ sent once ◄─ judged ◄─────────┘ by the chain above
+//! ```
+//!
+//! What was read, what it came to and what is owed for it are written together, so a crash at any point
+//! reads again what was not written, and counts nothing twice. A message's transaction id follows from the
+//! ledger's row, so sending it again after a crash gives the same event. Counting needs no homeserver:
+//! what falls due while it is away is worded then, and sent when it is back.
 //!
 //! ## The walls
 //!
@@ -41,8 +57,8 @@
 //! | [`render`] | command, evidence, diagnose, storm | collect, bot, store, the clock |
 //! | [`collect`] | plan, evidence, config | command, diagnose, render, bot, store |
 //! | [`store`] | evidence, storm, config | collect, diagnose, bot, render |
-//! | [`flow`] | command … render, config | bot, the Matrix client |
-//! | [`bot`] | command (to parse), flow, render, store, config, evidence (to carry) | plan, diagnose, postgres |
+//! | [`flow`] | command … render, storm, config | bot, the Matrix client |
+//! | [`bot`] | command (to parse), flow, render, storm, [`collect::logs::follow`], store, config, evidence (to carry) | plan, diagnose, postgres |
 //!
 //! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/prometheus`, `rusqlite` in
 //! `store/ledger` and the Matrix client in `bot`. A test holds the walls (`tests/it/walls.rs`), and clippy

@@ -16,6 +16,7 @@ use super::line::ChatLine;
 use super::send::{self, About};
 use super::words;
 use crate::command::Command;
+use crate::config::Config;
 use crate::evidence::Evidence;
 use crate::flow::{Answer, Flow};
 use crate::render::Reply;
@@ -55,16 +56,26 @@ impl Asked {
 /// What answering needs.
 #[derive(Debug)]
 pub(super) struct Desk {
-    flow: Flow,
-    store: Store,
+    pub(super) flow: Flow,
+    pub(super) store: Store,
+    /// Whether storms are watched for, and addresses shown in full.
+    pub(super) watches: bool,
+    pub(super) show_addresses: bool,
     /// A flow's deadline plus everything around it.
     patience: Duration,
     places: Semaphore,
 }
 
 impl Desk {
-    pub(super) fn new(flow: Flow, store: Store, deadline: Duration) -> Arc<Self> {
-        Arc::new(Self { flow, store, patience: deadline + SLACK, places: Semaphore::new(AT_ONCE) })
+    pub(super) fn new(flow: Flow, store: Store, config: &Config) -> Arc<Self> {
+        Arc::new(Self {
+            flow,
+            store,
+            watches: super::watches(config),
+            show_addresses: config.limits.show_addresses,
+            patience: config.limits.deadline + SLACK,
+            places: Semaphore::new(AT_ONCE),
+        })
     }
 
     /// Answers one line, from the first typing notice to the note that it is done.
@@ -129,6 +140,11 @@ impl Desk {
         let answer = match asked {
             Asked::Slip(reply) => Answer::Words(reply),
             Asked::Command(Command::Why) => Answer::Words(self.why(&line)),
+            Asked::Command(Command::Storms) => Answer::Words(self.storms()?),
+            Asked::Command(Command::Mute { whom, length }) => {
+                Answer::Words(self.mute(&line, &whom, length)?)
+            }
+            Asked::Command(Command::Unmute(whom)) => Answer::Words(self.unmute(whom.as_ref())?),
             Asked::Command(command) => {
                 self.announce(&room, &line, &command).await;
                 self.flow.answer(&command, Timestamp::now()).await

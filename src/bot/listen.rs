@@ -25,7 +25,8 @@ use super::answer::{Asked, Desk};
 use super::door::Door;
 use super::gate::{Courtesy, may_command, too_old};
 use super::line::ChatLine;
-use super::{client, matrix_of, read};
+use super::react::{self, Press};
+use super::{client, matrix_of, read, words};
 use crate::config::Config;
 use crate::store::{Standing, Store};
 
@@ -171,6 +172,9 @@ impl Ear {
 
     /// Hears one event: the gate, in order of cost.
     async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent) {
+        if let Some(press) = Press::of(event) {
+            return self.pressed(room, press).await;
+        }
         let Some(line) = ChatLine::of(event) else {
             return;
         };
@@ -204,6 +208,39 @@ impl Ear {
             return self.note_late(room, line, now);
         }
         self.start(room, line, asked, allowed);
+    }
+
+    /// A button under a storm's root, pressed by somebody who may command; of others nothing is said.
+    async fn pressed(&mut self, room: &Room, press: Press) {
+        let (root, button) = (press.root.clone(), press.button);
+        let line = press.line();
+        let old = too_old(line.sent, Timestamp::now(), self.max_age());
+        if line.sender == room.own_user_id() || line.sent < self.store.since() || old {
+            return;
+        }
+        let ledger = self.store.ledger();
+        let storm = ledger.storm_of(&root).and_then(|number| match number {
+            Some(number) => ledger.storm(number),
+            None => Ok(None),
+        });
+        let storm = match storm {
+            Ok(Some(storm)) => storm.event,
+            Ok(None) => return,
+            Err(error) => return tracing::error!("the ledger cannot be read: {error:#}"),
+        };
+        if !may_command(room, &line.sender, &self.config).await {
+            return;
+        }
+        match self.store.begin(&line.event) {
+            Ok(Standing::New | Standing::Again) => {}
+            Ok(Standing::Settled | Standing::GivenUp) => return,
+            Err(error) => tracing::error!("{} could not be noted: {error:#}", line.event),
+        }
+        let asked = match react::command(button, &storm) {
+            Some(command) => Asked::Command(command),
+            None => Asked::Slip(words::no_device_in_it()),
+        };
+        self.start(room, line, asked, true);
     }
 
     fn note_late(&mut self, room: &Room, line: ChatLine, now: Timestamp) {

@@ -12,27 +12,37 @@ mod client;
 mod door;
 mod gate;
 mod identity;
+mod letter;
 mod line;
 mod listen;
+mod post;
+mod react;
 mod send;
 mod session;
+mod storms;
+mod watch;
 mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use crate::command;
-use crate::config::{Config, Matrix};
+use crate::config::{self, Config, Matrix};
 use crate::flow::Flow;
 use crate::render;
 use crate::store::Store;
+use crate::storm::Thresholds;
 use answer::{Asked, Desk};
 use line::ChatLine;
 use listen::Ear;
+use post::Postman;
 pub use session::{LoggedIn, Secret};
+use watch::{Lookout, Shared};
 
 /// What `run` logs unless told otherwise. The Matrix client takes every refused request, and every
 /// message whose key is late, for a fault of its own.
@@ -55,15 +65,19 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (done, mut idle) = tokio::sync::mpsc::channel::<()>(1);
+    let (let_in, client) = tokio::sync::watch::channel(None);
+    let watching = watch_storms(&config, &flow, &store, client)?;
     let listening = async {
         let matrix = matrix_of(&config)?;
         let client = session::restore(matrix, &store).await?;
-        let desk = Desk::new(flow, store.clone(), config.limits.deadline);
+        let_in.send_replace(Some(client.clone()));
+        let desk = Desk::new(flow, store.clone(), &config);
         Ear::new(config.clone(), client, store.clone(), desk, done).listen().await
     };
     // Dropping the loop in mid-sync loses nothing: the next start looks back.
     tokio::select! {
         ended = listening => return ended,
+        () = notice_ends(watching) => {}
         _ = interrupt.recv() => tracing::info!("interrupted"),
         _ = terminate.recv() => tracing::info!("asked to stop"),
     }
@@ -72,6 +86,59 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
         tracing::warn!("stopping with answers under way; the next start takes them up");
     }
     Ok(())
+}
+
+/// Watches the logs beside the loop, from before the homeserver answers; ends when it is dropped.
+fn watch_storms(
+    config: &Arc<Config>,
+    flow: &Flow,
+    store: &Store,
+    client: tokio::sync::watch::Receiver<Option<matrix_sdk::Client>>,
+) -> Result<JoinSet<()>> {
+    let mut watching = JoinSet::new();
+    if !watches(config) {
+        tracing::info!("the storm watch is off");
+        return Ok(watching);
+    }
+    let ledger = store.ledger();
+    let shared = Shared::restore(&ledger, thresholds(&config.watch))?;
+    let lookout = Lookout::new(config, flow.view(), ledger, shared.clone());
+    let kept = Arc::clone(config);
+    watching.spawn(async move { lookout.keep(&kept).await });
+    let postman = Postman::new(Arc::clone(config), flow.clone(), store.clone(), shared, client);
+    watching.spawn(postman.work());
+    Ok(watching)
+}
+
+/// Says so when a part of the watch ends, which it never should; the rest of the bot goes on.
+async fn notice_ends(mut watching: JoinSet<()>) {
+    while let Some(ended) = watching.join_next().await {
+        tracing::error!("a part of the storm watch ended: {ended:?}. Storms are no longer told");
+    }
+    std::future::pending().await
+}
+
+/// Whether there is anything to watch.
+fn watches(config: &Config) -> bool {
+    config.watch.enabled && !config.logs.is_empty()
+}
+
+/// What the configuration says of storms.
+pub fn thresholds(watch: &config::Watch) -> Thresholds {
+    let length = |length: Duration| SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
+    Thresholds {
+        refusals: watch.refusals,
+        within: length(watch.within),
+        surplus: watch.surplus,
+        sustained: length(watch.sustained),
+        limited: watch.limited,
+        slow: watch.slow,
+        gone: watch.gone,
+        fleet: watch.fleet,
+        together: length(watch.together),
+        quiet: length(watch.quiet),
+        ..Thresholds::default()
+    }
 }
 
 fn matrix_of(config: &Config) -> Result<&Matrix> {

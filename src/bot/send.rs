@@ -7,16 +7,20 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use matrix_sdk::Room;
 use matrix_sdk::ruma::events::Mentions;
-use matrix_sdk::ruma::events::relation::Thread;
+use matrix_sdk::ruma::events::reaction::ReactionEventContent;
+use matrix_sdk::ruma::events::relation::{Annotation, Thread};
 use matrix_sdk::ruma::events::room::message::{
-    FileInfo, FileMessageEventContent, MessageType, Relation, RoomMessageEventContent,
+    FileInfo, FileMessageEventContent, ImageMessageEventContent, MessageType, Relation,
+    ReplacementMetadata, RoomMessageEventContent,
 };
-use matrix_sdk::ruma::{OwnedTransactionId, UInt, events::room::MediaSource};
-use ruma::{EventId, OwnedEventId};
+use matrix_sdk::ruma::events::room::{ImageInfo, MediaSource};
+use matrix_sdk::ruma::{OwnedTransactionId, UInt};
+use ruma::{EventId, OwnedEventId, OwnedUserId};
 use sha2::{Digest, Sha256};
 
+use super::letter::Letter;
 use super::line::ChatLine;
-use crate::render::Reply;
+use crate::render::{Picture, Reply};
 
 /// How often one event is sent before it is given up, and the first pause: together about a minute,
 /// which is a homeserver's restart.
@@ -32,6 +36,106 @@ pub(super) enum About {
     Stranger,
     Skipped,
     Watch,
+}
+
+/// Where a letter goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    Room,
+    /// Under this root.
+    Thread(&'a EventId),
+    /// In the place of what this event said: an edit.
+    Instead(&'a EventId),
+}
+
+/// The parts of one owed message; each has its own transaction.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Words,
+    Picture,
+    Edit,
+    Again,
+    Why,
+    Mute,
+}
+
+impl Part {
+    /// The transaction of this part of an owed message.
+    pub(super) fn of(self, key: &str) -> OwnedTransactionId {
+        let part = match self {
+            Self::Words => "words",
+            Self::Picture => "picture",
+            Self::Edit => "edit",
+            Self::Again => "again",
+            Self::Why => "why",
+            Self::Mute => "mute",
+        };
+        format!("kestrel-owed-{key}-{part}").into()
+    }
+}
+
+/// Sends a letter; phones of `rings` ring for it.
+pub(super) async fn post(
+    room: &Room,
+    place: Place<'_>,
+    letter: &Letter,
+    rings: &[OwnedUserId],
+    txn: OwnedTransactionId,
+) -> Result<OwnedEventId> {
+    let (plain, html) = (&letter.plain, &letter.html);
+    let mut content = match letter.rings {
+        true => RoomMessageEventContent::text_html(plain, html),
+        false => RoomMessageEventContent::notice_html(plain, html),
+    };
+    content.mentions = Some(Mentions::with_user_ids(rings.iter().cloned()));
+    match place {
+        Place::Room => {}
+        Place::Thread(root) => {
+            let thread = Thread::plain(root.to_owned(), root.to_owned());
+            content.relates_to = Some(Relation::Thread(thread));
+        }
+        Place::Instead(root) => {
+            content = content.make_replacement(ReplacementMetadata::new(root.to_owned(), None));
+        }
+    }
+    send(room, content, txn).await
+}
+
+/// Puts a button under a message.
+pub(super) async fn react(
+    room: &Room,
+    root: &EventId,
+    button: &str,
+    txn: OwnedTransactionId,
+) -> Result<()> {
+    let annotation = Annotation::new(root.to_owned(), button.to_owned());
+    let content = ReactionEventContent::new(annotation);
+    room.send(content).with_transaction_id(txn).await.context("the button was not taken")?;
+    Ok(())
+}
+
+/// Puts a picture into a thread, with the words that say what it shows; pings nobody.
+pub(super) async fn show(
+    room: &Room,
+    root: &EventId,
+    picture: Picture,
+    txn: OwnedTransactionId,
+) -> Result<()> {
+    let mut info = ImageInfo::new();
+    info.mimetype = Some("image/png".to_owned());
+    info.size = UInt::try_from(picture.png.len()).ok();
+    info.width = Some(picture.width.into());
+    info.height = Some(picture.height.into());
+    let source = upload(room, picture.png, "image/png").await?;
+    // The body is what a screen reader says and a client without pictures shows.
+    let mut image = ImageMessageEventContent::new(picture.alt, source);
+    image.filename = Some("storm.png".to_owned());
+    image.info = Some(Box::new(info));
+    let mut content = RoomMessageEventContent::new(MessageType::Image(image));
+    content.relates_to = Some(Relation::Thread(Thread::plain(root.to_owned(), root.to_owned())));
+    content.mentions = Some(Mentions::new());
+    send(room, content, txn).await?;
+    Ok(())
 }
 
 /// Answers a line in its thread, mentioning its sender.
@@ -63,7 +167,7 @@ pub(super) async fn remark(
 /// Puts a case's evidence into the thread, as a file; pings nobody.
 pub(super) async fn attach(room: &Room, line: &ChatLine, evidence: String) -> Result<()> {
     let size = UInt::try_from(evidence.len()).ok();
-    let source = upload(room, evidence.into_bytes()).await?;
+    let source = upload(room, evidence.into_bytes(), "application/json").await?;
     let mut info = FileInfo::new();
     info.mimetype = Some("application/json".to_owned());
     info.size = size;
@@ -83,13 +187,13 @@ fn notice(reply: &Reply) -> RoomMessageEventContent {
 }
 
 /// Encrypts the file where the room is encrypted.
-async fn upload(room: &Room, data: Vec<u8>) -> Result<MediaSource> {
+async fn upload(room: &Room, data: Vec<u8>, kind: &str) -> Result<MediaSource> {
     let client = room.client();
     if room.latest_encryption_state().await?.is_encrypted() {
         let file = client.upload_encrypted_file(&mut Cursor::new(data)).await;
         return Ok(MediaSource::Encrypted(Box::new(file.context("cannot upload")?)));
     }
-    let kind = "application/json".parse()?;
+    let kind = kind.parse()?;
     let stored = client.media().upload(&kind, data, None).await;
     Ok(MediaSource::Plain(stored.context("cannot upload")?.content_uri))
 }
@@ -123,6 +227,14 @@ fn is_refusal(error: &matrix_sdk::Error) -> bool {
     (error.as_client_api_error()).is_some_and(|error| {
         error.status_code.is_client_error() && error.status_code.as_u16() != 429
     })
+}
+
+/// Whether the homeserver will never take this message: it is malformed, or too large. A right that is
+/// missing may be given, and a session renewed.
+pub(super) fn is_unsendable(error: &anyhow::Error) -> bool {
+    let of = error.chain().find_map(|cause| cause.downcast_ref::<matrix_sdk::Error>());
+    of.and_then(matrix_sdk::Error::as_client_api_error)
+        .is_some_and(|error| matches!(error.status_code.as_u16(), 400 | 413))
 }
 
 /// The same for the same cause, whatever the process: a crash between sending and noting it cannot make

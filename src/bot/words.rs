@@ -32,6 +32,26 @@ pub(super) fn no_case_here() -> Reply {
     )
 }
 
+/// For "run again" under a storm of delayed events, which name no device.
+pub(super) fn no_device_in_it() -> Reply {
+    said(
+        "Requests on delayed events name no user. Ask for one who was in the call: !ke4 @user:server",
+    )
+}
+
+/// For `!unmute` without a name.
+pub(super) fn all_unmuted(count: usize) -> Reply {
+    said(match count {
+        0 => "Nothing was muted.",
+        _ => "Nothing is muted any more.",
+    })
+}
+
+/// For `!storms` where nothing is watched.
+pub(super) fn not_watching() -> Reply {
+    said("The storm watch is off: no log is configured, or [watch] says enabled = false.")
+}
+
 /// For a fault of our own; the log has the rest.
 pub(super) fn our_fault() -> Reply {
     said("Something went wrong on my side, not on yours; my log says what.")
@@ -59,7 +79,14 @@ mod tests {
 
     #[test]
     fn nothing_needs_escaping() {
-        for reply in [not_for_you(), no_case_here(), our_fault(), took_too_long()] {
+        for reply in [
+            not_for_you(),
+            no_case_here(),
+            no_device_in_it(),
+            not_watching(),
+            our_fault(),
+            took_too_long(),
+        ] {
             assert!(!reply.html.contains(['<', '>', '&']));
         }
     }

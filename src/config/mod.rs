@@ -509,7 +509,7 @@ mod tests {
             ("refusals = \"3\"", "watch.refusals: must be a whole number, not a text"),
             ("within = \"10s\"", "watch.within: \"10s\" is out of bounds; it may be 1m to 24h"),
             ("surplus = 50", "watch.surplus: 50 is out of bounds; it may be 100 to 1000000"),
-            ("quiet = \"2h\"", "watch.quiet: \"2h\" is out of bounds; it may be 1m to 1h"),
+            ("quiet = \"2h\"", "watch.quiet: \"2h\" is out of bounds; it may be 5s to 1h"),
             ("poll = \"30s\"", "watch.poll: \"30s\" is out of bounds; it may be 1m to 24h"),
             ("poll = false", "watch.poll: must be a text in quotes, not true or false"),
             ("mention = 1", "watch.mention: must be true or false"),

@@ -109,7 +109,7 @@ pub(super) fn watch(table: Option<&Table>, bot: Bot<'_>, problems: &mut Vec<Stri
         fleet: section.count("fleet", 2, 1000).unwrap_or(unsaid.fleet),
         together: section.duration("together", "10s", "1h").unwrap_or(unsaid.together),
         // An idle device repeats about twice a minute, and an end that comes later than this helps nobody.
-        quiet: section.duration("quiet", "1m", "1h").unwrap_or(unsaid.quiet),
+        quiet: section.duration("quiet", "5s", "1h").unwrap_or(unsaid.quiet),
         poll: section.duration("poll", "1m", "24h"),
     }
 }

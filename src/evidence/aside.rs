@@ -67,6 +67,13 @@ impl Aside {
         self.fleet.as_ref().and_then(FleetTally::oldest)
     }
 
+    /// The log's time is this far.
+    pub fn tire(&mut self, now: Timestamp) {
+        if let Some(tally) = &mut self.fleet {
+            tally.tire(now);
+        }
+    }
+
     /// The moments that were kept since this was asked last.
     pub fn sights(&mut self) -> Sights {
         self.fleet.as_mut().and_then(FleetTally::sights).unwrap_or_default()

@@ -7,9 +7,9 @@ use super::{Answer, Case, Flow};
 use crate::command::{Command, Ke1, Ke2, Span, Triage};
 use crate::diagnose::fleet::Standing;
 use crate::diagnose::verdict::Storm;
-use crate::diagnose::{Certainty, Verdict, VerdictId, chain, diagnose, fleet};
+use crate::diagnose::{Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet};
 use crate::evidence::{Evidence, Fact, Known, Symptom, Window};
-use crate::render::Page;
+use crate::render::{self, Page};
 use crate::storm::{BACKLOG, Change, Event, Kind, Sure, Whose};
 
 /// How much before a storm its verdict looks, and how far back at most.
@@ -60,7 +60,7 @@ impl Flow {
         match (&event.whose, event.kind) {
             (Whose::Device { user, device }, _) => match OwnedUserId::try_from(user.as_str()) {
                 Ok(user) => self.judge_device(event, (user, device), (span, now), depth).await,
-                Err(_) => unsaid("it names no user id".into()),
+                Err(_) => Judged::none("it names no user id".into()),
             },
             (Whose::Everybody, Kind::Fleet) if event.trigger == BACKLOG => judge_backlogs(),
             (Whose::Everybody, Kind::Fleet) => self.judge_fleet(span, now).await,
@@ -78,7 +78,7 @@ impl Flow {
         if self.is_foreign(&user) {
             return Judged {
                 sure: Sure::Contradicted(format!("{user} is not of this homeserver")),
-                ..unsaid(String::new())
+                ..Judged::none(String::new())
             };
         }
         let typed = Some(device.into());
@@ -90,7 +90,7 @@ impl Flow {
         };
         match self.answer(&command, now).await {
             Answer::Case(case) => self.judged(event, device, *case),
-            Answer::Survey(_) | Answer::Words(_) => unsaid("it could not be judged".into()),
+            Answer::Survey(_) | Answer::Words(_) => Judged::none("it could not be judged".into()),
         }
     }
 
@@ -115,7 +115,7 @@ impl Flow {
 
     async fn judge_fleet(&self, span: Span, now: Timestamp) -> Judged {
         let Answer::Survey(survey) = self.fleet(span, now).await else {
-            return unsaid("it could not be surveyed".into());
+            return Judged::none("it could not be surveyed".into());
         };
         let all = fleet(&survey.evidence);
         let with = |standing: &[Standing]| {
@@ -136,7 +136,7 @@ impl Flow {
             sure,
             page: Some(super::page(&survey.evidence, &self.view())),
             evidence: Some(survey.evidence),
-            ..unsaid(String::new())
+            ..Judged::none(String::new())
         }
     }
 
@@ -258,7 +258,8 @@ fn judge_delay(event: &Event) -> Judged {
     Judged {
         verdict: id.name(),
         headline: id.headline(),
-        ..unsaid("the database keeps nothing of how requests were answered".into())
+        page: Some(render::remedies(id, &advise(id))),
+        ..Judged::none("the database keeps nothing of how requests were answered".into())
     }
 }
 
@@ -269,17 +270,20 @@ fn judge_backlogs() -> Judged {
         verdict: id.name(),
         headline: id.headline(),
         sure: Sure::Confirmed,
-        ..unsaid(String::new())
+        ..Judged::none(String::new())
     }
 }
 
-fn unsaid(why: String) -> Judged {
-    Judged {
-        verdict: VerdictId::Inconclusive.name(),
-        headline: VerdictId::Inconclusive.headline(),
-        sure: Sure::Unconfirmed(why),
-        page: None,
-        evidence: None,
-        cure: Cure::Unknown,
+impl Judged {
+    /// No verdict, and why nobody could say.
+    pub fn none(why: String) -> Self {
+        Self {
+            verdict: VerdictId::Inconclusive.name(),
+            headline: VerdictId::Inconclusive.headline(),
+            sure: Sure::Unconfirmed(why),
+            page: None,
+            evidence: None,
+            cure: Cure::Unknown,
+        }
     }
 }

@@ -108,15 +108,6 @@ impl Page {
         self.lines.extend(other.lines);
     }
 
-    /// The first line is another page's now; the rest stays.
-    pub(super) fn begin_with(&mut self, head: Self) {
-        let first = head.lines.into_iter().next().unwrap_or_default();
-        match self.lines.first_mut() {
-            Some(line) => *line = first,
-            None => self.lines.push(first),
-        }
-    }
-
     /// How many lines there are.
     pub fn len(&self) -> usize {
         self.lines.len()

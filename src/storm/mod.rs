@@ -123,6 +123,11 @@ impl Watch {
         Self { thresholds, ..self }
     }
 
+    /// The same, whose next storm has a number behind this one.
+    pub fn numbered_after(self, newest: u64) -> Self {
+        Self { next: self.next.max(newest), ..self }
+    }
+
     /// One sight. A moment before the newest counts as the newest: lines are a few seconds late.
     pub fn see(&mut self, sight: Sight) -> Vec<Event> {
         let (at, count) = (self.now.map_or(sight.at, |now| now.max(sight.at)), sight.count);
@@ -208,13 +213,21 @@ impl Watch {
         known.is_some_and(|known| known.may_tell(Change::Cause, at))
     }
 
+    /// Whether another storm speaks for this one.
+    pub fn is_part(&self, storm: u64) -> bool {
+        let mut storms = self.watched.values().filter_map(|watched| watched.storm.as_ref());
+        storms.any(|known| known.number == storm && known.joined.is_some())
+    }
+
     /// Storms that go on and were told, as they stand now; worst first.
     pub fn going_on(&self) -> Vec<Event> {
         let mut all: Vec<_> = self
             .watched
             .iter()
             .filter_map(|(id, watched)| {
-                let told = |storm: &&watched::Storm| storm.is_told() && !storm.ended;
+                let told = |storm: &&watched::Storm| {
+                    storm.is_told() && !storm.ended && storm.joined.is_none()
+                };
                 let storm = watched.storm.as_ref().filter(told)?;
                 let last = watched.last?;
                 Some(storm.event(id, Change::Worse, self.now.unwrap_or(last), last))
@@ -443,6 +456,19 @@ mod tests {
         assert_eq!(changes(&events), [Change::Ended]);
         let end = events.iter().find(|event| event.change == Change::Ended).unwrap();
         assert_eq!((end.count, end.last), (3, at(60)));
+    }
+
+    #[test]
+    fn what_came_before_it_was_a_storm_is_counted() {
+        let mut watch = Watch::new(Thresholds::default());
+        assert!(see(&mut watch, 0, 1, refused("D")).is_empty());
+        let events = see(&mut watch, 1, 4, refused("D"));
+        assert_eq!((events[0].count, events[0].first), (5, at(0)));
+        // Another pause, another beginning.
+        assert!(see(&mut watch, 0, 2, refused("E")).is_empty());
+        let events = see(&mut watch, 700, 3, refused("E"));
+        let started = events.iter().find(|event| event.change == Change::Started).unwrap();
+        assert_eq!((started.count, started.first), (3, at(700)));
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(super) struct Watched {
     /// The newest moments by what repeats: a key id, or a kind of answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) recent: Vec<(String, VecDeque<Timestamp>)>,
+    /// All of its trouble since the last pause: how much, from when, until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<(u64, Timestamp, Timestamp)>,
     /// Keys accepted beyond those claimed, since a moment.
     pub(super) surplus: u64,
     pub(super) since: Option<Timestamp>,
@@ -71,6 +74,9 @@ impl Watched {
     /// Whether the same came so often within the time.
     pub(super) fn repeats(&mut self, what: &str, times: Times) -> bool {
         let (at, count, within, enough) = times;
+        let goes_on = self.seen.filter(|(_, _, last)| at.duration_since(*last) <= within);
+        let (seen, first, _) = goes_on.unwrap_or((0, at, at));
+        self.seen = Some((seen + count, first, at));
         let place = match self.recent.iter().position(|(name, _)| name == what) {
             Some(place) => place,
             None => {
@@ -119,14 +125,13 @@ impl Watched {
 
     /// A storm of what was seen so far, told by nobody yet.
     pub(super) fn brew(&self, at: Timestamp, count: u64) -> Storm {
-        let seen = self.recent.iter().map(|(_, times)| times.len() as u64).sum::<u64>();
-        let first = self.recent.iter().filter_map(|(_, times)| times.front()).min();
+        let (seen, first, _) = self.seen.unwrap_or((0, self.since.unwrap_or(at), at));
         let trigger = self.recent.iter().max_by_key(|(_, times)| times.back());
         let count = seen.max(self.surplus).max(count);
         Storm {
             number: 0,
             trigger: trigger.map(|(name, _)| name.clone()).unwrap_or_default(),
-            first: first.copied().or(self.since).unwrap_or(at),
+            first,
             began: at,
             count,
             devices: 1,

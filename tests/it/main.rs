@@ -25,6 +25,7 @@ mod survey;
 mod terminal;
 mod verdicts;
 mod walls;
+mod watch;
 
 /// The source tree, asked at run time: a test binary may outlive the clone that built it.
 fn tree() -> PathBuf {

@@ -133,6 +133,17 @@ fn no_room_looks_through_a_wall() {
 }
 
 #[test]
+fn of_all_that_collects_the_bot_sees_the_follower_only() {
+    let bot = sources().into_iter().filter(|source| source.room() == "bot");
+    let all = bot.map(|source| source.code).collect::<Vec<_>>().join("\n");
+    let named: Vec<_> = all.match_indices("crate::collect").collect();
+    assert!(!named.is_empty(), "the watch follows no log");
+    for (at, _) in named {
+        assert!(all[at..].starts_with("crate::collect::logs::follow::"), "{}", &all[at..at + 60]);
+    }
+}
+
+#[test]
 fn no_two_rooms_name_each_other() {
     let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in sources() {

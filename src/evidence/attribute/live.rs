@@ -12,6 +12,9 @@ use crate::evidence::key_log::Format;
 impl Attribution {
     /// The moments since this was asked last.
     pub fn sights(&mut self) -> Sights {
+        if let Some(now) = self.reached().and_then(|at| Timestamp::from_millisecond(at).ok()) {
+            self.end.aside.tire(now);
+        }
         self.end.aside.sights()
     }
 

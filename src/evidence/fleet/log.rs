@@ -35,6 +35,10 @@ const DEVICE: usize = 512;
 /// the database.
 const GIVEN_UP: SignedDuration = SignedDuration::from_mins(2);
 
+/// … and waits so long for a truer end than one that stands where a client's text may reach: lines are up
+/// to 5 s late.
+const DOUBTED: SignedDuration = SignedDuration::from_secs(5);
+
 /// Words of the lines that matter.
 static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
     let words = "Adding one_time_keys|already exists|would leave the device|/keys/upload|\
@@ -50,6 +54,8 @@ pub struct FleetTally {
     nobody: Subject,
     open: HashMap<(usize, String), Open>,
     order: VecDeque<(usize, String)>,
+    /// Those with an end that may be a client's, and when it was written.
+    doubted: VecDeque<((usize, String), Timestamp)>,
     devices: HashMap<(String, String), Seen>,
     log: FleetLog,
     /// Every moment one by one, for those who watch storms; devices are not collected then, because there
@@ -102,6 +108,7 @@ impl FleetTally {
             nobody: Subject::nobody(),
             open: HashMap::new(),
             order: VecDeque::new(),
+            doubted: VecDeque::new(),
             devices: HashMap::new(),
             log: FleetLog::default(),
             sights: None,
@@ -189,8 +196,19 @@ impl FleetTally {
         self.log
     }
 
-    /// Gives up what has been under way for long.
-    fn tire(&mut self, now: Timestamp) {
+    /// The log's time is this far: gives up what has been under way for long.
+    pub fn tire(&mut self, now: Timestamp) {
+        while let Some((key, at)) = self.doubted.front() {
+            if now.duration_since(*at) < DOUBTED && self.doubted.len() <= OPEN {
+                break;
+            }
+            let key = key.clone();
+            self.doubted.pop_front();
+            if self.open.contains_key(&key) {
+                self.unqueue(&key);
+                self.give_up(&key);
+            }
+        }
         while let Some(oldest) = self.order.front() {
             let since = self.open.get(oldest).map(|open| now.duration_since(open.at));
             if since.is_some_and(|since| since < GIVEN_UP) {
@@ -236,17 +254,24 @@ impl FleetTally {
 
     fn end(&mut self, key: &(usize, String), access: Access, at: Timestamp, reach: bool) {
         if reach {
-            if let Some(open) = self.open.get_mut(key) {
-                open.doubted.get_or_insert((access, at));
+            if let Some(open) = self.open.get_mut(key).filter(|open| open.doubted.is_none()) {
+                open.doubted = Some((access, at));
+                if self.sights.is_some() {
+                    self.doubted.push_back((key.clone(), at));
+                }
             }
             return;
         }
         let Some(open) = self.open.remove(key) else { return };
+        self.unqueue(key);
+        self.judge(open, &access, at);
+    }
+
+    fn unqueue(&mut self, key: &(usize, String)) {
         // Most uploads end soon, where the queue ends.
         if let Some(at) = self.order.iter().rposition(|known| known == key) {
             self.order.remove(at);
         }
-        self.judge(open, &access, at);
     }
 
     /// No further line is waited for: an end that a client may have written will do, where other lines of

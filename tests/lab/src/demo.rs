@@ -17,6 +17,8 @@ use crate::lab::{Lab, LabOptions};
 use crate::ops::{Bot, Message, OpsRoom};
 
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+/// Nobody watches a demo for ten quiet minutes.
+const WATCH: &str = "[watch]\nquiet = \"10s\"\n";
 
 /// Plays it, with the bot this checkout builds unless another is given. Without `once` everything then
 /// stays up until the caller lets go.
@@ -35,7 +37,8 @@ pub async fn play(options: LabOptions, binary: Option<PathBuf>, once: bool) -> R
     story.step("opening an encrypted ops room");
     let ops = OpsRoom::open(&lab).await?;
     story.step("setting up Kestrel: its account, its database role, its config, its session");
-    let mut bot = Bot::start(&lab, &ops, &binary, &lab.scratch().join("bot"), "").await?;
+    let folder = lab.scratch().join("bot");
+    let mut bot = Bot::start(&lab, &ops, &binary, &folder, WATCH).await?;
     story.step("a device loses its store and keeps its session");
     let patient = faults::evict(&lab).await?;
     let question = format!("!ke1 {} {}", patient.user, patient.device);
@@ -54,6 +57,28 @@ pub async fn play(options: LabOptions, binary: Option<PathBuf>, once: bool) -> R
             "Kestrel did not answer in {ANSWER_PATIENCE:?}; its log ends with:\n{}",
             bot.last_words()
         );
+    }
+    println!();
+    story.step("and nobody asked: what Kestrel said by itself");
+    let storm =
+        |said: &&Message| said.plain.contains(&patient.device) && said.sender == bot.user_id;
+    let roots = ops.roots(ANSWER_PATIENCE, |said| said.iter().any(|said| storm(&said))).await?;
+    let Some(root) = roots.iter().find(storm) else {
+        bail!("Kestrel did not speak first; its log ends with:\n{}", bot.last_words());
+    };
+    println!("\n{}\n", spoken(root));
+    story.step("peers claim the dead account's keys, and the storm ends");
+    patient.heal(&lab).await?;
+    let over = |said: &Message| said.plain.contains(" · over · ");
+    let deadline = Instant::now() + ANSWER_PATIENCE;
+    let thread = loop {
+        let thread = ops.thread(&root.event_id, ANSWER_PATIENCE).await?;
+        if thread.iter().any(over) || Instant::now() > deadline {
+            break thread;
+        }
+    };
+    for message in &thread {
+        println!("\n{}", spoken(message));
     }
     println!();
     story.step("done");

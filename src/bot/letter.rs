@@ -1,0 +1,51 @@
+//! A message as it will be sent, word for word: kept in the ledger until the homeserver has taken it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::render::Reply;
+
+/// Both bodies, and whether it rings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Letter {
+    pub(super) plain: String,
+    pub(super) html: String,
+    /// Whether phones ring: a notice does not.
+    pub(super) rings: bool,
+    /// What the storm's first message says from now on: both bodies.
+    pub(super) instead: Option<(String, String)>,
+}
+
+impl Letter {
+    /// One that nobody is woken for.
+    pub(super) fn quiet(reply: &Reply) -> Self {
+        Self { plain: reply.plain.clone(), html: reply.html.clone(), rings: false, instead: None }
+    }
+
+    /// One that changes the first message as well.
+    pub(super) fn instead(self, reply: Reply) -> Self {
+        Self { instead: Some((reply.plain, reply.html)), ..self }
+    }
+
+    /// As the ledger keeps it.
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// From the ledger; none where it is of another version.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_outlives_the_process() {
+        let reply = Reply { plain: "a <b>".into(), html: "a &lt;b&gt;".into() };
+        let letter = Letter { rings: true, ..Letter::quiet(&reply) }.instead(reply);
+        assert_eq!(Letter::read(&letter.text()), Some(letter));
+        assert_eq!(Letter::read("torn"), None);
+    }
+}

@@ -1,0 +1,344 @@
+//! What is owed to the room → messages in it, each once: judged and worded while the storm is young, sent
+//! when the homeserver takes it. A storm has one root; everything else about it stands in its thread.
+
+use std::mem::discriminant;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
+use matrix_sdk::{Client, Room, RoomState};
+use ruma::{OwnedEventId, OwnedRoomId};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch::Receiver;
+
+use super::letter::Letter;
+use super::matrix_of;
+use super::send::{self, Part, Place};
+use super::watch::{Shared, holds};
+use crate::config::Config;
+use crate::evidence::shortened;
+use crate::flow::{Cure, Depth, Flow, Judged, SETTLE};
+use crate::render::storm::{AGAIN, Alert, Cured, MUTE, WHY};
+use crate::render::{self};
+use crate::store::{Due, Known, Ledger, Owed, Store};
+use crate::storm::{Change, Event, Sure, Whose};
+
+/// How often the ledger is looked through when nobody said that something is due.
+const LOOK: Duration = Duration::from_secs(2);
+/// The pause after the homeserver took nothing.
+const PAUSE: Duration = Duration::from_secs(5);
+/// A first message that waited longer says so.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
+
+/// Words and sends what is owed.
+pub(super) struct Postman {
+    config: Arc<Config>,
+    flow: Flow,
+    store: Store,
+    ledger: Ledger,
+    shared: Shared,
+    /// There once the homeserver let the bot in.
+    client: Receiver<Option<Client>>,
+}
+
+impl Postman {
+    pub(super) fn new(
+        config: Arc<Config>,
+        flow: Flow,
+        store: Store,
+        shared: Shared,
+        client: Receiver<Option<Client>>,
+    ) -> Self {
+        let ledger = store.ledger();
+        Self { config, flow, store, ledger, shared, client }
+    }
+
+    /// Works until the process ends.
+    pub(super) async fn work(self) {
+        loop {
+            if let Err(error) = self.round().await {
+                tracing::warn!("an alert is owed and could not be sent yet: {error:#}");
+                tokio::time::sleep(PAUSE).await;
+            }
+            let _ = tokio::time::timeout(LOOK, self.shared.due.notified()).await;
+        }
+    }
+
+    /// Everything that is owed now: worded first, so that a verdict is of the storm's own time, then sent.
+    async fn round(&self) -> Result<()> {
+        let owed = self.ledger.owed()?;
+        for one in &owed {
+            let newer = owed.iter().any(|other| other.id > one.id && same_storm(one, other));
+            self.prepare(one, newer).await?;
+        }
+        let worded = self.ledger.owed()?;
+        for one in worded.into_iter().filter(|one| one.text.is_some()) {
+            let id = one.id;
+            match self.deliver(one).await {
+                Ok(()) => {}
+                // It would be refused for ever, and keep all others from being sent.
+                Err(error) if send::is_unsendable(&error) => {
+                    tracing::error!("an alert is dropped: {error:#}");
+                    self.ledger.settle(id)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The verdict of a storm. What a log holds is hostile: should judging it ever panic, the alert goes out
+    /// without a verdict.
+    async fn judge(&self, event: &Event, now: Timestamp) -> Judged {
+        let (flow, event) = (self.flow.clone(), event.clone());
+        let judging = tokio::spawn(async move { flow.judge_storm(&event, now, Depth::Full).await });
+        judging.await.unwrap_or_else(|error| {
+            tracing::error!("a storm could not be judged: {error}");
+            Judged::none("judging it failed; my log says where".into())
+        })
+    }
+
+    /// Words a message, or finds that there is nothing to say.
+    async fn prepare(&self, owed: &Owed, newer: bool) -> Result<()> {
+        let event = match &owed.due {
+            Due::Words(letter) if owed.text.is_none() => {
+                return self.ledger.compose(owed.id, letter);
+            }
+            Due::Storm(event) if owed.text.is_none() => event,
+            _ => return Ok(()),
+        };
+        let now = Timestamp::now();
+        if now.duration_since(event.at) < SETTLE && event.change == Change::Started {
+            return Ok(());
+        }
+        let event = &self.as_it_stands(event);
+        let Some(known) = self.ledger.storm(event.storm)? else {
+            return self.ledger.settle(owed.id);
+        };
+        let middle = !matches!(event.change, Change::Started | Change::Ended);
+        let untold = known.root.is_none();
+        let muted = self.ledger.mutes(now)?.iter().any(|mute| holds(&mute.what, event));
+        // An end is told where a beginning was, muted or not: nobody should wait for it.
+        let silent = muted && event.change != Change::Ended;
+        let nothing_to_end = event.change == Change::Ended && untold && !self.root_is_owed(owed)?;
+        // While it waited it turned out to be part of a crowd.
+        let spoken_for = untold && self.shared.lock().is_part(event.storm);
+        if silent || nothing_to_end || spoken_for || middle && newer {
+            return self.ledger.settle(owed.id);
+        }
+        let judged = self.judge(event, now).await;
+        if untold && matches!(judged.sure, Sure::Contradicted(_)) {
+            tracing::warn!("storm {} is not told: {:?}", event.storm, judged.sure);
+            self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
+            return self.ledger.settle(owed.id);
+        }
+        let as_sure = known.sure.as_ref().map(discriminant) == Some(discriminant(&judged.sure));
+        let same = known.verdict.as_deref() == Some(judged.verdict) && as_sure;
+        let again = event.change == Change::Cause && !untold;
+        if again && (same || !self.shared.lock().spend(event.storm, now)) {
+            return self.ledger.settle(owed.id);
+        }
+        self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
+        self.ledger.compose(owed.id, &self.letter(event, &known, &judged, now).text())?;
+        if let Some(evidence) = &judged.evidence {
+            let root = known.root.map(|(_, root)| root);
+            self.keep_case(&root.unwrap_or_else(|| standing_in(event.storm)), evidence);
+        }
+        Ok(())
+    }
+
+    /// The event with the counts of now: a storm grows while it waits to be judged.
+    fn as_it_stands(&self, event: &Event) -> Event {
+        let going_on = self.shared.lock().going_on();
+        match going_on.into_iter().find(|now| now.storm == event.storm) {
+            Some(now) if event.change != Change::Ended => {
+                Event { at: event.at, change: event.change, ..now }
+            }
+            _ => event.clone(),
+        }
+    }
+
+    /// The words of a message.
+    fn letter(&self, event: &Event, known: &Known, judged: &Judged, now: Timestamp) -> Letter {
+        let view = self.flow.view();
+        let event = self.shown(event);
+        let waited = now.duration_since(event.at);
+        let cured = match &judged.cure {
+            Cure::Yes => Cured::Yes,
+            Cure::No(left) => Cured::No(left),
+            Cure::Unknown => Cured::Unknown,
+        };
+        let mut alert = Alert {
+            event: &event,
+            sure: &judged.sure,
+            verdict: Some((judged.verdict, judged.headline)),
+            answer: None,
+            late: (waited > LATE).then_some(waited),
+            cured,
+        };
+        match (event.change, &known.root) {
+            (Change::Ended, _) => {
+                let clear = Letter::quiet(&render::storm::clear(&alert, &view).reply());
+                alert.answer = judged.page.clone();
+                clear.instead(render::storm::root_cleared(&alert, &view).reply())
+            }
+            (_, None) | (Change::Started, _) => {
+                alert.answer = judged.page.clone();
+                let letter = Letter::quiet(&render::storm::root(&alert, &view).reply());
+                // What anybody may have written into a log wakes nobody.
+                Letter { rings: judged.sure == Sure::Confirmed, ..letter }
+            }
+            _ => Letter::quiet(&render::storm::update(&alert, &view).reply()),
+        }
+    }
+
+    async fn deliver(&self, owed: Owed) -> Result<()> {
+        let letter = owed.text.as_deref().and_then(Letter::read);
+        let Some(letter) = letter else {
+            tracing::error!("an owed message is of another version and is dropped");
+            return self.ledger.settle(owed.id);
+        };
+        let (room, key) = (self.room()?, key(&owed, &letter));
+        let words = Part::Words.of(&key);
+        match &owed.due {
+            Due::Words(_) => drop(send::post(&room, Place::Room, &letter, &[], words).await?),
+            Due::Storm(event) => {
+                let known = self.ledger.storm(event.storm)?;
+                let root = known.and_then(|known| known.root).map(|(_, root)| root);
+                match (event.change, root) {
+                    (Change::Ended, None) => {}
+                    (Change::Ended, Some(root)) => {
+                        send::post(&room, Place::Thread(&root), &letter, &[], words).await?;
+                        if let Some((plain, html)) = letter.instead.clone() {
+                            let new = Letter { plain, html, rings: true, instead: None };
+                            let edit = Part::Edit.of(&key);
+                            send::post(&room, Place::Instead(&root), &new, &[], edit).await?;
+                        }
+                    }
+                    (Change::Started, _) | (_, None) => {
+                        self.begin(&room, event, &letter, &key).await?;
+                    }
+                    (_, Some(root)) => {
+                        send::post(&room, Place::Thread(&root), &letter, &[], words).await?;
+                    }
+                }
+            }
+        }
+        self.ledger.settle(owed.id)
+    }
+
+    /// The root, its buttons, and the picture in its thread. A crash in between goes on where it was: the
+    /// same transaction ids give the same events.
+    async fn begin(&self, room: &Room, event: &Event, letter: &Letter, key: &str) -> Result<()> {
+        let rings = match self.config.watch.mention && letter.rings {
+            true => matrix_of(&self.config)?.admins.as_slice(),
+            false => &[],
+        };
+        let root = send::post(room, Place::Room, letter, rings, Part::Words.of(key)).await?;
+        self.ledger.rooted(event.storm, room.room_id(), &root)?;
+        if let Some(evidence) = self.store.case_of(&standing_in(event.storm)) {
+            self.keep_case(&root, &evidence);
+        }
+        for (button, part) in [(AGAIN, Part::Again), (WHY, Part::Why), (MUTE, Part::Mute)] {
+            send::react(room, &root, button, part.of(key)).await?;
+        }
+        self.picture(room, &root, event, key).await
+    }
+
+    /// A picture that cannot be drawn or uploaded costs the picture, not the alert.
+    async fn picture(
+        &self,
+        room: &Room,
+        root: &OwnedEventId,
+        event: &Event,
+        key: &str,
+    ) -> Result<()> {
+        let drawn = self.shared.lock().timeline(event.storm);
+        let Some(timeline) = drawn else { return Ok(()) };
+        let title = match &self.shown(event).whose {
+            Whose::Device { user, device } => format!("{user} {device}"),
+            Whose::Address(address) => address.clone(),
+            Whose::Everybody => {
+                self.config.server.name.as_ref().map_or("all".into(), |name| name.to_string())
+            }
+        };
+        let view = self.flow.view();
+        let drawing = move || render::picture(&timeline, &title, &view);
+        let Ok(Some(picture)) = tokio::task::spawn_blocking(drawing).await else {
+            tracing::warn!("the picture of storm {} could not be drawn", event.storm);
+            return Ok(());
+        };
+        if let Err(error) = send::show(room, root, picture, Part::Picture.of(key)).await {
+            tracing::warn!("the picture of storm {} was not sent: {error:#}", event.storm);
+        }
+        Ok(())
+    }
+
+    /// The event with its address as people may see it.
+    fn shown(&self, event: &Event) -> Event {
+        let mut event = event.clone();
+        if let Whose::Address(address) = &mut event.whose
+            && !self.config.limits.show_addresses
+        {
+            *address = shortened(address);
+        }
+        event
+    }
+
+    /// The room that alerts go to, as soon as the bot is in it.
+    fn room(&self) -> Result<Room> {
+        let client = self.client.borrow().clone();
+        let client = client.context("the homeserver has not let the bot in yet")?;
+        let wanted = self.wanted_room()?;
+        let room = client.get_room(&wanted).filter(|room| room.state() == RoomState::Joined);
+        room.with_context(|| format!("the bot is not in {wanted} yet: invite it"))
+    }
+
+    fn wanted_room(&self) -> Result<OwnedRoomId> {
+        let first = || matrix_of(&self.config).ok()?.rooms.first().cloned();
+        self.config.watch.room.clone().or_else(first).context("no ops room is configured")
+    }
+
+    /// Whether the storm's first message is worded and waits for the homeserver.
+    fn root_is_owed(&self, end: &Owed) -> Result<bool> {
+        let begins = |one: &Owed| {
+            one.id < end.id
+                && same_storm(one, end)
+                && matches!(&one.due, Due::Storm(event) if event.change == Change::Started)
+        };
+        Ok(self.ledger.owed()?.iter().any(begins))
+    }
+
+    fn keep_case(&self, root: &ruma::EventId, evidence: &crate::evidence::Evidence) {
+        if let Err(error) = self.store.save_case(root, evidence) {
+            tracing::error!("the case of {root} could not be kept: {error:#}");
+        }
+    }
+}
+
+fn same_storm(one: &Owed, other: &Owed) -> bool {
+    match (&one.due, &other.due) {
+        (Due::Storm(one), Due::Storm(other)) => one.storm == other.storm,
+        _ => false,
+    }
+}
+
+/// Names a message to the homeserver: the same in every process, and another in another ledger.
+fn key(owed: &Owed, letter: &Letter) -> String {
+    let id = owed.id;
+    match &owed.due {
+        Due::Storm(event) => format!("{}-{}-{id}", event.storm, event.at.as_millisecond()),
+        Due::Words(_) => {
+            let sum = Sha256::digest(letter.plain.as_bytes());
+            let short: String = sum.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            format!("{short}-{id}")
+        }
+    }
+}
+
+/// Where a storm's case is kept until its root stands.
+fn standing_in(storm: u64) -> OwnedEventId {
+    let id = format!("$storm-{storm}");
+    ruma::EventId::parse(&id).unwrap_or_else(|_| ruma::owned_event_id!("$storm"))
+}

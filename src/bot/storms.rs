@@ -1,0 +1,98 @@
+//! `!storms`, `!mute`, `!unmute` → the ledger, and what it says.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
+
+use super::answer::Desk;
+use super::line::ChatLine;
+use super::words;
+use crate::command::Whom;
+use crate::evidence::shortened;
+use crate::render::Reply;
+use crate::render::storm::{Listed, list, muted, unmuted};
+use crate::store::Known;
+use crate::storm::{Event, Mute, Muted, Whose};
+
+/// Storms that are listed: those that go on, and those that ended last.
+const LISTED: usize = 200;
+const ENDED: usize = 5;
+
+impl Desk {
+    /// What goes on, what ended last, and what is muted.
+    pub(super) fn storms(&self) -> Result<Reply> {
+        let ledger = self.store.ledger();
+        if !self.watches {
+            return Ok(words::not_watching());
+        }
+        let mut known = ledger.storms(LISTED)?;
+        if !self.show_addresses {
+            known.iter_mut().for_each(|known| hide(&mut known.event));
+        }
+        let links: Vec<_> = known.iter().map(link).collect();
+        let of = |goes_on: bool| {
+            let all = known.iter().zip(&links);
+            let some = all.filter(move |(known, _)| known.ended.is_none() == goes_on);
+            some.map(|(known, link)| Listed {
+                event: &known.event,
+                verdict: known.verdict.as_deref(),
+                sure: known.sure.as_ref(),
+                root: link.as_deref(),
+            })
+        };
+        let (going_on, ended): (Vec<_>, Vec<_>) =
+            (of(true).collect(), of(false).take(ENDED).collect());
+        let mutes = ledger.mutes(Timestamp::now())?;
+        Ok(list(&going_on, &ended, &mutes, &self.flow.view()).reply())
+    }
+
+    /// Silences; counting never stops.
+    pub(super) fn mute(&self, line: &ChatLine, whom: &Whom, length: Duration) -> Result<Reply> {
+        let now = Timestamp::now();
+        let until =
+            SignedDuration::try_from(length).ok().and_then(|length| now.checked_add(length).ok());
+        let mute =
+            Mute { what: muted_of(whom), until: until.unwrap_or(now), by: line.sender.to_string() };
+        let ledger = self.store.ledger();
+        if let Whom::Storm(number) = whom
+            && ledger.storm(*number)?.is_none()
+        {
+            return Ok(words::said(&format!("I know no storm {number}; !storms lists them.")));
+        }
+        ledger.mute(&mute)?;
+        Ok(muted(&mute, &self.flow.view()).reply())
+    }
+
+    /// Ends one mute, or all of them.
+    pub(super) fn unmute(&self, whom: Option<&Whom>) -> Result<Reply> {
+        let ledger = self.store.ledger();
+        let Some(what) = whom.map(muted_of) else {
+            return Ok(words::all_unmuted(ledger.unmute_everything()?));
+        };
+        Ok(match ledger.unmute(&what)? {
+            true => unmuted(&what).reply(),
+            false => words::said("That was not muted; !storms lists what is."),
+        })
+    }
+}
+
+fn muted_of(whom: &Whom) -> Muted {
+    match whom {
+        Whom::Storm(number) => Muted::Storm(*number),
+        Whom::User(user) => Muted::User(user.clone()),
+        Whom::All => Muted::All,
+    }
+}
+
+fn hide(event: &mut Event) {
+    if let Whose::Address(address) = &mut event.whose {
+        *address = shortened(address);
+    }
+}
+
+/// A link to the storm's thread.
+fn link(known: &Known) -> Option<String> {
+    let (room, root) = known.root.as_ref()?;
+    Some(room.matrix_to_event_uri(root.clone()).to_string())
+}

@@ -1,0 +1,238 @@
+//! The storm watch as the ops room lives it: real storms of real clients, the real program, and what an
+//! admin's client decrypts without having asked.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use kestrel_lab::calls::{Member, fresh_address};
+use kestrel_lab::faults::{evict, healthy};
+use kestrel_lab::ops::{Bot, Message, OpsRoom};
+use kestrel_lab::{Lab, LabOptions, Patient};
+use serde_json::{Map, json};
+use tokio::task::JoinSet;
+
+const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Long enough for a message that should not come.
+const SILENCE: Duration = Duration::from_secs(6);
+/// A storm is over after ten quiet seconds here, not minutes.
+const WATCH: &str = "[watch]\nquiet = \"10s\"\n";
+
+/// A lab with an ops room and the bot in it.
+async fn watched() -> Result<(Lab, OpsRoom, Bot)> {
+    watched_with(LabOptions::default()).await
+}
+
+async fn watched_with(options: LabOptions) -> Result<(Lab, OpsRoom, Bot)> {
+    let lab = Lab::start(options).await?;
+    let ops = OpsRoom::open(&lab).await?;
+    let folder = lab.scratch().join("bot");
+    let bot = Bot::start(&lab, &ops, Path::new(KESTREL), &folder, WATCH).await?;
+    Ok((lab, ops, bot))
+}
+
+/// The first messages of storms, as they read now.
+async fn roots(ops: &OpsRoom, bot: &Bot, patience: Duration) -> Result<Vec<Message>> {
+    let said = ops.notices(patience).await?;
+    Ok(said
+        .into_iter()
+        .filter(|message| message.sender == bot.user_id && message.plain.contains("Storm "))
+        .collect())
+}
+
+/// Waits for the one root of a patient's storm.
+async fn root_of(ops: &OpsRoom, bot: &Bot, patient: &Patient) -> Result<Message> {
+    telling(ops, bot, &patient.device).await
+}
+
+/// Waits for a message in a thread that holds these words.
+async fn told(ops: &OpsRoom, root: &Message, words: &str) -> Result<Message> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let thread = ops.thread(&root.event_id, Duration::from_secs(2)).await?;
+        if let Some(found) = thread.iter().find(|message| message.plain.contains(words)) {
+            return Ok(found.clone());
+        }
+        ensure!(Instant::now() < deadline, "{words:?} is not in {thread:#?}");
+    }
+}
+
+/// How many uploads an alert counts, from its first line: "… · 62 in 2 min".
+fn counted(message: &Message) -> Result<usize> {
+    let line = message.plain.lines().next().unwrap_or_default();
+    let last = line.rsplit(" · ").next().unwrap_or_default();
+    let count = last.split(' ').next().unwrap_or_default();
+    count.parse().with_context(|| format!("no count in {line:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_is_posted_judged_and_ended_by_itself() -> Result<()> {
+    let (lab, ops, bot) = watched().await?;
+    let stranger = ops.bring(&lab, "stranger").await?;
+    let mut patient = evict(&lab).await?;
+    let root = root_of(&ops, &bot, &patient).await?;
+    println!("{}\n", root.plain);
+    // It rings: a notice would not.
+    assert_eq!(root.kind, "m.text");
+    let admin = &ops.admin().account.user_id;
+    assert_eq!(root.content["m.mentions"]["user_ids"][0], admin.as_str());
+    assert!(root.plain.starts_with("Storm 1 · one-time keys refused · "), "{}", root.plain);
+    assert!(root.plain.contains("KE-1 · proven") || root.plain.contains("Triage · "));
+    assert!(!root.plain.contains("nconfirmed"), "{}", root.plain);
+    let picture = told(&ops, &root, "Refused uploads").await?;
+    assert_eq!(picture.kind, "m.image");
+    println!("{}\n", picture.plain);
+    let png = ops.download(&picture).await?;
+    assert_eq!(png.get(1..4), Some(&b"PNG"[..]));
+    let buttons = ops.reactions(&root.event_id, PATIENCE).await?;
+    let own = buttons.iter().filter(|(sender, _)| *sender == bot.user_id);
+    let own: Vec<_> = own.map(|(_, key)| key.as_str()).collect();
+    assert_eq!(own, ["🔁", "❓", "🔕"]);
+
+    let before = ops.thread(&root.event_id, SILENCE).await?.len();
+    stranger.react(&root.event_id, "🔁").await?;
+    stranger.react(&root.event_id, "🔕").await?;
+    let after = ops.thread(&root.event_id, SILENCE).await?.len();
+    assert_eq!(after, before, "a stranger's reaction was answered");
+    ops.react(&root.event_id, "🔁").await?;
+    told(&ops, &root, "Triage · ").await?;
+    ops.react(&root.event_id, "❓").await?;
+    told(&ops, &root, "SELECT algorithm, key_id").await?;
+    let listed = ops.ask("!storms").await?;
+    let listed = ops.thread(&listed, PATIENCE).await?;
+    assert!(listed[0].plain.contains("One storm is going on"), "{}", listed[0].plain);
+
+    patient.heal(&lab).await?;
+    let clear = told(&ops, &root, "Storm 1 · over").await?;
+    println!("{}\n", clear.plain);
+    patient.rest();
+    lab.log_written().await?;
+    assert_eq!(counted(&clear)?, patient.refusals(&lab)?, "{}", clear.plain);
+    assert!(clear.plain.contains("Not cured: "), "{}", clear.plain);
+    assert!(clear.plain.contains("identity was replaced"), "{}", clear.plain);
+    let all = roots(&ops, &bot, Duration::from_secs(2)).await?;
+    assert_eq!(all.len(), 1, "{all:#?}");
+    assert!(all[0].plain.starts_with("Storm 1 · over"), "{}", all[0].plain);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_kills_make_one_root_and_no_wrong_count() -> Result<()> {
+    let (lab, ops, mut bot) = watched().await?;
+    let mut patient = evict(&lab).await?;
+    for round in 0..20u64 {
+        // Spread over everything the program does between its start and a quiet minute.
+        tokio::time::sleep(Duration::from_millis(150 + (round * 617) % 2900)).await;
+        bot.kill()?;
+        bot.run()?;
+    }
+    let root = root_of(&ops, &bot, &patient).await?;
+    patient.heal(&lab).await?;
+    let clear = told(&ops, &root, "Storm 1 · over").await?;
+    patient.rest();
+    lab.log_written().await?;
+    let refused = patient.refusals(&lab)?;
+    println!("{refused} refusals, {}", clear.plain.lines().next().unwrap_or_default());
+    assert_eq!(counted(&clear)?, refused, "{}", clear.plain);
+    let thread = ops.thread(&root.event_id, SILENCE).await?;
+    let count = |words: &str| thread.iter().filter(|said| said.plain.contains(words)).count();
+    assert_eq!(count("Storm 1 · over"), 1, "{thread:#?}");
+    assert_eq!(count("Refused uploads"), 1, "{thread:#?}");
+    assert_eq!(roots(&ops, &bot, Duration::from_secs(2)).await?.len(), 1);
+    let buttons = ops.reactions(&root.event_id, Duration::from_secs(2)).await?;
+    assert_eq!(buttons.len(), 3, "{buttons:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_while_the_homeserver_is_down_is_sent_once() -> Result<()> {
+    let (lab, ops, mut bot) = watched().await?;
+    let mut patient = evict(&lab).await?;
+    // It lets a storm grow for five seconds before it judges it.
+    lab.stop_synapse().await?;
+    patient.rest();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    bot.kill()?;
+    bot.run()?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    lab.restart_synapse().await?;
+    let root = root_of(&ops, &bot, &patient).await?;
+    told(&ops, &root, "Storm 1 · over").await?;
+    assert_eq!(roots(&ops, &bot, SILENCE).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_is_one_alert_and_a_forged_storm_is_none() -> Result<()> {
+    let limit = json!({"per_second": 1, "burst_count": 5});
+    let config = Map::from_iter([("rc_delayed_event_mgmt".to_owned(), limit)]);
+    let (lab, ops, bot) = watched_with(LabOptions { config, ..LabOptions::default() }).await?;
+    let member = Member::join(&lab, "caller", &fresh_address(), 600_000).await?;
+    let mut limited = 0;
+    while limited < 6 {
+        limited += usize::from(member.act("restart").await? == 429);
+    }
+    let root = telling(&ops, &bot, "delayed events refused (429)").await?;
+    println!("{}\n", root.plain);
+    assert!(root.plain.contains("delay-rate-limited"), "{}", root.plain);
+    assert!(!root.plain.contains(&member.address), "the address stands in full: {}", root.plain);
+    println!("{}\n", told(&ops, &root, "Answers 429").await?.plain);
+
+    let lab = Arc::new(lab);
+    let mut falling = JoinSet::new();
+    for _ in 0..12 {
+        let lab = Arc::clone(&lab);
+        falling.spawn(async move { evict(&lab).await });
+    }
+    let patients: Vec<_> = falling.join_all().await.into_iter().collect::<Result<_>>()?;
+    let root = telling(&ops, &bot, "devices since").await?;
+    println!("{}\n", root.plain);
+    assert!(root.plain.contains("restored database or client release?"), "{}", root.plain);
+    assert!(!root.plain.contains("nconfirmed"), "{}", root.plain);
+    println!("{}\n", told(&ops, &root, "Devices that began").await?.plain);
+    let all = roots(&ops, &bot, SILENCE).await?;
+    let alone = all.iter().filter(|root| root.plain.contains("one-time keys refused · @")).count();
+    assert!(alone <= 3, "{alone} of {} were told one by one: {all:#?}", patients.len());
+    drop(patients);
+
+    let victim = healthy(&lab).await?;
+    kestrel_lab::faults::forged_storm(&lab, &victim.user, &victim.device).await?;
+    tokio::time::sleep(SILENCE * 2).await;
+    let all = roots(&ops, &bot, Duration::from_secs(2)).await?;
+    assert!(all.iter().all(|root| !root.plain.contains(&victim.device)), "{all:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_muted_is_counted_and_told_when_the_mute_ends() -> Result<()> {
+    let (lab, ops, bot) = watched().await?;
+    let muted = ops.ask("!mute all 1h").await?;
+    let muted = ops.thread(&muted, PATIENCE).await?;
+    assert!(muted[0].plain.contains("all storms"), "{}", muted[0].plain);
+    let patient = evict(&lab).await?;
+    assert!(roots(&ops, &bot, SILENCE * 2).await?.is_empty(), "a muted storm was told");
+    let listed = ops.ask("!storms").await?;
+    let listed = ops.thread(&listed, PATIENCE).await?;
+    assert!(listed[0].plain.contains(&patient.device), "{}", listed[0].plain);
+    assert!(listed[0].plain.contains("Muted: all storms"), "{}", listed[0].plain);
+    // On a terminal, beside the running bot.
+    let config = bot.config_path().display().to_string();
+    bot.command(&["unmute", "--config", &config])?;
+    let root = root_of(&ops, &bot, &patient).await?;
+    assert!(root.plain.starts_with("Storm 1 · "), "{}", root.plain);
+    Ok(())
+}
+
+/// Waits for the root that holds these words.
+async fn telling(ops: &OpsRoom, bot: &Bot, words: &str) -> Result<Message> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let all = roots(ops, bot, Duration::from_secs(2)).await?;
+        if let Some(root) = all.iter().find(|root| root.plain.contains(words)) {
+            return Ok(root.clone());
+        }
+        ensure!(Instant::now() < deadline, "{words:?} is not in {all:#?}: {}", bot.last_words());
+    }
+}
