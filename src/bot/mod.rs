@@ -103,8 +103,8 @@ fn watch_storms(
     let ledger = store.ledger();
     let shared = Shared::restore(&ledger, thresholds(&config.watch))?;
     let lookout = Lookout::new(config, flow.view(), ledger, shared.clone());
-    let kept = Arc::clone(config);
-    watching.spawn(async move { lookout.keep(&kept).await });
+    let (kept, asked) = (Arc::clone(config), flow.clone());
+    watching.spawn(async move { lookout.keep(&kept, &asked).await });
     let postman = Postman::new(Arc::clone(config), flow.clone(), store.clone(), shared, client);
     watching.spawn(postman.work());
     Ok(watching)

@@ -22,7 +22,7 @@ use crate::flow::{Cure, Depth, Flow, Judged, SETTLE};
 use crate::render::storm::{AGAIN, Alert, Cured, MUTE, WHY};
 use crate::render::{self};
 use crate::store::{Due, Known, Ledger, Owed, Store};
-use crate::storm::{Change, Event, Sure, Whose};
+use crate::storm::{Change, Event, Kind, Sure, Whose};
 
 /// How often the ledger is looked through when nobody said that something is due.
 const LOOK: Duration = Duration::from_secs(2);
@@ -172,7 +172,9 @@ impl Postman {
         let mut alert = Alert {
             event: &event,
             sure: &judged.sure,
-            verdict: Some((judged.verdict, judged.headline)),
+            // Of many at once the survey says more than that there is no verdict.
+            verdict: Some((judged.verdict, judged.headline))
+                .filter(|_| event.kind != Kind::Fleet || judged.verdict != "inconclusive"),
             answer: None,
             late: (waited > LATE).then_some(waited),
             cured,

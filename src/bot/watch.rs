@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
+use tokio::time::{Interval, interval};
 
 use super::letter::Letter;
 use crate::collect::logs::follow::{Follow, Position, Round};
 use crate::config::Config;
+use crate::flow::{Cursor, Flow, Poll};
 use crate::render::{self, View};
 use crate::store::{Due, Known, Ledger, Step};
 use crate::storm::{Change, Event, Muted, Thresholds, Watch};
@@ -19,6 +21,8 @@ use crate::storm::{Change, Event, Muted, Thresholds, Watch};
 /// How often what was counted is written down: a restart reads the lines since again, at scan speed.
 const CALM: Duration = Duration::from_secs(60);
 const STORMY: Duration = Duration::from_secs(5);
+/// An idle client is refused twice a minute: one that is silent for longer may be over.
+const STILL: SignedDuration = SignedDuration::from_secs(60);
 /// Storms of the ledger that are looked through.
 const KNOWN: usize = 1000;
 /// Notes about the logs themselves that are posted in one life of the process; all of them are logged.
@@ -91,8 +95,8 @@ impl Lookout {
         }
     }
 
-    /// Follows until the process ends.
-    pub(super) async fn keep(mut self, config: &Config) {
+    /// Follows until the process ends, and looks at the database now and then where that is asked for.
+    pub(super) async fn keep(mut self, config: &Config, flow: &Flow) {
         let saved = match self.places() {
             Ok(saved) => saved,
             Err(error) => {
@@ -102,9 +106,18 @@ impl Lookout {
         };
         let mut follow = Follow::start(config.logs.clone(), saved, self.from);
         tracing::info!("watching {} logs for storms", config.logs.len());
+        let mut polls = config.watch.poll.map(interval);
+        let mut cursor = Cursor::default();
         loop {
-            let round = follow.next().await;
-            if let Err(error) = self.take(round) {
+            let taken = tokio::select! {
+                round = follow.next() => self.take(round),
+                () = beat(&mut polls) => {
+                    let poll = flow.poll(&mut cursor, Timestamp::now()).await;
+                    tracing::info!("{}", poll.told());
+                    self.polled(&poll)
+                }
+            };
+            if let Err(error) = taken {
                 // What is not written down is read again by the next process: nothing is told twice.
                 tracing::error!("the watch cannot write its ledger: {error:#}");
                 tokio::time::sleep(STORMY).await;
@@ -169,6 +182,14 @@ impl Lookout {
         self.write(&round.places, Some(&state))
     }
 
+    /// What a look at the database came to. Written with the next round: it can be looked at again.
+    fn polled(&mut self, poll: &Poll) -> Result<()> {
+        let events = self.shared.lock().polled(poll);
+        self.owed.extend(events.iter().cloned().map(Due::Storm));
+        self.unwritten.extend(events);
+        Ok(())
+    }
+
     /// Writes the places, what was counted up to them, and what is owed for it, all or nothing.
     fn write(&mut self, places: &[(String, Position)], watch: Option<&str>) -> Result<()> {
         let place = |(source, position): &(String, Position)| {
@@ -223,7 +244,12 @@ impl Lookout {
             owed.iter().any(|owed| matches!(&owed.due, Due::Storm(event) if event.storm == number))
         };
         let mutes = self.ledger.mutes(now)?;
+        let watch = self.shared.lock();
         let untold = |event: &&Event| {
+            // One that fell silent meanwhile wakes nobody, nor one that another speaks for.
+            if now.duration_since(event.last) > STILL || watch.is_part(event.storm) {
+                return false;
+            }
             let of = |known: &&Known| known.event.storm == event.storm;
             let was_muted = known.iter().find(of).is_some_and(|known| {
                 known.root.is_none() && known.sure.is_none() && known.event.at < now
@@ -248,6 +274,14 @@ impl Lookout {
     }
 }
 
+/// The next beat, where there is a rhythm.
+async fn beat(rhythm: &mut Option<Interval>) {
+    match rhythm {
+        Some(rhythm) => drop(rhythm.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
 /// Whether a mute silences a storm.
 pub(super) fn holds(mute: &Muted, event: &Event) -> bool {
     match (mute, &event.whose) {
@@ -262,7 +296,6 @@ pub(super) fn holds(mute: &Muted, event: &Event) -> bool {
 mod tests {
     use std::path::Path;
 
-    use jiff::SignedDuration;
     use tempfile::TempDir;
 
     use super::*;

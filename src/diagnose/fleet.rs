@@ -17,7 +17,7 @@ use super::verdict::Certainty;
 use crate::evidence::fleet::{FleetLog, FleetRows, Holder, Uploader};
 use crate::evidence::key_log::Span;
 use crate::evidence::otk::Check;
-use crate::evidence::{Evidence, Fact, Known, Need, State, Window, utc};
+use crate::evidence::{Evidence, Fact, Gathered, Known, Need, State, Window, utc};
 pub use cause::Cause;
 pub use together::{Suggests, Together};
 
@@ -247,7 +247,12 @@ impl Survey<'_> {
     fn log(&mut self, log: &FleetLog) {
         let spans = || log.coverage.iter().filter_map(|coverage| coverage.span);
         let begin = spans().map(|(from, _)| from).min();
+        // Of what a deadline left unread nobody knows whether it went on.
+        let failed = |answer: &Gathered| matches!(answer.state, State::Failed(_));
+        let cut = self.evidence.answers(Need::FleetLog).any(failed);
+        let read_to = spans().map(|(_, to)| to).max().filter(|_| cut);
         let end = self.evidence.window.to.min(self.evidence.now);
+        let end = read_to.map_or(end, |read_to| end.min(read_to));
         for of in &log.devices {
             let quiet = |span: Span| end.duration_since(span.last) > QUIET;
             let conflict = of.refused.filter(|span| !crossed(of, *span, quiet(*span)));

@@ -102,7 +102,7 @@ impl Watch {
     }
 
     /// The log's own time so far, as written.
-    pub fn now(&self) -> Option<i64> {
+    pub fn time(&self) -> Option<i64> {
         self.now
     }
 

@@ -5,7 +5,7 @@ use ruma::{OwnedUserId, UserId};
 
 use super::{Answer, Case, Flow};
 use crate::command::{Command, Ke1, Ke2, Span, Triage};
-use crate::diagnose::fleet::Standing;
+use crate::diagnose::fleet::{Cause, Standing};
 use crate::diagnose::verdict::Storm;
 use crate::diagnose::{Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet};
 use crate::evidence::{Evidence, Fact, Known, Symptom, Window};
@@ -14,7 +14,7 @@ use crate::storm::{BACKLOG, Change, Event, Kind, Sure, Whose};
 
 /// How much before a storm its verdict looks, and how far back at most.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
-const FURTHEST: SignedDuration = SignedDuration::from_hours(24);
+const FURTHEST: SignedDuration = SignedDuration::from_hours(2);
 /// So many unknown devices of an alert about many, and the log was likely written by somebody.
 const MADE_UP: usize = 2;
 
@@ -108,7 +108,10 @@ impl Flow {
                 Kind::Backlog => fetched(&evidence, &keys),
                 _ => cure(event, &keys),
             },
-            page: Some(super::page(&evidence, &self.view())),
+            page: Some(match evidence.symptom {
+                Symptom::All => render::brief(&chain(&evidence)),
+                _ => super::page(&evidence, &self.view()),
+            }),
             evidence: Some(evidence),
         }
     }
@@ -132,8 +135,18 @@ impl Flow {
             )),
             _ => Sure::Confirmed,
         };
+        let dead = all.affected.iter().filter(|one| one.has(Cause::DeadIdentity)).count();
+        let cure = match dead {
+            0 => Cure::Unknown,
+            dead => Cure::No(format!(
+                "{} still have keys of a dead identity: their users should log them out and in again; \
+                 !fleet names them",
+                crate::evidence::counted(dead as u64, "device")
+            )),
+        };
         Judged {
             sure,
+            cure,
             page: Some(super::page(&survey.evidence, &self.view())),
             evidence: Some(survey.evidence),
             ..Judged::none(String::new())

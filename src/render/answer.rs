@@ -161,6 +161,21 @@ fn path(page: &mut Page, verdict: &Verdict) {
 }
 
 pub(super) fn remedies(page: &mut Page, verdict: &Verdict) {
+    act(page, verdict);
+    let never =
+        |advice: &&Advice| matches!(advice.advice, Judgement::WillNotHelp | Judgement::Dangerous);
+    for advice in verdict.remedies.iter().filter(never) {
+        page.label("Don't");
+        page.text(format!("{}: {}", advice.id.what(), advice.advice.words()));
+        if let Some(why) = advice.why {
+            page.text(format!(", {why}"));
+        }
+        page.text(format!("; would cost: {}.", advice.id.reach()));
+    }
+}
+
+/// The one or two things to do, each with its cost.
+pub(super) fn act(page: &mut Page, verdict: &Verdict) {
     let of = |judgement| move |advice: &&Advice| advice.advice == judgement;
     let do_this = verdict.remedies.iter().find(of(Judgement::Recommended));
     let maybe = verdict.remedies.iter().find(of(Judgement::Possible));
@@ -183,16 +198,6 @@ pub(super) fn remedies(page: &mut Page, verdict: &Verdict) {
                 then.id.reach()
             ));
         }
-    }
-    let never =
-        |advice: &&Advice| matches!(advice.advice, Judgement::WillNotHelp | Judgement::Dangerous);
-    for advice in verdict.remedies.iter().filter(never) {
-        page.label("Don't");
-        page.text(format!("{}: {}", advice.id.what(), advice.advice.words()));
-        if let Some(why) = advice.why {
-            page.text(format!(", {why}"));
-        }
-        page.text(format!("; would cost: {}.", advice.id.reach()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! All branches' verdicts → one answer: what is root, what follows, what stands alone, in the order to act.
 
 use super::View;
-use super::answer::{about, remedies, sentence, symptom};
+use super::answer::{about, act, remedies, sentence, symptom};
 use super::page::Page;
 use super::why::{head, walked};
 use crate::diagnose::Chain;
@@ -31,6 +31,26 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     }
     page.gap();
     page.line().code(view.why).text(" shows every step and every query.");
+    page
+}
+
+/// The chain in a storm's first message, for a locked phone at night: what is wrong with the keys, what
+/// follows from it or stands beside it, and the one thing to do. The rest is behind `!why`.
+pub fn brief(chain: &Chain) -> Page {
+    let mut page = Page::default();
+    for branch in &chain.branches {
+        let Branch { symptom: of, verdict, place } = branch;
+        let beside = matches!(place, Place::Quiet | Place::Unknown);
+        if beside && *of != Symptom::Ke1 {
+            continue;
+        }
+        let sure = format!("{} · {}", symptom(*of), verdict.certainty.words());
+        page.line().strong(sure).text(" · ").strong(sentence(verdict.id.headline()));
+    }
+    if troubles(chain) > 0 {
+        page.gap();
+        act(&mut page, chain.first());
+    }
     page
 }
 

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use answer::{LINES, answer};
-pub use chain::{chain, chain_why};
+pub use chain::{brief, chain, chain_why};
 pub use chart::{Picture, chart, picture};
 pub use fleet::{fleet, fleet_why};
 pub use page::{Ink, Page};

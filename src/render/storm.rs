@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::View;
 use super::answer::sentence;
 use super::page::Page;
+use super::words::lasting;
 use crate::evidence::counted;
 use crate::evidence::poll::COUNTED;
 use crate::storm::{BACKLOG, Change, DEAD_IDENTITY, Event, Kind, Mute, Muted, Sure, Whose};
@@ -114,6 +115,8 @@ pub fn root_cleared(alert: &Alert, view: &View) -> Page {
     if let Some(answer) = &alert.answer {
         page.append(answer.clone());
     }
+    page.gap();
+    page.line().text(format!("{AGAIN} run again · {WHY} why"));
     page
 }
 
@@ -337,7 +340,7 @@ fn known(page: &mut Page, storm: &Listed) {
 fn news(change: Change) -> &'static str {
     match change {
         Change::Started => "began",
-        Change::Worse => "worse",
+        Change::Worse => "ten times as many",
         Change::Spread => "spread to another device",
         Change::Cause => "another cause than told",
         Change::Resumed => "back again",
@@ -372,20 +375,6 @@ fn pace(event: &Event) -> Option<String> {
         rate if rate * 60.0 >= 1.0 => format!("{} a minute", short(rate * 60.0)),
         rate => format!("{} an hour", short(rate * 3600.0)),
     })
-}
-
-/// A length of time as people say it.
-fn lasting(length: SignedDuration) -> String {
-    let seconds = length.as_secs().max(0);
-    let minutes = (seconds + 30) / 60;
-    let and =
-        |rest: i64, unit: &str| if rest > 0 { format!(" {rest} {unit}") } else { String::new() };
-    match (seconds, minutes / 60) {
-        (..60, _) => format!("{seconds} s"),
-        (_, 0) => format!("{minutes} min"),
-        (_, hours @ ..48) => format!("{hours} h{}", and(minutes % 60, "min")),
-        (_, hours) => format!("{} d{}", hours / 24, and(hours % 24, "h")),
-    }
 }
 
 /// A moment to the minute, with its date and zone.
@@ -551,7 +540,7 @@ mod tests {
     fn updates_say_what_is_new_in_three_lines() {
         let sure = Sure::Unconfirmed("no database is configured".into());
         for (change, words) in [
-            (Change::Worse, "worse"),
+            (Change::Worse, "ten times as many"),
             (Change::Spread, "spread to another device"),
             (Change::Cause, "another cause than told"),
             (Change::Resumed, "back again"),
@@ -602,7 +591,7 @@ mod tests {
         alert.answer = Some(crate::render::lines(["KE-1 · proven"]));
         let after = root_cleared(&alert, &view()).reply().plain;
         assert_eq!(after.lines().next(), Some(head));
-        assert_eq!(after.lines().last(), Some("KE-1 · proven"));
+        assert!(after.ends_with("KE-1 · proven\n🔁 run again · ❓ why"), "{after}");
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Replies that are words and no verdict: help, a list of devices, a slip.
+//! Replies that are words and no verdict: help, a list of devices, a slip. And how long something was.
+
+use jiff::SignedDuration;
 
 use super::View;
 use super::page::Page;
@@ -68,4 +70,18 @@ pub fn devices(user: &str, rows: &[DeviceRow], view: &View) -> Page {
         page.line().text(format!("and {} more", rows.len() - LISTED));
     }
     page
+}
+
+/// A length of time as people say it.
+pub(super) fn lasting(length: SignedDuration) -> String {
+    let seconds = length.as_secs().max(0);
+    let minutes = (seconds + 30) / 60;
+    let and =
+        |rest: i64, unit: &str| if rest > 0 { format!(" {rest} {unit}") } else { String::new() };
+    match (seconds, minutes / 60) {
+        (..60, _) => format!("{seconds} s"),
+        (_, 0) => format!("{minutes} min"),
+        (_, hours @ ..48) => format!("{hours} h{}", and(minutes % 60, "min")),
+        (_, hours) => format!("{} d{}", hours / 24, and(hours % 24, "h")),
+    }
 }

@@ -3,6 +3,7 @@
 //! Pure: time is a value, a fact is what one line of a log came to. What is posted, to whom and when it is
 //! muted is not decided here; counting never stops. Memory is bounded, because users can be made up.
 
+mod pairs;
 mod polled;
 mod series;
 mod sure;
@@ -137,8 +138,12 @@ impl Watch {
             What::Refused { user, device, key } => {
                 let id = (Kind::OtkConflict, Whose::Device { user, device });
                 let times = (at, count, within, enough);
+                let before = self.accepted_before(&id.1, at);
                 let watched = self.watched(&id, at);
                 let repeats = watched.repeats(&key, times);
+                if let Some((since, keys)) = before.filter(|_| watched.series.is_none()) {
+                    watched.draw(since, Part::Second, keys);
+                }
                 watched.draw(at, Part::Trouble, count);
                 self.count(&id, at, count, repeats, &mut events);
             }
@@ -225,9 +230,7 @@ impl Watch {
             .watched
             .iter()
             .filter_map(|(id, watched)| {
-                let told = |storm: &&watched::Storm| {
-                    storm.is_told() && !storm.ended && storm.joined.is_none()
-                };
+                let told = |storm: &&watched::Storm| storm.is_told() && !storm.ended;
                 let storm = watched.storm.as_ref().filter(told)?;
                 let last = watched.last?;
                 Some(storm.event(id, Change::Worse, self.now.unwrap_or(last), last))
@@ -275,6 +278,14 @@ impl Watch {
             return;
         }
         self.count(&id, at, count, surplus > enough, events);
+    }
+
+    /// The keys of a device that were accepted lately: those of a dead account stand at a storm's beginning.
+    fn accepted_before(&self, whose: &Whose, at: Timestamp) -> Option<(Timestamp, u64)> {
+        let uploads = self.watched.get(&(Kind::OtkFlood, whose.clone()))?;
+        let since =
+            uploads.since.filter(|since| at.duration_since(*since) < self.thresholds.within)?;
+        Some((since, uploads.surplus)).filter(|(_, keys)| *keys > 0)
     }
 
     /// Notes for the pictures what a device did beside its trouble.
@@ -369,31 +380,6 @@ fn tell(
     last: Timestamp,
 ) -> Option<Event> {
     storm.may_tell(change, at).then(|| storm.event(id, change, at, last))
-}
-
-/// A map whose keys are no strings, as a list of pairs.
-mod pairs {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<K, V, S>(map: &BTreeMap<K, V>, to: S) -> Result<S::Ok, S::Error>
-    where
-        K: Serialize,
-        V: Serialize,
-        S: Serializer,
-    {
-        map.iter().collect::<Vec<_>>().serialize(to)
-    }
-
-    pub fn deserialize<'a, K, V, D>(from: D) -> Result<BTreeMap<K, V>, D::Error>
-    where
-        K: Deserialize<'a> + Ord,
-        V: Deserialize<'a>,
-        D: Deserializer<'a>,
-    {
-        Vec::<(K, V)>::deserialize(from).map(|pairs| pairs.into_iter().collect())
-    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub fn replay(source: &LogSource) -> Result<Replayed, String> {
     notes.extend(end.notes.iter().cloned());
     notes.extend(reading.cut_short.take());
     notes.push(end.zone.clone());
+    // No further line is waited for.
+    end.aside.tire(Timestamp::MAX);
     let sights = end.aside.sights();
     if sights.cut {
         notes.push("more happened than is held; the last part is missing".into());

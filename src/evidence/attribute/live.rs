@@ -24,7 +24,7 @@ impl Attribution {
         if self.end.format == Format::Json {
             return Some(last);
         }
-        let times = self.processes.iter().filter_map(|process| process.watch.now());
+        let times = self.processes.iter().filter_map(|process| process.watch.time());
         times.filter_map(|local| self.clock.peek(Stamp::Local(local))).max()
     }
 

@@ -19,6 +19,7 @@ use super::super::log_line::{self, Record};
 use super::super::log_message::{self, Access, Message, Refusal, Upload};
 use super::super::sight::{Sights, What};
 use super::super::{Subject, Window};
+use super::open::{End, Open, Refused};
 use super::{Conflict, FleetLog, KEPT, Uploader, agent};
 
 /// Uploads under way at once, of all processes.
@@ -56,6 +57,7 @@ pub struct FleetTally {
     order: VecDeque<(usize, String)>,
     /// Those with an end that may be a client's, and when it was written.
     doubted: VecDeque<((usize, String), Timestamp)>,
+    refused: Refused,
     devices: HashMap<(String, String), Seen>,
     log: FleetLog,
     /// Every moment one by one, for those who watch storms; devices are not collected then, because there
@@ -63,29 +65,6 @@ pub struct FleetTally {
     sights: Option<Sights>,
     /// Where the record begins that is looked at.
     here: u64,
-}
-
-/// An upload whose end was not seen yet.
-#[derive(Debug)]
-struct Open {
-    upload: Upload,
-    end: End,
-    /// Every line of it so far stands where a client's text may reach.
-    reach: bool,
-    /// An end that a client may have written: it counts where no other comes.
-    doubted: Option<(Access, Timestamp)>,
-    /// Where and when it began.
-    byte: u64,
-    at: Timestamp,
-}
-
-/// What was said of an upload before its end.
-#[derive(Debug, Default)]
-enum End {
-    #[default]
-    Unsaid,
-    Refused(Box<Refusal>),
-    TooLarge,
 }
 
 /// A device so far.
@@ -109,6 +88,7 @@ impl FleetTally {
             open: HashMap::new(),
             order: VecDeque::new(),
             doubted: VecDeque::new(),
+            refused: Refused::default(),
             devices: HashMap::new(),
             log: FleetLog::default(),
             sights: None,
@@ -279,8 +259,10 @@ impl FleetTally {
     fn give_up(&mut self, key: &(usize, String)) {
         let Some(mut open) = self.open.remove(key) else { return };
         match open.doubted.take() {
-            // An upload that was taken accuses nobody.
-            Some((access, at)) if !open.reach || matches!(open.end, End::Unsaid) => {
+            // An upload that was taken accuses nobody, and one more refusal accuses nobody anew.
+            Some((access, at))
+                if !open.reach || matches!(open.end, End::Unsaid) || self.refused.knows(&open) =>
+            {
                 self.judge(open, &access, at);
             }
             _ => self.log.doubtful += u64::from(!matches!(open.end, End::Unsaid)),
@@ -288,6 +270,10 @@ impl FleetTally {
     }
 
     fn judge(&mut self, open: Open, access: &Access, at: Timestamp) {
+        let own = access.user.as_deref() == Some(&*open.upload.user);
+        if own && access.status == 400 && self.is_watching() {
+            self.refused.learn(&open);
+        }
         let Open { upload, end, .. } = open;
         if !access.is_replicated() && access.user.as_deref() != Some(&*upload.user) {
             self.log.doubtful += 1;

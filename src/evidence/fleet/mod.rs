@@ -6,6 +6,7 @@
 
 mod agent;
 mod log;
+mod open;
 
 use jiff::Timestamp;
 use ruma::{OwnedDeviceId, OwnedUserId};

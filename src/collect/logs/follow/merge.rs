@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_secs(1);
 const SIGHTS: usize = 50_000;
 const BYTES: u64 = 32 << 20;
 /// A log that should have more and gives none for so long is on a disk that hangs.
-const HANGS: Duration = Duration::from_secs(2);
+const HANGS: Duration = Duration::from_secs(60);
 
 /// What comes of one log.
 #[derive(Debug)]
@@ -112,7 +112,12 @@ impl Merge {
             let hangs = feed.behind && feed.waiting.is_none() && feed.heard.elapsed() > HANGS;
             if hangs && !feed.hangs {
                 let name = &feed.name;
-                self.heap.notes.push(format!("log {name} gives no answer: its disk may hang"));
+                let seconds = HANGS.as_secs();
+                self.heap.notes.push(format!(
+                    "log {name} has not answered for {seconds} s: its disk is slow, or hangs"
+                ));
+            } else if feed.hangs && !hangs {
+                self.heap.notes.push(format!("log {} answers again", feed.name));
             }
             feed.hangs = hangs;
         }
