@@ -1,5 +1,6 @@
 //! `!storms`, `!mute`, `!unmute` → the ledger, and what it says.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -41,8 +42,9 @@ impl Desk {
                 root: link.as_deref(),
             })
         };
-        let (going_on, ended): (Vec<_>, Vec<_>) =
+        let (mut going_on, ended): (Vec<_>, Vec<_>) =
             (of(true).collect(), of(false).take(ENDED).collect());
+        going_on.sort_by_key(|listed| Reverse((listed.event.devices, listed.event.count)));
         let mutes = ledger.mutes(Timestamp::now())?;
         Ok(list(&going_on, &ended, &mutes, &self.flow.view()).reply())
     }
@@ -55,10 +57,14 @@ impl Desk {
         let mute =
             Mute { what: muted_of(whom), until: until.unwrap_or(now), by: line.sender.to_string() };
         let ledger = self.store.ledger();
-        if let Whom::Storm(number) = whom
-            && ledger.storm(*number)?.is_none()
-        {
-            return Ok(words::said(&format!("I know no storm {number}; !storms lists them.")));
+        if let Whom::Storm(number) = whom {
+            let known = ledger.storm(*number)?;
+            if known.as_ref().is_none_or(|known| known.ended.is_some()) {
+                let why = if known.is_some() { "is over" } else { "is none that I know" };
+                return Ok(words::said(&format!(
+                    "Storm {number} {why}; !storms lists them. A user is muted by name: !mute @user:server"
+                )));
+            }
         }
         ledger.mute(&mute)?;
         Ok(muted(&mute, &self.flow.view()).reply())
