@@ -21,7 +21,7 @@ use kestrel_lab::install;
 
 /// Lines a second, and for how long.
 const RATE: u64 = 50_000;
-const SECONDS: u64 = 20;
+const SECONDS: u64 = 10;
 /// Lines of the file that is read in one go; fail2ban gets a part of it.
 const WHOLE: u64 = 1_000_000;
 const PART: u64 = 100_000;

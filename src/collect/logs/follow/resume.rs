@@ -90,8 +90,10 @@ impl Trail {
             let mut reading = reader(self.clock(lead, offset)?);
             let bytes = saved.lead.max(self.lead).min(LONGEST_LEAD);
             self.warm(lead, offset, bytes, &mut reading)?;
+            // Without a hole between them: behind one, a number that is used again after a restart would be
+            // taken for the upload that had it before, whose end stands in the hole.
             for (tail, part, _) in open.iter().skip(1) {
-                let from = tail.offset().saturating_sub(bytes);
+                let from = tail.offset().saturating_sub(LONGEST_LEAD);
                 feed(part, from, tail.offset(), &mut reading)?;
             }
             reading.sights();

@@ -90,6 +90,21 @@ fn a_cut_log_s_rest_is_in_the_copy() {
 }
 
 #[test]
+fn a_log_that_is_cut_while_its_first_line_was_half_written_is_read_from_the_copy() {
+    let (mut writer, mut reader) = live();
+    writer.rename();
+    writer.reopen();
+    writer.begin();
+    writer.line(0, Some(80));
+    reader.catch_up();
+    writer.end();
+    writer.copytruncate();
+    writer.uploads(2);
+    check(&writer, &mut reader);
+    silent(&mut reader);
+}
+
+#[test]
 fn a_log_that_is_cut_and_grows_beyond_is_noticed_after_a_restart() {
     let (mut writer, mut reader) = live();
     writer.begin();

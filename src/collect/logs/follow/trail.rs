@@ -117,9 +117,7 @@ impl Trail {
             Err(error) => self.lose(&error, now),
         }
         self.tell_odd();
-        if let Some((tail, _)) = self.tails.back_mut().filter(|(tail, _)| tail.offset() > 0) {
-            self.began = tail.began().or(self.began);
-        }
+        self.began = self.newest();
         if let Some(reading) = &mut self.reading {
             let reached = reading.reached().and_then(|at| Timestamp::from_millisecond(at).ok());
             self.last = reached.or(self.last);
@@ -232,8 +230,9 @@ impl Trail {
     fn follow(&mut self, reading: &mut Attribution, now: i64) -> io::Result<bool> {
         let Some((tail, _)) = self.tails.back_mut() else { return Ok(false) };
         let same = (!tail.closed).then_some(tail.identity);
-        self.began = tail.began().or(self.began);
-        let found = search::next(&self.source.path, self.began, same);
+        let began = tail.began().or(self.began);
+        self.began = self.newest();
+        let found = search::next(&self.source.path, began, same);
         let there = found.as_ref().map(|_| ()).map_err(ToString::to_string);
         let is_there = same.is_some() && matches!(&found, Ok(None)) && self.source.path.exists();
         let next = found.unwrap_or_default();
@@ -254,6 +253,7 @@ impl Trail {
         if tail.closed {
             tail.finish(reading);
             *until = now;
+            self.began = began;
         }
         self.push(Tail::open(&next, 0)?, i64::MAX);
         Ok(true)
@@ -263,7 +263,8 @@ impl Trail {
     fn cut(&mut self) -> io::Result<bool> {
         let Some((tail, _)) = self.tails.back_mut() else { return Ok(false) };
         let mark = tail.mark();
-        self.began = tail.began().or(self.began);
+        // Of a file without a whole line nothing was taken: a copy of it is read from its beginning.
+        self.began = self.newest();
         let found = if mark.head.length == 0 {
             Found::Ended
         } else {
@@ -293,6 +294,12 @@ impl Trail {
         }
         self.misses = 0;
         Ok(true)
+    }
+
+    /// When the newest file begins of which a line was read.
+    fn newest(&mut self) -> Option<i64> {
+        let tail = self.tails.back_mut().filter(|(tail, _)| tail.offset() > 0);
+        tail.and_then(|(tail, _)| tail.began()).or(self.began)
     }
 
     /// Reads on in a file.
