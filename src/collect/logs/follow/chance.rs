@@ -4,7 +4,7 @@ use super::reader::Reader;
 use super::writer::Writer;
 
 /// Sequences tried, and steps of each.
-const SEQUENCES: u64 = 84;
+const SEQUENCES: u64 = 400;
 const STEPS: u64 = 40;
 
 /// xorshift64*: small, and the same everywhere, so that a seed names a sequence. `proptest` would shrink,
