@@ -34,21 +34,21 @@ pub(crate) struct Watching {
     follow: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// Refusals of one device and key id that make a storm
-    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..))]
-    refusals: u16,
-    /// … within this time
-    #[arg(long, value_name = "SPAN", default_value = "10m")]
-    within: String,
-    /// Devices that start together and become one alert
-    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..))]
-    fleet: u16,
-    /// … within this time
-    #[arg(long, value_name = "SPAN", default_value = "5m")]
-    together: String,
-    /// Silence after which a storm is over
-    #[arg(long, value_name = "SPAN", default_value = "10m")]
-    quiet: String,
+    /// Refusals of one device and key id that make a storm (3)
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
+    refusals: Option<u16>,
+    /// … within this time (10m)
+    #[arg(long, value_name = "SPAN")]
+    within: Option<String>,
+    /// Devices that start together and become one alert (10)
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
+    fleet: Option<u16>,
+    /// … within this time (5m)
+    #[arg(long, value_name = "SPAN")]
+    together: Option<String>,
+    /// Silence after which a storm is over (10m)
+    #[arg(long, value_name = "SPAN")]
+    quiet: Option<String>,
     /// json prints one object a line
     #[arg(long, value_enum, default_value_t = Form::Text)]
     format: Form,
@@ -64,7 +64,7 @@ pub(super) enum Form {
 pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
     let logs = [&flags.replay[..], &flags.follow].concat();
     let config = Arc::new(flags.sources.config(&logs)?);
-    let watch = Watch::new(flags.thresholds()?);
+    let watch = Watch::new(flags.thresholds(&config)?);
     let flow = Flow::new(Arc::clone(&config));
     let mut teller = Teller { watch, flow, config, form: flags.format, judged: HashMap::new() };
     if !flags.follow.is_empty() {
@@ -236,17 +236,22 @@ fn change(change: Change) -> &'static str {
 }
 
 impl Watching {
-    fn thresholds(&self) -> Result<Thresholds> {
-        let length = |text: &str| -> Result<SignedDuration> {
-            Ok(SignedDuration::try_from(command::length(text)?)?)
+    /// Those of the config file's [watch], or the defaults, with the flags on top.
+    fn thresholds(&self, config: &Config) -> Result<Thresholds> {
+        let length = |text: &Option<String>, unsaid: SignedDuration| -> Result<SignedDuration> {
+            match text {
+                Some(text) => Ok(SignedDuration::try_from(command::length(text)?)?),
+                None => Ok(unsaid),
+            }
         };
+        let unsaid = kestrel::bot::thresholds(&config.watch);
         Ok(Thresholds {
-            refusals: usize::from(self.refusals),
-            within: length(&self.within)?,
-            fleet: usize::from(self.fleet),
-            together: length(&self.together)?,
-            quiet: length(&self.quiet)?,
-            ..Thresholds::default()
+            refusals: self.refusals.map_or(unsaid.refusals, usize::from),
+            within: length(&self.within, unsaid.within)?,
+            fleet: self.fleet.map_or(unsaid.fleet, usize::from),
+            together: length(&self.together, unsaid.together)?,
+            quiet: length(&self.quiet, unsaid.quiet)?,
+            ..unsaid
         })
     }
 }
