@@ -202,6 +202,40 @@ fn a_restart_of_the_server_ends_what_was_under_way() {
     check(&writer, &mut reader);
 }
 
+#[test]
+fn what_waits_behind_a_claim_counts_once_wherever_the_reader_is_killed() {
+    for kill in 0..12 {
+        let (mut writer, mut reader) = live();
+        let mut step = 0;
+        let mut between = |reader: &mut Reader| {
+            reader.look(250);
+            if step == kill {
+                reader.save();
+                reader.kill();
+            }
+            step += 1;
+        };
+        for _ in 0..3 {
+            // The first line stands out of reach, the others behind a claim: the end waits for a truer one.
+            writer.begin();
+            writer.line(0, None);
+            between(&mut reader);
+            writer.claim(0);
+            writer.end();
+            between(&mut reader);
+            // Longer than a client's text can be.
+            writer.long();
+            between(&mut reader);
+            writer.claim(6000);
+            writer.long();
+            between(&mut reader);
+        }
+        writer.uploads(4);
+        check(&writer, &mut reader);
+        silent(&mut reader);
+    }
+}
+
 /// Rounds until so many refusals came.
 async fn rounds(follow: &mut Follow, refusals: u64) -> Vec<Round> {
     let mut rounds = Vec::new();

@@ -120,6 +120,26 @@ impl Writer {
         }
     }
 
+    /// A claim of somebody's key, and time that goes by: the lines right behind it are in a client's reach.
+    pub fn claim(&mut self, after: i64) {
+        if self.rest.is_some() {
+            self.line(0, None);
+        }
+        self.at += after;
+        let stamp = self.stamp();
+        self.put(&format!(
+            "{stamp} - synapse.handlers.e2e_keys - 819 - INFO - POST-{} - Claimed one-time-keys: \
+             signed_curve25519:AAAAAAAAAA0 for @u9:lab.local:DEV9\n",
+            1_000_000 + self.request
+        ));
+    }
+
+    /// A record longer than a client's text can be: behind it nothing is in reach.
+    pub fn long(&mut self) {
+        let stamp = self.stamp();
+        self.put(&format!("{stamp} - a.b - 1 - INFO - GET-0 - {}\n", "x".repeat(3000)));
+    }
+
     /// So many whole uploads.
     pub fn uploads(&mut self, count: u64) {
         for _ in 0..count {
