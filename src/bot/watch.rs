@@ -71,7 +71,9 @@ pub(super) struct Lookout {
     from: Timestamp,
     written: Option<Instant>,
     notes: u32,
-    /// What could not be written down yet.
+    /// What is not written down yet. A place goes with what was counted up to it: a round tells only of logs
+    /// that moved, and not every round is written.
+    places: BTreeMap<String, Position>,
     unwritten: Vec<Event>,
     owed: Vec<Due>,
 }
@@ -90,6 +92,7 @@ impl Lookout {
             from,
             written: None,
             notes: 0,
+            places: BTreeMap::new(),
             unwritten: Vec::new(),
             owed: Vec::new(),
         }
@@ -97,7 +100,7 @@ impl Lookout {
 
     /// Follows until the process ends, and looks at the database now and then where that is asked for.
     pub(super) async fn keep(mut self, config: &Config, flow: &Flow) {
-        let saved = match self.places() {
+        let saved = match self.saved() {
             Ok(saved) => saved,
             Err(error) => {
                 tracing::error!("the watch cannot read its ledger and stays away: {error:#}");
@@ -114,7 +117,8 @@ impl Lookout {
                 () = beat(&mut polls) => {
                     let poll = flow.poll(&mut cursor, Timestamp::now()).await;
                     tracing::info!("{}", poll.told());
-                    self.polled(&poll)
+                    self.polled(&poll);
+                    Ok(())
                 }
             };
             if let Err(error) = taken {
@@ -125,7 +129,7 @@ impl Lookout {
         }
     }
 
-    fn places(&self) -> Result<HashMap<String, Position>> {
+    fn saved(&self) -> Result<HashMap<String, Position>> {
         let mut saved = HashMap::new();
         for (source, place) in self.ledger.places()? {
             match serde_json::from_str(&place) {
@@ -153,11 +157,12 @@ impl Lookout {
         };
         let notes = self.notes(&round.notes);
         self.owed.extend(notes);
+        self.places.extend(round.places);
         if !round.live {
             self.backlog.extend(events);
             self.behind = true;
             // No place is written: the backlog behind these notes is not judged yet.
-            return if self.owed.is_empty() { Ok(()) } else { self.write(&[], None) };
+            return if self.owed.is_empty() { Ok(()) } else { self.write(None) };
         }
         let often = if going_on.is_empty() { CALM } else { STORMY };
         let rested = self.written.is_none_or(|written| written.elapsed() >= often);
@@ -179,29 +184,31 @@ impl Lookout {
         }
         let state = serde_json::to_string(&*self.shared.lock())?;
         self.unwritten.splice(0..0, going_on);
-        self.write(&round.places, Some(&state))
+        self.write(Some(&state))
     }
 
     /// What a look at the database came to. Written with the next round: it can be looked at again.
-    fn polled(&mut self, poll: &Poll) -> Result<()> {
+    fn polled(&mut self, poll: &Poll) {
         let events = self.shared.lock().polled(poll);
         self.owed.extend(events.iter().cloned().map(Due::Storm));
         self.unwritten.extend(events);
-        Ok(())
     }
 
     /// Writes the places, what was counted up to them, and what is owed for it, all or nothing.
-    fn write(&mut self, places: &[(String, Position)], watch: Option<&str>) -> Result<()> {
-        let place = |(source, position): &(String, Position)| {
+    /// Without the `watch`'s state no place either.
+    fn write(&mut self, watch: Option<&str>) -> Result<()> {
+        let place = |(source, position): (&String, &Position)| {
             Ok((source.clone(), serde_json::to_string(position)?))
         };
-        let places: Vec<_> = places.iter().map(place).collect::<Result<_>>()?;
+        let counted = self.places.iter().filter(|_| watch.is_some());
+        let places: Vec<_> = counted.map(place).collect::<Result<_>>()?;
         let (storms, owed) = (&self.unwritten, &self.owed);
         self.ledger.record(&Step { places: &places, watch, storms, owed })?;
         let tells = !self.owed.is_empty();
         self.unwritten.clear();
         self.owed.clear();
         if watch.is_some() {
+            self.places.clear();
             self.written = Some(Instant::now());
         }
         if tells {
@@ -380,6 +387,22 @@ mod tests {
             events.extend(after.shared.lock().see(refused("@b:x", minutes)));
         }
         assert!(events.iter().any(|event| event.storm == 2), "{events:?}");
+    }
+
+    #[test]
+    fn a_place_goes_with_what_was_counted_up_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lookout = lookout(&folder);
+        lookout.take(round(Vec::new(), true)).unwrap();
+        // One refusal is no storm: this round is not written, and its log does not move in the next.
+        let place =
+            r#"{"files":[],"lead":0,"last":null,"began":null,"since":"2026-11-22T12:00:00Z"}"#;
+        let mut moved = round(vec![Sight { count: 1, ..refused("@a:x", 0) }], true);
+        moved.places = vec![("main".to_owned(), serde_json::from_str(place).unwrap())];
+        lookout.take(moved).unwrap();
+        assert!(lookout.ledger.places().unwrap().is_empty());
+        lookout.take(round(vec![refused("@b:x", 0)], true)).unwrap();
+        assert_eq!(lookout.ledger.places().unwrap().len(), 1, "its sight would count twice");
     }
 
     #[test]
