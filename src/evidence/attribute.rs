@@ -15,7 +15,7 @@ use memchr::memmem::Finder;
 use super::aside::{Aside, Glance};
 use super::forgery::{BROKEN, CONTINUED, EPOCH, LOGIN, Place, SHARED, STRANGER};
 use super::key_log::{Format, KeyLog};
-use super::log_line::{self, Record, Shape, Stamp, access_request, json_time, shape};
+use super::log_line::{self, Minute, Record, Shape, Stamp, access_request, json_time};
 use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
 use super::log_time::Clock;
 use super::needles::{ends_pydantic, matters, speaks};
@@ -41,6 +41,7 @@ pub struct Attribution {
     processes: Vec<Process>,
     held: Option<Held>,
     next: Place,
+    minute: Minute,
     end: End,
     beyond: u32,
     user: Finder<'static>,
@@ -70,6 +71,7 @@ impl Attribution {
             processes: Vec::new(),
             held: None,
             next: Place::default(),
+            minute: Minute::default(),
             end: End::default(),
             beyond: 0,
             text: false,
@@ -94,7 +96,7 @@ impl Attribution {
         self.next = Place { line: place.line + 1, byte: place.byte + line.len() as u64 + 1 };
         self.end.lines += 1;
         self.end.aside.here(place.byte);
-        match shape(line) {
+        match self.minute.shape(line) {
             Shape::Text { prefix, local } => self.text(line, place, prefix, local),
             Shape::Json { prefix } if !self.text => self.json(line, place, prefix),
             Shape::Journal => self.end.journal += 1,
@@ -147,20 +149,23 @@ impl Attribution {
         if let Some(moved) = state.watch.record(place, local, reach) {
             self.clock.jumped(moved);
         }
-        if let Some(id) = access_request(line, prefix) {
+        let ended = access_request(line, prefix);
+        if let Some(id) = ended {
             state.numbers.ended(id, !reach);
         }
         if !reach && state.watch.is_steady() {
             let at = self.clock.utc(Stamp::Local(local));
             self.saw(at, Format::Text, process);
         }
-        let speaks = !self.watching || speaks(line);
+        let speaks = !self.watching || speaks(line, ended.is_some());
         if speaks && self.end.aside.is_asked() {
             let reach = reach || self.processes[process].watch.bad(place.line).is_some();
             let at = self.clock.utc(Stamp::Local(local));
             self.glance(line, at, process, (reach, Format::Text));
         }
-        if speaks && matters(line, &self.user) {
+        // An access line has no text that reaches further, and one who watches was shown it above.
+        let waits = speaks && !(self.watching && ended.is_some());
+        if waits && matters(line, &self.user) {
             if ends_pydantic(line) {
                 watches(&mut self.processes).for_each(|watch| watch.pydantic_end(place));
             }
@@ -196,7 +201,7 @@ impl Attribution {
         let Some(process) = process(&mut self.processes, name) else { return };
         let at = self.clock.utc(json_time(line).map_or(Stamp::Unknown, Stamp::Utc));
         self.saw(at, Format::Json, process);
-        if self.watching && !speaks(line) {
+        if self.watching && !speaks(line, false) {
             return self.now_and_then(place, process);
         }
         self.glance(line, at, process, (false, Format::Json));

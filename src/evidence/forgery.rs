@@ -219,12 +219,8 @@ struct Slot {
 
 /// The number of `METHOD-n`. A `request_id_header` writes other text there.
 pub fn number(id: &[u8]) -> Option<u64> {
-    let at = id.iter().rposition(|byte| *byte == b'-')?;
-    let digits = &id[at + 1..];
-    let method = &id[..at];
-    if method.is_empty() || !method.iter().all(u8::is_ascii_uppercase) {
-        return None;
-    }
+    let at = id.iter().position(|byte| !byte.is_ascii_uppercase()).filter(|at| *at > 0)?;
+    let digits = id[at..].strip_prefix(b"-")?;
     if digits.is_empty() || digits.len() > 18 {
         return None;
     }

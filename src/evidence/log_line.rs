@@ -65,6 +65,34 @@ pub enum Shape {
 const PREFIX: usize = 64;
 /// `2026-11-22 11:54:42,953`
 const STAMP: usize = 23;
+/// … and up to its seconds.
+const MINUTE: usize = 17;
+
+/// The minute of the last record: thousands of lines may be of one.
+#[derive(Debug, Default)]
+pub struct Minute {
+    /// `2026-11-22 11:54:`
+    text: [u8; MINUTE],
+    began: i64,
+}
+
+impl Minute {
+    /// `shape` of the next line.
+    pub fn shape(&mut self, line: &[u8]) -> Shape {
+        if line.starts_with(&self.text)
+            && let Some(within) = within_minute(line)
+        {
+            return Shape::Text { prefix: 0, local: self.began + within };
+        }
+        let shape = shape(line);
+        if let Shape::Text { prefix: 0, local } = shape
+            && let (Some(within), Some((text, _))) = (within_minute(line), line.split_first_chunk())
+        {
+            (self.text, self.began) = (*text, local - within);
+        }
+        shape
+    }
+}
 
 /// Looks at the first characters only: this runs on every line of a log.
 pub fn shape(line: &[u8]) -> Shape {
@@ -96,31 +124,38 @@ pub fn shape(line: &[u8]) -> Shape {
 
 /// Reads `YYYY-MM-DD HH:MM:SS,mmm - ` at the start; a `.` before the milliseconds is taken too.
 fn local_time(line: &[u8]) -> Option<i64> {
-    let stamp = line.get(..STAMP)?;
+    let within = within_minute(line)?;
+    let stamp = &line[..MINUTE];
     if stamp[4] != b'-' || stamp[7] != b'-' || stamp[13] != b':' || stamp[16] != b':' {
         return None;
     }
-    if !matches!(stamp[10], b' ' | b'T') || !matches!(stamp[19], b',' | b'.') {
-        return None;
-    }
-    if line.get(STAMP..STAMP + 2)? != b" -" {
-        return None;
-    }
-    let number = |from: usize, to: usize| {
-        stamp[from..to].iter().try_fold(0i64, |sum, byte| {
-            byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
-        })
-    };
+    let number = |from: usize, to: usize| number(&stamp[from..to]);
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let (hour, minute) = (number(11, 13)?, number(14, 16)?);
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1970..=9990).contains(&year) {
         return None;
     }
-    if hour > 23 || minute > 59 || second > 60 {
+    if hour > 23 || minute > 59 || !matches!(stamp[10], b' ' | b'T') {
         return None;
     }
-    let seconds = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    Some(seconds * 1000 + number(20, 23)?)
+    let minutes = (days(year, month, day) * 24 + hour) * 60 + minute;
+    Some(minutes * 60_000 + within)
+}
+
+/// The milliseconds of `SS,mmm -`, which stands behind the minute.
+fn within_minute(line: &[u8]) -> Option<i64> {
+    let rest = line.get(MINUTE..STAMP + 2)?;
+    if !matches!(rest[2], b',' | b'.') || rest[6..] != *b" -" {
+        return None;
+    }
+    let second = number(&rest[..2]).filter(|second| *second <= 60)?;
+    Some(second * 1000 + number(&rest[3..6])?)
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0i64, |sum, byte| {
+        byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
+    })
 }
 
 /// Days since 1970-01-01 of the Gregorian calendar (Howard Hinnant, `days_from_civil`).
@@ -168,20 +203,12 @@ pub fn stamp(line: &[u8]) -> Option<Stamp> {
 /// Whether a text record is an access line, and its request id: as much as every line is looked at.
 pub fn access_request(line: &[u8], prefix: usize) -> Option<&[u8]> {
     let rest = line[prefix + STAMP..].strip_prefix(b" - synapse.access.")?;
-    let rest = after(after(after(rest)?)?)?;
-    let end = dash(rest)?;
-    Some(rest[..end].trim_ascii_end())
-}
-
-fn after(text: &[u8]) -> Option<&[u8]> {
-    let at = dash(text)?;
-    Some(&text[at + 2..])
-}
-
-/// The next `- `, within what a logger's name or a request id may take.
-fn dash(text: &[u8]) -> Option<usize> {
-    let text = &text[..text.len().min(256)];
-    memchr::memchr_iter(b'-', text).find(|at| text.get(at + 1) == Some(&b' '))
+    // Within what a logger's name and a request id may take.
+    let rest = &rest[..rest.len().min(512)];
+    let mut dashes = memchr::memchr_iter(b'-', rest).filter(|at| rest.get(at + 1) == Some(&b' '));
+    let id = dashes.nth(2)? + 2;
+    let end = dashes.next()?;
+    Some(rest.get(id..end)?.trim_ascii())
 }
 
 /// A line as text; bytes that are no UTF-8 are replaced.

@@ -36,6 +36,8 @@ pub struct Clock {
     last: Option<i64>,
     /// The log writes UTC itself, or no time at all.
     own: Option<&'static str>,
+    /// A second that was understood, and its offset, which holds for the whole of it.
+    second: Option<(i64, i64)>,
 }
 
 impl Clock {
@@ -50,6 +52,7 @@ impl Clock {
             shifted: false,
             last: None,
             own: None,
+            second: None,
         }
     }
 
@@ -97,7 +100,7 @@ impl Clock {
                 self.own = Some("the log writes UTC itself");
                 at
             }
-            Stamp::Local(local) => self.local(local),
+            Stamp::Local(local) => self.next(local),
             Stamp::Unknown => {
                 self.own = Some("none: times are those of the nearest upload before");
                 self.last?
@@ -125,6 +128,22 @@ impl Clock {
         match &self.zone {
             Some(zone) if !self.contradicted => in_zone(zone, local, self.last).unwrap_or(fixed),
             _ => fixed,
+        }
+    }
+
+    /// The same, quickly: many lines are of one second. In a repeated hour the last moment decides anew.
+    fn next(&mut self, local: i64) -> i64 {
+        if self.zone.is_none() || self.contradicted {
+            return self.local(local);
+        }
+        let second = local.div_euclid(1000);
+        match self.second {
+            Some((known, offset)) if known == second => local - offset,
+            _ => {
+                let at = self.local(local);
+                self.second = Some((second, local - at));
+                at
+            }
         }
     }
 

@@ -44,9 +44,17 @@ pub(super) fn matters(line: &[u8], user: &Finder) -> bool {
     NEEDLES.is_match(line) || SYNC.find(line).is_some() && user.find(line).is_some()
 }
 
-/// Whether a line may say anything to one who watches everybody.
-pub(super) fn speaks(line: &[u8]) -> bool {
-    SPEAKS.is_match(line)
+/// Of an access line only the request speaks.
+static REQUESTS: LazyLock<Regex> =
+    LazyLock::new(|| any(&["/keys/upload", "/upload_keys_for_user", "/delayed_events/"]));
+
+/// Whether a line may say anything to one who watches everybody. Nearly every line is an access line.
+pub(super) fn speaks(line: &[u8], is_access: bool) -> bool {
+    if !is_access {
+        return SPEAKS.is_match(line);
+    }
+    // The first quote stands before the request, or in a forwarded address before that.
+    memchr::memchr(b'"', line).is_some_and(|quote| REQUESTS.is_match(&line[quote..]))
 }
 
 /// Whether one of pydantic's errors ends here.
