@@ -1,5 +1,7 @@
 //! All branches' verdicts → one answer: what is root, what follows, what stands alone, in the order to act.
 
+use std::collections::HashSet;
+
 use super::View;
 use super::answer::{about, act, remedies, sentence, symptom};
 use super::page::Page;
@@ -109,14 +111,32 @@ fn words(place: Place, alone: bool) -> String {
     }
 }
 
-/// Every step of every branch, and every query once.
+/// Every step of the branches in trouble and of the keys', and the queries that those rest on: on a phone
+/// the rest is a line each, which tells how to ask it alone.
 pub fn chain_why(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     let mut page = Page::default();
-    for branch in &chain.branches {
+    let quiet = |branch: &&Branch| matches!(branch.place, Place::Quiet | Place::Unknown);
+    let at_length = |branch: &&Branch| branch.symptom == Symptom::Ke1 || !quiet(branch);
+    for branch in chain.branches.iter().filter(at_length) {
         page.gap();
         head(&mut page, branch.symptom, &evidence.subject, &branch.verdict, view);
         walked(&mut page, &branch.verdict);
     }
-    super::why::sources(&mut page, evidence);
+    page.gap();
+    let short = || chain.branches.iter().filter(|branch| !at_length(branch));
+    for Branch { symptom: of, verdict, place } in short() {
+        let name = of.name();
+        page.line().strong(format!("{} · {}", symptom(*of), words(*place, false)));
+        page.text(format!(" · {} · ", sentence(verdict.id.headline())));
+        page.code(&format!("!{name}")).text(" alone shows its path.");
+    }
+    let cited: HashSet<&str> = chain
+        .branches
+        .iter()
+        .filter(at_length)
+        .flat_map(|branch| &branch.verdict.path)
+        .flat_map(|step| step.evidence.iter().map(String::as_str))
+        .collect();
+    super::why::sources(&mut page, evidence, |id| cited.contains(id) || short().next().is_none());
     page
 }

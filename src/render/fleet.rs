@@ -72,7 +72,7 @@ pub fn fleet_why(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
         let more = fleet.affected.len() - LISTED;
         page.line().text(format!("And {more} more: evidence.json has them."));
     }
-    super::why::sources(&mut page, evidence);
+    super::why::sources(&mut page, evidence, |_| true);
     page
 }
 

@@ -14,7 +14,7 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     let mut page = Page::default();
     head(&mut page, evidence.symptom, &evidence.subject, verdict, view);
     walked(&mut page, verdict);
-    sources(&mut page, evidence);
+    sources(&mut page, evidence, |_| true);
     page
 }
 
@@ -65,14 +65,23 @@ pub(super) fn walked(page: &mut Page, verdict: &Verdict) {
     }
 }
 
-/// Every source with its query.
-pub(super) fn sources(page: &mut Page, evidence: &Evidence) {
+/// The sources of these ids with their queries; the others are counted.
+pub(super) fn sources(page: &mut Page, evidence: &Evidence, is_shown: impl Fn(&str) -> bool) {
+    let mut others = 0;
     for answer in &evidence.gathered {
+        if !is_shown(&answer.id) {
+            others += 1;
+            continue;
+        }
         let state = answer.state.name().replace('-', " ");
         page.gap();
         page.label(&answer.id).text(format!("{} · {state}: {}", answer.source, answer.what));
         if !answer.query.is_empty() {
             page.block(clip(&answer.query, SHOWN_QUERY));
         }
+    }
+    if others > 0 {
+        page.gap();
+        page.line().text(format!("{others} more answers belong to the other questions."));
     }
 }
