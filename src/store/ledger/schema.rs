@@ -53,7 +53,8 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX kase_user ON kase (user, number);
      CREATE INDEX kase_thread ON kase (thread);
      CREATE INDEX kase_answer ON kase (answer) WHERE answer IS NOT NULL;
-     CREATE INDEX kase_at ON kase (at);",
+     CREATE INDEX kase_at ON kase (at);
+     CREATE TABLE unwiped (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;",
 ];
 
 /// `KSTL`: tells our file from any other SQLite database (`PRAGMA application_id`).
@@ -109,6 +110,8 @@ fn prepare(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Res
     connection.pragma_update(None, "synchronous", "full").map_err(plain)?;
     // What is deleted is overwritten: a case that was deleted is in no file any more.
     connection.pragma_update(None, "secure_delete", true).map_err(plain)?;
+    // Writing the file anew needs a place for a copy: none that outlives the process.
+    connection.pragma_update(None, "temp_store", "memory").map_err(plain)?;
     // A state of some megabytes now and then must not leave its size behind.
     connection.pragma_update(None, "journal_size_limit", 8 << 20).map_err(plain)?;
     // Most starts find nothing to do, and then nothing is locked.
