@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::fleet::fleet;
 use super::verdict::Verdict;
 use super::{Certainty, diagnose};
-use crate::evidence::{Evidence, Gathered, Need, State, StoredKeys, Symptom, counted};
+use crate::evidence::{Evidence, Gathered, Need, State, StoredKey, StoredKeys, Symptom, counted};
 
 /// Sentences for a person, what matters most first; empty where nothing that is compared changed.
 pub fn changed(before: &Evidence, now: &Evidence) -> Vec<String> {
@@ -35,6 +35,12 @@ fn verdict(before: &Verdict, now: &Verdict, said: &mut Vec<String>) {
     match (state(before), state(now)) {
         (Some(true), Some(false)) => said.push("the refusals have stopped".to_owned()),
         (Some(false), Some(true)) => said.push("the refusals go on again".to_owned()),
+        _ => {}
+    }
+    let stands = |verdict: &Verdict| verdict.storm.as_ref().and_then(|storm| storm.row_stands);
+    match (stands(before), stands(now)) {
+        (Some(true), Some(false)) => said.push("the key in the way is gone".to_owned()),
+        (Some(false), Some(true)) => said.push("a key stands in the way again".to_owned()),
         _ => {}
     }
 }
@@ -69,7 +75,15 @@ fn stored(before: &Evidence, now: &Evidence) -> Option<String> {
         crate::evidence::Known::Unknown(..) => None,
     };
     let (was, is) = (keys(before)?, keys(now)?);
-    (was != is).then(|| format!("one-time keys stored: were {was}, are {is}"))
+    if was != is {
+        return Some(format!("one-time keys stored: were {was}, are {is}"));
+    }
+    // As many as before may be others: claimed, and filled up.
+    let (was, now) = (before.one_time_keys(), now.one_time_keys());
+    let (was, now) = (&was.value()?.keys, &now.value()?.keys);
+    let same = |key: &&StoredKey| was.iter().any(|old| old.id == key.id && old.added == key.added);
+    let new = now.iter().filter(|key| !same(key)).count();
+    (new > 0).then(|| format!("one-time keys stored: still {is}, of which {new} are new"))
 }
 
 fn told(keys: &StoredKeys) -> String {
