@@ -36,6 +36,7 @@ pub(super) enum About {
     Stranger,
     Skipped,
     Watch,
+    Changes,
 }
 
 /// Where a letter goes.
@@ -249,6 +250,7 @@ fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
         About::Stranger => "stranger",
         About::Skipped => "skipped",
         About::Watch => "watch",
+        About::Changes => "changes",
     };
     format!("kestrel-{short}-{what}").into()
 }

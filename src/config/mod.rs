@@ -4,6 +4,7 @@
 //! Nothing here opens a connection or reads a log, and no problem ever repeats a secret. That a log file
 //! is there is `kestrel doctor`'s question: a config stays valid while a log is rotated away.
 
+mod cases;
 mod metrics;
 mod reading;
 mod secret;
@@ -18,6 +19,7 @@ use jiff::tz::TimeZone;
 use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
 use url::Url;
 
+pub use self::cases::Cases;
 pub use self::watch::Watch;
 
 /// Everything that `config/example.toml` can say, checked.
@@ -32,6 +34,7 @@ pub struct Config {
     pub database: Option<Database>,
     pub prometheus: Option<Prometheus>,
     pub watch: Watch,
+    pub cases: Cases,
     pub limits: Limits,
 }
 
@@ -326,6 +329,7 @@ mod tests {
         let room = matrix.rooms.first().cloned();
         assert_eq!(defaults.watch, Watch { room, ..Watch::default() });
 
+        assert_eq!(spelled.cases, Cases::default());
         let limits = Limits::default();
         assert_eq!(spelled.limits.deadline, limits.deadline);
         assert_eq!(spelled.limits.window, limits.window);

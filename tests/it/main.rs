@@ -10,6 +10,7 @@ mod bent;
 mod bent_media;
 mod calls;
 mod cases;
+mod cases_kept;
 mod chain;
 mod crafted;
 mod events;

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::verdicts::{config, judge};
 
 const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
-const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 /// Long enough for an answer that should not come.
 const SILENCE: Duration = Duration::from_secs(6);
 
@@ -166,7 +166,7 @@ async fn answers_again(ops: &OpsRoom) -> Result<()> {
     Ok(())
 }
 
-async fn longer(ops: &OpsRoom, root: &ruma::EventId, count: usize) -> Result<Vec<Message>> {
+pub async fn longer(ops: &OpsRoom, root: &ruma::EventId, count: usize) -> Result<Vec<Message>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let thread = ops.thread(root, PATIENCE).await?;
