@@ -322,3 +322,11 @@ fn the_words_of_real_clients_are_still_told_apart_when_scrubbed() {
         assert_eq!(scrubber.removed.total(), 0);
     }
 }
+
+#[test]
+fn dbg_x() {
+    let mut scrubber = scrub::Scrubber::new(false);
+    println!("{}", refusal());
+    println!("{}", scrubber.line(&refusal()));
+    for (t, _) in [("from 203.0.113.7:443 to [2001:db8::1]:8448.",""),("ip=::ffff:203.0.113.7, peer:2001:db8:1:2::3", ""),("host-203-0-113-7.example ip203.0.113.9",""),("matrix_sdk_crypto::machine at 11:51:40.184 de::add",""),("matrix-js-sdk@41.7.0 version 1.155.0 serde::de::add crates/x.rs:123","")] { println!("{}", address::cut(t, &mut Removed::default())); }
+}
