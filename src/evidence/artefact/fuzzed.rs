@@ -17,8 +17,30 @@ fn spell() -> Duration {
 /// Bends a seed: bytes flipped, cut out, repeated, moved, or replaced by what readers stumble over.
 fn bent(seed: &[u8], chance: &mut Chance) -> Vec<u8> {
     const STUMBLES: &[&[u8]] = &[
-        b"\"", b"\\", b"{", b"}", b"[", b"]", b"null", b"1e999", b"-1", b"\xff", b"\0", b"\\u0000", b"\xe2\x80\xa6",
-        b"'", b"`", b"\n", b"%", b"%2F", b"::1", b"\"key\":", b"=", b"/_matrix/", b"One time key ", b"curve25519:",
+        b"\"",
+        b"\\",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"null",
+        b"1e999",
+        b"-1",
+        b"\xff",
+        b"\0",
+        b"\\u0000",
+        b"\xe2\x80\xa6",
+        b"'",
+        b"`",
+        b"\n",
+        b"%",
+        b"%2F",
+        b"::1",
+        b"\"key\":",
+        b"=",
+        b"/_matrix/",
+        b"One time key ",
+        b"curve25519:",
     ];
     let mut bytes = seed.to_vec();
     for _ in 0..=chance.below(6) {
@@ -67,7 +89,7 @@ fn settle(parcel: &Parcel, limits: &Limits) {
 fn fuzz(name: &str, seed: &[u8], secrets: &[Planted]) {
     let limits = Limits { size: 1 << 20, unpacked: 4 << 20, files: 8, ..Limits::default() };
     let (mut chance, from, mut rounds) = (Chance(0x2545_f491_4f6c_dd1d), Instant::now(), 0u64);
-    
+
     while from.elapsed() < spell() {
         let bytes = bent(seed, &mut chance);
         let taken = take_in(name, &bytes, &limits);
@@ -107,7 +129,8 @@ fn bent_logs() {
 #[test]
 fn bent_archives() {
     let log = log(&secrets()[..1]);
-    let files: [(&str, &[u8]); 2] = [("a", log.as_bytes()), ("b", b"{\"entries\":[\"MissingKey\"]}")];
+    let files: [(&str, &[u8]); 2] =
+        [("a", log.as_bytes()), ("b", b"{\"entries\":[\"MissingKey\"]}")];
     fuzz("zip", &zip_of(&files), &[]);
     fuzz("tar", &gz(&tar_of(&files)), &[]);
     fuzz("plain tar", &tar_of(&files), &[]);

@@ -43,7 +43,9 @@ pub(super) fn planted(chance: &mut Chance, number: usize) -> Planted {
     let long = chance.word(BASE58, 24);
     let plain = |name, text: String| Planted { name, core: text.clone(), text };
     match number % 20 {
-        0 => Planted { name: "access_token", text: format!("syt_YWxpY2U_{long}_1a2b3c"), core: long },
+        0 => {
+            Planted { name: "access_token", text: format!("syt_YWxpY2U_{long}_1a2b3c"), core: long }
+        }
         1 => Planted { name: "accessToken", text: format!("mat_{long}"), core: long },
         2 => Planted { name: "refresh_token", text: format!("syr_{long}_xyz"), core: long },
         3 => plain("cookie", format!("sid={long}")),
@@ -61,9 +63,21 @@ pub(super) fn planted(chance: &mut Chance, number: usize) -> Planted {
         11 => plain("key", chance.word(BASE58, 22)),
         12 => plain("k", chance.word(BASE58, 43)),
         13 => plain("delay_id", format!("syd_{}", chance.word(BASE58, 20))),
-        14 => Planted { name: "jwt", text: format!("eyJhbGciOiJIUzI1NiJ9.eyJ{long}.{}", chance.word(BASE58, 43)), core: long },
+        14 => Planted {
+            name: "jwt",
+            text: format!("eyJhbGciOiJIUzI1NiJ9.eyJ{long}.{}", chance.word(BASE58, 43)),
+            core: long,
+        },
         15 => plain("ip", format!("198.51.{}.{}", chance.below(200) + 17, chance.below(200) + 17)),
-        16 => plain("address", format!("2001:db8:{}:{}::{}", chance.word(HEX, 4), chance.word(HEX, 4), chance.word(HEX, 4))),
+        16 => plain(
+            "address",
+            format!(
+                "2001:db8:{}:{}::{}",
+                chance.word(HEX, 4),
+                chance.word(HEX, 4),
+                chance.word(HEX, 4)
+            ),
+        ),
         17 => plain("email", format!("{}@example.org", chance.word(LOWER, 10))),
         18 => plain("phone", format!("+49 170 {}", 1_000_000 + chance.below(8_999_999))),
         _ => plain("private_key", chance.word(HEX, 64)),
@@ -89,7 +103,11 @@ fn shapes(secret: &Planted) -> Vec<String> {
         format!("span{{{name}=\"{text}\"}}"),
         format!("Some({name:?}, {text:?})"),
         format!("https://x.org/{}?{name}={}", text.replace(' ', "%20"), text.replace(' ', "+")),
-        format!("https://x.org/_matrix/client/v3/x/{}?{name}={}", text.replace(' ', "%20"), text.replace(' ', "+")),
+        format!(
+            "https://x.org/_matrix/client/v3/x/{}?{name}={}",
+            text.replace(' ', "%20"),
+            text.replace(' ', "+")
+        ),
         format!("/_matrix/client/unstable/delayed_events/{}/restart", text.replace(' ', "%20")),
     ]
 }
@@ -110,8 +128,8 @@ pub(super) fn log(secrets: &[Planted]) -> String {
     for (place, secret) in secrets.iter().enumerate() {
         for (turn, shape) in shapes(secret).into_iter().enumerate() {
             let sign = SIGNS[(place + turn) % SIGNS.len()];
-            log += &format!("2026-11-22T11:51:40.{:03}Z W {sign} {shape}\n", place % 1000);
-            log += &format!("2026-11-22T11:51:40.184Z W {shape} {sign}\n");
+            log.push_str(&format!("2026-11-22T11:51:40.{:03}Z W {sign} {shape}\n", place % 1000));
+            log.push_str(&format!("2026-11-22T11:51:40.184Z W {shape} {sign}\n"));
         }
     }
     log
@@ -124,7 +142,10 @@ pub(super) fn report_with(secrets: &[Planted]) -> Value {
         let Planted { name, text, .. } = secret;
         fields.insert((*name).to_owned(), json!(text));
         fields.insert(format!("unknown{place}"), json!(text));
-        fields.insert(format!("n{place}"), json!({*name: text, "deep": {"er": text}, "list": [text]}));
+        fields.insert(
+            format!("n{place}"),
+            json!({*name: text, "deep": {"er": text}, "list": [text]}),
+        );
         fields.insert(text.clone(), json!(1));
         let list = fields["entries"].as_array_mut().unwrap();
         for (turn, shape) in shapes(secret).into_iter().enumerate() {
@@ -150,13 +171,24 @@ pub(super) fn har_with(secrets: &[Planted]) -> Value {
         let Planted { name, text, .. } = secret;
         let body = json!({*name: text, "deep": [{"er": {*name: text}}], "json": json!({*name: text}).to_string()});
         let url = text.replace(' ', "%20");
-        for route in ["login", "sync", "keys/upload", "sendToDevice/m.room_key/x", "rooms/!a:x/send/m.room.message/1",
-            "room_keys/version", "user/@a:x/account_data/m.secret_storage.default_key", "account/whoami", "openid/request_token", &url] {
+        for route in [
+            "login",
+            "sync",
+            "keys/upload",
+            "sendToDevice/m.room_key/x",
+            "rooms/!a:x/send/m.room.message/1",
+            "room_keys/version",
+            "user/@a:x/account_data/m.secret_storage.default_key",
+            "account/whoami",
+            "openid/request_token",
+            &url,
+        ] {
             let path = format!("/_matrix/client/v3/{route}?{name}={url}&access_token={url}#{url}");
             let mut error = json!({"errcode": text, "error": format!("{} {text}", refusal())});
             error[*name] = json!(text);
             let mut keys = body.clone();
-            keys["device_keys"] = json!({"user_id": text, "device_id": format!("x{text}"), *name: text});
+            keys["device_keys"] =
+                json!({"user_id": text, "device_id": format!("x{text}"), *name: text});
             keys["one_time_keys"] = json!({*name: {"key": text, "signatures": {"@a:x": {text.clone(): text}}}, text.clone(): text});
             keys["messages"] = json!({"@a:x": {"DEV": {"org.matrix.msgid": text, "body": text, "ciphertext": text}, text.clone(): {}}, text.clone(): {}});
             let mut made = request("POST", &path, 400, 3.0, &keys, &error);
@@ -172,12 +204,18 @@ pub(super) fn har_with(secrets: &[Planted]) -> Value {
             made["_webSocketMessages"] = json!([{"data": text}]);
             made["startedDateTime"] = json!(text);
             let mut coded = made.clone();
-            coded["response"]["content"] = json!({"encoding": "base64", "text": base64_encode(body.to_string())});
+            coded["response"]["content"] =
+                json!({"encoding": "base64", "text": base64_encode(body.to_string())});
             coded["request"]["postData"] = json!({"params": [{"name": name, "value": text}], "text": format!("{name}={text}")});
             let mut wild = made.clone();
             wild["response"]["content"]["text"] = json!({"user_id": text, "device_id": text, "error": json!({*name: text}).to_string()}).to_string().into();
             wild["request"]["method"] = json!(text);
-            entries.extend([made, coded, wild, json!({"request": {"url": format!("https://x/{url}")}})]);
+            entries.extend([
+                made,
+                coded,
+                wild,
+                json!({"request": {"url": format!("https://x/{url}")}}),
+            ]);
         }
     }
     full
@@ -194,7 +232,7 @@ pub(super) fn seen(taken: &Result<Parcel, String>) -> String {
                 [name.as_str(), text, &facts, &artefact.facts.told(), &removed.told()].join("\n")
             };
             let all: Vec<_> = parcel.artefacts.iter().map(of).collect();
-            all.join("\n") + &parcel.notes.join("\n")
+            [all.join("\n"), parcel.notes.join("\n")].join("\n")
         }
     }
 }
@@ -218,14 +256,27 @@ fn no_planted_secret_survives() {
     let secrets: Vec<_> = (0..200).map(|number| planted(&mut chance, number)).collect();
     let mut wrong = Vec::new();
     for some in secrets.chunks(20) {
-        let (log, report, har) = (log(some), report_with(some).to_string(), har_with(some).to_string());
+        let (log, report, har) =
+            (log(some), report_with(some).to_string(), har_with(some).to_string());
         let name = some[0].text.clone();
         let torn = |text: &str| text.as_bytes()[..text.len() * 9 / 10].to_vec();
-        let wild = json!({"log": {"entries": [{"request": some[0].text}]}, "entries": some[0].text}).to_string();
+        let wild =
+            json!({"log": {"entries": [{"request": some[0].text}]}, "entries": some[0].text})
+                .to_string();
         for bytes in [
-            log.clone().into_bytes(), report.clone().into_bytes(), har.clone().into_bytes(), torn(&report), torn(&har), wild.into_bytes(),
-            zip_of(&[(&some[1].text, log.as_bytes()), (&some[2].text, &torn(&har)), ("x", some[3].text.as_bytes())]),
-            gz(some[0].text.as_bytes()), some[0].text.clone().into_bytes(),
+            log.clone().into_bytes(),
+            report.clone().into_bytes(),
+            har.clone().into_bytes(),
+            torn(&report),
+            torn(&har),
+            wild.into_bytes(),
+            zip_of(&[
+                (&some[1].text, log.as_bytes()),
+                (&some[2].text, &torn(&har)),
+                ("x", some[3].text.as_bytes()),
+            ]),
+            gz(some[0].text.as_bytes()),
+            some[0].text.clone().into_bytes(),
         ] {
             let taken = take_in(&name, &bytes, &Limits::default());
             wrong.extend(survivors(some, &seen(&taken)));

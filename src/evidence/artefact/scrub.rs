@@ -34,22 +34,34 @@ impl Scrubber {
         Self { removed: Removed::default(), addresses }
     }
 
-    /// The line as it may be kept.
+    /// The line as it may be kept; it would be kept as it is the next time.
     pub(super) fn line(&mut self, line: &str) -> String {
+        let mut kept = self.line_once(line);
+        for _ in 0..ROUNDS {
+            let again = self.line_once(&kept);
+            if again == kept {
+                return kept;
+            }
+            kept = again;
+        }
+        client_line::sign(line).map_or(CUT, words_of).to_owned()
+    }
+
+    fn line_once(&mut self, line: &str) -> String {
         let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = line.trim();
         let unescaped = line.replace("\\\"", "\"");
-        let found = client_line::refused(&line).map(|found| (line.as_str(), found));
-        let found =
-            found.or_else(|| Some((unescaped.as_str(), client_line::refused(&unescaped)?)));
+        let found = client_line::refused(line).map(|found| (line, found));
+        let found = found.or_else(|| Some((unescaped.as_str(), client_line::refused(&unescaped)?)));
         let kept = match found {
             Some((line, refused)) => {
                 let before = self.text(&line[..refused.from]);
                 let after = self.text(&line[refused.to..]);
                 format!("{before}{}{after}", self.refusal(&refused))
             }
-            None => self.text(&line),
+            None => self.text(line),
         };
-        let Some(sign) = client_line::sign(&line) else { return kept };
+        let Some(sign) = client_line::sign(line) else { return kept };
         // Cuts may take the very words by which the line is known.
         if client_line::sign(&kept) == Some(sign) { kept } else { words_of(sign).to_owned() }
     }
@@ -117,9 +129,9 @@ impl Scrubber {
         self.unchanged(text).filter(|_| is_user)
     }
 
-    /// A device id: anything, but no token and nothing that the scrubber knows.
+    /// A device id: it may be anything, but a token or a sentence is none.
     pub(super) fn device(&mut self, text: &str) -> Option<String> {
-        let fits = !text.is_empty() && text.chars().count() <= 255;
+        let fits = DEVICE.is_match(text);
         self.unchanged(text).filter(|_| fits)
     }
 
@@ -212,7 +224,8 @@ impl Scrubber {
             let cut = pattern.replace_all(&text, |found: &Captures<'_>| {
                 let before = found.name("before").map_or("", |before| before.as_str());
                 let inside = &found["inside"];
-                let named = before.strip_suffix('=').is_some_and(|name| KNOWN_NAMES.contains(&name));
+                let named =
+                    before.strip_suffix('=').is_some_and(|name| KNOWN_NAMES.contains(&name));
                 let fits = VALUE.is_match(inside) && named
                     || *quote == '`' && is_field(inside)
                     || CURVE.is_match(inside);
@@ -339,18 +352,67 @@ fn words_of(sign: Sign) -> &'static str {
 
 /// Names behind which a value may stand.
 const KNOWN_NAMES: &[&str] = &[
-    "algorithm", "code", "column", "count", "device", "device_id", "duration", "errcode", "event",
-    "event_id", "event_type", "id", "index", "level", "line", "message_id", "method", "msgid",
-    "num_devices", "num_users", "path", "reason", "request_duration", "request_id", "request_size",
-    "response_size", "room", "room_id", "sender", "sender_key", "state", "status", "sync_state", "ts",
-    "txn_id", "type", "uri", "user", "user_id", "version",
+    "algorithm",
+    "code",
+    "column",
+    "count",
+    "device",
+    "device_id",
+    "duration",
+    "errcode",
+    "event",
+    "event_id",
+    "event_type",
+    "id",
+    "index",
+    "level",
+    "line",
+    "message_id",
+    "method",
+    "msgid",
+    "num_devices",
+    "num_users",
+    "path",
+    "reason",
+    "request_duration",
+    "request_id",
+    "request_size",
+    "response_size",
+    "room",
+    "room_id",
+    "sender",
+    "sender_key",
+    "state",
+    "status",
+    "sync_state",
+    "ts",
+    "txn_id",
+    "type",
+    "uri",
+    "user",
+    "user_id",
+    "version",
 ];
 
 /// Fields of an encrypted event, as parsers name them between backquotes, and their numbers.
 fn is_field(text: &str) -> bool {
     const FIELDS: &[&str] = &[
-        "algorithm", "ciphertext", "session_id", "sender_key", "device_id", "room_id", "sender", "type",
-        "content", "org.matrix.msgid", "null", "true", "false", "keys", "recipient", "signatures",
+        "algorithm",
+        "ciphertext",
+        "session_id",
+        "sender_key",
+        "device_id",
+        "room_id",
+        "sender",
+        "type",
+        "content",
+        "org.matrix.msgid",
+        "null",
+        "true",
+        "false",
+        "keys",
+        "recipient",
+        "signatures",
     ];
     FIELDS.contains(&text) || text.len() <= 8 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -386,15 +448,15 @@ fn is_random(run: &str) -> bool {
         let long = part.len() >= 40 || part.len() >= 28 && upper && lower && !part.contains('_');
         (mixed && !is_moment(part) || long) && !known.contains(&part)
     };
-    let whole = run.len() >= 28 && run.bytes().any(|byte| byte.is_ascii_uppercase())
+    let whole = run.len() >= 28
+        && run.bytes().any(|byte| byte.is_ascii_uppercase())
         && run.bytes().any(|byte| byte.is_ascii_digit());
     whole && !run.split('/').all(is_moment) || run.split('/').any(random)
 }
 
 /// The date and hour of a time in RFC 3339: the class of a run ends at its colons.
 fn is_moment(part: &str) -> bool {
-    let shape: String =
-        part.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let shape: String = part.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     matches!(shape.as_str(), "0000-00-00T00" | "0000-00-00" | "000Z" | "00Z")
 }
 
@@ -404,12 +466,12 @@ fn pattern(text: &str) -> Regex {
 
 static KEY_ID: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(?:signed_)?curve25519:[A-Za-z0-9+/_-]{1,16}$"));
+static DEVICE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^[A-Za-z0-9_.~+=/:@-]{1,64}(?: [A-Za-z0-9_.~+-]{1,32})?$"));
 static PUBLIC: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z0-9+/]{43}=?$"));
 static SIGNATURE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z0-9+/]{86}(?:==)?$"));
-static CURVE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:curve|ed)25519:[A-Za-z0-9+/]{43}$"));
-static VALUE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^[A-Za-z0-9.:@$!+/~%#_…-]{1,300}$"));
+static CURVE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:curve|ed)25519:[A-Za-z0-9+/]{43}$"));
+static VALUE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z0-9.:@$!+/~%#_…-]{1,300}$"));
 static RUN: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9+/_-]{14,}=*"));
 /// Text between quotes; an opened quote that is not closed reaches to the end.
 static QUOTED: LazyLock<[(Regex, char); 3]> = LazyLock::new(|| {
@@ -453,5 +515,5 @@ static TOKENS: LazyLock<Vec<(Regex, Secret)>> = LazyLock::new(|| {
 static PAIR: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#"(?P<name>[A-Za-z_][\w.]*)=(?P<value>[^\s",)}\]…`']+)"#));
 static URL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>)\]|,;]*|/_matrix/[^\s"'<>)\]|,;]*"#)
+    pattern(r#"[A-Za-z][A-Za-z0-9+.-]*://[^\s"')\]|,;]*|/_matrix/[^\s"')\]|,;]*"#)
 });
