@@ -182,7 +182,7 @@ impl Scrubber {
         let answer = body(got);
         let mut kept = Map::new();
         if let Some(error) = answer["error"].as_str() {
-            kept.insert("error".into(), json!(self.line(error)));
+            kept.insert("error".into(), json!(self.error(error)));
             let code = answer["errcode"].as_str().filter(|code| ERRORS.contains(code));
             kept.insert("errcode".into(), json!(code));
             kept.insert(
@@ -239,6 +239,16 @@ fn imf(at: jiff::Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
+/// Errors of Synapse that are kept word for word.
+pub(super) const ERROR_TEXTS: &[&str] = &[
+    "Too Many Requests",
+    "Internal server error",
+    "Not found",
+    "Unrecognized request",
+    "Invalid access token passed.",
+    "Access token has expired",
+    "Missing access token",
+];
 const METHODS: &[&str] = &["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH"];
 const ERRORS: &[&str] = &[
     "M_FORBIDDEN",

@@ -66,6 +66,18 @@ impl Scrubber {
         if client_line::sign(&kept) == Some(sign) { kept } else { words_of(sign).to_owned() }
     }
 
+    /// An answer's error: a refusal said anew, or what it is a sign of; a server may say anything else.
+    pub(super) fn error(&mut self, error: &str) -> String {
+        if let Some(refused) = client_line::refused(error) {
+            return self.refusal(&refused);
+        }
+        if super::har::ERROR_TEXTS.contains(&error) || error == CUT {
+            return error.to_owned();
+        }
+        self.removed.one(Secret::Value);
+        client_line::sign(error).map_or(CUT, words_of).to_owned()
+    }
+
     /// A refusal said anew: of both values only the key, its signatures and whether it is a fallback.
     fn refusal(&mut self, refused: &Refused) -> String {
         let id = self.key_id(&refused.key.0);
@@ -499,9 +511,11 @@ static SPOKEN: LazyLock<Regex> = LazyLock::new(|| {
 /// Tokens by their own shape; the group `name` is what stays before them.
 static TOKENS: LazyLock<Vec<(Regex, Secret)>> = LazyLock::new(|| {
     [
-        (r"(?P<name>^|[^A-Za-z0-9])(?:syt|mat|mct|mpt|syl)_[\w.~+/=-]+", Secret::AccessToken),
-        (r"(?P<name>^|[^A-Za-z0-9])(?:syr|mcr|mar)_[\w.~+/=-]+", Secret::RefreshToken),
-        (r"(?P<name>^|[^A-Za-z0-9])syd_[\w-]+", Secret::DelayId),
+        (r"(?P<name>^|[^A-Za-z0-9])(?:mat|mct|mpt|syl)_[\w.~+/=-]+", Secret::AccessToken),
+        (r"(?P<name>^|[^A-Za-z0-9])(?:mcr|mar)_[\w.~+/=-]+", Secret::RefreshToken),
+        (r"syd_[\w-]+", Secret::DelayId),
+        (r"syt_[\w.~+/=-]+", Secret::AccessToken),
+        (r"syr_[\w.~+/=-]+", Secret::RefreshToken),
         (r"eyJ[\w-]{4,}(?:\.[\w.=-]*)?", Secret::Jwt),
         (r"(?i)(?P<name>\b(?:bearer|basic)\s+)[^\s…]+", Secret::AccessToken),
         (r"\bE[A-Za-z0-9]{3}(?:[ _-]+[A-HJ-NP-Za-km-z1-9]{2,4}\b){5,}", Secret::RecoveryKey),
