@@ -69,12 +69,10 @@ impl ClientFacts {
             let state = SYNC_STATE.captures(line).map(|found| found["state"].to_owned());
             self.sync = state.or_else(|| self.sync.take());
         }
-        if self.user.is_none() {
-            if let Some(found) = SESSION.captures(line) {
-                self.user = scrubber.user(found["user"].trim_matches('"'));
-                let device = found.name("device").map(|name| name.as_str().trim_matches('"'));
-                self.device = device.and_then(|device| scrubber.device(device));
-            }
+        if let Some(found) = SESSION.captures(line).filter(|_| self.user.is_none()) {
+            self.user = scrubber.user(found["user"].trim_matches('"'));
+            let device = found.name("device").map(|name| name.as_str().trim_matches('"'));
+            self.device = device.and_then(|device| scrubber.device(device));
         }
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+#[cfg(test)]
 use std::time::{Duration, Instant};
 
 use super::planted::{Chance, Planted, har_with, log, planted, report_with, seen, survivors};

@@ -121,7 +121,7 @@ impl Scrubber {
             return Some(self.upload(&body(sent)));
         }
         if route.contains("/sendToDevice/") {
-            return Some(self.to_device(&body(sent)));
+            return Some(self.message(&body(sent)));
         }
         self.removed.one(kind_of_body(route));
         None
@@ -150,7 +150,7 @@ impl Scrubber {
     }
 
     /// Users, devices, message ids and sizes.
-    fn to_device(&mut self, sent: &Value) -> Value {
+    fn message(&mut self, sent: &Value) -> Value {
         let mut left = KEYS;
         let mut messages = Map::new();
         for (user, devices) in sent["messages"].as_object().into_iter().flatten() {

@@ -1,6 +1,7 @@
 //! Two hundred secrets of every kind in every place that a HAR file, a report and a log can hold them: none
 //! is in the text, the name, the facts, the notes, the counts or the errors.
 
+#[cfg(test)]
 use serde_json::{Value, json};
 use vodozemac::base64_encode;
 

@@ -1,5 +1,6 @@
 //! Each reader on files as clients write them, and archives that are none.
 
+#[cfg(test)]
 use std::io::Write;
 
 use serde_json::{Value, json};
