@@ -7,16 +7,19 @@
 //! are taken. So a text log proves nothing alone. Memory is bounded, however long the log.
 
 mod live;
+#[cfg(test)]
+mod names;
 mod settle;
+mod sites;
 
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 
 use super::aside::{Aside, Glance};
-use super::forgery::{BROKEN, CONTINUED, EPOCH, LOGIN, Place, SHARED, STRANGER};
+use super::forgery::{BROKEN, CONTINUED, EPOCH, Place, SHARED, STRANGER};
 use super::key_log::{Format, KeyLog};
 use super::log_line::{self, Minute, Record, Shape, Stamp, access_request, json_time};
-use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
+use super::log_message::{self, Access, Message, Refusal};
 use super::log_time::Clock;
 use super::needles::{ends_pydantic, matters, speaks};
 use super::process::{Loose, Process, named, process, watches};
@@ -29,9 +32,6 @@ use super::{Subject, Window};
 const BEYOND: u32 = 256;
 /// Records after the window that are still read, for the ends of its requests.
 const MARGIN: i64 = 60_000;
-/// How far a client's text is taken to go where nothing bounds it: a login whose request was not seen,
-/// and pydantic's list.
-const UNKNOWN: u64 = 16 * 1024;
 
 /// Reads one file, or the rotated files of one process in order.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Attribution {
     processes: Vec<Process>,
     held: Option<Held>,
     next: Place,
+    /// Lines before this one belong to the name of the newest login.
+    name_ends: u64,
     minute: Minute,
     end: End,
     beyond: u32,
@@ -71,6 +73,7 @@ impl Attribution {
             processes: Vec::new(),
             held: None,
             next: Place::default(),
+            name_ends: 0,
             minute: Minute::default(),
             end: End::default(),
             beyond: 0,
@@ -138,8 +141,9 @@ impl Attribution {
     fn text(&mut self, line: &[u8], place: Place, prefix: usize, local: i64) {
         self.release();
         // Every watch is asked: each keeps count of the lines.
-        let reach =
-            watches(&mut self.processes).map(|watch| watch.reaches(line)).max() == Some(true);
+        let reach = watches(&mut self.processes).map(|watch| watch.reaches(line)).max()
+            == Some(true)
+            || place.line < self.name_ends;
         let Some(process) = named(&mut self.processes, &line[..prefix], place, reach) else {
             self.stranger(line);
             return;
@@ -260,35 +264,6 @@ impl Attribution {
             watch.mark(held.place.line, held.place.line, CONTINUED);
         }
         self.message(message, &record, held.process, (held.place, held.reach));
-    }
-
-    /// What a text record says of the lines behind it.
-    fn site(&mut self, message: &Message, record: &Record, held: &Held) {
-        let state = &mut self.processes[held.process];
-        let id = record.request.as_deref().unwrap_or_default();
-        match message {
-            Message::LoginAsked(newlines) if !held.reach => state.asked(id, *newlines),
-            Message::Site(Site::LoginUnknown) => match state.answered(id) {
-                Some(0) => {}
-                Some(newlines) => {
-                    let first = held.place.line + 1;
-                    let last = held.place.line + newlines as u64;
-                    watches(&mut self.processes).for_each(|watch| watch.mark(first, last, LOGIN));
-                }
-                None => watches(&mut self.processes).for_each(|watch| watch.site(UNKNOWN)),
-            },
-            Message::Site(Site::Reach(characters)) => {
-                watches(&mut self.processes).for_each(|watch| watch.site(*characters));
-            }
-            Message::Site(Site::Pydantic) => watches(&mut self.processes).for_each(|watch| {
-                watch.pydantic(held.place);
-                watch.site(UNKNOWN);
-            }),
-            Message::Claimed(_) => {
-                watches(&mut self.processes).for_each(|watch| watch.site(KEY_ID))
-            }
-            _ => {}
-        }
     }
 
     /// Puts what a record says to its request.
