@@ -290,6 +290,8 @@ impl Attribution {
                 self.processes[process].restart();
                 self.end.aside.restart(process);
             }
+            // One who watches asks for nobody's requests, and does not see their ends here.
+            Message::Adding(_) | Message::DeviceKeys(_) if self.watching => {}
             Message::Adding(upload) => {
                 if let Some(request) = self.processes[process].request(id, place, at) {
                     keep(&mut request.adding, seen.with(upload));

@@ -169,6 +169,19 @@ fn lines_of_others_between_those_of_a_name_make_it_no_shorter() {
 }
 
 #[test]
+fn one_who_watches_keeps_no_requests() {
+    let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
+    let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))
+        .beside(Aside::watching(window));
+    for number in 0..2000 {
+        let lines = upload(1_795_348_800_000 + number, &format!("POST-{number}"));
+        lines.iter().for_each(|line| reading.line(line.as_bytes()));
+    }
+    assert!(reading.processes[0].known("POST-10").is_none());
+    assert!(reading.processes[0].known("POST-1999").is_none());
+}
+
+#[test]
 fn no_name_hides_a_refusal_or_a_limit() {
     let hides: [fn(i64) -> String; 3] = [
         |at| record(at, "root", "main", "***** STARTING SERVER *****"),
