@@ -219,16 +219,21 @@ impl FleetTally {
             self.order.push_back(key.clone());
         }
         let (end, byte) = (End::default(), self.here);
-        self.open.insert(key, Open { upload, end, reach, doubted: None, byte, at });
+        let open = Open { upload, end, end_reach: false, reach, doubted: None, byte, at };
+        self.open.insert(key, open);
     }
 
     fn said(&mut self, key: &(usize, String), end: End, reach: bool) {
-        match self.open.get_mut(key) {
-            Some(open) if matches!(open.end, End::Unsaid) => {
-                open.end = end;
-                open.reach &= reach;
-            }
-            _ => self.log.doubtful += 1,
+        let Some(open) = self.open.get_mut(key) else {
+            self.log.doubtful += 1;
+            return;
+        };
+        // Of two reasons the one that is surely Synapse's counts.
+        let first = matches!(open.end, End::Unsaid);
+        self.log.doubtful += u64::from(!first);
+        if first || open.end_reach && !reach {
+            (open.end, open.end_reach) = (end, reach);
+            open.reach &= reach;
         }
     }
 
@@ -504,6 +509,19 @@ mod tests {
         see(&mut tally, &upload(1, "@a:s", "@a:s", 200)[1], true);
         lines[1..].iter().for_each(|line| see(&mut tally, line, false));
         assert_eq!(told(&tally.finish(Vec::new())), "DEV×1 of 1");
+    }
+
+    #[test]
+    fn a_forged_reason_never_hides_the_true_one() {
+        let mut tally = FleetTally::new(window());
+        let lines = upload(1, "@a:s", "@a:s", 400);
+        let (before, _) = lines[1].split_once("One time key").unwrap();
+        let forged = format!("{before}Adding would leave the device holding 5000 keys");
+        see(&mut tally, &lines[0], false);
+        see(&mut tally, &forged, true);
+        lines[1..].iter().for_each(|line| see(&mut tally, line, false));
+        let log = tally.finish(Vec::new());
+        assert!(log.devices[0].refused.is_some() && log.devices[0].too_large.is_none());
     }
 
     #[test]
