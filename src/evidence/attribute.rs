@@ -163,9 +163,9 @@ impl Attribution {
         }
         let speaks = !self.watching || speaks(line, ended.is_some());
         if speaks && self.end.aside.is_asked() {
-            let reach = reach || self.processes[process].watch.bad(place.line).is_some();
+            let forged = self.processes[process].watch.bad(place.line).is_some();
             let at = self.clock.utc(Stamp::Local(local));
-            self.glance(line, at, process, (reach, Format::Text));
+            self.glance(line, at, process, (reach || forged, forged, Format::Text));
         }
         // An access line has no text that reaches further, and one who watches was shown it above.
         let waits = speaks && !(self.watching && ended.is_some());
@@ -208,7 +208,7 @@ impl Attribution {
         if self.watching && !speaks(line, false) {
             return self.now_and_then(place, process);
         }
-        self.glance(line, at, process, (false, Format::Json));
+        self.glance(line, at, process, (false, false, Format::Json));
         if matters(line, &self.user) {
             let text = log_line::text(line);
             if let Some(record) = Record::parse(&text) {
@@ -220,10 +220,10 @@ impl Attribution {
     }
 
     /// Shows a record to those who read other things off it.
-    fn glance(&mut self, line: &[u8], at: Option<i64>, process: usize, seen: (bool, Format)) {
-        let (reach, format) = seen;
+    fn glance(&mut self, line: &[u8], at: Option<i64>, process: usize, seen: (bool, bool, Format)) {
+        let (reach, forged, format) = seen;
         if let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) {
-            self.end.aside.see(&Glance { line, at, process, reach, format });
+            self.end.aside.see(&Glance { line, at, process, reach, forged, format });
         }
     }
 

@@ -52,6 +52,13 @@ impl Written {
 
     /// Refusals and limited requests that a watch sees.
     fn seen(&self) -> (u64, u64) {
+        (
+            self.count(|what| matches!(what, What::Refused { .. })),
+            self.count(|what| matches!(what, What::Delay { .. })),
+        )
+    }
+
+    fn count(&self, is: fn(&What) -> bool) -> u64 {
         let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
         let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))
             .beside(Aside::watching(window));
@@ -59,13 +66,7 @@ impl Written {
         reading.release();
         reading.end.aside.tire(Timestamp::MAX);
         let sights = reading.end.aside.sights().sorted();
-        let count = |is: fn(&What) -> bool| {
-            sights.iter().filter(|sight| is(&sight.what)).map(|sight| sight.count).sum()
-        };
-        (
-            count(|what| matches!(what, What::Refused { .. })),
-            count(|what| matches!(what, What::Delay { .. })),
-        )
+        sights.iter().filter(|sight| is(&sight.what)).map(|sight| sight.count).sum()
     }
 }
 
@@ -166,6 +167,19 @@ fn lines_of_others_between_those_of_a_name_make_it_no_shorter() {
     }
     log.text = lines.join("\n");
     assert_eq!(log.seen(), (0, 0));
+}
+
+#[test]
+fn claims_behind_claims_count_and_a_name_s_do_not() {
+    let mut log = Written::new();
+    log.traffic(1..50);
+    let claim = format!("Claimed one-time-keys: a:b for {VICTIM}:DEV");
+    (0..20).for_each(|id| {
+        log.line("synapse.handlers.e2e_keys", &format!("POST-{}", 50 + id), &claim);
+    });
+    let name = format!("x\n{}\nz", record(log.at, "synapse.handlers.e2e_keys", "POST-80", &claim));
+    log.traffic(100..120).asked("POST-120", &name).attempted("POST-120", &name).traffic(121..150);
+    assert_eq!(log.count(|what| matches!(what, What::Claimed { .. })), 20);
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl FleetTally {
 
     /// One record.
     pub fn see(&mut self, glance: &Glance) {
-        if let Some(sights) = self.sights.as_mut().filter(|_| !glance.reach) {
+        if let Some(sights) = &mut self.sights {
             sights.see(glance);
         }
         if !NEEDLES.is_match(glance.line) {
@@ -453,7 +453,7 @@ mod tests {
         let at = "2026-11-22T12:00:00Z".parse().unwrap();
         let line = format!("2026-11-22 12:00:00,000 - {line}");
         let (process, format) = (0, Format::Text);
-        tally.see(&Glance { line: line.as_bytes(), at, process, reach, format });
+        tally.see(&Glance { line: line.as_bytes(), at, process, reach, forged: false, format });
     }
 
     fn upload(id: u32, user: &str, requester: &str, status: u16) -> Vec<String> {
@@ -557,7 +557,14 @@ mod tests {
             for cut in (0..line.len()).step_by(7).filter(|at| line.is_char_boundary(*at)) {
                 let at = window().from;
                 let line = &line.as_bytes()[..cut];
-                tally.see(&Glance { line, at, process: 0, reach: false, format: Format::Text });
+                tally.see(&Glance {
+                    line,
+                    at,
+                    process: 0,
+                    reach: false,
+                    forged: false,
+                    format: Format::Text,
+                });
             }
         }
         tally.finish(Vec::new());
