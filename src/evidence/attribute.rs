@@ -27,6 +27,7 @@ use super::request::{Seen, is_of, keep};
 pub use super::tally::End;
 use super::tally::Tally;
 use super::{Subject, Window};
+use sites::Hidden;
 
 /// Records beyond the window before reading stops.
 const BEYOND: u32 = 256;
@@ -43,6 +44,7 @@ pub struct Attribution {
     next: Place,
     /// Lines before this one belong to the name of the newest login.
     name_ends: u64,
+    hidden: Hidden,
     minute: Minute,
     end: End,
     beyond: u32,
@@ -74,6 +76,7 @@ impl Attribution {
             held: None,
             next: Place::default(),
             name_ends: 0,
+            hidden: Hidden::default(),
             minute: Minute::default(),
             end: End::default(),
             beyond: 0,
@@ -162,6 +165,9 @@ impl Attribution {
             self.saw(at, Format::Text, process);
         }
         let speaks = !self.watching || speaks(line, ended.is_some());
+        if speaks && reach && self.watching {
+            self.hidden.line(place, self.name_ends);
+        }
         if speaks && self.end.aside.is_asked() {
             let forged = self.processes[process].watch.bad(place.line).is_some();
             let at = self.clock.utc(Stamp::Local(local));

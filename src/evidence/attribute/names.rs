@@ -183,6 +183,29 @@ fn claims_behind_claims_count_and_a_name_s_do_not() {
 }
 
 #[test]
+fn what_names_hide_is_said_once() {
+    let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
+    let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))
+        .beside(Aside::watching(window));
+    let mut log = Written::new();
+    // Neither a typo nor a line break too many says anything.
+    log.traffic(1..50).asked("POST-50", "y").attempted("POST-50", "y").traffic(51..60);
+    log.asked("POST-60", "y\n").attempted("POST-60", "y\n").traffic(61..70);
+    log.text.lines().for_each(|line| reading.line(line.as_bytes()));
+    assert_eq!(reading.hidden(), None);
+    log.text.clear();
+    let name = forged(log.at, 5);
+    log.asked("POST-70", &name).attempted("POST-70", &name).traffic(71..80);
+    log.text.lines().for_each(|line| reading.line(line.as_bytes()));
+    let said = reading.hidden().unwrap();
+    assert!(
+        said.starts_with("2 login's user names held") || said.contains("9 lines were"),
+        "{said}"
+    );
+    assert_eq!(reading.hidden(), None);
+}
+
+#[test]
 fn one_who_watches_keeps_no_requests() {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
     let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))

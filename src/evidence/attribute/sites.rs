@@ -1,6 +1,7 @@
 //! Records that hold raw text of a client → which lines behind them the client may have written.
 
-use super::super::forgery::LOGIN;
+use super::super::counted;
+use super::super::forgery::{LOGIN, Place};
 use super::super::log_line::Record;
 use super::super::log_message::{KEY_ID, Message, Site};
 use super::super::process::{Name, watches};
@@ -10,7 +11,42 @@ use super::{Attribution, Held};
 /// and pydantic's list.
 const UNKNOWN: u64 = 16 * 1024;
 
+/// Logins whose names held newlines, and what stood in them and behind.
+#[derive(Debug, Default)]
+pub(super) struct Hidden {
+    logins: u64,
+    /// Lines that would have said something of keys or delayed events.
+    lines: u64,
+    /// So far the newest name may go, in bytes.
+    until: u64,
+}
+
+impl Hidden {
+    /// A line that may say something stands where a client may write.
+    pub(super) fn line(&mut self, place: Place, name_ends: u64) {
+        self.lines += u64::from(place.line < name_ends || place.byte < self.until);
+    }
+}
+
 impl Attribution {
+    /// For people, where names with newlines kept lines from being believed since this was asked last.
+    pub fn hidden(&mut self) -> Option<String> {
+        let Hidden { logins, lines, .. } = self.hidden;
+        if logins == 0 || lines == 0 {
+            return None;
+        }
+        (self.hidden.logins, self.hidden.lines) = (0, 0);
+        Some(format!(
+            "{} held newlines, which write lines of their own into a text log; {} in or behind them, about \
+             keys or delayed events, not believed: somebody may be forging a storm, or hiding one",
+            counted(logins, "login's user name"),
+            match lines {
+                1 => "1 line was".to_owned(),
+                lines => format!("{lines} lines were"),
+            },
+        ))
+    }
+
     /// What a text record says of the lines behind it.
     pub(super) fn site(&mut self, message: &Message, record: &Record, held: &Held) {
         if held.place.line < self.name_ends && self.processes.len() == 1 {
@@ -47,6 +83,7 @@ impl Attribution {
             Name::Newlines(newlines, characters) => {
                 let last = line + newlines as u64;
                 self.name_ends = last + 1;
+                self.hidden.logins += 1;
                 watches(&mut self.processes).for_each(|watch| watch.mark(line + 1, last, LOGIN));
                 if !several {
                     return;
@@ -54,9 +91,14 @@ impl Attribution {
                 // Lines of other processes may stand between its own, so that it goes on behind.
                 characters.saturating_mul(2)
             }
-            Name::Characters(characters) => characters,
+            Name::Characters(characters) => {
+                self.hidden.logins += u64::from(characters > 0);
+                characters
+            }
         };
         let characters = characters.saturating_add(UNKNOWN);
+        // A character may be of four bytes.
+        self.hidden.until = self.next.byte.saturating_add(characters.saturating_mul(4));
         watches(&mut self.processes).for_each(|watch| watch.site(characters));
     }
 }
