@@ -107,6 +107,7 @@ impl Attribution {
             Shape::Json { prefix } if !self.text => self.json(line, place, prefix),
             Shape::Journal => self.end.journal += 1,
             Shape::Json { .. } => {
+                self.hidden.json += u64::from(place.line >= self.name_ends);
                 self.continuation(line, place);
                 self.stranger(line);
             }

@@ -206,6 +206,19 @@ fn what_names_hide_is_said_once() {
 }
 
 #[test]
+fn a_format_that_changes_is_said() {
+    let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
+    let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))
+        .beside(Aside::watching(window));
+    let mut log = Written::new();
+    log.traffic(1..50);
+    log.text.lines().for_each(|line| reading.line(line.as_bytes()));
+    (0..100).for_each(|_| reading.line(b"{\"log\":\"hi\",\"namespace\":\"a.b\",\"time\":1.0}"));
+    assert!(reading.hidden().unwrap().starts_with("100 lines of JSON in a text log are not read"));
+    assert_eq!(reading.hidden(), None);
+}
+
+#[test]
 fn one_who_watches_keeps_no_requests() {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
     let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))

@@ -19,7 +19,12 @@ pub(super) struct Hidden {
     lines: u64,
     /// So far the newest name may go, in bytes.
     until: u64,
+    /// JSON in a text log, outside of names.
+    pub(super) json: u64,
 }
+
+/// So many lines of JSON in a text log are its new format rather than somebody's game.
+const FORMAT: u64 = 64;
 
 impl Hidden {
     /// A line that may say something stands where a client may write.
@@ -29,9 +34,18 @@ impl Hidden {
 }
 
 impl Attribution {
-    /// For people, where names with newlines kept lines from being believed since this was asked last.
+    /// For people, where lines were not believed since this was asked last: of names with newlines, or of
+    /// another format.
     pub fn hidden(&mut self) -> Option<String> {
-        let Hidden { logins, lines, .. } = self.hidden;
+        let Hidden { logins, lines, json, .. } = self.hidden;
+        if json >= FORMAT {
+            self.hidden.json = 0;
+            return Some(format!(
+                "{} in a text log are not read, because a client could write them: if the log's format was \
+                 changed, it is followed again from its next rotation on",
+                counted(json, "line") + " of JSON"
+            ));
+        }
         if logins == 0 || lines == 0 {
             return None;
         }
