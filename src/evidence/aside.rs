@@ -20,6 +20,8 @@ pub struct Glance<'a> {
     pub process: usize,
     /// A client's text may reach here: it may not be Synapse's line at all.
     pub reach: bool,
+    /// It is surely a client's.
+    pub forged: bool,
     pub format: Format,
 }
 

@@ -7,16 +7,19 @@
 //! are taken. So a text log proves nothing alone. Memory is bounded, however long the log.
 
 mod live;
+#[cfg(test)]
+mod names;
 mod settle;
+mod sites;
 
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 
 use super::aside::{Aside, Glance};
-use super::forgery::{BROKEN, CONTINUED, EPOCH, LOGIN, Place, SHARED, STRANGER};
+use super::forgery::{BROKEN, CONTINUED, EPOCH, Place, SHARED, STRANGER};
 use super::key_log::{Format, KeyLog};
 use super::log_line::{self, Minute, Record, Shape, Stamp, access_request, json_time};
-use super::log_message::{self, Access, KEY_ID, Message, Refusal, Site};
+use super::log_message::{self, Access, Message, Refusal};
 use super::log_time::Clock;
 use super::needles::{ends_pydantic, matters, speaks};
 use super::process::{Loose, Process, named, process, watches};
@@ -24,14 +27,12 @@ use super::request::{Seen, is_of, keep};
 pub use super::tally::End;
 use super::tally::Tally;
 use super::{Subject, Window};
+use sites::Hidden;
 
 /// Records beyond the window before reading stops.
 const BEYOND: u32 = 256;
 /// Records after the window that are still read, for the ends of its requests.
 const MARGIN: i64 = 60_000;
-/// How far a client's text is taken to go where nothing bounds it: a login whose request was not seen,
-/// and pydantic's list.
-const UNKNOWN: u64 = 16 * 1024;
 
 /// Reads one file, or the rotated files of one process in order.
 #[derive(Debug)]
@@ -41,6 +42,9 @@ pub struct Attribution {
     processes: Vec<Process>,
     held: Option<Held>,
     next: Place,
+    /// Lines before this one belong to the name of the newest login.
+    name_ends: u64,
+    hidden: Hidden,
     minute: Minute,
     end: End,
     beyond: u32,
@@ -71,6 +75,8 @@ impl Attribution {
             processes: Vec::new(),
             held: None,
             next: Place::default(),
+            name_ends: 0,
+            hidden: Hidden::default(),
             minute: Minute::default(),
             end: End::default(),
             beyond: 0,
@@ -101,6 +107,7 @@ impl Attribution {
             Shape::Json { prefix } if !self.text => self.json(line, place, prefix),
             Shape::Journal => self.end.journal += 1,
             Shape::Json { .. } => {
+                self.hidden.json += u64::from(place.line >= self.name_ends);
                 self.continuation(line, place);
                 self.stranger(line);
             }
@@ -138,8 +145,9 @@ impl Attribution {
     fn text(&mut self, line: &[u8], place: Place, prefix: usize, local: i64) {
         self.release();
         // Every watch is asked: each keeps count of the lines.
-        let reach =
-            watches(&mut self.processes).map(|watch| watch.reaches(line)).max() == Some(true);
+        let reach = watches(&mut self.processes).map(|watch| watch.reaches(line)).max()
+            == Some(true)
+            || place.line < self.name_ends;
         let Some(process) = named(&mut self.processes, &line[..prefix], place, reach) else {
             self.stranger(line);
             return;
@@ -158,10 +166,13 @@ impl Attribution {
             self.saw(at, Format::Text, process);
         }
         let speaks = !self.watching || speaks(line, ended.is_some());
+        if speaks && reach && self.watching {
+            self.hidden.line(place, self.name_ends);
+        }
         if speaks && self.end.aside.is_asked() {
-            let reach = reach || self.processes[process].watch.bad(place.line).is_some();
+            let forged = self.processes[process].watch.bad(place.line).is_some();
             let at = self.clock.utc(Stamp::Local(local));
-            self.glance(line, at, process, (reach, Format::Text));
+            self.glance(line, at, process, (reach || forged, forged, Format::Text));
         }
         // An access line has no text that reaches further, and one who watches was shown it above.
         let waits = speaks && !(self.watching && ended.is_some());
@@ -204,7 +215,7 @@ impl Attribution {
         if self.watching && !speaks(line, false) {
             return self.now_and_then(place, process);
         }
-        self.glance(line, at, process, (false, Format::Json));
+        self.glance(line, at, process, (false, false, Format::Json));
         if matters(line, &self.user) {
             let text = log_line::text(line);
             if let Some(record) = Record::parse(&text) {
@@ -216,10 +227,10 @@ impl Attribution {
     }
 
     /// Shows a record to those who read other things off it.
-    fn glance(&mut self, line: &[u8], at: Option<i64>, process: usize, seen: (bool, Format)) {
-        let (reach, format) = seen;
+    fn glance(&mut self, line: &[u8], at: Option<i64>, process: usize, seen: (bool, bool, Format)) {
+        let (reach, forged, format) = seen;
         if let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) {
-            self.end.aside.see(&Glance { line, at, process, reach, format });
+            self.end.aside.see(&Glance { line, at, process, reach, forged, format });
         }
     }
 
@@ -262,35 +273,6 @@ impl Attribution {
         self.message(message, &record, held.process, (held.place, held.reach));
     }
 
-    /// What a text record says of the lines behind it.
-    fn site(&mut self, message: &Message, record: &Record, held: &Held) {
-        let state = &mut self.processes[held.process];
-        let id = record.request.as_deref().unwrap_or_default();
-        match message {
-            Message::LoginAsked(newlines) if !held.reach => state.asked(id, *newlines),
-            Message::Site(Site::LoginUnknown) => match state.answered(id) {
-                Some(0) => {}
-                Some(newlines) => {
-                    let first = held.place.line + 1;
-                    let last = held.place.line + newlines as u64;
-                    watches(&mut self.processes).for_each(|watch| watch.mark(first, last, LOGIN));
-                }
-                None => watches(&mut self.processes).for_each(|watch| watch.site(UNKNOWN)),
-            },
-            Message::Site(Site::Reach(characters)) => {
-                watches(&mut self.processes).for_each(|watch| watch.site(*characters));
-            }
-            Message::Site(Site::Pydantic) => watches(&mut self.processes).for_each(|watch| {
-                watch.pydantic(held.place);
-                watch.site(UNKNOWN);
-            }),
-            Message::Claimed(_) => {
-                watches(&mut self.processes).for_each(|watch| watch.site(KEY_ID))
-            }
-            _ => {}
-        }
-    }
-
     /// Puts what a record says to its request.
     fn message(&mut self, message: Message, record: &Record, process: usize, at: (Place, bool)) {
         let (place, reach) = at;
@@ -315,6 +297,8 @@ impl Attribution {
                 self.processes[process].restart();
                 self.end.aside.restart(process);
             }
+            // One who watches asks for nobody's requests, and does not see their ends here.
+            Message::Adding(_) | Message::DeviceKeys(_) if self.watching => {}
             Message::Adding(upload) => {
                 if let Some(request) = self.processes[process].request(id, place, at) {
                     keep(&mut request.adding, seen.with(upload));

@@ -354,6 +354,32 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_read_as_before() {
+        let plain = |id: &[u8]| {
+            let at = id.iter().rposition(|byte| *byte == b'-')?;
+            let (method, digits) = (&id[..at], std::str::from_utf8(&id[at + 1..]).ok()?);
+            let upper = !method.is_empty() && method.iter().all(u8::is_ascii_uppercase);
+            let number = digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.len() <= 18;
+            if upper && number { digits.parse::<u64>().ok() } else { None }
+        };
+        let mut state = 3u64;
+        for _ in 0..200_000 {
+            let mut id = Vec::new();
+            for _ in 0..24 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                match (state >> 33) % 12 {
+                    0 if id.len() > 3 => break,
+                    0..=1 => id.push(b'-'),
+                    2 => id.push(b"az \xff"[(state >> 40) as usize % 4]),
+                    3..=5 => id.push(b'P'),
+                    _ => id.push(b'0' + (state >> 40) as u8 % 10),
+                }
+            }
+            assert_eq!(number(&id), plain(&id), "{id:?}");
+        }
+    }
+
+    #[test]
     fn several_processes_in_one_file_are_noticed() {
         let mut numbers = Numbers::default();
         for number in 0..100 {

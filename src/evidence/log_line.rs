@@ -71,24 +71,24 @@ const MINUTE: usize = 17;
 /// The minute of the last record: thousands of lines may be of one.
 #[derive(Debug, Default)]
 pub struct Minute {
-    /// `2026-11-22 11:54:`
-    text: [u8; MINUTE],
-    began: i64,
+    /// `2026-11-22 11:54:`, and when that was; none before the first.
+    newest: Option<([u8; MINUTE], i64)>,
 }
 
 impl Minute {
     /// `shape` of the next line.
     pub fn shape(&mut self, line: &[u8]) -> Shape {
-        if line.starts_with(&self.text)
+        if let Some((text, began)) = &self.newest
+            && line.starts_with(text)
             && let Some(within) = within_minute(line)
         {
-            return Shape::Text { prefix: 0, local: self.began + within };
+            return Shape::Text { prefix: 0, local: began + within };
         }
         let shape = shape(line);
         if let Shape::Text { prefix: 0, local } = shape
             && let (Some(within), Some((text, _))) = (within_minute(line), line.split_first_chunk())
         {
-            (self.text, self.began) = (*text, local - within);
+            self.newest = Some((*text, local - within));
         }
         shape
     }
@@ -345,6 +345,116 @@ mod tests {
             }
         }
         assert_eq!(shape(FORMATS[6].1.as_bytes()), Shape::Journal);
+    }
+
+    /// The straightforward reading, which the quick one has to equal for every line.
+    fn plain_shape(line: &[u8]) -> Shape {
+        fn time(line: &[u8]) -> Option<i64> {
+            let stamp = std::str::from_utf8(line.get(..STAMP)?).ok()?;
+            line[STAMP..].starts_with(b" -").then_some(())?;
+            let parts: Vec<&str> = [0..4, 5..7, 8..10, 11..13, 14..16, 17..19, 20..23]
+                .map(|at| stamp.get(at))
+                .into_iter()
+                .collect::<Option<_>>()?;
+            let between: String =
+                [4, 7, 10, 13, 16, 19].map(|at| line[at] as char).iter().collect();
+            let digits = parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+            let marks = matches!(&*between, "-- ::," | "-- ::." | "--T::," | "--T::.");
+            if !digits || !marks {
+                return None;
+            }
+            let n: Vec<i64> = parts.iter().map(|part| part.parse().unwrap()).collect();
+            let fits = (1970..=9990).contains(&n[0])
+                && (1..=12).contains(&n[1])
+                && (1..=31).contains(&n[2])
+                && n[3] <= 23
+                && n[4] <= 59
+                && n[5] <= 60;
+            let seconds = ((days(n[0], n[1], n[2]) * 24 + n[3]) * 60 + n[4]) * 60 + n[5];
+            fits.then_some(seconds * 1000 + n[6])
+        }
+        match (time(line), shape(line)) {
+            (Some(local), _) => Shape::Text { prefix: 0, local },
+            (None, Shape::Text { prefix, .. }) => {
+                assert_ne!(prefix, 0, "{line:?}");
+                Shape::Text { prefix, local: time(&line[prefix..]).unwrap() }
+            }
+            (None, other) => other,
+        }
+    }
+
+    fn shake(state: &mut u64, below: usize) -> usize {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (*state >> 33) as usize % below
+    }
+
+    #[test]
+    fn the_minute_s_memory_changes_nothing() {
+        let mut state = 11;
+        let starts = [
+            "2026-11-22 11:54:42,953 - a",
+            "2026-11-22T11:54:60.000 - a",
+            "2026-02-31 23:59:59,999 - a",
+            "0000-00-00 00:00:00,000 - a",
+            "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0000,000 - a",
+            "w | 2026-11-22 11:54:42,953 - a",
+            "{\"time\":1}",
+        ];
+        for _ in 0..200 {
+            let mut minute = Minute::default();
+            for _ in 0..400 {
+                let mut line = starts[shake(&mut state, starts.len())].as_bytes().to_vec();
+                for _ in 0..shake(&mut state, 3) {
+                    let at = shake(&mut state, line.len());
+                    match shake(&mut state, 4) {
+                        0 => line.truncate(at),
+                        1 => line.insert(at, b'0'),
+                        2 => drop(line.remove(at)),
+                        _ => line[at] = b"0123456789-: T,.|\0\xff"[shake(&mut state, 19)],
+                    }
+                    if line.is_empty() {
+                        break;
+                    }
+                }
+                assert_eq!(minute.shape(&line), plain_shape(&line), "{:?}", text(&line));
+            }
+        }
+    }
+
+    /// As it was before it looked only once.
+    fn plain_access(line: &[u8], prefix: usize) -> Option<&[u8]> {
+        let rest = line[prefix + STAMP..].strip_prefix(b" - synapse.access.")?;
+        let after = |rest: &'_ [u8]| rest.windows(2).position(|two| two == b"- ");
+        let first = after(rest)? + 2;
+        let second = first + after(&rest[first..])? + 2;
+        let third = second + after(&rest[second..])? + 2;
+        let end = third + after(&rest[third..])?;
+        (end < 256).then(|| rest[third..end].trim_ascii())
+    }
+
+    #[test]
+    fn an_access_line_s_request_is_found_as_before() {
+        let mut state = 5;
+        let line = "2026-11-22 11:54:43,282 - synapse.access.http.8128 - 643 - INFO - POST-122 - 127.0.0.1 - 8128 - {None} Processed";
+        for _ in 0..100_000 {
+            let mut line = line.as_bytes().to_vec();
+            for _ in 0..shake(&mut state, 4) {
+                let at = STAMP + shake(&mut state, line.len() - STAMP);
+                match shake(&mut state, 3) {
+                    0 => line.truncate(at.max(STAMP + 2)),
+                    1 => line.insert(at, b"- x"[shake(&mut state, 3)]),
+                    _ => line[at] = b"- \xff1"[shake(&mut state, 4)],
+                }
+            }
+            assert_eq!(access_request(&line, 0), plain_access(&line, 0), "{:?}", text(&line));
+            // Whatever is taken for an access line is one for those who read it whole.
+            let line = text(&line).into_owned();
+            if let (Some(_), Some(record)) =
+                (access_request(line.as_bytes(), 0), Record::parse(&line))
+            {
+                assert!(record.logger.starts_with("synapse.access."), "{line}");
+            }
+        }
     }
 
     #[test]

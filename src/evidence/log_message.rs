@@ -28,13 +28,22 @@ pub enum Message {
     SharedSync,
     /// `***** STARTING SERVER *****`: request ids start again.
     Start,
-    /// A login's identifier as `%r`: how many newlines it holds.
-    LoginAsked(usize),
+    /// A login's identifier as `%r`.
+    LoginAsked(Asked),
     /// A record with raw client text: whole lines may follow that a client wrote.
     Site(Site),
     /// Looks like one of the above, and its grammar is not used up.
     Broken,
     Other,
+}
+
+/// A login's user name, which is written out raw later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The newlines in it; none where the identifier cannot be read.
+    pub newlines: Option<usize>,
+    /// It is no longer than this.
+    pub characters: u64,
 }
 
 /// A record with raw text of a client.
@@ -107,7 +116,10 @@ pub fn read(record: &Record, subject: &Subject) -> Message {
         }
         "synapse.rest.client.login" | "synapse.rest.client.v1.login" => {
             match message.strip_prefix("Got login request with identifier: ") {
-                Some(rest) => login_asked(rest).map_or(Message::Other, Message::LoginAsked),
+                Some(rest) => Message::LoginAsked(Asked {
+                    newlines: login_asked(rest),
+                    characters: rest.chars().count() as u64,
+                }),
                 None => Message::Other,
             }
         }

@@ -98,6 +98,7 @@ impl Clock {
         let at = match stamp {
             Stamp::Utc(at) => {
                 self.own = Some("the log writes UTC itself");
+                self.second = None;
                 at
             }
             Stamp::Local(local) => self.next(local),
@@ -152,7 +153,7 @@ impl Clock {
     pub fn epoch(&mut self, stamp: Stamp, epoch: i64, sure: bool) -> bool {
         let Stamp::Local(local) = stamp else {
             if stamp == Stamp::Unknown {
-                self.last = Some(epoch);
+                (self.last, self.second) = (Some(epoch), None);
             }
             return true;
         };
@@ -346,6 +347,43 @@ mod tests {
         ];
         for (local, expected) in cases {
             assert_eq!(clock.utc(wall(local)), Some(at(expected)), "{local}");
+        }
+    }
+
+    #[test]
+    fn a_second_s_memory_changes_nothing() {
+        let mut state = 9u64;
+        let mut shake = |below: i64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as i64 % below
+        };
+        let ends = ["2026-11-01T04:30:00Z", "2026-03-08T06:30:00Z", "1969-12-31T23:59:50Z"];
+        for round in 0..600 {
+            let (mut quick, mut plain) = (Clock::new(new_york()), Clock::new(new_york()));
+            let mut now = at(ends[round % ends.len()]);
+            for _ in 0..300 {
+                // Lines of one second, late ones, pauses; now and then one that says its time, or a lie.
+                now += [0, 1, 300, 900, 60_000, 1_800_000][shake(6) as usize];
+                let late = [0, 0, 0, 700, 5_000, 12_000][shake(6) as usize];
+                let offset = if now - late < at("2026-11-01T06:00:00Z") { 4 } else { 5 };
+                let local = now - late - offset * HOUR;
+                match shake(20) {
+                    0 => {
+                        let told = (Stamp::Local(local), now - late + HOUR * shake(2));
+                        let sure = shake(2) == 0;
+                        assert_eq!(
+                            quick.epoch(told.0, told.1, sure),
+                            plain.epoch(told.0, told.1, sure)
+                        );
+                    }
+                    1 => assert_eq!(quick.utc(Stamp::Utc(now)), plain.utc(Stamp::Utc(now))),
+                    _ => {
+                        plain.second = None;
+                        let read = plain.utc(Stamp::Local(local));
+                        assert_eq!(quick.utc(Stamp::Local(local)), read, "{local}");
+                    }
+                }
+            }
         }
     }
 

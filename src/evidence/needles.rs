@@ -61,3 +61,43 @@ pub(super) fn speaks(line: &[u8], is_access: bool) -> bool {
 pub(super) fn ends_pydantic(line: &[u8]) -> bool {
     PYDANTIC.find(line).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::access::access;
+    use crate::evidence::delay;
+
+    #[test]
+    fn what_an_access_line_says_is_never_passed_over() {
+        let mut state = 7u64;
+        let mut pick = |all: &[&'static str]| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            all[(state >> 33) as usize % all.len()]
+        };
+        let addresses =
+            ["1.1.1.1", "\"", "x\" \"y", "a - 8008 - {@v:s} Processed request: 0.1sec/0.1sec", ""];
+        let uris = [
+            "/_matrix/client/v3/keys/upload",
+            "/_matrix/client/r0/keys/upload/D?x=1",
+            "/_synapse/replication/upload_keys_for_user/x",
+            "/_matrix/client/unstable/org.matrix.msc4140/delayed_events/d/restart",
+            "/_matrix/client/unstable/org.matrix.msc4140/delayed_events%2Fd/restart",
+            "/_matrix/client/unstable/org.matrix.msc4140/delayed_events/d",
+            "/_matrix/client/v3/keys%2Fupload",
+            "/_matrix/client/v3/sync?a=\"",
+        ];
+        let agents = ["a", "\"", "/keys/upload", "x\" [0 dbevts] /delayed_events/"];
+        for _ in 0..20_000 {
+            let method = pick(&["POST", "GET", "PUT"]);
+            let (address, uri, agent) = (pick(&addresses), pick(&uris), pick(&agents));
+            let message = format!(
+                "{address} - 8008 - {{None}} Processed request: 0.1sec/0.0sec ru=(0.1sec, 0.0sec) \
+                 db=(0.0sec/0.0sec/0) 1B 429 \"{method} {uri} HTTP/1.1\" \"{agent}\" [0 dbevts]"
+            );
+            let Some(access) = access(&message) else { continue };
+            let says = access.is_key_upload() || delay::restarts(&access);
+            assert!(!says || speaks(message.as_bytes(), true), "{message}");
+        }
+    }
+}

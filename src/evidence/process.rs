@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::Subject;
 use super::forgery::{Numbers, Place, Watch, number};
+use super::log_message::Asked;
 use super::otk::KeyId;
 use super::request::{Judged, Request, Seen};
 
@@ -21,8 +22,8 @@ const LATER: i64 = 60_000;
 const GIVEN_UP: i64 = 600_000;
 /// A request that the log's end cuts off began this long before it.
 const CUT: i64 = 30_000;
-/// Logins under way whose names are remembered.
-const LOGINS: usize = 64;
+/// Logins whose names are remembered: many never come to an answer that is logged.
+const LOGINS: usize = 1024;
 
 /// What is known of one process since its start.
 #[derive(Debug, Default)]
@@ -34,10 +35,21 @@ pub struct Process {
     requests: HashMap<String, Request>,
     order: VecDeque<(String, Place, i64)>,
     loose: VecDeque<(Seen<Loose>, String)>,
-    /// Logins: request id and how many newlines the asked name holds.
-    logins: VecDeque<(String, usize)>,
+    /// Logins: request id, what was asked, and whether no client can have written that.
+    logins: VecDeque<(String, Asked, bool)>,
+    /// The longest name with newlines that had to be forgotten.
+    forgotten: u64,
     /// The newest moment.
     now: i64,
+}
+
+/// How far the name of a login goes that is written out raw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// It ends so many lines behind its first, and is no longer than so many characters.
+    Newlines(usize, u64),
+    /// It is no longer than this; zero where nothing tells.
+    Characters(u64),
 }
 
 /// Facts of a single line.
@@ -95,18 +107,31 @@ impl Process {
         self.loose.push_back((seen, id.to_owned()));
     }
 
-    /// A login begins for a name with so many newlines.
-    pub fn asked(&mut self, id: &str, newlines: usize) {
+    /// A login begins; `sure` where no client can have written its line. Harmless names are forgotten first.
+    pub fn asked(&mut self, id: &str, asked: Asked, sure: bool) {
         if self.logins.len() == LOGINS {
-            self.logins.pop_front();
+            let harmless = self.logins.iter().position(|(_, asked, _)| asked.newlines == Some(0));
+            let gone = self.logins.remove(harmless.unwrap_or(0));
+            let longest = gone.filter(|_| harmless.is_none()).map_or(0, |gone| gone.1.characters);
+            self.forgotten = self.forgotten.max(longest);
         }
-        self.logins.push_back((id.to_owned(), newlines));
+        self.logins.push_back((id.to_owned(), asked, sure));
     }
 
-    /// How many newlines the login of this request asked for.
-    pub fn answered(&mut self, id: &str) -> Option<usize> {
-        let at = self.logins.iter().rposition(|(asked, _)| asked == id)?;
-        self.logins.remove(at).map(|(_, newlines)| newlines)
+    /// The name that the login of this request asked for. What a client may have written never makes it
+    /// shorter; of two logins under one id nobody knows whose name comes.
+    pub fn answered(&mut self, id: &str) -> Name {
+        let of = |(asked, ..): &&(String, Asked, bool)| asked == id;
+        let mut sure = self.logins.iter().filter(of).filter(|(.., sure)| *sure);
+        if let (Some((_, Asked { newlines: Some(newlines), characters }, _)), None) =
+            (sure.next(), sure.next())
+        {
+            let name = Name::Newlines(*newlines, *characters);
+            self.logins.retain(|(asked, ..)| asked != id);
+            return name;
+        }
+        let longest = self.logins.iter().filter(of).map(|(_, asked, _)| asked.characters).max();
+        Name::Characters(longest.unwrap_or(0).max(self.forgotten))
     }
 
     /// Request ids begin again at zero.

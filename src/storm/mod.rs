@@ -96,6 +96,8 @@ pub enum Change {
 
 /// Subjects watched at once; then the one silent longest is forgotten, storms last.
 const WATCHED: usize = 10_000;
+/// So many of them may be addresses, however many devices there are.
+const ADDRESSES: usize = 2000;
 
 /// All that is being watched; serialises, so that a restart goes on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -179,6 +181,9 @@ impl Watch {
         }
         self.now = Some(now);
         let (quiet, pause) = (self.thresholds.quiet, self.thresholds.pause);
+        let flap = self.thresholds.flap;
+        // Behind this one that comes back is another storm.
+        let for_good = flap.saturating_add(SignedDuration::from_secs(1));
         let mut events = Vec::new();
         for (id, watched) in &mut self.watched {
             let (Some(storm), Some(last)) = (&mut watched.storm, watched.last) else { continue };
@@ -195,6 +200,7 @@ impl Watch {
                 true => UNSEEN,
                 false => quiet.checked_mul(1 << storm.resumed.min(5)).unwrap_or(quiet),
             };
+            let wait = if storm.may_come_back(now) { wait } else { wait.max(for_good) };
             if now.duration_since(last) >= wait {
                 storm.ended = true;
                 events.extend(tell(storm, id, Change::Ended, now, last));
@@ -202,7 +208,6 @@ impl Watch {
                 events.push(storm.event(id, Change::Cause, now, last));
             }
         }
-        let flap = self.thresholds.flap;
         let over = |watched: &Watched| {
             let silent = watched.last.is_none_or(|last| now.duration_since(last) > flap);
             silent && watched.storm.as_ref().is_none_or(|storm| storm.ended)
@@ -342,8 +347,13 @@ impl Watch {
     fn forget(&mut self) {
         let mut all: Vec<_> = std::mem::take(&mut self.watched).into_iter().collect();
         all.sort_by_key(|(_, one)| std::cmp::Reverse((one.storm.is_some(), one.last)));
-        all.truncate(WATCHED - WATCHED / 8);
-        self.watched = all.into_iter().collect();
+        let (mut addresses, mut others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|((kind, _), _)| *kind == Kind::Delay);
+        // Anybody may call himself by any address: these never push a device out, nor devices them.
+        let room = WATCHED - WATCHED / 8;
+        others.truncate(room - addresses.len().min(ADDRESSES));
+        addresses.truncate(room - others.len());
+        self.watched = others.into_iter().chain(addresses).collect();
     }
 
     /// Counts into the subject's storm, begins one where it repeats, and says what is new.
@@ -490,6 +500,49 @@ mod tests {
     fn storm_of(watch: &mut Watch, seconds: i64, user: &str, device: &str) -> Vec<Event> {
         let (user, device, key) = (user.to_owned(), device.to_owned(), "a:1".to_owned());
         see(watch, seconds, 3, What::Refused { user, device, key })
+    }
+
+    #[test]
+    fn what_goes_on_was_never_told_to_be_over_last() {
+        // Minutes of storm and of silence, over and over.
+        for (storm, silence) in [(1, 11), (5, 21), (30, 12), (200, 15), (1, 45), (90, 59)] {
+            let mut watch = Watch::new(Thresholds::default());
+            let (mut over, mut told) = (None, 0);
+            for second in (0..86_000).step_by(15) {
+                let storms = second / 60 % (storm + silence) < storm;
+                let events = match storms {
+                    true => see(&mut watch, second, 1 + second as u64, refused("D")),
+                    false => watch.tick(at(second)),
+                };
+                told += changes(&events).len();
+                over = changes(&events).last().map(|last| *last == Change::Ended).or(over);
+                assert!(
+                    !storms || over == Some(false) || second < 60,
+                    "{storm} {silence} {second}"
+                );
+            }
+            assert!(told <= 5, "{storm} {silence}: {told}");
+            let last: Vec<_> =
+                (86_000..95_000).step_by(60).flat_map(|second| watch.tick(at(second))).collect();
+            assert!(over == Some(true) || changes(&last).contains(&Change::Ended));
+        }
+    }
+
+    #[test]
+    fn made_up_addresses_push_no_device_out() {
+        let mut watch = Watch::new(Thresholds::default());
+        assert!(see(&mut watch, 0, 2, refused("D")).is_empty());
+        let storm = |n| What::Delay { address: format!("203.0.113.{n}"), answer: Delay::Limited };
+        for address in 0..20_000 {
+            see(&mut watch, 1 + address / 100, 1, storm(address));
+        }
+        assert!(watch.watched.len() <= WATCHED);
+        assert_eq!(changes(&see(&mut watch, 300, 1, refused("D"))), [Change::Started]);
+        // A few addresses are remembered beside however many devices.
+        for device in 0..20_000 {
+            see(&mut watch, 301, 1, refused(&format!("invented-{device}")));
+        }
+        assert!(watch.watched.keys().any(|(kind, _)| *kind == Kind::Delay));
     }
 
     #[test]

@@ -178,6 +178,13 @@ impl Storm {
         due
     }
 
+    /// Whether it can still be said that it came back, should its end be told now. Else people would take
+    /// for over what goes on, so that its end is told when it can only be another storm that comes.
+    pub(super) fn may_come_back(&self, now: Timestamp) -> bool {
+        let messages = if now.duration_since(self.day) >= DAY { 1 } else { self.messages };
+        messages + 2 < MESSAGES
+    }
+
     /// Whether a message about it may go out, and counts it. The last one is kept for the end, and an end
     /// is told once until it has come back.
     pub(super) fn may_tell(&mut self, change: Change, at: Timestamp) -> bool {

@@ -404,7 +404,14 @@ mod tests {
             let (Stamp::Local(at) | Stamp::Utc(at)) = record.stamp else { continue };
             let at = Timestamp::from_millisecond(at).unwrap();
             let format = record.format;
-            tally.see(&Glance { line: line.as_bytes(), at, process: 0, reach, format });
+            tally.see(&Glance {
+                line: line.as_bytes(),
+                at,
+                process: 0,
+                reach,
+                forged: false,
+                format,
+            });
         }
         tally.finish(Vec::new())
     }

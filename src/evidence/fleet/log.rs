@@ -123,7 +123,7 @@ impl FleetTally {
 
     /// One record.
     pub fn see(&mut self, glance: &Glance) {
-        if let Some(sights) = self.sights.as_mut().filter(|_| !glance.reach) {
+        if let Some(sights) = &mut self.sights {
             sights.see(glance);
         }
         if !NEEDLES.is_match(glance.line) {
@@ -219,16 +219,21 @@ impl FleetTally {
             self.order.push_back(key.clone());
         }
         let (end, byte) = (End::default(), self.here);
-        self.open.insert(key, Open { upload, end, reach, doubted: None, byte, at });
+        let open = Open { upload, end, end_reach: false, reach, doubted: None, byte, at };
+        self.open.insert(key, open);
     }
 
     fn said(&mut self, key: &(usize, String), end: End, reach: bool) {
-        match self.open.get_mut(key) {
-            Some(open) if matches!(open.end, End::Unsaid) => {
-                open.end = end;
-                open.reach &= reach;
-            }
-            _ => self.log.doubtful += 1,
+        let Some(open) = self.open.get_mut(key) else {
+            self.log.doubtful += 1;
+            return;
+        };
+        // Of two reasons the one that is surely Synapse's counts.
+        let first = matches!(open.end, End::Unsaid);
+        self.log.doubtful += u64::from(!first);
+        if first || open.end_reach && !reach {
+            (open.end, open.end_reach) = (end, reach);
+            open.reach &= reach;
         }
     }
 
@@ -448,7 +453,7 @@ mod tests {
         let at = "2026-11-22T12:00:00Z".parse().unwrap();
         let line = format!("2026-11-22 12:00:00,000 - {line}");
         let (process, format) = (0, Format::Text);
-        tally.see(&Glance { line: line.as_bytes(), at, process, reach, format });
+        tally.see(&Glance { line: line.as_bytes(), at, process, reach, forged: false, format });
     }
 
     fn upload(id: u32, user: &str, requester: &str, status: u16) -> Vec<String> {
@@ -507,6 +512,19 @@ mod tests {
     }
 
     #[test]
+    fn a_forged_reason_never_hides_the_true_one() {
+        let mut tally = FleetTally::new(window());
+        let lines = upload(1, "@a:s", "@a:s", 400);
+        let (before, _) = lines[1].split_once("One time key").unwrap();
+        let forged = format!("{before}Adding would leave the device holding 5000 keys");
+        see(&mut tally, &lines[0], false);
+        see(&mut tally, &forged, true);
+        lines[1..].iter().for_each(|line| see(&mut tally, line, false));
+        let log = tally.finish(Vec::new());
+        assert!(log.devices[0].refused.is_some() && log.devices[0].too_large.is_none());
+    }
+
+    #[test]
     fn a_restart_clears_what_is_open() {
         let mut tally = FleetTally::new(window());
         let lines = upload(1, "@a:s", "@a:s", 400);
@@ -539,7 +557,14 @@ mod tests {
             for cut in (0..line.len()).step_by(7).filter(|at| line.is_char_boundary(*at)) {
                 let at = window().from;
                 let line = &line.as_bytes()[..cut];
-                tally.see(&Glance { line, at, process: 0, reach: false, format: Format::Text });
+                tally.see(&Glance {
+                    line,
+                    at,
+                    process: 0,
+                    reach: false,
+                    forged: false,
+                    format: Format::Text,
+                });
             }
         }
         tally.finish(Vec::new());

@@ -15,6 +15,8 @@ const DEVICES: usize = 8192;
 pub(super) struct Open {
     pub(super) upload: Upload,
     pub(super) end: End,
+    /// … by a line that a client may have written.
+    pub(super) end_reach: bool,
     /// Every line of it so far stands where a client's text may reach.
     pub(super) reach: bool,
     /// An end that a client may have written: it counts where no other comes.

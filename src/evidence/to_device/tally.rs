@@ -222,7 +222,7 @@ mod tests {
     fn reading(tally: &mut ToDeviceTally, line: &str, reach: bool) {
         let at = Timestamp::UNIX_EPOCH;
         let line = line.as_bytes();
-        tally.see(&Glance { line, at, process: 0, reach, format: Format::Text });
+        tally.see(&Glance { line, at, process: 0, reach, forged: false, format: Format::Text });
     }
 
     fn read(user: &str, device: &str, text: &str) -> ToDeviceLog {

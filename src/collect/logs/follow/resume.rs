@@ -97,6 +97,7 @@ impl Trail {
                 feed(part, from, tail.offset(), &mut reading)?;
             }
             reading.sights();
+            reading.hidden();
             self.reading = Some(reading);
         }
         self.misses = 0;

@@ -58,6 +58,8 @@ pub struct Trail {
     failures: u32,
     chunk: usize,
     odd: bool,
+    /// When (milliseconds) people were last told of logins that hide lines.
+    hidden: Option<i64>,
 }
 
 /// What one look came to.
@@ -96,6 +98,7 @@ impl Trail {
             failures: 0,
             chunk: CHUNK,
             odd: false,
+            hidden: None,
         }
     }
 
@@ -117,6 +120,7 @@ impl Trail {
             Err(error) => self.lose(&error, now),
         }
         self.tell_odd();
+        self.tell_hidden(now);
         self.began = self.newest();
         if let Some(reading) = &mut self.reading {
             let reached = reading.reached().and_then(|at| Timestamp::from_millisecond(at).ok());
@@ -358,6 +362,17 @@ impl Trail {
         self.seen(Err(error.to_string()), now);
     }
 
+    /// Says once a day that names of logins keep lines from being believed.
+    fn tell_hidden(&mut self, now: i64) {
+        let Some(reading) = self.reading.as_mut() else { return };
+        if self.hidden.is_none_or(|told| now - told >= DAY)
+            && let Some(why) = reading.hidden()
+        {
+            self.hidden = Some(now);
+            self.notes.push(format!("log {}: {why}", self.source.name));
+        }
+    }
+
     /// Says once of a file that is no log.
     fn tell_odd(&mut self) {
         let Some(reading) = self.reading.as_ref().filter(|_| !self.odd) else { return };
@@ -372,6 +387,8 @@ impl Trail {
 
 /// Less time than this in one read lets the next be larger.
 const STEP_SHORT: i64 = STEP / 4;
+/// Milliseconds.
+const DAY: i64 = 24 * 3_600_000;
 /// After so many lines without a record a file is no log.
 const ODD: u64 = 1000;
 
