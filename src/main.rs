@@ -41,6 +41,8 @@ enum Verb {
     Mute(terminal::Muting),
     /// End a mute, or all of them
     Unmute(terminal::Unmuting),
+    /// Show what would be kept of a user's report, HAR file or log, and count what is taken out
+    Redact(terminal::Redact),
     /// Judge a saved evidence.json again
     Replay(terminal::Replay),
     /// Check the config, and that every source answers
@@ -113,6 +115,7 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Mute(muting) => return terminal::mute(&muting),
         Verb::Unmute(unmuting) => return terminal::unmute(&unmuting),
         Verb::Tree(tree) => return terminal::tree(&tree),
+        Verb::Redact(redact) => return terminal::redact(&redact),
         Verb::Replay(replay) => return terminal::replay(&replay),
         Verb::Doctor(configured) => {
             return terminal::doctor(&Config::load(&configured.config)?).await;
