@@ -191,7 +191,7 @@ impl WebClient {
     }
 
     fn last_words(&self) -> String {
-        let words = |name: &str| last_lines(&self.folder.join(name), 150);
+        let words = |name: &str| last_lines(&self.folder.join(name), 15);
         format!("{}\n{}", words("stderr.log"), words("console.log"))
     }
 
