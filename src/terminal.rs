@@ -27,8 +27,8 @@ use kestrel::plan::Plan;
 use kestrel::render::{self, Ink, View};
 
 use self::asked::slip;
-use self::sources::Sources;
 pub(super) use self::redact::{Redact, redact};
+use self::sources::Sources;
 pub(super) use self::storms::{Muting, Storms, Unmuting, mute, storms, unmute};
 pub(super) use self::watch::{Watching, watch};
 

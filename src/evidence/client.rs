@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Subject, counted};
 use super::otk::{KeyId, KeyView};
+use super::{Subject, counted};
 
 /// One client's word. It proves nothing by itself: its user wrote it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -113,9 +113,10 @@ impl Read {
         let error = answer["error"].as_str().unwrap_or_default();
         if seen.status == Some(400) && client_line::sign(error) == Some(Sign::AlreadyExists) {
             self.facts.note(Sign::AlreadyExists, None, seen.at);
-            let of_body = |key: &KeyId| Some(KeyView::of(sent["one_time_keys"].get(&key.0)?.clone()));
-            let found = client_line::refusal(error)
-                .or_else(|| client_line::half_refusal(error, of_body));
+            let of_body =
+                |key: &KeyId| Some(KeyView::of(sent["one_time_keys"].get(&key.0)?.clone()));
+            let found =
+                client_line::refusal(error).or_else(|| client_line::half_refusal(error, of_body));
             self.facts.refused(found.map(|found| ClientRefusal { at: seen.at, ..found }));
         }
     }
@@ -159,11 +160,12 @@ impl Read {
         let event_type = clip(rest.split('/').next().unwrap_or_default());
         let sent = body(&seen.entry["request"]["postData"]);
         let users = sent["messages"].as_object().into_iter().flatten();
-        let devices = users.flat_map(|(user, devices)| {
-            devices.as_object().into_iter().flatten().map(move |(device, message)| {
-                (user, device, message["org.matrix.msgid"].as_str())
-            })
-        });
+        let devices =
+            users.flat_map(|(user, devices)| {
+                devices.as_object().into_iter().flatten().map(move |(device, message)| {
+                    (user, device, message["org.matrix.msgid"].as_str())
+                })
+            });
         let from = self.facts.sent.len();
         for (user, device, msgid) in devices {
             self.facts.sent_count += 1;

@@ -78,8 +78,7 @@ impl ClientFacts {
         let (line, at) = match entry {
             Value::String(line) => (Some(line.as_str()), None),
             Value::Object(fields) => {
-                let line =
-                    find(fields, LINE).and_then(Value::as_str);
+                let line = find(fields, LINE).and_then(Value::as_str);
                 let at = find(fields, TIME).and_then(moment);
                 (line, at)
             }

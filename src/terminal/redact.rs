@@ -16,8 +16,10 @@ use super::say;
 
 /// What to look at.
 #[derive(Debug, Args)]
-#[command(after_help = "Nothing is sent and nothing is written. Exit status: 0 every file was read; \
-                        2 a file is none that Kestrel reads")]
+#[command(
+    after_help = "Nothing is sent and nothing is written. Exit status: 0 every file was read; \
+                        2 a file is none that Kestrel reads"
+)]
 pub(crate) struct Redact {
     /// Diagnostics reports, HAR files, logs, and archives of them
     #[arg(required = true, value_name = "FILE")]

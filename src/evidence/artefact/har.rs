@@ -38,7 +38,8 @@ pub(super) fn read(text: &str, limits: &Limits) -> Option<Taken> {
         let requests = counted(walked.requests, "request");
         format!("the HAR file is torn ({why}): {requests} before it were read")
     });
-    let long = || (beyond > 0).then(|| format!("the HAR file is long: {beyond} requests were not read"));
+    let long =
+        || (beyond > 0).then(|| format!("the HAR file is long: {beyond} requests were not read"));
     let text = format!(
         "{{\"log\":{{\"version\":\"1.2\",\"creator\":{{\"name\":\"kestrel\",\"version\":\"1\"}},\
          \"entries\":[\n{}\n]}}}}\n",
@@ -60,7 +61,11 @@ impl Scrubber {
         self.headers(request);
         let date = self.headers(response);
         // Behind a query or a fragment it would be another server's path.
-        let url = if url[..at].contains(['?', '#']) { CUT.to_owned() } else { path::cleaned(&url[at..], &mut self.removed) };
+        let url = if url[..at].contains(['?', '#']) {
+            CUT.to_owned()
+        } else {
+            path::cleaned(&url[at..], &mut self.removed)
+        };
         let route = url.split('?').next().unwrap_or_default();
         let method = request["method"].as_str().filter(|method| METHODS.contains(method));
         let mut sent = json!({
@@ -79,7 +84,8 @@ impl Scrubber {
             "content": {"size": text.len(), "mimeType": "application/json", "text": text},
             "headersSize": -1, "bodySize": -1,
         });
-        let at = entry["startedDateTime"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let at =
+            entry["startedDateTime"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
         Some(json!({
             "startedDateTime": at.map(|at| at.to_string()), "time": span(&entry["time"]),
             "request": sent, "response": got, "cache": {}, "timings": timings(&entry["timings"]),
@@ -115,7 +121,7 @@ impl Scrubber {
             return Some(self.upload(&body(sent)));
         }
         if route.contains("/sendToDevice/") {
-            return Some(self.to_device(&body(sent)));
+            return Some(self.message(&body(sent)));
         }
         self.removed.one(kind_of_body(route));
         None
@@ -124,8 +130,12 @@ impl Scrubber {
     fn upload(&mut self, sent: &Value) -> Value {
         let device_keys = self.ids(&sent["device_keys"]);
         let keys = sent["one_time_keys"].as_object().into_iter().flatten().take(KEYS);
-        let keys: Map<String, Value> =
-            keys.map(|(id, value)| (self.key_id(id), self.key(value))).collect();
+        // Only what is named as a public key is one.
+        let keys = keys.filter_map(|(id, value)| {
+            let id = Some(self.key_id(id)).filter(|kept| kept == id)?;
+            Some((id, self.key(value)))
+        });
+        let keys: Map<String, Value> = keys.collect();
         json!({"device_keys": device_keys, "one_time_keys": keys})
     }
 
@@ -140,7 +150,7 @@ impl Scrubber {
     }
 
     /// Users, devices, message ids and sizes.
-    fn to_device(&mut self, sent: &Value) -> Value {
+    fn message(&mut self, sent: &Value) -> Value {
         let mut left = KEYS;
         let mut messages = Map::new();
         for (user, devices) in sent["messages"].as_object().into_iter().flatten() {
@@ -149,7 +159,8 @@ impl Scrubber {
             for (device, message) in devices.as_object().into_iter().flatten().take(left) {
                 left -= 1;
                 let Some(device) = self.device(device) else { continue };
-                let known = message["size"].as_u64().filter(|_| message.get("ciphertext").is_none());
+                let known =
+                    message["size"].as_u64().filter(|_| message.get("ciphertext").is_none());
                 let size = known.filter(|size| *size < 1 << 32);
                 let size = size.unwrap_or_else(|| {
                     self.removed.one(Secret::MediaKey);
@@ -171,10 +182,13 @@ impl Scrubber {
         let answer = body(got);
         let mut kept = Map::new();
         if let Some(error) = answer["error"].as_str() {
-            kept.insert("error".into(), json!(self.line(error)));
+            kept.insert("error".into(), json!(self.error(error)));
             let code = answer["errcode"].as_str().filter(|code| ERRORS.contains(code));
             kept.insert("errcode".into(), json!(code));
-            kept.insert("retry_after_ms".into(), json!(answer["retry_after_ms"].as_u64().filter(|ms| *ms < 1 << 32)));
+            kept.insert(
+                "retry_after_ms".into(),
+                json!(answer["retry_after_ms"].as_u64().filter(|ms| *ms < 1 << 32)),
+            );
         } else if route.ends_with("/account/whoami") {
             kept = self.ids(&answer).as_object().cloned().unwrap_or_default();
         } else if route.contains("/keys/upload") {
@@ -204,7 +218,8 @@ fn kind_of_body(route: &str) -> Secret {
 /// A message id: js-sdk makes UUIDs, rust-sdk 32 hexadecimal digits.
 fn is_msgid(text: &str) -> bool {
     let hex = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    (hex || text.starts_with('m') && text[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+    (hex || text.starts_with('m')
+        && text[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
         && (1..=40).contains(&text.len())
 }
 
@@ -224,10 +239,32 @@ fn imf(at: jiff::Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
+/// Errors of Synapse that are kept word for word.
+pub(super) const ERROR_TEXTS: &[&str] = &[
+    "Too Many Requests",
+    "Internal server error",
+    "Not found",
+    "Unrecognized request",
+    "Invalid access token passed.",
+    "Access token has expired",
+    "Missing access token",
+];
 const METHODS: &[&str] = &["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH"];
 const ERRORS: &[&str] = &[
-    "M_FORBIDDEN", "M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_LIMIT_EXCEEDED", "M_NOT_FOUND", "M_UNKNOWN",
-    "M_UNRECOGNIZED", "M_BAD_JSON", "M_NOT_JSON", "M_INVALID_PARAM", "M_MISSING_PARAM", "M_TOO_LARGE",
-    "M_MAX_DELAY_EXCEEDED", "ORG.MATRIX.MSC4140_MAX_DELAY_EXCEEDED",
-    "M_MAX_DELAYED_EVENTS_EXCEEDED", "M_USER_DEACTIVATED",
+    "M_FORBIDDEN",
+    "M_UNKNOWN_TOKEN",
+    "M_MISSING_TOKEN",
+    "M_LIMIT_EXCEEDED",
+    "M_NOT_FOUND",
+    "M_UNKNOWN",
+    "M_UNRECOGNIZED",
+    "M_BAD_JSON",
+    "M_NOT_JSON",
+    "M_INVALID_PARAM",
+    "M_MISSING_PARAM",
+    "M_TOO_LARGE",
+    "M_MAX_DELAY_EXCEEDED",
+    "ORG.MATRIX.MSC4140_MAX_DELAY_EXCEEDED",
+    "M_MAX_DELAYED_EVENTS_EXCEEDED",
+    "M_USER_DEACTIVATED",
 ];

@@ -8,7 +8,9 @@ mod address;
 mod console;
 pub(super) mod entries;
 mod har;
+mod keys;
 mod path;
+mod patterns;
 mod removed;
 mod report;
 mod scrub;
@@ -123,10 +125,18 @@ pub fn take_in(name: &str, bytes: &[u8], limits: &Limits) -> Result<Parcel, Stri
                 let before = artefacts.iter().filter(|known| known.kind == taken.kind).count();
                 let Taken { kind, facts, text, removed, note } = taken;
                 notes.extend(note);
-                artefacts.push(Artefact { kind, name: kind.file(before + 1), facts, text, removed });
+                artefacts.push(Artefact {
+                    kind,
+                    name: kind.file(before + 1),
+                    facts,
+                    text,
+                    removed,
+                });
             }
             Err(why) if single => return Err(with_hope(name, why)),
-            Err(why) => notes.push(format!("file {} of the archive was not read: {why}", place + 1)),
+            Err(why) => {
+                notes.push(format!("file {} of the archive was not read: {why}", place + 1))
+            }
         }
     }
     if artefacts.is_empty() {

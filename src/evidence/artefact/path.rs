@@ -11,21 +11,113 @@ use super::scrub::{CUT, Scrubber};
 
 /// Path segments of the client-server API that say what a request is.
 const SEGMENTS: &[&str] = &[
-    "_matrix", "account", "account_data", "account_management", "admin", "aliases", "auth_metadata",
-    "backup", "ban", "capabilities", "changes", "claim", "client", "config", "context", "create",
-    "createRoom", "cross-signing", "dehydrated_device", "delayed_events", "delete_devices",
-    "device_signing", "devices", "directory", "download", "event", "events", "federation", "filter",
-    "forget", "get_token", "initialSync", "invite", "join", "joined_members", "joined_rooms", "keys",
-    "key", "leave", "livekit_jwt", "login", "logout", "media", "members", "messages", "notifications",
-    "openid", "presence", "preview_url", "profile", "public_rooms", "publicRooms", "pushers", "pushrules",
-    "query", "r0", "read_markers", "receipt", "redact", "refresh", "register", "relations",
-    "request_token", "restart", "room_keys", "rooms", "rtc", "search", "send", "sendToDevice",
-    "signatures", "state", "status", "sync", "tags", "thirdparty", "threads", "thumbnail", "timestamp_to_event",
-    "transports", "turnServer", "typing", "unstable", "upgrade", "upload", "user", "user_directory",
-    "v1", "v2", "v3", "version", "versions", "voip", "whoami", "cancel",
+    "_matrix",
+    "account",
+    "account_data",
+    "account_management",
+    "admin",
+    "aliases",
+    "auth_metadata",
+    "backup",
+    "ban",
+    "capabilities",
+    "changes",
+    "claim",
+    "client",
+    "config",
+    "context",
+    "create",
+    "createRoom",
+    "cross-signing",
+    "dehydrated_device",
+    "delayed_events",
+    "delete_devices",
+    "device_signing",
+    "devices",
+    "directory",
+    "download",
+    "event",
+    "events",
+    "federation",
+    "filter",
+    "forget",
+    "get_token",
+    "initialSync",
+    "invite",
+    "join",
+    "joined_members",
+    "joined_rooms",
+    "keys",
+    "key",
+    "leave",
+    "livekit_jwt",
+    "login",
+    "logout",
+    "media",
+    "members",
+    "messages",
+    "notifications",
+    "openid",
+    "presence",
+    "preview_url",
+    "profile",
+    "public_rooms",
+    "publicRooms",
+    "pushers",
+    "pushrules",
+    "query",
+    "r0",
+    "read_markers",
+    "receipt",
+    "redact",
+    "refresh",
+    "register",
+    "relations",
+    "request_token",
+    "restart",
+    "room_keys",
+    "rooms",
+    "rtc",
+    "search",
+    "send",
+    "sendToDevice",
+    "signatures",
+    "state",
+    "status",
+    "sync",
+    "tags",
+    "thirdparty",
+    "threads",
+    "thumbnail",
+    "timestamp_to_event",
+    "transports",
+    "turnServer",
+    "typing",
+    "unstable",
+    "upgrade",
+    "upload",
+    "user",
+    "user_directory",
+    "v1",
+    "v2",
+    "v3",
+    "version",
+    "versions",
+    "voip",
+    "whoami",
+    "cancel",
 ];
 /// Query values that are kept, where they are small numbers or words of the API.
-const QUERY: &[&str] = &["timeout", "set_presence", "delay", "org.matrix.msc4140.delay", "limit", "dir", "full_state", "action"];
+const QUERY: &[&str] = &[
+    "timeout",
+    "set_presence",
+    "delay",
+    "org.matrix.msc4140.delay",
+    "limit",
+    "dir",
+    "full_state",
+    "action",
+];
 
 /// A path with its query, as it may be kept.
 pub(super) fn cleaned(text: &str, removed: &mut Removed) -> String {
@@ -40,8 +132,12 @@ pub(super) fn cleaned(text: &str, removed: &mut Removed) -> String {
         kept.push(segment);
     }
     let mut kept = kept.join("/");
-    let pairs: Vec<_> =
-        query.into_iter().flat_map(|query| query.split('&')).take(32).map(|pair| pair_of(pair, removed)).collect();
+    let pairs: Vec<_> = query
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .take(32)
+        .map(|pair| pair_of(pair, removed))
+        .collect();
     if !pairs.is_empty() {
         kept = format!("{kept}?{}", pairs.join("&"));
     }
@@ -62,10 +158,9 @@ fn segment_of(segment: &str, before: &str, removed: &mut Removed) -> String {
     }
     let is_id = text.starts_with(['!', '$', '@']) && ID.is_match(&text);
     let is_type = TYPE.is_match(&text);
-    if is_id || is_type {
-        if let Some(text) = Scrubber::new(false).unchanged(&text) {
-            return text;
-        }
+    let known = (is_id || is_type).then(|| Scrubber::new(false).unchanged(&text)).flatten();
+    if let Some(text) = known {
+        return text;
     }
     removed.one(Secret::Value);
     CUT.to_owned()
@@ -108,7 +203,8 @@ pub(super) fn decoded(text: &str) -> String {
 
 /// What stands for a value that has to be told apart from others, and not known.
 pub(super) fn digest(text: &str) -> String {
-    let hex: String = Sha256::digest(text).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String =
+        Sha256::digest(text).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
     format!("~{hex}")
 }
 
@@ -124,11 +220,15 @@ fn pattern(text: &str) -> Regex {
 }
 
 /// A user, room or event id.
-static ID: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[!$@][A-Za-z0-9._=+-]{1,128}(?::[A-Za-z0-9.:-]{1,128})?$"));
+static ID: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^[!$@][A-Za-z0-9._=+-]{1,128}(?::[A-Za-z0-9.:-]{1,128})?$"));
 /// An event type or an unstable feature: `org.matrix.msc4140`.
-static TYPE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:m|org|io|com|net|im|dev|de)\.[A-Za-z0-9_-]{1,32}(?:\.[A-Za-z0-9_-]{1,32}){0,5}$"));
-static SMALL: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:\d{1,9}|true|false|online|offline|unavailable|f|b|restart|send|cancel)$"));
+static TYPE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^(?:m|org|io|com|net|im|dev|de)\.[A-Za-z0-9_-]{1,32}(?:\.[A-Za-z0-9_-]{1,32}){0,5}$")
+});
+static SMALL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^(?:\d{1,9}|true|false|online|offline|unavailable|f|b|restart|send|cancel)$")
+});
 
 #[cfg(test)]
 mod tests {
@@ -154,8 +254,12 @@ mod tests {
             of("/_matrix/client/v3/rooms/!a%3Ax.org/state/m.room.member/%40a%3Ax.org"),
             "/_matrix/client/v3/rooms/!a:x.org/state/m.room.member/@a:x.org"
         );
-        let delayed = of("/_matrix/client/unstable/org.matrix.msc4140/delayed_events/syd_secret/restart");
-        assert!(delayed.contains("/delayed_events/~") && delayed.ends_with("/restart"), "{delayed}");
+        let delayed =
+            of("/_matrix/client/unstable/org.matrix.msc4140/delayed_events/syd_secret/restart");
+        assert!(
+            delayed.contains("/delayed_events/~") && delayed.ends_with("/restart"),
+            "{delayed}"
+        );
         assert!(!of("/_matrix/media/v3/download/x.org/Secret").contains("Secret"));
     }
 }

@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use super::removed::Secret;
 use super::scrub::{Scrubber, kind_of};
 use super::{Kind, Limits, Taken, console, entries, size_words};
-use crate::evidence::report::{self, DEVICE, ENTRIES as KEPT, LISTS, LINE, SDK, TIME, USER, letters, moment};
+use crate::evidence::report::{
+    self, DEVICE, ENTRIES as KEPT, LINE, LISTS, SDK, TIME, USER, letters, moment,
+};
 
 /// A report is a ring buffer of a few hundred lines.
 const SIZE: usize = 64 << 20;
@@ -19,7 +21,10 @@ const FIELDS: usize = 100;
 /// Reads a report. The error is a sentence for a person.
 pub(super) fn read(text: &str, limits: &Limits) -> Result<Taken, String> {
     if text.len() > SIZE {
-        return Err(format!("it is JSON of more than {}: no report is that long", size_words(SIZE)));
+        return Err(format!(
+            "it is JSON of more than {}: no report is that long",
+            size_words(SIZE)
+        ));
     }
     let value: Value = serde_json::from_str(text).map_err(|error| entries::why(&error))?;
     let Some(fields) = value.as_object() else {
@@ -32,7 +37,11 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Taken, String> {
     let kept = rebuilt.fields(fields, 0);
     let dropped = rebuilt.dropped;
     let mut facts = report::of(&kept)?;
-    if facts.signs.is_empty() && facts.user.is_none() && facts.device.is_none() && facts.sdk.is_none() {
+    if facts.signs.is_empty()
+        && facts.user.is_none()
+        && facts.device.is_none()
+        && facts.sdk.is_none()
+    {
         return Err("it is JSON, but no report that I know: nothing in it is a client's".into());
     }
     facts.unknown += dropped;
@@ -107,7 +116,8 @@ impl Rebuilt<'_> {
     fn entry(&mut self, entry: &Value) -> Option<Value> {
         let Value::Object(fields) = entry else {
             let line = entry.as_str().filter(|line| console::is_known(line))?;
-            return Some(Value::String(self.scrubber.line(line)));
+            let kept = self.scrubber.line(line);
+            return console::is_known(&kept).then_some(Value::String(kept));
         };
         let named = |names: &[&str]| {
             names.iter().find_map(|name| fields.iter().find(|(field, _)| letters(field) == *name))
@@ -121,7 +131,8 @@ impl Rebuilt<'_> {
             let value = value.filter(|value| known.contains(value));
             kept.extend(value.map(|value| (name.to_owned(), json!(value))));
         }
-        kept.insert("message".into(), Value::String(self.scrubber.line(line)));
+        let line = Some(self.scrubber.line(line)).filter(|line| console::is_known(line))?;
+        kept.insert("message".into(), Value::String(line));
         Some(Value::Object(kept))
     }
 }
@@ -138,21 +149,32 @@ fn is_plain(number: f64) -> bool {
 const LEVELS: &[&str] = &["trace", "debug", "log", "info", "warn", "warning", "error"];
 const KES: &[&str] = &["KE-1", "KE-2", "KE-3", "KE-4"];
 const SIGNATURES: &[&str] = &[
-    "already exists", "missing key at index", "io.element.call.encryption_keys", "MissingKey",
-    "DecryptionError", "update_delayed_event", "delayed event",
+    "already exists",
+    "missing key at index",
+    "io.element.call.encryption_keys",
+    "MissingKey",
+    "DecryptionError",
+    "update_delayed_event",
+    "delayed event",
 ];
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is fixed text"))
 }
 
-static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z][A-Za-z_ .-]{0,39}[0-9]{0,3}$"));
-static VERSION: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z@/ ._()+-]{0,60}\d{1,4}(?:\.\d{1,4}){1,3}[A-Za-z0-9.+() -]{0,24}$"));
+static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z][A-Za-z_.-]{0,39}[0-9]{0,3}$"));
+static VERSION: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^[A-Za-z@/ ._()+-]{0,60}\d{1,4}(?:\.\d{1,4}){1,3}[A-Za-z0-9.+() -]{0,24}$")
+});
 /// A few short words or a version: `SYNCING`, `Firefox 143.0`.
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?:[A-Za-z]{1,16}|v?\d{1,4}(?:\.\d{1,4}){0,3})(?:[ _/-](?:[A-Za-z]{1,16}|\d{1,4}(?:\.\d{1,4}){0,3})){0,3}$")
+    pattern(
+        r"^(?:[A-Za-z]{1,16}|v?\d{1,4}(?:\.\d{1,4}){0,3})(?:[ _/-](?:[A-Za-z]{1,16}|\d{1,4}(?:\.\d{1,4}){0,3})){0,3}$",
+    )
 });
 /// Names of fields whose value is somebody's own, though it may look plain.
 static PRIVATE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)pin|otp|code|phone|mail|address|name|text|message|note|comment|subject|reason|title|label|topic|data|value|unknown|extra|custom|hint|answer|query|url|host|phrase|word|auth|cred|sess|sid|id$")
+    pattern(
+        r"(?i)pin|otp|code|phone|mail|address|name|text|message|note|comment|subject|reason|title|label|topic|data|value|unknown|extra|custom|hint|answer|query|url|host|phrase|word|auth|cred|sess|sid|id$",
+    )
 });
