@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+mod artefacts;
 mod bent;
 mod bent_media;
 mod calls;

@@ -130,7 +130,16 @@ pub async fn two_clients(lab: &Lab) -> Result<Patient> {
 /// The store is replaced by a copy from before the last upload. Claims are oldest first, so a client
 /// asked to top up offers ids of that upload while they are still there.
 pub async fn rollback(lab: &Lab) -> Result<Patient> {
-    let mut patient = admit(lab, "rolledback").await?;
+    let mut patient = rolled_back(lab).await?;
+    patient.run(lab).await?;
+    patient.wake(lab);
+    patient.refused(lab, STORM).await?;
+    Ok(patient)
+}
+
+/// The same before its client runs on the older store.
+pub(crate) async fn rolled_back(lab: &Lab) -> Result<Patient> {
+    let patient = admit(lab, "rolledback").await?;
     let device = patient.open(lab).await?;
     device.sync().await?;
     device.sync().await?;
@@ -145,9 +154,6 @@ pub async fn rollback(lab: &Lab) -> Result<Patient> {
     std::fs::rename(&older, &store).context("cannot put the older store back")?;
 
     patient.claim(lab, 10).await?;
-    patient.run(lab).await?;
-    patient.wake(lab);
-    patient.refused(lab, STORM).await?;
     Ok(patient)
 }
 
@@ -210,7 +216,7 @@ impl Patient {
 
     /// Lets a device that is not syncing notice how many of its keys are left, and fill up. A client
     /// looks at the count only in a sync that brings something, so it is sent something.
-    async fn top_up(&self, lab: &Lab, device: &Device) -> Result<()> {
+    pub(crate) async fn top_up(&self, lab: &Lab, device: &Device) -> Result<()> {
         Hello::new(lab, &self.peer, &self.user, &self.device).say().await?;
         device.sync().await
     }

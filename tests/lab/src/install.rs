@@ -35,6 +35,19 @@ macOS: brew install python";
 const PROMETHEUS_MISSING: &str = "\
 the lab needs Prometheus, and could not fetch Debian's package. Debian and Ubuntu: apt-get update, or apt \
 install prometheus; elsewhere put its program at /usr/bin/prometheus";
+/// Its tarballs are pinned with their digests; no package's own script is run.
+const WEB_PACKAGES: [(&str, &str); 2] = [
+    ("package.json", include_str!("../js/package.json")),
+    ("package-lock.json", include_str!("../js/package-lock.json")),
+];
+/// matrix-js-sdk's version, and a number that goes up with the lock.
+const WEB_FOLDER: &str = "matrix-js-sdk-41.7.0-1";
+pub const NODE_MISSING: &str = "\
+the lab needs Node 20 or newer with npm for its web clients, and could not run it. \
+Debian and Ubuntu: apt install nodejs npm. Fedora: dnf install nodejs. Arch: pacman -S nodejs npm";
+const CHROMIUM_MISSING: &str = "\
+the lab needs Chromium for its web clients, and could not fetch Debian's packages. \
+Debian: apt-get update, or apt install chromium; elsewhere put its program at /usr/bin/chromium";
 const COMPILER_MISSING: &str = "\
 a package had to be built here and there is no C compiler. \
 Debian and Ubuntu: apt install build-essential python3-dev. Fedora: dnf install gcc python3-devel. \
@@ -98,6 +111,62 @@ pub fn prometheus(cache: &Path) -> Result<PathBuf> {
     }
     let folder = debian(cache, "prometheus").context(PROMETHEUS_MISSING)?;
     Ok(folder.join("usr/bin/prometheus"))
+}
+
+/// A browser's program, and what its environment needs.
+#[derive(Clone, Debug)]
+pub struct Chromium {
+    pub program: PathBuf,
+    pub environment: Vec<(String, String)>,
+}
+
+/// The system's Chromium, else Debian's package with all that it needs and the system lacks, unpacked here
+/// and not installed.
+pub fn chromium(cache: &Path) -> Result<Chromium> {
+    let system = Path::new("/usr/bin/chromium");
+    if system.exists() {
+        return Ok(Chromium { program: system.to_owned(), environment: Vec::new() });
+    }
+    let folder = cache.join("chromium");
+    let log = folder.with_added_extension("log");
+    once(&folder, |folder| {
+        info!("unpacking Debian's chromium with its libraries (once)");
+        // A simulation names what is missing, and needs no rights. A new machine's lists are empty, and only
+        // its owner may fill them.
+        let unpack = "\
+            missing() { apt-get install --simulate --no-install-recommends chromium | sed -n 's/^Inst \\([^ ]*\\).*/\\1/p'; }
+            set -e; names=$(missing)
+            if [ -z \"$names\" ]; then apt-get update --quiet; names=$(missing); fi
+            test -n \"$names\"; apt-get download $names
+            for package in *.deb; do dpkg-deb -x \"$package\" .; rm \"$package\"; done";
+        run(Command::new("/bin/sh").args(["-c", unpack]).current_dir(folder), &log)
+            .context(CHROMIUM_MISSING)
+    })?;
+    let libraries = folder.join("usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH));
+    let paths = [libraries.clone(), libraries.join("pulseaudio"), folder.join("lib")];
+    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    let mut environment = vec![("LD_LIBRARY_PATH".to_owned(), paths.join(":"))];
+    let fonts = folder.join("etc/fonts");
+    if fonts.exists() {
+        environment.push(("FONTCONFIG_PATH".into(), fonts.display().to_string()));
+    }
+    Ok(Chromium { program: folder.join("usr/lib/chromium/chromium"), environment })
+}
+
+/// The folder with matrix-js-sdk, its cryptography and what runs it in a page.
+pub fn web_packages(cache: &Path) -> Result<PathBuf> {
+    let folder = cache.join(WEB_FOLDER);
+    let log = folder.with_added_extension("log");
+    once(&folder, |folder| {
+        info!("installing matrix-js-sdk (once; some seconds)");
+        for (name, text) in WEB_PACKAGES {
+            fs::write(folder.join(name), text)?;
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+        run(npm.current_dir(folder), &log).context(NODE_MISSING)
+    })?;
+    Ok(folder)
 }
 
 /// A package of Debian's, unpacked here and not installed: the folder that stands for `/`.
