@@ -144,6 +144,7 @@ impl Lookout {
     fn take(&mut self, round: Round) -> Result<()> {
         let now = Timestamp::now();
         let mut events = Vec::new();
+        let reached = round.reached(now);
         let going_on = {
             let mut watch = self.shared.lock();
             for mut sight in round.sights {
@@ -151,8 +152,7 @@ impl Lookout {
                 sight.at = sight.at.min(now);
                 events.extend(watch.see(sight));
             }
-            let reached = if round.live { Some(now) } else { round.read_to };
-            events.extend(reached.map(|at| watch.tick(at.min(now))).unwrap_or_default());
+            events.extend(reached.map(|at| watch.tick(at)).unwrap_or_default());
             watch.going_on()
         };
         let notes = self.notes(&round.notes);
@@ -336,7 +336,7 @@ mod tests {
 
     fn round(sights: Vec<Sight>, live: bool) -> Round {
         let read_to = sights.last().map(|sight| sight.at);
-        Round { sights, places: Vec::new(), live, read_to, notes: Vec::new() }
+        Round { sights, places: Vec::new(), live, read_to, blind: None, notes: Vec::new() }
     }
 
     fn told(owed: &[Owed]) -> Vec<String> {
@@ -387,6 +387,19 @@ mod tests {
             events.extend(after.shared.lock().see(refused("@b:x", minutes)));
         }
         assert!(events.iter().any(|event| event.storm == 2), "{events:?}");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_read_gives_no_all_clear() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lookout = lookout(&folder);
+        let begun = Round { read_to: Some(ago(60)), ..round(vec![refused("@a:x", 60)], false) };
+        lookout.take(begun).unwrap();
+        let ends = |lookout: &Lookout| told(&lookout.ledger.owed().unwrap()).join(", ");
+        lookout.take(Round { blind: Some(ago(60)), ..round(Vec::new(), true) }).unwrap();
+        assert_eq!(ends(&lookout), "Started 1");
+        lookout.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(ends(&lookout), "Started 1, Ended 1");
     }
 
     #[test]

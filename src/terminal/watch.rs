@@ -106,13 +106,14 @@ impl Teller {
                 tracing::warn!("{note}");
             }
             let now = Timestamp::now();
+            let reached = round.reached(now);
             for mut sight in round.sights {
                 // A line may be dated ahead, by a clock or by a client.
                 sight.at = sight.at.min(now);
                 self.see(sight).await?;
             }
-            if let Some(at) = if round.live { Some(now) } else { round.read_to } {
-                self.tick(at.min(now)).await?;
+            if let Some(at) = reached {
+                self.tick(at).await?;
             }
         }
     }

@@ -44,9 +44,19 @@ pub struct Round {
     pub live: bool,
     /// The newest moment that all logs were read to (none before any record).
     pub read_to: Option<Timestamp>,
+    /// A log that was read cannot be read now: what came to it after this moment is not known.
+    pub blind: Option<Timestamp>,
     /// For people, each said once: a log that cannot be read (and again that it can), a stretch that was
     /// missed.
     pub notes: Vec<String>,
+}
+
+impl Round {
+    /// Up to when nothing came but what the rounds gave: silence of a log that nobody can read is none.
+    pub fn reached(&self, now: Timestamp) -> Option<Timestamp> {
+        let reached = if self.live { Some(now) } else { self.read_to };
+        reached.map(|at| at.min(now).min(self.blind.unwrap_or(now)))
+    }
 }
 
 /// Logs that are followed. Its threads end when it is dropped.
@@ -103,7 +113,7 @@ impl Thread {
         let mut before = None;
         while !self.stop.load(Ordering::Relaxed) {
             let piece = self.trail.look(now());
-            let state = (piece.place.clone(), piece.behind, piece.read_to);
+            let state = (piece.place.clone(), piece.behind, piece.read_to, piece.blind);
             let behind = piece.behind;
             let is_new = before.as_ref() != Some(&state);
             if is_new || !piece.sights.is_empty() || !piece.notes.is_empty() {

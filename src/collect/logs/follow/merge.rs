@@ -33,6 +33,7 @@ pub struct Feed {
     /// More of it will come at once.
     behind: bool,
     read_to: Option<Timestamp>,
+    blind: bool,
     heard: Instant,
     hangs: bool,
 }
@@ -41,7 +42,7 @@ impl Feed {
     /// Of a log of this name.
     pub fn new(name: String, pieces: mpsc::Receiver<Piece>) -> Self {
         let (waiting, read_to, heard) = (None, None, Instant::now());
-        Self { name, pieces, waiting, behind: true, read_to, heard, hangs: false }
+        Self { name, pieces, waiting, behind: true, read_to, blind: false, heard, hangs: false }
     }
 
     /// Whether the next piece of the others has to wait for this one.
@@ -130,6 +131,7 @@ impl Merge {
         };
         let Some(piece) = feed.waiting.take() else { return false };
         (feed.behind, feed.read_to) = (piece.behind, piece.read_to.or(feed.read_to));
+        feed.blind = piece.blind;
         self.heap.sights.extend(piece.sights);
         self.heap.notes.extend(piece.notes);
         self.heap.bytes += piece.bytes;
@@ -147,12 +149,14 @@ impl Merge {
         sights.into_iter().for_each(|sight| together.note(sight.at, sight.count, sight.what));
         let behind = self.feeds.iter().filter(|feed| !feed.hangs && feed.behind);
         let behind = behind.map(|feed| feed.read_to).min();
+        let blind = self.feeds.iter().filter(|feed| feed.blind || feed.hangs);
         let newest = || self.feeds.iter().filter_map(|feed| feed.read_to).max();
         Round {
             sights: together.sorted(),
             places: heap.places.into_iter().collect(),
             live: !self.is_behind(),
             read_to: behind.unwrap_or_else(newest),
+            blind: blind.filter_map(|feed| feed.read_to).min(),
             notes: heap.notes,
         }
     }

@@ -59,6 +59,11 @@ impl Reader {
         }
     }
 
+    /// Whether the last look could not see the log.
+    pub fn is_blind(&self) -> bool {
+        self.pieces.last().is_some_and(|piece| piece.blind)
+    }
+
     /// Keeps what was read, with the place.
     pub fn save(&mut self) {
         for piece in self.pieces.drain(..) {

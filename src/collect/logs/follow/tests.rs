@@ -43,6 +43,23 @@ fn what_comes_counts_once() {
 }
 
 #[test]
+fn a_log_that_is_gone_is_not_silent() {
+    let (mut writer, mut reader) = live();
+    let aside = writer.folder.path().join("aside");
+    fs::rename(writer.path(), &aside).unwrap();
+    reader.look(250);
+    assert!(!reader.is_blind(), "it may be in the middle of a rotation");
+    reader.look(6_000);
+    reader.look(6_000);
+    assert!(reader.is_blind());
+    fs::rename(&aside, writer.path()).unwrap();
+    writer.uploads(2);
+    check(&writer, &mut reader);
+    reader.look(250);
+    assert!(!reader.is_blind());
+}
+
+#[test]
 fn half_a_line_waits_for_its_rest() {
     let (mut writer, mut reader) = live();
     writer.begin();

@@ -75,6 +75,8 @@ pub struct Piece {
     pub from: Option<Timestamp>,
     pub read_to: Option<Timestamp>,
     pub bytes: u64,
+    /// It cannot be read for longer than a rotation takes.
+    pub blind: bool,
     pub notes: Vec<String>,
 }
 
@@ -129,6 +131,7 @@ impl Trail {
             piece.sights.retain(|sight| sight.at >= self.since);
         }
         (piece.place, piece.read_to) = (self.place(), self.last);
+        piece.blind = self.told;
         piece.notes = mem::take(&mut self.notes);
         piece
     }
