@@ -3,6 +3,7 @@
 
 mod alert;
 mod poll;
+pub mod report;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -100,6 +101,9 @@ impl Flow {
             Command::Remedies(verdict) => Answer::Words(remedies(verdict.as_deref()).reply()),
             Command::Storms | Command::Mute { .. } | Command::Unmute(_) => Answer::Words(
                 render::lines(["The storm watch answers that itself, in an ops room."]).reply(),
+            ),
+            Command::Report { .. } => Answer::Words(
+                render::lines(["!report reads a file in an ops room: reply to it there."]).reply(),
             ),
             Command::Why => Answer::Words(
                 render::lines(["!why belongs into the thread of a verdict: answer there."]).reply(),

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
-use ruma::EventId;
+use ruma::{EventId, RoomId, UserId};
 use sha2::{Digest, Sha256};
 
 use crate::evidence::{Evidence, SCHEMA};
@@ -26,6 +26,19 @@ pub use ledger::{Due, Known, Ledger, Owed, Step};
 
 /// How many cases are kept; the oldest go first. A case is some tens of kilobytes.
 const KEPT_CASES: usize = 1000;
+
+/// A judged question, to be kept.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCase<'a> {
+    pub cause: &'a EventId,
+    pub thread: &'a EventId,
+    pub room: &'a RoomId,
+    pub asker: &'a UserId,
+    pub verdict: &'a str,
+    pub certainty: &'a str,
+    pub evidence: &'a Evidence,
+    pub now: Timestamp,
+}
 
 /// The store, held by this process until the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -129,6 +142,23 @@ impl Store {
         make_folder(&folder)?;
         write_whole(&self.case_path(thread), &text)?;
         drop_oldest(&folder, KEPT_CASES)
+    }
+
+    /// Keeps a judged question under the next number, with its evidence; the same cause gives the same number
+    /// again.
+    pub fn open_case(&self, new: &NewCase<'_>) -> Result<u64> {
+        self.save_case(new.thread, new.evidence)?;
+        let path = self.inner.folder.join("numbers");
+        let mut numbers: Vec<String> =
+            read_text(&path)?.unwrap_or_default().lines().map(str::to_owned).collect();
+        let cause = digest(new.cause);
+        let known = numbers.iter().position(|number| *number == cause);
+        let at = known.unwrap_or(numbers.len());
+        if known.is_none() {
+            numbers.push(cause);
+            write_whole(&path, numbers.join("\n").as_bytes())?;
+        }
+        Ok(at as u64 + 1)
     }
 
     /// The evidence of the case in this thread. A torn file, or one of another version, is as good as

@@ -9,7 +9,9 @@
 
 mod answer;
 mod client;
+mod direct;
 mod door;
+mod enclosed;
 mod gate;
 mod identity;
 mod letter;
@@ -17,9 +19,12 @@ mod line;
 mod listen;
 mod post;
 mod react;
+mod report;
+mod sealed;
 mod send;
 mod session;
 mod storms;
+mod unreadable;
 mod watch;
 mod words;
 
@@ -62,6 +67,7 @@ pub async fn login(config: &Config, store: Store, secret: Secret) -> Result<Logg
 /// Answers commands until SIGINT or SIGTERM, or until the homeserver ends the session (an error).
 /// Without a homeserver it waits for one.
 pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
+    sealed::guard_panics();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (done, mut idle) = tokio::sync::mpsc::channel::<()>(1);

@@ -6,6 +6,7 @@
 
 mod metrics;
 mod reading;
+mod reports;
 mod secret;
 mod section;
 mod watch;
@@ -18,6 +19,7 @@ use jiff::tz::TimeZone;
 use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
 use url::Url;
 
+pub use self::reports::{Reports, Senders};
 pub use self::watch::Watch;
 
 /// Everything that `config/example.toml` can say, checked.
@@ -32,6 +34,7 @@ pub struct Config {
     pub database: Option<Database>,
     pub prometheus: Option<Prometheus>,
     pub watch: Watch,
+    pub reports: Reports,
     pub limits: Limits,
 }
 
@@ -324,7 +327,8 @@ mod tests {
         assert_eq!(defaults.watch.poll.take(), Some(Duration::from_secs(900)));
         same(&as_is, &defaults);
         let room = matrix.rooms.first().cloned();
-        assert_eq!(defaults.watch, Watch { room, ..Watch::default() });
+        assert_eq!(defaults.watch, Watch { room: room.clone(), ..Watch::default() });
+        assert_eq!(defaults.reports, Reports { room, ..Reports::default() });
 
         let limits = Limits::default();
         assert_eq!(spelled.limits.deadline, limits.deadline);

@@ -9,11 +9,11 @@ use url::Url;
 
 use super::section::Section;
 use super::{
-    Config, Database, Limits, LogSource, Matrix, Problems, Server, metrics, secret, watch,
+    Config, Database, Limits, LogSource, Matrix, Problems, Server, metrics, reports, secret, watch,
 };
 
 const FILE: &[&str] =
-    &["store", "matrix", "server", "logs", "database", "prometheus", "watch", "limits"];
+    &["store", "matrix", "server", "logs", "database", "prometheus", "watch", "reports", "limits"];
 const MATRIX: &[&str] =
     &["homeserver", "user", "rooms", "admins", "min_power_level", "max_command_age"];
 const SERVER: &[&str] = &["name"];
@@ -44,6 +44,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let database_table = file.table("database");
     let prometheus_table = file.table("prometheus");
     let watch_table = file.table("watch");
+    let reports_table = file.table("reports");
     let limits_table = file.table("limits");
 
     let matrix = matrix_table.map(|table| matrix(table, &mut problems));
@@ -58,6 +59,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
         Some((_, None)) => watch::Bot::Unread,
     };
     let watch = watch::watch(watch_table, seen, &mut problems);
+    let reports = reports::reports(reports_table, seen, &mut problems);
     let limits = limits(limits_table, &mut problems);
     let config = Config {
         store,
@@ -67,6 +69,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
         database: database.flatten(),
         prometheus: prometheus.flatten(),
         watch,
+        reports,
         limits,
     };
     if problems.is_empty() { Ok(config) } else { Err(Problems { list: problems }) }
@@ -298,5 +301,6 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("database", DATABASE),
     ("prometheus", PROMETHEUS),
     ("watch", watch::WATCH),
+    ("reports", reports::REPORTS),
     ("limits", LIMITS),
 ];

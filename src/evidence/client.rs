@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Subject;
 use super::otk::{KeyId, KeyView};
+use super::{Fact, Gathered, Need, State, Subject};
 
 /// One client's word. It proves nothing by itself: its user wrote it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,6 +24,20 @@ pub struct ClientFacts {
     pub delays: Option<ClientDelays>,
     /// Entries of a kind that is not known here.
     pub unknown: u64,
+    /// How far its clock is from the server's, where the file shows both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew: Option<Skew>,
+}
+
+/// A client's clock minus the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skew {
+    /// Positive where the client is ahead.
+    pub millis: i64,
+    /// Requests that it was measured on.
+    pub pairs: u64,
+    /// The distance between the lowest and the highest of them, in milliseconds.
+    pub spread: i64,
 }
 
 /// A sign, counted.
@@ -125,6 +139,15 @@ pub struct ClientDelays {
     pub refused: u64,
     pub gone: u64,
     pub slowest: f64,
+}
+
+impl Gathered {
+    /// What a client's file says.
+    pub fn client(file: &str, facts: ClientFacts) -> Self {
+        let (source, what) = (format!("client:{file}"), facts.told());
+        let fact = Some(Fact::Client(Box::new(facts)));
+        Self::told(Need::Client, &source, State::Found, what, String::new(), fact)
+    }
 }
 
 impl ClientFacts {

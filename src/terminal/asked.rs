@@ -8,7 +8,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use kestrel::command::{self, Command, Ke1, Ke2, Ke4, Slip};
 use kestrel::config::Config;
-use kestrel::evidence::{ClientFacts, Fact, Gathered, Need, State, har, report};
+use kestrel::evidence::{ClientFacts, Gathered, har, report};
 
 use super::{Symptom, Triage};
 
@@ -117,7 +117,5 @@ fn client_file(file: &Path, read: Reader) -> Result<Gathered, Slip> {
     }
     let facts = read(&bytes).map_err(|why| slip(format!("{shown}: {why}")))?;
     let name = file.file_name().map_or("report".into(), |name| name.to_string_lossy());
-    let (source, what) = (format!("client:{name}"), facts.told());
-    let fact = Some(Fact::Client(Box::new(facts)));
-    Ok(Gathered::told(Need::Client, &source, State::Found, what, String::new(), fact))
+    Ok(Gathered::client(&name, facts))
 }

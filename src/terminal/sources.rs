@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use kestrel::config::{Config, Database, Limits, LogSource, Prometheus, Server, Watch};
+use kestrel::config::{Config, Database, Limits, LogSource, Prometheus, Reports, Server, Watch};
 
 /// Where to read, besides the logs.
 #[derive(Debug, Args)]
@@ -36,6 +36,7 @@ impl Sources {
                 database: None,
                 prometheus: None,
                 watch: Watch::default(),
+                reports: Reports::default(),
                 limits: Limits::default(),
             },
         };

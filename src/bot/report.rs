@@ -1,0 +1,381 @@
+//! What somebody enclosed → read, judged and told: the ops room gets a thread of its own with the redacted
+//! files and the verdict, its sender a receipt. Each once, also across a crash.
+//!
+//! What was received lives in memory until it is redacted; only what is left of it goes on from here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use matrix_sdk::{Client, Room, RoomState};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::answer::{ATTACHING, Desk, TooLong, broken_off, while_typing};
+use super::enclosed::{Enclosed, Refused};
+use super::letter::Letter;
+use super::line::ChatLine;
+use super::sealed::sealed;
+use super::send::{self, About, Place};
+use super::words;
+use crate::config::Config;
+use crate::evidence::ClientFacts;
+use crate::evidence::artefact::{Artefact, Kind, Limits, Parcel, Removed, take_in};
+use crate::flow::report::{Reported, filed, headline};
+use crate::render::report::{Receipt, Root, receipt, root};
+use crate::render::{self, Reply};
+use crate::store::NewCase;
+
+/// How many files are read at a time: each may unpack to hundreds of megabytes.
+const AT_ONCE: usize = 2;
+/// How long one may take to be redacted and read.
+const READING: Duration = Duration::from_secs(60);
+
+/// What taking reports needs.
+#[derive(Debug)]
+pub(super) struct Reception {
+    limits: Limits,
+    /// Where reports are told.
+    room: Option<OwnedRoomId>,
+    places: Arc<Semaphore>,
+    /// Whose report is being read: one of each user's at a time.
+    turns: Mutex<HashMap<OwnedUserId, Arc<Turn<()>>>>,
+}
+
+/// A place among those who are read, and the sender's turn.
+struct Seat {
+    place: Arc<OwnedSemaphorePermit>,
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+/// A report on its way to the ops room.
+struct Handed<'a> {
+    /// The event that it came in, or that asked for it.
+    cause: &'a EventId,
+    by: &'a UserId,
+    forwarded: bool,
+    parcel: &'a Parcel,
+    reported: &'a Reported,
+    removed: &'a Removed,
+}
+
+impl Reception {
+    pub(super) fn new(config: &Config) -> Self {
+        let reports = &config.reports;
+        let limits =
+            Limits { size: reports.largest, addresses: reports.addresses, ..Limits::default() };
+        Self {
+            limits,
+            room: reports.room.clone(),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: Mutex::default(),
+        }
+    }
+
+    /// A seat, if one is free now.
+    fn try_seat(&self, sender: &UserId) -> Option<Seat> {
+        let turn = self.turn(sender).try_lock_owned().ok()?;
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        Some(Seat { place: Arc::new(place), _turn: Some(turn) })
+    }
+
+    /// A seat, when it is the sender's turn.
+    async fn seat(&self, sender: &UserId) -> Result<Seat> {
+        let turn = self.turn(sender).lock_owned().await;
+        Ok(Seat { _turn: Some(turn), ..self.place().await? })
+    }
+
+    /// A place of no user's own.
+    async fn place(&self) -> Result<Seat> {
+        let place = self.places.clone().acquire_owned().await?;
+        Ok(Seat { place: Arc::new(place), _turn: None })
+    }
+
+    fn turn(&self, sender: &UserId) -> Arc<Turn<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waits holds a clone.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(sender.to_owned()).or_default().clone()
+    }
+
+    /// The room that reports are told in, while the bot is in it.
+    fn ops_room(&self, client: &Client) -> Result<Room> {
+        let room = self.room.as_deref().and_then(|room| client.get_room(room));
+        room.filter(|room| room.state() == RoomState::Joined).ok_or_else(|| {
+            let says = "I cannot hand it on just now: the administrators' room is not open to me. Send it again \
+                        later, please.";
+            Refused(says.to_owned()).into()
+        })
+    }
+}
+
+impl Desk {
+    /// Takes what a user sent in a direct chat, up to the note that it is done.
+    pub(super) async fn receive(self: Arc<Self>, chat: Room, sent: Enclosed) {
+        let (event, sender) = (sent.event.clone(), sent.sender.clone());
+        let seat = match self.reception.try_seat(&sender) {
+            Some(seat) => Ok(seat),
+            None => {
+                self.say(&chat, &event, About::Waiting, &words::your_turn_comes()).await;
+                self.reception.seat(&sender).await
+            }
+        };
+        let Ok(seat) = seat else { return };
+        tracing::info!("reading the report {event} of {sender}");
+        let work = tokio::spawn(self.clone().take(chat.clone(), sent, seat.place.clone()));
+        let ended = while_typing(&chat, work, self.patience).await;
+        let told = match ended {
+            Ok(()) => true,
+            Err(error) => {
+                let says = match (error.downcast_ref::<Refused>(), error.is::<TooLong>()) {
+                    (Some(Refused(says)), _) => {
+                        tracing::info!("the report {event} was not taken");
+                        render::lines([says.as_str()]).reply()
+                    }
+                    (None, long) => {
+                        tracing::error!("the report {event} failed: {error:#}");
+                        if long { words::took_too_long() } else { words::our_fault() }
+                    }
+                };
+                self.say(&chat, &event, About::Fault, &says).await
+            }
+        };
+        // Else it is taken up again by the next start, if it is still young.
+        if told {
+            self.done(&event);
+        }
+    }
+
+    /// Says what is due in a direct chat to somebody who did not send a report.
+    pub(super) async fn chat(self: Arc<Self>, chat: Room, event: OwnedEventId, says: Reply) {
+        if self.say(&chat, &event, About::Answer, &says).await {
+            self.done(&event);
+        }
+    }
+
+    async fn take(
+        self: Arc<Self>,
+        chat: Room,
+        sent: Enclosed,
+        place: Arc<OwnedSemaphorePermit>,
+    ) -> Result<()> {
+        let (event, sender) = (sent.event.clone(), sent.sender.clone());
+        let ops = self.reception.ops_room(&chat.client())?;
+        let parcel = self.read(sent, &chat.client(), place).await?;
+        let removed = removed(&parcel);
+        let reported = self.flow.report(&parcel, Some(&sender), Timestamp::now()).await;
+        let (forwarded, cause, by) = (false, &*event, &*sender);
+        let handed = Handed {
+            cause,
+            by,
+            forwarded,
+            parcel: &parcel,
+            reported: &reported,
+            removed: &removed,
+        };
+        let (case, _) = self.hand_on(&ops, &handed).await?;
+        let facts: Vec<_> = facts(&parcel);
+        let says = receipt(
+            &Receipt {
+                case,
+                facts: &facts,
+                notes: &parcel.notes,
+                removed: &removed,
+                believed: reported.names.is_none(),
+                advice: reported.advice,
+            },
+            &self.flow.view(),
+        );
+        send::reply(&chat, &event, About::Receipt, &says.reply()).await.map(drop)
+    }
+
+    /// Reads the file or the paste that an admin pointed at.
+    pub(super) async fn forwarded(
+        &self,
+        room: &Room,
+        line: &ChatLine,
+        about: Option<&UserId>,
+    ) -> Result<Reply> {
+        let Some(target) = line.replied.as_deref().or(line.thread.as_deref()) else {
+            return Ok(words::report_of_what());
+        };
+        let handing = async {
+            let ops = self.reception.ops_room(&room.client())?;
+            let seat = self.reception.place().await?;
+            let sent = pointed_at(room, target).await?;
+            let parcel = self.read(sent, &room.client(), seat.place).await?;
+            let removed = removed(&parcel);
+            let reported = self.flow.report(&parcel, about, Timestamp::now()).await;
+            let (forwarded, cause, by) = (true, &*line.event, &*line.sender);
+            let handed = Handed {
+                cause,
+                by,
+                forwarded,
+                parcel: &parcel,
+                reported: &reported,
+                removed: &removed,
+            };
+            let (case, root) = self.hand_on(&ops, &handed).await?;
+            anyhow::Ok(words::in_its_thread(
+                case,
+                &ops.room_id().matrix_to_event_uri(root).to_string(),
+            ))
+        };
+        match handing.await {
+            Err(error) => match error.downcast::<Refused>() {
+                Ok(Refused(says)) => Ok(render::lines([says.as_str()]).reply()),
+                Err(error) => Err(error),
+            },
+            told => told,
+        }
+    }
+
+    /// Fetches, redacts and reads, on a thread of its own that keeps the place until it has ended.
+    async fn read(
+        &self,
+        sent: Enclosed,
+        client: &Client,
+        place: Arc<OwnedSemaphorePermit>,
+    ) -> Result<Parcel> {
+        let limits = self.reception.limits.clone();
+        let (name, bytes) = sent.bytes(client, limits.size).await?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            sealed(|| take_in(&name, &bytes, &limits))
+        });
+        let says = match timeout(READING, reading).await {
+            Ok(Ok(Ok(parcel))) if !parcel.artefacts.is_empty() => return Ok(parcel),
+            Ok(Ok(Ok(parcel))) => parcel.notes.join("; "),
+            Ok(Ok(Err(why))) => why,
+            Ok(Err(error)) => return Err(broken_off(error)),
+            Err(_) => "it took longer than a minute to read".to_owned(),
+        };
+        Err(Refused(words::not_read(&says)).into())
+    }
+
+    /// Opens the case and tells it in a thread of its own; gives its number and the thread's root.
+    async fn hand_on(
+        &self,
+        room: &Room,
+        handed: &Handed<'_>,
+    ) -> Result<(Option<u64>, OwnedEventId)> {
+        let reported = handed.reported;
+        // Opened before there is a thread, because the first message names the case.
+        let case = self.open(room, handed, handed.cause);
+        let facts = facts(handed.parcel);
+        let page = root(
+            &Root {
+                case,
+                by: handed.by,
+                forwarded: handed.forwarded,
+                user: reported.user.as_deref(),
+                device: reported.device.as_deref(),
+                headline: headline(reported),
+                verdict: reported.verdict.as_ref(),
+                facts: &facts,
+                removed: handed.removed,
+            },
+            &self.flow.view(),
+        );
+        let letter = Letter::quiet(&page.reply());
+        let txn = send::txn_id(handed.cause, About::Root);
+        let root = send::post(room, Place::Room, &letter, &[], txn).await?;
+        self.open(room, handed, &root);
+        for (number, artefact) in handed.parcel.artefacts.iter().enumerate() {
+            let sending = attach(room, &root, artefact, handed.cause, number);
+            if !matches!(timeout(ATTACHING, sending).await, Ok(Ok(()))) {
+                tracing::warn!("a file of {} was not attached", handed.cause);
+            }
+        }
+        let notes: Vec<_> =
+            handed.parcel.notes.iter().chain(&reported.notes).map(String::as_str).collect();
+        if !notes.is_empty() {
+            let letter = Letter::quiet(&render::lines(notes).reply());
+            let txn = send::txn_id(handed.cause, About::Notes);
+            send::post(room, Place::Thread(&root), &letter, &[], txn).await?;
+        }
+        let (letter, txn) =
+            (Letter::quiet(&reported.page), send::txn_id(handed.cause, About::Answer));
+        let answer = send::post(room, Place::Thread(&root), &letter, &[], txn).await?;
+        if let Err(error) = self.store.save_case(&answer, &reported.evidence) {
+            tracing::error!("a reply to {answer} will not find its case: {error:#}");
+        }
+        Ok((case, root))
+    }
+
+    /// A full disk costs the number, not the answer.
+    fn open(&self, room: &Room, handed: &Handed<'_>, thread: &EventId) -> Option<u64> {
+        let verdict = filed(handed.reported);
+        let opened = self.store.open_case(&NewCase {
+            cause: handed.cause,
+            thread,
+            room: room.room_id(),
+            asker: handed.by,
+            verdict: verdict.id.name(),
+            certainty: verdict.certainty.words(),
+            evidence: &handed.reported.evidence,
+            now: Timestamp::now(),
+        });
+        if let Err(error) = &opened {
+            tracing::error!("the case of {} could not be kept: {error:#}", handed.cause);
+        }
+        opened.ok()
+    }
+
+    async fn say(&self, chat: &Room, event: &EventId, about: About, says: &Reply) -> bool {
+        let said = send::reply(chat, event, about, says).await;
+        if let Err(error) = &said {
+            tracing::warn!("{event} was not answered: {error:#}");
+        }
+        said.is_ok()
+    }
+}
+
+/// The message that was replied to.
+async fn pointed_at(room: &Room, target: &EventId) -> Result<Enclosed> {
+    let refused = |says: &str| anyhow::Error::from(Refused(says.to_owned()));
+    let event = room.event(target, None).await.context("the message cannot be fetched");
+    let event = event.map_err(|error| {
+        tracing::warn!("{target}: {error:#}");
+        refused("I cannot fetch that message; send the file once more and reply to it.")
+    })?;
+    if event.kind.is_utd() {
+        return Err(refused(
+            "I have no key to that message; send the file once more and reply to it.",
+        ));
+    }
+    let read = event.raw().deserialize().ok();
+    read.as_ref().and_then(Enclosed::of).ok_or_else(|| {
+        refused(
+            "There is no file and no text in that message. Reply to the file itself with !report.",
+        )
+    })
+}
+
+async fn attach(
+    room: &Room,
+    root: &EventId,
+    artefact: &Artefact,
+    cause: &EventId,
+    number: usize,
+) -> Result<()> {
+    let kind = match artefact.kind {
+        Kind::Report | Kind::Har => "application/json",
+        Kind::Console => "text/plain",
+    };
+    let file = send::Attached { name: &artefact.name, kind, text: artefact.text.clone() };
+    send::enclose(room, root, root, file, send::txn_id(cause, About::File(number))).await
+}
+
+fn facts(parcel: &Parcel) -> Vec<&ClientFacts> {
+    parcel.artefacts.iter().map(|artefact| &artefact.facts).collect()
+}
+
+fn removed(parcel: &Parcel) -> Removed {
+    let mut all = Removed::default();
+    parcel.artefacts.iter().for_each(|artefact| all.add(&artefact.removed));
+    all
+}
