@@ -1,6 +1,7 @@
 //! The chain, spelled once: command → plan → collect → evidence → diagnose → render.
 //! The bot and the terminal both call it.
 
+mod again;
 mod alert;
 mod poll;
 pub mod report;
@@ -23,6 +24,7 @@ use crate::plan::Plan;
 use crate::render::{self, Reply, View};
 
 pub use crate::evidence::poll::{Cursor, Poll};
+pub use again::{again, client_said, what_changed};
 pub use alert::{Cure, Depth, Judged, SETTLE};
 
 /// The chain with its configuration.
@@ -104,6 +106,12 @@ impl Flow {
             ),
             Command::Report { .. } => Answer::Words(
                 render::lines(["!report reads a file in an ops room: reply to it there."]).reply(),
+            ),
+            Command::Cases(_) | Command::Case { .. } => Answer::Words(
+                render::lines([
+                    "Cases are kept by the bot: it answers that itself, in an ops room.",
+                ])
+                .reply(),
             ),
             Command::Why => Answer::Words(
                 render::lines(["!why belongs into the thread of a verdict: answer there."]).reply(),
@@ -217,6 +225,11 @@ impl Flow {
         }
     }
 
+    /// A case's answer with its number in the last line.
+    pub fn numbered(&self, evidence: &Evidence, number: u64) -> Reply {
+        render::case::numbered(page(evidence, &self.view()), number).reply()
+    }
+
     /// The whole path of a case with every query that was run.
     pub fn why(&self, evidence: &Evidence) -> Reply {
         why(evidence, &self.view()).reply()
@@ -268,6 +281,14 @@ pub fn json(evidence: &Evidence) -> serde_json::Value {
         Symptom::Fleet => render::json::fleet(evidence, &fleet(evidence)),
         Symptom::All => render::json::chain(evidence, &chain(evidence)),
         _ => render::json::json(evidence, &diagnose(evidence)),
+    }
+}
+
+/// A verdict's name, as cases are kept under it; a survey has none.
+pub fn verdict(evidence: &Evidence) -> &'static str {
+    match evidence.symptom {
+        Symptom::Fleet => "survey",
+        _ => diagnose(evidence).id.name(),
     }
 }
 

@@ -98,6 +98,9 @@
 //! `address`, `devices`, `count`, `first`, `last`, `started`, `ended`, `verdict`, `sure` (`confirmed`,
 //! `unconfirmed`, `contradicted`), `because`, `room`, `root`, `muted_until`}], those that go on first, and
 //! `mutes` [{`what` (`storm`, `user`, `all`), `storm`, `user`, `until`, `by`}].
+//!
+//! `kestrel cases --format json` is one object: `schema` (1), `cases` [{`case`, `at`, `symptom`, `subject`,
+//! `verdict`, `certainty`, `room`, `thread`, `asker`}], the newest first.
 
 pub mod command;
 pub mod config;

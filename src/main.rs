@@ -41,6 +41,10 @@ enum Verb {
     Mute(terminal::Muting),
     /// End a mute, or all of them
     Unmute(terminal::Unmuting),
+    /// Show the newest questions that were judged in rooms, beside a running bot
+    Cases(terminal::Cases),
+    /// Show one of them as it was answered, or delete it
+    Case(terminal::OneCase),
     /// Judge a saved evidence.json again
     Replay(terminal::Replay),
     /// Check the config, and that every source answers
@@ -112,6 +116,8 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Storms(storms) => return terminal::storms(&storms),
         Verb::Mute(muting) => return terminal::mute(&muting),
         Verb::Unmute(unmuting) => return terminal::unmute(&unmuting),
+        Verb::Cases(cases) => return terminal::cases(&cases),
+        Verb::Case(case) => return terminal::case(&case),
         Verb::Tree(tree) => return terminal::tree(&tree),
         Verb::Replay(replay) => return terminal::replay(&replay),
         Verb::Doctor(configured) => {

@@ -5,6 +5,7 @@
 //! a digest, never foreign text. Nothing here asks the time or speaks to anything but the disk.
 //! `store/README.md` says what each file is and what losing it means.
 
+mod cases;
 mod handled;
 mod ledger;
 
@@ -16,29 +17,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
-use ruma::{EventId, RoomId, UserId};
+use ruma::EventId;
 use sha2::{Digest, Sha256};
 
-use crate::evidence::{Evidence, SCHEMA};
 use handled::Handled;
 pub use handled::Standing;
-pub use ledger::{Due, Known, Ledger, Owed, Step};
-
-/// How many cases are kept; the oldest go first. A case is some tens of kilobytes.
-const KEPT_CASES: usize = 1000;
-
-/// A judged question, to be kept.
-#[derive(Debug, Clone, Copy)]
-pub struct NewCase<'a> {
-    pub cause: &'a EventId,
-    pub thread: &'a EventId,
-    pub room: &'a RoomId,
-    pub asker: &'a UserId,
-    pub verdict: &'a str,
-    pub certainty: &'a str,
-    pub evidence: &'a Evidence,
-    pub now: Timestamp,
-}
+pub use ledger::{Due, Kept, Known, Ledger, NewCase, Owed, Step};
 
 /// The store, held by this process until the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -134,68 +118,7 @@ impl Store {
         write_whole(&self.recovery_key_path(), format!("{key}\n").as_bytes())
     }
 
-    /// Keeps a case's evidence under the thread it was answered in; a later case of the same thread
-    /// takes its place.
-    pub fn save_case(&self, thread: &EventId, evidence: &Evidence) -> Result<()> {
-        let text = serde_json::to_vec_pretty(evidence).context("cannot write a case as JSON")?;
-        let folder = self.cases_path();
-        make_folder(&folder)?;
-        write_whole(&self.case_path(thread), &text)?;
-        drop_oldest(&folder, KEPT_CASES)
-    }
-
-    /// Keeps a judged question under the next number, with its evidence; the same cause gives the same number
-    /// again.
-    pub fn open_case(&self, new: &NewCase<'_>) -> Result<u64> {
-        self.save_case(new.thread, new.evidence)?;
-        let path = self.inner.folder.join("numbers");
-        let mut numbers: Vec<String> =
-            read_text(&path)?.unwrap_or_default().lines().map(str::to_owned).collect();
-        let cause = digest(new.cause);
-        let known = numbers.iter().position(|number| *number == cause);
-        let at = known.unwrap_or(numbers.len());
-        if known.is_none() {
-            numbers.push(cause);
-            write_whole(&path, numbers.join("\n").as_bytes())?;
-        }
-        Ok(at as u64 + 1)
-    }
-
-    /// The evidence of the case in this thread. A torn file, or one of another version, is as good as
-    /// none: the log says why.
-    pub fn case_of(&self, thread: &EventId) -> Option<Evidence> {
-        let path = self.case_path(thread);
-        let shown = path.display();
-        let text = match read_text(&path) {
-            Ok(text) => text?,
-            Err(error) => {
-                tracing::warn!("case {shown} is unreadable: {error:#}");
-                return None;
-            }
-        };
-        match serde_json::from_str::<Evidence>(&text) {
-            Ok(evidence) if evidence.schema == SCHEMA => Some(evidence),
-            Ok(evidence) => {
-                let schema = evidence.schema;
-                tracing::warn!("case {shown} has schema {schema}, this version reads {SCHEMA}");
-                None
-            }
-            Err(error) => {
-                tracing::warn!("case {shown} is torn or of another version: {error}");
-                None
-            }
-        }
-    }
-
-    fn cases_path(&self) -> PathBuf {
-        self.inner.folder.join("cases")
-    }
-
-    fn case_path(&self, thread: &EventId) -> PathBuf {
-        self.cases_path().join(format!("{}.json", digest(thread)))
-    }
-
-    /// Everything of the storm watch that outlives the process.
+    /// The storm watch's part of the database, and the cases.
     pub fn ledger(&self) -> Ledger {
         self.inner.ledger.clone()
     }
@@ -293,43 +216,12 @@ fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Removes the files of `folder` that were written first, until `kept` are left.
-fn drop_oldest(folder: &Path, kept: usize) -> Result<()> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        files.push((entry.metadata()?.modified()?, entry.path()));
-    }
-    files.sort();
-    let surplus = files.len().saturating_sub(kept);
-    for (_, path) in files.into_iter().take(surplus) {
-        fs::remove_file(path)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{About, Subject, Symptom, Window};
-    use ruma::{event_id, user_id};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
-    }
-
-    fn evidence() -> Evidence {
-        Evidence {
-            schema: SCHEMA,
-            symptom: Symptom::Ke1,
-            subject: About::Device(Subject {
-                user: user_id!("@a:example.org").to_owned(),
-                device: "DEV ICE/../x".into(),
-            }),
-            window: Window { from: at(10), to: at(20) },
-            now: at(20),
-            gathered: Vec::new(),
-        }
     }
 
     fn mode(path: &Path) -> u32 {
@@ -361,54 +253,5 @@ mod tests {
         store.forget_session().unwrap();
         store.forget_session().unwrap();
         assert_eq!(store.session().unwrap(), None);
-    }
-
-    #[test]
-    fn a_case_comes_back_and_hostile_ids_name_no_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), at(0)).unwrap();
-        let hostile = event_id!("$../../../etc/passwd");
-        store.save_case(hostile, &evidence()).unwrap();
-        assert_eq!(store.case_of(hostile).unwrap().subject, evidence().subject);
-        assert!(store.case_path(hostile).starts_with(folder.path()));
-        assert_eq!(store.case_path(hostile).parent().unwrap(), store.cases_path());
-        assert!(store.case_of(event_id!("$other")).is_none());
-    }
-
-    #[test]
-    fn a_torn_or_foreign_case_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), at(0)).unwrap();
-        let thread = event_id!("$thread");
-        store.save_case(thread, &evidence()).unwrap();
-        let path = store.case_path(thread);
-        let whole = fs::read(&path).unwrap();
-        for length in [0, 1, whole.len() / 2] {
-            fs::write(&path, &whole[..length]).unwrap();
-            assert!(store.case_of(thread).is_none());
-        }
-        fs::write(&path, [0xff, 0xfe]).unwrap();
-        assert!(store.case_of(thread).is_none());
-        let newer = Evidence { schema: SCHEMA + 1, ..evidence() };
-        store.save_case(thread, &newer).unwrap();
-        assert!(store.case_of(thread).is_none());
-    }
-
-    #[test]
-    fn only_the_newest_files_are_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        for number in 0..5 {
-            let path = folder.path().join(number.to_string());
-            let file = File::create(path).unwrap();
-            let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number);
-            file.set_modified(written).unwrap();
-        }
-        drop_oldest(folder.path(), 2).unwrap();
-        let mut left: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        left.sort();
-        assert_eq!(left, ["3", "4"]);
     }
 }

@@ -4,6 +4,7 @@
 //! own fault.
 
 mod asked;
+mod cases;
 mod sources;
 mod storms;
 mod watch;
@@ -26,6 +27,7 @@ use kestrel::plan::Plan;
 use kestrel::render::{self, Ink, View};
 
 use self::asked::slip;
+pub(super) use self::cases::{Cases, OneCase, case, cases};
 use self::sources::Sources;
 pub(super) use self::storms::{Muting, Storms, Unmuting, mute, storms, unmute};
 pub(super) use self::watch::{Watching, watch};

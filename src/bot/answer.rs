@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 use matrix_sdk::Room;
-use ruma::EventId;
+use ruma::{EventId, OwnedUserId};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -16,12 +16,11 @@ use super::line::ChatLine;
 use super::report::Reception;
 use super::send::{self, About};
 use super::words;
-use crate::command::Command;
+use crate::command::{Command, Look};
 use crate::config::Config;
-use crate::evidence::Evidence;
-use crate::flow::{Answer, Flow};
+use crate::flow::{self, Answer, Flow};
 use crate::render::Reply;
-use crate::store::Store;
+use crate::store::{NewCase, Store};
 
 /// How many answers are worked on at a time: each may read the whole log.
 const AT_ONCE: usize = 4;
@@ -59,6 +58,8 @@ impl Asked {
 pub(super) struct Desk {
     pub(super) flow: Flow,
     pub(super) store: Store,
+    /// The bot itself.
+    pub(super) own: Option<OwnedUserId>,
     /// Whether storms are watched for, and addresses shown in full.
     pub(super) watches: bool,
     pub(super) show_addresses: bool,
@@ -73,6 +74,7 @@ impl Desk {
         Arc::new(Self {
             flow,
             store,
+            own: config.matrix.as_ref().map(|matrix| matrix.user.clone()),
             watches: super::watches(config),
             show_addresses: config.limits.show_addresses,
             patience: config.limits.deadline + SLACK,
@@ -146,6 +148,13 @@ impl Desk {
             Asked::Command(Command::Report { about }) => {
                 Answer::Words(self.forwarded(&room, &line, about.as_deref()).await?)
             }
+            Asked::Command(Command::Cases(user)) => Answer::Words(self.cases(user.as_deref())?),
+            Asked::Command(Command::Case { number, look: Look::Again }) => {
+                return self.again(&room, &line, number).await;
+            }
+            Asked::Command(Command::Case { number, look }) => {
+                Answer::Words(self.case(number, look)?)
+            }
             Asked::Command(Command::Storms) => Answer::Words(self.storms()?),
             Asked::Command(Command::Mute { whom, length }) => {
                 Answer::Words(self.mute(&line, &whom, length)?)
@@ -156,16 +165,7 @@ impl Desk {
                 self.flow.answer(&command, Timestamp::now()).await
             }
         };
-        match answer {
-            Answer::Words(reply) => {
-                send::answer(&room, &line, About::Answer, &reply).await?;
-                Ok(())
-            }
-            Answer::Case(case) => self.give(&room, &line, &case.reply, &case.evidence).await,
-            Answer::Survey(survey) => {
-                self.give(&room, &line, &survey.reply, &survey.evidence).await
-            }
-        }
+        self.give(&room, &line, answer).await
     }
 
     /// Says that a live watch begins. The watch goes on without: its answer still counts.
@@ -177,21 +177,36 @@ impl Desk {
         }
     }
 
-    /// Keeps a case and sends it: kept first, so that `!why` finds it as soon as the answer stands. A full
-    /// disk costs `!why`, not the answer.
-    async fn give(
-        &self,
-        room: &Room,
-        line: &ChatLine,
-        reply: &Reply,
-        evidence: &Evidence,
-    ) -> Result<()> {
-        if let Err(error) = self.store.save_case(line.root(), evidence) {
-            tracing::error!("the case of {} could not be kept: {error:#}", line.event);
-        }
+    /// Keeps a case and sends it: kept first, so that the answer can name its number and `!why` finds it as
+    /// soon as it stands. A full disk costs both, not the answer.
+    pub(super) async fn give(&self, room: &Room, line: &ChatLine, answer: Answer) -> Result<()> {
+        let (reply, evidence) = match answer {
+            Answer::Words(reply) => {
+                send::answer(room, line, About::Answer, &reply).await?;
+                return Ok(());
+            }
+            Answer::Case(case) => (case.reply, case.evidence),
+            Answer::Survey(survey) => (survey.reply, survey.evidence),
+        };
+        let kept = self.store.open_case(&NewCase {
+            cause: &line.event,
+            thread: line.root(),
+            room: room.room_id(),
+            asker: &line.sender,
+            verdict: flow::verdict(&evidence),
+            certainty: flow::certainty(&evidence).name(),
+            evidence: &evidence,
+            now: Timestamp::now(),
+        });
+        let number = kept
+            .map_err(|error| {
+                tracing::error!("the case of {} could not be kept: {error:#}", line.event);
+            })
+            .ok();
+        let reply = number.map_or(reply, |number| self.flow.numbered(&evidence, number));
         // The file goes first: the thread's preview shows the last message, and that is the verdict. It
         // stands without its attachment: `!why` shows the same.
-        let text = self.flow.evidence_json(evidence);
+        let text = self.flow.evidence_json(&evidence);
         match timeout(ATTACHING, send::attach(room, line, text)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -199,8 +214,8 @@ impl Desk {
             }
             Err(_) => tracing::warn!("evidence.json took too long for {}", line.event),
         }
-        let answer = send::answer(room, line, About::Answer, reply).await?;
-        if let Err(error) = self.store.save_case(&answer, evidence) {
+        let answer = send::answer(room, line, About::Answer, &reply).await?;
+        if let Some(Err(error)) = number.map(|number| self.store.answered(number, &answer)) {
             tracing::error!("a reply to {answer} will not find its case: {error:#}");
         }
         Ok(())
@@ -209,7 +224,7 @@ impl Desk {
     /// The case of the thread, or of the verdict that was replied to.
     fn why(&self, line: &ChatLine) -> Reply {
         let about = line.thread.as_deref().or(line.replied.as_deref());
-        match about.and_then(|event| self.store.case_of(event)) {
+        match about.and_then(|event| self.store.evidence_of(event)) {
             Some(evidence) => self.flow.why(&evidence),
             None => words::no_case_here(),
         }

@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod answer;
+mod cases;
 mod client;
 mod direct;
 mod door;
@@ -72,6 +73,7 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let (done, mut idle) = tokio::sync::mpsc::channel::<()>(1);
     let (let_in, client) = tokio::sync::watch::channel(None);
+    let forgetting = cases::forget_in_time(store.clone(), config.cases.clone());
     let watching = watch_storms(&config, &flow, &store, client)?;
     let listening = async {
         let matrix = matrix_of(&config)?;
@@ -84,6 +86,7 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
     tokio::select! {
         ended = listening => return ended,
         () = notice_ends(watching) => {}
+        () = forgetting => {}
         _ = interrupt.recv() => tracing::info!("interrupted"),
         _ = terminate.recv() => tracing::info!("asked to stop"),
     }

@@ -18,10 +18,11 @@ use super::send::{self, Part, Place};
 use super::watch::{Shared, holds};
 use crate::config::Config;
 use crate::evidence::shortened;
-use crate::flow::{Cure, Depth, Flow, Judged, SETTLE};
+use crate::flow::{self, Cure, Depth, Flow, Judged, SETTLE};
+use crate::render::case::numbered;
 use crate::render::storm::{AGAIN, Alert, Cured, MUTE, WHY};
 use crate::render::{self};
-use crate::store::{Due, Known, Ledger, Owed, Store};
+use crate::store::{Due, Known, Ledger, NewCase, Owed, Store};
 use crate::storm::{Change, Event, Kind, Sure, Whose};
 
 /// How often the ledger is looked through when nobody said that something is due.
@@ -140,12 +141,11 @@ impl Postman {
             return self.ledger.settle(owed.id);
         }
         self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
-        self.ledger.compose(owed.id, &self.letter(event, &known, &judged, now).text())?;
-        if let Some(evidence) = &judged.evidence {
-            let root = known.root.map(|(_, root)| root);
-            self.keep_case(&root.unwrap_or_else(|| standing_in(event.storm)), evidence);
+        let mut judged = judged;
+        if let Some(number) = self.keep_case(owed, event, &known, &judged, now) {
+            judged.page = judged.page.map(|page| numbered(page, number));
         }
-        Ok(())
+        self.ledger.compose(owed.id, &self.letter(event, &known, &judged, now).text())
     }
 
     /// The event with the counts of now: a storm grows while it waits to be judged.
@@ -239,8 +239,8 @@ impl Postman {
         };
         let root = send::post(room, Place::Room, letter, rings, Part::Words.of(key)).await?;
         self.ledger.rooted(event.storm, room.room_id(), &root)?;
-        if let Some(evidence) = self.store.case_of(&standing_in(event.storm)) {
-            self.keep_case(&root, &evidence);
+        if let Err(error) = self.store.rethread(&standing_in(event), &root) {
+            tracing::error!("{root} will not find its case: {error:#}");
         }
         for (button, part) in [(AGAIN, Part::Again), (WHY, Part::Why), (MUTE, Part::Mute)] {
             send::react(room, &root, button, part.of(key)).await?;
@@ -312,10 +312,39 @@ impl Postman {
         Ok(self.ledger.owed()?.iter().any(begins))
     }
 
-    fn keep_case(&self, root: &ruma::EventId, evidence: &crate::evidence::Evidence) {
-        if let Err(error) = self.store.save_case(root, evidence) {
-            tracing::error!("the case of {root} could not be kept: {error:#}");
-        }
+    /// Keeps what a storm was judged by as a case: each message about it that was judged is one.
+    fn keep_case(
+        &self,
+        owed: &Owed,
+        event: &Event,
+        known: &Known,
+        judged: &Judged,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let evidence = judged.evidence.as_ref()?;
+        let root = known.root.as_ref().map(|(_, root)| root.clone());
+        let keep = || {
+            self.store.open_case(&NewCase {
+                cause: &unsent(format_args!(
+                    "{}-{}-{}",
+                    event.storm,
+                    event.at.as_millisecond(),
+                    owed.id
+                )),
+                thread: &root.unwrap_or_else(|| standing_in(event)),
+                room: &self.wanted_room()?,
+                asker: &matrix_of(&self.config)?.user,
+                verdict: judged.verdict,
+                certainty: flow::certainty(evidence).name(),
+                evidence,
+                now,
+            })
+        };
+        keep()
+            .map_err(|error| {
+                tracing::error!("the case of storm {} could not be kept: {error:#}", event.storm);
+            })
+            .ok()
     }
 }
 
@@ -339,8 +368,16 @@ fn key(owed: &Owed, letter: &Letter) -> String {
     }
 }
 
-/// Where a storm's case is kept until its root stands.
-fn standing_in(storm: u64) -> OwnedEventId {
-    let id = format!("$storm-{storm}");
+/// How the names begin that stand for events which are not sent yet.
+pub(super) const UNSENT: &str = "$storm-";
+
+/// Where a storm's cases are kept until its root stands.
+fn standing_in(event: &Event) -> OwnedEventId {
+    unsent(format_args!("{}-{}", event.storm, event.first.as_millisecond()))
+}
+
+/// A name that no event has: those of rooms of today are a digest, older ones name their server.
+fn unsent(what: std::fmt::Arguments<'_>) -> OwnedEventId {
+    let id = format!("{UNSENT}{what}");
     ruma::EventId::parse(&id).unwrap_or_else(|_| ruma::owned_event_id!("$storm"))
 }

@@ -24,7 +24,8 @@ use super::words;
 use crate::config::Config;
 use crate::evidence::ClientFacts;
 use crate::evidence::artefact::{Artefact, Kind, Limits, Parcel, Removed, take_in};
-use crate::flow::report::{Reported, filed, headline};
+use crate::flow;
+use crate::flow::report::{Reported, headline};
 use crate::render::report::{Receipt, Root, receipt, root};
 use crate::render::{self, Reply};
 use crate::store::NewCase;
@@ -264,7 +265,7 @@ impl Desk {
     ) -> Result<(Option<u64>, OwnedEventId)> {
         let reported = handed.reported;
         // Opened before there is a thread, because the first message names the case.
-        let case = self.open(room, handed, handed.cause);
+        let case = self.open(room, handed);
         let facts = facts(handed.parcel);
         let page = root(
             &Root {
@@ -283,11 +284,23 @@ impl Desk {
         let letter = Letter::quiet(&page.reply());
         let txn = send::txn_id(handed.cause, About::Root);
         let root = send::post(room, Place::Room, &letter, &[], txn).await?;
-        self.open(room, handed, &root);
+        if let Err(error) = self.store.rethread(handed.cause, &root) {
+            tracing::error!("!why will not find the case of {root}: {error:#}");
+        }
         for (number, artefact) in handed.parcel.artefacts.iter().enumerate() {
             let sending = attach(room, &root, artefact, handed.cause, number);
             if !matches!(timeout(ATTACHING, sending).await, Ok(Ok(()))) {
                 tracing::warn!("a file of {} was not attached", handed.cause);
+            }
+        }
+        if reported.verdict.is_some() {
+            let (name, kind) = ("evidence.json", "application/json");
+            let text = self.flow.evidence_json(&reported.evidence);
+            let file = send::Attached { name, kind, text };
+            let txn = send::txn_id(handed.cause, About::Evidence);
+            let sending = send::enclose(room, &root, &root, file, txn);
+            if !matches!(timeout(ATTACHING, sending).await, Ok(Ok(()))) {
+                tracing::warn!("evidence.json was not attached for {}", handed.cause);
             }
         }
         let notes: Vec<_> =
@@ -297,26 +310,30 @@ impl Desk {
             let txn = send::txn_id(handed.cause, About::Notes);
             send::post(room, Place::Thread(&root), &letter, &[], txn).await?;
         }
-        let (letter, txn) =
-            (Letter::quiet(&reported.page), send::txn_id(handed.cause, About::Answer));
+        let page = match case.filter(|_| reported.verdict.is_some()) {
+            Some(number) => &self.flow.numbered(&reported.evidence, number),
+            None => &reported.page,
+        };
+        let (letter, txn) = (Letter::quiet(page), send::txn_id(handed.cause, About::Answer));
         let answer = send::post(room, Place::Thread(&root), &letter, &[], txn).await?;
-        if let Err(error) = self.store.save_case(&answer, &reported.evidence) {
+        let noted = case.map_or(Ok(()), |case| self.store.answered(case, &answer));
+        if let Err(error) = noted {
             tracing::error!("a reply to {answer} will not find its case: {error:#}");
         }
         Ok((case, root))
     }
 
     /// A full disk costs the number, not the answer.
-    fn open(&self, room: &Room, handed: &Handed<'_>, thread: &EventId) -> Option<u64> {
-        let verdict = filed(handed.reported);
+    fn open(&self, room: &Room, handed: &Handed<'_>) -> Option<u64> {
+        let evidence = &handed.reported.evidence;
         let opened = self.store.open_case(&NewCase {
             cause: handed.cause,
-            thread,
+            thread: handed.cause,
             room: room.room_id(),
             asker: handed.by,
-            verdict: verdict.id.name(),
-            certainty: verdict.certainty.words(),
-            evidence: &handed.reported.evidence,
+            verdict: flow::verdict(evidence),
+            certainty: flow::certainty(evidence).name(),
+            evidence,
             now: Timestamp::now(),
         });
         if let Err(error) = &opened {

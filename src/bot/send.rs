@@ -44,6 +44,7 @@ pub(super) enum About {
     /// To the report's sender.
     Receipt,
     Waiting,
+    Changes,
 }
 
 /// Where a letter goes.
@@ -293,6 +294,7 @@ pub(super) fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
         About::Stranger => "stranger",
         About::Skipped => "skipped",
         About::Watch => "watch",
+        About::Changes => "changes",
     };
     format!("kestrel-{short}-{what}").into()
 }

@@ -32,6 +32,33 @@ pub(super) fn no_case_here() -> Reply {
     )
 }
 
+/// For a number that no case has.
+pub(super) fn no_such_case(number: u64) -> Reply {
+    said(&format!(
+        "I keep no case {number}; !cases lists the newest. It may be too old, or deleted."
+    ))
+}
+
+/// For a case that another version kept.
+pub(super) fn case_unreadable(number: u64) -> Reply {
+    said(&format!(
+        "Case {number} was kept by another version of me and I cannot read it; my log says why."
+    ))
+}
+
+/// For a case that does not say what to ask.
+pub(super) fn not_again(number: u64) -> Reply {
+    said(&format!("Case {number} cannot be asked again: it does not say whom it is about."))
+}
+
+/// For `!case N delete`.
+pub(super) fn case_deleted(number: u64) -> Reply {
+    said(&format!(
+        "Case {number} is deleted with its evidence: nothing of it is left in my store. What stands in the \
+         room stays: the question, the answer and its evidence.json. Remove those there if they must go too."
+    ))
+}
+
 /// For "run again" under a storm of delayed events, which name no device.
 pub(super) fn no_device_in_it() -> Reply {
     said(
@@ -128,6 +155,10 @@ mod tests {
             not_for_you(),
             no_case_here(),
             no_device_in_it(),
+            no_such_case(7),
+            case_unreadable(7),
+            not_again(7),
+            case_deleted(7),
             not_watching(),
             our_fault(),
             took_too_long(),

@@ -4,6 +4,7 @@
 //! command means on this server (which window, which sources) is the plan's business: nothing here
 //! looks anything up, and nothing here formats for a screen.
 
+mod cases;
 mod event;
 mod flags;
 mod help;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, ServerName};
 
+pub use self::cases::{Look, case_words, cases_words};
 pub use self::event::event;
 pub use self::flags::{Flags, length, live, user, window};
 pub use self::help::{Help, help};
@@ -54,6 +56,10 @@ pub enum Command {
     Mute { whom: Whom, length: Duration },
     /// `!unmute [storm|@user|all]`: ends that; `None` ends every mute.
     Unmute(Option<Whom>),
+    /// `!cases [@user]`: the newest that are kept, of one user or of all.
+    Cases(Option<OwnedUserId>),
+    /// `!case NUMBER [why | again | delete]`: one of them.
+    Case { number: u64, look: Look },
     /// `!tree [ke1…ke4]`: the questions that are asked.
     Tree(Option<String>),
     /// `!remedies [verdict]`: what can be done, and what it costs.
@@ -262,6 +268,25 @@ pub const COMMANDS: &[Entry] = &[
         notes: &["!unmute all ends what !mute all began, and leaves other mutes as they are."],
         example: "!unmute #7",
         parse: storms::unmute,
+    },
+    Entry {
+        name: "cases",
+        usage: "!cases [@user:server]",
+        doc: "the newest questions that were judged: number, when, whose, verdict, how sure",
+        notes: &["How long they are kept is the config's [cases]."],
+        example: "!cases @alice:example.org",
+        parse: cases::cases,
+    },
+    Entry {
+        name: "case",
+        usage: "!case NUMBER [why | again | delete]",
+        doc: "a judged question as it was answered then, its whole path, or the same question now",
+        notes: &[
+            "again asks the same now, over a window of the same length, and says first what changed since.",
+            "delete takes it and its evidence out of the store for good; messages in rooms stay.",
+        ],
+        example: "!case 17 again",
+        parse: cases::case,
     },
     Entry {
         name: "why",

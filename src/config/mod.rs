@@ -4,6 +4,7 @@
 //! Nothing here opens a connection or reads a log, and no problem ever repeats a secret. That a log file
 //! is there is `kestrel doctor`'s question: a config stays valid while a log is rotated away.
 
+mod cases;
 mod metrics;
 mod reading;
 mod reports;
@@ -19,6 +20,7 @@ use jiff::tz::TimeZone;
 use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
 use url::Url;
 
+pub use self::cases::Cases;
 pub use self::reports::{Reports, Senders};
 pub use self::watch::Watch;
 
@@ -35,6 +37,7 @@ pub struct Config {
     pub prometheus: Option<Prometheus>,
     pub watch: Watch,
     pub reports: Reports,
+    pub cases: Cases,
     pub limits: Limits,
 }
 
@@ -330,6 +333,7 @@ mod tests {
         assert_eq!(defaults.watch, Watch { room: room.clone(), ..Watch::default() });
         assert_eq!(defaults.reports, Reports { room, ..Reports::default() });
 
+        assert_eq!(spelled.cases, Cases::default());
         let limits = Limits::default();
         assert_eq!(spelled.limits.deadline, limits.deadline);
         assert_eq!(spelled.limits.window, limits.window);

@@ -9,11 +9,22 @@ use url::Url;
 
 use super::section::Section;
 use super::{
-    Config, Database, Limits, LogSource, Matrix, Problems, Server, metrics, reports, secret, watch,
+    Config, Database, Limits, LogSource, Matrix, Problems, Server, cases, metrics, reports, secret,
+    watch,
 };
 
-const FILE: &[&str] =
-    &["store", "matrix", "server", "logs", "database", "prometheus", "watch", "reports", "limits"];
+const FILE: &[&str] = &[
+    "store",
+    "matrix",
+    "server",
+    "logs",
+    "database",
+    "prometheus",
+    "watch",
+    "reports",
+    "cases",
+    "limits",
+];
 const MATRIX: &[&str] =
     &["homeserver", "user", "rooms", "admins", "min_power_level", "max_command_age"];
 const SERVER: &[&str] = &["name"];
@@ -45,6 +56,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let prometheus_table = file.table("prometheus");
     let watch_table = file.table("watch");
     let reports_table = file.table("reports");
+    let cases_table = file.table("cases");
     let limits_table = file.table("limits");
 
     let matrix = matrix_table.map(|table| matrix(table, &mut problems));
@@ -60,6 +72,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     };
     let watch = watch::watch(watch_table, seen, &mut problems);
     let reports = reports::reports(reports_table, seen, &mut problems);
+    let cases = cases::cases(cases_table, &mut problems);
     let limits = limits(limits_table, &mut problems);
     let config = Config {
         store,
@@ -70,6 +83,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
         prometheus: prometheus.flatten(),
         watch,
         reports,
+        cases,
         limits,
     };
     if problems.is_empty() { Ok(config) } else { Err(Problems { list: problems }) }
@@ -302,5 +316,6 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("prometheus", PROMETHEUS),
     ("watch", watch::WATCH),
     ("reports", reports::REPORTS),
+    ("cases", cases::CASES),
     ("limits", LIMITS),
 ];

@@ -4,6 +4,7 @@
 
 pub mod advice;
 pub mod chain;
+mod changed;
 mod client_signs;
 mod delays;
 mod figures;
@@ -28,6 +29,7 @@ use crate::evidence::otk::Check;
 use crate::evidence::{About, Evidence, Need, Symptom};
 pub use advice::advise;
 pub use chain::{Chain, chain};
+pub use changed::changed;
 pub use fleet::{Fleet, fleet};
 pub use verdict::{Certainty, Verdict, VerdictId};
 pub use walk::Question;

@@ -9,8 +9,8 @@ use ruma::{OwnedUserId, UserId};
 
 use super::{Answer, Flow};
 use crate::command::{Command, LONGEST_DAYS, Span, Triage};
+use crate::diagnose::Verdict;
 use crate::diagnose::advice::{Safe, safe};
-use crate::diagnose::{Verdict, diagnose};
 use crate::evidence::artefact::Parcel;
 use crate::evidence::client::{ClientFacts, Sign, Skew};
 use crate::evidence::{
@@ -142,11 +142,6 @@ pub fn headline(reported: &Reported) -> &'static str {
         (None, Some(_)) => "it names another user than its sender: not believed",
         (None, None) => "nothing could be asked for it",
     }
-}
-
-/// How a report without a verdict is filed.
-pub fn filed(reported: &Reported) -> Verdict {
-    reported.verdict.clone().unwrap_or_else(|| diagnose(&reported.evidence))
 }
 
 fn subject(facts: &[&ClientFacts], sender: Option<&UserId>) -> Subject {

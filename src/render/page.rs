@@ -108,6 +108,12 @@ impl Page {
         self.lines.extend(other.lines);
     }
 
+    /// Its first lines, at most so many.
+    pub fn shorter(mut self, most: usize) -> Self {
+        self.lines.truncate(most);
+        self
+    }
+
     /// How many lines there are.
     pub fn len(&self) -> usize {
         self.lines.len()

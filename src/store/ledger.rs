@@ -1,10 +1,11 @@
-//! What the storm watch came to → one embedded database, and back: places in the logs, the watch's state,
-//! storms, messages that are due, mutes.
+//! What must outlive the process → one embedded database, and back: of the storm watch the places in the
+//! logs, its state, storms, messages that are due and mutes; and the cases.
 //!
 //! A step is written whole or not at all, and is on the disk when the call returns: whoever posts a message
 //! after it finds it again after a crash. Terminal commands open the same file beside a running bot. What
 //! people or clients wrote is only ever a bound parameter, never a part of SQL.
 
+mod cases;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use serde::{Deserialize, Serialize};
 
 use crate::storm::{Change, Event, Mute, Muted, Sure};
+pub use cases::{Kept, NewCase};
 
 /// How many storms are kept; the lowest numbers go first. A storm is about half a kilobyte.
 const KEPT_STORMS: i64 = 1000;
@@ -24,7 +26,7 @@ const KEPT_STORMS: i64 = 1000;
 /// The file's name in the store.
 const FILE: &str = "ledger.sqlite";
 
-/// Everything of the storm watch that outlives the process. Its calls wait for the disk, milliseconds each.
+/// The database, open. Its calls wait for the disk, milliseconds each.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     inner: Arc<Inner>,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use kestrel::config::{Config, Database, Limits, LogSource, Prometheus, Reports, Server, Watch};
+use kestrel::config::{
+    Cases, Config, Database, Limits, LogSource, Prometheus, Reports, Server, Watch,
+};
 
 /// Where to read, besides the logs.
 #[derive(Debug, Args)]
@@ -37,6 +39,7 @@ impl Sources {
                 prometheus: None,
                 watch: Watch::default(),
                 reports: Reports::default(),
+                cases: Cases::default(),
                 limits: Limits::default(),
             },
         };

@@ -17,6 +17,7 @@ mod lab;
 mod media;
 mod poll;
 mod recorded;
+mod reports;
 mod room;
 mod scale;
 mod sources;

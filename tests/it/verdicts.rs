@@ -34,6 +34,7 @@ pub fn config(lab: &Lab, database: bool) -> Config {
         prometheus: None,
         watch: kestrel::config::Watch::default(),
         reports: kestrel::config::Reports::default(),
+        cases: kestrel::config::Cases::default(),
         limits: Limits::default(),
     }
 }

@@ -33,6 +33,28 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX storm_root ON storm (root) WHERE root IS NOT NULL;
      CREATE TABLE owed (id INTEGER PRIMARY KEY AUTOINCREMENT, due TEXT NOT NULL, text TEXT) STRICT;
      CREATE TABLE mute (what TEXT PRIMARY KEY, until INTEGER NOT NULL, asked TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+    // The evidence stands last: a list reads none of it. AUTOINCREMENT keeps a number from being given again
+    // after its case was deleted.
+    "CREATE TABLE kase (
+         number INTEGER PRIMARY KEY AUTOINCREMENT,
+         cause TEXT NOT NULL UNIQUE,
+         at INTEGER NOT NULL,
+         symptom TEXT NOT NULL,
+         subject TEXT NOT NULL,
+         user TEXT,
+         verdict TEXT NOT NULL,
+         certainty TEXT NOT NULL,
+         room TEXT NOT NULL,
+         thread TEXT NOT NULL,
+         asker TEXT NOT NULL,
+         answer TEXT,
+         evidence BLOB NOT NULL
+     ) STRICT;
+     CREATE INDEX kase_user ON kase (user, number);
+     CREATE INDEX kase_thread ON kase (thread);
+     CREATE INDEX kase_answer ON kase (answer) WHERE answer IS NOT NULL;
+     CREATE INDEX kase_at ON kase (at);
+     CREATE TABLE unwiped (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;",
 ];
 
 /// `KSTL`: tells our file from any other SQLite database (`PRAGMA application_id`).
@@ -86,6 +108,10 @@ fn prepare(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Res
     write_ahead(connection).map_err(plain)?;
     // What is written must hold after a power cut, because a post follows it.
     connection.pragma_update(None, "synchronous", "full").map_err(plain)?;
+    // What is deleted is overwritten: a case that was deleted is in no file any more.
+    connection.pragma_update(None, "secure_delete", true).map_err(plain)?;
+    // Writing the file anew needs a place for a copy: none that outlives the process.
+    connection.pragma_update(None, "temp_store", "memory").map_err(plain)?;
     // A state of some megabytes now and then must not leave its size behind.
     connection.pragma_update(None, "journal_size_limit", 8 << 20).map_err(plain)?;
     // Most starts find nothing to do, and then nothing is locked.
@@ -113,8 +139,8 @@ fn recognise(connection: &Connection, path: &Path, known: usize) -> Result<usize
         bail!(
             "The ledger {shown} was written by a newer Kestrel (its shape is {shape}, this one knows {known}). \
              An older one could lose what it does not know, so it touches nothing. Start the newer Kestrel \
-             again, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together: then storms, \
-             mutes and messages not yet sent are forgotten."
+             again, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together: then cases, \
+             storms, mutes and messages not yet sent are forgotten."
         );
     }
     Ok(shape)
@@ -204,7 +230,7 @@ fn broken(path: &Path) -> String {
     format!(
         "The ledger {} is broken: it is not a database, or not a whole one. Nothing was changed in it. Put a \
          copy back, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together and start \
-         again: then storms, mutes and messages not yet sent are forgotten, and logs are read from their ends.",
+         again: then cases, storms, mutes and messages not yet sent are forgotten, and logs are read from their ends.",
         path.display()
     )
 }
@@ -291,8 +317,8 @@ mod tests {
         let mut newer = MIGRATIONS.to_vec();
         newer.push("CREATE TABLE later (x TEXT) STRICT;");
         open_with(&path, &newer).unwrap();
-        refused(&path, "written by a newer Kestrel (its shape is 2, this one knows 1)");
-        assert_eq!(shape(&open_with(&path, &newer).unwrap()), 2);
+        refused(&path, "written by a newer Kestrel (its shape is 3, this one knows 2)");
+        assert_eq!(shape(&open_with(&path, &newer).unwrap()), 3);
     }
 
     #[test]
@@ -311,7 +337,7 @@ mod tests {
         refused(&path, "is a database of another program");
         // Nothing at all is what a crash right after the file was made leaves.
         fs::write(&path, "").unwrap();
-        assert_eq!(shape(&open(&path).unwrap()), 1);
+        assert_eq!(shape(&open(&path).unwrap()), 2);
     }
 
     #[test]
@@ -348,7 +374,7 @@ mod tests {
                     one.join().unwrap().unwrap();
                 }
             });
-            assert_eq!(shape(&open(&path).unwrap()), 1);
+            assert_eq!(shape(&open(&path).unwrap()), 2);
         }
     }
 }

@@ -1,0 +1,155 @@
+//! The ledger beside a running bot → the list of cases, one of them, or its deletion. Takes no lock, asks no
+//! source, and makes no ledger where there is none.
+//!
+//! `kestrel triage` keeps no case: what it reads is the terminal's own, and `--save` keeps it there.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use jiff::Timestamp;
+use kestrel::command::{self, Context, Look, Slip};
+use kestrel::config::Config;
+use kestrel::flow;
+use kestrel::render::case::{self, CaseLine};
+use kestrel::render::{Ink, Page, View};
+use kestrel::store::{Kept, Ledger};
+use serde_json::{Value, json};
+
+use super::watch::Form;
+use super::{coloured, say, slip};
+use crate::Configured;
+
+/// Cases that are listed, as in a room.
+const LISTED: usize = 20;
+
+/// The list of cases.
+#[derive(Debug, Args)]
+pub(crate) struct Cases {
+    /// Only cases about this user: a whole Matrix id, or a bare name of the config's server
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    #[command(flatten)]
+    configured: Configured,
+    /// json prints one object
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    format: Form,
+}
+
+/// One case.
+#[derive(Debug, Args)]
+pub(crate) struct OneCase {
+    /// Its number, as `kestrel cases` shows it
+    number: String,
+    /// why: every step and every query; delete: take it and its evidence out of the store for good
+    look: Option<String>,
+    #[command(flatten)]
+    configured: Configured,
+}
+
+/// The newest cases, of one user or of all.
+pub(crate) fn cases(flags: &Cases) -> Result<ExitCode> {
+    let config = Config::load(&flags.configured.config)?;
+    let text = flags.user.as_deref().unwrap_or_default();
+    let user = command::cases_words(text, &context(&config)).map_err(without_usage)?;
+    let there = Ledger::is_in(&config.store)?;
+    let cases = match there {
+        true => Ledger::open(&config.store)?.cases(user.as_deref(), LISTED)?,
+        false => Vec::new(),
+    };
+    let view = View::of(config.limits.timezone);
+    let lines: Vec<_> = cases.iter().map(line).collect();
+    match (flags.format, there) {
+        (Form::Json, _) => {
+            let cases: Vec<_> = cases.iter().map(object).collect();
+            say(&format!("{:#}\n", json!({ "schema": 1, "cases": cases })))?;
+        }
+        (Form::Text, true) => {
+            show(&case::cases(&lines, user.as_ref().map(|user| user.as_str()), &view))?;
+        }
+        (Form::Text, false) => say(&format!("{}\n", no_ledger(&config.store)))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A case as it was answered, or all behind it; or its end.
+pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
+    let config = Config::load(&flags.configured.config)?;
+    let text = format!("{} {}", flags.number, flags.look.as_deref().unwrap_or_default());
+    let (number, look) = command::case_words(&text, &context(&config)).map_err(without_usage)?;
+    if look == Look::Again {
+        let says = "`again` is for a room; on a terminal `kestrel triage` asks anew.";
+        return Err(slip(says.into()).into());
+    }
+    if !Ledger::is_in(&config.store)? {
+        return Err(slip(no_ledger(&config.store)).into());
+    }
+    let ledger = Ledger::open(&config.store)?;
+    let none = || slip(format!("There is no case {number}; `kestrel cases` shows the newest."));
+    if look == Look::Delete {
+        return match ledger.forget_case(number)? {
+            true => {
+                say(&format!(
+                    "Case {number} is deleted with its evidence. What stands in the room stays.\n"
+                ))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            false => Err(none().into()),
+        };
+    }
+    let (kept, evidence) = ledger.case(number)?.ok_or_else(none)?;
+    let view = View::of(config.limits.timezone);
+    show(&match look {
+        Look::Why => flow::why(&evidence, &view),
+        _ => case::kept(&line(&kept), flow::page(&evidence, &view), &view),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(page: &Page) -> Result<()> {
+    let ink = if coloured(&std::io::stdout()) { Ink::Colour } else { Ink::Plain };
+    say(&page.terminal(ink))
+}
+
+fn no_ledger(store: &Path) -> String {
+    let store = store.display();
+    format!("No case was kept yet: there is no ledger in {store}. `kestrel run` makes it.")
+}
+
+fn context(config: &Config) -> Context<'_> {
+    let server_name = config.server.name.as_deref();
+    Context { server_name, zone: &config.limits.timezone, now: Timestamp::now() }
+}
+
+/// The usage line of the room is not a terminal's.
+fn without_usage(slip: Slip) -> Slip {
+    Slip { usage: None, ..slip }
+}
+
+fn line(kept: &Kept) -> CaseLine<'_> {
+    CaseLine {
+        number: kept.number,
+        at: kept.at,
+        symptom: kept.symptom,
+        about: &kept.about,
+        verdict: &kept.verdict,
+        certainty: &kept.certainty,
+        asker: kept.asker.as_ref().map(|asker| asker.as_str()),
+        link: None,
+    }
+}
+
+fn object(kept: &Kept) -> Value {
+    json!({
+        "case": kept.number,
+        "at": kept.at,
+        "symptom": kept.symptom,
+        "subject": kept.about,
+        "verdict": kept.verdict,
+        "certainty": kept.certainty,
+        "room": kept.room,
+        "thread": kept.thread,
+        "asker": kept.asker,
+    })
+}
