@@ -210,6 +210,8 @@ fn on_our_clock(facts: &ClientFacts, skew: Option<Skew>) -> ClientFacts {
     facts.span = facts.span.map(both);
     facts.signs.iter_mut().for_each(|noted| noted.span = noted.span.map(both));
     facts.refused.iter_mut().for_each(|refusal| refusal.at = refusal.at.map(moved));
+    facts.sent.iter_mut().for_each(|sent| sent.at = sent.at.map(moved));
+    facts.minutes.iter_mut().for_each(|minute| minute.at = moved(minute.at));
     facts
 }
 
