@@ -181,3 +181,93 @@ fn quoted(device: &str) -> String {
 fn clip(text: &str) -> String {
     super::page::clip(text, 80)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::client::Noted;
+    use jiff::tz::TimeZone;
+    use ruma::user_id;
+
+    fn view() -> View {
+        View::of(TimeZone::UTC)
+    }
+
+    fn facts(device: &str) -> ClientFacts {
+        let at = |second| jiff::Timestamp::from_second(second).unwrap();
+        let span = Some((at(0), at(90)));
+        let noted = Noted { sign: Sign::AlreadyExists, count: 3, span, key: None };
+        let device = Some(device.to_owned());
+        ClientFacts { device, span, signs: vec![noted], ..ClientFacts::default() }
+    }
+
+    fn told(advice: Option<Safe>, believed: bool, device: &str) -> super::super::Reply {
+        let (facts, removed) = (facts(device), Removed::default());
+        let notes = ["file 2 of the archive was not read: it is torn".to_owned()];
+        let (case, facts) = (Some(12), [&facts]);
+        let of =
+            Receipt { case, facts: &facts, notes: &notes, removed: &removed, believed, advice };
+        receipt(&of, &view()).reply()
+    }
+
+    #[test]
+    fn a_receipt_says_what_was_understood_and_what_to_do() {
+        let receipt = told(Some(Safe::Relogin), true, "DEV");
+        assert_eq!(
+            receipt.plain,
+            "Thank you. Your report is case 12.\n\
+             Understood: 3 × an upload refused; 1970-01-01 00:00:00 to 00:01:30 UTC.\n\
+             File 2 of the archive was not read: it is torn.\n\
+             Removed: Nothing secret was found in it.\n\
+             What to do now: Log this one device out (a real logout), then in again: it gets a new device id \
+             and new keys. That device is DEV.\n\
+             Before that: have your recovery key at hand.\n\
+             Cost: That device only; verify it again; restore room keys from backup to read old history."
+        );
+        let undecided = told(None, true, "DEV").plain;
+        assert!(undecided.ends_with("There is nothing that you should do yet."), "{undecided}");
+        let foreign = told(Some(Safe::Relogin), false, "DEV").plain;
+        assert!(
+            foreign.contains("another user than you") && !foreign.contains("Log this"),
+            "{foreign}"
+        );
+    }
+
+    #[test]
+    fn what_a_file_names_is_never_markup() {
+        let hostile = told(Some(Safe::Relogin), true, "<b>\u{202e}x</b>");
+        assert!(
+            !hostile.html.contains("<b>") && !hostile.html.contains('\u{202e}'),
+            "{}",
+            hostile.html
+        );
+        let by = user_id!("@a:x");
+        let page = unasked(Some(by), Some("<img src=x>"), Some("<i>")).reply();
+        assert!(!page.html.contains("<i") && !page.plain.contains("!triage"), "{}", page.html);
+        let page = unasked(Some(by), Some("@b:x"), Some("MY PHONE")).reply();
+        assert!(page.plain.contains("!triage @b:x \"MY PHONE\""), "{}", page.plain);
+    }
+
+    #[test]
+    fn the_first_message_is_four_lines() {
+        let (facts, removed) = (facts("DEV"), Removed::default());
+        let of = |forwarded, user| Root {
+            case: Some(7),
+            by: user_id!("@a:x"),
+            forwarded,
+            user,
+            device: Some("DEV"),
+            headline: "the encryption store was wiped",
+            verdict: None,
+            facts: &[],
+            removed: &removed,
+        };
+        let own = Root { facts: &[&facts], ..of(false, Some(user_id!("@a:x"))) };
+        let page = root(&own, &view()).reply().plain;
+        let first = page.lines().next().unwrap();
+        assert_eq!(first, "Report from @a:x (DEV), case 7: The encryption store was wiped.");
+        assert!(page.lines().count() <= 4, "{page}");
+        let page = root(&of(true, Some(user_id!("@b:x"))), &view()).reply().plain;
+        assert!(page.starts_with("Report forwarded by @a:x (@b:x DEV), case 7: "), "{page}");
+    }
+}
