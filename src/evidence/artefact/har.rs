@@ -121,7 +121,7 @@ impl Scrubber {
             return Some(self.upload(&body(sent)));
         }
         if route.contains("/sendToDevice/") {
-            return Some(self.to_device(&body(sent)));
+            return Some(self.message(&body(sent)));
         }
         self.removed.one(kind_of_body(route));
         None
@@ -130,8 +130,12 @@ impl Scrubber {
     fn upload(&mut self, sent: &Value) -> Value {
         let device_keys = self.ids(&sent["device_keys"]);
         let keys = sent["one_time_keys"].as_object().into_iter().flatten().take(KEYS);
-        let keys: Map<String, Value> =
-            keys.map(|(id, value)| (self.key_id(id), self.key(value))).collect();
+        // Only what is named as a public key is one.
+        let keys = keys.filter_map(|(id, value)| {
+            let id = Some(self.key_id(id)).filter(|kept| kept == id)?;
+            Some((id, self.key(value)))
+        });
+        let keys: Map<String, Value> = keys.collect();
         json!({"device_keys": device_keys, "one_time_keys": keys})
     }
 
@@ -146,7 +150,7 @@ impl Scrubber {
     }
 
     /// Users, devices, message ids and sizes.
-    fn to_device(&mut self, sent: &Value) -> Value {
+    fn message(&mut self, sent: &Value) -> Value {
         let mut left = KEYS;
         let mut messages = Map::new();
         for (user, devices) in sent["messages"].as_object().into_iter().flatten() {
@@ -178,7 +182,7 @@ impl Scrubber {
         let answer = body(got);
         let mut kept = Map::new();
         if let Some(error) = answer["error"].as_str() {
-            kept.insert("error".into(), json!(self.line(error)));
+            kept.insert("error".into(), json!(self.error(error)));
             let code = answer["errcode"].as_str().filter(|code| ERRORS.contains(code));
             kept.insert("errcode".into(), json!(code));
             kept.insert(
@@ -235,6 +239,16 @@ fn imf(at: jiff::Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
+/// Errors of Synapse that are kept word for word.
+pub(super) const ERROR_TEXTS: &[&str] = &[
+    "Too Many Requests",
+    "Internal server error",
+    "Not found",
+    "Unrecognized request",
+    "Invalid access token passed.",
+    "Access token has expired",
+    "Missing access token",
+];
 const METHODS: &[&str] = &["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH"];
 const ERRORS: &[&str] = &[
     "M_FORBIDDEN",

@@ -158,10 +158,9 @@ fn segment_of(segment: &str, before: &str, removed: &mut Removed) -> String {
     }
     let is_id = text.starts_with(['!', '$', '@']) && ID.is_match(&text);
     let is_type = TYPE.is_match(&text);
-    if is_id || is_type {
-        if let Some(text) = Scrubber::new(false).unchanged(&text) {
-            return text;
-        }
+    let known = (is_id || is_type).then(|| Scrubber::new(false).unchanged(&text)).flatten();
+    if let Some(text) = known {
+        return text;
     }
     removed.one(Secret::Value);
     CUT.to_owned()

@@ -116,7 +116,8 @@ impl Rebuilt<'_> {
     fn entry(&mut self, entry: &Value) -> Option<Value> {
         let Value::Object(fields) = entry else {
             let line = entry.as_str().filter(|line| console::is_known(line))?;
-            return Some(Value::String(self.scrubber.line(line)));
+            let kept = self.scrubber.line(line);
+            return console::is_known(&kept).then_some(Value::String(kept));
         };
         let named = |names: &[&str]| {
             names.iter().find_map(|name| fields.iter().find(|(field, _)| letters(field) == *name))
@@ -130,7 +131,8 @@ impl Rebuilt<'_> {
             let value = value.filter(|value| known.contains(value));
             kept.extend(value.map(|value| (name.to_owned(), json!(value))));
         }
-        kept.insert("message".into(), Value::String(self.scrubber.line(line)));
+        let line = Some(self.scrubber.line(line)).filter(|line| console::is_known(line))?;
+        kept.insert("message".into(), Value::String(line));
         Some(Value::Object(kept))
     }
 }
@@ -160,7 +162,7 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is fixed text"))
 }
 
-static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z][A-Za-z_ .-]{0,39}[0-9]{0,3}$"));
+static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z][A-Za-z_.-]{0,39}[0-9]{0,3}$"));
 static VERSION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"^[A-Za-z@/ ._()+-]{0,60}\d{1,4}(?:\.\d{1,4}){1,3}[A-Za-z0-9.+() -]{0,24}$")
 });

@@ -5,15 +5,14 @@
 //! like nothing in particular. Ids of users, rooms and events and whole public keys stay.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
-use serde_json::{Map, Value, json};
+use regex::Captures;
 
+use super::patterns::{CURVE, KNOWN_NAMES, NAMED, PAIR, QUOTED, RUN, SPOKEN, TOKENS, URL, VALUE};
 use super::removed::{Removed, Secret};
 use super::{address, path};
 use crate::evidence::client::Sign;
-use crate::evidence::client_line::{self, Refused};
+use crate::evidence::client_line;
 
 /// What stands where something was cut.
 pub(super) const CUT: &str = "…";
@@ -34,11 +33,24 @@ impl Scrubber {
         Self { removed: Removed::default(), addresses }
     }
 
-    /// The line as it may be kept.
+    /// The line as it may be kept; it would be kept as it is the next time.
     pub(super) fn line(&mut self, line: &str) -> String {
+        let mut kept = self.line_once(line);
+        for _ in 0..ROUNDS {
+            let again = self.line_once(&kept);
+            if again == kept {
+                return kept;
+            }
+            kept = again;
+        }
+        client_line::sign(line).map_or(CUT, words_of).to_owned()
+    }
+
+    fn line_once(&mut self, line: &str) -> String {
         let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = line.trim();
         let unescaped = line.replace("\\\"", "\"");
-        let found = client_line::refused(&line).map(|found| (line.as_str(), found));
+        let found = client_line::refused(line).map(|found| (line, found));
         let found = found.or_else(|| Some((unescaped.as_str(), client_line::refused(&unescaped)?)));
         let kept = match found {
             Some((line, refused)) => {
@@ -46,80 +58,11 @@ impl Scrubber {
                 let after = self.text(&line[refused.to..]);
                 format!("{before}{}{after}", self.refusal(&refused))
             }
-            None => self.text(&line),
+            None => self.text(line),
         };
-        let Some(sign) = client_line::sign(&line) else { return kept };
+        let Some(sign) = client_line::sign(line) else { return kept };
         // Cuts may take the very words by which the line is known.
         if client_line::sign(&kept) == Some(sign) { kept } else { words_of(sign).to_owned() }
-    }
-
-    /// A refusal said anew: of both values only the key, its signatures and whether it is a fallback.
-    fn refusal(&mut self, refused: &Refused) -> String {
-        let id = self.key_id(&refused.key.0);
-        let (old, new) = (self.key(&refused.old), self.key(&refused.new));
-        format!("One time key {id} already exists. Old key: {old}; new key: {new}")
-    }
-
-    /// `ALGORITHM:ID` where it has the shape of one.
-    pub(super) fn key_id(&mut self, id: &str) -> String {
-        if KEY_ID.is_match(id) {
-            return id.to_owned();
-        }
-        self.removed.one(Secret::Unknown);
-        format!("{CUT}:{CUT}")
-    }
-
-    /// A one-time key's value as it may be kept: public keys are public, what is none is a digest.
-    pub(super) fn key(&mut self, value: &Value) -> Value {
-        let text = |key: &Value| match key.as_str() {
-            Some(key) if PUBLIC.is_match(key) || path::is_digest(key) => json!(key),
-            Some(key) => json!(path::digest(key)),
-            None => json!(CUT),
-        };
-        let Some(fields) = value.as_object() else { return text(value) };
-        let mut kept = Map::new();
-        for (name, value) in fields {
-            match (name.as_str(), value) {
-                ("key", key) => kept.insert(name.clone(), text(key)),
-                ("fallback", Value::Bool(_)) => kept.insert(name.clone(), value.clone()),
-                ("signatures", Value::Object(users)) => {
-                    kept.insert(name.clone(), Value::Object(self.signatures(users)))
-                }
-                _ => {
-                    self.removed.one(Secret::Field);
-                    None
-                }
-            };
-        }
-        Value::Object(kept)
-    }
-
-    fn signatures(&mut self, users: &Map<String, Value>) -> Map<String, Value> {
-        let mut kept = Map::new();
-        for (user, keys) in users.iter().take(8) {
-            let Some(user) = self.user(user) else { continue };
-            let of_key = |(id, signature): (&String, &Value)| {
-                let device = id.strip_prefix("ed25519:")?;
-                let device = self.device(device)?;
-                let signature = signature.as_str().filter(|text| SIGNATURE.is_match(text))?;
-                Some((format!("ed25519:{device}"), json!(signature)))
-            };
-            let keys = keys.as_object().into_iter().flatten().take(8);
-            kept.insert(user, Value::Object(keys.filter_map(of_key).collect()));
-        }
-        kept
-    }
-
-    /// A user id, where it is one and nothing else.
-    pub(super) fn user(&mut self, text: &str) -> Option<String> {
-        let is_user = text.len() <= 255 && ruma::UserId::parse(text).is_ok();
-        self.unchanged(text).filter(|_| is_user)
-    }
-
-    /// A device id: anything, but no token and nothing that the scrubber knows.
-    pub(super) fn device(&mut self, text: &str) -> Option<String> {
-        let fits = !text.is_empty() && text.chars().count() <= 255;
-        self.unchanged(text).filter(|_| fits)
     }
 
     /// The text where nothing in it had to be cut.
@@ -319,7 +262,7 @@ pub(super) fn kind_of(text: &str) -> Secret {
 }
 
 /// Words by which [`client_line::sign`] knows the sign again.
-fn words_of(sign: Sign) -> &'static str {
+pub(super) fn words_of(sign: Sign) -> &'static str {
     match sign {
         Sign::AlreadyExists => "One time key … already exists.",
         Sign::NoCiphertextForUs => "Olm event doesn't contain a ciphertext for our key",
@@ -336,50 +279,6 @@ fn words_of(sign: Sign) -> &'static str {
         Sign::DelayTimedOut => "delayed event timed out",
     }
 }
-
-/// Names behind which a value may stand.
-const KNOWN_NAMES: &[&str] = &[
-    "algorithm",
-    "code",
-    "column",
-    "count",
-    "device",
-    "device_id",
-    "duration",
-    "errcode",
-    "event",
-    "event_id",
-    "event_type",
-    "id",
-    "index",
-    "level",
-    "line",
-    "message_id",
-    "method",
-    "msgid",
-    "num_devices",
-    "num_users",
-    "path",
-    "reason",
-    "request_duration",
-    "request_id",
-    "request_size",
-    "response_size",
-    "room",
-    "room_id",
-    "sender",
-    "sender_key",
-    "state",
-    "status",
-    "sync_state",
-    "ts",
-    "txn_id",
-    "type",
-    "uri",
-    "user",
-    "user_id",
-    "version",
-];
 
 /// Fields of an encrypted event, as parsers name them between backquotes, and their numbers.
 fn is_field(text: &str) -> bool {
@@ -446,59 +345,3 @@ fn is_moment(part: &str) -> bool {
     let shape: String = part.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     matches!(shape.as_str(), "0000-00-00T00" | "0000-00-00" | "000Z" | "00Z")
 }
-
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is fixed text"))
-}
-
-static KEY_ID: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:signed_)?curve25519:[A-Za-z0-9+/_-]{1,16}$"));
-static PUBLIC: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z0-9+/]{43}=?$"));
-static SIGNATURE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z0-9+/]{86}(?:==)?$"));
-static CURVE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:curve|ed)25519:[A-Za-z0-9+/]{43}$"));
-static VALUE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z0-9.:@$!+/~%#_…-]{1,300}$"));
-static RUN: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9+/_-]{14,}=*"));
-/// Text between quotes; an opened quote that is not closed reaches to the end.
-static QUOTED: LazyLock<[(Regex, char); 3]> = LazyLock::new(|| {
-    [
-        (pattern(r#"(?P<before>[A-Za-z_][\w.]*=)?\\*"(?P<inside>(?:[^"\\]|\\.)*)(?:"|\\?$)"#), '"'),
-        (pattern(r"(?P<before>[A-Za-z_][\w.]*=)?`(?P<inside>[^`]*)(?:`|$)"), '`'),
-        (pattern(r"(?P<before>^|[A-Za-z_][\w.]*=|[\s:=(\[,{])'(?P<inside>[^']*)(?:'|$)"), '\''),
-    ]
-});
-static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"(?i)(?P<name>(?:[\w.-]*(?:token|cookie|passw(?:or)?d|passphrase|passwort|pwd|secret|authorization",
-        r"|recovery[_ -]?key|security[_ -]?key|session_?data|session_?key|room_?key|private_?key|sender_claimed",
-        r"|m\.megolm_backup|delay_?id|formatted_?body|api_?key|credential|macaroon)[\w.-]*",
-        r"|\b(?:body|plaintext|ciphertext|content|mac|iv|k|key|keys|pin|otp|code|phone|e-?mail|msisdn|jwt|auth)))",
-        r#"(?P<sign>["'\\`\])]*\s*(?:=>|[:=]|%3[AaDd])\s*|\s+(?:is|was)\s+)(?P<rest>\S.*)$"#
-    ))
-});
-/// As above, where nothing stands between the name and the value.
-static SPOKEN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)(?P<name>\b(?:passw(?:or)?d|passphrase|pwd|recovery key|security key))(?P<sign>\s+)(?P<rest>\S.*)$",
-    )
-});
-/// Tokens by their own shape; the group `name` is what stays before them.
-static TOKENS: LazyLock<Vec<(Regex, Secret)>> = LazyLock::new(|| {
-    [
-        (r"(?P<name>^|[^A-Za-z0-9])(?:syt|mat|mct|mpt|syl)_[\w.~+/=-]+", Secret::AccessToken),
-        (r"(?P<name>^|[^A-Za-z0-9])(?:syr|mcr|mar)_[\w.~+/=-]+", Secret::RefreshToken),
-        (r"(?P<name>^|[^A-Za-z0-9])syd_[\w-]+", Secret::DelayId),
-        (r"eyJ[\w-]{4,}(?:\.[\w.=-]*)?", Secret::Jwt),
-        (r"(?i)(?P<name>\b(?:bearer|basic)\s+)[^\s…]+", Secret::AccessToken),
-        (r"\bE[A-Za-z0-9]{3}(?:[ _-]+[A-HJ-NP-Za-km-z1-9]{2,4}\b){5,}", Secret::RecoveryKey),
-        (r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b", Secret::Contact),
-        (r"(?:\+|\b00)\d[\d ()/.-]{6,}\d", Secret::Contact),
-    ]
-    .into_iter()
-    .map(|(text, secret)| (pattern(text), secret))
-    .collect()
-});
-static PAIR: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r#"(?P<name>[A-Za-z_][\w.]*)=(?P<value>[^\s",)}\]…`']+)"#));
-static URL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>)\]|,;]*|/_matrix/[^\s"'<>)\]|,;]*"#)
-});
