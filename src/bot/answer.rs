@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::line::ChatLine;
-use super::report::Reception;
+use super::reception::Reception;
 use super::send::{self, About};
 use super::words;
 use crate::command::{Command, Look};

@@ -20,6 +20,7 @@ mod line;
 mod listen;
 mod post;
 mod react;
+mod reception;
 mod report;
 mod sealed;
 mod send;

@@ -3,15 +3,14 @@
 //!
 //! What was received lives in memory until it is redacted; only what is left of it goes on from here.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use matrix_sdk::{Client, Room, RoomState};
-use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use matrix_sdk::{Client, Room};
+use ruma::{EventId, OwnedEventId, UserId};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::answer::{ATTACHING, Desk, TooLong, broken_off, while_typing};
@@ -21,36 +20,18 @@ use super::line::ChatLine;
 use super::sealed::sealed;
 use super::send::{self, About, Place};
 use super::words;
-use crate::config::Config;
 use crate::evidence::ClientFacts;
-use crate::evidence::artefact::{Artefact, Kind, Limits, Parcel, Removed, take_in};
+use crate::evidence::artefact::{Artefact, Kind, Parcel, Removed, take_in};
 use crate::flow;
 use crate::flow::report::{Reported, headline};
 use crate::render::report::{Receipt, Root, receipt, root};
 use crate::render::{self, Reply};
 use crate::store::NewCase;
 
-/// How many files are read at a time: each may unpack to hundreds of megabytes.
-const AT_ONCE: usize = 2;
 /// How long one may take to be redacted and read.
 const READING: Duration = Duration::from_secs(60);
-
-/// What taking reports needs.
-#[derive(Debug)]
-pub(super) struct Reception {
-    limits: Limits,
-    /// Where reports are told.
-    room: Option<OwnedRoomId>,
-    places: Arc<Semaphore>,
-    /// Whose report is being read: one of each user's at a time.
-    turns: Mutex<HashMap<OwnedUserId, Arc<Turn<()>>>>,
-}
-
-/// A place among those who are read, and the sender's turn.
-struct Seat {
-    place: Arc<OwnedSemaphorePermit>,
-    _turn: Option<OwnedMutexGuard<()>>,
-}
+/// How long the thread waits for a redacted file, which it is there for.
+const ENCLOSING: Duration = Duration::from_secs(60);
 
 /// A report on its way to the ops room.
 struct Handed<'a> {
@@ -61,56 +42,6 @@ struct Handed<'a> {
     parcel: &'a Parcel,
     reported: &'a Reported,
     removed: &'a Removed,
-}
-
-impl Reception {
-    pub(super) fn new(config: &Config) -> Self {
-        let reports = &config.reports;
-        let limits =
-            Limits { size: reports.largest, addresses: reports.addresses, ..Limits::default() };
-        Self {
-            limits,
-            room: reports.room.clone(),
-            places: Arc::new(Semaphore::new(AT_ONCE)),
-            turns: Mutex::default(),
-        }
-    }
-
-    /// A seat, if one is free now.
-    fn try_seat(&self, sender: &UserId) -> Option<Seat> {
-        let turn = self.turn(sender).try_lock_owned().ok()?;
-        let place = self.places.clone().try_acquire_owned().ok()?;
-        Some(Seat { place: Arc::new(place), _turn: Some(turn) })
-    }
-
-    /// A seat, when it is the sender's turn.
-    async fn seat(&self, sender: &UserId) -> Result<Seat> {
-        let turn = self.turn(sender).lock_owned().await;
-        Ok(Seat { _turn: Some(turn), ..self.place().await? })
-    }
-
-    /// A place of no user's own.
-    async fn place(&self) -> Result<Seat> {
-        let place = self.places.clone().acquire_owned().await?;
-        Ok(Seat { place: Arc::new(place), _turn: None })
-    }
-
-    fn turn(&self, sender: &UserId) -> Arc<Turn<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever waits holds a clone.
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        turns.entry(sender.to_owned()).or_default().clone()
-    }
-
-    /// The room that reports are told in, while the bot is in it.
-    fn ops_room(&self, client: &Client) -> Result<Room> {
-        let room = self.room.as_deref().and_then(|room| client.get_room(room));
-        room.filter(|room| room.state() == RoomState::Joined).ok_or_else(|| {
-            let says = "I cannot hand it on just now: the administrators' room is not open to me. Send it again \
-                        later, please.";
-            Refused(says.to_owned()).into()
-        })
-    }
 }
 
 impl Desk {
@@ -287,24 +218,9 @@ impl Desk {
         if let Err(error) = self.store.rethread(handed.cause, &root) {
             tracing::error!("!why will not find the case of {root}: {error:#}");
         }
-        for (number, artefact) in handed.parcel.artefacts.iter().enumerate() {
-            let sending = attach(room, &root, artefact, handed.cause, number);
-            if !matches!(timeout(ATTACHING, sending).await, Ok(Ok(()))) {
-                tracing::warn!("a file of {} was not attached", handed.cause);
-            }
-        }
-        if reported.verdict.is_some() {
-            let (name, kind) = ("evidence.json", "application/json");
-            let text = self.flow.evidence_json(&reported.evidence);
-            let file = send::Attached { name, kind, text };
-            let txn = send::txn_id(handed.cause, About::Evidence);
-            let sending = send::enclose(room, &root, &root, file, txn);
-            if !matches!(timeout(ATTACHING, sending).await, Ok(Ok(()))) {
-                tracing::warn!("evidence.json was not attached for {}", handed.cause);
-            }
-        }
-        let notes: Vec<_> =
-            handed.parcel.notes.iter().chain(&reported.notes).map(String::as_str).collect();
+        let unsent = self.enclose(room, &root, handed).await;
+        let notes = handed.parcel.notes.iter().chain(&reported.notes).chain(&unsent);
+        let notes: Vec<_> = notes.map(String::as_str).collect();
         if !notes.is_empty() {
             let letter = Letter::quiet(&render::lines(notes).reply());
             let txn = send::txn_id(handed.cause, About::Notes);
@@ -321,6 +237,30 @@ impl Desk {
             tracing::error!("a reply to {answer} will not find its case: {error:#}");
         }
         Ok((case, root))
+    }
+
+    /// Puts the redacted files into the thread, and what the verdict rests on; gives what is missing there.
+    async fn enclose(&self, room: &Room, root: &EventId, handed: &Handed<'_>) -> Vec<String> {
+        let reported = handed.reported;
+        let mut unsent = Vec::new();
+        for (number, artefact) in handed.parcel.artefacts.iter().enumerate() {
+            let sending = attach(room, root, artefact, handed.cause, number);
+            if !matches!(timeout(ENCLOSING, sending).await, Ok(Ok(()))) {
+                tracing::warn!("a file of {} was not attached", handed.cause);
+                unsent.push(format!("{} could not be attached.", artefact.name));
+            }
+        }
+        if reported.verdict.is_some() {
+            let (name, kind) = ("evidence.json", "application/json");
+            let text = self.flow.evidence_json(&reported.evidence);
+            let file = send::Attached { name, kind, text };
+            let txn = send::txn_id(handed.cause, About::Evidence);
+            let sending = send::enclose(room, root, root, file, txn);
+            if !matches!(timeout(ATTACHING, sending).await, Ok(Ok(()))) {
+                tracing::warn!("evidence.json was not attached for {}", handed.cause);
+            }
+        }
+        unsent
     }
 
     /// A full disk costs the number, not the answer.
