@@ -58,7 +58,7 @@ impl Desk {
         let Ok(seat) = seat else { return };
         tracing::info!("reading the report {event} of {sender}");
         let work = tokio::spawn(self.clone().take(chat.clone(), sent, seat.place.clone()));
-        let ended = while_typing(&chat, work, self.patience).await;
+        let ended = while_typing(&chat, work, self.patience * 2).await;
         let told = match ended {
             Ok(()) => true,
             Err(error) => {
