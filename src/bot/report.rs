@@ -230,7 +230,7 @@ impl Desk {
             Some(number) => &self.flow.numbered(&reported.evidence, number),
             None => &reported.page,
         };
-        let (letter, txn) = (Letter::quiet(page), send::txn_id(handed.cause, About::Answer));
+        let (letter, txn) = (Letter::quiet(page), send::txn_id(handed.cause, About::Verdict));
         let answer = send::post(room, Place::Thread(&root), &letter, &[], txn).await?;
         let noted = case.map_or(Ok(()), |case| self.store.answered(case, &answer));
         if let Err(error) = noted {

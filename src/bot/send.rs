@@ -39,6 +39,8 @@ pub(super) enum About {
     /// In the ops room, of a report.
     Root,
     Notes,
+    /// Beside the answer to `!report`, which has the same cause.
+    Verdict,
     /// By its number in the report.
     File(usize),
     /// To the report's sender.
@@ -286,6 +288,7 @@ pub(super) fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
         About::File(number) => return format!("kestrel-{short}-file-{number}").into(),
         About::Root => "root",
         About::Notes => "notes",
+        About::Verdict => "verdict",
         About::Receipt => "receipt",
         About::Waiting => "waiting",
         About::Answer => "answer",
