@@ -4,6 +4,7 @@
 mod again;
 mod alert;
 mod poll;
+pub mod report;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -102,6 +103,9 @@ impl Flow {
             Command::Remedies(verdict) => Answer::Words(remedies(verdict.as_deref()).reply()),
             Command::Storms | Command::Mute { .. } | Command::Unmute(_) => Answer::Words(
                 render::lines(["The storm watch answers that itself, in an ops room."]).reply(),
+            ),
+            Command::Report { .. } => Answer::Words(
+                render::lines(["!report reads a file in an ops room: reply to it there."]).reply(),
             ),
             Command::Cases(_) | Command::Case { .. } => Answer::Words(
                 render::lines([

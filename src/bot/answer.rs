@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::line::ChatLine;
+use super::reception::Reception;
 use super::send::{self, About};
 use super::words;
 use crate::command::{Command, Look};
@@ -29,7 +30,7 @@ const AT_ONCE: usize = 4;
 const SLACK: Duration = Duration::from_secs(3 * 60);
 
 /// How long a verdict waits for its attachment.
-const ATTACHING: Duration = Duration::from_secs(5);
+pub(super) const ATTACHING: Duration = Duration::from_secs(5);
 
 /// A typing notice lasts four seconds and the client renews it after three.
 const TYPING_EVERY: Duration = Duration::from_secs(3);
@@ -63,7 +64,8 @@ pub(super) struct Desk {
     pub(super) watches: bool,
     pub(super) show_addresses: bool,
     /// A flow's deadline plus everything around it.
-    patience: Duration,
+    pub(super) patience: Duration,
+    pub(super) reception: Reception,
     places: Semaphore,
 }
 
@@ -76,6 +78,7 @@ impl Desk {
             watches: super::watches(config),
             show_addresses: config.limits.show_addresses,
             patience: config.limits.deadline + SLACK,
+            reception: Reception::new(config),
             places: Semaphore::new(AT_ONCE),
         })
     }
@@ -142,6 +145,9 @@ impl Desk {
         let answer = match asked {
             Asked::Slip(reply) => Answer::Words(reply),
             Asked::Command(Command::Why) => Answer::Words(self.why(&line)),
+            Asked::Command(Command::Report { about }) => {
+                Answer::Words(self.forwarded(&room, &line, about.as_deref()).await?)
+            }
             Asked::Command(Command::Cases(user)) => Answer::Words(self.cases(user.as_deref())?),
             Asked::Command(Command::Case { number, look: Look::Again }) => {
                 return self.again(&room, &line, number).await;
@@ -227,7 +233,7 @@ impl Desk {
 
 /// The work did not end in time.
 #[derive(Debug)]
-struct TooLong;
+pub(super) struct TooLong;
 
 impl std::fmt::Display for TooLong {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -238,7 +244,7 @@ impl std::fmt::Display for TooLong {
 impl std::error::Error for TooLong {}
 
 /// Waits for the work while the room sees the bot type.
-async fn while_typing(
+pub(super) async fn while_typing(
     room: &Room,
     mut work: JoinHandle<Result<()>>,
     patience: Duration,
@@ -272,7 +278,7 @@ async fn show_typing(room: &Room, typing: bool) {
 }
 
 /// A panic's own words may quote what somebody wrote, so they are left to the panic hook.
-fn broken_off(error: JoinError) -> anyhow::Error {
+pub(super) fn broken_off(error: JoinError) -> anyhow::Error {
     match error.is_panic() {
         true => anyhow!("the answer panicked"),
         false => anyhow!("the answer was broken off"),

@@ -49,6 +49,51 @@ pub(super) fn too_old(sent: Timestamp, now: Timestamp, most: Duration) -> bool {
     waited > most
 }
 
+/// Whether somebody is named as an admin, whatever the room.
+pub(super) fn may_command_at_all(config: &Config, user: &UserId) -> bool {
+    matrix_of(config).is_ok_and(|matrix| matrix.admins.iter().any(|admin| admin == user))
+}
+
+/// What becomes of one more report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    Go,
+    /// It is one too many, and that has to be said.
+    Tell,
+    /// That was said.
+    Silent,
+}
+
+/// Reports of the last hour, by user. The users are of one homeserver, or named in the config.
+#[derive(Debug, Default)]
+pub(super) struct Paces {
+    taken: HashMap<OwnedUserId, Vec<Timestamp>>,
+    told: HashMap<OwnedUserId, Timestamp>,
+}
+
+impl Paces {
+    /// Counts one more report, if an hour takes so many.
+    pub(super) fn step(&mut self, user: &UserId, each: usize, now: Timestamp) -> Pace {
+        for taken in self.taken.values_mut() {
+            taken.retain(|at| !too_old(*at, now, COURTESY));
+        }
+        self.taken.retain(|_, taken| !taken.is_empty());
+        self.told.retain(|_, at| !too_old(*at, now, COURTESY));
+        let taken = self.taken.entry(user.to_owned()).or_default();
+        if taken.len() < each {
+            taken.push(now);
+            return Pace::Go;
+        }
+        match self.told.insert(user.to_owned(), now) {
+            None => Pace::Tell,
+            Some(before) => {
+                self.told.insert(user.to_owned(), before);
+                Pace::Silent
+            }
+        }
+    }
+}
+
 /// When strangers were last answered.
 #[derive(Debug, Default)]
 pub(super) struct Courtesy {
@@ -125,6 +170,18 @@ mod tests {
         assert!(courtesy.due(two, member, at(3600)));
         assert!(courtesy.due(one, user_id!("@n:x"), at(3600)));
         assert!(courtesy.due(one, member, at(3601)));
+    }
+
+    #[test]
+    fn an_hour_takes_so_many_reports_and_says_so_once() {
+        let mut paces = Paces::default();
+        let (one, two) = (user_id!("@one:x"), user_id!("@two:x"));
+        let mut step = |user, second| paces.step(user, 2, at(second));
+        assert_eq!((step(one, 0), step(one, 60)), (Pace::Go, Pace::Go));
+        assert_eq!((step(one, 120), step(one, 180)), (Pace::Tell, Pace::Silent));
+        assert_eq!(step(two, 180), Pace::Go);
+        // The first is an hour old.
+        assert_eq!((step(one, 3601), step(one, 3602)), (Pace::Go, Pace::Silent));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sync responses → lines through the gate → answers beside the loop.
 //! It survives every failure of the homeserver but the end of the session.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use matrix_sdk::deserialized_responses::{TimelineEvent, TimelineEventKind};
 use matrix_sdk::room::MessagesOptions;
 use matrix_sdk::ruma::api::client::filter::{FilterDefinition, LazyLoadOptions};
 use matrix_sdk::ruma::api::client::sync::sync_events::v3::Filter;
-use matrix_sdk::ruma::events::room::encrypted::OriginalSyncRoomEncryptedEvent;
 use matrix_sdk::ruma::events::room::member::MembershipState;
 use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent, SyncStateEvent};
-use matrix_sdk::ruma::serde::Raw;
 use matrix_sdk::sync::SyncResponse;
 use matrix_sdk::{Client, Room, RoomState, ruma::uint};
-use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use ruma::{OwnedRoomId, UserId};
 use tokio::sync::{broadcast, mpsc};
 
 use super::answer::{Asked, Desk};
 use super::door::Door;
-use super::gate::{Courtesy, may_command, too_old};
+use super::enclosed::Enclosed;
+use super::gate::{Courtesy, Paces, may_command, too_old};
 use super::line::ChatLine;
 use super::react::{self, Press};
+use super::unreadable::Unreadables;
 use super::{client, matrix_of, read, words};
 use crate::config::Config;
 use crate::store::{Standing, Store};
@@ -37,28 +37,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A late command older than this is not worth a line.
 const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many events without a key are kept until it comes.
-const MOST_UNREADABLE: usize = 100;
-
-/// An event whose key has not come yet. In an encrypted room that is ordinary: the key travels by
-/// another road than the message.
-#[derive(Debug)]
-struct Unreadable {
-    room: OwnedRoomId,
-    event: Raw<AnySyncTimelineEvent>,
-    sent: Timestamp,
-}
+/// How many direct chats are looked back in after one sync.
+const CHATS: usize = 20;
 
 /// The loop and what it remembers.
 pub(super) struct Ear {
-    config: Arc<Config>,
-    client: Client,
-    store: Store,
-    desk: Arc<Desk>,
+    pub(super) config: Arc<Config>,
+    pub(super) client: Client,
+    pub(super) store: Store,
+    pub(super) desk: Arc<Desk>,
     /// Cloned into every answer, so that the process can wait for the last one.
     done: mpsc::Sender<()>,
-    courtesy: Courtesy,
-    unreadable: VecDeque<Unreadable>,
+    pub(super) courtesy: Courtesy,
+    pub(super) pace: Paces,
+    pub(super) unreadable: Unreadables,
     door: Door,
     looked_back: HashSet<OwnedRoomId>,
     /// Commands that came too late, by room, until the room is told.
@@ -87,7 +79,8 @@ impl Ear {
             desk,
             done,
             courtesy: Courtesy::default(),
-            unreadable: VecDeque::new(),
+            pace: Paces::default(),
+            unreadable: Unreadables::new(),
             door: Door::default(),
             looked_back: HashSet::new(),
             late: HashMap::new(),
@@ -126,7 +119,7 @@ impl Ear {
 
     async fn take_in(&mut self, response: SyncResponse) {
         for (room, update) in &response.rooms.joined {
-            if let Some(room) = self.ops_room(room) {
+            if let Some(room) = self.joined(room) {
                 self.hear_all(&room, &update.timeline.events).await;
             }
         }
@@ -141,7 +134,7 @@ impl Ear {
     }
 
     /// The room, if it is one of the configured ones and joined.
-    fn ops_room(&self, room: &ruma::RoomId) -> Option<Room> {
+    pub(super) fn ops_room(&self, room: &ruma::RoomId) -> Option<Room> {
         let matrix = matrix_of(&self.config).ok()?;
         let listed = matrix.rooms.iter().any(|listed| listed == room);
         let room = self.client.get_room(room).filter(|_| listed)?;
@@ -149,7 +142,10 @@ impl Ear {
     }
 
     /// Hears events, oldest first.
-    async fn hear_all(&mut self, room: &Room, events: &[TimelineEvent]) {
+    pub(super) async fn hear_all(&mut self, room: &Room, events: &[TimelineEvent]) {
+        if self.ops_room(room.room_id()).is_none() {
+            return self.hear_chat(room, events).await;
+        }
         for event in since_join(events, room.own_user_id()) {
             if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
                 self.keep_unreadable(room, event);
@@ -175,7 +171,8 @@ impl Ear {
         if let Some(press) = Press::of(event) {
             return self.pressed(room, press).await;
         }
-        let Some(line) = ChatLine::of(event) else {
+        let handed = || Enclosed::of(event)?.handed(room.own_user_id());
+        let Some(line) = ChatLine::of(event).or_else(handed) else {
             return;
         };
         if line.sender == room.own_user_id() || line.sent < self.store.since() {
@@ -263,7 +260,7 @@ impl Ear {
     }
 
     /// Runs work beside the loop, and lets the process wait for it at its end.
-    fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
         let done = self.done.clone();
         tokio::spawn(async move {
             work.await;
@@ -271,55 +268,8 @@ impl Ear {
         });
     }
 
-    fn max_age(&self) -> Duration {
+    pub(super) fn max_age(&self) -> Duration {
         matrix_of(&self.config).map_or(Duration::ZERO, |matrix| matrix.max_command_age)
-    }
-
-    fn keep_unreadable(&mut self, room: &Room, event: &Raw<AnySyncTimelineEvent>) {
-        // What an earlier device of the bot said is unreadable to this one, and needs no answer.
-        let sender = event.get_field::<OwnedUserId>("sender").ok().flatten();
-        if sender.is_none_or(|sender| sender == room.own_user_id()) {
-            return;
-        }
-        let sent = (event.get_field::<i64>("origin_server_ts").ok().flatten())
-            .and_then(|sent| Timestamp::from_millisecond(sent).ok());
-        let Some(sent) = sent else {
-            return;
-        };
-        if too_old(sent, Timestamp::now(), self.max_age()) {
-            return;
-        }
-        tracing::info!("an event in {} has no key yet", room.room_id());
-        if self.unreadable.len() >= MOST_UNREADABLE {
-            self.unreadable.pop_front();
-        }
-        self.unreadable.push_back(Unreadable {
-            room: room.room_id().to_owned(),
-            event: event.clone(),
-            sent,
-        });
-    }
-
-    /// Tries the events without a key again, after keys may have come.
-    async fn try_unreadable(&mut self) {
-        for kept in std::mem::take(&mut self.unreadable) {
-            let Some(room) = self.ops_room(&kept.room) else {
-                continue;
-            };
-            if too_old(kept.sent, Timestamp::now(), self.max_age()) {
-                tracing::warn!("the key of an event in {} never came", kept.room);
-                continue;
-            }
-            let encrypted = kept.event.cast_ref_unchecked::<OriginalSyncRoomEncryptedEvent>();
-            let event = match room.decrypt_event(encrypted, None).await {
-                Ok(event) if !event.kind.is_utd() => event,
-                _ => {
-                    self.unreadable.push_back(kept);
-                    continue;
-                }
-            };
-            self.hear_all(&room, &[event]).await;
-        }
     }
 
     /// Looks at the newest messages of each ops room once: for commands that came between the last sync
@@ -328,12 +278,12 @@ impl Ear {
         let Ok(matrix) = matrix_of(&self.config) else {
             return;
         };
-        let rooms = matrix.rooms.clone();
+        let mut rooms = matrix.rooms.clone();
+        rooms.extend(self.chats());
+        rooms.retain(|id| !self.looked_back.contains(id));
+        rooms.truncate(matrix.rooms.len() + CHATS);
         for id in rooms {
-            if self.looked_back.contains(&id) {
-                continue;
-            }
-            let Some(room) = self.ops_room(&id) else {
+            let Some(room) = self.joined(&id) else {
                 continue;
             };
             let mut options = MessagesOptions::backward();

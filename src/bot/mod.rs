@@ -10,7 +10,9 @@
 mod answer;
 mod cases;
 mod client;
+mod direct;
 mod door;
+mod enclosed;
 mod gate;
 mod identity;
 mod letter;
@@ -18,9 +20,13 @@ mod line;
 mod listen;
 mod post;
 mod react;
+mod reception;
+mod report;
+mod sealed;
 mod send;
 mod session;
 mod storms;
+mod unreadable;
 mod watch;
 mod words;
 
@@ -63,6 +69,7 @@ pub async fn login(config: &Config, store: Store, secret: Secret) -> Result<Logg
 /// Answers commands until SIGINT or SIGTERM, or until the homeserver ends the session (an error).
 /// Without a homeserver it waits for one.
 pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
+    sealed::guard_panics();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (done, mut idle) = tokio::sync::mpsc::channel::<()>(1);

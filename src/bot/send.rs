@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use matrix_sdk::Room;
 use matrix_sdk::ruma::events::Mentions;
 use matrix_sdk::ruma::events::reaction::ReactionEventContent;
-use matrix_sdk::ruma::events::relation::{Annotation, Thread};
+use matrix_sdk::ruma::events::relation::{Annotation, InReplyTo, Reply as InReply, Thread};
 use matrix_sdk::ruma::events::room::message::{
     FileInfo, FileMessageEventContent, ImageMessageEventContent, MessageType, Relation,
     ReplacementMetadata, RoomMessageEventContent,
@@ -36,6 +36,16 @@ pub(super) enum About {
     Stranger,
     Skipped,
     Watch,
+    /// In the ops room, of a report.
+    Root,
+    Notes,
+    /// Beside the answer to `!report`, which has the same cause.
+    Verdict,
+    /// By its number in the report.
+    File(usize),
+    /// To the report's sender.
+    Receipt,
+    Waiting,
     Changes,
 }
 
@@ -167,20 +177,51 @@ pub(super) async fn remark(
 
 /// Puts a case's evidence into the thread, as a file; pings nobody.
 pub(super) async fn attach(room: &Room, line: &ChatLine, evidence: String) -> Result<()> {
-    let size = UInt::try_from(evidence.len()).ok();
-    let source = upload(room, evidence.into_bytes(), "application/json").await?;
+    let file = Attached { name: "evidence.json", kind: "application/json", text: evidence };
+    enclose(room, line.root(), &line.event, file, txn_id(&line.event, About::Evidence)).await
+}
+
+/// A file of ours: its name is safe, and its text fit to be read by everybody in the room.
+#[derive(Debug)]
+pub(super) struct Attached<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) text: String,
+}
+
+/// Puts a file into a thread; pings nobody.
+pub(super) async fn enclose(
+    room: &Room,
+    root: &EventId,
+    last: &EventId,
+    file: Attached<'_>,
+    txn: OwnedTransactionId,
+) -> Result<()> {
     let mut info = FileInfo::new();
-    info.mimetype = Some("application/json".to_owned());
-    info.size = size;
-    let mut file = FileMessageEventContent::new("evidence.json".to_owned(), source);
-    file.filename = Some("evidence.json".to_owned());
-    file.info = Some(Box::new(info));
-    let mut content = RoomMessageEventContent::new(MessageType::File(file));
-    content.relates_to =
-        Some(Relation::Thread(Thread::plain(line.root().to_owned(), line.event.clone())));
+    info.mimetype = Some(file.kind.to_owned());
+    info.size = UInt::try_from(file.text.len()).ok();
+    let source = upload(room, file.text.into_bytes(), file.kind).await?;
+    let mut content = FileMessageEventContent::new(file.name.to_owned(), source);
+    content.filename = Some(file.name.to_owned());
+    content.info = Some(Box::new(info));
+    let mut content = RoomMessageEventContent::new(MessageType::File(content));
+    content.relates_to = Some(Relation::Thread(Thread::plain(root.to_owned(), last.to_owned())));
     content.mentions = Some(Mentions::new());
-    send(room, content, txn_id(&line.event, About::Evidence)).await?;
+    send(room, content, txn).await?;
     Ok(())
+}
+
+/// Replies to an event in a direct chat.
+pub(super) async fn reply(
+    room: &Room,
+    cause: &EventId,
+    about: About,
+    reply: &Reply,
+) -> Result<OwnedEventId> {
+    let mut content = notice(reply);
+    content.relates_to = Some(Relation::Reply(InReply::new(InReplyTo::new(cause.to_owned()))));
+    content.mentions = Some(Mentions::new());
+    send(room, content, txn_id(cause, about)).await
 }
 
 fn notice(reply: &Reply) -> RoomMessageEventContent {
@@ -240,10 +281,16 @@ pub(super) fn is_unsendable(error: &anyhow::Error) -> bool {
 
 /// The same for the same cause, whatever the process: a crash between sending and noting it cannot make
 /// a second answer.
-fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
+pub(super) fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
     let sum = Sha256::digest(cause.as_bytes());
     let short: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let what = match about {
+        About::File(number) => return format!("kestrel-{short}-file-{number}").into(),
+        About::Root => "root",
+        About::Notes => "notes",
+        About::Verdict => "verdict",
+        About::Receipt => "receipt",
+        About::Waiting => "waiting",
         About::Answer => "answer",
         About::Evidence => "evidence",
         About::Fault => "fault",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::render::Reply;
+use crate::render::{Page, Reply};
 
 /// To a member who may not command the bot.
 pub(super) fn not_for_you() -> Reply {
@@ -77,6 +77,51 @@ pub(super) fn all_unmuted(count: usize) -> Reply {
 /// For `!storms` where nothing is watched.
 pub(super) fn not_watching() -> Reply {
     said("The storm watch is off: no log is configured, or [watch] says enabled = false.")
+}
+
+/// To whoever only talks in a direct chat.
+pub(super) fn how_to_report() -> Reply {
+    said(
+        "Send me the file that your client saved (.json, .har, .log, also zipped), or paste its text, and I will \
+         look. Secrets are removed before anything is kept.",
+    )
+}
+
+/// For an admin's command in a direct chat.
+pub(super) fn in_the_ops_room() -> Reply {
+    said(
+        "Commands are answered in the ops room. Here I take reports: send me the file that a client saved.",
+    )
+}
+
+/// For a report that waits.
+pub(super) fn your_turn_comes() -> Reply {
+    said("I have it, and read it when the one before it is done.")
+}
+
+/// For a user who sends too many.
+pub(super) fn too_often(each: usize) -> Reply {
+    said(&format!(
+        "I read {each} reports of yours an hour. This one was not read; send it again later."
+    ))
+}
+
+/// For `!report` that replies to nothing.
+pub(super) fn report_of_what() -> Reply {
+    said("Write !report as a reply to the file or the pasted log.")
+}
+
+/// Where a report was told.
+pub(super) fn in_its_thread(case: Option<u64>, link: &str) -> Reply {
+    let mut page = Page::default();
+    let case = case.map_or("The report".to_owned(), |number| format!("Case {number}"));
+    page.line().text(case).text(" is in ").link("a thread of its own", link).text(".");
+    page.reply()
+}
+
+/// For a file that is nothing that can be read; `why` is for people.
+pub(super) fn not_read(why: &str) -> String {
+    format!("I could not read that: {}.", why.trim_end_matches('.'))
 }
 
 /// For a fault of our own; the log has the rest.

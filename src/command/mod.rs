@@ -48,6 +48,8 @@ pub enum Command {
     Triage(Triage),
     /// `!fleet [window]`: who is affected now.
     Fleet(Span),
+    /// `!report [@user]`: reads the file or the paste that it replies to.
+    Report { about: Option<OwnedUserId> },
     /// `!storms`: those that go on, and the newest that ended.
     Storms,
     /// `!mute <storm|@user|all> [time]`: no messages about it for a while.
@@ -227,6 +229,19 @@ pub const COMMANDS: &[Entry] = &[
         parse: symptom::fleet,
     },
     Entry {
+        name: "report",
+        usage: "!report [@user:server]",
+        doc: "as a reply to a file or a pasted log of a client: what it shows, and what the server says to it",
+        notes: &[
+            "It reads diagnostics reports (.json), network logs (.har), console logs and rageshakes (.log, .txt), \
+             also zipped; secrets are removed before anything is kept.",
+            "The user is named where the file names none. A file with the caption !report does the same.",
+            "Users send me such files in a direct chat, and get a receipt.",
+        ],
+        example: "!report @alice:example.org",
+        parse: report,
+    },
+    Entry {
         name: "storms",
         usage: "!storms",
         doc: "storms that go on and the newest that ended: whose, since when, how sure, what is muted",
@@ -345,6 +360,16 @@ fn why(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
             "!why takes no words, so I do not know what {} is for. Send it in the thread of a verdict.",
             slip::shown(&word.text)
         ))),
+    }
+}
+
+fn report(words: &[Word], context: &Context<'_>) -> Result<Command, Slip> {
+    match words {
+        [] => Ok(Command::Report { about: None }),
+        [user] => Ok(Command::Report { about: Some(ids::user_id(user, context)?) }),
+        [_, extra, ..] => {
+            Err(Slip::new(format!("{} is one word too many.", slip::shown(&extra.text))))
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod cases;
 mod metrics;
 mod reading;
+mod reports;
 mod secret;
 mod section;
 mod watch;
@@ -20,6 +21,7 @@ use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
 use url::Url;
 
 pub use self::cases::Cases;
+pub use self::reports::{Reports, Senders};
 pub use self::watch::Watch;
 
 /// Everything that `config/example.toml` can say, checked.
@@ -34,6 +36,7 @@ pub struct Config {
     pub database: Option<Database>,
     pub prometheus: Option<Prometheus>,
     pub watch: Watch,
+    pub reports: Reports,
     pub cases: Cases,
     pub limits: Limits,
 }
@@ -327,7 +330,8 @@ mod tests {
         assert_eq!(defaults.watch.poll.take(), Some(Duration::from_secs(900)));
         same(&as_is, &defaults);
         let room = matrix.rooms.first().cloned();
-        assert_eq!(defaults.watch, Watch { room, ..Watch::default() });
+        assert_eq!(defaults.watch, Watch { room: room.clone(), ..Watch::default() });
+        assert_eq!(defaults.reports, Reports { room, ..Reports::default() });
 
         assert_eq!(spelled.cases, Cases::default());
         let limits = Limits::default();

@@ -9,11 +9,22 @@ use url::Url;
 
 use super::section::Section;
 use super::{
-    Config, Database, Limits, LogSource, Matrix, Problems, Server, cases, metrics, secret, watch,
+    Config, Database, Limits, LogSource, Matrix, Problems, Server, cases, metrics, reports, secret,
+    watch,
 };
 
-const FILE: &[&str] =
-    &["store", "matrix", "server", "logs", "database", "prometheus", "watch", "cases", "limits"];
+const FILE: &[&str] = &[
+    "store",
+    "matrix",
+    "server",
+    "logs",
+    "database",
+    "prometheus",
+    "watch",
+    "reports",
+    "cases",
+    "limits",
+];
 const MATRIX: &[&str] =
     &["homeserver", "user", "rooms", "admins", "min_power_level", "max_command_age"];
 const SERVER: &[&str] = &["name"];
@@ -44,6 +55,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let database_table = file.table("database");
     let prometheus_table = file.table("prometheus");
     let watch_table = file.table("watch");
+    let reports_table = file.table("reports");
     let cases_table = file.table("cases");
     let limits_table = file.table("limits");
 
@@ -59,6 +71,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
         Some((_, None)) => watch::Bot::Unread,
     };
     let watch = watch::watch(watch_table, seen, &mut problems);
+    let reports = reports::reports(reports_table, seen, &mut problems);
     let cases = cases::cases(cases_table, &mut problems);
     let limits = limits(limits_table, &mut problems);
     let config = Config {
@@ -69,6 +82,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
         database: database.flatten(),
         prometheus: prometheus.flatten(),
         watch,
+        reports,
         cases,
         limits,
     };
@@ -301,6 +315,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("database", DATABASE),
     ("prometheus", PROMETHEUS),
     ("watch", watch::WATCH),
+    ("reports", reports::REPORTS),
     ("cases", cases::CASES),
     ("limits", LIMITS),
 ];

@@ -115,7 +115,7 @@ pub(super) fn watch(table: Option<&Table>, bot: Bot<'_>, problems: &mut Vec<Stri
 }
 
 /// One of the bot's rooms; the first of them where none is named.
-fn room(section: &mut Section<'_, '_>, bot: Bot<'_>) -> Option<OwnedRoomId> {
+pub(super) fn room(section: &mut Section<'_, '_>, bot: Bot<'_>) -> Option<OwnedRoomId> {
     let named = section.text("room");
     let rooms = match bot {
         Bot::Read(matrix) => &matrix.rooms,

@@ -6,7 +6,7 @@ use super::remedy::Remedy::{
     Relogin, SdkPin, StoreReset, TabGuard,
 };
 use super::remedy::{Advice, Judgement, Remedy};
-use super::verdict::VerdictId;
+use super::verdict::{Certainty, Verdict, VerdictId};
 
 /// A remedy, what the branch thinks of it, and why where that needs a word.
 type Row = (Remedy, Judgement, Option<&'static str>);
@@ -118,5 +118,22 @@ fn of_calls(verdict: VerdictId) -> &'static [Row] {
         }
         VerdictId::DelayRateLimited => &[(RaiseDelayLimit, Recommended, None)],
         _ => &[],
+    }
+}
+
+/// What a user may be told to do without an admin: it touches their own session, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Safe {
+    Relogin,
+    CloseSecondClient,
+}
+
+/// The safe advice of a verdict: only of a proven one, and only where it is the first thing to do.
+pub fn safe(verdict: &Verdict) -> Option<Safe> {
+    let first = advise(verdict.id).into_iter().next()?;
+    match (verdict.certainty, first.advice, first.id) {
+        (Certainty::Proven, Recommended, Relogin) => Some(Safe::Relogin),
+        (Certainty::Proven, Recommended, CloseSecondClient) => Some(Safe::CloseSecondClient),
+        _ => None,
     }
 }

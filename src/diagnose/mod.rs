@@ -2,7 +2,7 @@
 //!
 //! Pure: no clock, no I/O, no regex. What it does not find in the evidence it does not know.
 
-mod advice;
+pub mod advice;
 pub mod chain;
 mod changed;
 mod client_signs;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::otk::{KeyId, KeyView};
-use super::{Subject, counted};
+use super::{Fact, Gathered, Need, State, Subject, counted};
 
 /// One client's word. It proves nothing by itself: its user wrote it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -186,6 +186,15 @@ pub struct ClientDelays {
     pub refused: u64,
     pub gone: u64,
     pub slowest: f64,
+}
+
+impl Gathered {
+    /// What a client's file says.
+    pub fn client(file: &str, facts: ClientFacts) -> Self {
+        let (source, what) = (format!("client:{file}"), facts.told());
+        let fact = Some(Fact::Client(Box::new(facts)));
+        Self::told(Need::Client, &source, State::Found, what, String::new(), fact)
+    }
 }
 
 impl ClientFacts {

@@ -9,6 +9,7 @@ mod fleet;
 pub mod json;
 mod lanes;
 mod page;
+pub mod report;
 pub mod storm;
 mod svg;
 mod tree;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use kestrel::command::{self, Command, Ke1, Ke2, Ke4, Slip};
 use kestrel::config::Config;
-use kestrel::evidence::{Fact, Gathered, Need, State};
+use kestrel::evidence::Gathered;
 
 use super::redact::{of_terminal, taken};
 use super::{Symptom, Triage};
@@ -109,14 +109,9 @@ fn client_file(file: &Path) -> Result<Vec<Gathered>, Slip> {
     }
     let name = file.file_name().map_or("report".into(), |name| name.to_string_lossy());
     let single = parcel.artefacts.len() == 1;
-    let told = parcel.artefacts.into_iter().map(|artefact| {
-        let source = match single {
-            true => format!("client:{name}"),
-            false => format!("client:{name}:{}", artefact.name),
-        };
-        let what = artefact.facts.told();
-        let fact = Some(Fact::Client(Box::new(artefact.facts)));
-        Gathered::told(Need::Client, &source, State::Found, what, String::new(), fact)
+    let told = parcel.artefacts.into_iter().map(|artefact| match single {
+        true => Gathered::client(&name, artefact.facts),
+        false => Gathered::client(&format!("{name}:{}", artefact.name), artefact.facts),
     });
     Ok(told.collect())
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use kestrel::config::{Cases, Config, Database, Limits, LogSource, Prometheus, Server, Watch};
+use kestrel::config::{
+    Cases, Config, Database, Limits, LogSource, Prometheus, Reports, Server, Watch,
+};
 
 /// Where to read, besides the logs.
 #[derive(Debug, Args)]
@@ -36,6 +38,7 @@ impl Sources {
                 database: None,
                 prometheus: None,
                 watch: Watch::default(),
+                reports: Reports::default(),
                 cases: Cases::default(),
                 limits: Limits::default(),
             },

@@ -19,6 +19,7 @@ mod lab;
 mod media;
 mod poll;
 mod recorded;
+mod reports;
 mod room;
 mod scale;
 mod sources;

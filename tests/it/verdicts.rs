@@ -33,6 +33,7 @@ pub fn config(lab: &Lab, database: bool) -> Config {
         database: database.then_some(Database { url }),
         prometheus: None,
         watch: kestrel::config::Watch::default(),
+        reports: kestrel::config::Reports::default(),
         cases: kestrel::config::Cases::default(),
         limits: Limits::default(),
     }

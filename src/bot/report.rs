@@ -1,0 +1,338 @@
+//! What somebody enclosed → read, judged and told: the ops room gets a thread of its own with the redacted
+//! files and the verdict, its sender a receipt. Each once, also across a crash.
+//!
+//! What was received lives in memory until it is redacted; only what is left of it goes on from here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use matrix_sdk::{Client, Room};
+use ruma::{EventId, OwnedEventId, UserId};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::answer::{ATTACHING, Desk, TooLong, broken_off, while_typing};
+use super::enclosed::{Enclosed, Refused};
+use super::letter::Letter;
+use super::line::ChatLine;
+use super::sealed::sealed;
+use super::send::{self, About, Place};
+use super::words;
+use crate::evidence::ClientFacts;
+use crate::evidence::artefact::{Artefact, Kind, Parcel, Removed, take_in};
+use crate::flow;
+use crate::flow::report::{Reported, headline};
+use crate::render::report::{Receipt, Root, receipt, root};
+use crate::render::{self, Reply};
+use crate::store::NewCase;
+
+/// How long one may take to be redacted and read.
+const READING: Duration = Duration::from_secs(60);
+/// How long the thread waits for a redacted file, which it is there for.
+const ENCLOSING: Duration = Duration::from_secs(60);
+
+/// A report on its way to the ops room.
+struct Handed<'a> {
+    /// The event that it came in, or that asked for it.
+    cause: &'a EventId,
+    by: &'a UserId,
+    forwarded: bool,
+    parcel: &'a Parcel,
+    reported: &'a Reported,
+    removed: &'a Removed,
+}
+
+impl Desk {
+    /// Takes what a user sent in a direct chat, up to the note that it is done.
+    pub(super) async fn receive(self: Arc<Self>, chat: Room, sent: Enclosed) {
+        let (event, sender) = (sent.event.clone(), sent.sender.clone());
+        let seat = match self.reception.try_seat(&sender) {
+            Some(seat) => Ok(seat),
+            None => {
+                self.say(&chat, &event, About::Waiting, &words::your_turn_comes()).await;
+                self.reception.seat(&sender).await
+            }
+        };
+        let Ok(seat) = seat else { return };
+        tracing::info!("reading the report {event} of {sender}");
+        let work = tokio::spawn(self.clone().take(chat.clone(), sent, seat.place.clone()));
+        let ended = while_typing(&chat, work, self.patience * 2).await;
+        let told = match ended {
+            Ok(()) => true,
+            Err(error) => {
+                let says = match (error.downcast_ref::<Refused>(), error.is::<TooLong>()) {
+                    (Some(Refused(says)), _) => {
+                        tracing::info!("the report {event} was not taken");
+                        render::lines([says.as_str()]).reply()
+                    }
+                    (None, long) => {
+                        tracing::error!("the report {event} failed: {error:#}");
+                        if long { words::took_too_long() } else { words::our_fault() }
+                    }
+                };
+                self.say(&chat, &event, About::Fault, &says).await
+            }
+        };
+        // Else it is taken up again by the next start, if it is still young.
+        if told {
+            self.done(&event);
+        }
+    }
+
+    /// Says what is due in a direct chat to somebody who did not send a report.
+    pub(super) async fn chat(self: Arc<Self>, chat: Room, event: OwnedEventId, says: Reply) {
+        if self.say(&chat, &event, About::Answer, &says).await {
+            self.done(&event);
+        }
+    }
+
+    async fn take(
+        self: Arc<Self>,
+        chat: Room,
+        sent: Enclosed,
+        place: Arc<OwnedSemaphorePermit>,
+    ) -> Result<()> {
+        let (event, sender) = (sent.event.clone(), sent.sender.clone());
+        let ops = self.reception.ops_room(&chat.client())?;
+        let parcel = self.read(sent, &chat.client(), place).await?;
+        let removed = removed(&parcel);
+        let reported = self.flow.report(&parcel, Some(&sender), Timestamp::now()).await;
+        let (forwarded, cause, by) = (false, &*event, &*sender);
+        let handed = Handed {
+            cause,
+            by,
+            forwarded,
+            parcel: &parcel,
+            reported: &reported,
+            removed: &removed,
+        };
+        let (case, _) = self.hand_on(&ops, &handed).await?;
+        let facts: Vec<_> = facts(&parcel);
+        let says = receipt(
+            &Receipt {
+                case,
+                facts: &facts,
+                notes: &parcel.notes,
+                removed: &removed,
+                believed: reported.names.is_none(),
+                advice: reported.advice,
+            },
+            &self.flow.view(),
+        );
+        send::reply(&chat, &event, About::Receipt, &says.reply()).await.map(drop)
+    }
+
+    /// Reads the file or the paste that an admin pointed at.
+    pub(super) async fn forwarded(
+        &self,
+        room: &Room,
+        line: &ChatLine,
+        about: Option<&UserId>,
+    ) -> Result<Reply> {
+        let Some(target) = line.replied.as_deref().or(line.thread.as_deref()) else {
+            return Ok(words::report_of_what());
+        };
+        let handing = async {
+            let ops = self.reception.ops_room(&room.client())?;
+            let seat = self.reception.place().await?;
+            let sent = pointed_at(room, target).await?;
+            let parcel = self.read(sent, &room.client(), seat.place).await?;
+            let removed = removed(&parcel);
+            let reported = self.flow.report(&parcel, about, Timestamp::now()).await;
+            let (forwarded, cause, by) = (true, &*line.event, &*line.sender);
+            let handed = Handed {
+                cause,
+                by,
+                forwarded,
+                parcel: &parcel,
+                reported: &reported,
+                removed: &removed,
+            };
+            let (case, root) = self.hand_on(&ops, &handed).await?;
+            anyhow::Ok(words::in_its_thread(
+                case,
+                &ops.room_id().matrix_to_event_uri(root).to_string(),
+            ))
+        };
+        match handing.await {
+            Err(error) => match error.downcast::<Refused>() {
+                Ok(Refused(says)) => Ok(render::lines([says.as_str()]).reply()),
+                Err(error) => Err(error),
+            },
+            told => told,
+        }
+    }
+
+    /// Fetches, redacts and reads, on a thread of its own that keeps the place until it has ended.
+    async fn read(
+        &self,
+        sent: Enclosed,
+        client: &Client,
+        place: Arc<OwnedSemaphorePermit>,
+    ) -> Result<Parcel> {
+        let limits = self.reception.limits.clone();
+        let (name, bytes) = sent.bytes(client, limits.size).await?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            sealed(|| take_in(&name, &bytes, &limits))
+        });
+        let says = match timeout(READING, reading).await {
+            Ok(Ok(Ok(parcel))) if !parcel.artefacts.is_empty() => return Ok(parcel),
+            Ok(Ok(Ok(parcel))) => parcel.notes.join("; "),
+            Ok(Ok(Err(why))) => why,
+            Ok(Err(error)) => return Err(broken_off(error)),
+            Err(_) => "it took longer than a minute to read".to_owned(),
+        };
+        Err(Refused(words::not_read(&says)).into())
+    }
+
+    /// Opens the case and tells it in a thread of its own; gives its number and the thread's root.
+    async fn hand_on(
+        &self,
+        room: &Room,
+        handed: &Handed<'_>,
+    ) -> Result<(Option<u64>, OwnedEventId)> {
+        let reported = handed.reported;
+        // Opened before there is a thread, because the first message names the case.
+        let case = self.open(room, handed);
+        let facts = facts(handed.parcel);
+        let page = root(
+            &Root {
+                case,
+                by: handed.by,
+                forwarded: handed.forwarded,
+                user: reported.user.as_deref(),
+                device: reported.device.as_deref(),
+                headline: headline(reported),
+                verdict: reported.verdict.as_ref(),
+                facts: &facts,
+                removed: handed.removed,
+            },
+            &self.flow.view(),
+        );
+        let letter = Letter::quiet(&page.reply());
+        let txn = send::txn_id(handed.cause, About::Root);
+        let root = send::post(room, Place::Room, &letter, &[], txn).await?;
+        if let Err(error) = self.store.rethread(handed.cause, &root) {
+            tracing::error!("!why will not find the case of {root}: {error:#}");
+        }
+        let unsent = self.enclose(room, &root, handed).await;
+        let notes = handed.parcel.notes.iter().chain(&reported.notes).chain(&unsent);
+        let notes: Vec<_> = notes.map(String::as_str).collect();
+        if !notes.is_empty() {
+            let letter = Letter::quiet(&render::lines(notes).reply());
+            let txn = send::txn_id(handed.cause, About::Notes);
+            send::post(room, Place::Thread(&root), &letter, &[], txn).await?;
+        }
+        let page = match case.filter(|_| reported.verdict.is_some()) {
+            Some(number) => &self.flow.numbered(&reported.evidence, number),
+            None => &reported.page,
+        };
+        let (letter, txn) = (Letter::quiet(page), send::txn_id(handed.cause, About::Verdict));
+        let answer = send::post(room, Place::Thread(&root), &letter, &[], txn).await?;
+        let noted = case.map_or(Ok(()), |case| self.store.answered(case, &answer));
+        if let Err(error) = noted {
+            tracing::error!("a reply to {answer} will not find its case: {error:#}");
+        }
+        Ok((case, root))
+    }
+
+    /// Puts the redacted files into the thread, and what the verdict rests on; gives what is missing there.
+    async fn enclose(&self, room: &Room, root: &EventId, handed: &Handed<'_>) -> Vec<String> {
+        let reported = handed.reported;
+        let mut unsent = Vec::new();
+        for (number, artefact) in handed.parcel.artefacts.iter().enumerate() {
+            let sending = attach(room, root, artefact, handed.cause, number);
+            if !matches!(timeout(ENCLOSING, sending).await, Ok(Ok(()))) {
+                tracing::warn!("a file of {} was not attached", handed.cause);
+                unsent.push(format!("{} could not be attached.", artefact.name));
+            }
+        }
+        if reported.verdict.is_some() {
+            let (name, kind) = ("evidence.json", "application/json");
+            let text = self.flow.evidence_json(&reported.evidence);
+            let file = send::Attached { name, kind, text };
+            let txn = send::txn_id(handed.cause, About::Evidence);
+            let sending = send::enclose(room, root, root, file, txn);
+            if !matches!(timeout(ATTACHING, sending).await, Ok(Ok(()))) {
+                tracing::warn!("evidence.json was not attached for {}", handed.cause);
+            }
+        }
+        unsent
+    }
+
+    /// A full disk costs the number, not the answer.
+    fn open(&self, room: &Room, handed: &Handed<'_>) -> Option<u64> {
+        let evidence = &handed.reported.evidence;
+        let opened = self.store.open_case(&NewCase {
+            cause: handed.cause,
+            thread: handed.cause,
+            room: room.room_id(),
+            asker: handed.by,
+            verdict: flow::verdict(evidence),
+            certainty: flow::certainty(evidence).name(),
+            evidence,
+            now: Timestamp::now(),
+        });
+        if let Err(error) = &opened {
+            tracing::error!("the case of {} could not be kept: {error:#}", handed.cause);
+        }
+        opened.ok()
+    }
+
+    async fn say(&self, chat: &Room, event: &EventId, about: About, says: &Reply) -> bool {
+        let said = send::reply(chat, event, about, says).await;
+        if let Err(error) = &said {
+            tracing::warn!("{event} was not answered: {error:#}");
+        }
+        said.is_ok()
+    }
+}
+
+/// The message that was replied to.
+async fn pointed_at(room: &Room, target: &EventId) -> Result<Enclosed> {
+    let refused = |says: &str| anyhow::Error::from(Refused(says.to_owned()));
+    let event = room.event(target, None).await.context("the message cannot be fetched");
+    let event = event.map_err(|error| {
+        tracing::warn!("{target}: {error:#}");
+        refused("I cannot fetch that message; send the file once more and reply to it.")
+    })?;
+    if event.kind.is_utd() {
+        return Err(refused(
+            "I have no key to that message; send the file once more and reply to it.",
+        ));
+    }
+    let read = event.raw().deserialize().ok();
+    read.as_ref().and_then(Enclosed::of).ok_or_else(|| {
+        refused(
+            "There is no file and no text in that message. Reply to the file itself with !report.",
+        )
+    })
+}
+
+async fn attach(
+    room: &Room,
+    root: &EventId,
+    artefact: &Artefact,
+    cause: &EventId,
+    number: usize,
+) -> Result<()> {
+    let kind = match artefact.kind {
+        Kind::Report | Kind::Har => "application/json",
+        Kind::Console => "text/plain",
+    };
+    let file = send::Attached { name: &artefact.name, kind, text: artefact.text.clone() };
+    send::enclose(room, root, root, file, send::txn_id(cause, About::File(number))).await
+}
+
+fn facts(parcel: &Parcel) -> Vec<&ClientFacts> {
+    parcel.artefacts.iter().map(|artefact| &artefact.facts).collect()
+}
+
+fn removed(parcel: &Parcel) -> Removed {
+    let mut all = Removed::default();
+    parcel.artefacts.iter().for_each(|artefact| all.add(&artefact.removed));
+    all
+}

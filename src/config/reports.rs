@@ -1,0 +1,137 @@
+//! `[reports]` → whether the bot takes users' reports, whose, how large and how often, and where they are told.
+
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use toml::{Table, Value};
+
+use super::section::Section;
+use super::watch::{Bot, room};
+
+pub(super) const REPORTS: &[&str] = &["enabled", "from", "largest", "each", "room", "addresses"];
+
+const MIB: i64 = 1 << 20;
+
+/// Reports from users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reports {
+    pub enabled: bool,
+    /// Whose invitations to a direct chat are accepted, and whose reports are read there.
+    pub from: Senders,
+    /// Bytes of one file, as it is received.
+    pub largest: usize,
+    /// A user's reports an hour.
+    pub each: usize,
+    /// Where they are told: one of the bot's rooms. `None` without a bot.
+    pub room: Option<OwnedRoomId>,
+    /// Keep IP addresses that stand in a report.
+    pub addresses: bool,
+}
+
+/// Who may send reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Senders {
+    /// Users of the homeserver that is watched.
+    OwnServer,
+    Nobody,
+    These(Vec<OwnedUserId>),
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            from: Senders::OwnServer,
+            largest: 32 * MIB as usize,
+            each: 6,
+            room: None,
+            addresses: false,
+        }
+    }
+}
+
+impl Reports {
+    /// Whether this user's direct chat is let in. `server` is the name of the homeserver that is watched.
+    pub fn lets_in(&self, user: &UserId, server: Option<&ruma::ServerName>) -> bool {
+        self.enabled
+            && match &self.from {
+                Senders::OwnServer => server.is_some_and(|server| user.server_name() == server),
+                Senders::Nobody => false,
+                Senders::These(users) => users.iter().any(|named| named == user),
+            }
+    }
+}
+
+/// Reads and checks the section.
+pub(super) fn reports(table: Option<&Table>, bot: Bot<'_>, problems: &mut Vec<String>) -> Reports {
+    let mut section = Section::new(table, "reports", REPORTS, problems);
+    let unsaid = Reports::default();
+    let listed = table.and_then(|table| table.get("from")).is_some_and(Value::is_array);
+    Reports {
+        enabled: section.flag("enabled").unwrap_or(unsaid.enabled),
+        from: match listed {
+            true => {
+                Senders::These(section.list("from", "a Matrix user id like \"@you:example.org\""))
+            }
+            false => from(&mut section),
+        },
+        largest: section.count("largest", MIB / 1024, 256 * MIB).unwrap_or(unsaid.largest),
+        each: section.count("each", 1, 1000).unwrap_or(unsaid.each),
+        room: room(&mut section, bot),
+        addresses: section.flag("addresses").unwrap_or(unsaid.addresses),
+    }
+}
+
+fn from(section: &mut Section<'_, '_>) -> Senders {
+    match section.text("from") {
+        None | Some("own-server") => Senders::OwnServer,
+        Some("nobody") => Senders::Nobody,
+        Some(other) => {
+            let says = "is not \"own-server\", \"nobody\" or a list of user ids";
+            section.problem("from", format_args!("{other:?} {says}"));
+            Senders::OwnServer
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ruma::{server_name, user_id};
+
+    fn read(text: &str) -> (Reports, Vec<String>) {
+        let (table, mut problems) = (text.parse::<Table>().unwrap(), Vec::new());
+        let read = reports(Some(&table), Bot::Absent, &mut problems);
+        (read, problems)
+    }
+
+    #[test]
+    fn who_is_let_in_is_as_written() {
+        let own = Some(server_name!("example.org"));
+        let (alice, mallory) = (user_id!("@alice:example.org"), user_id!("@m:elsewhere.org"));
+        for (text, expected) in [
+            ("", (true, false)),
+            ("from = \"own-server\"", (true, false)),
+            ("from = \"nobody\"", (false, false)),
+            ("from = [\"@m:elsewhere.org\"]", (false, true)),
+            ("enabled = false", (false, false)),
+        ] {
+            let (reports, problems) = read(text);
+            assert!(problems.is_empty(), "{problems:?}");
+            let let_in = (reports.lets_in(alice, own), reports.lets_in(mallory, own));
+            assert_eq!(let_in, expected, "{text}");
+        }
+        assert!(!Reports::default().lets_in(alice, None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        for (text, wanted) in [
+            ("from = \"anybody\"", "reports.from: \"anybody\" is not \"own-server\""),
+            ("from = [\"alice\"]", "reports.from[0]: \"alice\" is not a Matrix user id"),
+            ("largest = 1", "reports.largest: 1 is out of bounds"),
+            ("each = 0", "reports.each: 0 is out of bounds"),
+        ] {
+            let (_, problems) = read(text);
+            assert!(problems[0].starts_with(wanted), "{problems:?}");
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! A user's report → what is asked of the server for it, and one verdict on both.
+//!
+//! A report is its sender's word. It is believed of the sender only: one that names somebody else is shown,
+//! and nothing is asked for it. Its times are the client's; where its clock can be measured they are put on
+//! the server's, and that is said.
+
+use jiff::{SignedDuration, Timestamp};
+use ruma::{OwnedUserId, UserId};
+
+use super::{Answer, Flow};
+use crate::command::{Command, LONGEST_DAYS, Span, Triage};
+use crate::diagnose::Verdict;
+use crate::diagnose::advice::{Safe, safe};
+use crate::evidence::artefact::Parcel;
+use crate::evidence::client::{ClientFacts, Sign, Skew};
+use crate::evidence::{
+    About, Evidence, Gathered, SCHEMA, ServerSubject, Symptom, UserSubject, counted,
+};
+use crate::plan;
+use crate::render::{self, Reply};
+
+/// How much is looked at before and after what a report tells of.
+const MARGIN: SignedDuration = SignedDuration::from_mins(5);
+const LONGEST: SignedDuration = SignedDuration::from_hours(LONGEST_DAYS as i64 * 24);
+/// A clock that is off by less is no news.
+const TOLD: i64 = 2000;
+/// The server's log must be silent for so long before its first refusal, to take it for the very first.
+const SILENT: SignedDuration = SignedDuration::from_mins(1);
+
+/// What a report came to.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// Whom it is about, as far as that is believed.
+    pub user: Option<OwnedUserId>,
+    /// The device that it names.
+    pub device: Option<String>,
+    /// Another user that it names than its sender.
+    pub names: Option<String>,
+    /// None where nothing could be asked.
+    pub verdict: Option<Verdict>,
+    /// The verdict's page, or why there is none.
+    pub page: Reply,
+    pub evidence: Evidence,
+    /// What a person should know of its times.
+    pub notes: Vec<String>,
+    /// What the sender may be told to do.
+    pub advice: Option<Safe>,
+}
+
+/// Whose report it is, by its files and by who sent it.
+struct Subject {
+    user: Option<OwnedUserId>,
+    device: Option<String>,
+    names: Option<String>,
+    notes: Vec<String>,
+}
+
+impl Flow {
+    /// Judges a report for the user and device that it names. `sender` is whoever has to be that user; `None`
+    /// where an admin vouches for it.
+    pub async fn report(
+        &self,
+        parcel: &Parcel,
+        sender: Option<&UserId>,
+        now: Timestamp,
+    ) -> Reported {
+        let facts: Vec<_> = parcel.artefacts.iter().map(|artefact| &artefact.facts).collect();
+        let mut subject = subject(&facts, sender);
+        let skew = facts.iter().filter_map(|facts| facts.skew).max_by_key(|skew| skew.pairs);
+        let (span, about_times) = span(&facts, skew, now);
+        subject.notes.extend(about_times);
+        let (None, Some(user)) = (&subject.names, &subject.user) else {
+            return self.unasked(subject, sender, span, now);
+        };
+        let own = |name: &str, facts: &ClientFacts| {
+            let facts = on_our_clock(facts, facts.skew.or(skew));
+            Gathered::client(name, ClientFacts { user: Some(user.to_string()), ..facts })
+        };
+        let client: Vec<_> =
+            parcel.artefacts.iter().map(|one| own(&one.name, &one.facts)).collect();
+        let device = subject.device.as_deref().map(Into::into);
+        let typed = Triage { user: user.clone(), device, event: None, span };
+        match self.answer_with(&Command::Triage(typed), &client, now).await {
+            Answer::Case(case) => {
+                if let (None, Some(millis)) = (skew, measured(&facts, &case.evidence)) {
+                    subject
+                        .notes
+                        .push(clock(millis, "if its first refusal was the server's first"));
+                }
+                // Without a device of its own nobody knows which one the sender would log out.
+                let advice = safe(&case.verdict).filter(|_| subject.device.is_some());
+                let (user, device) = (subject.user, subject.device);
+                let (verdict, page) = (Some(case.verdict), case.reply);
+                let (evidence, notes) = (case.evidence, subject.notes);
+                Reported { user, device, names: None, verdict, page, evidence, notes, advice }
+            }
+            Answer::Words(page) => Reported { page, ..self.unasked(subject, sender, span, now) },
+            Answer::Survey(_) => self.unasked(subject, sender, span, now),
+        }
+    }
+
+    /// A report for which nothing is asked: it names somebody else, or nobody.
+    fn unasked(
+        &self,
+        subject: Subject,
+        sender: Option<&UserId>,
+        span: Span,
+        now: Timestamp,
+    ) -> Reported {
+        let own = sender.map(ToOwned::to_owned).or(subject.user);
+        let about = match own.clone() {
+            Some(user) => About::User(UserSubject { user }),
+            None => About::Server(ServerSubject { server: self.config.server.name.clone() }),
+        };
+        let evidence = Evidence {
+            schema: SCHEMA,
+            symptom: Symptom::All,
+            subject: about,
+            window: plan::window(span, self.config.limits.window, now),
+            now,
+            gathered: Vec::new(),
+        };
+        let (names, device) = (subject.names, subject.device);
+        let page = render::report::unasked(own.as_deref(), names.as_deref(), device.as_deref());
+        Reported {
+            user: own,
+            device,
+            names,
+            verdict: None,
+            page: page.reply(),
+            evidence,
+            notes: subject.notes,
+            advice: None,
+        }
+    }
+}
+
+/// The headline of a case, for its first line.
+pub fn headline(reported: &Reported) -> &'static str {
+    match (&reported.verdict, &reported.names) {
+        (Some(verdict), _) => verdict.id.headline(),
+        (None, Some(_)) => "it names another user than its sender: not believed",
+        (None, None) => "nothing could be asked for it",
+    }
+}
+
+fn subject(facts: &[&ClientFacts], sender: Option<&UserId>) -> Subject {
+    let mut notes = Vec::new();
+    let named: Vec<&str> = facts.iter().filter_map(|facts| facts.user.as_deref()).collect();
+    let user = match sender {
+        Some(sender) => Some(sender.to_owned()),
+        None => named.iter().find_map(|named| UserId::parse(named).ok()),
+    };
+    let is_other = |named: &&&str| user.as_deref().is_none_or(|user| !is(user, named));
+    let names = named.iter().find(is_other).map(|named| (**named).to_owned());
+    let mut devices: Vec<_> = facts.iter().filter_map(|facts| facts.device.clone()).collect();
+    devices.dedup();
+    if devices.len() > 1 {
+        let many = counted(devices.len() as u64, "device");
+        notes.push(format!("It is of {many}; the first one is judged."));
+    }
+    Subject { user, device: devices.into_iter().next(), names, notes }
+}
+
+/// Whether a file that names a user so means this one; some clients leave the server's name out.
+fn is(user: &UserId, named: &str) -> bool {
+    named == user.as_str() || named == user.localpart()
+}
+
+/// The window that a report is about, on the server's clock, and what has to be said of it.
+fn span(facts: &[&ClientFacts], skew: Option<Skew>, now: Timestamp) -> (Span, Vec<String>) {
+    let mut notes = Vec::new();
+    if let Some(skew) = skew.filter(|skew| skew.millis.abs() >= TOLD) {
+        let by = format!("by {}", counted(skew.pairs, "request"));
+        notes.push(clock(skew.millis, &by));
+    }
+    let of = |facts: &&ClientFacts| on_our_clock(facts, facts.skew.or(skew)).span;
+    let spans: Vec<_> = facts.iter().filter_map(of).collect();
+    let first = spans.iter().map(|(first, _)| *first).min();
+    let (Some(first), Some(last)) = (first, spans.iter().map(|(_, last)| *last).max()) else {
+        notes.push("It has no times: the usual window up to now is judged.".into());
+        return (Span::Unsaid, notes);
+    };
+    if first > after(now, MARGIN) {
+        notes.push("Its times are in the future: the usual window up to now is judged.".into());
+        return (Span::Unsaid, notes);
+    }
+    let to = after(last, MARGIN).min(now);
+    let from = before(first, MARGIN);
+    if to.duration_since(from) > LONGEST {
+        notes.push(format!(
+            "It tells of more than {LONGEST_DAYS} days: the last of them are judged."
+        ));
+    }
+    (Span::Between(from.max(before(to, LONGEST)).min(to), to), notes)
+}
+
+fn clock(millis: i64, how: &str) -> String {
+    let side = if millis > 0 { "ahead of" } else { "behind" };
+    let seconds = millis.unsigned_abs().div_ceil(500) / 2;
+    format!("The client's clock is about {seconds} s {side} the server's ({how}).")
+}
+
+/// The facts with their times on the server's clock.
+fn on_our_clock(facts: &ClientFacts, skew: Option<Skew>) -> ClientFacts {
+    let mut facts = facts.clone();
+    let ahead = SignedDuration::from_millis(skew.map_or(0, |skew| skew.millis));
+    let moved = |at: Timestamp| at.checked_sub(ahead).unwrap_or(at);
+    let both = |(first, last): (Timestamp, Timestamp)| (moved(first), moved(last));
+    facts.span = facts.span.map(both);
+    facts.signs.iter_mut().for_each(|noted| noted.span = noted.span.map(both));
+    facts.refused.iter_mut().for_each(|refusal| refusal.at = refusal.at.map(moved));
+    facts.sent.iter_mut().for_each(|sent| sent.at = sent.at.map(moved));
+    facts.minutes.iter_mut().for_each(|minute| minute.at = moved(minute.at));
+    facts
+}
+
+/// How far the client is ahead of the server, where both saw the first refusal: each was silent before it.
+fn measured(facts: &[&ClientFacts], evidence: &Evidence) -> Option<i64> {
+    let refusals = facts.iter().flat_map(|facts| {
+        let noted = facts.signs.iter().filter(|noted| noted.sign == Sign::AlreadyExists);
+        noted.filter_map(|noted| Some((noted.span?.0, facts.span?.0)))
+    });
+    let (theirs, began) = refusals.min()?;
+    let log = evidence.key_log();
+    let ours = log.value()?.refused.iter().map(|group| group.span.first).min()?;
+    let both_silent = began < theirs && before(ours, SILENT) > evidence.window.from;
+    let millis = i64::try_from(theirs.duration_since(ours).as_millis()).ok()?;
+    (both_silent && millis.abs() >= TOLD).then_some(millis)
+}
+
+fn before(at: Timestamp, length: SignedDuration) -> Timestamp {
+    at.checked_sub(length).unwrap_or(Timestamp::MIN)
+}
+
+fn after(at: Timestamp, length: SignedDuration) -> Timestamp {
+    at.checked_add(length).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::client::Noted;
+    use ruma::user_id;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn facts(span: Option<(i64, i64)>) -> ClientFacts {
+        let span = span.map(|(first, last)| (at(first), at(last)));
+        let noted = Noted { sign: Sign::AlreadyExists, count: 2, span, key: None };
+        ClientFacts { span, signs: vec![noted], ..ClientFacts::default() }
+    }
+
+    fn ahead(seconds: i64) -> Option<Skew> {
+        Some(Skew { millis: seconds * 1000, pairs: 12, spread: 3 })
+    }
+
+    #[test]
+    fn the_window_is_the_reports_own_on_the_servers_clock() {
+        let now = at(100_000);
+        for (own, skew, wanted, says) in [
+            (Some((10_000, 11_000)), None, Span::Between(at(9_700), at(11_300)), ""),
+            (Some((10_000, 11_000)), ahead(1), Span::Between(at(9_699), at(11_299)), ""),
+            (
+                Some((10_000, 11_000)),
+                ahead(100),
+                Span::Between(at(9_600), at(11_200)),
+                "about 100 s ahead of the server's (by 12 requests)",
+            ),
+            (
+                Some((10_000, 11_000)),
+                ahead(-100),
+                Span::Between(at(9_800), at(11_400)),
+                "behind the server's",
+            ),
+            (Some((99_000, 100_200)), None, Span::Between(at(98_700), now), ""),
+            (Some((200_000, 200_100)), None, Span::Unsaid, "in the future"),
+            (None, None, Span::Unsaid, "no times"),
+        ] {
+            let facts = ClientFacts { skew, ..facts(own) };
+            let (span, notes) = span(&[&facts], skew, now);
+            assert_eq!(span, wanted);
+            assert_eq!(notes.is_empty(), says.is_empty(), "{notes:?}");
+            assert!(notes.concat().contains(says), "{notes:?}");
+        }
+    }
+
+    #[test]
+    fn a_report_of_years_is_cut_to_its_last_month() {
+        let day = 24 * 60 * 60;
+        let long = facts(Some((0, 400 * day)));
+        let (span, notes) = span(&[&long], None, at(400 * day));
+        assert_eq!(span, Span::Between(at(369 * day), at(400 * day)));
+        assert!(notes[0].contains("more than 31 days"), "{notes:?}");
+        let torn = ClientFacts { span: Some((Timestamp::MIN, Timestamp::MAX)), ..facts(None) };
+        super::span(&[&torn], ahead(i64::MAX / 1000), at(0));
+        super::span(&[&torn], ahead(i64::MIN / 1000), at(0));
+    }
+
+    #[test]
+    fn a_report_is_believed_of_its_sender_only() {
+        let alice = user_id!("@alice:example.org");
+        let of = |user: Option<&str>| ClientFacts {
+            user: user.map(str::to_owned),
+            device: Some("DEV".into()),
+            ..ClientFacts::default()
+        };
+        let names = |users: &[Option<&str>], sender| {
+            let facts: Vec<_> = users.iter().map(|user| of(*user)).collect();
+            let found = subject(&facts.iter().collect::<Vec<_>>(), sender);
+            (found.user.map(|user| user.to_string()), found.names)
+        };
+        let own = Some("@alice:example.org".to_owned());
+        for said in [&[None][..], &[Some("@alice:example.org")], &[Some("alice"), None]] {
+            assert_eq!(names(said, Some(alice)), (own.clone(), None), "{said:?}");
+        }
+        // One file of several is enough.
+        let mixed = [Some("@alice:example.org"), Some("@bob:example.org")];
+        let bob = Some("@bob:example.org".to_owned());
+        assert_eq!(names(&mixed, Some(alice)), (own.clone(), bob.clone()));
+        assert_eq!(
+            names(&[Some("@Alice:example.org")], Some(alice)).1.unwrap(),
+            "@Alice:example.org"
+        );
+        // Forwarded by an admin: the first named counts.
+        assert_eq!(names(&mixed, None), (own, bob));
+        assert_eq!(names(&[None], None), (None, None));
+    }
+}
