@@ -128,7 +128,7 @@ pub fn chain_why(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
         let name = of.name();
         page.line().strong(format!("{} · {}", symptom(*of), words(*place, false)));
         page.text(format!(" · {} · ", sentence(verdict.id.headline())));
-        page.code(&format!("!{name}")).text(" alone shows its path.");
+        page.code(format!("!{name}")).text(" alone shows its path.");
     }
     let cited: HashSet<&str> = chain
         .branches
