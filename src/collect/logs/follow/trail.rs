@@ -130,8 +130,7 @@ impl Trail {
             piece.sights = reading.sights().sorted();
             piece.sights.retain(|sight| sight.at >= self.since);
         }
-        (piece.place, piece.read_to) = (self.place(), self.last);
-        piece.blind = self.told;
+        (piece.place, piece.read_to, piece.blind) = (self.place(), self.last, self.told);
         piece.notes = mem::take(&mut self.notes);
         piece
     }
