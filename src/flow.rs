@@ -103,6 +103,9 @@ impl Flow {
             Command::Storms | Command::Mute { .. } | Command::Unmute(_) => Answer::Words(
                 render::lines(["The storm watch answers that itself, in an ops room."]).reply(),
             ),
+            Command::Capture(_) => Answer::Words(
+                render::lines(["The bot answers that itself, in an ops room."]).reply(),
+            ),
             Command::Cases(_) | Command::Case { .. } => Answer::Words(
                 render::lines([
                     "Cases are kept by the bot: it answers that itself, in an ops room.",

@@ -117,6 +117,8 @@ pub mod render;
 
 pub mod storm;
 
+pub mod capture;
+
 pub mod store;
 
 pub mod flow;

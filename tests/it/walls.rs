@@ -12,6 +12,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("diagnose", &["evidence"]),
     ("plan", &["command", "evidence", "diagnose"]),
     ("storm", &["evidence"]),
+    ("capture", &["evidence"]),
     ("render", &["command", "evidence", "diagnose", "storm", "capture"]),
     ("collect", &["plan", "evidence", "config"]),
     ("store", &["evidence", "capture", "storm", "config"]),
@@ -46,6 +47,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("render", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("command", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("storm", &["tokio", "std::fs", "SystemTime", "now()"]),
+    ("capture", &["tokio", "std::fs", "SystemTime", "now()"]),
 ];
 
 const FILE_LINES: usize = 400;
