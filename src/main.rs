@@ -45,6 +45,8 @@ enum Verb {
     Cases(terminal::Cases),
     /// Show one of them as it was answered, or delete it
     Case(terminal::OneCase),
+    /// Show what would be kept of a user's report, HAR file or log, and count what is taken out
+    Redact(terminal::Redact),
     /// Judge a saved evidence.json again
     Replay(terminal::Replay),
     /// Check the config, and that every source answers
@@ -119,6 +121,7 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Cases(cases) => return terminal::cases(&cases),
         Verb::Case(case) => return terminal::case(&case),
         Verb::Tree(tree) => return terminal::tree(&tree),
+        Verb::Redact(redact) => return terminal::redact(&redact),
         Verb::Replay(replay) => return terminal::replay(&replay),
         Verb::Doctor(configured) => {
             return terminal::doctor(&Config::load(&configured.config)?).await;

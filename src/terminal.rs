@@ -5,6 +5,7 @@
 
 mod asked;
 mod cases;
+mod redact;
 mod sources;
 mod storms;
 mod watch;
@@ -28,6 +29,7 @@ use kestrel::render::{self, Ink, View};
 
 use self::asked::slip;
 pub(super) use self::cases::{Cases, OneCase, case, cases};
+pub(super) use self::redact::{Redact, redact};
 use self::sources::Sources;
 pub(super) use self::storms::{Muting, Storms, Unmuting, mute, storms, unmute};
 pub(super) use self::watch::{Watching, watch};
@@ -68,7 +70,7 @@ pub(super) struct Triage {
     log: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// The affected client's diagnostics report (JSON); may be repeated
+    /// The affected client's diagnostics report (JSON), its log, or an archive of them; may be repeated
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
     /// The affected client's network log (HAR); may be repeated

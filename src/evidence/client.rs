@@ -1,11 +1,13 @@
 //! What a client says of itself, from its diagnostics report or a HAR file: signs, each counted with its
 //! first and last moment by the client's clock. Bodies, tokens and ids of delayed events are never here.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Subject;
 use super::otk::{KeyId, KeyView};
+use super::{Subject, counted};
 
 /// One client's word. It proves nothing by itself: its user wrote it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,6 +26,65 @@ pub struct ClientFacts {
     pub delays: Option<ClientDelays>,
     /// Entries of a kind that is not known here.
     pub unknown: u64,
+    /// How far its clock is from the server's, where a HAR file tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew: Option<Skew>,
+    /// To-device messages that it sent, the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<ClientSent>,
+    /// How many to-device messages it sent in all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sent_count: u64,
+    /// Its requests on delayed events by the minute.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub minutes: Vec<DelayMinute>,
+    /// The state of its sync, in its own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<String>,
+    /// Whether its crypto was up when it wrote the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crypto_ready: Option<bool>,
+    /// What its report counted of each KE: a ring buffer may hold fewer entries than it counted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counted: BTreeMap<String, u64>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// The client's clock minus the server's. `Date` is written in whole seconds, so half a second is as near
+/// as one pair can tell; the middle of many pairs is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skew {
+    pub millis: i64,
+    /// Requests whose answer carried the server's clock.
+    pub pairs: u64,
+    /// Milliseconds between the tenth and the ninetieth of a hundred pairs.
+    pub spread: i64,
+}
+
+/// A to-device message that the client sent, to one device or more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSent {
+    /// `org.matrix.msgid`: what Synapse logs of it.
+    pub msgid: String,
+    pub event_type: String,
+    pub at: Option<Timestamp>,
+    /// The answer's status; none or 0 where there was no answer.
+    pub status: Option<i64>,
+    /// The users and devices it was sent to, the first of them.
+    pub targets: Vec<(String, String)>,
+}
+
+/// Requests on delayed events that began in one minute by the client's clock; seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DelayMinute {
+    pub at: Timestamp,
+    pub count: u64,
+    pub timed_out: u64,
+    pub refused: u64,
+    pub slowest: f64,
 }
 
 /// A sign, counted.
@@ -146,6 +207,9 @@ impl ClientFacts {
             signs.iter().map(|(count, sign)| format!("{count} × {}", sign.words())).collect();
         if let Some(delays) = &self.delays {
             said.push(format!("{} requests on delayed events", delays.count));
+        }
+        if self.sent_count > 0 {
+            said.push(counted(self.sent_count, "to-device message") + " sent");
         }
         if said.is_empty() {
             said.push("no sign of any of the four".to_owned());

@@ -76,24 +76,56 @@ pub fn event(line: &str) -> Option<ClientEvent> {
 /// key: NEW`. OLD is JSON, NEW a Python literal or JSON; both hold client text, so each is read from its
 /// start.
 pub fn refusal(line: &str) -> Option<ClientRefusal> {
-    let (_, rest) = head(line).split_once("One time key ")?;
-    let (id, rest) = rest.split_once(" already exists. Old key: ")?;
+    let Refused { key, old, new, .. } = refused(line)?;
+    Some(ClientRefusal { key, old: KeyView::of(old), new: KeyView::of(new), at: None })
+}
+
+/// A refusal of which only the server's value is told; the new one is in the request that was refused.
+pub(super) fn half_refusal(
+    line: &str,
+    new: impl FnOnce(&KeyId) -> Option<KeyView>,
+) -> Option<ClientRefusal> {
+    let (_, rest) = head(line).split_once(REFUSED)?;
+    let (id, rest) = rest.split_once(OLD_KEY)?;
+    let old = serde_json::Deserializer::from_str(rest).into_iter::<Value>().next()?.ok()?;
+    let key = (id.len() <= ID).then(|| KeyId(id.to_owned()))?;
+    let new = new(&key)?;
+    Some(ClientRefusal { key, old: KeyView::of(old), new, at: None })
+}
+
+/// A refusal in a line: where it stands, and the values as they are.
+pub(super) struct Refused {
+    pub key: KeyId,
+    pub old: Value,
+    pub new: Value,
+    /// Bytes of the line.
+    pub from: usize,
+    pub to: usize,
+}
+
+pub(super) fn refused(line: &str) -> Option<Refused> {
+    let line = head(line);
+    let from = line.find(REFUSED)?;
+    let (id, rest) = line[from + REFUSED.len()..].split_once(OLD_KEY)?;
     let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
     let old = values.next()?.ok()?;
     let rest = rest.get(values.byte_offset()..)?;
     let rest = rest.trim_start_matches([';', ' ']);
     let rest = rest.strip_prefix("new key: ")?;
-    let new = match python::literal(rest) {
-        Some((new, _)) => new,
-        None => serde_json::Deserializer::from_str(rest).into_iter::<Value>().next()?.ok()?,
+    let (new, rest) = match python::literal(rest) {
+        Some(found) => found,
+        None => {
+            let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+            let new = values.next()?.ok()?;
+            (new, rest.get(values.byte_offset()..)?)
+        }
     };
-    (id.len() <= ID).then(|| ClientRefusal {
-        key: KeyId(id.to_owned()),
-        old: KeyView::of(old),
-        new: KeyView::of(new),
-        at: None,
-    })
+    let key = (id.len() <= ID).then(|| KeyId(id.to_owned()))?;
+    Some(Refused { key, old, new, from, to: line.len() - rest.len() })
 }
+
+const REFUSED: &str = "One time key ";
+const OLD_KEY: &str = " already exists. Old key: ";
 
 fn head(line: &str) -> &str {
     let mut end = line.len().min(LINE);

@@ -1,148 +1,239 @@
 //! A HAR file (a browser's network log, HAR 1.2) → what the client says: refused key uploads with both
-//! values, and its requests on delayed events with their latency. Of every other request nothing is kept,
-//! and of these no header, token or id of a delayed event.
+//! values, its requests on delayed events with their latency, the to-device messages that it sent, and how
+//! far its clock is from the server's. Of every other request nothing is kept, and of these no header,
+//! token or id of a delayed event.
 
-use jiff::Timestamp;
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::client::{ClientDelays, ClientFacts, ClientRefusal, Sign};
+use super::artefact::entries::walk;
+use super::client::{
+    ClientDelays, ClientFacts, ClientRefusal, ClientSent, DelayMinute, Sign, Skew,
+};
 use super::client_line;
-use super::report::clip;
+use super::otk::{KeyId, KeyView};
+use super::report::{KEPT, clip};
 
 /// Requests that are read.
-const ENTRIES: usize = 100_000;
+const ENTRIES: u64 = 100_000;
 /// js-sdk gives a restart up after so long, without closing the request (domain 39); milliseconds.
 const PATIENCE: f64 = 2000.0;
-
-#[derive(Deserialize)]
-struct Har {
-    log: Log,
-}
-
-#[derive(Deserialize)]
-struct Log {
-    entries: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    #[serde(default)]
-    started_date_time: Option<String>,
-    /// Milliseconds in all.
-    #[serde(default)]
-    time: Option<f64>,
-    request: Request,
-    #[serde(default)]
-    response: Response,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Request {
-    #[serde(default)]
-    method: String,
-    #[serde(default)]
-    url: String,
-    #[serde(default)]
-    post_data: Option<Body>,
-}
-
-#[derive(Deserialize, Default)]
-struct Response {
-    #[serde(default)]
-    status: Option<i64>,
-    #[serde(default)]
-    content: Option<Body>,
-}
-
-#[derive(Deserialize)]
-struct Body {
-    #[serde(default)]
-    text: Option<String>,
-    /// `base64`, where the browser took the body for binary.
-    #[serde(default)]
-    encoding: Option<String>,
-}
-
-impl Body {
-    /// The body as JSON; null where it is none.
-    fn json(body: Option<&Self>) -> Value {
-        let Some(text) = body.and_then(|body| body.text.as_deref()) else { return Value::Null };
-        let base64 = body.is_some_and(|body| body.encoding.as_deref() == Some("base64"));
-        match base64 {
-            true => vodozemac::base64_decode(text.trim_end_matches('='))
-                .ok()
-                .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
-            false => serde_json::from_str(text).ok(),
-        }
-        .unwrap_or_default()
-    }
-}
+/// Minutes with requests on delayed events that are kept: four hours of a call.
+const MINUTES: usize = 240;
+/// Targets of one to-device message that are kept.
+const TARGETS: usize = 16;
 
 /// Reads a HAR file. The error is a sentence for a person.
 pub fn read(bytes: &[u8]) -> Result<ClientFacts, String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let har: Har =
-        serde_json::from_slice(bytes).map_err(|error| format!("it is no HAR file: {error}"))?;
-    let mut facts = ClientFacts::default();
-    for entry in har.log.entries.iter().take(ENTRIES) {
-        facts.request(entry);
+    let mut read = Read::default();
+    let walked = walk(bytes, &mut |entry| read.entry(entry));
+    match walked.torn {
+        Some(why) => Err(format!("it is no HAR file: {why}")),
+        None if !walked.has_log => Err("it is no HAR file: it has no log of requests".into()),
+        None => Ok(read.facts()),
     }
-    facts.unknown += har.log.entries.len().saturating_sub(ENTRIES) as u64;
-    Ok(facts)
 }
 
-impl ClientFacts {
-    fn request(&mut self, entry: &Entry) {
-        let url = entry.request.url.split(['?', '#']).next().unwrap_or_default();
-        let at: Option<Timestamp> =
-            entry.started_date_time.as_deref().and_then(|text| text.parse().ok());
-        if let (Some(at), true) = (at, url.contains("/_matrix/")) {
-            let (first, last) = self.span.unwrap_or((at, at));
-            self.span = Some((first.min(at), last.max(at)));
+/// The facts of the entries that were read so far.
+#[derive(Default)]
+pub(super) struct Read {
+    facts: ClientFacts,
+    minutes: BTreeMap<Timestamp, DelayMinute>,
+    /// Client clock minus server clock, milliseconds.
+    skews: Vec<i64>,
+    read: u64,
+}
+
+/// One entry, as far as it is read.
+struct Request<'a> {
+    entry: &'a Value,
+    path: &'a str,
+    at: Option<Timestamp>,
+    status: Option<i64>,
+    /// Milliseconds.
+    took: f64,
+}
+
+impl Read {
+    pub(super) fn facts(mut self) -> ClientFacts {
+        self.facts.minutes = self.minutes.into_values().collect();
+        self.facts.skew = skew(self.skews);
+        self.facts
+    }
+
+    pub(super) fn entry(&mut self, entry: &Value) {
+        self.read += 1;
+        if self.read > ENTRIES {
+            self.facts.unknown += 1;
+            return;
         }
-        if url.contains("/keys/upload") {
-            self.upload(entry, at);
-        } else if entry.request.method == "POST" && url.contains("/delayed_events/") {
-            self.delay(entry, at);
+        let request = &entry["request"];
+        let url = request["url"].as_str().unwrap_or_default();
+        let path = url.split(['?', '#']).next().unwrap_or_default();
+        if !path.contains("/_matrix/") {
+            return;
+        }
+        let at = entry["startedDateTime"].as_str().and_then(|text| text.parse().ok());
+        if let Some(at) = at {
+            let (first, last) = self.facts.span.unwrap_or((at, at));
+            self.facts.span = Some((first.min(at), last.max(at)));
+        }
+        let took = entry["time"].as_f64().filter(|time| time.is_finite() && *time >= 0.0);
+        let status = entry["response"]["status"].as_i64();
+        let seen = Request { entry, path, at, status, took: took.unwrap_or(0.0) };
+        if let Some(skew) = seen.skew() {
+            self.skews.push(skew);
+        }
+        let method = request["method"].as_str().unwrap_or_default();
+        if path.contains("/keys/upload") {
+            self.upload(&seen);
+        } else if method == "POST" && path.contains("/delayed_events/") {
+            self.delay(&seen);
+        } else if path.contains("/sendToDevice/") {
+            self.sent(&seen);
+        } else if path.ends_with("/account/whoami") {
+            self.whose(&body(&entry["response"]["content"]));
         }
     }
 
-    fn upload(&mut self, entry: &Entry, at: Option<Timestamp>) {
-        let body = Body::json(entry.request.post_data.as_ref());
-        let text = |name: &str| body["device_keys"][name].as_str().map(clip);
-        self.user = self.user.take().or_else(|| text("user_id"));
-        self.device = self.device.take().or_else(|| text("device_id"));
-        let answer = Body::json(entry.response.content.as_ref());
+    fn whose(&mut self, names: &Value) {
+        let text = |name: &str| names[name].as_str().map(clip);
+        let facts = &mut self.facts;
+        facts.user = facts.user.take().or_else(|| text("user_id"));
+        facts.device = facts.device.take().or_else(|| text("device_id"));
+    }
+
+    fn upload(&mut self, seen: &Request<'_>) {
+        let sent = body(&seen.entry["request"]["postData"]);
+        self.whose(&sent["device_keys"]);
+        let answer = body(&seen.entry["response"]["content"]);
         let error = answer["error"].as_str().unwrap_or_default();
-        if entry.response.status == Some(400)
-            && client_line::sign(error) == Some(Sign::AlreadyExists)
-        {
-            self.note(Sign::AlreadyExists, None, at);
-            self.refused(client_line::refusal(error).map(|found| ClientRefusal { at, ..found }));
+        if seen.status == Some(400) && client_line::sign(error) == Some(Sign::AlreadyExists) {
+            self.facts.note(Sign::AlreadyExists, None, seen.at);
+            let of_body =
+                |key: &KeyId| Some(KeyView::of(sent["one_time_keys"].get(&key.0)?.clone()));
+            let found =
+                client_line::refusal(error).or_else(|| client_line::half_refusal(error, of_body));
+            self.facts.refused(found.map(|found| ClientRefusal { at: seen.at, ..found }));
         }
     }
 
-    fn delay(&mut self, entry: &Entry, at: Option<Timestamp>) {
-        let took = entry.time.filter(|time| time.is_finite() && *time >= 0.0).unwrap_or(0.0);
+    fn delay(&mut self, seen: &Request<'_>) {
         let empty = ClientDelays { count: 0, timed_out: 0, refused: 0, gone: 0, slowest: 0.0 };
-        let delays = self.delays.get_or_insert(empty);
+        let delays = self.facts.delays.get_or_insert(empty);
+        let seconds = seen.took / 1000.0;
+        // A browser writes 0, or none, where it gave up.
+        let silent = matches!(seen.status, None | Some(0));
+        let (refused, gone) = (seen.status == Some(429), seen.status == Some(404));
+        let late = silent || seen.took >= PATIENCE;
         delays.count += 1;
-        delays.slowest = delays.slowest.max(took / 1000.0);
-        match entry.response.status {
-            Some(429) => delays.refused += 1,
-            Some(404) => delays.gone += 1,
-            // A browser writes 0, or none, where it gave up.
-            None | Some(0) => delays.timed_out += 1,
-            _ if took >= PATIENCE => delays.timed_out += 1,
-            _ => return,
-        }
-        if matches!(entry.response.status, None | Some(0)) || took >= PATIENCE {
-            self.note(Sign::DelayTimedOut, None, at);
+        delays.slowest = delays.slowest.max(seconds);
+        delays.refused += u64::from(refused);
+        delays.gone += u64::from(gone);
+        delays.timed_out += u64::from(late && !refused && !gone);
+        self.minute(seen, late && !refused && !gone, refused);
+        if late {
+            self.facts.note(Sign::DelayTimedOut, None, seen.at);
         }
     }
+
+    fn minute(&mut self, seen: &Request<'_>, timed_out: bool, refused: bool) {
+        let minute = seen.at.map(|at| at.as_second().div_euclid(60) * 60);
+        let Some(at) = minute.and_then(|at| Timestamp::from_second(at).ok()) else { return };
+        if self.minutes.len() >= MINUTES && !self.minutes.contains_key(&at) {
+            return;
+        }
+        let empty = DelayMinute { at, count: 0, timed_out: 0, refused: 0, slowest: 0.0 };
+        let minute = self.minutes.entry(at).or_insert(empty);
+        minute.count += 1;
+        minute.timed_out += u64::from(timed_out);
+        minute.refused += u64::from(refused);
+        minute.slowest = minute.slowest.max(seen.took / 1000.0);
+    }
+
+    /// `PUT …/sendToDevice/TYPE/TXN`; every device may get a message id of its own.
+    fn sent(&mut self, seen: &Request<'_>) {
+        let (_, rest) = seen.path.split_once("/sendToDevice/").unwrap_or_default();
+        let event_type = clip(rest.split('/').next().unwrap_or_default());
+        let sent = body(&seen.entry["request"]["postData"]);
+        let users = sent["messages"].as_object().into_iter().flatten();
+        let devices =
+            users.flat_map(|(user, devices)| {
+                devices.as_object().into_iter().flatten().map(move |(device, message)| {
+                    (user, device, message["org.matrix.msgid"].as_str())
+                })
+            });
+        let from = self.facts.sent.len();
+        for (user, device, msgid) in devices {
+            self.facts.sent_count += 1;
+            let Some(msgid) = msgid.map(clip) else { continue };
+            let target = (clip(user), clip(device));
+            let of_this = self.facts.sent[from..].iter_mut().find(|sent| sent.msgid == msgid);
+            if let Some(same) = of_this {
+                if same.targets.len() < TARGETS {
+                    same.targets.push(target);
+                }
+            } else if self.facts.sent.len() < KEPT {
+                self.facts.sent.push(ClientSent {
+                    msgid,
+                    event_type: event_type.clone(),
+                    at: seen.at,
+                    status: seen.status,
+                    targets: vec![target],
+                });
+            }
+        }
+    }
+}
+
+impl Request<'_> {
+    /// The client's clock when the answer began, minus the server's. `Date` is cut to the second, so half of
+    /// one is what it lacks in the middle. What came from a cache carries an old date, and is not used.
+    fn skew(&self) -> Option<i64> {
+        let answer = &self.entry["response"];
+        if matches!(self.status, None | Some(0 | 304)) {
+            return None;
+        }
+        let headers = answer["headers"].as_array()?.iter().take(200);
+        let mut dates = headers.filter(|header| {
+            header["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case("date"))
+        });
+        let date = server_date(dates.next()?["value"].as_str()?)?;
+        let received = self.entry["timings"]["receive"].as_f64();
+        let received = received.filter(|time| time.is_finite() && *time >= 0.0).unwrap_or(0.0);
+        let took = (self.took - received.min(self.took)).min(1e9);
+        let answered = self.at?.checked_add(SignedDuration::from_millis(took as i64)).ok()?;
+        Some(answered.as_millisecond() - (date.as_millisecond() + 500))
+    }
+}
+
+/// A `Date` header's moment.
+pub(super) fn server_date(text: &str) -> Option<Timestamp> {
+    let zoned = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim());
+    zoned.ok()
+}
+
+/// The middle of the pairs, and how far apart they are.
+fn skew(mut pairs: Vec<i64>) -> Option<Skew> {
+    pairs.sort_unstable();
+    let last = pairs.len().checked_sub(1)?;
+    let spread = pairs[last * 9 / 10] - pairs[last / 10];
+    Some(Skew { millis: pairs[last / 2], pairs: pairs.len() as u64, spread })
+}
+
+/// A body as JSON; null where it is none. Browsers write `base64` where they took it for binary.
+pub(super) fn body(body: &Value) -> Value {
+    let Some(text) = body["text"].as_str() else { return Value::Null };
+    match body["encoding"].as_str() {
+        Some("base64") => vodozemac::base64_decode(text.trim_end_matches('='))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+        _ => serde_json::from_str(text).ok(),
+    }
+    .unwrap_or_default()
 }
 
 #[cfg(test)]

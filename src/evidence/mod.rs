@@ -10,6 +10,7 @@
 
 mod about;
 pub mod access;
+pub mod artefact;
 pub mod aside;
 pub mod attribute;
 pub mod client;

@@ -5,11 +5,12 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::artefact::entries::why;
 use super::client::{ClientFacts, ClientRefusal, Noted, Sign};
 use super::client_line;
 
 /// Entries that are read; the card keeps 200.
-const ENTRIES: usize = 20_000;
+pub(super) const ENTRIES: usize = 20_000;
 /// Events and refusals that are kept one by one.
 pub(super) const KEPT: usize = 16;
 /// Signs told apart: a key each may be named.
@@ -17,24 +18,43 @@ const SIGNS: usize = 64;
 /// Longest id or version that is kept, in characters.
 const TEXT: usize = 255;
 
+/// The names that fields go by, as their letters alone; the first that is there counts.
+pub(super) const USER: &[&str] = &["userid", "user", "mxid"];
+pub(super) const DEVICE: &[&str] = &["deviceid", "device"];
+pub(super) const SDK: &[&str] = &["sdkversion", "sdk", "matrixjssdk", "version"];
+pub(super) const LISTS: &[&str] = &["entries", "log", "logs", "events", "messages"];
+pub(super) const LINE: &[&str] = &["message", "msg", "text", "line"];
+pub(super) const TIME: &[&str] = &["ts", "time", "timestamp", "date"];
+const SYNC: &[&str] = &["syncstate", "sync"];
+const CRYPTO: &[&str] = &["cryptoready", "hascrypto", "crypto"];
+
 /// Reads a report. The error is a sentence for a person.
 pub fn read(bytes: &[u8]) -> Result<ClientFacts, String> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON: {error}"))?;
-    let Some(report) = value.as_object() else {
-        return Err("it is no report: a report is a JSON object with entries".into());
-    };
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| why(&error))?;
+    match value.as_object() {
+        Some(report) => of(report),
+        None => Err("it is no report: a report is a JSON object with entries".into()),
+    }
+}
+
+/// What a report says. One without a list of entries has to name a user and a device: a bug report's
+/// details do.
+pub(super) fn of(report: &Map<String, Value>) -> Result<ClientFacts, String> {
     let text = |names: &[&str]| find(report, names).and_then(Value::as_str).map(clip);
     let mut facts = ClientFacts {
-        user: text(&["userid", "user", "mxid"]),
-        device: text(&["deviceid", "device"]),
-        sdk: text(&["sdkversion", "sdk", "matrixjssdk", "version"]),
+        user: text(USER),
+        device: text(DEVICE),
+        sdk: text(SDK),
+        sync: text(SYNC),
+        crypto_ready: find(report, CRYPTO).and_then(Value::as_bool),
         ..ClientFacts::default()
     };
-    let entries = find(report, &["entries", "log", "logs", "events", "messages"]);
-    let Some(entries) = entries.and_then(Value::as_array) else {
+    facts.counts(report);
+    let entries = find(report, LISTS).and_then(Value::as_array);
+    if entries.is_none() && (facts.user.is_none() || facts.device.is_none()) {
         return Err("it is no report that I know: it has no list of entries".into());
-    };
+    }
+    let entries = entries.map(Vec::as_slice).unwrap_or_default();
     for entry in entries.iter().take(ENTRIES) {
         facts.entry(entry);
     }
@@ -43,13 +63,23 @@ pub fn read(bytes: &[u8]) -> Result<ClientFacts, String> {
 }
 
 impl ClientFacts {
+    /// What the report itself counted: `KE-1` and a number, here or one level down.
+    fn counts(&mut self, report: &Map<String, Value>) {
+        let below = report.values().filter_map(Value::as_object).flatten();
+        for (name, count) in report.iter().chain(below).take(ENTRIES) {
+            let known = ["ke1", "ke2", "ke3", "ke4"].into_iter().find(|ke| letters(name) == *ke);
+            if let (Some(ke), Some(count)) = (known, count.as_u64()) {
+                self.counted.insert(ke.into(), count);
+            }
+        }
+    }
+
     fn entry(&mut self, entry: &Value) {
         let (line, at) = match entry {
             Value::String(line) => (Some(line.as_str()), None),
             Value::Object(fields) => {
-                let line =
-                    find(fields, &["message", "msg", "text", "line"]).and_then(Value::as_str);
-                let at = find(fields, &["ts", "time", "timestamp", "date"]).and_then(moment);
+                let line = find(fields, LINE).and_then(Value::as_str);
+                let at = find(fields, TIME).and_then(moment);
                 (line, at)
             }
             _ => (None, None),
@@ -123,9 +153,6 @@ impl ClientFacts {
 /// The field whose name has these letters, whatever its case and punctuation; the first of the names that
 /// is there, here or one level down.
 fn find<'a>(fields: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
-    let letters = |name: &str| -> String {
-        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
-    };
     let here = |fields: &'a Map<String, Value>, name: &str| {
         fields.iter().find(|(field, value)| letters(field) == name && !value.is_null())
     };
@@ -137,8 +164,13 @@ fn find<'a>(fields: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value>
     names.iter().find_map(named).map(|(_, value)| value)
 }
 
+/// A name's letters and digits, in lower case.
+pub(super) fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+}
+
 /// Milliseconds or seconds since 1970, or RFC 3339.
-fn moment(value: &Value) -> Option<Timestamp> {
+pub(super) fn moment(value: &Value) -> Option<Timestamp> {
     /// Seconds reach this in the year 5138, milliseconds in 1973.
     const SECONDS: f64 = 1e11;
     match value {

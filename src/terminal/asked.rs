@@ -1,15 +1,15 @@
 //! What was typed behind `kestrel triage` → the command and the client's files. A slip is told and never
 //! guessed away.
 
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::Result;
 use jiff::Timestamp;
 use kestrel::command::{self, Command, Ke1, Ke2, Ke4, Slip};
 use kestrel::config::Config;
-use kestrel::evidence::{ClientFacts, Fact, Gathered, Need, State, har, report};
+use kestrel::evidence::{Fact, Gathered, Need, State};
 
+use super::redact::{of_terminal, taken};
 use super::{Symptom, Triage};
 
 impl Triage {
@@ -86,11 +86,13 @@ impl Triage {
         }
     }
 
-    /// What the client's files say.
+    /// What the client's files say. Either flag takes any kind: the content tells.
     pub(super) fn client(&self) -> Result<Vec<Gathered>, Slip> {
-        let reports = self.report.iter().map(|file| (file, report::read as Reader));
-        let hars = self.har.iter().map(|file| (file, har::read as Reader));
-        reports.chain(hars).map(|(file, read)| client_file(file, read)).collect()
+        let mut told = Vec::new();
+        for file in self.report.iter().chain(&self.har) {
+            told.extend(client_file(file)?);
+        }
+        Ok(told)
     }
 }
 
@@ -99,25 +101,22 @@ pub(super) fn slip(says: String) -> Slip {
     Slip { says, usage: None }
 }
 
-/// Reads one kind of a client's files.
-type Reader = fn(&[u8]) -> Result<ClientFacts, String>;
-
-/// A larger file is no report of one call.
-const CLIENT_FILE: u64 = 64 << 20;
-
-fn client_file(file: &Path, read: Reader) -> Result<Gathered, Slip> {
+fn client_file(file: &Path) -> Result<Vec<Gathered>, Slip> {
+    let parcel = taken(file, &of_terminal())?;
     let shown = file.display();
-    let unread = |why| slip(format!("{shown} cannot be read: {why}"));
-    let open = std::fs::File::open(file).map_err(unread)?;
-    let mut bytes = Vec::new();
-    open.take(CLIENT_FILE + 1).read_to_end(&mut bytes).map_err(unread)?;
-    if bytes.len() as u64 > CLIENT_FILE {
-        let most = CLIENT_FILE >> 20;
-        return Err(slip(format!("{shown} is larger than {most} MiB: record one call only")));
+    for note in &parcel.notes {
+        eprintln!("kestrel: {shown}: {note}");
     }
-    let facts = read(&bytes).map_err(|why| slip(format!("{shown}: {why}")))?;
     let name = file.file_name().map_or("report".into(), |name| name.to_string_lossy());
-    let (source, what) = (format!("client:{name}"), facts.told());
-    let fact = Some(Fact::Client(Box::new(facts)));
-    Ok(Gathered::told(Need::Client, &source, State::Found, what, String::new(), fact))
+    let single = parcel.artefacts.len() == 1;
+    let told = parcel.artefacts.into_iter().map(|artefact| {
+        let source = match single {
+            true => format!("client:{name}"),
+            false => format!("client:{name}:{}", artefact.name),
+        };
+        let what = artefact.facts.told();
+        let fact = Some(Fact::Client(Box::new(artefact.facts)));
+        Gathered::told(Need::Client, &source, State::Found, what, String::new(), fact)
+    });
+    Ok(told.collect())
 }

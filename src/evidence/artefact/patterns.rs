@@ -1,0 +1,115 @@
+//! What a line of a client's log is made of, as patterns: tokens, quotes, names, ids and keys. All of them
+//! are fixed text, and none goes back over what it has read.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::removed::Secret;
+
+/// Names behind which a value may stand.
+pub(super) const KNOWN_NAMES: &[&str] = &[
+    "algorithm",
+    "code",
+    "column",
+    "count",
+    "device",
+    "device_id",
+    "duration",
+    "errcode",
+    "event",
+    "event_id",
+    "event_type",
+    "id",
+    "index",
+    "level",
+    "line",
+    "message_id",
+    "method",
+    "msgid",
+    "num_devices",
+    "num_users",
+    "path",
+    "reason",
+    "request_duration",
+    "request_id",
+    "request_size",
+    "response_size",
+    "room",
+    "room_id",
+    "sender",
+    "sender_key",
+    "state",
+    "status",
+    "sync_state",
+    "ts",
+    "txn_id",
+    "type",
+    "uri",
+    "user",
+    "user_id",
+    "version",
+];
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is fixed text"))
+}
+
+pub(super) static KEY_ID: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?:signed_)?curve25519:[A-Za-z0-9+/_-]{1,16}$"));
+pub(super) static DEVICE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^[A-Za-z0-9_.~+=/:@-]{1,64}(?: [A-Za-z0-9_.~+-]{1,32})?$"));
+pub(super) static PUBLIC: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z0-9+/]{43}=?$"));
+pub(super) static SIGNATURE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^[A-Za-z0-9+/]{86}(?:==)?$"));
+pub(super) static CURVE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?:curve|ed)25519:[A-Za-z0-9+/]{43}$"));
+pub(super) static VALUE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^[A-Za-z0-9.:@$!+/~%#_…-]{1,300}$"));
+pub(super) static RUN: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9+/_-]{14,}=*"));
+/// Text between quotes; an opened quote that is not closed reaches to the end.
+pub(super) static QUOTED: LazyLock<[(Regex, char); 3]> = LazyLock::new(|| {
+    [
+        (pattern(r#"(?P<before>[A-Za-z_][\w.]*=)?\\*"(?P<inside>(?:[^"\\]|\\.)*)(?:"|\\?$)"#), '"'),
+        (pattern(r"(?P<before>[A-Za-z_][\w.]*=)?`(?P<inside>[^`]*)(?:`|$)"), '`'),
+        (pattern(r"(?P<before>^|[A-Za-z_][\w.]*=|[\s:=(\[,{])'(?P<inside>[^']*)(?:'|$)"), '\''),
+    ]
+});
+pub(super) static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)(?P<name>(?:[\w.-]*(?:token|cookie|passw(?:or)?d|passphrase|passwort|pwd|secret|authorization",
+        r"|recovery[_ -]?key|security[_ -]?key|session_?data|session_?key|room_?key|private_?key|sender_claimed",
+        r"|m\.megolm_backup|delay_?id|formatted_?body|api_?key|credential|macaroon)[\w.-]*",
+        r"|\b(?:body|plaintext|ciphertext|content|mac|iv|k|key|keys|pin|otp|code|phone|e-?mail|msisdn|jwt|auth)))",
+        r#"(?P<sign>["'\\`\])]*\s*(?:=>|[:=]|%3[AaDd])\s*|\s+(?:is|was)\s+)(?P<rest>\S.*)$"#
+    ))
+});
+/// As above, where nothing stands between the name and the value.
+pub(super) static SPOKEN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?P<name>\b(?:passw(?:or)?d|passphrase|pwd|recovery key|security key))(?P<sign>\s+)(?P<rest>\S.*)$",
+    )
+});
+/// Tokens by their own shape; the group `name` is what stays before them.
+pub(super) static TOKENS: LazyLock<Vec<(Regex, Secret)>> = LazyLock::new(|| {
+    [
+        (r"(?P<name>^|[^A-Za-z0-9])(?:mat|mct|mpt|syl)_[\w.~+/=-]+", Secret::AccessToken),
+        (r"(?P<name>^|[^A-Za-z0-9])(?:mcr|mar)_[\w.~+/=-]+", Secret::RefreshToken),
+        (r"syd_[\w-]+", Secret::DelayId),
+        (r"syt_[\w.~+/=-]+", Secret::AccessToken),
+        (r"syr_[\w.~+/=-]+", Secret::RefreshToken),
+        (r"eyJ[\w-]{4,}(?:\.[\w.=-]*)?", Secret::Jwt),
+        (r"(?i)(?P<name>\b(?:bearer|basic)\s+)[^\s…]+", Secret::AccessToken),
+        (r"\bE[A-Za-z0-9]{3}(?:[ _-]+[A-HJ-NP-Za-km-z1-9]{2,4}\b){5,}", Secret::RecoveryKey),
+        (r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b", Secret::Contact),
+        (r"(?:\+|\b00)\d[\d ()/.-]{6,}\d", Secret::Contact),
+    ]
+    .into_iter()
+    .map(|(text, secret)| (pattern(text), secret))
+    .collect()
+});
+pub(super) static PAIR: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"(?P<name>[A-Za-z_][\w.]*)=(?P<value>[^\s",)}\]…`']+)"#));
+pub(super) static URL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r#"[A-Za-z][A-Za-z0-9+.-]*://[^\s"')\]|,;]*|/_matrix/[^\s"')\]|,;]*"#)
+});
