@@ -25,9 +25,9 @@ pub const SHORTEST: SignedDuration = SignedDuration::from_mins(1);
 /// DEBUG logs of a longer one fill a disk.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(4);
 /// How often the inbox is looked at: a device that syncs empties it at once, a stuck one keeps it.
-pub const POLL_EVERY: SignedDuration = SignedDuration::from_secs(2);
-/// How often latency is sampled: Prometheus itself scrapes no faster.
-pub const SAMPLE_EVERY: SignedDuration = SignedDuration::from_secs(30);
+pub const POLL_EVERY: SignedDuration = SignedDuration::from_secs(1);
+/// How often latency is sampled: Prometheus itself commonly scrapes no faster.
+pub const SAMPLE_EVERY: SignedDuration = SignedDuration::from_secs(15);
 /// When a session that is longer than twice this tells that it will end.
 const ENDS_SOON: SignedDuration = SignedDuration::from_mins(5);
 /// Bounds on what one session keeps, against a room that does not stop.

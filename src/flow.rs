@@ -3,6 +3,7 @@
 
 mod again;
 mod alert;
+mod capture;
 mod poll;
 
 use std::cmp::Reverse;
@@ -25,6 +26,7 @@ use crate::render::{self, Reply, View};
 pub use crate::evidence::poll::{Cursor, Poll};
 pub use again::{again, client_said, what_changed};
 pub use alert::{Cure, Depth, Judged, SETTLE};
+pub use capture::{Captured, InboxWatch};
 
 /// The chain with its configuration.
 #[derive(Debug, Clone)]

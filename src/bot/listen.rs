@@ -22,6 +22,7 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tokio::sync::{broadcast, mpsc};
 
 use super::answer::{Asked, Desk};
+use super::capture::Tick;
 use super::door::Door;
 use super::gate::{Courtesy, may_command, too_old};
 use super::line::ChatLine;
@@ -172,6 +173,9 @@ impl Ear {
 
     /// Hears one event: the gate, in order of cost.
     async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent) {
+        if let Some(tick) = Tick::of(event).filter(|tick| tick.sender != room.own_user_id()) {
+            return self.desk.captures.ticked(room, tick, &self.config).await;
+        }
         if let Some(press) = Press::of(event) {
             return self.pressed(room, press).await;
         }

@@ -183,6 +183,34 @@ pub(super) async fn attach(room: &Room, line: &ChatLine, evidence: String) -> Re
     Ok(())
 }
 
+/// Puts a file into a thread, encrypted where the room is; pings nobody.
+pub(super) async fn file(
+    room: &Room,
+    root: &EventId,
+    (name, kind): (&str, &str),
+    content: Vec<u8>,
+    txn: OwnedTransactionId,
+) -> Result<OwnedEventId> {
+    let mut info = FileInfo::new();
+    info.mimetype = Some(kind.to_owned());
+    info.size = UInt::try_from(content.len()).ok();
+    let source = upload(room, content, kind).await?;
+    let mut file = FileMessageEventContent::new(name.to_owned(), source);
+    file.filename = Some(name.to_owned());
+    file.info = Some(Box::new(info));
+    let mut content = RoomMessageEventContent::new(MessageType::File(file));
+    content.relates_to = Some(Relation::Thread(Thread::plain(root.to_owned(), root.to_owned())));
+    content.mentions = Some(Mentions::new());
+    send(room, content, txn).await
+}
+
+/// The transaction of one part of what an event caused, over many processes.
+pub(super) fn part_of(cause: &EventId, part: &str) -> OwnedTransactionId {
+    let sum = Sha256::digest(cause.as_bytes());
+    let short: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("kestrel-{short}-{part}").into()
+}
+
 fn notice(reply: &Reply) -> RoomMessageEventContent {
     RoomMessageEventContent::notice_html(&reply.plain, &reply.html)
 }

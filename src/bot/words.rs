@@ -79,6 +79,25 @@ pub(super) fn not_watching() -> Reply {
     said("The storm watch is off: no log is configured, or [watch] says enabled = false.")
 }
 
+/// For `!capture` where none goes on.
+pub(super) fn no_capture() -> Reply {
+    said(
+        "No capture goes on in this room. Begin one before the call: !capture start @user:server DEVICE for 30m",
+    )
+}
+
+/// For `!capture start` where one goes on.
+pub(super) fn one_capture(number: u64) -> Reply {
+    said(&format!(
+        "Capture {number} goes on in this room, and one at a time is enough: !capture stop ends it."
+    ))
+}
+
+/// For what was said to a capture outside of its thread.
+pub(super) fn in_its_thread(number: u64) -> Reply {
+    said(&format!("Taken; capture {number} tells the rest in its own thread."))
+}
+
 /// For a fault of our own; the log has the rest.
 pub(super) fn our_fault() -> Reply {
     said("Something went wrong on my side, not on yours; my log says what.")
@@ -115,6 +134,9 @@ mod tests {
             not_again(7),
             case_deleted(7),
             not_watching(),
+            no_capture(),
+            one_capture(7),
+            in_its_thread(7),
             our_fault(),
             took_too_long(),
         ] {

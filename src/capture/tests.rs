@@ -96,7 +96,7 @@ fn it_looks_at_its_own_pace_however_often_it_is_told_the_time() {
         all.extend(session.take(Input::Clock, at(tenth / 10)));
     }
     let count = |effect: Effect| all.iter().filter(|one| **one == effect).count();
-    assert_eq!((count(Effect::Poll), count(Effect::Sample)), (30, 2));
+    assert_eq!((count(Effect::Poll), count(Effect::Sample)), (60, 4));
     // A long silence makes one look, not many.
     assert_eq!(session.take(Input::Clock, at(600)), [Effect::Poll, Effect::Sample]);
 }

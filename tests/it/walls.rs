@@ -19,11 +19,17 @@ const DOORS: &[(&str, &[&str])] = &[
     (
         "flow",
         &[
-            "command", "plan", "collect", "evidence", "diagnose", "render", "storm", "store",
-            "config",
+            "command", "plan", "collect", "evidence", "diagnose", "render", "storm", "capture",
+            "store", "config",
         ],
     ),
-    ("bot", &["command", "flow", "render", "storm", "collect", "store", "config", "evidence"]),
+    (
+        "bot",
+        &[
+            "command", "flow", "render", "storm", "capture", "collect", "store", "config",
+            "evidence",
+        ],
+    ),
 ];
 
 /// Words that may stand in some places only; the place is a path below `src`.

@@ -55,6 +55,22 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX kase_answer ON kase (answer) WHERE answer IS NOT NULL;
      CREATE INDEX kase_at ON kase (at);
      CREATE TABLE unwiped (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;",
+    // `ended` once the bundle is posted: what is left open is taken up again.
+    "CREATE TABLE capture (
+         number INTEGER PRIMARY KEY AUTOINCREMENT,
+         room TEXT NOT NULL,
+         root TEXT NOT NULL,
+         checklist TEXT,
+         state TEXT NOT NULL,
+         began INTEGER NOT NULL,
+         ended INTEGER,
+         bundle TEXT,
+         kase INTEGER
+     ) STRICT;
+     CREATE UNIQUE INDEX capture_room ON capture (room) WHERE ended IS NULL;
+     CREATE INDEX capture_root ON capture (root);
+     CREATE INDEX capture_checklist ON capture (checklist) WHERE checklist IS NOT NULL;
+     CREATE INDEX capture_kase ON capture (kase) WHERE kase IS NOT NULL;",
 ];
 
 /// `KSTL`: tells our file from any other SQLite database (`PRAGMA application_id`).
