@@ -179,14 +179,22 @@ impl CaptureDesk {
     }
 
     /// A tick by somebody who may command; of others nothing is said.
-    pub(super) async fn ticked(&self, room: &Room, tick: Tick, config: &Config) {
+    pub(super) async fn ticked(self: &Arc<Self>, room: &Room, tick: Tick, config: &Config) {
         let kept = match self.store.ledger().capture_of(&tick.on) {
             Ok(Some(kept)) if kept.checklist.as_ref() == Some(&tick.on) => kept,
             Ok(_) => return,
             Err(error) => return tracing::error!("the ledger cannot be read: {error:#}"),
         };
-        if kept.room == room.room_id() && may_command(room, &tick.sender, config).await {
-            self.tell(kept.number, Input::Ticked { step: tick.step, by: tick.sender });
+        if kept.room != room.room_id() || !may_command(room, &tick.sender, config).await {
+            return;
+        }
+        let input = Input::Ticked { step: tick.step, by: tick.sender };
+        if self.lock().contains_key(&kept.number) {
+            return self.tell(kept.number, input);
+        }
+        if let Some(session) = session_of(&kept).filter(Session::is_over) {
+            let drive = Drive::new(Arc::clone(self), room.clone(), kept, session);
+            tokio::spawn(drive.late(input));
         }
     }
 

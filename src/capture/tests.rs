@@ -55,19 +55,19 @@ fn it_begins_with_the_checklist_a_reminder_and_a_first_look() {
 #[test]
 fn steps_are_ticked_once_by_whoever_did_them() {
     let (mut session, _) = begin(30);
-    let effects = session.take(tick(Step::RaiseLoggers), at(1));
+    let effects = session.take(tick(Step::RaiseLoggers), at(0));
     assert_eq!(effects, [Effect::Tick(Step::RaiseLoggers)]);
-    assert_eq!(session.take(tick(Step::RaiseLoggers), at(1)), []);
+    assert_eq!(session.take(tick(Step::RaiseLoggers), at(0)), []);
     assert_eq!(
-        session.take(Input::Unticked(Step::RaiseLoggers), at(1)),
+        session.take(Input::Unticked(Step::RaiseLoggers), at(0)),
         [Effect::Tick(Step::RaiseLoggers)]
     );
     // Nobody ticks for the bot, and nobody unticks what it saw.
-    assert_eq!(session.take(tick(Step::Inbox), at(1)), []);
-    assert_eq!(session.take(Input::Polled, at(1)), [Effect::Tick(Step::Inbox)]);
-    assert_eq!(session.take(Input::Unticked(Step::Inbox), at(1)), []);
+    assert_eq!(session.take(tick(Step::Inbox), at(0)), []);
+    assert_eq!(session.take(Input::Polled, at(0)), [Effect::Tick(Step::Inbox)]);
+    assert_eq!(session.take(Input::Unticked(Step::Inbox), at(0)), []);
     let received = Input::Received { name: "report.json".into(), step: Step::Report };
-    assert_eq!(session.take(received, at(1)), [Effect::Tick(Step::Report)]);
+    assert_eq!(session.take(received, at(0)), [Effect::Tick(Step::Report)]);
     let ticked: Vec<_> =
         session.items.iter().filter(|item| item.ticked.is_some()).map(|item| item.step).collect();
     assert_eq!(ticked, [Step::Inbox, Step::Report]);
@@ -76,16 +76,16 @@ fn steps_are_ticked_once_by_whoever_did_them() {
 #[test]
 fn marks_are_of_one_line_clipped_and_bounded() {
     let (mut session, _) = begin(30);
-    let effects = session.take(mark(" audio\ncut\u{1b}[31m "), at(1));
+    let effects = session.take(mark(" audio\ncut\u{1b}[31m "), at(0));
     assert_eq!(effects, [Effect::Say(Said::Marked(1)), Effect::Tick(Step::Mark)]);
     assert_eq!(session.marks[0].text, "audio cut [31m");
-    assert_eq!(session.marks[0].at, at(1));
+    assert_eq!(session.marks[0].at, at(0));
     for _ in 0..MOST_MARKS + 5 {
-        session.take(mark(&"ä".repeat(4000)), at(1));
+        session.take(mark(&"ä".repeat(4000)), at(0));
     }
     assert_eq!(session.marks.len(), MOST_MARKS);
     assert_eq!(session.marks[1].text.chars().count(), MARK_TEXT);
-    assert_eq!(session.take(mark("more"), at(1)), [Effect::Say(Said::MarksFull)]);
+    assert_eq!(session.take(mark("more"), at(0)), [Effect::Say(Said::MarksFull)]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 mod bent;
 mod bent_media;
 mod calls;
+mod captures;
 mod cases;
 mod cases_kept;
 mod chain;

@@ -88,6 +88,11 @@ impl Drive {
             None => {
                 self.ticked = true;
                 self.take(Input::Restarted).await;
+                // The process before ended right after the beginning.
+                if self.is_open(Step::LogPlaces) && !self.session.is_over() {
+                    let effects = self.measure().await;
+                    self.work(effects).await;
+                }
             }
         }
         while let Some(due) = self.session.due() {
@@ -105,6 +110,15 @@ impl Drive {
                 tracing::error!("capture {} cannot be ended: {error:#}", self.number);
             }
         }
+    }
+
+    /// Takes what comes after the end: somebody ticks what puts the server right again.
+    pub(super) async fn late(mut self, input: Input) {
+        self.take(input).await;
+    }
+
+    fn is_open(&self, step: Step) -> bool {
+        self.session.items.iter().any(|item| item.step == step && item.ticked.is_none())
     }
 
     async fn take(&mut self, input: Input) {
