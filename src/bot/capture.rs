@@ -273,4 +273,44 @@ mod tests {
         assert_eq!(tick("1\u{20e3}"), Some(first));
         assert_eq!(tick("🔁"), None);
     }
+
+    const BOT: &str = r#"
+    [matrix]
+    homeserver = "https://matrix.example.org"
+    user = "@kestrel:example.org"
+    rooms = ["!opsroom:example.org"]
+    admins = ["@you:example.org"]
+"#;
+
+    #[test]
+    fn a_report_is_kept_with_the_captures_of_its_user_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
+        let config = Config::parse(BOT, std::path::Path::new(".")).unwrap();
+        let desk = CaptureDesk::new(Flow::new(Arc::new(config)), store.clone());
+        let users = ["@a:example.org", "@b:example.org"].map(|user| UserId::parse(user).unwrap());
+        let mut heard = Vec::new();
+        for (number, user) in (1..).zip(&users) {
+            let (tell, hears) = mpsc::channel(WAITING);
+            desk.lock().insert(number, Running { user: user.clone(), reports: 0, tell });
+            heard.push(hears);
+        }
+        let line = "2026-11-22T11:50:00.000Z WARN One time key signed_curve25519:AAAAAAAAAA0 already \
+                    exists. syt_PLANTED_1";
+        let parcel =
+            crate::evidence::artefact::take_in("c.log", line.as_bytes(), &Default::default());
+        let parcel = parcel.unwrap();
+        for _ in 0..REPORTS + 3 {
+            desk.received(&users[0], &parcel.artefacts[0]);
+        }
+        let first = heard[0].try_recv().unwrap();
+        let name = "report-01-console.log".to_owned();
+        assert_eq!(first, Input::Received { name: name.clone(), step: Step::Report });
+        assert!(heard[1].try_recv().is_err(), "another's capture was told");
+        assert_eq!(store.parts(1).unwrap().len(), 2 * REPORTS);
+        assert!(store.parts(2).unwrap().is_empty());
+        let kept = store.part(1, &name).unwrap().unwrap();
+        assert!(kept.contains("already exists") && !kept.contains("PLANTED"), "{kept}");
+        assert!(store.part(1, "facts-01.json").unwrap().is_some());
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use matrix_sdk::Room;
-use ruma::OwnedEventId;
+use ruma::{OwnedEventId, OwnedTransactionId};
 use tokio::sync::mpsc;
 
 use super::CaptureDesk;
@@ -270,11 +270,17 @@ impl Drive {
         }
     }
 
+    /// The transaction of one thing that is said, the same in every process. A thread may have several
+    /// captures.
+    pub(super) fn txn(&self, part: &str) -> OwnedTransactionId {
+        send::part_of(&self.root, &format!("capture-{}-{part}", self.number))
+    }
+
     /// Says something in the session's thread. What cannot be said is logged; the session goes on.
     pub(super) async fn tell(&self, page: Option<Page>, part: &str) {
         let Some(page) = page else { return };
         let letter = Letter::quiet(&page.reply());
-        let txn = send::part_of(&self.root, part);
+        let txn = self.txn(part);
         let said = send::post(&self.room, Place::Thread(&self.root), &letter, &[], txn).await;
         if let Err(error) = said {
             tracing::error!("capture {} could not say something: {error:#}", self.number);
@@ -297,11 +303,11 @@ impl Drive {
         let letter = Letter::quiet(&page.reply());
         if let Some(checklist) = &self.checklist {
             let part = format!("edit-{}", Timestamp::now().as_millisecond());
-            let txn = send::part_of(&self.root, &part);
+            let txn = self.txn(&part);
             send::post(&self.room, Place::Instead(checklist), &letter, &[], txn).await?;
             return Ok(());
         }
-        let txn = send::part_of(&self.root, "checklist");
+        let txn = self.txn("checklist");
         let checklist =
             send::post(&self.room, Place::Thread(&self.root), &letter, &[], txn).await?;
         let ledger = self.desk.store.ledger();
@@ -309,7 +315,7 @@ impl Drive {
         self.checklist = Some(checklist.clone());
         for button in Step::ALL.into_iter().filter_map(Step::button) {
             let part = format!("button-{}", button.chars().next().unwrap_or('x'));
-            let txn = send::part_of(&self.root, &part);
+            let txn = self.txn(&part);
             if let Err(error) = send::react(&self.room, &checklist, button, txn).await {
                 tracing::warn!("a button of capture {} is missing: {error:#}", self.number);
             }
