@@ -114,7 +114,7 @@ static KNOWN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?:matrix-js-sdk|matrix-sdk-crypto-wasm|matrix-rust-sdk|[Vv]odozemac|[Rr]ust.?[Cc]rypto)\b.{0,40}?\d+\.\d+\.\d+",
         r"|(?i:\bsync state\b)|\bSyncState\b|MatrixActionCreators\.sync|/sync error",
-        r"|\bmatrix_sdk(?:_crypto|_base|_common|_ui)?(?:::\w+)*[: ]|\bvodozemac::",
+        r"|\bmatrix[_]sdk(?:_crypto|_base|_common|_ui)?(?:::\w+)*[: ]|\bvodozemac::",
         r"|\[MembershipManager\]|\[?MatrixRTCSession|\[?RTCEncryptionManager|ToDeviceKeyTransport|RoomKeyTransport",
         r"|\bFetchHttpApi: |\bOutgoingRequest(?:Processor|sManager)|\bRustCrypto\b|\bKeyClaimManager\b",
         r"|(?i:restoring session for|logged in as) @"
