@@ -14,9 +14,10 @@ use crate::capture::Session;
 use crate::collect::logs::slice::{Moment, Slice, Wanted, slice};
 use crate::collect::{self, logs};
 use crate::command::{self, Command, Ke4, Span, Triage};
+use crate::diagnose::diagnose;
 use crate::evidence::delay::Metrics;
-use crate::evidence::to_device::Inbox;
-use crate::evidence::{Evidence, Fact, Gathered, Subject};
+use crate::evidence::to_device::{Again, Inbox, InboxRow};
+use crate::evidence::{Evidence, Fact, Gathered, Need, State, Subject};
 use crate::plan::Plan;
 use crate::render::{self, Picture, Reply};
 use crate::storm::{Curve, Timeline};
@@ -98,6 +99,7 @@ impl Flow {
         &self,
         session: &Session,
         client: &[Gathered],
+        inbox: Option<&Inbox>,
         now: Timestamp,
     ) -> Option<Box<Case>> {
         let window = session.window();
@@ -107,10 +109,16 @@ impl Flow {
             event: None,
             span: Span::Between(window.from, window.to),
         });
-        match self.answer_with(&command, client, now).await {
-            Answer::Case(case) => Some(case),
-            Answer::Words(_) | Answer::Survey(_) => None,
+        let Answer::Case(mut case) = self.answer_with(&command, client, now).await else {
+            return None;
+        };
+        // Of one that saw nothing nothing follows: most messages come and go between two looks.
+        if let Some(seen) = inbox.filter(|inbox| !inbox.rows.is_empty()) {
+            watched(&mut case.evidence, seen);
+            case.verdict = diagnose(&case.evidence);
+            case.reply = page(&case.evidence, &self.view()).reply();
         }
+        Some(case)
     }
 
     /// What the logs hold about the capture's subject, and a sentence for each that cannot be read.
@@ -168,6 +176,10 @@ impl Flow {
             notes.push("no verdict: no device of the user could be told".into());
         }
         if let Some(inbox) = captured.inbox {
+            notes.push(format!(
+                "inbox, looked at each second: {}. What an online device fetches is gone sooner",
+                inbox.told()
+            ));
             let text = serde_json::to_vec_pretty(inbox).unwrap_or_default();
             files.push(("inbox.json".to_owned(), text));
         }
@@ -194,6 +206,34 @@ impl Flow {
     fn capture_picture(&self, session: &Session, slices: &[Slice], title: &str) -> Option<Picture> {
         render::picture(&timeline(session, slices)?, title, &self.view())
     }
+}
+
+/// Puts what the slow watch saw in the place of the last look, which goes on saying what waits at the end.
+fn watched(evidence: &mut Evidence, seen: &Inbox) {
+    let answers = evidence.gathered.iter_mut();
+    let read = |answer: &&mut Gathered| {
+        answer.need == Need::Inbox && matches!(answer.state, State::Found | State::Empty)
+    };
+    let (Some(live), Some(answer)) = (seen.live, answers.into_iter().find(read)) else { return };
+    let last = match &answer.fact {
+        Some(Fact::Inbox(last)) => last.clone(),
+        _ => Inbox::default(),
+    };
+    let waited = |row: &&InboxRow| row.seen == Some(live.from);
+    let newest = seen.rows.iter().filter(waited).map(|row| row.stream).max();
+    let came = last.rows.iter().filter(|row| newest.is_none_or(|newest| row.stream > newest));
+    let oldest = seen.rows.first().map(|row| row.stream);
+    let length = live.to.duration_since(live.from).as_millis();
+    let again = Again {
+        after: u64::try_from(length).unwrap_or(0),
+        came: came.count() as u64,
+        stands: last.rows.iter().any(|row| Some(row.stream) == oldest),
+    };
+    let whole =
+        Inbox { pending: last.pending, capped: last.capped, again: Some(again), ..seen.clone() };
+    answer.state = State::Found;
+    answer.what = whole.told();
+    answer.fact = Some(Fact::Inbox(whole));
 }
 
 /// Refusals, uploads and claims at even steps; none where nothing was refused.
@@ -276,4 +316,57 @@ fn events(session: &Session, evidence: Option<&Evidence>) -> Vec<String> {
 
 fn plain(letter: char) -> char {
     if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::to_device::Live;
+    use crate::evidence::{About, SCHEMA, Symptom, Window};
+
+    fn row(stream: i64, seen: Option<Timestamp>) -> InboxRow {
+        let row = serde_json::json!({
+            "stream": stream, "sender": null, "kind": null, "algorithm": null, "recipients": [],
+            "bytes": 1, "seen": seen,
+        });
+        serde_json::from_value(row).unwrap()
+    }
+
+    #[test]
+    fn what_a_capture_saw_takes_the_place_of_the_last_look() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let (from, to) = (at(0), at(90));
+        let live = Some(Live { from, to, polls: 90, clipped: false });
+        let rows = vec![row(1, Some(from)), row(5, Some(at(30))), row(6, Some(at(40)))];
+        let seen = Inbox { pending: 1, rows, live, ..Inbox::default() };
+        let last = |rows: Vec<InboxRow>| {
+            let inbox = Inbox { pending: rows.len() as u64, rows, ..Inbox::default() };
+            let (state, fact) = match inbox.pending {
+                0 => (State::Empty, None),
+                _ => (State::Found, Some(Fact::Inbox(inbox))),
+            };
+            let answer =
+                Gathered::told(Need::Inbox, "database", state, String::new(), "SQL".into(), fact);
+            let user = "@a:example.org".try_into().unwrap();
+            let mut evidence = Evidence {
+                schema: SCHEMA,
+                symptom: Symptom::All,
+                subject: About::Device(Subject { user, device: "D".into() }),
+                window: Window { from, to },
+                now: to,
+                gathered: vec![answer],
+            };
+            watched(&mut evidence, &seen);
+            match evidence.gathered.remove(0).fact {
+                Some(Fact::Inbox(inbox)) => inbox,
+                other => panic!("{other:?}"),
+            }
+        };
+        let stuck = last(vec![row(1, None), row(5, None), row(6, None)]);
+        assert_eq!((stuck.pending, stuck.rows.len()), (3, 3));
+        assert_eq!(stuck.again, Some(Again { after: 90_000, came: 2, stands: true }));
+        let fetched = last(Vec::new());
+        assert_eq!((fetched.pending, fetched.rows.len()), (0, 3));
+        assert_eq!(fetched.again, Some(Again { after: 90_000, came: 0, stands: false }));
+    }
 }

@@ -71,10 +71,12 @@ impl Drive {
 
     /// What logs and reports hold is hostile: should judging it ever panic, the bundle is made without.
     async fn judge(&self) -> Option<Box<Case>> {
-        let (flow, session, client) =
-            (self.desk.flow.clone(), self.session.clone(), self.client_said());
+        let (flow, session, client, inbox) =
+            (self.desk.flow.clone(), self.session.clone(), self.client_said(), self.inbox.clone());
         let now = Timestamp::now();
-        let judging = tokio::spawn(async move { flow.judge_capture(&session, &client, now).await });
+        let judging = tokio::spawn(async move {
+            flow.judge_capture(&session, &client, inbox.as_ref(), now).await
+        });
         judging.await.unwrap_or_else(|error| {
             tracing::error!("capture {} could not be judged: {error}", self.number);
             None

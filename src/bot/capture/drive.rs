@@ -104,11 +104,10 @@ impl Drive {
             };
             self.take(input).await;
         }
-        if self.session.is_done() {
-            if let Err(error) = self.desk.store.ledger().end_capture(self.number, Timestamp::now())
-            {
-                tracing::error!("capture {} cannot be ended: {error:#}", self.number);
-            }
+        if self.session.is_done()
+            && let Err(error) = self.desk.store.ledger().end_capture(self.number, Timestamp::now())
+        {
+            tracing::error!("capture {} cannot be ended: {error:#}", self.number);
         }
     }
 

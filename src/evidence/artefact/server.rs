@@ -38,12 +38,12 @@ const LOGGERS: &[&str] = &[
 pub fn server_message(record: &Record, addresses: bool, removed: &mut Removed) -> Option<String> {
     let (logger, message) = (&*record.logger, &*record.message);
     let of = |known: &&str| match known.strip_suffix('.') {
-        Some(_) => logger.starts_with(*known),
+        Some(_) => logger.starts_with(known),
         None => logger == *known,
     };
     let starts = message == "***** STARTING SERVER *****";
     let login = logger == "synapse.handlers.auth" && message.starts_with("Logging in user @");
-    if !starts && !login && !LOGGERS.iter().any(|known| of(&known)) {
+    if !starts && !login && !LOGGERS.iter().any(of) {
         removed.one(Secret::Line);
         return None;
     }
