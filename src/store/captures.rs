@@ -39,6 +39,8 @@ impl Store {
         };
         let mut names: Vec<_> =
             entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        // Left half written by a crash.
+        names.retain(|name| !name.ends_with(".new"));
         names.sort();
         Ok(names)
     }

@@ -40,6 +40,10 @@ async fn a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
     told(&ops, &root, "the capture goes on", &bot).await?;
     ops.react(&list.event_id, "4️⃣").await?;
     told(&ops, &root, "4️⃣ ☑ join the call", &bot).await?;
+    // A delay id in the log, from an address of the patient's: it opens the delayed event to anybody.
+    let delay = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events/syd_PLANTEDplanted1234";
+    let _ = lab.wire().post(&format!("{delay}/restart"), None, serde_json::json!({})).await;
+    assert!(lab_log_holds(&lab, "syd_PLANTED").await?, "the log holds nothing to be taken out");
     // The log has lines of it that are not of the time before.
     patient.refused(&lab, 3).await?;
     lab.log_written().await?;
@@ -91,6 +95,11 @@ async fn a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
     Ok(())
 }
 
+async fn lab_log_holds(lab: &Lab, words: &str) -> Result<bool> {
+    lab.log_written().await?;
+    Ok(fs::read_to_string(lab.log_path())?.contains(words))
+}
+
 fn is_zip(message: &Message) -> bool {
     message.attachment_name.as_deref().is_some_and(|name| name.ends_with("Z.zip"))
 }
@@ -109,6 +118,7 @@ fn holds_what_it_should(bytes: &[u8], token: &str, user: &str) -> Result<()> {
         let name = file.name()?.split_once('/').context("no folder")?.1.to_owned();
         if name == "log/main.log" {
             assert!(text.contains("already exists") && text.contains(user), "{text}");
+            assert!(text.contains("/delayed_events/~"), "{text}");
             println!("log/main.log: {} lines", text.lines().count());
         }
         if name == "marks.md" {
