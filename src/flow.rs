@@ -3,6 +3,7 @@
 
 mod again;
 mod alert;
+mod capture;
 mod poll;
 pub mod report;
 
@@ -26,6 +27,7 @@ use crate::render::{self, Reply, View};
 pub use crate::evidence::poll::{Cursor, Poll};
 pub use again::{again, client_said, what_changed};
 pub use alert::{Cure, Depth, Judged, SETTLE};
+pub use capture::{Captured, InboxWatch};
 
 /// The chain with its configuration.
 #[derive(Debug, Clone)]
@@ -106,6 +108,9 @@ impl Flow {
             ),
             Command::Report { .. } => Answer::Words(
                 render::lines(["!report reads a file in an ops room: reply to it there."]).reply(),
+            ),
+            Command::Capture(_) => Answer::Words(
+                render::lines(["The bot answers that itself, in an ops room."]).reply(),
             ),
             Command::Cases(_) | Command::Case { .. } => Answer::Words(
                 render::lines([

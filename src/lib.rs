@@ -47,6 +47,15 @@
 //! ledger's row, so sending it again after a crash gives the same event. Counting needs no homeserver:
 //! what falls due while it is away is worded then, and sent when it is back.
 //!
+//! ## How a call is captured
+//!
+//! [`capture`] is a session as a state machine: what happened and when in, what is to be done out. The bot
+//! gives each session a task that feeds it time, commands and reactions, writes its state to the ledger
+//! before it posts anything, and at the end lets the flow judge the window and bundle what it rests on:
+//! evidence, the logs' records about the subject ([`collect::logs::slice`], redacted by
+//! [`evidence::artefact::server_message`]), statements, samples, reports, marks. [`store::bundle`] packs and
+//! reads it; `kestrel replay bundle.zip` judges it again from the bundle alone.
+//!
 //! ## The walls
 //!
 //! | room | may name | never |
@@ -56,12 +65,12 @@
 //! | [`config`] | evidence | every other room |
 //! | [`diagnose`] | evidence | everything else; regex, the clock, the environment |
 //! | [`plan`] | command, evidence, diagnose (needs only) | collect, the clock |
-//! | [`storm`] | evidence | every other room; the clock |
-//! | [`render`] | command, evidence, diagnose, storm | collect, bot, store, the clock |
+//! | [`storm`], [`capture`] | evidence | every other room; the clock |
+//! | [`render`] | command, evidence, diagnose, storm, capture | collect, bot, store, the clock |
 //! | [`collect`] | plan, evidence, config | command, diagnose, render, bot, store |
-//! | [`store`] | evidence, storm, config | collect, diagnose, bot, render |
-//! | [`flow`] | command … render, storm, config | bot, the Matrix client |
-//! | [`bot`] | command (to parse), flow, render, storm, [`collect::logs::follow`], store, config, evidence (to carry) | plan, diagnose, postgres |
+//! | [`store`] | evidence, storm, capture, config | collect, diagnose, bot, render |
+//! | [`flow`] | command … render, storm, capture, config | bot, the Matrix client |
+//! | [`bot`] | command (to parse), flow, render, storm, capture, [`collect::logs::follow`], store, config, evidence (to carry) | plan, diagnose, postgres |
 //!
 //! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/prometheus`, `rusqlite` in
 //! `store/ledger` and the Matrix client in `bot`. A test holds the walls (`tests/it/walls.rs`), and clippy
@@ -119,6 +128,8 @@ pub mod diagnose;
 pub mod render;
 
 pub mod storm;
+
+pub mod capture;
 
 pub mod store;
 

@@ -47,7 +47,7 @@ enum Verb {
     Case(terminal::OneCase),
     /// Show what would be kept of a user's report, HAR file or log, and count what is taken out
     Redact(terminal::Redact),
-    /// Judge a saved evidence.json again
+    /// Judge a saved evidence.json or a capture's bundle again
     Replay(terminal::Replay),
     /// Check the config, and that every source answers
     Doctor(Configured),

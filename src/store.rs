@@ -5,6 +5,8 @@
 //! a digest, never foreign text. Nothing here asks the time or speaks to anything but the disk.
 //! `store/README.md` says what each file is and what losing it means.
 
+pub mod bundle;
+mod captures;
 mod cases;
 mod handled;
 mod ledger;
@@ -22,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use handled::Handled;
 pub use handled::Standing;
-pub use ledger::{Due, Kept, Known, Ledger, NewCase, Owed, Step};
+pub use ledger::{Due, Kept, KeptCapture, Known, Ledger, NewCase, Owed, Step};
 
 /// The store, held by this process until the last clone is dropped.
 #[derive(Debug, Clone)]

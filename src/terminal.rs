@@ -26,6 +26,7 @@ use kestrel::evidence::{self, Evidence, Fact, SCHEMA, State};
 use kestrel::flow::{self, Answer, Flow};
 use kestrel::plan::Plan;
 use kestrel::render::{self, Ink, View};
+use kestrel::store::bundle;
 
 use self::asked::slip;
 pub(super) use self::cases::{Cases, OneCase, case, cases};
@@ -96,7 +97,7 @@ pub(super) struct Triage {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT)]
 pub(super) struct Replay {
-    /// What `--save` kept, or the evidence.json of a thread
+    /// What `--save` kept, the evidence.json of a thread, or the bundle of a capture
     evidence: PathBuf,
     #[command(flatten)]
     shown: Shown,
@@ -184,8 +185,12 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
 /// Judges a saved case again.
 pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
     let file = flags.evidence.display();
-    let text = std::fs::read_to_string(&flags.evidence)
+    let bytes = std::fs::read(&flags.evidence)
         .map_err(|why| slip(format!("{file} cannot be read: {why}")))?;
+    let text = match bundle::is_zip(&bytes) {
+        true => bundled(&bytes).map_err(|why| slip(format!("{file} is no bundle: {why}")))?,
+        false => String::from_utf8(bytes).map_err(|_| slip(format!("{file} is no text")))?,
+    };
     let evidence: Evidence = serde_json::from_str(&text)
         .map_err(|why| slip(format!("{file} is not a saved evidence.json: {why}")))?;
     if evidence.schema != SCHEMA {
@@ -193,6 +198,14 @@ pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
         return Err(slip(format!("{file} has schema {theirs}; this Kestrel reads {ours}")).into());
     }
     print(&evidence, &flags.shown, &seat(View::of(TimeZone::UTC)))
+}
+
+/// The evidence of a bundle whose files are as its manifest says.
+fn bundled(bytes: &[u8]) -> std::result::Result<String, String> {
+    let mut bundle = bundle::unpack(bytes)?;
+    let evidence = bundle.files.remove("evidence.json");
+    let evidence = evidence.ok_or("it holds no verdict: no device could be told then")?;
+    String::from_utf8(evidence).map_err(|_| "its evidence.json is no text".to_owned())
 }
 
 /// A terminal has a flag for what a room has a command for.

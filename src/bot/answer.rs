@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::capture::CaptureDesk;
 use super::line::ChatLine;
 use super::reception::Reception;
 use super::send::{self, About};
@@ -58,6 +59,7 @@ impl Asked {
 pub(super) struct Desk {
     pub(super) flow: Flow,
     pub(super) store: Store,
+    pub(super) captures: Arc<CaptureDesk>,
     /// The bot itself.
     pub(super) own: Option<OwnedUserId>,
     /// Whether storms are watched for, and addresses shown in full.
@@ -71,9 +73,11 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(flow: Flow, store: Store, config: &Config) -> Arc<Self> {
+        let captures = CaptureDesk::new(flow.clone(), store.clone());
         Arc::new(Self {
             flow,
             store,
+            captures,
             own: config.matrix.as_ref().map(|matrix| matrix.user.clone()),
             watches: super::watches(config),
             show_addresses: config.limits.show_addresses,
@@ -160,6 +164,12 @@ impl Desk {
                 Answer::Words(self.mute(&line, &whom, length)?)
             }
             Asked::Command(Command::Unmute(whom)) => Answer::Words(self.unmute(whom.as_ref())?),
+            Asked::Command(Command::Capture(wanted)) => {
+                match self.captures.command(&room, &line, wanted).await? {
+                    Some(reply) => Answer::Words(reply),
+                    None => return Ok(()),
+                }
+            }
             Asked::Command(command) => {
                 self.announce(&room, &line, &command).await;
                 self.flow.answer(&command, Timestamp::now()).await

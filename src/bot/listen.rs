@@ -20,6 +20,7 @@ use ruma::{OwnedRoomId, UserId};
 use tokio::sync::{broadcast, mpsc};
 
 use super::answer::{Asked, Desk};
+use super::capture::Tick;
 use super::door::Door;
 use super::enclosed::Enclosed;
 use super::gate::{Courtesy, Paces, may_command, too_old};
@@ -168,6 +169,9 @@ impl Ear {
 
     /// Hears one event: the gate, in order of cost.
     async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent) {
+        if let Some(tick) = Tick::of(event).filter(|tick| tick.sender != room.own_user_id()) {
+            return self.desk.captures.ticked(room, tick, &self.config).await;
+        }
         if let Some(press) = Press::of(event) {
             return self.pressed(room, press).await;
         }

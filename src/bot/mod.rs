@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod answer;
+mod capture;
 mod cases;
 mod client;
 mod direct;
@@ -81,6 +82,7 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
         let client = session::restore(matrix, &store).await?;
         let_in.send_replace(Some(client.clone()));
         let desk = Desk::new(flow, store.clone(), &config);
+        desk.captures.take_up(&client);
         Ear::new(config.clone(), client, store.clone(), desk, done).listen().await
     };
     // Dropping the loop in mid-sync loses nothing: the next start looks back.

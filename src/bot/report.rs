@@ -195,6 +195,10 @@ impl Desk {
         handed: &Handed<'_>,
     ) -> Result<(Option<u64>, OwnedEventId)> {
         let reported = handed.reported;
+        if let Some(user) = reported.user.as_deref().filter(|_| reported.names.is_none()) {
+            let artefacts = &handed.parcel.artefacts;
+            artefacts.iter().for_each(|artefact| self.captures.received(user, artefact));
+        }
         // Opened before there is a thread, because the first message names the case.
         let case = self.open(room, handed);
         let facts = facts(handed.parcel);

@@ -224,6 +224,34 @@ pub(super) async fn reply(
     send(room, content, txn_id(cause, about)).await
 }
 
+/// Puts a file into a thread, encrypted where the room is; pings nobody.
+pub(super) async fn file(
+    room: &Room,
+    root: &EventId,
+    (name, kind): (&str, &str),
+    content: Vec<u8>,
+    txn: OwnedTransactionId,
+) -> Result<OwnedEventId> {
+    let mut info = FileInfo::new();
+    info.mimetype = Some(kind.to_owned());
+    info.size = UInt::try_from(content.len()).ok();
+    let source = upload(room, content, kind).await?;
+    let mut file = FileMessageEventContent::new(name.to_owned(), source);
+    file.filename = Some(name.to_owned());
+    file.info = Some(Box::new(info));
+    let mut content = RoomMessageEventContent::new(MessageType::File(file));
+    content.relates_to = Some(Relation::Thread(Thread::plain(root.to_owned(), root.to_owned())));
+    content.mentions = Some(Mentions::new());
+    send(room, content, txn).await
+}
+
+/// The transaction of one part of what an event caused, over many processes.
+pub(super) fn part_of(cause: &EventId, part: &str) -> OwnedTransactionId {
+    let sum = Sha256::digest(cause.as_bytes());
+    let short: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("kestrel-{short}-{part}").into()
+}
+
 fn notice(reply: &Reply) -> RoomMessageEventContent {
     RoomMessageEventContent::notice_html(&reply.plain, &reply.html)
 }
@@ -282,10 +310,8 @@ pub(super) fn is_unsendable(error: &anyhow::Error) -> bool {
 /// The same for the same cause, whatever the process: a crash between sending and noting it cannot make
 /// a second answer.
 pub(super) fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
-    let sum = Sha256::digest(cause.as_bytes());
-    let short: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let what = match about {
-        About::File(number) => return format!("kestrel-{short}-file-{number}").into(),
+        About::File(number) => return part_of(cause, &format!("file-{number}")),
         About::Root => "root",
         About::Notes => "notes",
         About::Verdict => "verdict",
@@ -299,7 +325,7 @@ pub(super) fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
         About::Watch => "watch",
         About::Changes => "changes",
     };
-    format!("kestrel-{short}-{what}").into()
+    part_of(cause, what)
 }
 
 #[cfg(test)]

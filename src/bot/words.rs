@@ -124,6 +124,25 @@ pub(super) fn not_read(why: &str) -> String {
     format!("I could not read that: {}.", why.trim_end_matches('.'))
 }
 
+/// For `!capture` where none goes on.
+pub(super) fn no_capture() -> Reply {
+    said(
+        "No capture goes on in this room. Begin one before the call: !capture start @user:server DEVICE for 30m",
+    )
+}
+
+/// For `!capture start` where one goes on.
+pub(super) fn one_capture(number: u64) -> Reply {
+    said(&format!(
+        "Capture {number} goes on in this room, and one at a time is enough: !capture stop ends it."
+    ))
+}
+
+/// For what was said to a capture outside of its thread.
+pub(super) fn taken_for(number: u64) -> Reply {
+    said(&format!("Taken; capture {number} tells the rest in its own thread."))
+}
+
 /// For a fault of our own; the log has the rest.
 pub(super) fn our_fault() -> Reply {
     said("Something went wrong on my side, not on yours; my log says what.")
@@ -160,6 +179,9 @@ mod tests {
             not_again(7),
             case_deleted(7),
             not_watching(),
+            no_capture(),
+            one_capture(7),
+            taken_for(7),
             our_fault(),
             took_too_long(),
         ] {

@@ -3,6 +3,7 @@
 //! One statement a table, each by an index, each with parameters: what was typed never becomes SQL. The
 //! statements read only the columns that `kestrel grants` gives, and work for a plain reader too.
 
+pub mod clock;
 mod connect;
 pub mod delayed;
 mod device;
@@ -23,7 +24,7 @@ use crate::plan::Plan;
 pub use device::device_list;
 pub use fleet::confirm;
 pub use grants::grants;
-pub use inbox::watch;
+pub use inbox::{InboxWatch, watch};
 
 /// Asks the database for everything the plan needs of it.
 pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration) -> Vec<Gathered> {

@@ -4,6 +4,7 @@
 //! command means on this server (which window, which sources) is the plan's business: nothing here
 //! looks anything up, and nothing here formats for a screen.
 
+mod capture;
 mod cases;
 mod event;
 mod flags;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, ServerName};
 
+pub use self::capture::Capture;
 pub use self::cases::{Look, case_words, cases_words};
 pub use self::event::event;
 pub use self::flags::{Flags, length, live, user, window};
@@ -60,6 +62,8 @@ pub enum Command {
     Cases(Option<OwnedUserId>),
     /// `!case NUMBER [why | again | delete]`: one of them.
     Case { number: u64, look: Look },
+    /// `!capture [start @user [DEVICE] [for 30m] | mark TEXT | stop]`: a call that is watched as it goes wrong.
+    Capture(Capture),
     /// `!tree [ke1…ke4]`: the questions that are asked.
     Tree(Option<String>),
     /// `!remedies [verdict]`: what can be done, and what it costs.
@@ -289,6 +293,18 @@ pub const COMMANDS: &[Entry] = &[
         parse: cases::case,
     },
     Entry {
+        name: "capture",
+        usage: "!capture [start @user:server [DEVICE] [for 30m] | mark TEXT | stop]",
+        doc: "watch a call while it goes wrong: a checklist, marks, and everything in one bundle",
+        notes: &[
+            "Without a word: how the capture that runs stands, and what is still to be done.",
+            "mark notes this moment: write what broke, as in !capture mark audio cut.",
+            "It ends by stop or after its time, 30m unless said, 1m to 4h; then it judges and bundles.",
+        ],
+        example: "!capture start @alice:example.org ABCDEFGHIJ for 45m",
+        parse: capture::capture,
+    },
+    Entry {
         name: "why",
         usage: "!why",
         doc: "in the thread of a verdict: every question asked, its answer, and the query that shows it",
@@ -339,7 +355,8 @@ pub fn foreign_user(command: &Command, server_name: &ServerName) -> Option<Slip>
         Command::Ke1(Ke1 { user, .. })
         | Command::Ke2(Ke2 { user, .. })
         | Command::Ke4(Ke4 { user, .. })
-        | Command::Triage(Triage { user, .. }) => user,
+        | Command::Triage(Triage { user, .. })
+        | Command::Capture(Capture::Start { user, .. }) => user,
         _ => return None,
     };
     let theirs = user.server_name();

@@ -2,6 +2,7 @@
 //! picture. It formats, never decides.
 
 mod answer;
+pub mod capture;
 pub mod case;
 mod chain;
 mod chart;

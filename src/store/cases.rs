@@ -50,8 +50,11 @@ impl Store {
         self.inner.ledger.cases(user, limit)
     }
 
-    /// Deletes a case for good, and says whether there was one.
+    /// Deletes a case for good, with the capture that it is the verdict of; says whether there was one.
     pub fn forget_case(&self, number: u64) -> Result<bool> {
+        for capture in self.inner.ledger.captures_of_case(number)? {
+            self.forget_capture(capture)?;
+        }
         self.inner.ledger.forget_case(number)
     }
 
@@ -59,6 +62,7 @@ impl Store {
     /// went.
     pub fn forget_before(&self, at: Timestamp, most: usize) -> Result<usize> {
         let files = self.forget_files(at)?;
+        self.forget_captures(at)?;
         Ok(files + self.inner.ledger.forget_before(at, most)?)
     }
 

@@ -5,6 +5,7 @@
 //! after it finds it again after a crash. Terminal commands open the same file beside a running bot. What
 //! people or clients wrote is only ever a bound parameter, never a part of SQL.
 
+mod captures;
 mod cases;
 mod schema;
 
@@ -18,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use serde::{Deserialize, Serialize};
 
 use crate::storm::{Change, Event, Mute, Muted, Sure};
+pub use captures::KeptCapture;
 pub use cases::{Kept, NewCase};
 
 /// How many storms are kept; the lowest numbers go first. A storm is about half a kilobyte.

@@ -10,6 +10,7 @@ mod artefacts;
 mod bent;
 mod bent_media;
 mod calls;
+mod captures;
 mod cases;
 mod cases_kept;
 mod chain;

@@ -12,17 +12,24 @@ const DOORS: &[(&str, &[&str])] = &[
     ("diagnose", &["evidence"]),
     ("plan", &["command", "evidence", "diagnose"]),
     ("storm", &["evidence"]),
+    ("capture", &["evidence"]),
     ("render", &["command", "evidence", "diagnose", "storm", "capture"]),
     ("collect", &["plan", "evidence", "config"]),
     ("store", &["evidence", "capture", "storm", "config"]),
     (
         "flow",
         &[
-            "command", "plan", "collect", "evidence", "diagnose", "render", "storm", "store",
-            "config",
+            "command", "plan", "collect", "evidence", "diagnose", "render", "storm", "capture",
+            "store", "config",
         ],
     ),
-    ("bot", &["command", "flow", "render", "storm", "collect", "store", "config", "evidence"]),
+    (
+        "bot",
+        &[
+            "command", "flow", "render", "storm", "capture", "collect", "store", "config",
+            "evidence",
+        ],
+    ),
 ];
 
 /// Words that may stand in some places only; the place is a path below `src`.
@@ -46,6 +53,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("render", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("command", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("storm", &["tokio", "std::fs", "SystemTime", "now()"]),
+    ("capture", &["tokio", "std::fs", "SystemTime", "now()"]),
 ];
 
 const FILE_LINES: usize = 400;

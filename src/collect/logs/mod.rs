@@ -3,9 +3,11 @@
 
 mod file;
 pub mod follow;
+mod places;
 mod query;
 mod replay;
 mod seek;
+pub mod slice;
 mod told;
 
 use std::io;
@@ -15,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::{SignedDuration, Timestamp};
 
 use self::file::{Left, Lines, Part};
+pub use self::places::places;
 pub use self::replay::{Replayed, replay};
 use crate::config::LogSource;
 use crate::evidence::aside::{Aside, Told};

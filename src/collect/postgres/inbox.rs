@@ -5,6 +5,8 @@
 //! and stream, and is bounded. A body is read where the role has no `kestrel.inbox_shape` function and
 //! may read the table itself; it is let go of here.
 
+mod slow;
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +18,7 @@ use crate::config::Database;
 use crate::evidence::to_device::{Again, Inbox, InboxRow, Live};
 use crate::evidence::{Fact, Gathered, Need, State, Subject};
 use crate::plan::Plan;
+pub use slow::InboxWatch;
 
 /// Messages counted at the most: beyond it a backlog is a backlog.
 const COUNT_LIMIT: i64 = 1001;

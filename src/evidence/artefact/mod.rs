@@ -14,12 +14,14 @@ mod patterns;
 mod removed;
 mod report;
 mod scrub;
+mod server;
 mod text;
 mod unpack;
 
 use crate::evidence::ClientFacts;
 
 pub use removed::{Removed, Secret};
+pub use server::server_message;
 
 /// Bounds on what one file may cost.
 #[derive(Debug, Clone)]

@@ -168,7 +168,7 @@ impl Ledger {
     }
 
     /// Deletes, and notes in the same breath that the files are to be wiped.
-    fn forget(&self, sql: &str, with: &[i64]) -> Result<usize> {
+    pub(super) fn forget(&self, sql: &str, with: &[i64]) -> Result<usize> {
         self.write(|all| {
             let gone = all.execute(sql, rusqlite::params_from_iter(with))?;
             if gone > 0 {
@@ -181,7 +181,7 @@ impl Ledger {
     /// Takes what was deleted out of the files, where that is not done yet: by this call's deletion or by one
     /// that a crash cut short. The whole file is written anew, and the write-ahead log, which holds the old
     /// pages, is brought over and cut to nothing.
-    fn wipe(&self) -> Result<()> {
+    pub(super) fn wipe(&self) -> Result<()> {
         let due = "SELECT EXISTS (SELECT 1 FROM unwiped)";
         if !self.read(|all| all.query_row(due, [], |row| row.get::<_, bool>(0)))? {
             return Ok(());

@@ -1,0 +1,142 @@
+//! §4 of the runbook as steps: what the bot does itself, and what only a person can do.
+
+use jiff::Timestamp;
+use ruma::OwnedUserId;
+use serde::{Deserialize, Serialize};
+
+/// Who does a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doer {
+    /// It ticks itself when it is done.
+    Bot,
+    /// Ticked by a reaction, or by the bot when it sees that it was done.
+    Person,
+}
+
+/// One step, in the order in which they are to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    LogPlaces,
+    Clocks,
+    Inbox,
+    Latency,
+    RaiseLoggers,
+    Diagnostics,
+    DevTools,
+    Call,
+    Mark,
+    Report,
+    Har,
+    Names,
+    RevertLoggers,
+    Bundle,
+}
+
+/// A step and whether it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub step: Step,
+    pub ticked: Option<Timestamp>,
+    /// The person who ticked it; `None` where the bot did.
+    pub by: Option<OwnedUserId>,
+}
+
+impl Item {
+    pub(super) fn open(step: Step) -> Self {
+        Self { step, ticked: None, by: None }
+    }
+}
+
+/// The reactions that tick, in the order of the steps that a person does.
+const BUTTONS: [&str; 9] = ["1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣", "9️⃣"];
+
+impl Step {
+    pub const ALL: [Self; 14] = [
+        Self::LogPlaces,
+        Self::Clocks,
+        Self::Inbox,
+        Self::Latency,
+        Self::RaiseLoggers,
+        Self::Diagnostics,
+        Self::DevTools,
+        Self::Call,
+        Self::Mark,
+        Self::Report,
+        Self::Har,
+        Self::Names,
+        Self::RevertLoggers,
+        Self::Bundle,
+    ];
+
+    pub fn doer(self) -> Doer {
+        match self {
+            Self::LogPlaces | Self::Clocks | Self::Inbox | Self::Latency | Self::Bundle => {
+                Doer::Bot
+            }
+            _ => Doer::Person,
+        }
+    }
+
+    /// What is done, in a few words for a phone.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::LogPlaces => "note where each log stands",
+            Self::Clocks => "compare the clocks",
+            Self::Inbox => "watch the device's inbox",
+            Self::Latency => "sample the homeserver's latency",
+            Self::RaiseLoggers => {
+                "on the server: logger synapse.9533_debug to DEBUG, then systemctl reload matrix-synapse"
+            }
+            Self::Diagnostics => {
+                "in the client: Settings, Developer Tools on; note the entry count of Crypto Diagnostics"
+            }
+            Self::DevTools => {
+                "in the browser: F12, Console and Network with Preserve log, Network recording"
+            }
+            Self::Call => "join the call with the second person and let it go wrong for 30 to 60 s",
+            Self::Mark => "at each fault: !capture mark and what broke (audio cut, video freeze)",
+            Self::Report => "Crypto Diagnostics, Download report: send the JSON to me",
+            Self::Har => "Network, save all as HAR: send the file to me",
+            Self::Names => "note event ids that will not decrypt: !capture mark $event",
+            Self::RevertLoggers => "on the server: the logger back to INFO, and reload",
+            Self::Bundle => "judge everything and bundle it",
+        }
+    }
+
+    /// The reaction that ticks it; none for what the bot does itself.
+    pub fn button(self) -> Option<&'static str> {
+        let at = Self::of_people().position(|step| step == self)?;
+        BUTTONS.get(at).copied()
+    }
+
+    /// The step that a reaction ticks. Clients send some of them without the selector for colour.
+    pub fn of_button(key: &str) -> Option<Self> {
+        let bare = |text: &str| text.replace('\u{fe0f}', "");
+        let at = BUTTONS.iter().position(|button| bare(button) == bare(key))?;
+        Self::of_people().nth(at)
+    }
+
+    fn of_people() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|step| step.doer() == Doer::Person)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_of_a_person_has_one_button_and_the_bot_s_have_none() {
+        for step in Step::ALL {
+            assert_eq!(step.button().is_some(), step.doer() == Doer::Person, "{step:?}");
+            if let Some(button) = step.button() {
+                assert_eq!(Step::of_button(button), Some(step));
+                assert_eq!(Step::of_button(&button.replace('\u{fe0f}', "")), Some(step));
+            }
+        }
+        for key in ["", "1", "👍", "🔁", "0️⃣"] {
+            assert_eq!(Step::of_button(key), None, "{key}");
+        }
+    }
+}

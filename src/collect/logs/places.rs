@@ -1,0 +1,23 @@
+//! The configured logs → where each stands now, for a person who looks for the same moment later.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use serde_json::json;
+
+use crate::config::LogSource;
+
+/// Each log's name and place: path, inode and size, or why there is none.
+pub fn places(sources: &[LogSource]) -> Vec<(String, String)> {
+    let place = |source: &LogSource| {
+        let path = source.path.display().to_string();
+        match fs::metadata(&source.path) {
+            Ok(about) => json!({
+                "path": path, "device": about.dev(), "inode": about.ino(), "size": about.len(),
+            }),
+            Err(error) => json!({ "path": path, "unread": error.to_string() }),
+        }
+    };
+    let named = |source: &LogSource| (format!("log:{}", source.name), place(source).to_string());
+    super::distinct(sources).into_iter().map(named).collect()
+}

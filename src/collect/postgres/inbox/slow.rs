@@ -1,0 +1,85 @@
+//! One device's inbox over a whole call, looked at again and again over one session: what came, by its
+//! shape. It is slow on purpose, because a call lasts; of a device that is online most messages are gone
+//! before the next look, so nothing follows from what it does not see.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::timeout;
+use tokio_postgres::Client;
+
+use super::{A_LOOK, Sight, WATCH_LIMIT, connect, look, newest};
+use crate::config::Database;
+use crate::evidence::Subject;
+use crate::evidence::to_device::{Inbox, InboxRow, Live};
+
+/// The session, and what it saw.
+pub struct InboxWatch {
+    client: Client,
+    sight: Sight,
+    subject: Subject,
+    after: i64,
+    deadline: Duration,
+    seen: Inbox,
+}
+
+impl std::fmt::Debug for InboxWatch {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("InboxWatch").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+impl InboxWatch {
+    /// Begins with what waits now; goes on with what was `seen` before a restart. The error is for people.
+    pub async fn open(
+        database: &Database,
+        subject: Subject,
+        seen: Option<Inbox>,
+        deadline: Duration,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        let opening = async {
+            let client = connect::open(database, deadline).await?;
+            let words = |error| connect::words(&error, "device_inbox");
+            let sight = Sight::of(&client).await.map_err(words)?;
+            let mut first = look(&client, &subject).await.map_err(words)?;
+            first.unread = matches!(sight, Sight::Nothing);
+            let last = seen.as_ref().and_then(|seen| seen.rows.last()).map(|row| row.stream);
+            let after = match last {
+                Some(last) => last,
+                None => newest(&client, &subject).await.map_err(words)?,
+            };
+            first.rows.iter_mut().for_each(|row| row.seen = Some(now));
+            first.live = Some(Live { from: now, to: now, polls: 0, clipped: false });
+            let seen = seen.unwrap_or(first);
+            Ok(Self { client, sight, subject, after, deadline, seen })
+        };
+        let late = || "the database did not answer in time".to_owned();
+        timeout(deadline, opening).await.map_err(|_| late())?
+    }
+
+    /// Looks once; says whether anything came. Beyond its bound it looks no more.
+    pub async fn look(&mut self, now: Timestamp) -> Result<bool, String> {
+        let room = WATCH_LIMIT.saturating_sub(self.seen.rows.len()).min(A_LOOK);
+        let Some(live) = &mut self.seen.live else { return Ok(false) };
+        if room == 0 {
+            live.clipped = true;
+            return Ok(false);
+        }
+        let asking = self.sight.behind(&self.client, &self.subject, self.after, room as i32);
+        let rows = match timeout(self.deadline, asking).await {
+            Ok(rows) => rows.map_err(|error| connect::words(&error, "device_inbox"))?,
+            Err(_) => return Err("the database did not answer in time".into()),
+        };
+        (live.to, live.polls) = (live.to.max(now), live.polls + 1);
+        self.after = rows.last().map_or(self.after, |row| row.stream);
+        let came = !rows.is_empty();
+        self.seen.rows.extend(rows.into_iter().map(|row| InboxRow { seen: Some(now), ..row }));
+        Ok(came)
+    }
+
+    /// Everything that was seen.
+    pub fn seen(&self) -> &Inbox {
+        &self.seen
+    }
+}

@@ -1,0 +1,372 @@
+//! A capture session → what is measured while it goes on, and at its end its verdict and the bundle's files.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use ruma::{OwnedDeviceId, UserId};
+use tokio::time::timeout;
+
+use super::{Answer, Case, Flow, page, why};
+use crate::capture::Session;
+use crate::collect::logs::slice::{Moment, Slice, Wanted, slice};
+use crate::collect::{self, logs};
+use crate::command::{self, Command, Ke4, Span, Triage};
+use crate::diagnose::diagnose;
+use crate::evidence::delay::Metrics;
+use crate::evidence::to_device::{Again, Inbox, InboxRow};
+use crate::evidence::{Evidence, Fact, Gathered, Need, State, Subject};
+use crate::plan::Plan;
+use crate::render::{self, Picture, Reply};
+use crate::storm::{Curve, Timeline};
+
+pub use crate::collect::postgres::InboxWatch;
+
+/// How long the logs of a capture may be read.
+const SLICING: Duration = Duration::from_secs(60);
+/// Columns of the picture.
+const STEPS: i64 = 96;
+/// Over how much a sample of the latency looks back.
+const SAMPLED: Duration = Duration::from_secs(15);
+
+/// Everything that a bundle is made of.
+#[derive(Debug)]
+pub struct Captured<'a> {
+    pub session: &'a Session,
+    pub number: u64,
+    pub evidence: Option<&'a Evidence>,
+    pub slices: &'a [Slice],
+    pub inbox: Option<&'a Inbox>,
+    pub samples: &'a [(Timestamp, Metrics)],
+    /// Redacted.
+    pub reports: Vec<(String, Vec<u8>)>,
+    /// What is missing, and why.
+    pub notes: Vec<String>,
+}
+
+impl Flow {
+    /// Where each log stands.
+    pub fn log_places(&self) -> Vec<(String, String)> {
+        logs::places(&self.config.logs)
+    }
+
+    /// The database server's clock minus ours, in milliseconds; none without a database.
+    pub async fn database_skew(&self, now: Timestamp) -> Option<Result<i64, String>> {
+        let database = self.config.database.as_ref()?;
+        Some(collect::postgres::clock::skew(database, now, self.config.limits.deadline).await)
+    }
+
+    /// The latency of this moment; none without a Prometheus that answers.
+    pub async fn latency(&self, user: &UserId, now: Timestamp) -> Option<Metrics> {
+        let prometheus = self.config.prometheus.as_ref()?;
+        let typed = Ke4 { user: user.to_owned(), span: Span::Last(SAMPLED) };
+        let plan = Plan::ke4(&typed, self.config.limits.window, now);
+        let asked =
+            collect::prometheus::ask(&plan, Some(prometheus), self.config.limits.deadline).await;
+        asked.into_iter().find_map(|answer| match answer.fact {
+            Some(Fact::Metrics(metrics)) => Some(metrics),
+            _ => None,
+        })
+    }
+
+    /// A watch of the device's inbox; none without a database.
+    pub async fn watch_inbox(
+        &self,
+        subject: Subject,
+        seen: Option<Inbox>,
+        now: Timestamp,
+    ) -> Option<Result<InboxWatch, String>> {
+        let database = self.config.database.as_ref()?;
+        Some(InboxWatch::open(database, subject, seen, self.config.limits.deadline, now).await)
+    }
+
+    /// What is said where the user lives elsewhere: nothing of theirs is kept here.
+    pub fn foreign(&self, user: &UserId) -> Option<Reply> {
+        let typed = Command::Ke4(Ke4 { user: user.to_owned(), span: Span::Unsaid });
+        let slip = command::foreign_user(&typed, self.config.server.name.as_ref()?)?;
+        Some(render::slip(&slip).reply())
+    }
+
+    /// The device that a capture of a user is about where none was named.
+    pub async fn likely_device(&self, user: &UserId) -> Option<OwnedDeviceId> {
+        self.worst_device(user).await.ok()
+    }
+
+    /// Every question over the capture's window. None where no device can be told.
+    pub async fn judge_capture(
+        &self,
+        session: &Session,
+        client: &[Gathered],
+        inbox: Option<&Inbox>,
+        now: Timestamp,
+    ) -> Option<Box<Case>> {
+        let window = session.window();
+        let command = Command::Triage(Triage {
+            user: session.asked.user.clone(),
+            device: session.asked.device.clone(),
+            event: None,
+            span: Span::Between(window.from, window.to),
+        });
+        let Answer::Case(mut case) = self.answer_with(&command, client, now).await else {
+            return None;
+        };
+        // Of one that saw nothing nothing follows: most messages come and go between two looks.
+        if let Some(seen) = inbox.filter(|inbox| !inbox.rows.is_empty()) {
+            watched(&mut case.evidence, seen);
+            case.verdict = diagnose(&case.evidence);
+            case.reply = page(&case.evidence, &self.view()).reply();
+        }
+        Some(case)
+    }
+
+    /// What the logs hold about the capture's subject, and a sentence for each that cannot be read.
+    pub async fn slices(
+        &self,
+        session: &Session,
+        evidence: Option<&Evidence>,
+    ) -> (Vec<Slice>, Vec<String>) {
+        let device = evidence.and_then(|evidence| evidence.subject.device());
+        let wanted = Wanted {
+            user: session.asked.user.clone(),
+            device: session.asked.device.clone().or(device.map(|of| of.device.clone())),
+            events: events(session, evidence),
+            window: session.window(),
+            addresses: self.config.limits.show_addresses,
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let (mut slices, mut notes) = (Vec::new(), Vec::new());
+        for source in logs::distinct(&self.config.logs) {
+            let (source, wanted, flag) = (source.clone(), wanted.clone(), Arc::clone(&stop));
+            let name = source.name.clone();
+            let mut reading = tokio::task::spawn_blocking(move || slice(&source, &wanted, &flag));
+            let ended = match timeout(SLICING, &mut reading).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    stop.store(true, Ordering::Relaxed);
+                    reading.await
+                }
+            };
+            match ended {
+                Ok(Ok(slice)) => {
+                    notes.extend(slice.notes.iter().map(|note| format!("log {name}: {note}")));
+                    slices.push(slice);
+                }
+                Ok(Err(why)) => notes.push(format!("log {name}: {why}")),
+                Err(_) => notes.push(format!("log {name}: it could not be read")),
+            }
+        }
+        (slices, notes)
+    }
+
+    /// The bundle's files but for the manifest, the smallest matters first.
+    pub fn bundle_files(&self, mut captured: Captured<'_>) -> Vec<(String, Vec<u8>)> {
+        let (view, session) = (self.view(), captured.session);
+        let mut notes = std::mem::take(&mut captured.notes);
+        let mut files = Vec::new();
+        if let Some(evidence) = captured.evidence {
+            files.push(("evidence.json".to_owned(), self.evidence_json(evidence).into_bytes()));
+            let mut verdict = page(evidence, &view).markdown();
+            verdict.push_str("\n---\n\n");
+            verdict.push_str(&why(evidence, &view).markdown());
+            files.push(("verdict.md".to_owned(), verdict.into_bytes()));
+            files.extend(evidence.gathered.iter().filter_map(statement));
+        } else {
+            notes.push("no verdict: no device of the user could be told".into());
+        }
+        if let Some(inbox) = captured.inbox {
+            notes.push(format!(
+                "inbox, looked at each second: {}. What an online device fetches is gone sooner",
+                inbox.told()
+            ));
+            let text = serde_json::to_vec_pretty(inbox).unwrap_or_default();
+            files.push(("inbox.json".to_owned(), text));
+        }
+        let metrics = metrics(&captured);
+        files.push(("metrics.json".to_owned(), metrics));
+        for slice in captured.slices {
+            let name: String = slice.source.chars().map(plain).collect();
+            files.push((format!("log/{name}.log"), slice.text.clone().into_bytes()));
+            if slice.removed.total() > 0 {
+                notes.push(format!("taken out of log {name}: {}", slice.removed.told()));
+            }
+        }
+        let title = session.asked.user.to_string();
+        if let Some(picture) = self.capture_picture(session, captured.slices, &title) {
+            files.push(("timeline.png".to_owned(), picture.png));
+        }
+        let marks = render::capture::marks(session, captured.number, &notes, &view).markdown();
+        files.push(("marks.md".to_owned(), marks.into_bytes()));
+        let named = |(name, content): (String, Vec<u8>)| (format!("reports/{name}"), content);
+        files.extend(captured.reports.into_iter().map(named));
+        files
+    }
+
+    fn capture_picture(&self, session: &Session, slices: &[Slice], title: &str) -> Option<Picture> {
+        render::picture(&timeline(session, slices)?, title, &self.view())
+    }
+}
+
+/// Puts what the slow watch saw in the place of the last look, which goes on saying what waits at the end.
+fn watched(evidence: &mut Evidence, seen: &Inbox) {
+    let answers = evidence.gathered.iter_mut();
+    let read = |answer: &&mut Gathered| {
+        answer.need == Need::Inbox && matches!(answer.state, State::Found | State::Empty)
+    };
+    let (Some(live), Some(answer)) = (seen.live, answers.into_iter().find(read)) else { return };
+    let last = match &answer.fact {
+        Some(Fact::Inbox(last)) => last.clone(),
+        _ => Inbox::default(),
+    };
+    let waited = |row: &&InboxRow| row.seen == Some(live.from);
+    let newest = seen.rows.iter().filter(waited).map(|row| row.stream).max();
+    let came = last.rows.iter().filter(|row| newest.is_none_or(|newest| row.stream > newest));
+    let oldest = seen.rows.first().map(|row| row.stream);
+    let length = live.to.duration_since(live.from).as_millis();
+    let again = Again {
+        after: u64::try_from(length).unwrap_or(0),
+        came: came.count() as u64,
+        stands: last.rows.iter().any(|row| Some(row.stream) == oldest),
+    };
+    let whole =
+        Inbox { pending: last.pending, capped: last.capped, again: Some(again), ..seen.clone() };
+    answer.state = State::Found;
+    answer.what = whole.told();
+    answer.fact = Some(Fact::Inbox(whole));
+}
+
+/// Refusals, uploads and claims at even steps; none where nothing was refused.
+fn timeline(session: &Session, slices: &[Slice]) -> Option<Timeline> {
+    let window = session.window();
+    let length = window.to.duration_since(window.from).as_secs().max(1);
+    let step = (length / STEPS).max(1);
+    let steps = usize::try_from(length / step + 1).ok()?;
+    let count = |wanted: Moment, name: &'static str| {
+        let mut counts = vec![0u32; steps];
+        let moments = slices.iter().flat_map(|slice| &slice.moments);
+        for (at, _) in moments.filter(|(_, what)| *what == wanted) {
+            let place = at.duration_since(window.from).as_secs() / step;
+            let slot = usize::try_from(place).ok().and_then(|place| counts.get_mut(place));
+            if let Some(slot) = slot {
+                *slot = slot.saturating_add(1);
+            }
+        }
+        Curve { name, counts }
+    };
+    let refused = count(Moment::Refused, "refused uploads");
+    refused.counts.iter().any(|count| *count > 0).then(|| Timeline {
+        from: window.from,
+        step: SignedDuration::from_secs(step),
+        curves: vec![
+            refused,
+            count(Moment::Uploaded, "uploads tried"),
+            count(Moment::Claimed, "claims"),
+        ],
+    })
+}
+
+/// A statement that was run and what it came to.
+fn statement(answer: &Gathered) -> Option<(String, Vec<u8>)> {
+    if answer.source != "database" || answer.query.is_empty() {
+        return None;
+    }
+    let need = serde_json::to_value(answer.need).ok()?;
+    let name = format!("sql/{}-{}.txt", answer.id, need.as_str()?);
+    let one_line = |text: &str| text.replace(['\n', '\r'], " ");
+    let mut text = format!("-- {}: {}\n", answer.state.name(), one_line(&answer.what));
+    text.push_str(&answer.query);
+    text.push('\n');
+    if let Some(fact) = &answer.fact {
+        text.push_str("\n-- what was read, as Kestrel keeps it:\n");
+        text.push_str(&serde_json::to_string_pretty(fact).unwrap_or_default());
+        text.push('\n');
+    }
+    Some((name, text.into_bytes()))
+}
+
+/// The samples, and what the verdict had of Prometheus.
+fn metrics(captured: &Captured<'_>) -> Vec<u8> {
+    let samples: Vec<_> = captured
+        .samples
+        .iter()
+        .map(|(at, metrics)| serde_json::json!({ "at": at, "metrics": metrics }))
+        .collect();
+    let whole =
+        captured.evidence.into_iter().flat_map(|evidence| &evidence.gathered).find_map(|answer| {
+            match &answer.fact {
+                Some(Fact::Metrics(metrics)) => Some(metrics),
+                _ => None,
+            }
+        });
+    let all = serde_json::json!({ "samples": samples, "window": whole });
+    serde_json::to_vec_pretty(&all).unwrap_or_default()
+}
+
+/// The events that marks and the question name.
+fn events(session: &Session, evidence: Option<&Evidence>) -> Vec<String> {
+    let words = session.marks.iter().flat_map(|mark| mark.text.split_whitespace());
+    let marked = words
+        .filter(|word| word.starts_with('$'))
+        .map(|word| word.trim_end_matches([',', '.', ';', ')']).to_owned());
+    let asked = evidence.and_then(|evidence| evidence.subject.event());
+    let asked = asked.map(|subject| subject.event.to_string());
+    marked.chain(asked).take(64).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn plain(letter: char) -> char {
+    if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::to_device::Live;
+    use crate::evidence::{About, SCHEMA, Symptom, Window};
+
+    fn row(stream: i64, seen: Option<Timestamp>) -> InboxRow {
+        let row = serde_json::json!({
+            "stream": stream, "sender": null, "kind": null, "algorithm": null, "recipients": [],
+            "bytes": 1, "seen": seen,
+        });
+        serde_json::from_value(row).unwrap()
+    }
+
+    #[test]
+    fn what_a_capture_saw_takes_the_place_of_the_last_look() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let (from, to) = (at(0), at(90));
+        let live = Some(Live { from, to, polls: 90, clipped: false });
+        let rows = vec![row(1, Some(from)), row(5, Some(at(30))), row(6, Some(at(40)))];
+        let seen = Inbox { pending: 1, rows, live, ..Inbox::default() };
+        let last = |rows: Vec<InboxRow>| {
+            let inbox = Inbox { pending: rows.len() as u64, rows, ..Inbox::default() };
+            let (state, fact) = match inbox.pending {
+                0 => (State::Empty, None),
+                _ => (State::Found, Some(Fact::Inbox(inbox))),
+            };
+            let answer =
+                Gathered::told(Need::Inbox, "database", state, String::new(), "SQL".into(), fact);
+            let user = "@a:example.org".try_into().unwrap();
+            let mut evidence = Evidence {
+                schema: SCHEMA,
+                symptom: Symptom::All,
+                subject: About::Device(Subject { user, device: "D".into() }),
+                window: Window { from, to },
+                now: to,
+                gathered: vec![answer],
+            };
+            watched(&mut evidence, &seen);
+            match evidence.gathered.remove(0).fact {
+                Some(Fact::Inbox(inbox)) => inbox,
+                other => panic!("{other:?}"),
+            }
+        };
+        let stuck = last(vec![row(1, None), row(5, None), row(6, None)]);
+        assert_eq!((stuck.pending, stuck.rows.len()), (3, 3));
+        assert_eq!(stuck.again, Some(Again { after: 90_000, came: 2, stands: true }));
+        let fetched = last(Vec::new());
+        assert_eq!((fetched.pending, fetched.rows.len()), (0, 3));
+        assert_eq!(fetched.again, Some(Again { after: 90_000, came: 0, stands: false }));
+    }
+}

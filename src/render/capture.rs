@@ -1,0 +1,183 @@
+//! A capture session → its checklist, the words said in its thread, and its marks for the bundle.
+
+use super::View;
+use super::page::Page;
+use crate::capture::{Doer, End, Item, Note, Reminder, Said, Session, Step};
+
+/// The checklist: one message for as long as the session goes on, edited as steps are ticked.
+pub fn checklist(session: &Session, number: u64, view: &View) -> Page {
+    let mut page = Page::default();
+    head(&mut page, session, number);
+    match session.ended {
+        None => page.text(format!(" · until {}", view.moment(session.until))),
+        Some((at, _)) => page.text(format!(" · over since {}", view.moment(at))),
+    };
+    let own = session.items.iter().filter(|item| item.step.doer() == Doer::Bot);
+    let own: Vec<_> = own.map(|item| format!("{} {}", tick(item), item.step.words())).collect();
+    page.label("I do").text(own.join(" · "));
+    for note in &session.notes {
+        if let Note::Clocks { source, millis, .. } = note {
+            page.label("Clocks").text(format!("{source} {}", skew(*millis)));
+        }
+    }
+    page.gap();
+    for item in session.items.iter().filter(|item| item.step.doer() == Doer::Person) {
+        let button = item.step.button().unwrap_or_default();
+        page.line().text(format!("{button} {} {}", tick(item), item.step.words()));
+    }
+    if session.ended.is_none() {
+        page.gap();
+        page.line().text("React with a number to tick its step. ");
+        page.usage("!capture mark audio cut").text(" notes a moment, ");
+        page.usage("!capture stop").text(" ends it.");
+    }
+    page
+}
+
+fn head(page: &mut Page, session: &Session, number: u64) {
+    page.line().strong(format!("Capture {number}")).text(" · ");
+    page.code(session.asked.user.as_str());
+    if let Some(device) = &session.asked.device {
+        page.text(" ").code(device.as_str());
+    }
+}
+
+fn tick(item: &Item) -> &'static str {
+    if item.ticked.is_some() { "☑" } else { "☐" }
+}
+
+fn skew(millis: i64) -> String {
+    match millis {
+        0 => "agrees with mine".to_owned(),
+        1.. => format!("is {millis} ms ahead of mine"),
+        _ => format!("is {} ms behind mine", millis.unsigned_abs()),
+    }
+}
+
+/// What happened, in its thread; nothing where the checklist says it.
+pub fn said(said: &Said, session: &Session, number: u64, view: &View) -> Option<Page> {
+    let mut page = Page::default();
+    match said {
+        Said::Began => return None,
+        Said::Marked(which) => {
+            let mark = which.checked_sub(1).and_then(|at| session.marks.get(at))?;
+            page.line().strong(format!("Mark {which}")).text(format!(
+                " · {} · {}",
+                view.moment(mark.at),
+                mark.text
+            ));
+        }
+        Said::MarksFull => {
+            page.line().text("I keep no more marks of this capture; the earlier ones stand.");
+        }
+        Said::WentOn(away) => {
+            let seconds = away.as_secs();
+            page.line().text(format!(
+                "I was away for {seconds} s; the capture goes on. What the logs say of that time I read \
+                 afterwards; what passed through the inbox meanwhile I did not see."
+            ));
+        }
+        Said::IsOver => {
+            page.line().text(format!("Capture {number} is over."));
+        }
+        Said::Ended(end) => {
+            let why = match end {
+                End::Stopped => "stopped",
+                End::Length => "over: its time is up",
+                End::Abandoned => {
+                    "over: its time is up, and nobody ticked, marked or sent anything. It looks abandoned"
+                }
+            };
+            head(&mut page, session, number);
+            page.text(format!(" · {why}. I judge its window and bundle everything."));
+            let open = |step: Step| {
+                session.items.iter().any(|item| item.step == step && item.ticked.is_none())
+            };
+            if open(Step::RevertLoggers) {
+                let button = Step::RevertLoggers.button().unwrap_or_default();
+                page.line().text(format!("{button} {}.", Step::RevertLoggers.words()));
+            }
+        }
+    }
+    Some(page)
+}
+
+/// A word about what people forget; nothing where the checklist or the end says it.
+pub fn reminder(reminder: Reminder, session: &Session, view: &View) -> Option<Page> {
+    let Reminder::EndsSoon = reminder else { return None };
+    let mut page = Page::default();
+    let until = view.moment(session.until);
+    page.line().text(format!("This capture ends at {until}. Has what breaks been marked?"));
+    Some(page)
+}
+
+/// The marks, the clocks and the places in the logs, as a page for the bundle.
+pub fn marks(session: &Session, number: u64, notes: &[String], view: &View) -> Page {
+    let mut page = Page::default();
+    head(&mut page, session, number);
+    let window = session.window();
+    page.text(format!(" · {}", view.span(window.from, window.to)));
+    page.line().text(format!("Begun by {}.", session.asked.by));
+    page.gap();
+    for (at, mark) in (1..).zip(&session.marks) {
+        let moment = view.moment(mark.at);
+        page.line().strong(format!("Mark {at}")).text(format!(" · {moment} · {} · ", mark.by));
+        page.text(&mark.text);
+    }
+    page.gap();
+    for note in &session.notes {
+        match note {
+            Note::Place { at, source, position } => {
+                page.line().text(format!("{} · {source} stood at ", view.moment(*at)));
+                page.text(position);
+            }
+            Note::Clocks { at, source, millis } => {
+                page.line().text(format!("{} · {source} {}", view.moment(*at), skew(*millis)));
+            }
+        }
+    }
+    for item in session.items.iter().filter(|item| item.ticked.is_some()) {
+        let by = item.by.as_ref().map_or("Kestrel", |by| by.as_str());
+        let at = item.ticked.map(|at| view.moment(at)).unwrap_or_default();
+        page.line().text(format!("{at} · ticked by {by}: {}", item.step.words()));
+    }
+    page.gap();
+    for note in notes {
+        page.line().text(format!("• {note}"));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{Asked, Input};
+    use jiff::{SignedDuration, Timestamp};
+    use ruma::user_id;
+
+    #[test]
+    fn a_checklist_shows_what_is_ticked_and_nothing_foreign_is_markup() {
+        let now = Timestamp::from_second(1_763_820_000).unwrap();
+        let user = user_id!("@a:example.org").to_owned();
+        let length = SignedDuration::from_mins(30);
+        let asked =
+            Asked { user: user.clone(), device: Some("D<b>".into()), by: user.clone(), length };
+        let (mut session, _) = Session::begin(asked, now);
+        let view = View::of(jiff::tz::TimeZone::UTC);
+        let page = checklist(&session, 3, &view).reply();
+        assert!(page.plain.starts_with("Capture 3 · @a:example.org D<b> · until "));
+        assert!(page.plain.contains("1️⃣ ☐ on the server") && !page.html.contains("<b>"));
+        session.take(Input::Ticked { step: Step::RaiseLoggers, by: user.clone() }, now);
+        session.take(Input::Clocks { source: "database".into(), millis: -1500 }, now);
+        session.take(Input::Marked { text: "<b>audio</b>".into(), by: user.clone() }, now);
+        let page = checklist(&session, 3, &view).reply();
+        assert!(page.plain.contains("1️⃣ ☑ on the server"), "{}", page.plain);
+        assert!(page.plain.contains("database is 1500 ms behind mine"), "{}", page.plain);
+        let told = said(&Said::Marked(1), &session, 3, &view).unwrap().reply();
+        assert!(!told.html.contains("<b>") && told.plain.ends_with("<b>audio</b>"), "{told:?}");
+        session.take(Input::Stopped { by: user }, now);
+        let told = said(&Said::Ended(End::Stopped), &session, 3, &view).unwrap().reply();
+        assert!(told.plain.contains("9️⃣ on the server: the logger back"), "{}", told.plain);
+        assert!(marks(&session, 3, &[], &view).markdown().contains("Mark 1"));
+    }
+}
