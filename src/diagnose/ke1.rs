@@ -199,10 +199,10 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
         because.extend(handed_out(walk));
     }
     walk.decided(Answer::Yes, because, &walk.known.stored);
-    let certainty = match dead > 0 || group.is_some_and(|group| group.proves()) {
-        true => Certainty::Proven,
-        false => Certainty::Consistent,
-    };
+    // Of a client's word the stored keys themselves are the proof.
+    let proven = |group: Group| group.proves() && !group.refused.reported;
+    let proven = dead > 0 || group.is_some_and(proven);
+    let certainty = if proven { Certainty::Proven } else { Certainty::Consistent };
     Some((VerdictId::OtkRecreated, certainty))
 }
 

@@ -172,6 +172,7 @@ fn the_client_is_blamed_only_where_the_server_was_fast_in_its_minutes() {
     assert!(before < at, "{before} {at}");
     let minute = |at, slow, longest| Minute { at, count: 5, slow, longest };
     log.minutes = vec![minute(before, 0, 9), minute(at, 0, 14)];
+    log.stalls.clear();
     let verdict = diagnose(&beside(&evidence, timed_out(at, 90_000)));
     assert_eq!(says(&verdict), ("delay-client", Certainty::Consistent));
     let because = verdict.because.join("; ");
@@ -203,6 +204,7 @@ fn slow_restarts_of_nobody_known_meet_a_client_s_timeouts() {
     // None is known to be the user's: two witnesses of one minute fit, and prove nothing.
     let log = delay_log(&mut evidence);
     log.handled.clear();
+    log.stalls.clear();
     let verdict = diagnose(&beside(&evidence, timed_out(at, 0)));
     assert_eq!(says(&verdict), ("delay-homeserver-slow", Certainty::Consistent));
     let hours_before = at.checked_add(SignedDuration::from_hours(-2)).expect("a time");
