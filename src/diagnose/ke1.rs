@@ -6,7 +6,7 @@ use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Question, Ruling, Walk, database_how, log_how};
-use super::witness::{confirmation, once_by_report, source};
+use super::witness::{confirmation, once_by_report, order_wanted, source};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
 use crate::evidence::{DeviceRow, KeyLog, Known, Need, State, counted, utc};
@@ -223,12 +223,11 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
         "the stored and the offered key are both signed by the device's present account".to_owned(),
     ];
     because.extend(confirmation(walk, &group));
-    because.push(shape.words(&walk.refusals, log));
-    walk.decided(Answer::Yes, because, &source(walk, &group));
-    if known.log.value().is_none() {
-        let why = "only the order of the uploads tells two clients from a store that was put back";
-        walk.missing("the Synapse log", log_how(why));
+    match known.log.value() {
+        Some(_) => because.push(shape.words(&walk.refusals, log)),
+        None => order_wanted(walk),
     }
+    walk.decided(Answer::Yes, because, &source(walk, &group));
     let once = !walk.refusals.repeated() || group.refused.reported;
     Some(match shape {
         Shape::TwoClients { .. } => (VerdictId::OtkConcurrent, Certainty::Consistent),

@@ -153,7 +153,10 @@ impl<'a> Walk<'a> {
         if id == VerdictId::OtkRecreated && storm.as_ref().is_none_or(|storm| !storm.goes_on) {
             self.findings.push(NOT_CURED.into());
         }
+        // Of a client's word alone the log is the second witness, and is named as missing already.
+        let by_client = id == VerdictId::OtkSameAccount && self.refusals.only_reported();
         if certainty == Certainty::Consistent
+            && !(by_client && self.known.log.value().is_none())
             && let Some((need, how)) = confirmed_by(id)
         {
             self.missing(need, how.into());

@@ -5,9 +5,9 @@
 use super::refusals::{Group, Row};
 use super::verdict::Answer;
 use super::walk::Walk;
-use crate::evidence::Known;
 use crate::evidence::client::ClientRefusal;
 use crate::evidence::key_log::Format;
+use crate::evidence::{Known, utc};
 
 /// A single refusal that no log has: whether it came again nobody can tell.
 pub(super) fn once_by_report(walk: &mut Walk) -> bool {
@@ -17,6 +17,18 @@ pub(super) fn once_by_report(walk: &mut Walk) -> bool {
     let why = "a single one, by the client's report: two uploads may have crossed";
     walk.step(Answer::Unknown, why, &walk.known.log);
     true
+}
+
+/// Without a log: which part of it would tell the cause.
+pub(super) fn order_wanted(walk: &mut Walk) {
+    let Some(span) = walk.refusals.span() else { return };
+    let how = format!(
+        "of {} to {} and the minutes before: the order of the uploads tells two clients from a store that \
+         was put back",
+        utc(span.first),
+        utc(span.last)
+    );
+    walk.missing("the Synapse log", how);
 }
 
 /// Where the refusals stand.
