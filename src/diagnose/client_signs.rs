@@ -2,6 +2,7 @@
 //! consistent at the most; and it counts only where it is about the device, in the time asked about.
 
 use super::ke2::{ke1, mail, undrained};
+use super::refusals::Refusals;
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Ruling, Walk};
 use crate::evidence::client::{ClientFacts, Noted, Sign};
@@ -41,11 +42,13 @@ impl<'a> Signs<'a> {
 
     fn of(evidence: &'a Evidence, counts: fn(&Evidence, &ClientFacts) -> bool) -> Self {
         let window = evidence.window;
-        let inside = |noted: &&Noted| {
-            noted.span.is_none_or(|(first, last)| first <= window.to && window.from <= last)
-        };
         let (mut noted, mut ids) = (Vec::new(), Vec::new());
         for (id, client) in evidence.clients().filter(|(_, client)| counts(evidence, client)) {
+            let inside = |noted: &&Noted| {
+                noted.span.is_none_or(|(first, last)| {
+                    client.by_server(first) <= window.to && window.from <= client.by_server(last)
+                })
+            };
             noted.extend(client.signs.iter().filter(inside));
             ids.push(id.to_owned());
         }
@@ -67,6 +70,19 @@ impl<'a> Signs<'a> {
         let said = said.into_iter().filter(|(count, ..)| *count > 0);
         said.map(|(count, what, noun)| format!("its client {what} {}", counted(count, noun)))
             .collect()
+    }
+
+    /// The key in the way of a refused upload that the client was sent a message for, and lacks.
+    fn lacks_the_key(&self, refusals: &Refusals) -> Option<String> {
+        let lacks = self.noted.iter().filter(|noted| noted.sign == Sign::MissingOneTimeKey);
+        let lacked: Vec<_> = lacks.filter_map(|noted| noted.key.as_deref()).collect();
+        let mut olds = refusals.groups.iter().map(|group| &group.refused.old);
+        let old = olds.find(|old| lacked.iter().any(|key| old.is_curve25519(key)))?;
+        Some(format!(
+            "the one-time key it lacks, {}…, is the very key in the way of its refused uploads: the server \
+             handed it out, and the message for it came back",
+            old.head
+        ))
     }
 
     /// The answer where nothing of the kind was noted.
@@ -110,7 +126,8 @@ pub(super) fn media_link(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     let (name, sure) = (verdict.id.name(), verdict.certainty.words());
-    let because = [vec![format!("KE-1: {name} ({sure})")], fails].concat();
+    let mut because = [vec![format!("KE-1: {name} ({sure})")], fails].concat();
+    because.extend(signs.lacks_the_key(&walk.refusals));
     walk.decided(Answer::Yes, because, &signs.known);
     Some((VerdictId::MediaLinkKe1, Certainty::Consistent))
 }

@@ -1,11 +1,12 @@
 //! KE-1: one-time key conflicts of one device. Each question is one small function; the first that is
 //! answered with a verdict ends the walk, and the walk keeps every answer.
 
-use super::refusals::{Group, Pattern, QUIET, Row, dead_claims, newer};
+use super::refusals::{Group, Pattern, QUIET, dead_claims, newer};
 use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Question, Ruling, Walk, database_how, log_how};
+use super::witness::{confirmation, once_by_report, order_wanted, source};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
 use crate::evidence::{DeviceRow, KeyLog, Known, Need, State, counted, utc};
@@ -146,6 +147,10 @@ pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
 fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
     let log = &walk.known.log;
     let (answer, because) = match (log, walk.refusals.span()) {
+        (_, Some(span)) if walk.refusals.only_reported() => {
+            let refusals = counted(span.count, "refusal");
+            (Answer::Yes, format!("{refusals} or more, by the client's report"))
+        }
         (_, Some(span)) => (Answer::Yes, counted(span.count, "refusal")),
         (Known::Is(log, _), None) if !super::findings::read_anything(log) => {
             (Answer::Unknown, "the log holds nothing of this window".into())
@@ -185,7 +190,7 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
             "the key in the way was not signed by the device's present account, the offered one was"
                 .to_owned(),
         );
-        because.extend(confirmation(&group));
+        because.extend(confirmation(walk, &group));
     }
     if dead > 0 {
         because.push(format!("{dead} stored keys were signed by an account that is gone"));
@@ -194,17 +199,21 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
         because.extend(handed_out(walk));
     }
     walk.decided(Answer::Yes, because, &walk.known.stored);
-    let certainty = match dead > 0 || group.is_some_and(|group| group.proves()) {
-        true => Certainty::Proven,
-        false => Certainty::Consistent,
-    };
+    // Of a client's word the stored keys themselves are the proof.
+    let proven = |group: Group| group.proves() && !group.refused.reported;
+    let proven = dead > 0 || group.is_some_and(proven);
+    let certainty = if proven { Certainty::Proven } else { Certainty::Consistent };
     Some((VerdictId::OtkRecreated, certainty))
 }
 
 fn same_account(walk: &mut Walk) -> Option<Ruling> {
     let none = "no refusal where both keys verify";
     let group = group(walk, Pattern::SameAccount, none)?;
-    let log = walk.known.log.value()?;
+    let known = walk.known;
+    let log = &known.reported;
+    if once_by_report(walk) {
+        return None;
+    }
     if crossed(walk, log) {
         walk.step(Answer::Yes, "but only once", &walk.known.log);
         return None;
@@ -213,10 +222,13 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
     let mut because = vec![
         "the stored and the offered key are both signed by the device's present account".to_owned(),
     ];
-    because.extend(confirmation(&group));
-    because.push(shape.words(&walk.refusals, log));
-    walk.decided(Answer::Yes, because, &walk.known.log);
-    let once = !walk.refusals.repeated();
+    because.extend(confirmation(walk, &group));
+    match known.log.value() {
+        Some(_) => because.push(shape.words(&walk.refusals, log)),
+        None => order_wanted(walk),
+    }
+    walk.decided(Answer::Yes, because, &source(walk, &group));
+    let once = !walk.refusals.repeated() || group.refused.reported;
     Some(match shape {
         Shape::TwoClients { .. } => (VerdictId::OtkConcurrent, Certainty::Consistent),
         Shape::Rollback => (VerdictId::OtkRolledBack, Certainty::Consistent),
@@ -240,19 +252,20 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
         "the stored key is signed by the device's present account, the offered one is not"
             .to_owned(),
     ];
-    because.extend(confirmation(&group));
-    walk.decided(Answer::Yes, because, &walk.known.log);
+    because.extend(confirmation(walk, &group));
+    walk.decided(Answer::Yes, because, &source(walk, &group));
     Some((VerdictId::OtkForeignIdentity, certainty(&group)))
 }
 
 fn unexplained(walk: &mut Walk) -> Option<Ruling> {
-    let group = walk.refusals.of(Pattern::Silent).copied();
-    let log = walk.known.log.value();
-    let (Some(group), Some(log)) = (group, log) else {
+    let Some(group) = walk.refusals.of(Pattern::Silent).copied() else {
         walk.step(Answer::No, "none", &walk.known.log);
         return None;
     };
-    if crossed(walk, log) {
+    if once_by_report(walk) {
+        return None;
+    }
+    if crossed(walk, &walk.known.reported) {
         walk.step(Answer::Yes, "but only once", &walk.known.log);
         return None;
     }
@@ -264,15 +277,17 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
         _ => "the keys carry no signature of this device".into(),
     };
     let mut because = vec![why];
-    because.extend(confirmation(&group));
+    because.extend(confirmation(walk, &group));
     if group.refused.with_device_keys == group.refused.span.count && starts_at_zero(&group) {
         because.push(
             "each try carries device keys and begins with the first ids again: the shape of a wiped store"
                 .into(),
         );
     }
-    walk.decided(Answer::Yes, because, &walk.known.log);
-    Some((VerdictId::OtkDiverged, certainty(&group)))
+    walk.decided(Answer::Yes, because, &source(walk, &group));
+    // Neither key says whose it is, so the report's user may have made the refused one up.
+    let certainty = if group.refused.reported { Certainty::Consistent } else { certainty(&group) };
+    Some((VerdictId::OtkDiverged, certainty))
 }
 
 fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
@@ -380,20 +395,4 @@ fn failing(walk: &Walk) -> (usize, usize) {
     let failing = stored.keys.iter().filter(|key| key.value.check == Check::Fails);
     let (beside, before): (Vec<_>, Vec<_>) = failing.partition(|key| newer(key, keys));
     (before.len(), beside.len())
-}
-
-/// What makes the line of the log believable beyond the text.
-fn confirmation(group: &Group) -> Option<String> {
-    match (group.row, group.refused.format) {
-        (Row::Old(_), _) => {
-            Some("the database still holds that very key: the log line is no forgery".into())
-        }
-        (_, Format::Json) => Some("the log is JSON: its lines cannot be forged".into()),
-        (Row::Other(_) | Row::Gone, Format::Text) => Some(
-            "the row is gone since: only a text log speaks for it, and that can be forged".into(),
-        ),
-        (Row::NotRead, Format::Text) => {
-            Some("only a text log speaks for it, and that can be forged".into())
-        }
-    }
 }

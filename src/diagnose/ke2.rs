@@ -279,6 +279,11 @@ fn dead_by_client(walk: &mut Walk, mail: &Mail) -> Option<Ruling> {
         walk.findings.push(format!(
             "its client met {many} without a part for its key, and KE-1 does not show a new account"
         ));
+        if walk.known.keys.unknown().is_some() {
+            let how = "the database: with the device's identity the signature test tells whether its account was \
+                       made anew; then these messages were for the dead one";
+            walk.missing("KE-1's signature test", how.into());
+        }
     }
     let inbox = walk.evidence.inbox();
     let (answer, because) = match &inbox {

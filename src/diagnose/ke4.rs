@@ -3,6 +3,7 @@
 
 use super::delays::{Delays, How};
 use super::figures::{disagreement, endpoints, figures};
+use super::minutes::{Meanwhile, Timeouts};
 use super::silence::{client_timeouts, restarts_missing};
 use super::slow;
 use super::verdict::{Answer, Certainty, VerdictId};
@@ -78,7 +79,16 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
     if let Some(why) = known.delays.unknown() {
         walk.step(Answer::Unknown, why, &known.delays);
         let how = "give Kestrel the log of the process that serves /delayed_events";
-        walk.missing("the log", format!("{how} ({why})"));
+        let timeouts = Timeouts::of(walk);
+        let wanted = timeouts.wanted().map_or_else(String::new, |wanted| format!("{wanted}: "));
+        if !wanted.is_empty() {
+            let many = counted(timeouts.count, "timeout");
+            walk.findings.push(format!(
+                "the client reports {many}: its own network or the homeserver, only the server's log of \
+                 these minutes can tell"
+            ));
+        }
+        walk.missing("the log", format!("{wanted}{how} ({why})"));
         return None;
     }
     if let Some(why) = walk.evidence.delayed_events().unknown() {
@@ -229,7 +239,21 @@ fn restarts_slow(walk: &mut Walk) -> Option<Ruling> {
     let delays = delays(walk);
     let delays = delays.widened().unwrap_or(delays);
     let known = walk.known;
-    let reasons = slow::reasons(&delays);
+    let mut reasons = slow::reasons(&delays);
+    let meanwhile = delays.log.map(|log| Timeouts::of(walk).meanwhile(log));
+    match meanwhile {
+        Some(Meanwhile::Slow(why)) if !reasons.is_empty() => reasons.push(why),
+        Some(Meanwhile::Slow(why)) if delays.own.is_empty() && was_there(&delays) => {
+            // Two witnesses of one minute, though nothing ties the restarts to the user.
+            let whose = "none can be told to be the user's, whose client timed out meanwhile";
+            walk.decided(Answer::Yes, vec![why, whose.into()], &known.delays);
+            return Some((VerdictId::DelayHomeserverSlow, Certainty::Consistent));
+        }
+        Some(Meanwhile::Fast(why)) if !reasons.is_empty() => {
+            walk.findings.push(format!("but {why}"))
+        }
+        _ => {}
+    }
     if reasons.is_empty() {
         let restarts = delays.restarts();
         let longest = super::figures::seconds(restarts.latency.max());
@@ -246,6 +270,11 @@ fn restarts_slow(walk: &mut Walk) -> Option<Ruling> {
     let felt = |id: &String| delays.stalls().iter().any(|stall| stall.felt.contains(id));
     let proven = delays.proves(|own| own.restarts.slow.count() > 0 || felt(&own.id));
     Some((VerdictId::DelayHomeserverSlow, sure(proven)))
+}
+
+/// Whether the log has any other request of the user's.
+fn was_there(delays: &Delays) -> bool {
+    delays.log.is_some_and(|log| log.others.is_some())
 }
 
 fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {

@@ -16,6 +16,7 @@ mod ke2;
 mod ke3;
 mod ke4;
 mod mail;
+mod minutes;
 mod refusals;
 pub mod remedy;
 mod shape;
@@ -24,6 +25,7 @@ mod slow;
 mod stock;
 pub mod verdict;
 mod walk;
+mod witness;
 
 use crate::evidence::otk::Check;
 use crate::evidence::{About, Evidence, Need, Symptom};

@@ -105,12 +105,14 @@ impl<'a> Refusals<'a> {
                     all.tied += if untied { refused.span.count } else { 0 };
                     all.groups.push(group);
                 }
-                _ if untied => {}
+                _ if untied || refused.reported => {}
                 _ => all.unsupported += refused.span.count,
             }
         }
-        let weight =
-            |group: &Group| (!group.proves(), group.pattern, Reverse(group.refused.span.count));
+        let weight = |group: &Group| {
+            let refused = group.refused;
+            (!group.proves(), group.pattern, refused.reported, Reverse(refused.span.count))
+        };
         all.groups.sort_by_key(weight);
         // What the database or an unforgeable log shows outweighs what only a text line says: beside it
         // stand other lines that say the same, and none that say something else.
@@ -135,6 +137,11 @@ impl<'a> Refusals<'a> {
             let same = self.groups.iter().filter(again);
             same.map(|other| other.refused.span.count).sum::<u64>() > 1
         })
+    }
+
+    /// Whether no log has any of them.
+    pub fn only_reported(&self) -> bool {
+        self.groups.iter().all(|group| group.refused.reported)
     }
 
     /// All that count, as one span.

@@ -1,12 +1,11 @@
 //! KE-4 where the homeserver did nothing wrong that its log shows: restarts that never arrive, and clients
 //! that report timeouts all the same.
 
-use jiff::Timestamp;
-
+use super::delays::Delays;
 use super::ke4::{delays, is_read};
+use super::minutes::{Meanwhile, Timeouts};
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Ruling, Walk};
-use crate::evidence::client::{Noted, Sign};
 use crate::evidence::{Known, counted};
 
 pub(super) fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
@@ -17,7 +16,7 @@ pub(super) fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
     let known = walk.known;
     let (pending, fired) = delays.never_restarted();
     let others = delays.log.and_then(|log| log.others);
-    let reports = timeouts(walk).0 > 0;
+    let reports = Timeouts::of(walk).count > 0;
     let made = delays.log.is_some_and(|log| log.made.iter().any(|made| made.status == 200));
     let silent = reports && made && delays.restarts().latency.count == 0 && others.is_some();
     if pending + fired == 0 && !(silent && delays.restarted_elsewhere() == 0) {
@@ -46,39 +45,14 @@ pub(super) fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
     Some((VerdictId::DelayNotArriving, Certainty::Consistent))
 }
 
-/// How many timeouts the user's clients report in the time asked about, and the evidence they stand in.
-fn timeouts(walk: &Walk) -> (u64, Vec<String>) {
-    let (user, window) =
-        (walk.evidence.subject.user().map(|user| user.as_str()), walk.evidence.window);
-    let inside = |span: Option<(Timestamp, Timestamp)>| {
-        span.is_none_or(|(first, last)| first <= window.to && window.from <= last)
-    };
-    let theirs = walk
-        .evidence
-        .clients()
-        .filter(|(_, facts)| facts.user.as_deref().is_none_or(|named| Some(named) == user));
-    let (mut count, mut ids) = (0, Vec::new());
-    for (id, facts) in theirs {
-        if !inside(facts.span) {
-            continue;
-        }
-        let seen = facts.delays.as_ref().map_or(0, |delays| delays.timed_out);
-        let told = |noted: &&Noted| noted.sign == Sign::DelayTimedOut && inside(noted.span);
-        let told = facts.signs.iter().filter(told).map(|noted| noted.count).sum();
-        // A HAR file and a console of one client tell of the same requests.
-        count += seen.max(told);
-        ids.push(id.to_owned());
-    }
-    (count, ids)
-}
-
 pub(super) fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
     if !is_read(walk) {
         return None;
     }
     let delays = delays(walk);
     let restarts = delays.restarts();
-    let (count, ids) = timeouts(walk);
+    let timeouts = Timeouts::of(walk);
+    let (count, ids) = (timeouts.count, timeouts.ids.clone());
     let known = walk.known;
     if restarts.answered == 0 {
         walk.step(Answer::Unknown, "no restart is known to be the user's", &known.delays);
@@ -102,6 +76,7 @@ pub(super) fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
     )];
     if count > 0 {
         reasons.push(format!("the client reports {}", counted(count, "timeout")));
+        reasons.extend(fast_meanwhile(walk, &timeouts, &delays)?);
         walk.decided(Answer::Yes, reasons, &Known::Is((), ids));
         return Some((VerdictId::DelayClient, Certainty::Consistent));
     }
@@ -115,4 +90,34 @@ pub(super) fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
         );
     }
     Some((VerdictId::DelayHealthy, Certainty::Consistent))
+}
+
+/// The client is blamed only where the server was fast when it timed out: why, as far as the minutes are
+/// known, or `None` where they say otherwise or nobody saw them.
+fn fast_meanwhile(walk: &mut Walk, timeouts: &Timeouts, delays: &Delays) -> Option<Vec<String>> {
+    let (why, need, how) = match timeouts.meanwhile(delays.log?) {
+        Meanwhile::Untold => return Some(Vec::new()),
+        Meanwhile::Fast(why) => return Some(vec![why]),
+        Meanwhile::Slow(why) if timeouts.beside(delays) => {
+            walk.findings.insert(0, format!("{why}; none of them is known to be the user's"));
+            return Some(Vec::new());
+        }
+        Meanwhile::Slow(why) => {
+            let how = "ask again during a call: a pending row, or a leave that was sent, ties restarts to \
+                       the user";
+            (why, "whose the slow restarts are", how.to_owned())
+        }
+        Meanwhile::Silent(why) => {
+            let how = "the proxy's log of these minutes: whether the client's restarts reached it";
+            (why, "the way to the server", how.to_owned())
+        }
+        Meanwhile::Unread(why) => {
+            let how = timeouts.wanted().unwrap_or_default();
+            (why, "the minutes of the client's timeouts", how)
+        }
+    };
+    walk.step(Answer::Unknown, why.clone(), &Known::Is((), timeouts.ids.clone()));
+    walk.findings.insert(0, why);
+    walk.missing(need, how);
+    None
 }

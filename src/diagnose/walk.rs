@@ -4,7 +4,7 @@ use super::advice::advise;
 use super::refusals::Refusals;
 use super::verdict::{Answer, Certainty, Figure, Missing, Step, Verdict, VerdictId};
 use crate::evidence::delay::DelayLog;
-use crate::evidence::{DeviceKeys, Evidence, KeyLog, Known, StoredKeys, utc};
+use crate::evidence::{ClientFacts, DeviceKeys, Evidence, KeyLog, Known, StoredKeys, utc};
 
 /// What ends a walk.
 pub(super) type Ruling = (VerdictId, Certainty);
@@ -37,7 +37,7 @@ pub(super) fn walk(evidence: &Evidence, questions: &'static [Question]) -> Verdi
 pub(super) struct Facts<'a> {
     pub(super) log: Known<KeyLog>,
     /// The log, and beside it what a client's report says was refused.
-    reported: KeyLog,
+    pub(super) reported: KeyLog,
     pub(super) keys: Known<&'a DeviceKeys>,
     pub(super) stored: Known<&'a StoredKeys>,
     pub(super) delays: Known<DelayLog>,
@@ -102,6 +102,12 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What the clients of the device asked about say, each with the evidence's id.
+    pub(super) fn own_clients(&self) -> impl Iterator<Item = (&'a str, &'a ClientFacts)> {
+        let (evidence, subject) = (self.evidence, self.evidence.device());
+        evidence.clients().filter(move |(_, client)| subject.is_some_and(|own| client.is_of(own)))
+    }
+
     /// Answers the question that is being asked.
     pub(super) fn step<T>(&mut self, answer: Answer, because: impl Into<String>, of: &Known<T>) {
         let Some(Question { name: question, asked, .. }) = self.question else { return };
@@ -147,7 +153,10 @@ impl<'a> Walk<'a> {
         if id == VerdictId::OtkRecreated && storm.as_ref().is_none_or(|storm| !storm.goes_on) {
             self.findings.push(NOT_CURED.into());
         }
+        // Of a client's word alone the log is the second witness, and is named as missing already.
+        let by_client = id == VerdictId::OtkSameAccount && self.refusals.only_reported();
         if certainty == Certainty::Consistent
+            && !(by_client && self.known.log.value().is_none())
             && let Some((need, how)) = confirmed_by(id)
         {
             self.missing(need, how.into());

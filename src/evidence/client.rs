@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::otk::{KeyId, KeyView};
@@ -165,6 +165,37 @@ pub struct ClientRefusal {
     pub old: KeyView,
     pub new: KeyView,
     pub at: Option<Timestamp>,
+    /// The last time that the same upload was refused, where that is another time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
+    /// How many more times it was refused, at moments of their own: a client writes several lines of one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub again: u64,
+}
+
+/// Lines that are nearer to each other may be of one refusal.
+const APART: SignedDuration = SignedDuration::from_millis(250);
+
+impl ClientRefusal {
+    /// Two values under one id, seen once or at no known time.
+    pub fn of(key: KeyId, old: KeyView, new: KeyView) -> Self {
+        Self { key, old, new, at: None, last: None, again: 0 }
+    }
+
+    /// Whether both are of one conflict: the key id, the key that stands, the key that was refused.
+    pub fn same_conflict(&self, key: &KeyId, old: &KeyView, new: &KeyView) -> bool {
+        self.key == *key && self.old.same_key(old) && self.new.same_key(new)
+    }
+
+    /// The same upload was refused at this time too. Lines without a time cannot be told apart.
+    pub(super) fn once_more(&mut self, at: Option<Timestamp>) {
+        let Some((first, at)) = self.at.zip(at) else { return };
+        let last = self.last.unwrap_or(first);
+        if at.duration_since(last) >= APART {
+            self.last = Some(at);
+            self.again = self.again.saturating_add(1);
+        }
+    }
 }
 
 /// An event that the client could not decrypt.
@@ -229,6 +260,12 @@ impl ClientFacts {
             (None, None) => String::new(),
         };
         format!("a client's word{whose}: {}", said.join(", "))
+    }
+
+    /// A moment of the client's clock by the server's, as far as a HAR file tells the two apart.
+    pub fn by_server(&self, at: Timestamp) -> Timestamp {
+        let ahead = self.skew.map_or(0, |skew| skew.millis);
+        at.checked_sub(SignedDuration::from_millis(ahead)).unwrap_or(at)
     }
 
     /// How often a sign was noted.

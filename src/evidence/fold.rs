@@ -43,15 +43,17 @@ impl KeyLog {
     }
 
     /// Puts a client's report beside the log. Its refusals count where the database holds the very old
-    /// key; a report of another device says nothing here.
+    /// key; a report of another device says nothing here, and what the log has too it does not count again.
     pub fn report(&mut self, subject: Option<&Subject>, client: &ClientFacts, now: Timestamp) {
         let Some(subject) = subject.filter(|subject| client.is_of(subject)) else { return };
         for seen in &client.refused {
+            let first = seen.at.map_or(now, |at| client.by_server(at));
+            let last = seen.last.map_or(first, |at| client.by_server(at)).max(first);
             let group = Refused {
                 key: seen.key.clone(),
                 old: seen.old.clone(),
                 new: seen.new.clone(),
-                span: Span::once(seen.at.unwrap_or(now)),
+                span: Span { first, last, count: seen.again.saturating_add(1) },
                 by: subject.user.clone(),
                 // Its own upload, of which the client kept no list.
                 batch: Batch { range: None, count: 1 },
@@ -59,10 +61,22 @@ impl KeyLog {
                 addresses: Vec::new(),
                 agents: Vec::new(),
                 format: Format::Text,
+                reported: true,
             };
-            let known = self.refused.iter().any(|own| own.same_conflict(&group));
-            if !known {
-                self.put_refused(&group, Whose::Doubtful);
+            let mut logged = self.refused.iter().chain(&self.doubtful).filter(|own| !own.reported);
+            if logged.any(|own| own.same_conflict(&group)) {
+                continue;
+            }
+            match self.doubtful.iter().position(|known| known.same_conflict(&group)) {
+                // Several files of one client tell of the same refusals.
+                Some(known) => {
+                    let known = &mut self.doubtful[known];
+                    known.span.first = known.span.first.min(first);
+                    known.span.last = known.span.last.max(last);
+                    known.span.count = known.span.count.max(group.span.count);
+                }
+                None if self.doubtful.len() < KEPT => self.doubtful.push(group),
+                None => self.clipped = true,
             }
         }
     }
@@ -109,6 +123,7 @@ impl KeyLog {
             addresses: facts.address.clone().into_iter().collect(),
             agents: facts.agent.clone().into_iter().collect(),
             format,
+            reported: false,
         };
         self.put_refused(&group, whose);
     }
@@ -127,6 +142,7 @@ impl KeyLog {
             addresses: Vec::new(),
             agents: Vec::new(),
             format,
+            reported: false,
         };
         self.put_refused(&group, Whose::Doubtful);
     }

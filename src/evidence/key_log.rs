@@ -124,6 +124,9 @@ pub struct Refused {
     /// User agents, at most 4; client text.
     pub agents: Vec<String>,
     pub format: Format,
+    /// No log has it: a client's report alone tells of it.
+    #[serde(skip)]
+    pub reported: bool,
 }
 
 impl Refused {

@@ -99,6 +99,12 @@ impl KeyView {
         }
     }
 
+    /// Whether this is that curve25519 key, as a client's log names it: whole, and without signatures.
+    pub fn is_curve25519(&self, key: &str) -> bool {
+        let object = digest(&serde_json::json!({ "key": key }));
+        !key.is_empty() && [object, digest(&Value::from(key))].contains(&self.digest)
+    }
+
     /// Whether both views are of the same key. Synapse ignores signatures when it compares.
     pub fn same_key(&self, other: &Self) -> bool {
         !self.digest.is_empty() && self.digest == other.digest

@@ -112,14 +112,14 @@ impl ClientFacts {
         self.note(sign, client_line::curve_key(line), at);
     }
 
-    /// Keeps a refusal, the same one once.
+    /// Keeps a refusal; the same one again is counted.
     pub(super) fn refused(&mut self, refusal: Option<ClientRefusal>) {
         let Some(new) = refusal else { return };
-        let same = |known: &ClientRefusal| {
-            known.key == new.key && known.old.same_key(&new.old) && known.new.same_key(&new.new)
-        };
-        if self.refused.len() < KEPT && !self.refused.iter().any(same) {
-            self.refused.push(new);
+        let same = |known: &ClientRefusal| known.same_conflict(&new.key, &new.old, &new.new);
+        match self.refused.iter().position(same) {
+            Some(known) => self.refused[known].once_more(new.at),
+            None if self.refused.len() < KEPT => self.refused.push(new),
+            None => {}
         }
     }
 

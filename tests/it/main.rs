@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 mod artefacts;
 mod bent;
+mod bent_clients;
 mod bent_media;
 mod calls;
 mod captures;

@@ -15,6 +15,7 @@ impl DelayLog {
             }
         }
         self.restarts.add(&other.restarts);
+        self.minutes = super::minutes::joined(&self.minutes, &other.minutes);
         self.made.extend(other.made.iter().cloned());
         self.made.sort_by_key(|made| made.at);
         join(&mut self.others, other.others);

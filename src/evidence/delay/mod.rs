@@ -7,6 +7,7 @@
 
 mod join;
 mod latency;
+mod minutes;
 mod path;
 mod requests;
 mod silence;
@@ -27,6 +28,8 @@ pub type Digest = String;
 pub const KEPT: usize = 256;
 /// A client that gets no answer within it gives up and asks again (matrix-js-sdk, `MembershipManager`).
 pub const PATIENCE: f64 = 2.0;
+/// Minutes that are kept of a log: a day of calls.
+pub const MINUTES: usize = 1440;
 /// A silence of the whole process that is worth a look, seconds.
 pub const GAP: f64 = 2.0;
 
@@ -94,6 +97,9 @@ pub struct DelayLog {
     pub handled: Vec<Handled>,
     /// All restarts of the log, those beyond the kept groups too.
     pub restarts: Requests,
+    /// All restarts by the minute in which they began, the newest `MINUTES` of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub minutes: Vec<Minute>,
     /// Delayed events that the user made or tried to make, at most 64.
     pub made: Vec<Made>,
     /// The user's other requests.
@@ -153,6 +159,17 @@ pub struct Requests {
     /// Began before the one before it had ended: the client had given that one up.
     pub overlapping: u64,
     pub slow: Slow,
+}
+
+/// The restarts that began in one minute, whosever they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Minute {
+    pub at: Timestamp,
+    pub count: u64,
+    /// Those that took `PATIENCE` or longer.
+    pub slow: u64,
+    /// Milliseconds, the server's own time.
+    pub longest: u32,
 }
 
 /// Where the time of slow requests went.

@@ -10,6 +10,7 @@ use regex::bytes::Regex;
 use ruma::OwnedUserId;
 
 use super::join::join;
+use super::minutes::Minutes;
 use super::path::{Action, action, creation, endpoint};
 use super::requests::USER;
 use super::silence::Silence;
@@ -58,6 +59,7 @@ pub struct DelayTally {
     endpoints: HashMap<String, (Latency, u64)>,
     addresses: HashMap<String, Address>,
     contention: BTreeMap<String, u64>,
+    minutes: Minutes,
     /// What was said of a request before its end, by process and id.
     open: VecDeque<(usize, String, Remark)>,
     /// The newest record of each process.
@@ -84,6 +86,7 @@ impl DelayTally {
             endpoints: HashMap::new(),
             addresses: HashMap::new(),
             contention: BTreeMap::new(),
+            minutes: Minutes::default(),
             open: VecDeque::new(),
             last: Vec::new(),
             silence: Vec::new(),
@@ -137,6 +140,7 @@ impl DelayTally {
             .map(|(name, (latency, aborted))| Endpoint { name, latency, aborted })
             .collect();
         log.endpoints.sort_by(|a, b| a.name.cmp(&b.name));
+        log.minutes = self.minutes.finish();
         log.contention = self.contention.into_iter().collect();
         let ours = |known: &Address| known.users.contains(&self.user) || !known.delays.is_empty();
         log.addresses = self.addresses.into_values().filter(ours).collect();
@@ -323,6 +327,7 @@ impl DelayTally {
         let contended = remarks.contains(&Remark::Contended);
         if action != Action::End {
             self.log.restarts.note(access, at, (action, overlaps, contended));
+            self.minutes.note(began, access.took.0);
         }
         let at_end = self.log.handled.len();
         let index = match self.handled.get(&id) {
