@@ -26,7 +26,8 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Taken, String> {
             size_words(SIZE)
         ));
     }
-    let value: Value = serde_json::from_str(text).map_err(|error| entries::why(&error))?;
+    let value = entries::report(text).map_err(|error| entries::why(&error))?;
+    let value = value.ok_or("it is JSON of more values than any report has")?;
     let Some(fields) = value.as_object() else {
         return Err("it is no report: a report is a JSON object with entries".into());
     };

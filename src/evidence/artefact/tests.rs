@@ -376,3 +376,27 @@ fn the_words_of_real_clients_are_still_told_apart_when_scrubbed() {
         assert_eq!(scrubber.removed.total(), 0);
     }
 }
+
+#[test]
+fn json_that_is_larger_as_values_than_as_text_is_bounded() {
+    let zeros = "0,".repeat(2_000_000) + "0";
+    let report =
+        format!("{{\"userId\":\"@a:x.org\",\"sdkVersion\":\"1.2.3\",\"entries\":[{zeros}]}}");
+    let why = take_in("x", report.as_bytes(), &Limits::default()).unwrap_err();
+    assert!(why.contains("more values than any report"), "{why}");
+    // An entry is cut where it is too much, and its body is none; the next one is read.
+    let mut har = har();
+    har["log"]["entries"][1]["response"]["content"]["text"] = json!(format!("[{zeros}]"));
+    let whole = one(har.to_string().as_bytes());
+    assert_eq!(whole.facts.refused.len(), 1);
+    let large = har.to_string().replacen("\"cookies\":[", &format!("\"cookies\":[{zeros},"), 1);
+    assert_eq!(one(large.as_bytes()).facts.delays.unwrap().count, 2);
+}
+
+#[test]
+fn noise_is_no_text_and_another_encoding_is() {
+    let why = take_in("x", &[0xff; 4096], &Limits::default()).unwrap_err();
+    assert!(why.contains("no text"), "{why}");
+    let latin = [LOG.as_bytes(), b"Gr\xfc\xdfe\n"].concat();
+    assert_eq!(one(&latin).facts.count(Sign::DecryptionError), 1);
+}
