@@ -134,7 +134,8 @@ static SYNC_STATE: LazyLock<Regex> = LazyLock::new(|| {
 /// Whose client it is: only where it starts.
 static SESSION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i:restoring session for|logged in as|olm ?account|OlmMachine|restored session)\b.*?",
+        r"(?:(?i:restoring session for|logged in as|olm ?account|OlmMachine|restored session)\b.*?",
+        r"|\bwith_store\{user_id=)",
         r#"(?P<user>"?@[A-Za-z0-9._=/+-]+:[A-Za-z0-9.:-]+"?)(?:.*?device_id=(?P<device>"[^"…]{1,255}"|[A-Za-z0-9_-]{1,64}))?"#
     ))
 });

@@ -400,3 +400,64 @@ fn noise_is_no_text_and_another_encoding_is() {
     let latin = [LOG.as_bytes(), b"Gr\xfc\xdfe\n"].concat();
     assert_eq!(one(&latin).facts.count(Sign::DecryptionError), 1);
 }
+
+#[test]
+fn a_device_id_may_look_random() {
+    for device in ["0f8fad5b-d9cb-469f-a165-70867728950e", "aB3dE5gH7jK9mN1p", "MY PHONE"] {
+        let mut whole = report();
+        whole["deviceId"] = json!(device);
+        let kept = one(whole.to_string().as_bytes());
+        assert_eq!(kept.facts.device.as_deref(), Some(device));
+        assert_eq!(one(kept.text.as_bytes()).facts.device.as_deref(), Some(device));
+        // As the Rust SDK names it at its start.
+        let line = format!(
+            "2026-11-22T22:42:35.749161Z DEBUG restore_session:with_store{{user_id=\"@a:lab.local\" device_id=\"{device}\" \
+             ed25519_key=\"x\"}}: matrix_sdk_crypto::machine: Restored an Olm account\n"
+        );
+        let kept = one(line.as_bytes());
+        assert_eq!(kept.facts.user.as_deref(), Some("@a:lab.local"), "{}", kept.text);
+        if !device.contains(' ') {
+            assert_eq!(kept.facts.device.as_deref(), Some(device), "{}", kept.text);
+        }
+    }
+    for token in ["eyJhbGciOiJIUzI1NiJ9", "syt_YWxpY2U_abcdef", "4f9a2b7c1d3e5f60718293a4b5c6d7e8"]
+    {
+        let mut whole = report();
+        whole["deviceId"] = json!(token);
+        assert!(!one(whole.to_string().as_bytes()).text.contains(token), "{token}");
+    }
+}
+
+#[test]
+fn what_is_said_in_prose_is_cut() {
+    for said in [
+        "access token zebra",
+        "access-token → zebra",
+        "token (zebra)",
+        "auth header set to zebra",
+        "Cookie session zebra",
+        "secret zebra",
+        "Passwort lautet zebra",
+        "delayId zebra, delay id zebra",
+        "pickleKey zebra pickle_key zebra",
+        "request body zebra meet at nine",
+        "decrypted event content → zebra",
+        "plaintext zebra",
+        "message text zebra",
+        "key Uint8Array(16) [12, 34, 56, 78, 90, 121, 122, 133, zebra",
+        "„zebra“ «zebra» “zebra” ‘zebra’ „zebra",
+    ] {
+        for start in [
+            "RustCrypto",
+            "W Error decrypting event (id=$abc):",
+            "MissingKey: missing key at index 1",
+        ] {
+            let mut scrubber = scrub::Scrubber::new(false);
+            let kept = scrubber.line(&format!("{start} {said}"));
+            let bytes = said.contains("Uint8Array");
+            assert!(!kept.contains("zebra") || bytes, "{kept}");
+            assert!(!kept.contains("56, 78"), "{kept}");
+            assert!(console::is_known(&kept) && scrubber.removed.total() > 0, "{kept}");
+        }
+    }
+}
