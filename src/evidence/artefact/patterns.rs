@@ -88,7 +88,7 @@ pub(super) static NAMED: LazyLock<Regex> = LazyLock::new(|| {
 pub(super) static SPOKEN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)(?P<name>\b(?:passw(?:or)?[dt]|passphrase|pwd|recovery key|security key|[\w-]*[_ -]?token|cookie",
-        r"|secret|delay[_ ]?id|pickle_?key|decryption_?key|(?:[\w-]+_)?body|plaintext|ciphertext|text|content",
+        r"|secret|delay[_ ]?id|pickle_?key|decryption_?key|(?:[\w-]+_)?body|plaintext|text|content",
         r"|auth(?:orization)?[_ -]header))",
         r"(?P<sign>\s+(?:(?:→|->|is|was|to|set to|lautet)\s+)?)(?P<rest>\S.*)$"
     ))

@@ -369,6 +369,7 @@ fn the_words_of_real_clients_are_still_told_apart_when_scrubbed() {
         "Failed to decrypt a non-pre-key message with all available sessions",
         "sender_device_keys with incorrect ed25519",
         "[ToDeviceKeyTransport] No targets found for sending key",
+        "client.js:71030 WARN matrix_sdk_crypto::olm::account: Olm event doesn't contain a ciphertext for our key",
         "** Unable to decrypt: DecryptionError: The message wasn't valid base64: Invalid input length: 21 at line 1 column 252 **",
     ] {
         let mut scrubber = scrub::Scrubber::new(false);
