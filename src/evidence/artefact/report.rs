@@ -167,10 +167,10 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z][A-Za-z_.-]{0
 static VERSION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"^[A-Za-z@/ ._()+-]{0,60}\d{1,4}(?:\.\d{1,4}){1,3}[A-Za-z0-9.+() -]{0,24}$")
 });
-/// A few short words or a version: `SYNCING`, `Firefox 143.0`.
+/// A word or a version: `SYNCING`, `Firefox 143.0`. Words without a number may be what somebody wrote.
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:[A-Za-z]{1,16}|v?\d{1,4}(?:\.\d{1,4}){0,3})(?:[ _/-](?:[A-Za-z]{1,16}|\d{1,4}(?:\.\d{1,4}){0,3})){0,3}$",
+        r"^(?:[A-Za-z]{1,16}(?:[_-][A-Za-z]{1,16}){0,3}|(?:[A-Za-z]{1,16}[ _/-]){0,3}v?\d{1,4}(?:\.\d{1,4}){0,3})$",
     )
 });
 /// Names of fields whose value is somebody's own, though it may look plain.

@@ -462,3 +462,20 @@ fn what_is_said_in_prose_is_cut() {
         }
     }
 }
+
+#[test]
+fn a_field_that_is_not_known_holds_no_sentence() {
+    let mut whole = report();
+    for (name, value, kept) in [
+        ("draft", "see you at nine", false),
+        ("lastRoom", "Chemo support group", false),
+        ("clipboard", "correct horse battery staple", false),
+        ("verified", "not-verified", true),
+        ("system", "macOS 14.1", true),
+        ("store", "IndexedDB", true),
+    ] {
+        whole[name] = json!(value);
+        let artefact = one(whole.to_string().as_bytes());
+        assert_eq!(artefact.text.contains(value), kept, "{value}: {}", artefact.text);
+    }
+}
