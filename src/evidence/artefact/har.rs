@@ -218,8 +218,12 @@ fn kind_of_body(route: &str) -> Secret {
     }
 }
 
-/// A message id: js-sdk makes UUIDs, rust-sdk 32 hexadecimal digits.
+/// A message id: js-sdk makes UUIDs, rust-sdk ULIDs (in capitals), and 32 hexadecimal digits before.
 fn is_msgid(text: &str) -> bool {
+    let capital = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    if text.len() == 26 && text.bytes().all(capital) {
+        return true;
+    }
     let hex = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     (hex || text.starts_with('m')
         && text[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))

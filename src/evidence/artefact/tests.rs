@@ -479,3 +479,20 @@ fn a_field_that_is_not_known_holds_no_sentence() {
         assert_eq!(artefact.text.contains(value), kept, "{value}: {}", artefact.text);
     }
 }
+
+#[test]
+fn message_ids_of_every_client_are_kept_and_nothing_else_is() {
+    for (id, kept) in [
+        ("3b2f6f51-70c2-4c19-9f5e-1a2b3c4d5e6f", true),
+        ("01M82PSWDPV2A0B4ETG6WEE5K1", true),
+        ("4f9a2b7c1d3e5f60718293a4b5c6d7e8", true),
+        ("01m82pswdpv2a0b4etg6wee5k1", false),
+        ("come at nine", false),
+    ] {
+        let text = har().to_string().replace("3b2f6f51-70c2-4c19-9f5e-1a2b3c4d5e6f", id);
+        let artefact = one(text.as_bytes());
+        let told = artefact.facts.sent.first().map(|sent| sent.msgid.as_str());
+        assert_eq!(told, kept.then_some(id));
+        assert_eq!(artefact.text.contains(id), kept, "{id}");
+    }
+}
