@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::artefact::entries::walk;
+use super::artefact::entries::{self, walk};
 use super::client::{
     ClientDelays, ClientFacts, ClientRefusal, ClientSent, DelayMinute, Sign, Skew,
 };
@@ -230,8 +230,8 @@ pub(super) fn body(body: &Value) -> Value {
     match body["encoding"].as_str() {
         Some("base64") => vodozemac::base64_decode(text.trim_end_matches('='))
             .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
-        _ => serde_json::from_str(text).ok(),
+            .and_then(|bytes| entries::body(&bytes)),
+        _ => entries::body(text.as_bytes()),
     }
     .unwrap_or_default()
 }

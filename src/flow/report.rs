@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use ruma::{OwnedUserId, UserId};
 
 use super::{Answer, Flow};
-use crate::command::{Command, LONGEST_DAYS, Span, Triage};
+use crate::command::{Command, Span, Triage};
 use crate::diagnose::Verdict;
 use crate::diagnose::advice::{Safe, safe};
 use crate::evidence::artefact::Parcel;
@@ -21,7 +21,10 @@ use crate::render::{self, Reply};
 
 /// How much is looked at before and after what a report tells of.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
-const LONGEST: SignedDuration = SignedDuration::from_hours(LONGEST_DAYS as i64 * 24);
+/// Days that a report may ask about. Its sender says its times, so one wrong or invented moment must not have
+/// a month of logs read; what is older is another incident, and an admin can still ask about it.
+const DAYS: i64 = 3;
+const LONGEST: SignedDuration = SignedDuration::from_hours(DAYS * 24);
 /// A clock that is off by less is no news.
 const TOLD: i64 = 2000;
 /// The server's log must be silent for so long before its first refusal, to take it for the very first.
@@ -188,9 +191,7 @@ fn span(facts: &[&ClientFacts], skew: Option<Skew>, now: Timestamp) -> (Span, Ve
     let to = after(last, MARGIN).min(now);
     let from = before(first, MARGIN);
     if to.duration_since(from) > LONGEST {
-        notes.push(format!(
-            "It tells of more than {LONGEST_DAYS} days: the last of them are judged."
-        ));
+        notes.push(format!("It tells of more than {DAYS} days: the last of them are judged."));
     }
     (Span::Between(from.max(before(to, LONGEST)).min(to), to), notes)
 }
@@ -288,12 +289,12 @@ mod tests {
     }
 
     #[test]
-    fn a_report_of_years_is_cut_to_its_last_month() {
+    fn a_report_of_years_is_cut_to_its_last_days() {
         let day = 24 * 60 * 60;
         let long = facts(Some((0, 400 * day)));
         let (span, notes) = span(&[&long], None, at(400 * day));
-        assert_eq!(span, Span::Between(at(369 * day), at(400 * day)));
-        assert!(notes[0].contains("more than 31 days"), "{notes:?}");
+        assert_eq!(span, Span::Between(at(397 * day), at(400 * day)));
+        assert!(notes[0].contains("more than 3 days"), "{notes:?}");
         let torn = ClientFacts { span: Some((Timestamp::MIN, Timestamp::MAX)), ..facts(None) };
         super::span(&[&torn], ahead(i64::MAX / 1000), at(0));
         super::span(&[&torn], ahead(i64::MIN / 1000), at(0));

@@ -41,8 +41,16 @@ enum Shape {
 /// Shows what would be kept.
 pub(crate) fn redact(flags: &Redact) -> Result<ExitCode> {
     let limits = Limits { addresses: flags.addresses, ..of_terminal() };
+    let mut ended = ExitCode::SUCCESS;
     for file in &flags.files {
-        let parcel = taken(file, &limits)?;
+        let parcel = match taken(file, &limits) {
+            Ok(parcel) => parcel,
+            Err(why) => {
+                eprintln!("kestrel: {why}");
+                ended = ExitCode::from(2);
+                continue;
+            }
+        };
         for note in &parcel.notes {
             eprintln!("{}: {note}", file.display());
         }
@@ -50,7 +58,7 @@ pub(crate) fn redact(flags: &Redact) -> Result<ExitCode> {
             show(file, artefact, flags.format)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ended)
 }
 
 fn show(file: &Path, artefact: &Artefact, shape: Shape) -> Result<()> {

@@ -223,3 +223,40 @@ fn a_slip_about_storms_is_bad_usage_and_makes_nothing() {
     assert_eq!(broken.status.code(), Some(1), "{}", text(&broken.stderr));
     assert!(text(&broken.stderr).contains("is broken"), "{}", text(&broken.stderr));
 }
+
+#[test]
+fn a_user_can_look_at_what_is_kept_before_sending() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        file.to_string_lossy().into_owned()
+    };
+    let log = "2026-11-22T11:51:40.184Z W MissingKey: missing key at index 1 access_token=syt_zebra_1\n\
+               2026-11-22T11:51:41.184Z I zebra wrote this\n";
+    let (log, wrong) = (of("console.log", log), of("picture.png", "\u{89}PNG zebra"));
+    let shown = kestrel(&["redact", &log]);
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
+    let (kept, said) = (text(&shown.stdout), text(&shown.stderr));
+    assert!(kept.starts_with("== console.log\n2026-11-22T11:51:40.184Z W MissingKey"), "{kept}");
+    assert!(said.contains("1 × a missing media key"), "{said}");
+    assert!(said.contains("removed: 1 access token, 1 line that I do not know"), "{said}");
+    assert!(!kept.contains("zebra") && !said.contains("zebra"), "{kept}{said}");
+
+    let json = kestrel(&["redact", "--format", "json", &log]);
+    let json: Value = serde_json::from_slice(&json.stdout).expect("one JSON object");
+    assert_eq!(
+        (json["kind"].as_str(), json["removed"]["access-token"].as_u64()),
+        (Some("console"), Some(1))
+    );
+    assert!(!json.to_string().contains("zebra"), "{json}");
+
+    // A wrong file is said, and does not keep the others from being shown.
+    let both = kestrel(&["redact", &wrong, &log]);
+    assert_eq!(both.status.code(), Some(2));
+    assert!(text(&both.stderr).contains("picture.png: it has no line"), "{}", text(&both.stderr));
+    assert!(!text(&both.stderr).contains("zebra"), "{}", text(&both.stderr));
+    assert!(text(&both.stdout).contains("MissingKey"), "{}", text(&both.stdout));
+    assert_eq!(kestrel(&["redact", "/no/such/file.har"]).status.code(), Some(2));
+    assert_eq!(kestrel(&["redact"]).status.code(), Some(2));
+}

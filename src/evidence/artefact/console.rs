@@ -109,14 +109,15 @@ static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:\s+(?P<level>TRACE|DEBUG|INFO|WARN|ERROR|[TDIWEVL])\b)?(?:\s+(?P<rest>.*))?$"
     ))
 });
-/// Versions, the state of the sync, whose session it is, and the loggers that are kept.
+/// Versions, the state of the sync, whose session it is, and the loggers that are kept. It reads every line,
+/// so its word boundaries are ASCII: others cost seconds a megabyte where a line is not ASCII.
 static KNOWN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?:matrix-js-sdk|matrix-sdk-crypto-wasm|matrix-rust-sdk|[Vv]odozemac|[Rr]ust.?[Cc]rypto)\b.{0,40}?\d+\.\d+\.\d+",
-        r"|(?i:\bsync state\b)|\bSyncState\b|MatrixActionCreators\.sync|/sync error",
-        r"|\bmatrix[_]sdk(?:_crypto|_base|_common|_ui)?(?:::\w+)*[: ]|\bvodozemac::",
+        r"(?:matrix-js-sdk|matrix-sdk-crypto-wasm|matrix-rust-sdk|[Vv]odozemac|[Rr]ust.?[Cc]rypto)(?-u:\b).{0,40}?[0-9]+\.[0-9]+\.[0-9]+",
+        r"|(?i:(?-u:\b)sync state(?-u:\b))|(?-u:\b)SyncState(?-u:\b)|MatrixActionCreators\.sync|/sync error",
+        r"|(?-u:\b)matrix[_]sdk(?:_crypto|_base|_common|_ui)?(?:::[A-Za-z0-9_]+)*[: ]|(?-u:\b)vodozemac::",
         r"|\[MembershipManager\]|\[?MatrixRTCSession|\[?RTCEncryptionManager|ToDeviceKeyTransport|RoomKeyTransport",
-        r"|\bFetchHttpApi: |\bOutgoingRequest(?:Processor|sManager)|\bRustCrypto\b|\bKeyClaimManager\b",
+        r"|(?-u:\b)FetchHttpApi: |(?-u:\b)OutgoingRequest(?:Processor|sManager)|(?-u:\bRustCrypto\b|\bKeyClaimManager\b)",
         r"|(?i:restoring session for|logged in as) @"
     ))
 });
@@ -133,7 +134,8 @@ static SYNC_STATE: LazyLock<Regex> = LazyLock::new(|| {
 /// Whose client it is: only where it starts.
 static SESSION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i:restoring session for|logged in as|olm ?account|OlmMachine|restored session)\b.*?",
+        r"(?:(?i:restoring session for|logged in as|olm ?account|OlmMachine|restored session)\b.*?",
+        r"|\bwith_store\{user_id=)",
         r#"(?P<user>"?@[A-Za-z0-9._=/+-]+:[A-Za-z0-9.:-]+"?)(?:.*?device_id=(?P<device>"[^"…]{1,255}"|[A-Za-z0-9_-]{1,64}))?"#
     ))
 });

@@ -1,11 +1,21 @@
 //! A HAR file → its entries one after the other, so that no more than one is held at a time. Of a file
 //! that is torn the entries before the tear are given. Its own parts around them are passed over.
+//!
+//! JSON takes far more memory as values than as text, a list of zeros sixteen times, so values are made
+//! up to a bound only.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 use serde_json::error::Category;
+use serde_json::{Map, Value};
+
+/// Values of one entry or body; 200 key uploads have as many. An object counts as [`OBJECT`].
+const ENTRY: usize = 1 << 18;
+/// Values of a report.
+const REPORT: usize = 1 << 20;
+/// An object takes the memory of so many numbers.
+const OBJECT: usize = 20;
 
 /// How a file was gone through.
 pub(in crate::evidence) struct Walked {
@@ -33,6 +43,97 @@ pub(in crate::evidence) fn why(error: &serde_json::Error) -> String {
         Category::Eof => format!("it ends too early, at {place}"),
         Category::Data => format!("it has another shape than I know, at {place}"),
         Category::Syntax | Category::Io => format!("it is no JSON at {place}"),
+    }
+}
+
+/// A body; none where it is no JSON, or more than any that is read.
+pub(in crate::evidence) fn body(bytes: &[u8]) -> Option<Value> {
+    whole(bytes, ENTRY).ok().flatten()
+}
+
+/// A report; none where it holds more values than any report.
+pub(super) fn report(text: &str) -> serde_json::Result<Option<Value>> {
+    whole(text.as_bytes(), REPORT)
+}
+
+fn whole(bytes: &[u8], most: usize) -> serde_json::Result<Option<Value>> {
+    let (mut read, mut left) = (serde_json::Deserializer::from_slice(bytes), most);
+    let value = Bounded(&mut left).deserialize(&mut read)?;
+    read.end()?;
+    Ok((left > 0).then_some(value))
+}
+
+/// A value of which no more than so many parts are made; what is beyond is passed over.
+struct Bounded<'a>(&'a mut usize);
+
+impl<'de> DeserializeSeed<'de> for Bounded<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        if *self.0 == 0 {
+            return from.deserialize_ignored_any(IgnoredAny).map(|_| Value::Null);
+        }
+        *self.0 -= 1;
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Bounded<'_> {
+    type Value = Value;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut kept = Vec::new();
+        while *self.0 > 0 {
+            let Some(value) = list.next_element_seed(Bounded(&mut *self.0))? else {
+                return Ok(Value::Array(kept));
+            };
+            kept.push(value);
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Array(kept))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        *self.0 = self.0.saturating_sub(OBJECT);
+        let mut kept = Map::new();
+        while *self.0 > 0 {
+            let Some(name) = map.next_key::<String>()? else { return Ok(Value::Object(kept)) };
+            kept.insert(name, map.next_value_seed(Bounded(&mut *self.0))?);
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Object(kept))
     }
 }
 
@@ -118,7 +219,9 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         self.0.has_log = true;
         let mut others = 0u64;
-        while let Some(entry) = list.next_element::<Value>()? {
+        loop {
+            let mut left = ENTRY;
+            let Some(entry) = list.next_element_seed(Bounded(&mut left))? else { break };
             if entry.get("request").is_some_and(Value::is_object) {
                 self.0.requests += 1;
                 (self.0.each)(&entry);

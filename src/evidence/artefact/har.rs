@@ -10,8 +10,9 @@ use super::{Kind, Limits, Taken, entries, path};
 use crate::evidence::counted;
 use crate::evidence::har::{Read, body, server_date};
 
-/// Requests that are kept.
+/// Requests that are kept, and their bytes: they are held more than once, and attached as a file.
 const REQUESTS: usize = 20_000;
+const BYTES: usize = 16 << 20;
 /// One-time keys of an upload, and targets of a to-device message, that are kept.
 const KEYS: usize = 200;
 
@@ -19,14 +20,16 @@ const KEYS: usize = 200;
 pub(super) fn read(text: &str, limits: &Limits) -> Option<Taken> {
     let mut scrubber = Scrubber::new(limits.addresses);
     let mut facts = Read::default();
-    let (mut kept, mut beyond) = (Vec::new(), 0u64);
+    let (mut kept, mut size, mut beyond) = (Vec::new(), 0usize, 0u64);
     let walked = entries::walk(text.as_bytes(), &mut |entry| {
-        if kept.len() >= REQUESTS {
+        if kept.len() >= REQUESTS || size >= BYTES {
             beyond += 1;
             scrubber.removed.one(Secret::Request);
         } else if let Some(entry) = scrubber.entry(entry) {
             facts.entry(&entry);
-            kept.push(entry.to_string());
+            let entry = entry.to_string();
+            size += entry.len();
+            kept.push(entry);
         }
     });
     if walked.requests == 0 && (!walked.has_log || walked.torn.is_some()) {
@@ -215,8 +218,12 @@ fn kind_of_body(route: &str) -> Secret {
     }
 }
 
-/// A message id: js-sdk makes UUIDs, rust-sdk 32 hexadecimal digits.
+/// A message id: js-sdk makes UUIDs, rust-sdk ULIDs (in capitals), and 32 hexadecimal digits before.
 fn is_msgid(text: &str) -> bool {
+    let capital = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    if text.len() == 26 && text.bytes().all(capital) {
+        return true;
+    }
     let hex = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     (hex || text.starts_with('m')
         && text[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))

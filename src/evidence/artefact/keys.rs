@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::path;
-use super::patterns::{DEVICE, KEY_ID, PUBLIC, SIGNATURE};
+use super::patterns::{DEVICE, KEY_ID, OPAQUE, PUBLIC, SIGNATURE};
 use super::removed::Secret;
 use super::scrub::{CUT, Scrubber, words_of};
 use crate::evidence::client_line::{self, Refused};
@@ -87,6 +87,9 @@ impl Scrubber {
 
     /// A device id: it may be anything, but a token or a sentence is none.
     pub(super) fn device(&mut self, text: &str) -> Option<String> {
+        if OPAQUE.is_match(text) && !text.starts_with("eyJ") {
+            return Some(text.to_owned());
+        }
         let fits = DEVICE.is_match(text);
         self.unchanged(text).filter(|_| fits)
     }

@@ -84,11 +84,18 @@ pub(super) static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         r#"(?P<sign>["'\\`\])]*\s*(?:=>|[:=]|%3[AaDd])\s*|\s+(?:is|was)\s+)(?P<rest>\S.*)$"#
     ))
 });
-/// As above, where nothing stands between the name and the value.
+/// As above, where nothing stands between the name and the value, or a small word.
 pub(super) static SPOKEN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)(?P<name>\b(?:passw(?:or)?d|passphrase|pwd|recovery key|security key))(?P<sign>\s+)(?P<rest>\S.*)$",
-    )
+    pattern(concat!(
+        r"(?i)(?P<name>\b(?:passw(?:or)?[dt]|passphrase|pwd|recovery key|security key|[\w-]*[_ -]?token|cookie",
+        r"|secret|delay[_ ]?id|pickle_?key|decryption_?key|(?:[\w-]+_)?body|plaintext|text|content",
+        r"|auth(?:orization)?[_ -]header))",
+        r"(?P<sign>\s+(?:(?:→|->|is|was|to|set to|lautet)\s+)?)(?P<rest>\S.*)$"
+    ))
+});
+/// A device id that looks as random as a token and has the shape of none: a UUID, or shorter than any.
+pub(super) static OPAQUE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[A-Za-z0-9]{14,20})$")
 });
 /// Tokens by their own shape; the group `name` is what stays before them.
 pub(super) static TOKENS: LazyLock<Vec<(Regex, Secret)>> = LazyLock::new(|| {
@@ -103,6 +110,11 @@ pub(super) static TOKENS: LazyLock<Vec<(Regex, Secret)>> = LazyLock::new(|| {
         (r"\bE[A-Za-z0-9]{3}(?:[ _-]+[A-HJ-NP-Za-km-z1-9]{2,4}\b){5,}", Secret::RecoveryKey),
         (r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b", Secret::Contact),
         (r"(?:\+|\b00)\d[\d ()/.-]{6,}\d", Secret::Contact),
+        // Keys as bytes.
+        (r"(?:\d{1,3}\s*,\s*){7,}\d{1,3}", Secret::MediaKey),
+        (r"\b(?:[0-9A-Fa-f]{2}[ :,]){7,}[0-9A-Fa-f]{2}\b", Secret::MediaKey),
+        // Quoted as books are.
+        ("[„“«‹‚‘][^„“”«»‹›‘’]*(?:[”“»›’‘]|$)", Secret::Value),
     ]
     .into_iter()
     .map(|(text, secret)| (pattern(text), secret))

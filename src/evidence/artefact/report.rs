@@ -26,7 +26,8 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Taken, String> {
             size_words(SIZE)
         ));
     }
-    let value: Value = serde_json::from_str(text).map_err(|error| entries::why(&error))?;
+    let value = entries::report(text).map_err(|error| entries::why(&error))?;
+    let value = value.ok_or("it is JSON of more values than any report has")?;
     let Some(fields) = value.as_object() else {
         return Err("it is no report: a report is a JSON object with entries".into());
     };
@@ -166,10 +167,10 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z][A-Za-z_.-]{0
 static VERSION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"^[A-Za-z@/ ._()+-]{0,60}\d{1,4}(?:\.\d{1,4}){1,3}[A-Za-z0-9.+() -]{0,24}$")
 });
-/// A few short words or a version: `SYNCING`, `Firefox 143.0`.
+/// A word or a version: `SYNCING`, `Firefox 143.0`. Words without a number may be what somebody wrote.
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:[A-Za-z]{1,16}|v?\d{1,4}(?:\.\d{1,4}){0,3})(?:[ _/-](?:[A-Za-z]{1,16}|\d{1,4}(?:\.\d{1,4}){0,3})){0,3}$",
+        r"^(?:[A-Za-z]{1,16}(?:[_-][A-Za-z]{1,16}){0,3}|(?:[A-Za-z]{1,16}[ _/-]){0,3}v?\d{1,4}(?:\.\d{1,4}){0,3})$",
     )
 });
 /// Names of fields whose value is somebody's own, though it may look plain.

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 
 use regex::Captures;
 
-use super::patterns::{CURVE, KNOWN_NAMES, NAMED, PAIR, QUOTED, RUN, SPOKEN, TOKENS, URL, VALUE};
+use super::patterns::{
+    CURVE, KNOWN_NAMES, NAMED, OPAQUE, PAIR, QUOTED, RUN, SPOKEN, TOKENS, URL, VALUE,
+};
 use super::removed::{Removed, Secret};
 use super::{address, path};
 use crate::evidence::client::Sign;
@@ -312,14 +314,21 @@ fn is_id(before: &str, run: &str) -> bool {
         Some('@') => run.len() <= 40,
         Some(':') => {
             let named = ["curve25519:", "ed25519:"].iter().any(|name| before.ends_with(name));
-            named && bare.len() == 43
+            named && (bare.len() == 43 || OPAQUE.is_match(bare)) || is_device(before, bare)
         }
         _ => {
             let before = before.trim_end_matches(['"', '=', ' ', ':']);
             let is_message = before.ends_with("msgid") || before.ends_with("message_id");
-            is_message && run.len() <= 40
+            is_message && run.len() <= 40 || is_device(before, bare)
         }
     }
+}
+
+/// Whether a run stands where a device is named, and has a device id's shape.
+fn is_device(before: &str, run: &str) -> bool {
+    let before = before.trim_end_matches(['"', '=', ' ', ':', '(']);
+    let named = ["device_id", "deviceId", "DeviceId", "device"];
+    named.iter().any(|name| before.ends_with(name)) && OPAQUE.is_match(run)
 }
 
 /// Whether a run looks like a token, and not like words, a path or a version.

@@ -369,10 +369,130 @@ fn the_words_of_real_clients_are_still_told_apart_when_scrubbed() {
         "Failed to decrypt a non-pre-key message with all available sessions",
         "sender_device_keys with incorrect ed25519",
         "[ToDeviceKeyTransport] No targets found for sending key",
+        "client.js:71030 WARN matrix_sdk_crypto::olm::account: Olm event doesn't contain a ciphertext for our key",
         "** Unable to decrypt: DecryptionError: The message wasn't valid base64: Invalid input length: 21 at line 1 column 252 **",
     ] {
         let mut scrubber = scrub::Scrubber::new(false);
         assert_eq!(scrubber.line(line), line);
         assert_eq!(scrubber.removed.total(), 0);
+    }
+}
+
+#[test]
+fn json_that_is_larger_as_values_than_as_text_is_bounded() {
+    let zeros = "0,".repeat(2_000_000) + "0";
+    let report =
+        format!("{{\"userId\":\"@a:x.org\",\"sdkVersion\":\"1.2.3\",\"entries\":[{zeros}]}}");
+    let why = take_in("x", report.as_bytes(), &Limits::default()).unwrap_err();
+    assert!(why.contains("more values than any report"), "{why}");
+    // An entry is cut where it is too much, and its body is none; the next one is read.
+    let mut har = har();
+    har["log"]["entries"][1]["response"]["content"]["text"] = json!(format!("[{zeros}]"));
+    let whole = one(har.to_string().as_bytes());
+    assert_eq!(whole.facts.refused.len(), 1);
+    let large = har.to_string().replacen("\"cookies\":[", &format!("\"cookies\":[{zeros},"), 1);
+    assert_eq!(one(large.as_bytes()).facts.delays.unwrap().count, 2);
+}
+
+#[test]
+fn noise_is_no_text_and_another_encoding_is() {
+    let why = take_in("x", &[0xff; 4096], &Limits::default()).unwrap_err();
+    assert!(why.contains("no text"), "{why}");
+    let latin = [LOG.as_bytes(), b"Gr\xfc\xdfe\n"].concat();
+    assert_eq!(one(&latin).facts.count(Sign::DecryptionError), 1);
+}
+
+#[test]
+fn a_device_id_may_look_random() {
+    for device in ["0f8fad5b-d9cb-469f-a165-70867728950e", "aB3dE5gH7jK9mN1p", "MY PHONE"] {
+        let mut whole = report();
+        whole["deviceId"] = json!(device);
+        let kept = one(whole.to_string().as_bytes());
+        assert_eq!(kept.facts.device.as_deref(), Some(device));
+        assert_eq!(one(kept.text.as_bytes()).facts.device.as_deref(), Some(device));
+        // As the Rust SDK names it at its start.
+        let line = format!(
+            "2026-11-22T22:42:35.749161Z DEBUG restore_session:with_store{{user_id=\"@a:lab.local\" device_id=\"{device}\" \
+             ed25519_key=\"x\"}}: matrix_sdk_crypto::machine: Restored an Olm account\n"
+        );
+        let kept = one(line.as_bytes());
+        assert_eq!(kept.facts.user.as_deref(), Some("@a:lab.local"), "{}", kept.text);
+        if !device.contains(' ') {
+            assert_eq!(kept.facts.device.as_deref(), Some(device), "{}", kept.text);
+        }
+    }
+    for token in ["eyJhbGciOiJIUzI1NiJ9", "syt_YWxpY2U_abcdef", "4f9a2b7c1d3e5f60718293a4b5c6d7e8"]
+    {
+        let mut whole = report();
+        whole["deviceId"] = json!(token);
+        assert!(!one(whole.to_string().as_bytes()).text.contains(token), "{token}");
+    }
+}
+
+#[test]
+fn what_is_said_in_prose_is_cut() {
+    for said in [
+        "access token zebra",
+        "access-token → zebra",
+        "token (zebra)",
+        "auth header set to zebra",
+        "Cookie session zebra",
+        "secret zebra",
+        "Passwort lautet zebra",
+        "delayId zebra, delay id zebra",
+        "pickleKey zebra pickle_key zebra",
+        "request body zebra meet at nine",
+        "decrypted event content → zebra",
+        "plaintext zebra",
+        "message text zebra",
+        "key Uint8Array(16) [12, 34, 56, 78, 90, 121, 122, 133, zebra",
+        "„zebra“ «zebra» “zebra” ‘zebra’ „zebra",
+    ] {
+        for start in [
+            "RustCrypto",
+            "W Error decrypting event (id=$abc):",
+            "MissingKey: missing key at index 1",
+        ] {
+            let mut scrubber = scrub::Scrubber::new(false);
+            let kept = scrubber.line(&format!("{start} {said}"));
+            let bytes = said.contains("Uint8Array");
+            assert!(!kept.contains("zebra") || bytes, "{kept}");
+            assert!(!kept.contains("56, 78"), "{kept}");
+            assert!(console::is_known(&kept) && scrubber.removed.total() > 0, "{kept}");
+        }
+    }
+}
+
+#[test]
+fn a_field_that_is_not_known_holds_no_sentence() {
+    let mut whole = report();
+    for (name, value, kept) in [
+        ("draft", "see you at nine", false),
+        ("lastRoom", "Chemo support group", false),
+        ("clipboard", "correct horse battery staple", false),
+        ("verified", "not-verified", true),
+        ("system", "macOS 14.1", true),
+        ("store", "IndexedDB", true),
+    ] {
+        whole[name] = json!(value);
+        let artefact = one(whole.to_string().as_bytes());
+        assert_eq!(artefact.text.contains(value), kept, "{value}: {}", artefact.text);
+    }
+}
+
+#[test]
+fn message_ids_of_every_client_are_kept_and_nothing_else_is() {
+    for (id, kept) in [
+        ("3b2f6f51-70c2-4c19-9f5e-1a2b3c4d5e6f", true),
+        ("01M82PSWDPV2A0B4ETG6WEE5K1", true),
+        ("4f9a2b7c1d3e5f60718293a4b5c6d7e8", true),
+        ("01m82pswdpv2a0b4etg6wee5k1", false),
+        ("come at nine", false),
+    ] {
+        let text = har().to_string().replace("3b2f6f51-70c2-4c19-9f5e-1a2b3c4d5e6f", id);
+        let artefact = one(text.as_bytes());
+        let told = artefact.facts.sent.first().map(|sent| sent.msgid.as_str());
+        assert_eq!(told, kept.then_some(id));
+        assert_eq!(artefact.text.contains(id), kept, "{id}");
     }
 }

@@ -11,10 +11,11 @@ pub(super) fn decoded(bytes: Vec<u8>) -> Result<String, String> {
         ));
     }
     if bytes.contains(&0) {
-        return Err("it is no text: I read reports, HAR files and logs".into());
+        return Err(NO_TEXT.into());
     }
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
+        Err(torn) if is_noise(torn.as_bytes()) => return Err(NO_TEXT.into()),
         Err(torn) => String::from_utf8_lossy(torn.as_bytes()).into_owned(),
     };
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
@@ -22,6 +23,14 @@ pub(super) fn decoded(bytes: Vec<u8>) -> Result<String, String> {
         true => Err("it is empty".into()),
         false => Ok(text),
     }
+}
+
+const NO_TEXT: &str = "it is no text: I read reports, HAR files and logs";
+
+/// Another encoding's letters are few among ASCII; each takes three bytes when it is replaced.
+fn is_noise(bytes: &[u8]) -> bool {
+    let foreign: usize = bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+    foreign > bytes.len() / 4
 }
 
 fn utf16(bytes: &[u8]) -> String {
