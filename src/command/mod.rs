@@ -8,6 +8,7 @@ mod capture;
 mod cases;
 mod event;
 mod flags;
+mod foreign;
 mod help;
 mod ids;
 mod links;
@@ -28,6 +29,7 @@ pub use self::capture::Capture;
 pub use self::cases::{Look, case_words, cases_words};
 pub use self::event::event;
 pub use self::flags::{Flags, length, live, user, window};
+pub use self::foreign::foreign_user;
 pub use self::help::{Help, help};
 use self::help::{entry, help_words, unknown};
 pub use self::slip::Slip;
@@ -346,28 +348,6 @@ pub fn parse(line: &Line<'_>, context: &Context<'_>) -> Result<Option<Command>, 
     let entry = entry(&name).ok_or_else(|| unknown(&name))?;
     let command = words::split(&pieces).and_then(|words| (entry.parse)(&words, context));
     command.map(Some).map_err(|slip| Slip { usage: slip.usage.or(Some(entry.usage)), ..slip })
-}
-
-/// The line about a user of another homeserver, whose keys this server cannot judge: it only holds
-/// copies of the public ones, and none of the log lines.
-pub fn foreign_user(command: &Command, server_name: &ServerName) -> Option<Slip> {
-    let user = match command {
-        Command::Ke1(Ke1 { user, .. })
-        | Command::Ke2(Ke2 { user, .. })
-        | Command::Ke4(Ke4 { user, .. })
-        | Command::Triage(Triage { user, .. })
-        | Command::Capture(Capture::Start { user, .. }) => user,
-        _ => return None,
-    };
-    let theirs = user.server_name();
-    (theirs != server_name).then(|| {
-        Slip::new(format!(
-            "{} lives on {}: the keys and the log are kept there, not on {server_name}. Ask the admins of {} to look.",
-            slip::shown(user.as_str()),
-            slip::shown(theirs.as_str()),
-            slip::shown(theirs.as_str()),
-        ))
-    })
 }
 
 fn why(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {

@@ -254,7 +254,9 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
     ];
     because.extend(confirmation(walk, &group));
     walk.decided(Answer::Yes, because, &source(walk, &group));
-    Some((VerdictId::OtkForeignIdentity, certainty(&group)))
+    // The offered key is the client's word alone, and may be made up.
+    let reported = group.refused.reported.then_some(Certainty::Consistent);
+    Some((VerdictId::OtkForeignIdentity, reported.unwrap_or(certainty(&group))))
 }
 
 fn unexplained(walk: &mut Walk) -> Option<Ruling> {

@@ -40,7 +40,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { size: 32 << 20, unpacked: 256 << 20, files: 64, depth: 2, addresses: false }
+        Self { size: 32 << 20, unpacked: 256 << 20, files: 16, depth: 2, addresses: false }
     }
 }
 
