@@ -17,7 +17,7 @@ use crate::command::{self, Command, Ke4, Span, Triage};
 use crate::diagnose::diagnose;
 use crate::evidence::delay::Metrics;
 use crate::evidence::to_device::{Again, Inbox, InboxRow};
-use crate::evidence::{Evidence, Fact, Gathered, Need, State, Subject};
+use crate::evidence::{Evidence, Fact, Gathered, Need, State, Subject, Window};
 use crate::plan::Plan;
 use crate::render::{self, Picture, Reply};
 use crate::storm::{Curve, Timeline};
@@ -30,6 +30,9 @@ const SLICING: Duration = Duration::from_secs(60);
 const STEPS: i64 = 96;
 /// Over how much a sample of the latency looks back.
 const SAMPLED: Duration = Duration::from_secs(15);
+
+/// How much earlier than the capture a report may begin and be asked about.
+const BEFORE: SignedDuration = SignedDuration::from_hours(3);
 
 /// Everything that a bundle is made of.
 #[derive(Debug)]
@@ -94,7 +97,8 @@ impl Flow {
         self.worst_device(user).await.ok()
     }
 
-    /// Every question over the capture's window. None where no device can be told.
+    /// Every question over the capture's window, and the times that its reports tell of. None where no
+    /// device can be told.
     pub async fn judge_capture(
         &self,
         session: &Session,
@@ -102,7 +106,7 @@ impl Flow {
         inbox: Option<&Inbox>,
         now: Timestamp,
     ) -> Option<Box<Case>> {
-        let window = session.window();
+        let window = reaching(session.window(), client);
         let command = Command::Triage(Triage {
             user: session.asked.user.clone(),
             device: session.asked.device.clone(),
@@ -318,11 +322,23 @@ fn plain(letter: char) -> char {
     if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' }
 }
 
+/// The window, begun earlier where a client tells of earlier: it may have saved its file of a fault that was
+/// over when the capture began.
+fn reaching(window: Window, client: &[Gathered]) -> Window {
+    let begins = |answer: &Gathered| match &answer.fact {
+        Some(Fact::Client(facts)) => facts.span.map(|(from, _)| facts.by_server(from)),
+        _ => None,
+    };
+    let least = window.from.checked_sub(BEFORE).unwrap_or(window.from);
+    let earlier = client.iter().filter_map(begins).filter(|from| *from >= least).min();
+    Window { from: earlier.map_or(window.from, |from| from.min(window.from)), ..window }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::evidence::to_device::Live;
-    use crate::evidence::{About, SCHEMA, Symptom, Window};
+    use crate::evidence::{About, ClientFacts, SCHEMA, Symptom};
 
     fn row(stream: i64, seen: Option<Timestamp>) -> InboxRow {
         let row = serde_json::json!({
@@ -330,6 +346,21 @@ mod tests {
             "bytes": 1, "seen": seen,
         });
         serde_json::from_value(row).unwrap()
+    }
+
+    #[test]
+    fn a_report_of_earlier_is_asked_about_and_one_of_another_day_is_not() {
+        let at = |hour: i64| Timestamp::from_second(hour * 3600).unwrap();
+        let window = Window { from: at(100), to: at(101) };
+        let told = |from: i64| {
+            let facts = ClientFacts { span: Some((at(from), at(from))), ..ClientFacts::default() };
+            Gathered::client("report.json", facts)
+        };
+        let begins = |client: &[Gathered]| reaching(window, client).from;
+        assert_eq!(begins(&[]), at(100));
+        assert_eq!(begins(&[told(100), told(98)]), at(98));
+        assert_eq!(begins(&[told(50), told(99)]), at(99));
+        assert_eq!(begins(&[told(150)]), at(100));
     }
 
     #[test]
