@@ -131,13 +131,14 @@ pub fn chromium(cache: &Path) -> Result<Chromium> {
     let log = folder.with_added_extension("log");
     once(&folder, |folder| {
         info!("unpacking Debian's chromium with its libraries (once)");
-        // A simulation names what is missing, and needs no rights. A new machine's lists are empty, and only
-        // its owner may fill them.
+        // A simulation names what is missing, and needs no rights. A new machine's lists are empty, an old
+        // one's name packages that are gone, and only its owner may fill them.
         let unpack = "\
             missing() { apt-get install --simulate --no-install-recommends chromium | sed -n 's/^Inst \\([^ ]*\\).*/\\1/p'; }
             set -e; names=$(missing)
             if [ -z \"$names\" ]; then apt-get update --quiet; names=$(missing); fi
-            test -n \"$names\"; apt-get download $names
+            test -n \"$names\"
+            apt-get download $names || { apt-get update --quiet; apt-get download $(missing); }
             for package in *.deb; do dpkg-deb -x \"$package\" .; rm \"$package\"; done";
         run(Command::new("/bin/sh").args(["-c", unpack]).current_dir(folder), &log)
             .context(CHROMIUM_MISSING)
@@ -176,7 +177,8 @@ pub fn debian(cache: &Path, package: &str) -> Result<PathBuf> {
     once(&folder, |folder| {
         info!("unpacking Debian's {package} (once)");
         let unpack = format!(
-            "apt-get download {package} && dpkg-deb -x {package}_*.deb . && rm {package}_*.deb"
+            "apt-get download {package} || {{ apt-get update --quiet && apt-get download {package}; }} && \
+             dpkg-deb -x {package}_*.deb . && rm {package}_*.deb"
         );
         run(Command::new("/bin/sh").args(["-c", &unpack]).current_dir(folder), &log)
             .with_context(|| format!("Debian's package {package} could not be fetched"))
