@@ -10,9 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
-use matrix_sdk::ruma::events::{
-    AnySyncMessageLikeEvent, AnySyncTimelineEvent, SyncMessageLikeEvent,
-};
+use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::{Client, Room};
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::mpsc;
@@ -20,6 +18,7 @@ use tokio::sync::mpsc;
 use self::drive::Drive;
 use super::gate::may_command;
 use super::line::ChatLine;
+use super::react::reaction;
 use super::words;
 use crate::capture::{Asked, Input, Session, Step};
 use crate::command::Capture;
@@ -61,12 +60,7 @@ pub(super) struct Tick {
 impl Tick {
     /// The tick of this event, if it is a reaction by which a step may be ticked.
     pub(super) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
-        let AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::Reaction(
-            SyncMessageLikeEvent::Original(event),
-        )) = event
-        else {
-            return None;
-        };
+        let event = reaction(event)?;
         let annotation = &event.content.relates_to;
         let step = Step::of_button(&annotation.key)?;
         Some(Self { sender: event.sender.clone(), step, on: annotation.event_id.clone() })
@@ -272,19 +266,11 @@ mod tests {
         assert_eq!(tick("🔁"), None);
     }
 
-    const BOT: &str = r#"
-    [matrix]
-    homeserver = "https://matrix.example.org"
-    user = "@kestrel:example.org"
-    rooms = ["!opsroom:example.org"]
-    admins = ["@you:example.org"]
-"#;
-
     #[test]
     fn a_report_is_kept_with_the_captures_of_its_user_only() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
-        let config = Config::parse(BOT, std::path::Path::new(".")).unwrap();
+        let config = Config::parse(super::super::BOT, std::path::Path::new(".")).unwrap();
         let desk = CaptureDesk::new(Flow::new(Arc::new(config)), store.clone());
         let users = ["@a:example.org", "@b:example.org"].map(|user| UserId::parse(user).unwrap());
         let mut heard = Vec::new();

@@ -171,3 +171,13 @@ fn read(line: &ChatLine, config: &Config) -> Option<Asked> {
         Err(slip) => Some(Asked::Slip(render::slip(&slip).reply())),
     }
 }
+
+/// The smallest config of a bot.
+#[cfg(test)]
+const BOT: &str = r#"
+    [matrix]
+    homeserver = "https://matrix.example.org"
+    user = "@kestrel:example.org"
+    rooms = ["!opsroom:example.org"]
+    admins = ["@you:example.org"]
+"#;

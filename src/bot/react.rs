@@ -1,6 +1,7 @@
 //! A reaction under a storm's root → the command that its button stands for.
 
 use jiff::{SignedDuration, Timestamp};
+use matrix_sdk::ruma::events::reaction::OriginalSyncReactionEvent;
 use matrix_sdk::ruma::events::{
     AnySyncMessageLikeEvent, AnySyncTimelineEvent, SyncMessageLikeEvent,
 };
@@ -37,12 +38,7 @@ pub(super) struct Press {
 impl Press {
     /// The press of this event, if it is one of ours to read.
     pub(super) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
-        let AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::Reaction(
-            SyncMessageLikeEvent::Original(event),
-        )) = event
-        else {
-            return None;
-        };
+        let event = reaction(event)?;
         let annotation = &event.content.relates_to;
         // Clients add a selector that asks for the coloured picture.
         let key = annotation.key.trim_end_matches('\u{fe0f}');
@@ -72,6 +68,16 @@ impl Press {
             thread: Some(self.root),
             replied: None,
         }
+    }
+}
+
+/// The reaction that an event is, unless it was taken back.
+pub(super) fn reaction(event: &AnySyncTimelineEvent) -> Option<&OriginalSyncReactionEvent> {
+    match event {
+        AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::Reaction(
+            SyncMessageLikeEvent::Original(event),
+        )) => Some(event),
+        _ => None,
     }
 }
 

@@ -189,7 +189,7 @@ pub(super) struct Attached<'a> {
     pub(super) text: String,
 }
 
-/// Puts a file into a thread; pings nobody.
+/// Puts a file behind the last message of a thread; pings nobody.
 pub(super) async fn enclose(
     room: &Room,
     root: &EventId,
@@ -197,18 +197,7 @@ pub(super) async fn enclose(
     file: Attached<'_>,
     txn: OwnedTransactionId,
 ) -> Result<()> {
-    let mut info = FileInfo::new();
-    info.mimetype = Some(file.kind.to_owned());
-    info.size = UInt::try_from(file.text.len()).ok();
-    let source = upload(room, file.text.into_bytes(), file.kind).await?;
-    let mut content = FileMessageEventContent::new(file.name.to_owned(), source);
-    content.filename = Some(file.name.to_owned());
-    content.info = Some(Box::new(info));
-    let mut content = RoomMessageEventContent::new(MessageType::File(content));
-    content.relates_to = Some(Relation::Thread(Thread::plain(root.to_owned(), last.to_owned())));
-    content.mentions = Some(Mentions::new());
-    send(room, content, txn).await?;
-    Ok(())
+    put(room, (root, last), (file.name, file.kind), file.text.into_bytes(), txn).await.map(drop)
 }
 
 /// Replies to an event in a direct chat.
@@ -224,10 +213,21 @@ pub(super) async fn reply(
     send(room, content, txn_id(cause, about)).await
 }
 
-/// Puts a file into a thread, encrypted where the room is; pings nobody.
+/// Puts a file into a thread; pings nobody.
 pub(super) async fn file(
     room: &Room,
     root: &EventId,
+    name: (&str, &str),
+    content: Vec<u8>,
+    txn: OwnedTransactionId,
+) -> Result<OwnedEventId> {
+    put(room, (root, root), name, content, txn).await
+}
+
+/// Puts a file into a thread, encrypted where the room is.
+async fn put(
+    room: &Room,
+    (root, last): (&EventId, &EventId),
     (name, kind): (&str, &str),
     content: Vec<u8>,
     txn: OwnedTransactionId,
@@ -240,7 +240,7 @@ pub(super) async fn file(
     file.filename = Some(name.to_owned());
     file.info = Some(Box::new(info));
     let mut content = RoomMessageEventContent::new(MessageType::File(file));
-    content.relates_to = Some(Relation::Thread(Thread::plain(root.to_owned(), root.to_owned())));
+    content.relates_to = Some(Relation::Thread(Thread::plain(root.to_owned(), last.to_owned())));
     content.mentions = Some(Mentions::new());
     send(room, content, txn).await
 }

@@ -309,16 +309,8 @@ mod tests {
     use crate::evidence::sight::{Sight, What};
     use crate::store::Owed;
 
-    const BOT: &str = r#"
-    [matrix]
-    homeserver = "https://matrix.example.org"
-    user = "@kestrel:example.org"
-    rooms = ["!opsroom:example.org"]
-    admins = ["@you:example.org"]
-"#;
-
     fn lookout(folder: &TempDir) -> Lookout {
-        let config = Config::parse(BOT, Path::new(".")).unwrap();
+        let config = Config::parse(super::super::BOT, Path::new(".")).unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
         let thresholds = crate::bot::thresholds(&config.watch);
         let shared = Shared::restore(&ledger, thresholds).unwrap();

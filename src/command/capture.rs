@@ -6,7 +6,7 @@ use ruma::{OwnedDeviceId, OwnedUserId};
 
 use super::ids::{device_id, user_id};
 use super::slip::{Slip, shown};
-use super::span;
+use super::span::{self, Lengths, joined};
 use super::words::Word;
 use super::{Command, Context};
 
@@ -40,7 +40,7 @@ pub(super) fn capture(words: &[Word], context: &Context<'_>) -> Result<Command, 
         ("mark", []) => {
             return Err(Slip::new("What was seen? As in !capture mark audio cut."));
         }
-        ("mark", rest) => Capture::Mark(text(rest)),
+        ("mark", rest) => Capture::Mark(joined(rest)),
         ("stop", []) => Capture::Stop,
         ("status", []) => Capture::Status,
         ("stop" | "status", [extra, ..]) => {
@@ -76,29 +76,14 @@ fn opens_length(word: &Word) -> bool {
 
 /// `[for] 30m`; half an hour where nothing is said.
 fn length(words: &[Word]) -> Result<Duration, Slip> {
-    let rest = match words {
-        [] => return Ok(UNSAID),
-        [word, rest @ ..] if word.is_bare() && word.text.eq_ignore_ascii_case("for") => rest,
-        rest => rest,
+    let lengths = Lengths {
+        unsaid: UNSAID,
+        shortest: SHORTEST,
+        longest: LONGEST,
+        written: "30m, 2h or 1h30m",
+        bounds: "A capture lasts a minute to 4 hours".to_owned(),
     };
-    let Some(seconds) = span::seconds(&text(rest)) else {
-        return Err(Slip::new(format!(
-            "I cannot read {} as a length of time. Write 30m, 2h or 1h30m.",
-            shown(&text(words))
-        )));
-    };
-    let length = Duration::from_secs(seconds);
-    match (SHORTEST..=LONGEST).contains(&length) {
-        true => Ok(length),
-        false => Err(Slip::new(format!(
-            "A capture lasts a minute to 4 hours; {} does not.",
-            shown(&text(rest))
-        ))),
-    }
-}
-
-fn text(words: &[Word]) -> String {
-    words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+    span::length(words, &lengths)
 }
 
 #[cfg(test)]

@@ -16,6 +16,44 @@ pub const LONGEST_DAYS: u64 = 31;
 
 const LONGEST: Duration = Duration::from_secs(LONGEST_DAYS * 24 * 60 * 60);
 
+/// The lengths of time that a command takes.
+pub(super) struct Lengths {
+    /// Where nothing is said.
+    pub(super) unsaid: Duration,
+    pub(super) shortest: Duration,
+    pub(super) longest: Duration,
+    /// Lengths as they are written.
+    pub(super) written: &'static str,
+    /// What lasts how long.
+    pub(super) bounds: String,
+}
+
+/// `[for] 30m`, within what a command takes.
+pub(super) fn length(words: &[Word], of: &Lengths) -> Result<Duration, Slip> {
+    let rest = match words {
+        [] => return Ok(of.unsaid),
+        [word, rest @ ..] if word.is_bare() && word.text.eq_ignore_ascii_case("for") => rest,
+        rest => rest,
+    };
+    let Some(seconds) = seconds(&joined(rest)) else {
+        return Err(Slip::new(format!(
+            "I cannot read {} as a length of time. Write {}.",
+            shown(&joined(words)),
+            of.written
+        )));
+    };
+    let length = Duration::from_secs(seconds);
+    match (of.shortest..=of.longest).contains(&length) {
+        true => Ok(length),
+        false => Err(Slip::new(format!("{}; {} does not.", of.bounds, shown(&joined(rest))))),
+    }
+}
+
+/// The words as one text.
+pub(super) fn joined(words: &[Word]) -> String {
+    words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
 /// Whether a window begins here, where a device could stand too.
 pub(super) fn opens(word: &Word) -> bool {
     word.is_bare() && matches!(keyword(&word.text).as_str(), "last" | "since" | "between" | "from")

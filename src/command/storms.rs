@@ -7,7 +7,7 @@ use ruma::OwnedUserId;
 use super::ids::user_id;
 use super::links::Piece;
 use super::slip::{Slip, shown};
-use super::span::{self, LONGEST_DAYS};
+use super::span::{self, LONGEST_DAYS, Lengths};
 use super::words::{Word, split};
 use super::{Command, Context};
 
@@ -107,27 +107,14 @@ fn storm(text: &str) -> Result<u64, Slip> {
 
 /// `[for] 2h`; an hour where nothing is said.
 fn length(words: &[Word]) -> Result<Duration, Slip> {
-    let text =
-        |words: &[Word]| words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-    let rest = match words {
-        [] => return Ok(UNSAID),
-        [word, rest @ ..] if word.is_bare() && word.text.eq_ignore_ascii_case("for") => rest,
-        rest => rest,
+    let lengths = Lengths {
+        unsaid: UNSAID,
+        shortest: SHORTEST,
+        longest: LONGEST,
+        written: "30m, 2h, 1h30m or 2d",
+        bounds: format!("A mute lasts a minute to {LONGEST_DAYS} days"),
     };
-    let Some(seconds) = span::seconds(&text(rest)) else {
-        return Err(Slip::new(format!(
-            "I cannot read {} as a length of time. Write 30m, 2h, 1h30m or 2d.",
-            shown(&text(words))
-        )));
-    };
-    let length = Duration::from_secs(seconds);
-    match (SHORTEST..=LONGEST).contains(&length) {
-        true => Ok(length),
-        false => Err(Slip::new(format!(
-            "A mute lasts a minute to {LONGEST_DAYS} days; {} does not.",
-            shown(&text(rest))
-        ))),
-    }
+    span::length(words, &lengths)
 }
 
 fn too_many(extra: &Word) -> Slip {

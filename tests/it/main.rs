@@ -24,6 +24,7 @@ mod recorded;
 mod reports;
 mod room;
 mod scale;
+mod secrets;
 mod sources;
 mod storms;
 mod survey;
