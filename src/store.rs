@@ -15,16 +15,17 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use ruma::EventId;
 use sha2::{Digest, Sha256};
 
-use handled::Handled;
-pub use handled::Standing;
-pub use ledger::{Due, Kept, KeptCapture, Known, Ledger, NewCase, Owed, Step};
+pub use ledger::{
+    Accepted, Dropped, Due, Kept, KeptCapture, Known, Ledger, NewCase, NewMessage, Outgoing, Owed,
+    Step,
+};
 
 /// The store, held by this process until the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
-    handled: Mutex<Handled>,
+    since: Timestamp,
     ledger: Ledger,
     /// Closing it lets go of the folder; the file itself stays.
     _lock: File,
@@ -47,17 +48,12 @@ impl Store {
         let shown = folder.display();
         make_folder(folder).with_context(|| format!("cannot make the store folder {shown}"))?;
         let lock = take_lock(folder, now)?;
-        let handled = Handled::open(&folder.join("handled"), now)
-            .with_context(|| format!("cannot read the list of handled events in {shown}"))?;
         let ledger = Ledger::open(folder)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                folder: folder.to_owned(),
-                handled: Mutex::new(handled),
-                ledger,
-                _lock: lock,
-            }),
-        })
+        handled::take_over(&folder.join("handled"), &ledger, now)
+            .with_context(|| format!("cannot read the list of handled events in {shown}"))?;
+        let since = ledger.since()?.unwrap_or(now);
+        let folder = folder.to_owned();
+        Ok(Self { inner: Arc::new(Inner { folder, since, ledger, _lock: lock }) })
     }
 
     /// The Matrix client's own folder, made when it is not there: its files are as open as it is.
@@ -120,30 +116,14 @@ impl Store {
         write_whole(&self.recovery_key_path(), format!("{key}\n").as_bytes())
     }
 
-    /// The storm watch's part of the database, and the cases.
+    /// The database.
     pub fn ledger(&self) -> Ledger {
         self.inner.ledger.clone()
     }
 
     /// When this store began. What was sent before it is history: whether it was answered is not known.
     pub fn since(&self) -> Timestamp {
-        self.handled(|handled| handled.since())
-    }
-
-    /// Notes that an event is being answered, unless it is or was.
-    pub fn begin(&self, event: &EventId) -> Result<Standing> {
-        self.handled(|handled| handled.begin(&digest(event)))
-    }
-
-    /// Notes that an event needs nothing any more.
-    pub fn finish(&self, event: &EventId) -> Result<()> {
-        self.handled(|handled| handled.finish(&digest(event)))
-    }
-
-    fn handled<T>(&self, work: impl FnOnce(&mut Handled) -> T) -> T {
-        // A panic elsewhere while it was held leaves at worst a line that is noted twice.
-        let mut handled = (self.inner.handled.lock()).unwrap_or_else(PoisonError::into_inner);
-        work(&mut handled)
+        self.inner.since
     }
 }
 

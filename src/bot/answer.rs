@@ -1,33 +1,33 @@
-//! A line that passed the gate → its answer in the thread. Each runs in its own task; a few run at a
-//! time, the rest wait. A fault or a panic in one ends in one calm sentence, never in the others.
+//! A line that passed the gate → the messages that answer it. A fault or a panic in one answer is an error
+//! of that answer only. What is returned is owed to the room; the outbox sends it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use jiff::Timestamp;
-use matrix_sdk::Room;
-use ruma::{EventId, OwnedUserId};
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinHandle};
+use matrix_sdk::{Client, Room};
+use ruma::{OwnedUserId, RoomId};
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::capture::CaptureDesk;
 use super::line::ChatLine;
+use super::outbox::{self, Outbox};
 use super::reception::Reception;
 use super::send::{self, About};
+use super::supervise::Health;
+use super::transmit;
 use super::words;
 use crate::command::{Command, Look};
 use crate::config::Config;
 use crate::flow::{self, Answer, Flow};
 use crate::render::Reply;
-use crate::store::{NewCase, Store};
+use crate::store::{NewCase, NewMessage, Store};
 
-/// How many answers are worked on at a time: each may read the whole log.
-const AT_ONCE: usize = 4;
-
-/// Beyond the sources' own deadline: the time to judge, to upload, and to sit out a restart of the
-/// homeserver while sending.
+/// Beyond the sources' own deadline: the time to judge, and for the few answers that post by themselves to sit
+/// out a restart of the homeserver.
 const SLACK: Duration = Duration::from_secs(3 * 60);
 
 /// How long a verdict waits for its attachment.
@@ -68,11 +68,14 @@ pub(super) struct Desk {
     /// A flow's deadline plus everything around it.
     pub(super) patience: Duration,
     pub(super) reception: Reception,
-    places: Semaphore,
+    /// Told when a message becomes owed.
+    pub(super) owed: Arc<Notify>,
+    /// How the bot's own tasks stand.
+    pub(super) health: Health,
 }
 
 impl Desk {
-    pub(super) fn new(flow: Flow, store: Store, config: &Config) -> Arc<Self> {
+    pub(super) fn new(flow: Flow, store: Store, config: &Config, health: Health) -> Arc<Self> {
         let captures = CaptureDesk::new(flow.clone(), store.clone());
         Arc::new(Self {
             flow,
@@ -83,69 +86,32 @@ impl Desk {
             show_addresses: config.limits.show_addresses,
             patience: config.limits.deadline + SLACK,
             reception: Reception::new(config),
-            places: Semaphore::new(AT_ONCE),
+            owed: Arc::default(),
+            health,
         })
     }
 
-    /// Answers one line, from the first typing notice to the note that it is done.
-    pub(super) async fn answer(self: Arc<Self>, room: Room, line: ChatLine, asked: Asked) {
-        let Ok(_place) = self.places.acquire().await else {
-            return;
-        };
-        let (event, asker) = (&line.event, &line.sender);
-        tracing::info!("answering {event} of {asker}");
+    /// Answers one line: the messages that are owed for it. Its log window ends when it was sent; a live watch
+    /// begins now.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        room: Room,
+        line: ChatLine,
+        asked: Asked,
+    ) -> Result<Vec<NewMessage>> {
         let patience = self.patience + asked.watch();
-        let work = tokio::spawn(self.clone().work(room.clone(), line.clone(), asked));
-        let ended = while_typing(&room, work, patience).await;
-        if let Err(error) = ended {
-            tracing::error!("answering {event} failed: {error:#}");
-            let sentence = match error.downcast_ref::<TooLong>() {
-                Some(TooLong) => words::took_too_long(),
-                None => words::our_fault(),
-            };
-            if let Err(error) = send::answer(&room, &line, About::Fault, &sentence).await {
-                // Not noted as done: the next start takes it up again, if it is still young.
-                tracing::error!("and not even that could be said: {error:#}");
-                return;
-            }
-        }
-        self.done(&line.event);
+        let work = self.clone().work(room.clone(), line, asked);
+        while_typing(&room, tokio::spawn(work), patience).await
     }
 
-    /// Tells a stranger, once, whom the bot answers.
-    pub(super) async fn turn_away(self: Arc<Self>, room: Room, line: ChatLine) {
-        let said = send::answer(&room, &line, About::Stranger, &words::not_for_you()).await;
-        if let Err(error) = said {
-            tracing::warn!("the polite line for {} was not sent: {error:#}", line.event);
-        }
-        self.done(&line.event);
-    }
-
-    /// Ends a command that no process survived.
-    pub(super) async fn give_up(self: Arc<Self>, room: Room, line: ChatLine) {
-        let said = send::answer(&room, &line, About::Fault, &words::our_fault()).await;
-        if let Err(error) = said {
-            tracing::warn!("nothing was said about {}: {error:#}", line.event);
-        }
-        self.done(&line.event);
-    }
-
-    /// Tells a room how many of its commands came too late.
-    pub(super) async fn own_up(room: Room, newest: ChatLine, count: usize, oldest: Duration) {
-        let said = words::skipped(count, oldest);
-        if let Err(error) = send::remark(&room, &newest.event, About::Skipped, &said).await {
-            tracing::warn!("the line about skipped commands was not sent: {error:#}");
-        }
-    }
-
-    /// Notes that an event needs nothing any more.
-    pub(super) fn done(&self, event: &EventId) {
-        if let Err(error) = self.store.finish(event) {
-            tracing::error!("{event} could not be noted as answered: {error:#}");
-        }
-    }
-
-    async fn work(self: Arc<Self>, room: Room, line: ChatLine, asked: Asked) -> Result<()> {
+    async fn work(
+        self: Arc<Self>,
+        room: Room,
+        line: ChatLine,
+        asked: Asked,
+    ) -> Result<Vec<NewMessage>> {
+        let live = !asked.watch().is_zero();
+        let asked_at = if live { Timestamp::now() } else { line.sent };
         let answer = match asked {
             Asked::Slip(reply) => Answer::Words(reply),
             Asked::Command(Command::Why) => Answer::Words(self.why(&line)),
@@ -154,7 +120,7 @@ impl Desk {
             }
             Asked::Command(Command::Cases(user)) => Answer::Words(self.cases(user.as_deref())?),
             Asked::Command(Command::Case { number, look: Look::Again }) => {
-                return self.again(&room, &line, number).await;
+                return Ok(self.again(&room, &line, number, asked_at).await);
             }
             Asked::Command(Command::Case { number, look }) => {
                 Answer::Words(self.case(number, look)?)
@@ -167,33 +133,35 @@ impl Desk {
             Asked::Command(Command::Capture(wanted)) => {
                 match self.captures.command(&room, &line, wanted).await? {
                     Some(reply) => Answer::Words(reply),
-                    None => return Ok(()),
+                    None => return Ok(Vec::new()),
                 }
             }
             Asked::Command(command) => {
                 self.announce(&room, &line, &command).await;
-                self.flow.answer(&command, Timestamp::now()).await
+                self.flow.answer(&command, asked_at).await
             }
         };
-        self.give(&room, &line, answer).await
+        Ok(self.give(room.room_id(), &line, answer))
     }
 
     /// Says that a live watch begins. The watch goes on without: its answer still counts.
     async fn announce(&self, room: &Room, line: &ChatLine, command: &Command) {
         let Some(note) = self.flow.announcement(command) else { return };
-        let said = timeout(ATTACHING, send::answer(room, line, About::Watch, &note)).await;
+        let mut content = send::notice(&note, vec![line.sender.clone()]);
+        content.relates_to = Some(send::under(line.root().to_owned(), line.event.clone()));
+        let txn = send::txn_id(&line.event, About::Watch);
+        let said = timeout(ATTACHING, transmit::once(room, content, txn)).await;
         if !matches!(said, Ok(Ok(_))) {
             tracing::warn!("the watch of {} could not be announced", line.event);
         }
     }
 
-    /// Keeps a case and sends it: kept first, so that the answer can name its number and `!why` finds it as
-    /// soon as it stands. A full disk costs both, not the answer.
-    pub(super) async fn give(&self, room: &Room, line: &ChatLine, answer: Answer) -> Result<()> {
+    /// Keeps a case and owes its answer: kept first, so that the answer can name its number and `!why` finds it
+    /// as soon as the answer is in the room. A full disk costs both, not the answer.
+    pub(super) fn give(&self, room: &RoomId, line: &ChatLine, answer: Answer) -> Vec<NewMessage> {
         let (reply, evidence) = match answer {
             Answer::Words(reply) => {
-                send::answer(room, line, About::Answer, &reply).await?;
-                return Ok(());
+                return vec![outbox::answer(room, line, About::Answer, &reply, None)];
             }
             Answer::Case(case) => (case.reply, case.evidence),
             Answer::Survey(survey) => (survey.reply, survey.evidence),
@@ -201,34 +169,44 @@ impl Desk {
         let kept = self.store.open_case(&NewCase {
             cause: &line.event,
             thread: line.root(),
-            room: room.room_id(),
+            room,
             asker: &line.sender,
             verdict: flow::verdict(&evidence),
             certainty: flow::certainty(&evidence).name(),
             evidence: &evidence,
             now: Timestamp::now(),
         });
-        let number = kept
-            .map_err(|error| {
-                tracing::error!("the case of {} could not be kept: {error:#}", line.event);
-            })
-            .ok();
-        let reply = number.map_or(reply, |number| self.flow.numbered(&evidence, number));
-        // The file goes first: the thread's preview shows the last message, and that is the verdict. It
-        // stands without its attachment: `!why` shows the same.
-        let text = self.flow.evidence_json(&evidence);
-        match timeout(ATTACHING, send::attach(room, line, text)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!("evidence.json was not attached for {}: {error:#}", line.event);
+        match kept {
+            Ok(number) => {
+                let reply = self.flow.numbered(&evidence, number);
+                // The file goes first: the thread's preview shows the last message, and that is the verdict.
+                vec![
+                    outbox::evidence(room, line, number),
+                    outbox::answer(room, line, About::Answer, &reply, Some(number)),
+                ]
             }
-            Err(_) => tracing::warn!("evidence.json took too long for {}", line.event),
+            Err(error) => {
+                tracing::error!("the case of {} could not be kept: {error:#}", line.event);
+                vec![outbox::answer(room, line, About::Answer, &reply, None)]
+            }
         }
-        let answer = send::answer(room, line, About::Answer, &reply).await?;
-        if let Some(Err(error)) = number.map(|number| self.store.answered(number, &answer)) {
-            tracing::error!("a reply to {answer} will not find its case: {error:#}");
-        }
+    }
+
+    /// Owes messages that no task settles.
+    pub(super) fn owe(&self, messages: &[NewMessage]) -> Result<()> {
+        self.store.ledger().owe_messages(messages)?;
+        self.owed.notify_one();
         Ok(())
+    }
+
+    /// What sends them, through this client.
+    pub(super) fn outbox(&self, client: &Client) -> Outbox {
+        Outbox {
+            flow: self.flow.clone(),
+            store: self.store.clone(),
+            client: client.clone(),
+            due: self.owed.clone(),
+        }
     }
 
     /// The case of the thread, or of the verdict that was replied to.
@@ -254,11 +232,12 @@ impl std::fmt::Display for TooLong {
 impl std::error::Error for TooLong {}
 
 /// Waits for the work while the room sees the bot type.
-pub(super) async fn while_typing(
+pub(super) async fn while_typing<T>(
     room: &Room,
-    mut work: JoinHandle<Result<()>>,
+    mut work: JoinHandle<Result<T>>,
     patience: Duration,
-) -> Result<()> {
+) -> Result<T> {
+    let _ends = AbortOnDrop(work.abort_handle());
     let typing = async {
         let mut beat = interval(TYPING_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -274,10 +253,16 @@ pub(super) async fn while_typing(
     show_typing(room, false).await;
     match ended {
         Ok(joined) => joined.unwrap_or_else(|error| Err(broken_off(error))),
-        Err(_) => {
-            work.abort();
-            Err(TooLong.into())
-        }
+        Err(_) => Err(TooLong.into()),
+    }
+}
+
+/// Work does not outlive whoever waits for it.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -289,8 +274,8 @@ async fn show_typing(room: &Room, typing: bool) {
 
 /// A panic's own words may quote what somebody wrote, so they are left to the panic hook.
 pub(super) fn broken_off(error: JoinError) -> anyhow::Error {
-    match error.is_panic() {
-        true => anyhow!("the answer panicked"),
-        false => anyhow!("the answer was broken off"),
+    if error.is_panic() {
+        return anyhow!("the answer panicked");
     }
+    anyhow!("the answer was broken off")
 }

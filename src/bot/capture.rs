@@ -7,6 +7,7 @@ mod drive;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +31,9 @@ use crate::store::{KeptCapture, Store};
 
 /// What may wait for a session that is busy posting; more is dropped and logged.
 const WAITING: usize = 64;
+/// How often one session is taken up again after a fault, and the first pause.
+const MOST_FAULTS: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(2);
 /// Reports that one capture keeps.
 const REPORTS: usize = 40;
 
@@ -39,6 +43,8 @@ pub(super) struct CaptureDesk {
     flow: Flow,
     store: Store,
     running: Mutex<HashMap<u64, Running>>,
+    /// How often a session's task broke off in this process.
+    faults: Mutex<HashMap<u64, u32>>,
 }
 
 /// How a session's task is spoken to.
@@ -69,7 +75,7 @@ impl Tick {
 
 impl CaptureDesk {
     pub(super) fn new(flow: Flow, store: Store) -> Arc<Self> {
-        Arc::new(Self { flow, store, running: Mutex::new(HashMap::new()) })
+        Arc::new(Self { flow, store, running: Mutex::default(), faults: Mutex::default() })
     }
 
     /// Goes on with what an earlier process left open.
@@ -161,15 +167,42 @@ impl CaptureDesk {
         let (number, user) = (kept.number, session.asked.user.clone());
         let reports = session.received.len();
         self.lock().insert(number, Running { user, reports, tell });
-        let desk = Arc::clone(self);
+        let (desk, again) = (Arc::clone(self), room.clone());
         tokio::spawn(async move {
             let drive = Drive::new(Arc::clone(&desk), room, kept, session);
-            let driven = tokio::spawn(drive.go_on(begun, heard));
-            if let Err(error) = driven.await {
-                tracing::error!("capture {number} broke off; the next start takes it up: {error}");
-            }
+            let driven = tokio::spawn(drive.go_on(begun, heard)).await;
             desk.lock().remove(&number);
+            if let Err(error) = driven {
+                tracing::error!("capture {number} broke off: {error}");
+                desk.go_on_after_a_fault(again, number).await;
+            }
         });
+    }
+
+    /// Takes a session up again whose task broke off, a few times with growing pauses.
+    async fn go_on_after_a_fault(self: Arc<Self>, room: Room, number: u64) {
+        let faults = {
+            let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+            let faults = faults.entry(number).or_default();
+            *faults += 1;
+            *faults
+        };
+        if faults > MOST_FAULTS {
+            tracing::error!(
+                "capture {number} broke off {faults} times; the next start takes it up"
+            );
+            return;
+        }
+        tokio::time::sleep(PAUSE * faults).await;
+        match self.store.ledger().capture(number) {
+            Ok(Some(kept)) => {
+                if let Some(session) = session_of(&kept).filter(|session| !session.is_done()) {
+                    self.run(room, kept, session, None);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!("capture {number} cannot be taken up: {error:#}"),
+        }
     }
 
     /// A tick by somebody who may command; of others nothing is said.

@@ -9,7 +9,9 @@ use ruma::{EventId, UserId};
 
 use super::answer::Desk;
 use super::line::ChatLine;
-use super::send::{self, About};
+use super::outbox;
+use super::send::About;
+use super::supervise::Ended;
 use super::words;
 use crate::command::Look;
 use crate::config::Cases;
@@ -17,7 +19,7 @@ use crate::evidence::Evidence;
 use crate::flow::{self, Answer};
 use crate::render::Reply;
 use crate::render::case::{self, CaseLine};
-use crate::store::{Kept, Store};
+use crate::store::{Kept, NewMessage, Store};
 
 /// Cases that a list shows.
 const LISTED: usize = 20;
@@ -25,7 +27,7 @@ const LISTED: usize = 20;
 const HOURLY: Duration = Duration::from_secs(60 * 60);
 
 /// Deletes what is older than the config allows, once at the start and then hourly.
-pub(super) async fn forget_in_time(store: Store, cases: Cases) {
+pub(super) async fn forget_in_time(store: Store, cases: Cases) -> Ended {
     let keep = SignedDuration::try_from(cases.keep).unwrap_or(SignedDuration::MAX);
     loop {
         let oldest = Timestamp::now().checked_sub(keep).unwrap_or(Timestamp::MIN);
@@ -71,31 +73,38 @@ impl Desk {
     }
 
     /// Asks the same question now: first what changed since, then the answer, in the case's own thread.
-    pub(super) async fn again(&self, room: &Room, line: &ChatLine, number: u64) -> Result<()> {
-        let words = |reply| async move { send::answer(room, line, About::Answer, &reply).await };
+    pub(super) async fn again(
+        &self,
+        room: &Room,
+        line: &ChatLine,
+        number: u64,
+        asked_at: Timestamp,
+    ) -> Vec<NewMessage> {
+        let room = room.room_id();
+        let words = |reply: &Reply| vec![outbox::answer(room, line, About::Answer, reply, None)];
         let (kept, before) = match self.found(number) {
             Ok(found) => found,
-            Err(reply) => return words(reply).await.map(drop),
+            Err(reply) => return words(&reply),
         };
         let Some(command) = flow::again(&before) else {
-            return words(words::not_again(number)).await.map(drop);
+            return words(&words::not_again(number));
         };
         let client = flow::client_said(&before);
-        let answer = self.flow.answer_with(&command, &client, Timestamp::now()).await;
+        let answer = self.flow.answer_with(&command, &client, asked_at).await;
         let now = match &answer {
-            Answer::Words(reply) => return words(reply.clone()).await.map(drop),
+            Answer::Words(reply) => return words(reply),
             Answer::Case(case) => &case.evidence,
             Answer::Survey(survey) => &survey.evidence,
         };
         let changed = flow::what_changed(&before, now);
         let said = case::changes(&self.told(&kept, None), &changed, &self.flow.view()).reply();
         let mut line = line.clone();
-        if let Some(thread) = thread(&kept).filter(|_| kept.room.as_deref() == Some(room.room_id()))
-        {
+        if let Some(thread) = thread(&kept).filter(|_| kept.room.as_deref() == Some(room)) {
             line.thread = Some(thread.to_owned());
         }
-        send::answer(room, &line, About::Changes, &said).await?;
-        self.give(room, &line, answer).await
+        let mut messages = vec![outbox::answer(room, &line, About::Changes, &said, None)];
+        messages.extend(self.give(room, &line, answer));
+        messages
     }
 
     /// A case by its number, or what there is to say instead.

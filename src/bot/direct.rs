@@ -12,9 +12,13 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use super::enclosed::Enclosed;
 use super::gate::{Pace, may_command_at_all, too_old};
 use super::listen::Ear;
+use super::outbox;
+use super::queue::{HandedIn, MOST_OPEN};
+use super::send::About;
+use super::task::Task;
 use super::{matrix_of, words};
 use crate::config::Config;
-use crate::store::Standing;
+use crate::render::Reply;
 
 /// A report that waited longer than this is not worth reading: its sender has found another way.
 const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -96,25 +100,31 @@ impl Ear {
         if sent.is_talk() || sent.is_command() {
             return self.small_talk(room, &sent, now);
         }
-        match self.store.begin(&sent.event) {
-            Ok(Standing::Settled) => return,
-            Ok(Standing::New | Standing::Again) => {}
-            Ok(Standing::GivenUp) => {
-                tracing::error!("the report {} ended two processes and is given up", sent.event);
-                let desk = self.desk.clone();
-                return self.beside(desk.chat(room.clone(), sent.event, words::our_fault()));
-            }
-            Err(error) => tracing::error!("{} could not be noted: {error:#}", sent.event),
+        // Noted already: it is accepted, or was answered.
+        if self.store.ledger().is_noted(&sent.event).unwrap_or(false) {
+            return;
         }
-        let desk = self.desk.clone();
         match self.pace.step(&sent.sender, self.config.reports.each, now) {
-            Pace::Go => self.beside(desk.receive(room.clone(), sent)),
-            Pace::Tell => {
-                let says = words::too_often(self.config.reports.each);
-                self.beside(desk.chat(room.clone(), sent.event, says));
+            Pace::Go => {
+                let task = Task::Report {
+                    event: sent.event.clone(),
+                    sender: sent.sender.clone(),
+                    sent: sent.sent,
+                };
+                if self.intake.hand_in(&sent.event, room.room_id(), &task) == HandedIn::Full {
+                    self.chat(room, &sent, &words::queue_full(MOST_OPEN));
+                }
             }
-            Pace::Silent => self.desk.done(&sent.event),
+            Pace::Tell => self.chat(room, &sent, &words::too_often(self.config.reports.each)),
+            Pace::Silent => self.note_settled(room, &sent.event),
         }
+    }
+
+    /// Says something in a direct chat because of a message that needs no work.
+    fn chat(&self, room: &Room, sent: &Enclosed, says: &Reply) {
+        let cause = (&*sent.event, sent.sent);
+        let reply = outbox::reply(room.room_id(), cause, About::Answer, says, "");
+        self.owe_for(room, &sent.event, reply);
     }
 
     /// How to send a report, once an hour; an admin's command belongs elsewhere.
@@ -126,17 +136,10 @@ impl Ear {
         if !self.courtesy.due(room.room_id(), &sent.sender, now) {
             return;
         }
-        match self.store.begin(&sent.event) {
-            Ok(Standing::New | Standing::Again) => {}
-            Ok(Standing::Settled | Standing::GivenUp) => return,
-            Err(error) => tracing::error!("{} could not be noted: {error:#}", sent.event),
-        }
         let admin = may_command_at_all(&self.config, &sent.sender);
-        let says = match admin && sent.is_command() {
-            true => words::in_the_ops_room(),
-            false => words::how_to_report(),
-        };
-        self.beside(self.desk.clone().chat(room.clone(), sent.event.clone(), says));
+        let misplaced = admin && sent.is_command();
+        let says = if misplaced { words::in_the_ops_room() } else { words::how_to_report() };
+        self.chat(room, sent, &says);
     }
 
     /// The joined room of this id.

@@ -9,9 +9,10 @@ use matrix_sdk::ruma::events::{
     AnySyncMessageLikeEvent, AnySyncTimelineEvent, SyncMessageLikeEvent,
 };
 use ruma::{EventId, OwnedEventId, OwnedUserId};
+use serde::{Deserialize, Serialize};
 
 /// A line that begins with `!`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ChatLine {
     pub(super) event: OwnedEventId,
     pub(super) sender: OwnedUserId,

@@ -1,35 +1,42 @@
-//! Sync responses → lines through the gate → answers beside the loop.
-//! It survives every failure of the homeserver but the end of the session.
+//! Sync responses → events through the gate → tasks in the ledger, or words at once.
+//! It survives every failure of the homeserver but the end of the session. After a start, and after a gap in
+//! the sync, it reads each room back to the newest event that was heard.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::config::SyncSettings;
 use matrix_sdk::deserialized_responses::{TimelineEvent, TimelineEventKind};
-use matrix_sdk::room::MessagesOptions;
 use matrix_sdk::ruma::api::client::filter::{FilterDefinition, LazyLoadOptions};
 use matrix_sdk::ruma::api::client::sync::sync_events::v3::Filter;
 use matrix_sdk::ruma::events::room::member::MembershipState;
 use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent, SyncStateEvent};
-use matrix_sdk::sync::SyncResponse;
+use matrix_sdk::sync::{SyncResponse, Timeline};
 use matrix_sdk::{Client, Room, RoomState, ruma::uint};
-use ruma::{OwnedRoomId, UserId};
-use tokio::sync::{broadcast, mpsc};
+use ruma::{EventId, OwnedRoomId, RoomId, UserId};
+use tokio::sync::broadcast;
 
 use super::answer::{Asked, Desk};
 use super::capture::Tick;
 use super::door::Door;
 use super::enclosed::Enclosed;
 use super::gate::{Courtesy, Paces, may_command, too_old};
+use super::history::{self, Back};
 use super::line::ChatLine;
-use super::react::{self, Press};
+use super::outbox;
+use super::queue::{HandedIn, Intake, MOST_OPEN};
+use super::react::Press;
+use super::send::About;
+use super::supervise::Ended;
+use super::task::Task;
 use super::unreadable::Unreadables;
 use super::{client, matrix_of, read, words};
 use crate::config::Config;
-use crate::store::{Standing, Store};
+use crate::render::Reply;
+use crate::store::{NewMessage, Store};
 
 /// The pauses between failed syncs.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -47,11 +54,12 @@ pub(super) struct Ear {
     pub(super) client: Client,
     pub(super) store: Store,
     pub(super) desk: Arc<Desk>,
-    /// Cloned into every answer, so that the process can wait for the last one.
-    done: mpsc::Sender<()>,
+    pub(super) intake: Arc<Intake>,
     pub(super) courtesy: Courtesy,
     pub(super) pace: Paces,
     pub(super) unreadable: Unreadables,
+    /// Who was told lately that too many commands wait.
+    full: Courtesy,
     door: Door,
     looked_back: HashSet<OwnedRoomId>,
     /// Commands that came too late, by room, until the room is told.
@@ -69,19 +77,19 @@ impl Ear {
     pub(super) fn new(
         config: Arc<Config>,
         client: Client,
-        store: Store,
         desk: Arc<Desk>,
-        done: mpsc::Sender<()>,
+        intake: Arc<Intake>,
     ) -> Self {
         Self {
             config,
             client,
-            store,
+            store: desk.store.clone(),
             desk,
-            done,
+            intake,
             courtesy: Courtesy::default(),
             pace: Paces::default(),
             unreadable: Unreadables::new(),
+            full: Courtesy::default(),
             door: Door::default(),
             looked_back: HashSet::new(),
             late: HashMap::new(),
@@ -89,7 +97,7 @@ impl Ear {
     }
 
     /// Syncs until the homeserver ends the session.
-    pub(super) async fn listen(mut self) -> Result<()> {
+    pub(super) async fn listen(mut self) -> Ended {
         let settings = SyncSettings::new().filter(Filter::FilterDefinition(filter()));
         let mut conflicts = self.client.subscribe_to_duplicate_key_upload_errors();
         let mut pause = FIRST_PAUSE;
@@ -106,7 +114,7 @@ impl Ear {
                     self.take_in(response).await;
                 }
                 Err(error) if client::is_over(error.client_api_error_kind()) => {
-                    return Err(client::session_is_over(anyhow!(error)));
+                    return Ended::Over(client::session_is_over(anyhow!(error)));
                 }
                 Err(error) => {
                     tracing::warn!("sync failed, trying again in {pause:?}: {error}");
@@ -120,18 +128,44 @@ impl Ear {
 
     async fn take_in(&mut self, response: SyncResponse) {
         for (room, update) in &response.rooms.joined {
-            if let Some(room) = self.joined(room) {
-                self.hear_all(&room, &update.timeline.events).await;
+            // A room that was not read back yet is heard by that: it finds these events too.
+            if self.looked_back.contains(room)
+                && let Some(room) = self.joined(room)
+            {
+                self.hear_timeline(&room, &update.timeline).await;
             }
         }
         if !response.to_device.is_empty() {
             self.try_unreadable().await;
         }
-        // Synapse may answer the first sync from its cache, without what came since: looking back finds
-        // the rest, so that late commands are counted once and together.
         self.look_back().await;
         self.own_up();
         self.door.tend(&self.client, &self.config).await;
+    }
+
+    /// Hears what a sync brought of a room. Where it left events out they are fetched first.
+    async fn hear_timeline(&mut self, room: &Room, timeline: &Timeline) {
+        if timeline.limited
+            && let Err(error) = self.read_back(room, timeline.prev_batch.as_deref()).await
+        {
+            tracing::warn!("a gap in {} is read later: {error:#}", room.room_id());
+            self.looked_back.remove(room.room_id());
+            return;
+        }
+        self.hear_all(room, &timeline.events).await;
+        self.note_heard(room, timeline.events.last());
+    }
+
+    /// Notes that everything of a room was heard up to an event. While a message waits for its key it is not
+    /// noted, so that the next process finds that message again.
+    fn note_heard(&self, room: &Room, last: Option<&TimelineEvent>) {
+        let Some(event) = last.and_then(TimelineEvent::event_id) else { return };
+        if self.waits_for_a_key(room.room_id()) {
+            return;
+        }
+        if let Err(error) = self.store.ledger().note_heard(room.room_id(), &event) {
+            tracing::error!("how far {} was heard is not noted: {error:#}", room.room_id());
+        }
     }
 
     /// The room, if it is one of the configured ones and joined.
@@ -159,11 +193,18 @@ impl Ear {
     /// Tells each room once about all of its commands that came too late.
     fn own_up(&mut self) {
         for (room, late) in std::mem::take(&mut self.late) {
-            let (Some(room), Some(newest)) = (self.ops_room(&room), late.newest) else {
-                continue;
-            };
-            tracing::info!("{} commands in {} came too late", late.count, room.room_id());
-            self.beside(Desk::own_up(room, newest, late.count, self.max_age()));
+            let Some(newest) = late.newest else { continue };
+            tracing::info!("{} commands in {room} came too late", late.count);
+            let says = words::skipped(late.count, self.max_age());
+            self.remark(&room, &newest.event, &says);
+        }
+    }
+
+    /// Owes a room a remark about itself.
+    fn remark(&self, room: &RoomId, cause: &EventId, says: &Reply) {
+        let remark = outbox::remark(room, (cause, Timestamp::now()), About::Skipped, says);
+        if let Err(error) = self.desk.owe(&[remark]) {
+            tracing::error!("a remark for {room} is lost: {error:#}");
         }
     }
 
@@ -187,28 +228,55 @@ impl Ear {
         };
         let now = Timestamp::now();
         let old = too_old(line.sent, now, self.max_age());
-        let allowed = may_command(room, &line.sender, &self.config).await;
-        if !allowed && (old || !self.courtesy.due(room.room_id(), &line.sender, now)) {
+        if !may_command(room, &line.sender, &self.config).await {
+            if !old && self.courtesy.due(room.room_id(), &line.sender, now) {
+                self.say_at_once(room, &line, About::Stranger, &words::not_for_you());
+            }
+        } else if old {
+            self.note_late(room, line, now);
+        } else if let Asked::Slip(reply) = asked {
+            self.say_at_once(room, &line, About::Answer, &reply);
+        } else {
+            self.accept(room, line, Task::Line);
+        }
+    }
+
+    /// Answers a line that needs no work.
+    fn say_at_once(&self, room: &Room, line: &ChatLine, about: About, says: &Reply) {
+        let message = outbox::answer(room.room_id(), line, about, says, None);
+        self.owe_for(room, &line.event, message);
+    }
+
+    /// Notes an event as settled, and owes its answer.
+    pub(super) fn owe_for(&self, room: &Room, event: &EventId, message: NewMessage) {
+        let (ledger, now) = (self.store.ledger(), Timestamp::now());
+        match ledger.answer_at_once(event, room.room_id(), now, &[message]) {
+            Ok(true) => self.desk.owed.notify_one(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!("{event} could not be noted and is not answered: {error:#}")
+            }
+        }
+    }
+
+    /// Notes an event that nothing is said to.
+    pub(super) fn note_settled(&self, room: &Room, event: &EventId) {
+        let (ledger, now) = (self.store.ledger(), Timestamp::now());
+        if let Err(error) = ledger.answer_at_once(event, room.room_id(), now, &[]) {
+            tracing::error!("{event} could not be noted: {error:#}");
+        }
+    }
+
+    /// Puts a task into the queue; says so where that is full.
+    fn accept(&mut self, room: &Room, line: ChatLine, task: impl FnOnce(ChatLine) -> Task) {
+        let task = task(line.clone());
+        if self.intake.hand_in(&line.event, room.room_id(), &task) != HandedIn::Full {
             return;
         }
-        match self.store.begin(&line.event) {
-            Ok(Standing::Settled) => return,
-            Ok(Standing::New) => {}
-            Ok(Standing::GivenUp) => {
-                tracing::error!("{} ended two processes and is given up", line.event);
-                return self.beside(self.desk.clone().give_up(room.clone(), line));
-            }
-            Ok(Standing::Again) => tracing::info!("{} was left unanswered by a crash", line.event),
-            Err(error) => {
-                // Without the note a crash could answer twice; without an answer nobody is helped.
-                tracing::error!("{} could not be noted: {error:#}", line.event);
-            }
+        tracing::warn!("{} is not accepted: {MOST_OPEN} tasks are open", line.event);
+        if self.full.due(room.room_id(), &line.sender, Timestamp::now()) {
+            self.say_at_once(room, &line, About::Answer, &words::queue_full(MOST_OPEN));
         }
-        if old {
-            self.desk.done(&line.event);
-            return self.note_late(room, line, now);
-        }
-        self.start(room, line, asked, allowed);
     }
 
     /// A button under a storm's root, pressed by somebody who may command; of others nothing is said.
@@ -219,33 +287,21 @@ impl Ear {
         if line.sender == room.own_user_id() || line.sent < self.store.since() || old {
             return;
         }
-        let ledger = self.store.ledger();
-        let storm = ledger.storm_of(&root).and_then(|number| match number {
-            Some(number) => ledger.storm(number),
-            None => Ok(None),
-        });
-        let storm = match storm {
-            Ok(Some(storm)) => storm.event,
+        match self.store.ledger().storm_of(&root) {
+            Ok(Some(_)) => {}
             Ok(None) => return,
             Err(error) => return tracing::error!("the ledger cannot be read: {error:#}"),
-        };
-        if !may_command(room, &line.sender, &self.config).await {
-            return;
         }
-        match self.store.begin(&line.event) {
-            Ok(Standing::New | Standing::Again) => {}
-            Ok(Standing::Settled | Standing::GivenUp) => return,
-            Err(error) => tracing::error!("{} could not be noted: {error:#}", line.event),
+        if may_command(room, &line.sender, &self.config).await {
+            self.accept(room, line, |line| Task::Press(button, line));
         }
-        let asked = match react::command(button, &storm) {
-            Some(command) => Asked::Command(command),
-            None => Asked::Slip(words::no_device_in_it()),
-        };
-        self.start(room, line, asked, true);
     }
 
+    /// Counts a command that came too late, unless it was accepted in time.
     fn note_late(&mut self, room: &Room, line: ChatLine, now: Timestamp) {
-        if too_old(line.sent, now, NOBODY_WAITS) {
+        let ledger = self.store.ledger();
+        let new = ledger.answer_at_once(&line.event, room.room_id(), now, &[]);
+        if !new.unwrap_or(true) || too_old(line.sent, now, NOBODY_WAITS) {
             return;
         }
         let late = self.late.entry(room.room_id().to_owned()).or_default();
@@ -255,29 +311,13 @@ impl Ear {
         }
     }
 
-    fn start(&self, room: &Room, line: ChatLine, asked: Asked, allowed: bool) {
-        let (desk, room) = (self.desk.clone(), room.clone());
-        match allowed {
-            true => self.beside(desk.answer(room, line, asked)),
-            false => self.beside(desk.turn_away(room, line)),
-        }
-    }
-
-    /// Runs work beside the loop, and lets the process wait for it at its end.
-    pub(super) fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let done = self.done.clone();
-        tokio::spawn(async move {
-            work.await;
-            drop(done);
-        });
-    }
-
     pub(super) fn max_age(&self) -> Duration {
         matrix_of(&self.config).map_or(Duration::ZERO, |matrix| matrix.max_command_age)
     }
 
-    /// Looks at the newest messages of each ops room once: for commands that came between the last sync
-    /// and its answer when the process ended, or beyond what one sync carries.
+    /// Reads each room back once: for what came between the last sync of the process before and its end, and
+    /// for what one sync does not carry. Synapse may answer the first sync from its cache, without what came
+    /// since: this finds the rest.
     async fn look_back(&mut self) {
         let Ok(matrix) = matrix_of(&self.config) else {
             return;
@@ -290,17 +330,31 @@ impl Ear {
             let Some(room) = self.joined(&id) else {
                 continue;
             };
-            let mut options = MessagesOptions::backward();
-            options.limit = uint!(50);
-            match room.messages(options).await {
-                Ok(messages) => {
-                    let oldest_first: Vec<_> = messages.chunk.into_iter().rev().collect();
-                    self.looked_back.insert(id);
-                    self.hear_all(&room, &oldest_first).await;
-                }
-                Err(error) => tracing::warn!("cannot look back in {id}, trying again: {error}"),
+            match self.read_back(&room, None).await {
+                Ok(()) => drop(self.looked_back.insert(id)),
+                Err(error) => tracing::warn!("cannot read {id} back, trying again: {error:#}"),
             }
         }
+    }
+
+    /// Hears what was missed of a room, from a place in its timeline or from its end.
+    async fn read_back(&mut self, room: &Room, from: Option<&str>) -> Result<()> {
+        let heard = self.store.ledger().heard(room.room_id())?;
+        let day = SignedDuration::try_from(NOBODY_WAITS).unwrap_or(SignedDuration::MAX);
+        let yesterday = Timestamp::now().checked_sub(day).unwrap_or(Timestamp::MIN);
+        let oldest = yesterday.max(self.store.since());
+        let back = Back { heard: heard.as_deref(), oldest, from };
+        let missed = history::missed(room, back).await?;
+        let count = missed.events.len();
+        tracing::info!("{count} events of {} were not heard yet", room.room_id());
+        self.hear_all(room, &missed.events).await;
+        self.note_heard(room, missed.events.last());
+        if let Some((cut, last)) = missed.cut.zip(missed.events.last().and_then(|e| e.event_id())) {
+            tracing::warn!("{} was read back to {cut} only: {count} events", room.room_id());
+            let says = words::read_back_to(count, &self.desk.flow.view().moment(cut));
+            self.remark(room.room_id(), &last, &says);
+        }
+        Ok(())
     }
 }
 

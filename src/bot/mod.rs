@@ -1,8 +1,8 @@
 //! Matrix and nothing else: events of the ops rooms → commands for the flow, and its answers → threads.
 //!
-//! One loop syncs and listens; every answer runs beside it. What the loop has to see again after a crash
-//! it finds by looking back in the room, and the store's list of handled events keeps that from answering
-//! twice. No message body, token or key reaches the log.
+//! One task syncs and listens: what it accepts is in the ledger before work begins. Another task works on
+//! that, and a third sends what is owed. Each of them, and the storm watch beside them, is supervised: it
+//! starts again when it ends, or the process ends. No message body, token or key reaches the log.
 
 // The bot lives in time: it asks the clock, and hands it on as a value.
 #![allow(clippy::disallowed_methods)]
@@ -15,11 +15,14 @@ mod direct;
 mod door;
 mod enclosed;
 mod gate;
+mod history;
 mod identity;
 mod letter;
 mod line;
 mod listen;
+mod outbox;
 mod post;
+mod queue;
 mod react;
 mod reception;
 mod report;
@@ -27,6 +30,9 @@ mod sealed;
 mod send;
 mod session;
 mod storms;
+mod supervise;
+mod task;
+mod transmit;
 mod unreadable;
 mod watch;
 mod words;
@@ -36,8 +42,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::SignedDuration;
+use matrix_sdk::Client;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 
 use crate::command;
 use crate::config::{self, Config, Matrix};
@@ -49,7 +55,9 @@ use answer::{Asked, Desk};
 use line::ChatLine;
 use listen::Ear;
 use post::Postman;
+use queue::{Intake, Queue};
 pub use session::{LoggedIn, Secret};
+use supervise::{CannotKeep, Ended, Health, Task};
 use watch::{Lookout, Shared};
 
 /// What `run` logs unless told otherwise. The Matrix client takes every refused request, and every
@@ -60,6 +68,8 @@ pub const SAID: &str = "error,matrix_sdk::http_client=off";
 
 /// How long the answers that run get to end after the process was asked to.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How often it looks whether they ended.
+const DRAINED: Duration = Duration::from_millis(100);
 
 /// Makes the bot's session, its device's signature and its recovery key. `remarks` of the outcome are
 /// for the person who logs in.
@@ -73,61 +83,167 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
     sealed::guard_panics();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let (done, mut idle) = tokio::sync::mpsc::channel::<()>(1);
     let (let_in, client) = tokio::sync::watch::channel(None);
-    let forgetting = cases::forget_in_time(store.clone(), config.cases.clone());
-    let watching = watch_storms(&config, &flow, &store, client)?;
-    let listening = async {
-        let matrix = matrix_of(&config)?;
-        let client = session::restore(matrix, &store).await?;
-        let_in.send_replace(Some(client.clone()));
-        let desk = Desk::new(flow, store.clone(), &config);
-        desk.captures.take_up(&client);
-        Ear::new(config.clone(), client, store.clone(), desk, done).listen().await
-    };
-    // Dropping the loop in mid-sync loses nothing: the next start looks back.
+    let health = Health::default();
+    let desk = Desk::new(flow.clone(), store.clone(), &config, health.clone());
+    let intake = Intake::new(store.clone());
+    let bot = Bot { config, flow, store, desk, intake, client };
+    let kept = supervise::keep(bot.tasks()?, health);
+    let entering = bot.enter(&let_in);
+    tokio::pin!(kept);
     tokio::select! {
-        ended = listening => return ended,
-        () = notice_ends(watching) => {}
-        () = forgetting => {}
+        entered = entering => entered?,
+        error = &mut kept => return Err(error),
+        _ = interrupt.recv() => return Ok(()),
+        _ = terminate.recv() => return Ok(()),
+    }
+    tokio::select! {
+        error = &mut kept => {
+            if error.is::<CannotKeep>() {
+                bot.say_last(&error).await;
+            }
+            return Err(error);
+        }
         _ = interrupt.recv() => tracing::info!("interrupted"),
         _ = terminate.recv() => tracing::info!("asked to stop"),
     }
-    // Every running answer holds a clone of `done`; this ends when the last one is dropped.
-    if tokio::time::timeout(LAST_WORDS, idle.recv()).await.is_err() {
-        tracing::warn!("stopping with answers under way; the next start takes them up");
+    tokio::select! {
+        error = &mut kept => return Err(error),
+        () = bot.drain() => {}
     }
     Ok(())
 }
 
-/// Watches the logs beside the loop, from before the homeserver answers; ends when it is dropped.
-fn watch_storms(
-    config: &Arc<Config>,
-    flow: &Flow,
-    store: &Store,
-    client: tokio::sync::watch::Receiver<Option<matrix_sdk::Client>>,
-) -> Result<JoinSet<()>> {
-    let mut watching = JoinSet::new();
-    if !watches(config) {
-        tracing::info!("the storm watch is off");
-        return Ok(watching);
-    }
-    let ledger = store.ledger();
-    let shared = Shared::restore(&ledger, thresholds(&config.watch))?;
-    let lookout = Lookout::new(config, flow.view(), ledger, shared.clone());
-    let (kept, asked) = (Arc::clone(config), flow.clone());
-    watching.spawn(async move { lookout.keep(&kept, &asked).await });
-    let postman = Postman::new(Arc::clone(config), flow.clone(), store.clone(), shared, client);
-    watching.spawn(postman.work());
-    Ok(watching)
+/// Everything that the bot's tasks are started with.
+#[derive(Clone)]
+struct Bot {
+    config: Arc<Config>,
+    flow: Flow,
+    store: Store,
+    desk: Arc<Desk>,
+    intake: Arc<Intake>,
+    /// There once the homeserver let the bot in.
+    client: tokio::sync::watch::Receiver<Option<Client>>,
 }
 
-/// Says so when a part of the watch ends, which it never should; the rest of the bot goes on.
-async fn notice_ends(mut watching: JoinSet<()>) {
-    while let Some(ended) = watching.join_next().await {
-        tracing::error!("a part of the storm watch ended: {ended:?}. Storms are no longer told");
+impl Bot {
+    /// Restores the session, lets the tasks have it, and goes on with captures that were left open.
+    async fn enter(&self, let_in: &tokio::sync::watch::Sender<Option<Client>>) -> Result<()> {
+        let client = session::restore(matrix_of(&self.config)?, &self.store).await?;
+        let_in.send_replace(Some(client.clone()));
+        self.desk.captures.take_up(&client);
+        Ok(())
     }
-    std::future::pending().await
+
+    /// The long-lived tasks. Those of the storm watch run before the homeserver answers.
+    fn tasks(&self) -> Result<Vec<Task>> {
+        let bot = self.clone();
+        let mut tasks = vec![Task::new("deletion of old cases", move || {
+            cases::forget_in_time(bot.store.clone(), bot.config.cases.clone())
+        })];
+        let bot = self.clone();
+        tasks.push(Task::new("sync", move || {
+            let bot = bot.clone();
+            async move {
+                let client = bot.entered().await;
+                Ear::new(bot.config, client, bot.desk, bot.intake).listen().await
+            }
+        }));
+        let bot = self.clone();
+        tasks.push(Task::new("answers", move || {
+            let bot = bot.clone();
+            async move {
+                let client = bot.entered().await;
+                let (config, desk, intake) = (bot.config, bot.desk, bot.intake);
+                Queue { config, client, desk, intake }.work().await
+            }
+        }));
+        let bot = self.clone();
+        tasks.push(Task::new("sending", move || {
+            let bot = bot.clone();
+            async move {
+                let client = bot.entered().await;
+                bot.desk.outbox(&client).work().await
+            }
+        }));
+        tasks.extend(self.watch_tasks()?);
+        Ok(tasks)
+    }
+
+    /// The storm watch: one task reads the logs, one posts.
+    fn watch_tasks(&self) -> Result<Vec<Task>> {
+        if !watches(&self.config) {
+            tracing::info!("the storm watch is off");
+            return Ok(Vec::new());
+        }
+        let ledger = self.store.ledger();
+        let shared = Shared::restore(&ledger, thresholds(&self.config.watch))?;
+        let (bot, state) = (self.clone(), shared.clone());
+        let watch = Task::new("storm watch", move || {
+            let (bot, state) = (bot.clone(), state.clone());
+            async move {
+                // What the task before had counted and not written down is counted again.
+                let (ledger, view) = (bot.store.ledger(), bot.flow.view());
+                let thresholds = thresholds(&bot.config.watch);
+                if let Err(error) = state.restore_again(&ledger, thresholds) {
+                    return Ended::Broke(error);
+                }
+                let lookout = Lookout::new(&bot.config, view, ledger, state);
+                Ended::Broke(lookout.keep(&bot.config, &bot.flow).await)
+            }
+        });
+        let bot = self.clone();
+        let alerts = Task::new("storm alerts", move || {
+            let (bot, state) = (bot.clone(), shared.clone());
+            async move { Postman::new(bot.config, bot.flow, bot.store, state, bot.client).work().await }
+        });
+        Ok(vec![watch, alerts])
+    }
+
+    /// The client, once the homeserver let the bot in.
+    async fn entered(&self) -> Client {
+        let mut client = self.client.clone();
+        match client.wait_for(Option::is_some).await.map(|client| client.clone()) {
+            Ok(Some(client)) => client,
+            // The process ends.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Lets the answers that run end, and leaves the rest to the next process.
+    async fn drain(&self) {
+        self.intake.close();
+        let emptied = async {
+            let owes = || self.store.ledger().outgoing().is_ok_and(|owed| !owed.is_empty());
+            while !self.intake.is_idle() || owes() {
+                tokio::time::sleep(DRAINED).await;
+            }
+        };
+        if tokio::time::timeout(LAST_WORDS, emptied).await.is_err() {
+            let running = self.intake.hand_over();
+            tracing::warn!(
+                "stopping with {running} answers under way; the next start answers them"
+            );
+        }
+    }
+
+    /// Tells the ops rooms that the process ends, and why. Best effort: what broke may be the sending.
+    async fn say_last(&self, why: &anyhow::Error) {
+        let (Some(client), Ok(matrix)) = (self.client.borrow().clone(), matrix_of(&self.config))
+        else {
+            return;
+        };
+        tracing::error!("stopping: {why:#}");
+        for id in &matrix.rooms {
+            let Some(room) = client.get_room(id) else { continue };
+            let content = send::notice(&words::stopping(), matrix.admins.clone());
+            let txn = format!("kestrel-last-{}", jiff::Timestamp::now().as_millisecond());
+            let said = transmit::once(&room, content, txn.into());
+            if !matches!(tokio::time::timeout(LAST_WORDS, said).await, Ok(Ok(_))) {
+                tracing::error!("{id} could not be told that Kestrel stops");
+            }
+        }
+    }
 }
 
 /// Whether there is anything to watch.
@@ -181,3 +297,57 @@ const BOT: &str = r#"
     rooms = ["!opsroom:example.org"]
     admins = ["@you:example.org"]
 "#;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::LogSource;
+
+    /// A client that is let in, of a homeserver that never answers.
+    async fn client(matrix: &Matrix) -> Client {
+        client::with_token(matrix, "DEVICE".into(), "token").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_task_comes_back_when_it_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = BOT.replace("https://matrix.example.org", "http://127.0.0.1:9");
+        let mut config = Config::parse(&text, Path::new(".")).unwrap();
+        let log = folder.path().join("homeserver.log");
+        std::fs::write(&log, "").unwrap();
+        config.logs.push(LogSource { name: "main".into(), path: log, timezone: None });
+        let config = Arc::new(config);
+        let store = Store::open(&folder.path().join("store"), jiff::Timestamp::now()).unwrap();
+        let (flow, health) = (Flow::new(config.clone()), Health::default());
+        let let_in = client(config.matrix.as_ref().unwrap()).await;
+        let (_let_in, client) = tokio::sync::watch::channel(Some(let_in));
+        let desk = Desk::new(flow.clone(), store.clone(), &config, health.clone());
+        let intake = Intake::new(store.clone());
+        let bot = Bot { config, flow, store, desk, intake, client };
+        let tasks = bot.tasks().unwrap();
+        let names: Vec<_> = tasks.iter().map(Task::name).collect();
+        assert_eq!(
+            names,
+            ["deletion of old cases", "sync", "answers", "sending", "storm watch", "storm alerts"]
+        );
+        let keeping = tokio::spawn(supervise::keep(tasks, health.clone()));
+        let running = async |name: &str| {
+            while !health.runs(name) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        for name in &names {
+            running(name).await;
+            assert!(health.kill(name), "{name}");
+            let ended = |health: &Health| health.restarted().iter().any(|(one, _)| one == name);
+            while !ended(&health) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            running(name).await;
+        }
+        assert_eq!(health.restarted().len(), names.len());
+        assert!(!keeping.is_finished(), "the process would have ended");
+    }
+}

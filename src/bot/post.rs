@@ -15,6 +15,8 @@ use tokio::sync::watch::Receiver;
 use super::letter::Letter;
 use super::matrix_of;
 use super::send::{self, Part, Place};
+use super::supervise::Ended;
+use super::transmit;
 use super::watch::{Shared, holds};
 use crate::config::Config;
 use crate::evidence::shortened;
@@ -56,7 +58,7 @@ impl Postman {
     }
 
     /// Works until the process ends.
-    pub(super) async fn work(self) {
+    pub(super) async fn work(self) -> Ended {
         loop {
             if let Err(error) = self.round().await {
                 tracing::warn!("an alert is owed and could not be sent yet: {error:#}");
@@ -79,7 +81,7 @@ impl Postman {
             match self.deliver(one).await {
                 Ok(()) => {}
                 // It would be refused for ever, and keep all others from being sent.
-                Err(error) if send::is_unsendable(&error) => {
+                Err(error) if transmit::is_unsendable(&error) => {
                     tracing::error!("an alert is dropped: {error:#}");
                     self.ledger.settle(id)?;
                 }

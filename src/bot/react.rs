@@ -6,6 +6,7 @@ use matrix_sdk::ruma::events::{
     AnySyncMessageLikeEvent, AnySyncTimelineEvent, SyncMessageLikeEvent,
 };
 use ruma::{OwnedEventId, OwnedUserId};
+use serde::{Deserialize, Serialize};
 
 use super::line::ChatLine;
 use crate::command::{Command, Span, Triage, Whom};
@@ -18,7 +19,8 @@ const MUTED: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Which button.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Button {
     Again,
     Why,

@@ -9,16 +9,18 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use matrix_sdk::{Client, Room};
-use ruma::{EventId, OwnedEventId, UserId};
+use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::answer::{ATTACHING, Desk, TooLong, broken_off, while_typing};
+use super::answer::{ATTACHING, Desk, broken_off, while_typing};
 use super::enclosed::{Enclosed, Refused};
 use super::letter::Letter;
 use super::line::ChatLine;
+use super::outbox;
 use super::sealed::sealed;
 use super::send::{self, About, Place};
+use super::transmit;
 use super::words;
 use crate::evidence::ClientFacts;
 use crate::evidence::artefact::{Artefact, Kind, Parcel, Removed, take_in};
@@ -26,7 +28,7 @@ use crate::flow;
 use crate::flow::report::{Reported, headline};
 use crate::render::report::{Receipt, Root, receipt, root};
 use crate::render::{self, Reply};
-use crate::store::NewCase;
+use crate::store::{NewCase, NewMessage};
 
 /// How long one may take to be redacted and read.
 const READING: Duration = Duration::from_secs(60);
@@ -45,57 +47,49 @@ struct Handed<'a> {
 }
 
 impl Desk {
-    /// Takes what a user sent in a direct chat, up to the note that it is done.
-    pub(super) async fn receive(self: Arc<Self>, chat: Room, sent: Enclosed) {
-        let (event, sender) = (sent.event.clone(), sent.sender.clone());
+    /// Takes what a user sent in a direct chat: what is owed to them for it. The message is fetched anew: what it
+    /// holds is not redacted yet and is kept nowhere.
+    pub(super) async fn receive(
+        self: Arc<Self>,
+        chat: Room,
+        (event, sender, sent): (OwnedEventId, OwnedUserId, Timestamp),
+    ) -> Result<Vec<NewMessage>> {
+        let room = chat.room_id().to_owned();
+        let owed = |about, says: &Reply| {
+            outbox::reply(&room, (&event, sent), about, says, "the report that you sent")
+        };
         let seat = match self.reception.try_seat(&sender) {
-            Some(seat) => Ok(seat),
+            Some(seat) => seat,
             None => {
-                self.say(&chat, &event, About::Waiting, &words::your_turn_comes()).await;
-                self.reception.seat(&sender).await
+                if let Err(error) = self.owe(&[owed(About::Waiting, &words::your_turn_comes())]) {
+                    tracing::warn!("{sender} is not told that the report waits: {error:#}");
+                }
+                self.reception.seat(&sender).await?
             }
         };
-        let Ok(seat) = seat else { return };
         tracing::info!("reading the report {event} of {sender}");
-        let work = tokio::spawn(self.clone().take(chat.clone(), sent, seat.place.clone()));
-        let ended = while_typing(&chat, work, self.patience * 2).await;
-        let told = match ended {
-            Ok(()) => true,
-            Err(error) => {
-                let says = match (error.downcast_ref::<Refused>(), error.is::<TooLong>()) {
-                    (Some(Refused(says)), _) => {
-                        tracing::info!("the report {event} was not taken");
-                        render::lines([says.as_str()]).reply()
-                    }
-                    (None, long) => {
-                        tracing::error!("the report {event} failed: {error:#}");
-                        if long { words::took_too_long() } else { words::our_fault() }
-                    }
-                };
-                self.say(&chat, &event, About::Fault, &says).await
-            }
-        };
-        // Else it is taken up again by the next start, if it is still young.
-        if told {
-            self.done(&event);
-        }
-    }
-
-    /// Says what is due in a direct chat to somebody who did not send a report.
-    pub(super) async fn chat(self: Arc<Self>, chat: Room, event: OwnedEventId, says: Reply) {
-        if self.say(&chat, &event, About::Answer, &says).await {
-            self.done(&event);
+        let work = self.clone().take(chat.clone(), event.clone(), seat.place.clone());
+        match while_typing(&chat, tokio::spawn(work), self.patience * 2).await {
+            Ok(receipt) => Ok(vec![owed(About::Receipt, &receipt)]),
+            Err(error) => match error.downcast::<Refused>() {
+                Ok(Refused(says)) => {
+                    tracing::info!("the report {event} was not taken");
+                    Ok(vec![owed(About::Fault, &render::lines([says.as_str()]).reply())])
+                }
+                Err(error) => Err(error),
+            },
         }
     }
 
     async fn take(
         self: Arc<Self>,
         chat: Room,
-        sent: Enclosed,
+        event: OwnedEventId,
         place: Arc<OwnedSemaphorePermit>,
-    ) -> Result<()> {
-        let (event, sender) = (sent.event.clone(), sent.sender.clone());
+    ) -> Result<Reply> {
         let ops = self.reception.ops_room(&chat.client())?;
+        let sent = pointed_at(&chat, &event).await?;
+        let sender = sent.sender.clone();
         let parcel = self.read(sent, &chat.client(), place).await?;
         let removed = removed(&parcel);
         let reported = self.flow.report(&parcel, Some(&sender), Timestamp::now()).await;
@@ -121,7 +115,7 @@ impl Desk {
             },
             &self.flow.view(),
         );
-        send::reply(&chat, &event, About::Receipt, &says.reply()).await.map(drop)
+        Ok(says.reply())
     }
 
     /// Reads the file or the paste that an admin pointed at.
@@ -285,24 +279,20 @@ impl Desk {
         }
         opened.ok()
     }
-
-    async fn say(&self, chat: &Room, event: &EventId, about: About, says: &Reply) -> bool {
-        let said = send::reply(chat, event, about, says).await;
-        if let Err(error) = &said {
-            tracing::warn!("{event} was not answered: {error:#}");
-        }
-        said.is_ok()
-    }
 }
 
 /// The message that was replied to.
 async fn pointed_at(room: &Room, target: &EventId) -> Result<Enclosed> {
     let refused = |says: &str| anyhow::Error::from(Refused(says.to_owned()));
-    let event = room.event(target, None).await.context("the message cannot be fetched");
-    let event = event.map_err(|error| {
-        tracing::warn!("{target}: {error:#}");
-        refused("I cannot fetch that message; send the file once more and reply to it.")
-    })?;
+    let event = match room.event(target, None).await.context("the message cannot be fetched") {
+        Ok(event) => event,
+        Err(error) if transmit::is_unreachable(&error) => return Err(error),
+        Err(error) => {
+            tracing::warn!("{target}: {error:#}");
+            let says = "I cannot fetch that message; send the file once more and reply to it.";
+            return Err(refused(says));
+        }
+    };
     if event.kind.is_utd() {
         return Err(refused(
             "I have no key to that message; send the file once more and reply to it.",

@@ -2,7 +2,6 @@
 //! transaction id that the event that caused it decides. Says what it is given and words nothing.
 
 use std::io::Cursor;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use matrix_sdk::Room;
@@ -11,7 +10,7 @@ use matrix_sdk::ruma::events::reaction::ReactionEventContent;
 use matrix_sdk::ruma::events::relation::{Annotation, InReplyTo, Reply as InReply, Thread};
 use matrix_sdk::ruma::events::room::message::{
     FileInfo, FileMessageEventContent, ImageMessageEventContent, MessageType, Relation,
-    ReplacementMetadata, RoomMessageEventContent,
+    ReplacementMetadata, RoomMessageEventContent, RoomMessageEventContentWithoutRelation,
 };
 use matrix_sdk::ruma::events::room::{ImageInfo, MediaSource};
 use matrix_sdk::ruma::{OwnedTransactionId, UInt};
@@ -19,13 +18,8 @@ use ruma::{EventId, OwnedEventId, OwnedUserId};
 use sha2::{Digest, Sha256};
 
 use super::letter::Letter;
-use super::line::ChatLine;
+use super::transmit;
 use crate::render::{Picture, Reply};
-
-/// How often one event is sent before it is given up, and the first pause: together about a minute,
-/// which is a homeserver's restart.
-const MOST_TRIES: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What is said because of an event: each at most once.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +103,7 @@ pub(super) async fn post(
             content = content.make_replacement(ReplacementMetadata::new(root.to_owned(), None));
         }
     }
-    send(room, content, txn).await
+    transmit::patiently(room, content, txn).await
 }
 
 /// Puts a button under a message.
@@ -121,8 +115,8 @@ pub(super) async fn react(
 ) -> Result<()> {
     let annotation = Annotation::new(root.to_owned(), button.to_owned());
     let content = ReactionEventContent::new(annotation);
-    room.send(content).with_transaction_id(txn).await.context("the button was not taken")?;
-    Ok(())
+    let sent = transmit::patiently(room, content, txn).await;
+    sent.map(drop).context("the button was not taken")
 }
 
 /// Puts a picture into a thread, with the words that say what it shows; pings nobody.
@@ -145,40 +139,7 @@ pub(super) async fn show(
     let mut content = RoomMessageEventContent::new(MessageType::Image(image));
     content.relates_to = Some(Relation::Thread(Thread::plain(root.to_owned(), root.to_owned())));
     content.mentions = Some(Mentions::new());
-    send(room, content, txn).await?;
-    Ok(())
-}
-
-/// Answers a line in its thread, mentioning its sender.
-pub(super) async fn answer(
-    room: &Room,
-    line: &ChatLine,
-    about: About,
-    reply: &Reply,
-) -> Result<OwnedEventId> {
-    let mut content = notice(reply);
-    content.relates_to =
-        Some(Relation::Thread(Thread::plain(line.root().to_owned(), line.event.clone())));
-    content.mentions = Some(Mentions::with_user_ids([line.sender.clone()]));
-    send(room, content, txn_id(&line.event, about)).await
-}
-
-/// Says something in the room itself, to nobody in particular.
-pub(super) async fn remark(
-    room: &Room,
-    cause: &EventId,
-    about: About,
-    reply: &Reply,
-) -> Result<OwnedEventId> {
-    let mut content = notice(reply);
-    content.mentions = Some(Mentions::new());
-    send(room, content, txn_id(cause, about)).await
-}
-
-/// Puts a case's evidence into the thread, as a file; pings nobody.
-pub(super) async fn attach(room: &Room, line: &ChatLine, evidence: String) -> Result<()> {
-    let file = Attached { name: "evidence.json", kind: "application/json", text: evidence };
-    enclose(room, line.root(), &line.event, file, txn_id(&line.event, About::Evidence)).await
+    transmit::patiently(room, content, txn).await.map(drop)
 }
 
 /// A file of ours: its name is safe, and its text fit to be read by everybody in the room.
@@ -197,20 +158,21 @@ pub(super) async fn enclose(
     file: Attached<'_>,
     txn: OwnedTransactionId,
 ) -> Result<()> {
-    put(room, (root, last), (file.name, file.kind), file.text.into_bytes(), txn).await.map(drop)
+    let bytes = file.text.into_bytes();
+    let content = uploaded(room, (root, last), (file.name, file.kind), bytes).await?;
+    transmit::patiently(room, content, txn).await.map(drop)
 }
 
-/// Replies to an event in a direct chat.
-pub(super) async fn reply(
+/// The same, tried once.
+pub(super) async fn enclose_once(
     room: &Room,
-    cause: &EventId,
-    about: About,
-    reply: &Reply,
-) -> Result<OwnedEventId> {
-    let mut content = notice(reply);
-    content.relates_to = Some(Relation::Reply(InReply::new(InReplyTo::new(cause.to_owned()))));
-    content.mentions = Some(Mentions::new());
-    send(room, content, txn_id(cause, about)).await
+    (root, last): (&EventId, &EventId),
+    file: Attached<'_>,
+    txn: OwnedTransactionId,
+) -> Result<()> {
+    let bytes = file.text.into_bytes();
+    let content = uploaded(room, (root, last), (file.name, file.kind), bytes).await?;
+    transmit::once(room, content, txn).await.map(drop)
 }
 
 /// Puts a file into a thread; pings nobody.
@@ -221,17 +183,17 @@ pub(super) async fn file(
     content: Vec<u8>,
     txn: OwnedTransactionId,
 ) -> Result<OwnedEventId> {
-    put(room, (root, root), name, content, txn).await
+    let content = uploaded(room, (root, root), name, content).await?;
+    transmit::patiently(room, content, txn).await
 }
 
-/// Puts a file into a thread, encrypted where the room is.
-async fn put(
+/// Uploads a file, encrypted where the room is; returns the message that shows it in a thread.
+async fn uploaded(
     room: &Room,
     (root, last): (&EventId, &EventId),
     (name, kind): (&str, &str),
     content: Vec<u8>,
-    txn: OwnedTransactionId,
-) -> Result<OwnedEventId> {
+) -> Result<RoomMessageEventContent> {
     let mut info = FileInfo::new();
     info.mimetype = Some(kind.to_owned());
     info.size = UInt::try_from(content.len()).ok();
@@ -240,9 +202,29 @@ async fn put(
     file.filename = Some(name.to_owned());
     file.info = Some(Box::new(info));
     let mut content = RoomMessageEventContent::new(MessageType::File(file));
-    content.relates_to = Some(Relation::Thread(Thread::plain(root.to_owned(), last.to_owned())));
+    content.relates_to = Some(under(root.to_owned(), last.to_owned()));
     content.mentions = Some(Mentions::new());
-    send(room, content, txn).await
+    Ok(content)
+}
+
+/// Puts a message into a thread, behind its last one.
+pub(super) fn under(
+    root: OwnedEventId,
+    last: OwnedEventId,
+) -> Relation<RoomMessageEventContentWithoutRelation> {
+    Relation::Thread(Thread::plain(root, last))
+}
+
+/// Makes a message a reply.
+pub(super) fn in_reply(to: OwnedEventId) -> Relation<RoomMessageEventContentWithoutRelation> {
+    Relation::Reply(InReply::new(InReplyTo::new(to)))
+}
+
+/// A message for these people.
+pub(super) fn notice(reply: &Reply, mentions: Vec<OwnedUserId>) -> RoomMessageEventContent {
+    let mut content = RoomMessageEventContent::notice_html(&reply.plain, &reply.html);
+    content.mentions = Some(Mentions::with_user_ids(mentions));
+    content
 }
 
 /// The transaction of one part of what an event caused, over many processes.
@@ -250,10 +232,6 @@ pub(super) fn part_of(cause: &EventId, part: &str) -> OwnedTransactionId {
     let sum = Sha256::digest(cause.as_bytes());
     let short: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("kestrel-{short}-{part}").into()
-}
-
-fn notice(reply: &Reply) -> RoomMessageEventContent {
-    RoomMessageEventContent::notice_html(&reply.plain, &reply.html)
 }
 
 /// Encrypts the file where the room is encrypted.
@@ -266,45 +244,6 @@ async fn upload(room: &Room, data: Vec<u8>, kind: &str) -> Result<MediaSource> {
     let kind = kind.parse()?;
     let stored = client.media().upload(&kind, data, None).await;
     Ok(MediaSource::Plain(stored.context("cannot upload")?.content_uri))
-}
-
-/// Sends until the homeserver took it. Sending the same again is harmless: the transaction id is the
-/// same, and Synapse answers with the event it made the first time (for a day, per device).
-async fn send(
-    room: &Room,
-    content: RoomMessageEventContent,
-    txn: OwnedTransactionId,
-) -> Result<OwnedEventId> {
-    let mut pause = FIRST_PAUSE;
-    for _ in 1..MOST_TRIES {
-        let sent = room.send(content.clone()).with_transaction_id(txn.clone()).await;
-        match sent {
-            Ok(sent) => return Ok(sent.response.event_id),
-            Err(error) if is_refusal(&error) => {
-                return Err(error).context("the homeserver refused the message");
-            }
-            Err(error) => tracing::warn!("sending failed, trying again in {pause:?}: {error}"),
-        }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-    }
-    let sent = room.send(content).with_transaction_id(txn).await;
-    Ok(sent.context("the message could not be sent")?.response.event_id)
-}
-
-/// Whether trying again cannot help. A limit on the rate is not a refusal.
-fn is_refusal(error: &matrix_sdk::Error) -> bool {
-    (error.as_client_api_error()).is_some_and(|error| {
-        error.status_code.is_client_error() && error.status_code.as_u16() != 429
-    })
-}
-
-/// Whether the homeserver will never take this message: it is malformed, or too large. A right that is
-/// missing may be given, and a session renewed.
-pub(super) fn is_unsendable(error: &anyhow::Error) -> bool {
-    let of = error.chain().find_map(|cause| cause.downcast_ref::<matrix_sdk::Error>());
-    of.and_then(matrix_sdk::Error::as_client_api_error)
-        .is_some_and(|error| matches!(error.status_code.as_u16(), 400 | 413))
 }
 
 /// The same for the same cause, whatever the process: a crash between sending and noting it cannot make

@@ -11,8 +11,8 @@ use super::line::ChatLine;
 use super::words;
 use crate::command::Whom;
 use crate::evidence::shortened;
-use crate::render::Reply;
 use crate::render::storm::{Listed, list, muted, unmuted};
+use crate::render::{Reply, restarted};
 use crate::store::Known;
 use crate::storm::{Event, Mute, Muted, Whose};
 
@@ -46,7 +46,9 @@ impl Desk {
             (of(true).collect(), of(false).take(ENDED).collect());
         going_on.sort_by_key(|listed| Reverse((listed.event.devices, listed.event.count)));
         let mutes = ledger.mutes(Timestamp::now())?;
-        Ok(list(&going_on, &ended, &mutes, &self.flow.view()).reply())
+        let mut page = list(&going_on, &ended, &mutes, &self.flow.view());
+        page.append(restarted(&self.health.restarted()));
+        Ok(page.reply())
     }
 
     /// Silences; counting never stops.

@@ -8,7 +8,7 @@ use matrix_sdk::Room;
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::ruma::events::room::encrypted::OriginalSyncRoomEncryptedEvent;
 use matrix_sdk::ruma::serde::Raw;
-use ruma::{OwnedRoomId, OwnedUserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId};
 
 use super::gate::too_old;
 use super::listen::Ear;
@@ -53,6 +53,11 @@ impl Ear {
         }
         let (room, event) = (room.room_id().to_owned(), event.clone());
         self.unreadable.push_back(Unreadable { room, event, sent, ops });
+    }
+
+    /// Whether a message of a room waits for its key.
+    pub(super) fn waits_for_a_key(&self, room: &RoomId) -> bool {
+        self.unreadable.iter().any(|kept| kept.room == room)
     }
 
     /// Tries the events without a key again, after keys may have come.

@@ -53,6 +53,14 @@ impl Shared {
         Ok(Self { watch, due: Arc::new(Notify::new()) })
     }
 
+    /// Sets the state back to what the ledger has, for a task that reads the logs from the places there.
+    pub(super) fn restore_again(&self, ledger: &Ledger, thresholds: Thresholds) -> Result<()> {
+        let kept = Self::restore(ledger, thresholds)?;
+        let watch = kept.lock().clone();
+        *self.lock() = watch;
+        Ok(())
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Watch> {
         // A panic elsewhere while it was held leaves at worst one sight uncounted.
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
@@ -99,13 +107,10 @@ impl Lookout {
     }
 
     /// Follows until the process ends, and looks at the database now and then where that is asked for.
-    pub(super) async fn keep(mut self, config: &Config, flow: &Flow) {
+    pub(super) async fn keep(mut self, config: &Config, flow: &Flow) -> anyhow::Error {
         let saved = match self.saved() {
             Ok(saved) => saved,
-            Err(error) => {
-                tracing::error!("the watch cannot read its ledger and stays away: {error:#}");
-                return;
-            }
+            Err(error) => return error.context("the watch cannot read its ledger"),
         };
         let mut follow = Follow::start(config.logs.clone(), saved, self.from);
         tracing::info!("watching {} logs for storms", config.logs.len());

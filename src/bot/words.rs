@@ -25,6 +25,21 @@ pub(super) fn skipped(count: usize, oldest: Duration) -> Reply {
     ))
 }
 
+/// For a command that came while too many wait.
+pub(super) fn queue_full(most: usize) -> Reply {
+    said(&format!(
+        "Not accepted: {most} commands are waiting already. Ask again when they are answered."
+    ))
+}
+
+/// For a room that was not read back whole. `moment` is the oldest that was read.
+pub(super) fn read_back_to(events: usize, moment: &str) -> Reply {
+    said(&format!(
+        "Kestrel was offline and read the newest {events} events of this room, back to {moment}. Commands \
+         before that were not read. Send them again if they still matter."
+    ))
+}
+
 /// For `!why` where no case is known.
 pub(super) fn no_case_here() -> Reply {
     said(
@@ -146,6 +161,14 @@ pub(super) fn taken_for(number: u64) -> Reply {
 /// For a fault of our own; the log has the rest.
 pub(super) fn our_fault() -> Reply {
     said("Something went wrong on my side, not on yours; my log says what.")
+}
+
+/// Before the process ends because one of its tasks cannot be kept.
+pub(super) fn stopping() -> Reply {
+    said(
+        "🔴 Kestrel stops: one of its tasks keeps failing, and it does not run without it. Its log names the \
+         task and the error. If a service manager restarts it, what was asked is answered then.",
+    )
 }
 
 /// For an answer that was given up.

@@ -28,7 +28,7 @@ pub use page::{Ink, Page};
 pub use svg::svg;
 pub use tree::{all_remedies, mermaid, remedies, tree};
 pub use why::why;
-pub use words::{devices, help, lines, slip};
+pub use words::{devices, dropped, help, late, lines, restarted, slip};
 
 /// One message, ready to send: both bodies say the same. Everything foreign in `html` is escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Replies that are words and no verdict: help, a list of devices, a slip. And how long something was.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::View;
 use super::page::Page;
@@ -68,6 +68,47 @@ pub fn devices(user: &str, rows: &[DeviceRow], view: &View) -> Page {
     }
     if rows.len() > LISTED {
         page.line().text(format!("and {} more", rows.len() - LISTED));
+    }
+    page
+}
+
+/// Why an answer comes late, in one line without anything foreign. `windowed`: it judges a log window, which
+/// ends when it was asked.
+pub fn late(asked: Timestamp, now: Timestamp, windowed: bool, view: &View) -> String {
+    let waited = lasting(now.duration_since(asked));
+    let window = if windowed { " The log window ends when it was asked." } else { "" };
+    format!("Late answer: asked {}, answered {waited} later.{window}", view.moment(asked))
+}
+
+/// What was not answered for so long that it is not answered any more.
+pub fn dropped(asked: &[(Timestamp, String)], after: SignedDuration, view: &View) -> Page {
+    let what = match asked.len() {
+        1 => "an answer".to_owned(),
+        count => format!("{count} answers"),
+    };
+    let mut page = Page::default();
+    page.line()
+        .text(format!("Kestrel could not send {what} for {} and dropped it: ", lasting(after)));
+    for (place, (at, summary)) in asked.iter().take(LISTED).enumerate() {
+        let comma = if place == 0 { "" } else { ", " };
+        page.text(comma).code(super::page::clip(summary, 60));
+        page.text(format!(" ({})", view.moment(*at)));
+    }
+    if asked.len() > LISTED {
+        page.text(format!(", and {} more", asked.len() - LISTED));
+    }
+    page.text(". Ask again if it still matters.");
+    page
+}
+
+/// Tasks of Kestrel's own that ended and were started again.
+pub fn restarted(tasks: &[(&str, usize)]) -> Page {
+    let mut page = Page::default();
+    for (name, count) in tasks {
+        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+        page.line().text(format!(
+            "Kestrel's task \"{name}\" ended {times} in the last hour and was started again; its log says why."
+        ));
     }
     page
 }

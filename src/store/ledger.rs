@@ -1,12 +1,15 @@
 //! What must outlive the process → one embedded database, and back: of the storm watch the places in the
-//! logs, its state, storms, messages that are due and mutes; and the cases.
+//! logs, its state, storms, messages that are due and mutes; the cases and captures; what was asked and is
+//! not answered, and answers that are not sent.
 //!
 //! A step is written whole or not at all, and is on the disk when the call returns: whoever posts a message
 //! after it finds it again after a crash. Terminal commands open the same file beside a running bot. What
 //! people or clients wrote is only ever a bound parameter, never a part of SQL.
 
+mod accepted;
 mod captures;
 mod cases;
+mod outgoing;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -19,8 +22,10 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use serde::{Deserialize, Serialize};
 
 use crate::storm::{Change, Event, Mute, Muted, Sure};
+pub use accepted::Accepted;
 pub use captures::KeptCapture;
 pub use cases::{Kept, NewCase};
+pub use outgoing::{Dropped, NewMessage, Outgoing};
 
 /// How many storms are kept; the lowest numbers go first. A storm is about half a kilobyte.
 const KEPT_STORMS: i64 = 1000;

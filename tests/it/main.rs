@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 mod artefacts;
+mod away;
 mod bent;
 mod bent_clients;
 mod bent_media;
@@ -22,6 +23,7 @@ mod media;
 mod poll;
 mod recorded;
 mod reports;
+mod restart;
 mod room;
 mod scale;
 mod secrets;

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::CaptureDesk;
 use crate::bot::letter::Letter;
 use crate::bot::send::{self, Place};
+use crate::bot::transmit;
 use crate::capture::{Effect, Input, Said, Session, Step};
 use crate::evidence::Subject;
 use crate::evidence::delay::Metrics;
@@ -168,7 +169,7 @@ impl Drive {
                     self.watch = None;
                     while let Err(error) = self.finish().await {
                         tracing::error!("capture {} has no bundle yet: {error:#}", self.number);
-                        if send::is_unsendable(&error) {
+                        if transmit::is_unsendable(&error) {
                             break;
                         }
                         tokio::time::sleep(PAUSE).await;

@@ -71,6 +71,32 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX capture_root ON capture (root);
      CREATE INDEX capture_checklist ON capture (checklist) WHERE checklist IS NOT NULL;
      CREATE INDEX capture_kase ON capture (kase) WHERE kase IS NOT NULL;",
+    // `accepted.event` is the event's digest. `task` is what was asked, until it is settled. `outgoing.message`
+    // is what will be sent, until it is dropped unsent. A message about a case is deleted with the case.
+    "CREATE TABLE began (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
+     CREATE TABLE heard (room TEXT PRIMARY KEY, event TEXT NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE accepted (
+         number INTEGER PRIMARY KEY AUTOINCREMENT,
+         event TEXT NOT NULL UNIQUE,
+         room TEXT NOT NULL,
+         at INTEGER NOT NULL,
+         tries INTEGER NOT NULL DEFAULT 0,
+         task TEXT
+     ) STRICT;
+     CREATE INDEX accepted_open ON accepted (number) WHERE task IS NOT NULL;
+     CREATE INDEX accepted_settled ON accepted (number) WHERE task IS NULL;
+     CREATE TABLE outgoing (
+         id INTEGER PRIMARY KEY AUTOINCREMENT,
+         txn TEXT NOT NULL UNIQUE,
+         room TEXT NOT NULL,
+         message TEXT,
+         asked INTEGER NOT NULL,
+         summary TEXT NOT NULL,
+         kase INTEGER
+     ) STRICT;
+     CREATE INDEX outgoing_kase ON outgoing (kase) WHERE kase IS NOT NULL;
+     CREATE TRIGGER outgoing_goes_with_its_case AFTER DELETE ON kase
+         BEGIN DELETE FROM outgoing WHERE kase = OLD.number; END;",
 ];
 
 /// `KSTL`: tells our file from any other SQLite database (`PRAGMA application_id`).

@@ -11,13 +11,14 @@ use matrix_sdk::Room;
 use matrix_sdk::attachment::AttachmentConfig;
 use matrix_sdk::event_handler::RawEvent;
 use matrix_sdk::media::{MediaFormat, MediaRequestParameters};
+use matrix_sdk::room::MessagesOptions;
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::ruma::events::reaction::ReactionEventContent;
 use matrix_sdk::ruma::events::relation::Annotation;
 use matrix_sdk::ruma::events::room::message::{
     MessageType, RoomMessageEventContent, RoomMessageEventContentWithoutRelation,
 };
-use matrix_sdk::ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId};
+use matrix_sdk::ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId, uint};
 use serde_json::Value;
 
 use crate::device::{Device, Syncing};
@@ -26,6 +27,8 @@ use crate::lab::{Account, Lab};
 const POLL: Duration = Duration::from_millis(100);
 /// An answer may have several messages; after this much quiet it is taken to be whole.
 const THREAD_QUIET: Duration = Duration::from_millis(1500);
+/// How often the room's timeline is fetched while more is awaited.
+const CATCH_UP: Duration = Duration::from_secs(3);
 const JOIN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Somebody in a room, with a client that is running.
@@ -71,7 +74,7 @@ impl Person {
             move |_: AnySyncTimelineEvent, event: RawEvent, room: Room| {
                 let value = serde_json::from_str::<Value>(event.get());
                 if let (Ok(value), true) = (value, room.room_id() == listened_room) {
-                    lock(&listener).push(value);
+                    hear(&listener, value);
                 }
                 std::future::ready(())
             },
@@ -134,6 +137,41 @@ impl Person {
     pub async fn thread(&self, root: &EventId, patience: Duration) -> Result<Vec<Message>> {
         let below = |event: &Value| relation(event) == Some(("m.thread", root.as_str()));
         self.settled(patience, |heard| collect(heard, below), |messages| !messages.is_empty()).await
+    }
+
+    /// What stands in the threads under many events, in their order: waits until it is enough, and then until
+    /// nothing changes any more. A sync leaves events out where many come at once; they are fetched.
+    pub async fn threads(
+        &self,
+        roots: &[OwnedEventId],
+        patience: Duration,
+        enough: impl Fn(&[Vec<Message>]) -> bool,
+    ) -> Result<Vec<Vec<Message>>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            self.catch_up().await?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let threads = self.settled_threads(roots, left.min(CATCH_UP), &enough).await?;
+            if enough(&threads) || left.is_zero() {
+                return Ok(threads);
+            }
+        }
+    }
+
+    async fn settled_threads(
+        &self,
+        roots: &[OwnedEventId],
+        patience: Duration,
+        enough: impl Fn(&[Vec<Message>]) -> bool,
+    ) -> Result<Vec<Vec<Message>>> {
+        let below = |heard: &[Value], root: &EventId| {
+            let below = |event: &Value| relation(event) == Some(("m.thread", root.as_str()));
+            let mut thread = collect(heard, below);
+            thread.sort_by_key(|message| message.sent);
+            thread
+        };
+        let all = |heard: &[Value]| roots.iter().map(|root| below(heard, root)).collect();
+        self.settled(patience, all, enough).await
     }
 
     /// What others have said outside any thread, waited for as in `thread`.
@@ -213,6 +251,24 @@ impl Person {
         }
     }
 
+    /// Fetches the room's timeline, and hears what no sync brought.
+    async fn catch_up(&self) -> Result<()> {
+        let mut from = None;
+        loop {
+            let mut options = MessagesOptions::backward().from(from.as_deref());
+            options.limit = uint!(100);
+            let page = self.room.messages(options).await?;
+            for event in &page.chunk {
+                let value: Value = serde_json::from_str(event.raw().json().get())?;
+                hear(&self.heard, value);
+            }
+            from = page.end;
+            if from.is_none() || page.chunk.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
     /// A message that came before its key is read again, as clients do.
     async fn read_again(&self) {
         let sealed: Vec<String> = lock(&self.heard)
@@ -250,6 +306,14 @@ async fn known_room(device: &Device, room_id: &RoomId) -> Result<Room> {
         tokio::time::sleep(POLL).await;
     }
     bail!("the client did not see the room {room_id} in {JOIN_PATIENCE:?}")
+}
+
+/// Keeps an event, unless it came before by another way.
+fn hear(heard: &Mutex<Vec<Value>>, event: Value) {
+    let mut heard = lock(heard);
+    if !heard.iter().any(|known| known["event_id"] == event["event_id"]) {
+        heard.push(event);
+    }
 }
 
 fn lock(heard: &Mutex<Vec<Value>>) -> std::sync::MutexGuard<'_, Vec<Value>> {

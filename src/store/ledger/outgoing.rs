@@ -1,0 +1,195 @@
+//! Messages that answer somebody → rows that stay until the homeserver has taken them.
+//!
+//! A row holds the message as it will be sent and the transaction id that names it to the homeserver, so that
+//! a message that is sent again after a crash is the same event. What could not be sent in time loses its
+//! text and keeps one line of summary, until the room was told of it.
+
+use anyhow::Result;
+use jiff::Timestamp;
+use ruma::OwnedRoomId;
+use rusqlite::{Row, Transaction, params};
+
+use super::Ledger;
+
+/// A message that becomes owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Names it to the homeserver: the same for the same cause, in every process.
+    pub txn: String,
+    pub room: OwnedRoomId,
+    /// Opaque text.
+    pub message: String,
+    /// When its cause was sent.
+    pub asked: Timestamp,
+    /// What was asked, in one line; empty where a message that is dropped need not be told of.
+    pub summary: String,
+    /// The case that it is about: it goes with the case's deletion.
+    pub case: Option<u64>,
+}
+
+/// A message that is owed and was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The order of sending.
+    pub id: i64,
+    pub txn: String,
+    pub room: OwnedRoomId,
+    pub message: String,
+    pub asked: Timestamp,
+    pub case: Option<u64>,
+}
+
+/// A message that was dropped unsent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    pub id: i64,
+    pub room: OwnedRoomId,
+    pub asked: Timestamp,
+    pub summary: String,
+}
+
+impl Ledger {
+    /// What is owed, in the order of sending. A room's row that cannot be read is passed over.
+    pub fn outgoing(&self) -> Result<Vec<Outgoing>> {
+        let sql = "SELECT id, room, asked, txn, message, kase FROM outgoing
+                   WHERE message IS NOT NULL ORDER BY id";
+        let rows = self.rows(sql, |row| {
+            Ok((OutgoingRow::read(row)?, row.get(3)?, row.get(4)?, row.get::<_, Option<i64>>(5)?))
+        })?;
+        let read = |(row, txn, message, case): (OutgoingRow, String, String, Option<i64>)| {
+            let (id, room, asked) = row.checked()?;
+            let case = case.and_then(|case| u64::try_from(case).ok());
+            Some(Outgoing { id, txn, room, message, asked, case })
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    /// Owes messages that no task of a person's settles.
+    pub fn owe_messages(&self, messages: &[NewMessage]) -> Result<()> {
+        self.write(|all| messages.iter().try_for_each(|message| owe(all, message)))
+    }
+
+    /// It was sent, or will never be.
+    pub fn sent(&self, id: i64) -> Result<()> {
+        self.write(|all| {
+            Ok(all.execute("DELETE FROM outgoing WHERE id = ?1", params![id]).map(drop)?)
+        })
+    }
+
+    /// Gives up what was asked before `oldest` and is still unsent. Returns how many messages that were.
+    pub fn drop_unsent(&self, oldest: Timestamp) -> Result<usize> {
+        self.write(|all| {
+            let oldest = params![oldest.as_microsecond()];
+            // An answer is one line of the list, however many messages it has.
+            let silent = "DELETE FROM outgoing WHERE asked < ?1 AND message IS NOT NULL AND
+                          (summary = '' OR EXISTS (SELECT 1 FROM outgoing AS other
+                           WHERE other.room = outgoing.room AND other.asked = outgoing.asked
+                             AND other.summary = outgoing.summary AND other.id > outgoing.id))";
+            let gone = all.execute(silent, oldest)?;
+            let told =
+                "UPDATE outgoing SET message = NULL WHERE asked < ?1 AND message IS NOT NULL";
+            Ok(gone + all.execute(told, oldest)?)
+        })
+    }
+
+    /// What was dropped and not told of yet, the oldest first.
+    pub fn dropped(&self) -> Result<Vec<Dropped>> {
+        let sql = "SELECT id, room, asked, summary FROM outgoing WHERE message IS NULL ORDER BY id";
+        let rows = self.rows(sql, |row| Ok((OutgoingRow::read(row)?, row.get(3)?)))?;
+        let read = |(row, summary): (OutgoingRow, String)| {
+            let (id, room, asked) = row.checked()?;
+            Some(Dropped { id, room, asked, summary })
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+}
+
+/// Notes one message as owed. The same transaction id is owed once.
+pub(super) fn owe(all: &Transaction<'_>, new: &NewMessage) -> Result<()> {
+    let sql = "INSERT OR IGNORE INTO outgoing (txn, room, message, asked, summary, kase)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let case = new.case.and_then(|case| i64::try_from(case).ok());
+    let (room, asked) = (new.room.as_str(), new.asked.as_microsecond());
+    all.execute(sql, params![new.txn, room, new.message, asked, new.summary, case])?;
+    Ok(())
+}
+
+/// What every row has: its id, its room, when it was asked.
+struct OutgoingRow {
+    id: i64,
+    room: String,
+    asked: i64,
+}
+
+impl OutgoingRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { id: row.get(0)?, room: row.get(1)?, asked: row.get(2)? })
+    }
+
+    fn checked(self) -> Option<(i64, OwnedRoomId, Timestamp)> {
+        let room = self.room.try_into().ok();
+        let read = room.zip(Timestamp::from_microsecond(self.asked).ok());
+        if read.is_none() {
+            tracing::warn!("message {} that is owed is of another version", self.id);
+        }
+        read.map(|(room, asked)| (self.id, room, asked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::room_id;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_348_000 + second).unwrap()
+    }
+
+    fn message(txn: &str, second: i64, summary: &str) -> NewMessage {
+        NewMessage {
+            txn: txn.into(),
+            room: room_id!("!ops:x").to_owned(),
+            message: format!("{txn}'s text"),
+            asked: at(second),
+            summary: summary.into(),
+            case: None,
+        }
+    }
+
+    #[test]
+    fn what_is_owed_is_sent_in_order_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let all = [message("a", 0, "!ke1"), message("b", 1, "!ke2"), message("a", 2, "again")];
+        ledger.owe_messages(&all).unwrap();
+        drop(ledger);
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let owed = ledger.outgoing().unwrap();
+        let txns: Vec<_> = owed.iter().map(|owed| owed.txn.as_str()).collect();
+        assert_eq!(txns, ["a", "b"]);
+        ledger.sent(owed[0].id).unwrap();
+        assert_eq!(ledger.outgoing().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_waited_too_long_is_one_line_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let all = [
+            message("evidence", 0, "!ke1"),
+            message("answer", 0, "!ke1"),
+            message("stranger", 0, ""),
+            message("young", 50, "!ke2"),
+        ];
+        ledger.owe_messages(&all).unwrap();
+        assert_eq!(ledger.drop_unsent(at(10)).unwrap(), 3);
+        assert_eq!(ledger.drop_unsent(at(10)).unwrap(), 0);
+        let dropped = ledger.dropped().unwrap();
+        assert_eq!(dropped.len(), 1, "{dropped:?}");
+        assert_eq!((dropped[0].summary.as_str(), dropped[0].asked), ("!ke1", at(0)));
+        assert_eq!(ledger.outgoing().unwrap()[0].txn, "young");
+        ledger.sent(dropped[0].id).unwrap();
+        assert!(ledger.dropped().unwrap().is_empty());
+    }
+}
