@@ -7,6 +7,7 @@
 
 mod captures;
 mod cases;
+mod messages;
 mod schema;
 
 use std::path::{Path, PathBuf};

@@ -71,6 +71,13 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX capture_root ON capture (root);
      CREATE INDEX capture_checklist ON capture (checklist) WHERE checklist IS NOT NULL;
      CREATE INDEX capture_kase ON capture (kase) WHERE kase IS NOT NULL;",
+    // Digests, so that no name stands here. Rows stay as long as the Matrix client keeps its keys, which is for
+    // good: any command of the past could be sent again. 100 commands a day are about 6 MB a year.
+    "CREATE TABLE command_message (
+         message BLOB PRIMARY KEY,
+         event BLOB NOT NULL UNIQUE
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE warned (what TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;",
 ];
 
 /// `KSTL`: tells our file from any other SQLite database (`PRAGMA application_id`).
