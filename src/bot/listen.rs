@@ -19,11 +19,12 @@ use matrix_sdk::{Client, Room, RoomState, ruma::uint};
 use ruma::{OwnedRoomId, UserId};
 use tokio::sync::{broadcast, mpsc};
 
+use super::admit::{Admission, Admissions};
 use super::answer::{Asked, Desk};
 use super::capture::Tick;
 use super::door::Door;
 use super::enclosed::Enclosed;
-use super::gate::{Courtesy, Paces, may_command, too_old};
+use super::gate::{Courtesy, PRESSES, Pace, Paces, may_command, too_old};
 use super::line::ChatLine;
 use super::react::{self, Press};
 use super::unreadable::Unreadables;
@@ -52,6 +53,8 @@ pub(super) struct Ear {
     pub(super) courtesy: Courtesy,
     pub(super) pace: Paces,
     pub(super) unreadable: Unreadables,
+    pub(super) admissions: Admissions,
+    presses: Paces,
     door: Door,
     looked_back: HashSet<OwnedRoomId>,
     /// Commands that came too late, by room, until the room is told.
@@ -82,6 +85,8 @@ impl Ear {
             courtesy: Courtesy::default(),
             pace: Paces::default(),
             unreadable: Unreadables::new(),
+            admissions: Admissions::default(),
+            presses: Paces::default(),
             door: Door::default(),
             looked_back: HashSet::new(),
             late: HashMap::new(),
@@ -127,6 +132,7 @@ impl Ear {
         if !response.to_device.is_empty() {
             self.try_unreadable().await;
         }
+        self.hear_waiting().await;
         // Synapse may answer the first sync from its cache, without what came since: looking back finds
         // the rest, so that late commands are counted once and together.
         self.look_back().await;
@@ -150,8 +156,8 @@ impl Ear {
         for event in since_join(events, room.own_user_id()) {
             if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
                 self.keep_unreadable(room, event);
-            } else if let Ok(event) = event.raw().deserialize() {
-                self.hear(room, &event).await;
+            } else if let Ok(read) = event.raw().deserialize() {
+                self.hear(room, &read, event).await;
             }
         }
     }
@@ -167,8 +173,8 @@ impl Ear {
         }
     }
 
-    /// Hears one event: the gate, in order of cost.
-    async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent) {
+    /// Hears one event: the gate, in order of cost. `came` is the event with how it came.
+    async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent, came: &TimelineEvent) {
         if let Some(tick) = Tick::of(event).filter(|tick| tick.sender != room.own_user_id()) {
             return self.desk.captures.ticked(room, tick, &self.config).await;
         }
@@ -191,6 +197,14 @@ impl Ear {
         if !allowed && (old || !self.courtesy.due(room.room_id(), &line.sender, now)) {
             return;
         }
+        // A stranger's command counts in no case.
+        let admission = match allowed {
+            true => self.admit(room, &line, &asked, came).await,
+            false => Admission::Counts,
+        };
+        if admission == Admission::Later {
+            return self.hear_later(room, came);
+        }
         match self.store.begin(&line.event) {
             Ok(Standing::Settled) => return,
             Ok(Standing::New) => {}
@@ -204,14 +218,19 @@ impl Ear {
                 tracing::error!("{} could not be noted: {error:#}", line.event);
             }
         }
-        if old {
-            self.desk.done(&line.event);
-            return self.note_late(room, line, now);
+        match admission {
+            Admission::Refused(refusal) if !old => self.refuse(room, line, refusal, now),
+            Admission::Refused(_) | Admission::TakenBack => self.desk.done(&line.event),
+            _ if old => {
+                self.desk.done(&line.event);
+                self.note_late(room, line, now);
+            }
+            _ => self.start(room, line, asked, allowed),
         }
-        self.start(room, line, asked, allowed);
     }
 
-    /// A button under a storm's root, pressed by somebody who may command; of others nothing is said.
+    /// A button under a storm's root, pressed by somebody who may command; of others nothing is said. Reactions are
+    /// never encrypted, so a stolen token can press one: they only read, and only so often.
     async fn pressed(&mut self, room: &Room, press: Press) {
         let (root, button) = (press.root.clone(), press.button);
         let line = press.line();
@@ -237,9 +256,10 @@ impl Ear {
             Ok(Standing::Settled | Standing::GivenUp) => return,
             Err(error) => tracing::error!("{} could not be noted: {error:#}", line.event),
         }
-        let asked = match react::command(button, &storm) {
-            Some(command) => Asked::Command(command),
-            None => Asked::Slip(words::no_device_in_it()),
+        let asked = match self.presses.step(&line.sender, PRESSES, Timestamp::now()) {
+            Pace::Go => react::asked(button, &storm),
+            Pace::Tell => Asked::Slip(words::too_many_presses(PRESSES)),
+            Pace::Silent => return self.desk.done(&line.event),
         };
         self.start(room, line, asked, true);
     }

@@ -7,6 +7,7 @@
 // The bot lives in time: it asks the clock, and hands it on as a value.
 #![allow(clippy::disallowed_methods)]
 
+mod admit;
 mod answer;
 mod capture;
 mod cases;
@@ -19,6 +20,7 @@ mod identity;
 mod letter;
 mod line;
 mod listen;
+mod origin;
 mod post;
 mod react;
 mod reception;
