@@ -107,10 +107,10 @@ impl Ear {
             Err(error) => {
                 tracing::error!("the message of {} could not be noted: {error:#}", line.event);
                 // A full disk must not silence the bot; what can do harm waits until there is room.
-                match destructive {
-                    true => Admission::Refused(Refusal::Unnoted),
-                    false => Admission::Counts,
+                if destructive {
+                    return Admission::Refused(Refusal::Unnoted);
                 }
+                Admission::Counts
             }
         }
     }

@@ -197,11 +197,11 @@ impl Ear {
         if !allowed && (old || !self.courtesy.due(room.room_id(), &line.sender, now)) {
             return;
         }
-        // A stranger's command counts in no case.
-        let admission = match allowed {
-            true => self.admit(room, &line, &asked, came).await,
-            false => Admission::Counts,
-        };
+        // How it came matters only of somebody who may command: a stranger gets the polite line.
+        let mut admission = Admission::Counts;
+        if allowed {
+            admission = self.admit(room, &line, &asked, came).await;
+        }
         if admission == Admission::Later {
             return self.hear_later(room, came);
         }
