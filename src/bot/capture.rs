@@ -17,7 +17,7 @@ use ruma::{OwnedDeviceId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::mpsc;
 
 use self::drive::Drive;
-use super::gate::may_command;
+use super::gate::{Pace, Paces, TICKS, may_command};
 use super::line::ChatLine;
 use super::react::reaction;
 use super::words;
@@ -45,6 +45,8 @@ pub(super) struct CaptureDesk {
     running: Mutex<HashMap<u64, Running>>,
     /// How often a session's task broke off in this process.
     faults: Mutex<HashMap<u64, u32>>,
+    /// Ticks of the last hour, by person.
+    ticks: Mutex<Paces>,
 }
 
 /// How a session's task is spoken to.
@@ -75,7 +77,8 @@ impl Tick {
 
 impl CaptureDesk {
     pub(super) fn new(flow: Flow, store: Store) -> Arc<Self> {
-        Arc::new(Self { flow, store, running: Mutex::default(), faults: Mutex::default() })
+        let (running, faults, ticks) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { flow, store, running, faults, ticks })
     }
 
     /// Goes on with what an earlier process left open.
@@ -205,7 +208,8 @@ impl CaptureDesk {
         }
     }
 
-    /// A tick by somebody who may command; of others nothing is said.
+    /// A tick by somebody who may command; of others nothing is said. Reactions are never encrypted, so a stolen
+    /// token can tick: it checks off a step, and only so often.
     pub(super) async fn ticked(self: &Arc<Self>, room: &Room, tick: Tick, config: &Config) {
         let kept = match self.store.ledger().capture_of(&tick.on) {
             Ok(Some(kept)) if kept.checklist.as_ref() == Some(&tick.on) => kept,
@@ -215,6 +219,13 @@ impl CaptureDesk {
         if kept.room != room.room_id() || !may_command(room, &tick.sender, config).await {
             return;
         }
+        match self.step(&tick.sender, Timestamp::now()) {
+            Pace::Go => {}
+            Pace::Tell => {
+                return tracing::warn!("{} ticked {TICKS} times in an hour", tick.sender);
+            }
+            Pace::Silent => return,
+        }
         let input = Input::Ticked { step: tick.step, by: tick.sender };
         if self.lock().contains_key(&kept.number) {
             return self.tell(kept.number, input);
@@ -223,6 +234,12 @@ impl CaptureDesk {
             let drive = Drive::new(Arc::clone(self), room.clone(), kept, session);
             tokio::spawn(drive.late(input));
         }
+    }
+
+    /// Counts one more tick.
+    fn step(&self, person: &UserId, now: Timestamp) -> Pace {
+        let mut ticks = self.ticks.lock().unwrap_or_else(PoisonError::into_inner);
+        ticks.step(person, TICKS, now)
     }
 
     /// A user's file came in, redacted: kept with every capture of that user that goes on, whose verdict it

@@ -1,7 +1,12 @@
-//! Who asks, where and when → whether an answer is due. Decides before anything is looked up, and never
-//! sends. It keeps no more than when it last was polite to whom.
+//! Who asks, where, when and from which device → whether an answer is due. Decides and never sends. It keeps no
+//! more than when it last was polite to whom.
+//!
+//! What is judged here is a command. What a command points at is not: `!report` may reply to a plain event,
+//! because a report is foreign text from anybody in any case. It is redacted, shown as handed on by the admin,
+//! and never believed beyond what a client can say. The reply itself has to pass.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +15,13 @@ use matrix_sdk::ruma::events::room::power_levels::UserPowerLevel;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::matrix_of;
-use crate::config::{Config, Matrix};
+use super::origin::{Device, Origin};
+use crate::config::{Config, Matrix, RequireVerified};
+
+/// Buttons under storms that one person may press an hour, and ticks in captures. Clients do not encrypt
+/// reactions, so whoever has an access token can press them all the time; each 🔁 reads every source.
+pub(super) const PRESSES: usize = 20;
+pub(super) const TICKS: usize = 60;
 
 /// How long a member who may not ask waits for the next polite line.
 const COURTESY: Duration = Duration::from_secs(60 * 60);
@@ -40,6 +51,78 @@ fn may_ask(matrix: &Matrix, asker: &UserId, level: Option<UserPowerLevel>) -> bo
             (Some(least), Some(UserPowerLevel::Int(level))) => i64::from(level) >= least,
             _ => false,
         }
+}
+
+/// Why a command of somebody who may command does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Refusal {
+    /// A plain event in an encrypted room.
+    NotEncrypted,
+    /// A plain event in a room that is not encrypted, and the config does not allow that.
+    RoomNotEncrypted,
+    /// The config allows it, but not for a command that needs a verified device.
+    NoDeviceToVerify(RequireVerified),
+    /// It needs a verified device, and this one is not.
+    NotVerified(RequireVerified),
+    /// It needs a verified device, and the identity that signed this one replaced one that was verified.
+    IdentityChanged,
+    /// The server lists no such device of the sender.
+    UnknownDevice,
+    /// The message's key came from a third party.
+    UnknownSource,
+    /// The message's key is another user's.
+    OtherUser,
+    /// It is a copy of an earlier message.
+    Copied,
+    /// Whether it is a copy could not be noted.
+    Unnoted,
+}
+
+impl std::fmt::Display for Refusal {
+    /// For a line of the log.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::NotEncrypted => "it is not encrypted",
+            Self::RoomNotEncrypted => "the room is not encrypted",
+            Self::NoDeviceToVerify(_) => {
+                "it needs a verified device, and the room is not encrypted"
+            }
+            Self::NotVerified(_) => "it needs a verified device",
+            Self::IdentityChanged => "the sender's verified identity was replaced",
+            Self::UnknownDevice => "the homeserver lists no such device of the sender",
+            Self::UnknownSource => "its key came from a backup, an import or another user",
+            Self::OtherUser => "it was encrypted by another user's device",
+            Self::Copied => "it is a copy of an earlier message",
+            Self::Unnoted => "it cannot be noted in the store",
+        })
+    }
+}
+
+impl Refusal {
+    /// Whether asking the server for the sender's devices may change it.
+    pub(super) fn is_of_old_news(self) -> bool {
+        matches!(self, Self::UnknownDevice | Self::NotVerified(_))
+    }
+}
+
+/// Whether a command counts, by how it reached the bot.
+pub(super) fn judge(origin: Origin, destructive: bool, matrix: &Matrix) -> Result<(), Refusal> {
+    let rule = matrix.require_verified;
+    let covered = rule.covers(destructive);
+    match origin {
+        Origin::Plain { room_encrypted: true } => Err(Refusal::NotEncrypted),
+        Origin::Plain { .. } if !matrix.allow_unencrypted => Err(Refusal::RoomNotEncrypted),
+        Origin::Plain { .. } if covered => Err(Refusal::NoDeviceToVerify(rule)),
+        Origin::Plain { .. } => Ok(()),
+        Origin::Encrypted(Device::Unknown) => Err(Refusal::UnknownDevice),
+        Origin::Encrypted(Device::UnknownSource) => Err(Refusal::UnknownSource),
+        Origin::Encrypted(Device::OtherUsers) => Err(Refusal::OtherUser),
+        Origin::Encrypted(Device::NotSigned) if covered => Err(Refusal::NotVerified(rule)),
+        Origin::Encrypted(Device::IdentityChanged) if covered => Err(Refusal::IdentityChanged),
+        Origin::Encrypted(Device::NotSigned | Device::IdentityChanged | Device::CrossSigned) => {
+            Ok(())
+        }
+    }
 }
 
 /// Whether a command has waited so long that its answer would come as a surprise.
@@ -94,22 +177,50 @@ impl Paces {
     }
 }
 
+/// What was said within the last hour.
+#[derive(Debug)]
+struct Hourly<K> {
+    said: HashMap<K, Timestamp>,
+}
+
+impl<K> Default for Hourly<K> {
+    fn default() -> Self {
+        Self { said: HashMap::new() }
+    }
+}
+
+impl<K: Hash + Eq> Hourly<K> {
+    /// Whether it was not said within the hour; notes that it is said now.
+    fn due(&mut self, what: K, now: Timestamp) -> bool {
+        self.said.retain(|_, said| !too_old(*said, now, COURTESY));
+        if self.said.len() >= MOST_REMEMBERED || self.said.contains_key(&what) {
+            return false;
+        }
+        self.said.insert(what, now);
+        true
+    }
+}
+
 /// When strangers were last answered.
 #[derive(Debug, Default)]
-pub(super) struct Courtesy {
-    said: HashMap<(OwnedRoomId, OwnedUserId), Timestamp>,
-}
+pub(super) struct Courtesy(Hourly<(OwnedRoomId, OwnedUserId)>);
 
 impl Courtesy {
     /// Whether the polite line is due to this member in this room; notes that it was said.
     pub(super) fn due(&mut self, room: &RoomId, member: &UserId, now: Timestamp) -> bool {
-        self.said.retain(|_, said| !too_old(*said, now, COURTESY));
-        let key = (room.to_owned(), member.to_owned());
-        if self.said.len() >= MOST_REMEMBERED || self.said.contains_key(&key) {
-            return false;
-        }
-        self.said.insert(key, now);
-        true
+        self.0.due((room.to_owned(), member.to_owned()), now)
+    }
+}
+
+/// When somebody was last told why their command does not count. Another reason is told within the hour too: else
+/// a stolen token could use up the explanation that its owner needs.
+#[derive(Debug, Default)]
+pub(super) struct Reasons(Hourly<(OwnedUserId, Refusal)>);
+
+impl Reasons {
+    /// Whether the reason is due to this sender; notes that it was given.
+    pub(super) fn due(&mut self, sender: &UserId, refusal: Refusal, now: Timestamp) -> bool {
+        self.0.due((sender.to_owned(), refusal), now)
     }
 }
 
@@ -127,6 +238,8 @@ mod tests {
             admins: vec![owned_user_id!("@admin:example.org")],
             min_power_level,
             max_command_age: Duration::from_secs(300),
+            allow_unencrypted: false,
+            require_verified: RequireVerified::Destructive,
         }
     }
 
@@ -150,6 +263,79 @@ mod tests {
         assert!(may_ask(&matrix, member, Some(UserPowerLevel::Infinite)));
         assert!(!may_ask(&matrix, member, Some(UserPowerLevel::Int(int!(49)))));
         assert!(!may_ask(&matrix, member, None));
+    }
+
+    /// What becomes of a harmless and of a destructive command.
+    fn judged(
+        origin: Origin,
+        require_verified: RequireVerified,
+        allow_unencrypted: bool,
+    ) -> [Result<(), Refusal>; 2] {
+        let matrix = Matrix { require_verified, allow_unencrypted, ..matrix(None) };
+        [false, true].map(|destructive| judge(origin, destructive, &matrix))
+    }
+
+    #[test]
+    fn a_plain_event_in_an_encrypted_room_never_counts() {
+        use RequireVerified::{Always, Destructive, Never};
+        for rule in [Never, Destructive, Always] {
+            for allowed in [false, true] {
+                let plain = judged(Origin::Plain { room_encrypted: true }, rule, allowed);
+                assert_eq!(plain, [Err(Refusal::NotEncrypted); 2], "{rule:?} {allowed}");
+            }
+        }
+    }
+
+    #[test]
+    fn in_a_room_that_is_not_encrypted_the_config_decides() {
+        use RequireVerified::{Always, Destructive, Never};
+        let plain = |rule, allowed| judged(Origin::Plain { room_encrypted: false }, rule, allowed);
+        for rule in [Never, Destructive, Always] {
+            assert_eq!(plain(rule, false), [Err(Refusal::RoomNotEncrypted); 2], "{rule:?}");
+        }
+        let covered = |rule| Err(Refusal::NoDeviceToVerify(rule));
+        assert_eq!(plain(Never, true), [Ok(()), Ok(())]);
+        assert_eq!(plain(Destructive, true), [Ok(()), covered(Destructive)]);
+        assert_eq!(plain(Always, true), [covered(Always); 2]);
+    }
+
+    #[test]
+    fn an_encrypted_command_counts_by_its_device() {
+        use RequireVerified::{Always, Destructive, Never};
+        let of = |device, rule| {
+            let closed = judged(Origin::Encrypted(device), rule, false);
+            assert_eq!(closed, judged(Origin::Encrypted(device), rule, true), "{device:?}");
+            closed
+        };
+        for rule in [Never, Destructive, Always] {
+            assert_eq!(of(Device::CrossSigned, rule), [Ok(()), Ok(())]);
+            for (device, refusal) in [
+                (Device::Unknown, Refusal::UnknownDevice),
+                (Device::UnknownSource, Refusal::UnknownSource),
+                (Device::OtherUsers, Refusal::OtherUser),
+            ] {
+                assert_eq!(of(device, rule), [Err(refusal); 2], "{rule:?}");
+            }
+        }
+        let unsigned = |rule| Err(Refusal::NotVerified(rule));
+        assert_eq!(of(Device::NotSigned, Never), [Ok(()), Ok(())]);
+        assert_eq!(of(Device::NotSigned, Destructive), [Ok(()), unsigned(Destructive)]);
+        assert_eq!(of(Device::NotSigned, Always), [unsigned(Always); 2]);
+        let changed = Err(Refusal::IdentityChanged);
+        assert_eq!(of(Device::IdentityChanged, Never), [Ok(()), Ok(())]);
+        assert_eq!(of(Device::IdentityChanged, Destructive), [Ok(()), changed]);
+        assert_eq!(of(Device::IdentityChanged, Always), [changed; 2]);
+    }
+
+    #[test]
+    fn each_reason_is_given_once_an_hour() {
+        let mut reasons = Reasons::default();
+        let (one, two) = (user_id!("@one:x"), user_id!("@two:x"));
+        assert!(reasons.due(one, Refusal::NotEncrypted, at(0)));
+        assert!(!reasons.due(one, Refusal::NotEncrypted, at(3600)));
+        assert!(reasons.due(one, Refusal::UnknownDevice, at(3600)));
+        assert!(reasons.due(two, Refusal::NotEncrypted, at(3600)));
+        assert!(reasons.due(one, Refusal::NotEncrypted, at(3601)));
     }
 
     #[test]
@@ -193,7 +379,7 @@ mod tests {
             assert!(courtesy.due(room, &member, at(0)));
         }
         assert!(!courtesy.due(room, user_id!("@late:x"), at(1)));
-        assert_eq!(courtesy.said.len(), MOST_REMEMBERED);
+        assert_eq!(courtesy.0.said.len(), MOST_REMEMBERED);
         assert!(courtesy.due(room, user_id!("@late:x"), at(3601)));
     }
 }

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
-use jiff::{SignedDuration, Timestamp};
+use anyhow::anyhow;
+use jiff::Timestamp;
 use matrix_sdk::config::SyncSettings;
 use matrix_sdk::deserialized_responses::{TimelineEvent, TimelineEventKind};
 use matrix_sdk::ruma::api::client::filter::{FilterDefinition, LazyLoadOptions};
@@ -19,15 +19,15 @@ use matrix_sdk::{Client, Room, RoomState, ruma::uint};
 use ruma::{EventId, OwnedRoomId, RoomId, UserId};
 use tokio::sync::broadcast;
 
+use super::admit::{Admission, Admissions};
 use super::answer::{Asked, Desk};
 use super::capture::Tick;
 use super::door::Door;
 use super::enclosed::Enclosed;
 use super::gate::{Courtesy, Paces, may_command, too_old};
-use super::history::{self, Back};
 use super::line::ChatLine;
 use super::outbox;
-use super::queue::{HandedIn, Intake, MOST_OPEN};
+use super::queue::Intake;
 use super::react::Press;
 use super::send::About;
 use super::supervise::Ended;
@@ -36,17 +36,14 @@ use super::unreadable::Unreadables;
 use super::{client, matrix_of, read, words};
 use crate::config::Config;
 use crate::render::Reply;
-use crate::store::{NewMessage, Store};
+use crate::store::Store;
 
 /// The pauses between failed syncs.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A late command older than this is not worth a line.
-const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How many direct chats are looked back in after one sync.
-const CHATS: usize = 20;
+pub(super) const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The loop and what it remembers.
 pub(super) struct Ear {
@@ -59,9 +56,12 @@ pub(super) struct Ear {
     pub(super) pace: Paces,
     pub(super) unreadable: Unreadables,
     /// Who was told lately that too many commands wait.
-    full: Courtesy,
+    pub(super) full: Courtesy,
+    pub(super) admissions: Admissions,
+    /// Buttons of the last hour, by person.
+    pub(super) presses: Paces,
     door: Door,
-    looked_back: HashSet<OwnedRoomId>,
+    pub(super) looked_back: HashSet<OwnedRoomId>,
     /// Commands that came too late, by room, until the room is told.
     late: HashMap<OwnedRoomId, Late>,
 }
@@ -90,6 +90,8 @@ impl Ear {
             pace: Paces::default(),
             unreadable: Unreadables::new(),
             full: Courtesy::default(),
+            admissions: Admissions::default(),
+            presses: Paces::default(),
             door: Door::default(),
             looked_back: HashSet::new(),
             late: HashMap::new(),
@@ -138,6 +140,7 @@ impl Ear {
         if !response.to_device.is_empty() {
             self.try_unreadable().await;
         }
+        self.hear_waiting().await;
         self.look_back().await;
         self.own_up();
         self.door.tend(&self.client, &self.config).await;
@@ -156,11 +159,11 @@ impl Ear {
         self.note_heard(room, timeline.events.last());
     }
 
-    /// Notes that everything of a room was heard up to an event. While a message waits for its key it is not
-    /// noted, so that the next process finds that message again.
-    fn note_heard(&self, room: &Room, last: Option<&TimelineEvent>) {
+    /// Notes that everything of a room was heard up to an event. While a message waits for its key, or for the
+    /// homeserver, it is not noted, so that the next process finds that message again.
+    pub(super) fn note_heard(&self, room: &Room, last: Option<&TimelineEvent>) {
         let Some(event) = last.and_then(TimelineEvent::event_id) else { return };
-        if self.waits_for_a_key(room.room_id()) {
+        if self.waits_for_a_key(room.room_id()) || self.waits_for_an_answer(room.room_id()) {
             return;
         }
         if let Err(error) = self.store.ledger().note_heard(room.room_id(), &event) {
@@ -184,8 +187,8 @@ impl Ear {
         for event in since_join(events, room.own_user_id()) {
             if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
                 self.keep_unreadable(room, event);
-            } else if let Ok(event) = event.raw().deserialize() {
-                self.hear(room, &event).await;
+            } else if let Ok(read) = event.raw().deserialize() {
+                self.hear(room, &read, event).await;
             }
         }
     }
@@ -201,15 +204,15 @@ impl Ear {
     }
 
     /// Owes a room a remark about itself.
-    fn remark(&self, room: &RoomId, cause: &EventId, says: &Reply) {
+    pub(super) fn remark(&self, room: &RoomId, cause: &EventId, says: &Reply) {
         let remark = outbox::remark(room, (cause, Timestamp::now()), About::Skipped, says);
         if let Err(error) = self.desk.owe(&[remark]) {
             tracing::error!("a remark for {room} is lost: {error:#}");
         }
     }
 
-    /// Hears one event: the gate, in order of cost.
-    async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent) {
+    /// Hears one event: the gate, in order of cost. `came` is the event with how it came.
+    async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent, came: &TimelineEvent) {
         if let Some(tick) = Tick::of(event).filter(|tick| tick.sender != room.own_user_id()) {
             return self.desk.captures.ticked(room, tick, &self.config).await;
         }
@@ -229,71 +232,21 @@ impl Ear {
         let now = Timestamp::now();
         let old = too_old(line.sent, now, self.max_age());
         if !may_command(room, &line.sender, &self.config).await {
+            // How it came matters only of somebody who may command: a stranger gets the polite line.
             if !old && self.courtesy.due(room.room_id(), &line.sender, now) {
                 self.say_at_once(room, &line, About::Stranger, &words::not_for_you());
             }
-        } else if old {
-            self.note_late(room, line, now);
-        } else if let Asked::Slip(reply) = asked {
-            self.say_at_once(room, &line, About::Answer, &reply);
-        } else {
-            self.accept(room, line, Task::Line);
-        }
-    }
-
-    /// Answers a line that needs no work.
-    fn say_at_once(&self, room: &Room, line: &ChatLine, about: About, says: &Reply) {
-        let message = outbox::answer(room.room_id(), line, about, says, None);
-        self.owe_for(room, &line.event, message);
-    }
-
-    /// Notes an event as settled, and owes its answer.
-    pub(super) fn owe_for(&self, room: &Room, event: &EventId, message: NewMessage) {
-        let (ledger, now) = (self.store.ledger(), Timestamp::now());
-        match ledger.answer_at_once(event, room.room_id(), now, &[message]) {
-            Ok(true) => self.desk.owed.notify_one(),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!("{event} could not be noted and is not answered: {error:#}")
-            }
-        }
-    }
-
-    /// Notes an event that nothing is said to.
-    pub(super) fn note_settled(&self, room: &Room, event: &EventId) {
-        let (ledger, now) = (self.store.ledger(), Timestamp::now());
-        if let Err(error) = ledger.answer_at_once(event, room.room_id(), now, &[]) {
-            tracing::error!("{event} could not be noted: {error:#}");
-        }
-    }
-
-    /// Puts a task into the queue; says so where that is full.
-    fn accept(&mut self, room: &Room, line: ChatLine, task: impl FnOnce(ChatLine) -> Task) {
-        let task = task(line.clone());
-        if self.intake.hand_in(&line.event, room.room_id(), &task) != HandedIn::Full {
             return;
         }
-        tracing::warn!("{} is not accepted: {MOST_OPEN} tasks are open", line.event);
-        if self.full.due(room.room_id(), &line.sender, Timestamp::now()) {
-            self.say_at_once(room, &line, About::Answer, &words::queue_full(MOST_OPEN));
-        }
-    }
-
-    /// A button under a storm's root, pressed by somebody who may command; of others nothing is said.
-    async fn pressed(&mut self, room: &Room, press: Press) {
-        let (root, button) = (press.root.clone(), press.button);
-        let line = press.line();
-        let old = too_old(line.sent, Timestamp::now(), self.max_age());
-        if line.sender == room.own_user_id() || line.sent < self.store.since() || old {
-            return;
-        }
-        match self.store.ledger().storm_of(&root) {
-            Ok(Some(_)) => {}
-            Ok(None) => return,
-            Err(error) => return tracing::error!("the ledger cannot be read: {error:#}"),
-        }
-        if may_command(room, &line.sender, &self.config).await {
-            self.accept(room, line, |line| Task::Press(button, line));
+        match self.admit(room, &line, &asked, came).await {
+            Admission::Later => self.hear_later(room, came),
+            Admission::Refused(refusal) if !old => self.refuse(room, &line, refusal, now),
+            Admission::Refused(_) | Admission::TakenBack => self.note_settled(room, &line.event),
+            Admission::Counts if old => self.note_late(room, line, now),
+            Admission::Counts => match asked {
+                Asked::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
+                Asked::Command(_) => self.accept(room, line, Task::Line),
+            },
         }
     }
 
@@ -313,48 +266,6 @@ impl Ear {
 
     pub(super) fn max_age(&self) -> Duration {
         matrix_of(&self.config).map_or(Duration::ZERO, |matrix| matrix.max_command_age)
-    }
-
-    /// Reads each room back once: for what came between the last sync of the process before and its end, and
-    /// for what one sync does not carry. Synapse may answer the first sync from its cache, without what came
-    /// since: this finds the rest.
-    async fn look_back(&mut self) {
-        let Ok(matrix) = matrix_of(&self.config) else {
-            return;
-        };
-        let mut rooms = matrix.rooms.clone();
-        rooms.extend(self.chats());
-        rooms.retain(|id| !self.looked_back.contains(id));
-        rooms.truncate(matrix.rooms.len() + CHATS);
-        for id in rooms {
-            let Some(room) = self.joined(&id) else {
-                continue;
-            };
-            match self.read_back(&room, None).await {
-                Ok(()) => drop(self.looked_back.insert(id)),
-                Err(error) => tracing::warn!("cannot read {id} back, trying again: {error:#}"),
-            }
-        }
-    }
-
-    /// Hears what was missed of a room, from a place in its timeline or from its end.
-    async fn read_back(&mut self, room: &Room, from: Option<&str>) -> Result<()> {
-        let heard = self.store.ledger().heard(room.room_id())?;
-        let day = SignedDuration::try_from(NOBODY_WAITS).unwrap_or(SignedDuration::MAX);
-        let yesterday = Timestamp::now().checked_sub(day).unwrap_or(Timestamp::MIN);
-        let oldest = yesterday.max(self.store.since());
-        let back = Back { heard: heard.as_deref(), oldest, from };
-        let missed = history::missed(room, back).await?;
-        let count = missed.events.len();
-        tracing::info!("{count} events of {} were not heard yet", room.room_id());
-        self.hear_all(room, &missed.events).await;
-        self.note_heard(room, missed.events.last());
-        if let Some((cut, last)) = missed.cut.zip(missed.events.last().and_then(|e| e.event_id())) {
-            tracing::warn!("{} was read back to {cut} only: {count} events", room.room_id());
-            let says = words::read_back_to(count, &self.desk.flow.view().moment(cut));
-            self.remark(room.room_id(), &last, &says);
-        }
-        Ok(())
     }
 }
 

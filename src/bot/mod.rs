@@ -7,6 +7,8 @@
 // The bot lives in time: it asks the clock, and hands it on as a value.
 #![allow(clippy::disallowed_methods)]
 
+mod accept;
+mod admit;
 mod answer;
 mod capture;
 mod cases;
@@ -20,6 +22,8 @@ mod identity;
 mod letter;
 mod line;
 mod listen;
+mod look_back;
+mod origin;
 mod outbox;
 mod post;
 mod queue;

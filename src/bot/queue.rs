@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::answer::{Asked, Desk, TooLong};
+use super::answer::{Desk, TooLong};
 use super::line::ChatLine;
 use super::outbox::{self, KEPT, LATE};
 use super::react::{self, Button};
@@ -358,10 +358,7 @@ impl Queue {
         let number = ledger.storm_of(line.root())?;
         let storm = number.map(|number| ledger.storm(number)).transpose()?.flatten();
         let Some(storm) = storm else { return Ok(Vec::new()) };
-        let asked = match react::command(button, &storm.event) {
-            Some(command) => Asked::Command(command),
-            None => Asked::Slip(words::no_device_in_it()),
-        };
+        let asked = react::asked(button, &storm.event);
         self.desk.clone().answer(room.clone(), line, asked).await
     }
 

@@ -1,4 +1,5 @@
-//! A reaction under a storm's root → the command that its button stands for.
+//! A reaction under a storm's root → what its button asks for. Clients never encrypt reactions, so no button does
+//! what a stolen access token could do harm with: 🔕 is answered with the line to send, and mutes nothing.
 
 use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::ruma::events::reaction::OriginalSyncReactionEvent;
@@ -8,13 +9,13 @@ use matrix_sdk::ruma::events::{
 use ruma::{OwnedEventId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
+use super::answer::Asked;
 use super::line::ChatLine;
-use crate::command::{Command, Span, Triage, Whom};
+use super::words;
+use crate::command::{Command, Span, Triage};
 use crate::render::storm::{AGAIN, MUTE, WHY};
 use crate::storm::{Event, Kind, Whose};
 
-/// How long the button mutes.
-const MUTED: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 /// How much before a storm is looked at again.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -83,22 +84,30 @@ pub(super) fn reaction(event: &AnySyncTimelineEvent) -> Option<&OriginalSyncReac
     }
 }
 
-/// What a button asks of a storm; none where nothing can be asked again.
-pub(super) fn command(button: Button, storm: &Event) -> Option<Command> {
-    let from = storm.first.checked_sub(BEFORE).unwrap_or(storm.first);
+/// What a button asks of a storm.
+pub(super) fn asked(button: Button, storm: &Event) -> Asked {
     match button {
-        Button::Why => Some(Command::Why),
-        Button::Mute => Some(Command::Mute { whom: Whom::Storm(storm.storm), length: MUTED }),
-        Button::Again => match (&storm.whose, storm.kind) {
-            (Whose::Device { user, device }, _) => Some(Command::Triage(Triage {
-                user: user.as_str().try_into().ok()?,
-                device: Some(device.as_str().into()),
-                event: None,
-                span: Span::Since(from),
-            })),
-            (Whose::Everybody, Kind::Fleet) => Some(Command::Fleet(Span::Since(from))),
-            (Whose::Address(_) | Whose::Everybody, _) => None,
+        Button::Why => Asked::Command(Command::Why),
+        Button::Mute => Asked::Slip(words::how_to_mute(storm.storm)),
+        Button::Again => match again(storm) {
+            Some(command) => Asked::Command(command),
+            None => Asked::Slip(words::no_device_in_it()),
         },
+    }
+}
+
+/// The question about a storm, once more; none where it names nobody.
+fn again(storm: &Event) -> Option<Command> {
+    let from = storm.first.checked_sub(BEFORE).unwrap_or(storm.first);
+    match (&storm.whose, storm.kind) {
+        (Whose::Device { user, device }, _) => Some(Command::Triage(Triage {
+            user: user.as_str().try_into().ok()?,
+            device: Some(device.as_str().into()),
+            event: None,
+            span: Span::Since(from),
+        })),
+        (Whose::Everybody, Kind::Fleet) => Some(Command::Fleet(Span::Since(from))),
+        (Whose::Address(_) | Whose::Everybody, _) => None,
     }
 }
 
@@ -118,6 +127,34 @@ mod tests {
             }},
         });
         Press::of(&serde_json::from_value(event).ok()?)
+    }
+
+    fn storm(kind: Kind, whose: Whose) -> Event {
+        let at = Timestamp::from_second(1_000).unwrap();
+        let (change, trigger) = (crate::storm::Change::Started, "x".to_owned());
+        let (storm, count, devices, first, last) = (7, 3, 1, at, at);
+        Event { at, storm, change, kind, whose, trigger, count, devices, first, last }
+    }
+
+    #[test]
+    fn no_button_is_destructive() {
+        let device = Whose::Device { user: "@a:example.org".into(), device: "DEV".into() };
+        for (kind, whose) in [
+            (Kind::OtkConflict, device),
+            (Kind::Fleet, Whose::Everybody),
+            (Kind::OtkConflict, Whose::Everybody),
+        ] {
+            let storm = storm(kind, whose);
+            for button in [Button::Again, Button::Why, Button::Mute] {
+                if let Asked::Command(command) = asked(button, &storm) {
+                    assert!(!command.is_destructive(), "{command:?}");
+                }
+            }
+            let Asked::Slip(reply) = asked(Button::Mute, &storm) else {
+                panic!("a reaction mutes");
+            };
+            assert!(reply.plain.ends_with("!mute 7 1h"), "{}", reply.plain);
+        }
     }
 
     #[test]

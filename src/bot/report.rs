@@ -281,7 +281,8 @@ impl Desk {
     }
 }
 
-/// The message that was replied to.
+/// The message that was replied to. It may be a plain event, and anybody's: a report is foreign text in any case,
+/// and who handed it on stands above it. That line passed the gate.
 async fn pointed_at(room: &Room, target: &EventId) -> Result<Enclosed> {
     let refused = |says: &str| anyhow::Error::from(Refused(says.to_owned()));
     let event = match room.event(target, None).await.context("the message cannot be fetched") {

@@ -30,6 +30,10 @@ pub(super) enum About {
     Stranger,
     Skipped,
     Watch,
+    /// A command does not count.
+    Refused,
+    /// The room is not encrypted.
+    Unencrypted,
     /// In the ops room, of a report.
     Root,
     Notes,
@@ -262,6 +266,8 @@ pub(super) fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
         About::Stranger => "stranger",
         About::Skipped => "skipped",
         About::Watch => "watch",
+        About::Refused => "refused",
+        About::Unencrypted => "unencrypted",
         About::Changes => "changes",
     };
     part_of(cause, what)

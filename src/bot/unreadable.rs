@@ -1,5 +1,5 @@
 //! Events whose key has not come yet → the same events, read, when it has. In an encrypted room that is
-//! ordinary: the key travels by another road than the message.
+//! ordinary: the key travels by another road than the message. Read late they pass the same gate.
 
 use std::collections::VecDeque;
 

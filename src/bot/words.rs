@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
+use super::gate::Refusal;
 use crate::render::{Page, Reply};
+
+/// For what a stolen access token can send and its owner's device would not.
+const STOLEN: &str = "If you did not send this, somebody has your access token: sign out the sessions that you do not know, and \
+                      change your password.";
 
 /// To a member who may not command the bot.
 pub(super) fn not_for_you() -> Reply {
@@ -11,6 +16,78 @@ pub(super) fn not_for_you() -> Reply {
         "I answer this server's administrators only. If messages will not decrypt for you, please tell one \
          of them.",
     )
+}
+
+/// To an admin whose command does not count: what happened, what it means, what to do.
+pub(super) fn refused(refusal: Refusal) -> Reply {
+    let says = match refusal {
+        Refusal::NotEncrypted => format!(
+            "this message was not encrypted. Only encrypted commands count in an encrypted room, because anybody with \
+             an access token can send a plain message. Send it from a client that encrypts. {STOLEN}"
+        ),
+        Refusal::RoomNotEncrypted => "this room is not encrypted, so a command here does not prove who sent it. Turn on \
+             encryption in the room's settings, or set allow_unencrypted = true in the config's [matrix]."
+            .to_owned(),
+        Refusal::NoDeviceToVerify(rule) => format!(
+            "this command needs a verified device, and in a room that is not encrypted no device can be verified. \
+             Turn on encryption in the room's settings. The config's [matrix] says require_verified = \"{}\".",
+            rule.name()
+        ),
+        Refusal::NotVerified(rule) => format!(
+            "this command needs a verified device, and the one that sent it is not. Verify this session in your \
+             client's settings, then send the command again. The config's [matrix] says require_verified = \"{}\".",
+            rule.name()
+        ),
+        Refusal::IdentityChanged => "this command needs a verified device, and your cross-signing identity was \
+             replaced after it was verified. Verify it again from the bot's account, then send the command again."
+            .to_owned(),
+        Refusal::UnknownDevice => format!(
+            "the homeserver does not list the device that encrypted this message. It may be signed out. Send the \
+             command from a device that is signed in. {STOLEN}"
+        ),
+        Refusal::UnknownSource => "the key of this message came from a backup, an import or another user, so it does \
+             not prove who sent it. Start a new encryption session (in Element: /discardsession), then send the \
+             command again."
+            .to_owned(),
+        Refusal::OtherUser => {
+            format!("this message was encrypted by another user's device. {STOLEN}")
+        }
+        Refusal::Copied => format!(
+            "this is a copy of an earlier encrypted message, and a message counts once. To run the command again, \
+             type it again. {STOLEN}"
+        ),
+        Refusal::Unnoted => "the store cannot be written, so a copy of this message could not be told from it. The \
+             bot's log says why; the disk may be full. Make room, then send the command again."
+            .to_owned(),
+    };
+    let mut page = Page::default();
+    page.line().strong("Not run").text(format!(": {says}"));
+    page.reply()
+}
+
+/// Once in a room that is not encrypted, where the config lets commands count.
+pub(super) fn not_encrypted_here() -> Reply {
+    said(
+        "This room is not encrypted, and the config says allow_unencrypted = true: anybody with the access token of \
+         an admin can command Kestrel here. Turn on encryption in the room's settings.",
+    )
+}
+
+/// For 🔕: a reaction proves no sender.
+pub(super) fn how_to_mute(storm: u64) -> Reply {
+    let mut page = Page::default();
+    page.line().text(
+        "A reaction is not encrypted, so it does not mute. To mute this storm for an hour, send: ",
+    );
+    page.usage(&format!("!mute {storm} 1h"));
+    page.reply()
+}
+
+/// For one button too many.
+pub(super) fn too_many_presses(most: usize) -> Reply {
+    said(&format!(
+        "Limit: {most} reactions per person per hour. Send the command instead; !help lists them."
+    ))
 }
 
 /// For what passed while the bot was away.
@@ -183,6 +260,7 @@ pub(super) fn said(words: &str) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RequireVerified;
 
     #[test]
     fn what_was_skipped_is_counted() {
@@ -192,9 +270,40 @@ mod tests {
     }
 
     #[test]
+    fn each_refusal_says_what_happened_and_what_to_do() {
+        let rule = RequireVerified::Destructive;
+        for (refusal, says) in [
+            (Refusal::NotEncrypted, "Send it from a client that encrypts."),
+            (Refusal::RoomNotEncrypted, "allow_unencrypted = true"),
+            (Refusal::NoDeviceToVerify(rule), "require_verified = \"destructive\""),
+            (Refusal::NotVerified(rule), "require_verified = \"destructive\""),
+            (Refusal::IdentityChanged, "Verify it again"),
+            (Refusal::UnknownDevice, "a device that is signed in"),
+            (Refusal::UnknownSource, "/discardsession"),
+            (Refusal::OtherUser, "sign out the sessions"),
+            (Refusal::Copied, "type it again"),
+            (Refusal::Unnoted, "the disk may be full"),
+        ] {
+            let reply = refused(refusal);
+            assert!(reply.plain.starts_with("Not run: "), "{refusal:?}: {}", reply.plain);
+            assert!(reply.plain.contains(says), "{refusal:?}: {}", reply.plain);
+            assert!(reply.plain.chars().count() < 400, "too long for a phone: {}", reply.plain);
+        }
+    }
+
+    #[test]
+    fn the_button_is_answered_with_a_line_that_works() {
+        let reply = how_to_mute(7);
+        assert!(reply.plain.ends_with(" send: !mute 7 1h"), "{}", reply.plain);
+        assert!(reply.html.contains("<code>!mute 7 1h</code>"), "{}", reply.html);
+    }
+
+    #[test]
     fn nothing_needs_escaping() {
         for reply in [
             not_for_you(),
+            not_encrypted_here(),
+            too_many_presses(20),
             no_case_here(),
             no_device_in_it(),
             no_such_case(7),

@@ -6,6 +6,7 @@
 
 mod capture;
 mod cases;
+mod destructive;
 mod event;
 mod flags;
 mod foreign;
@@ -263,6 +264,7 @@ pub const COMMANDS: &[Entry] = &[
             "STORM is its number: 7, #7 or storm 7. A user is written as everywhere else.",
             "The time is 1m to 31d: 30m, for 2h, 2d; without it an hour. Muting again sets it anew.",
             "!storms shows what is muted and until when; !unmute ends it.",
+            "!mute and !unmute need a verified device, unless the config says otherwise.",
         ],
         example: "!mute #7 for 2h",
         parse: storms::mute,
@@ -290,6 +292,7 @@ pub const COMMANDS: &[Entry] = &[
         notes: &[
             "again asks the same now, over a window of the same length, and says first what changed since.",
             "delete takes it and its evidence out of the store for good; messages in rooms stay.",
+            "delete needs a verified device, unless the config says otherwise.",
         ],
         example: "!case 17 again",
         parse: cases::case,
@@ -302,6 +305,7 @@ pub const COMMANDS: &[Entry] = &[
             "Without a word: how the capture that runs stands, and what is still to be done.",
             "mark notes this moment: write what broke, as in !capture mark audio cut.",
             "It ends by stop or after its time, 30m unless said, 1m to 4h; then it judges and bundles.",
+            "start and stop need a verified device, unless the config says otherwise.",
         ],
         example: "!capture start @alice:example.org ABCDEFGHIJ for 45m",
         parse: capture::capture,

@@ -13,6 +13,7 @@ mod section;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::fmt::temporal::DateTimeParser;
@@ -97,6 +98,48 @@ pub struct Matrix {
     /// Room members at or above it may command the bot too.
     pub min_power_level: Option<i64>,
     pub max_command_age: Duration,
+    /// Whether commands count in a room that is not encrypted.
+    pub allow_unencrypted: bool,
+    pub require_verified: RequireVerified,
+}
+
+/// Which commands need a device that its owner cross-signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum RequireVerified {
+    Never,
+    /// Those that silence, delete, or start and stop a capture.
+    #[default]
+    Destructive,
+    Always,
+}
+
+impl RequireVerified {
+    /// Whether it holds for a command.
+    pub fn covers(self, destructive: bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Destructive => destructive,
+            Self::Always => true,
+        }
+    }
+
+    /// As the config file has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Destructive => "destructive",
+            Self::Always => "always",
+        }
+    }
+}
+
+impl FromStr for RequireVerified {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let all = [Self::Never, Self::Destructive, Self::Always];
+        all.into_iter().find(|one| one.name() == text).ok_or(())
+    }
 }
 
 /// The homeserver that is watched.
@@ -319,6 +362,8 @@ mod tests {
         let matrix = spelled.matrix.clone().expect("a bot");
         assert_eq!(matrix.min_power_level, Some(50));
         assert_eq!(matrix.max_command_age, Duration::from_secs(300));
+        assert!(!matrix.allow_unencrypted);
+        assert_eq!(matrix.require_verified, RequireVerified::Destructive);
         let mut defaults = spelled.clone();
         defaults.logs[0].timezone = None;
         defaults.matrix.as_mut().expect("a bot").min_power_level = None;
@@ -401,6 +446,24 @@ mod tests {
     }
 
     #[test]
+    fn who_may_command_is_read() {
+        let read = |keys: &str| {
+            let config = Config::parse(&format!("{BOT}\n{keys}"), Path::new(".")).expect(keys);
+            let matrix = config.matrix.expect("a bot");
+            (matrix.allow_unencrypted, matrix.require_verified)
+        };
+        assert_eq!(read(""), (false, RequireVerified::Destructive));
+        assert!(read("allow_unencrypted = true").0);
+        for one in [RequireVerified::Never, RequireVerified::Destructive, RequireVerified::Always] {
+            assert_eq!(read(&format!("require_verified = {:?}", one.name())).1, one);
+        }
+        let covered = |one: RequireVerified| [one.covers(false), one.covers(true)];
+        assert_eq!(covered(RequireVerified::Never), [false, false]);
+        assert_eq!(covered(RequireVerified::Destructive), [false, true]);
+        assert_eq!(covered(RequireVerified::Always), [true, true]);
+    }
+
+    #[test]
     fn everything_wrong_is_told_at_once_with_its_key() {
         let told = problems(
             r##"
@@ -411,6 +474,8 @@ mod tests {
         rooms = ["#ops:example.org", 5]
         admin = ["@you:example.org"]
         max_command_age = "5 minutes"
+        allow_unencrypted = "no"
+        require_verified = "sometimes"
         [server]
         name = "exa mple"
         [[logs]]
@@ -437,6 +502,8 @@ mod tests {
             "matrix.rooms[1]: must be a text in quotes, not a number",
             "matrix.admins: names nobody",
             "matrix.max_command_age: \"5 minutes\" is not a duration like \"90s\"",
+            "matrix.allow_unencrypted: must be true or false, not a text",
+            "matrix.require_verified: \"sometimes\" is not \"never\", \"destructive\" or \"always\"",
             "server.name: \"exa mple\" is not a server name",
             "logs[0].path: must be a text in quotes, not a number",
             "logs[1].pth: unknown key; did you mean \"path\"?",
@@ -454,7 +521,7 @@ mod tests {
         }
         assert_eq!(told.len(), wanted.len(), "{told:#?}");
         let shown = Problems { list: told }.to_string();
-        assert!(shown.starts_with("the config has 19 problems:\n  stor: "), "{shown}");
+        assert!(shown.starts_with("the config has 21 problems:\n  stor: "), "{shown}");
     }
 
     #[test]

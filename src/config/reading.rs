@@ -25,8 +25,16 @@ const FILE: &[&str] = &[
     "cases",
     "limits",
 ];
-const MATRIX: &[&str] =
-    &["homeserver", "user", "rooms", "admins", "min_power_level", "max_command_age"];
+const MATRIX: &[&str] = &[
+    "homeserver",
+    "user",
+    "rooms",
+    "admins",
+    "min_power_level",
+    "max_command_age",
+    "allow_unencrypted",
+    "require_verified",
+];
 const SERVER: &[&str] = &["name"];
 const LOG: &[&str] = &["name", "path", "timezone"];
 const DATABASE: &[&str] = &["url", "password_file", "url_file"];
@@ -138,6 +146,9 @@ fn matrix(table: &Table, problems: &mut Vec<String>) -> (Option<OwnedUserId>, Op
         );
     }
     let max_command_age = section.duration("max_command_age", "1s", "7d");
+    let allow_unencrypted = section.flag("allow_unencrypted");
+    let require_verified =
+        section.parsed("require_verified", "\"never\", \"destructive\" or \"always\"");
     let matrix = homeserver.zip(user.clone()).map(|(homeserver, user)| Matrix {
         homeserver,
         user,
@@ -147,6 +158,8 @@ fn matrix(table: &Table, problems: &mut Vec<String>) -> (Option<OwnedUserId>, Op
         max_command_age: max_command_age
             .or_else(|| super::section::duration(MAX_COMMAND_AGE))
             .unwrap_or_default(),
+        allow_unencrypted: allow_unencrypted.unwrap_or_default(),
+        require_verified: require_verified.unwrap_or_default(),
     });
     (user, matrix)
 }

@@ -71,7 +71,7 @@ pub fn root(alert: &Alert, view: &View) -> Page {
         None => verdict(&mut page, alert),
     }
     page.gap();
-    page.line().text(format!("{AGAIN} run again · {WHY} why · {MUTE} mute for an hour"));
+    page.line().text(format!("{AGAIN} run again · {WHY} why · {MUTE} how to mute"));
     page
 }
 
@@ -437,7 +437,7 @@ mod tests {
             "Storm 7 · one-time keys refused · @u:server DEV · 62 so far, 31 a minute\n\
              KE-1 · proven\n\
              Do: log it out\n\
-             🔁 run again · ❓ why · 🔕 mute for an hour"
+             🔁 run again · ❓ why · 🔕 how to mute"
         );
     }
 
@@ -453,7 +453,7 @@ mod tests {
             "Storm 7 · unconfirmed · one-time keys refused · @u:server DEV · 62 so far, 31 a minute\n\
              Unconfirmed: The database did not answer. Raised 12 min ago: I could not send it sooner.\n\
              Verdict: The store was wiped or evicted. (otk-recreated)\n\
-             🔁 run again · ❓ why · 🔕 mute for an hour"
+             🔁 run again · ❓ why · 🔕 how to mute"
         );
         alert.sure = &Sure::Confirmed;
         let plain = root(&alert, &view()).reply().plain;

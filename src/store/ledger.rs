@@ -9,6 +9,7 @@
 mod accepted;
 mod captures;
 mod cases;
+mod messages;
 mod outgoing;
 mod schema;
 

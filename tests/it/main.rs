@@ -28,6 +28,7 @@ mod room;
 mod scale;
 mod secrets;
 mod sources;
+mod stolen_token;
 mod storms;
 mod survey;
 mod terminal;

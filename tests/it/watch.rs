@@ -48,7 +48,7 @@ async fn root_of(ops: &OpsRoom, bot: &Bot, patient: &Patient) -> Result<Message>
 }
 
 /// Waits for a message in a thread that holds these words.
-async fn told(ops: &OpsRoom, root: &Message, words: &str) -> Result<Message> {
+pub(crate) async fn told(ops: &OpsRoom, root: &Message, words: &str) -> Result<Message> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let thread = ops.thread(&root.event_id, Duration::from_secs(2)).await?;
@@ -226,7 +226,7 @@ async fn what_is_muted_is_counted_and_told_when_the_mute_ends() -> Result<()> {
 }
 
 /// Waits for the root that holds these words.
-async fn telling(ops: &OpsRoom, bot: &Bot, words: &str) -> Result<Message> {
+pub(crate) async fn telling(ops: &OpsRoom, bot: &Bot, words: &str) -> Result<Message> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let all = roots(ops, bot, Duration::from_secs(2)).await?;

@@ -97,6 +97,13 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX outgoing_kase ON outgoing (kase) WHERE kase IS NOT NULL;
      CREATE TRIGGER outgoing_goes_with_its_case AFTER DELETE ON kase
          BEGIN DELETE FROM outgoing WHERE kase = OLD.number; END;",
+    // Digests, so that no name stands here. Rows stay as long as the Matrix client keeps its keys, which is for
+    // good: any command of the past could be sent again. 100 commands a day are about 6 MB a year.
+    "CREATE TABLE command_message (
+         message BLOB PRIMARY KEY,
+         event BLOB NOT NULL UNIQUE
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE warned (what TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;",
 ];
 
 /// `KSTL`: tells our file from any other SQLite database (`PRAGMA application_id`).

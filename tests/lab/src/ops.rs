@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use matrix_sdk::ruma::RoomId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::lab::{Account, Lab};
 use crate::leash::{Leash, Spec, last_lines};
@@ -30,23 +30,30 @@ pub struct OpsRoom {
 }
 
 impl OpsRoom {
-    /// Makes an encrypted room and its admin.
+    /// Makes an encrypted room and its admin, whose device is cross-signed.
     pub async fn open(lab: &Lab) -> Result<Self> {
-        let admin = lab.register(&lab.fresh_name("admin")).await?;
-        let body = json!({
-            "preset": "private_chat",
-            "name": "Ops",
-            "initial_state": [{
-                "type": "m.room.encryption",
-                "state_key": "",
-                "content": {"algorithm": "m.megolm.v1.aes-sha2"},
-            }],
+        let encryption = json!({
+            "type": "m.room.encryption",
+            "state_key": "",
+            "content": {"algorithm": "m.megolm.v1.aes-sha2"},
         });
+        Self::with_state(lab, json!([encryption])).await
+    }
+
+    /// The same, and the room is not encrypted.
+    pub async fn open_plain(lab: &Lab) -> Result<Self> {
+        Self::with_state(lab, json!([])).await
+    }
+
+    async fn with_state(lab: &Lab, state: Value) -> Result<Self> {
+        let admin = lab.register(&lab.fresh_name("admin")).await?;
+        let body = json!({"preset": "private_chat", "name": "Ops", "initial_state": state});
         let token = Some(admin.access_token.as_str());
         let answer = lab.wire().post("/_matrix/client/v3/createRoom", token, body).await?;
         let room_id = answer["room_id"].as_str().context("no room id")?;
         let room_id = RoomId::parse(room_id)?;
         let admin = Person::enter(lab, admin, &room_id).await?;
+        admin.cross_sign().await?;
         Ok(Self { admin })
     }
 

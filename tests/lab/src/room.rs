@@ -63,7 +63,7 @@ pub struct Message {
 }
 
 impl Person {
-    /// Starts a client for the account and waits until it is in the encrypted room.
+    /// Starts a client for the account and waits until it is in the room, and sees how it is encrypted.
     pub async fn enter(lab: &Lab, account: Account, room_id: &RoomId) -> Result<Self> {
         let store = lab.scratch().join(lab.fresh_name("person"));
         let device = Device::open(lab, &account, &store).await?;
@@ -84,6 +84,31 @@ impl Person {
         let syncing = device.syncing();
         let room = known_room(&device, room_id).await?;
         Ok(Self { account, device, room, heard, _syncing: syncing })
+    }
+
+    /// Makes the account's cross-signing identity and signs this device with it, as clients do at a first login. A
+    /// first identity needs no password (MSC3967).
+    pub async fn cross_sign(&self) -> Result<()> {
+        let made = self.device.client().encryption().bootstrap_cross_signing(None).await;
+        made.context("the identity was not made")
+    }
+
+    /// Signs another device of the account, as its owner does after comparing emoji.
+    pub async fn sign(&self, other: &Account) -> Result<()> {
+        let encryption = self.device.client().encryption();
+        let user = UserId::parse(&other.user_id)?;
+        let deadline = Instant::now() + JOIN_PATIENCE;
+        loop {
+            let id = other.device_id.as_str().into();
+            if let Some(device) = encryption.get_device(&user, id).await? {
+                return device.verify().await.context("the other device was not signed");
+            }
+            if Instant::now() > deadline {
+                bail!("the client did not see {} in {JOIN_PATIENCE:?}", other.device_id);
+            }
+            encryption.request_user_identity(&user).await?;
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     pub fn room_id(&self) -> OwnedRoomId {
@@ -299,7 +324,7 @@ async fn known_room(device: &Device, room_id: &RoomId) -> Result<Room> {
     while Instant::now() < deadline {
         if let Some(room) = device.client().get_room(room_id)
             && room.state() == matrix_sdk::RoomState::Joined
-            && room.latest_encryption_state().await?.is_encrypted()
+            && !room.latest_encryption_state().await?.is_unknown()
         {
             return Ok(room);
         }
