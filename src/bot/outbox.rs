@@ -17,6 +17,7 @@ use super::line::ChatLine;
 use super::send::{self, About, txn_id};
 use super::supervise::Ended;
 use super::transmit;
+use super::words;
 use crate::flow::Flow;
 use crate::render::{self, Reply};
 use crate::store::{NewMessage, Outgoing, Store};
@@ -212,6 +213,7 @@ impl Outbox {
                 }
                 Err(error) if transmit::is_unsendable(&error) => {
                     tracing::error!("a message is dropped, it would never be taken: {error:#}");
+                    ledger.owe_messages(refused(&owed).as_slice())?;
                     ledger.sent(owed.id)?;
                 }
                 Err(error) => {
@@ -234,7 +236,10 @@ impl Outbox {
         let txn = owed.txn.as_str().into();
         match message.body {
             Body::Words { plain, html, mentions } => {
-                let reply = self.dated(Reply { plain, html }, owed, Timestamp::now());
+                let mut reply = Reply { plain, html };
+                if message.place != Place::Room {
+                    reply = self.dated(reply, owed, Timestamp::now());
+                }
                 let mut content = send::notice(&reply, mentions);
                 content.relates_to = match message.place {
                     Place::Room => None,
@@ -338,6 +343,26 @@ impl Outbox {
     }
 }
 
+/// What is said in the place of an answer that the homeserver refuses for good; nothing where that is refused.
+fn refused(owed: &Outgoing) -> Option<NewMessage> {
+    const SHORT: &str = "-short";
+    let message = serde_json::from_str::<Message>(&owed.message).ok()?;
+    let Body::Words { mentions, .. } = message.body else { return None };
+    if owed.txn.ends_with(SHORT) {
+        return None;
+    }
+    let Reply { plain, html } = words::answer_refused();
+    let message = Message { place: message.place, body: Body::Words { plain, html, mentions } };
+    Some(NewMessage {
+        txn: format!("{}{SHORT}", owed.txn),
+        room: owed.room.clone(),
+        message: message.text(),
+        asked: owed.asked,
+        summary: String::new(),
+        case: owed.case,
+    })
+}
+
 /// Holds a room back for a while; returns how long.
 fn hold(held: &mut BTreeMap<OwnedRoomId, Held>, room: &RoomId) -> Duration {
     let pause = match held.get(room) {
@@ -346,4 +371,48 @@ fn hold(held: &mut BTreeMap<OwnedRoomId, Held>, room: &RoomId) -> Duration {
     };
     held.insert(room.to_owned(), Held { until: Instant::now() + pause, pause });
     pause
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::{owned_event_id, owned_user_id, room_id};
+
+    use super::*;
+
+    fn line() -> ChatLine {
+        ChatLine {
+            event: owned_event_id!("$line"),
+            sender: owned_user_id!("@a:x"),
+            sent: Timestamp::from_second(1_795_348_000).unwrap(),
+            body: "!why\n  please".into(),
+            formatted: None,
+            thread: None,
+            replied: None,
+        }
+    }
+
+    fn outgoing(new: &NewMessage) -> Outgoing {
+        let NewMessage { txn, room, message, asked, case, .. } = new.clone();
+        Outgoing { id: 1, txn, room, message, asked, case }
+    }
+
+    #[test]
+    fn an_answer_that_is_refused_for_good_is_replaced_once() {
+        let room = room_id!("!ops:x");
+        let reply = Reply { plain: "x".repeat(70_000), html: String::new() };
+        let new = answer(room, &line(), About::Answer, &reply, Some(7));
+        assert_eq!(new.summary, "!why please");
+        let short = refused(&outgoing(&new)).unwrap();
+        assert!(short.message.contains("refused") && short.message.len() < 1000);
+        assert_ne!(short.txn, new.txn);
+        assert_eq!(refused(&outgoing(&short)), None);
+        assert_eq!(refused(&outgoing(&evidence(room, &line(), 7))), None);
+    }
+
+    #[test]
+    fn a_room_that_takes_nothing_is_tried_at_growing_pauses() {
+        let (mut held, room) = (BTreeMap::new(), room_id!("!ops:x"));
+        let pauses: Vec<_> = (0..7).map(|_| hold(&mut held, room).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+    }
 }

@@ -235,6 +235,14 @@ pub(super) fn taken_for(number: u64) -> Reply {
     said(&format!("Taken; capture {number} tells the rest in its own thread."))
 }
 
+/// In the place of an answer that the homeserver refuses for good.
+pub(super) fn answer_refused() -> Reply {
+    said(
+        "The homeserver refused this answer: it is too large or malformed. Kestrel's log has the error. \
+         Ask about a shorter window.",
+    )
+}
+
 /// For a fault of our own; the log has the rest.
 pub(super) fn our_fault() -> Reply {
     said("Something went wrong on my side, not on yours; my log says what.")

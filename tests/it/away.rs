@@ -29,24 +29,27 @@ async fn an_answer_that_cannot_be_sent_is_sent_later_with_its_evidence() -> Resu
     bot.joined(&ops).await?;
     let patient = healthy(&lab).await?;
 
-    gateway.shut(&["/send/", "/upload"]);
     let question = format!("!ke1 {} {}", patient.user, patient.device);
-    let asked = [ops.ask(&question).await?, ops.ask(&question).await?];
-    refused(&gateway).await?;
-    // A process that ends meanwhile loses nothing either.
-    tokio::time::sleep(AWAY).await;
-    bot.kill()?;
-    bot.run()?;
-    gateway.reopen();
-
-    let whole = |thread: &Vec<_>| thread.len() >= 2;
-    let threads = ops
-        .threads(&asked, PATIENCE, |threads| threads.iter().all(whole))
-        .await
-        .with_context(|| bot.last_words())?;
-    for thread in threads {
-        let kinds: Vec<_> = thread.iter().map(|message| message.kind.as_str()).collect();
-        assert_eq!(kinds, ["m.file", "m.notice"], "{thread:#?}");
+    for killed in [false, true] {
+        gateway.shut(&["/send/", "/upload"]);
+        let asked = [ops.ask(&question).await?, ops.ask(&question).await?];
+        refused(&gateway).await?;
+        tokio::time::sleep(AWAY).await;
+        if killed {
+            // A process that ends meanwhile loses nothing either.
+            bot.kill()?;
+            bot.run()?;
+        }
+        gateway.reopen();
+        let whole = |thread: &Vec<_>| thread.len() >= 2;
+        let threads = ops
+            .threads(&asked, PATIENCE, |threads| threads.iter().all(whole))
+            .await
+            .with_context(|| bot.last_words())?;
+        for thread in threads {
+            let kinds: Vec<_> = thread.iter().map(|message| message.kind.as_str()).collect();
+            assert_eq!(kinds, ["m.file", "m.notice"], "killed: {killed}, {thread:#?}");
+        }
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod chain;
 mod crafted;
 mod events;
 mod lab;
+mod load;
 mod media;
 mod poll;
 mod recorded;

@@ -11,6 +11,9 @@ use rusqlite::{Row, Transaction, params};
 
 use super::Ledger;
 
+/// In microseconds.
+const WEEK: i64 = 7 * 24 * 60 * 60 * 1_000_000;
+
 /// A message that becomes owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
@@ -76,9 +79,12 @@ impl Ledger {
         })
     }
 
-    /// Gives up what was asked before `oldest` and is still unsent. Returns how many messages that were.
+    /// Gives up what was asked before `oldest` and is still unsent; forgets what was given up a week before
+    /// that, because nobody could be told. Returns how many messages were given up.
     pub fn drop_unsent(&self, oldest: Timestamp) -> Result<usize> {
         self.write(|all| {
+            let untold = "DELETE FROM outgoing WHERE asked < ?1 AND message IS NULL";
+            all.execute(untold, params![oldest.as_microsecond().saturating_sub(WEEK)])?;
             let oldest = params![oldest.as_microsecond()];
             // An answer is one line of the list, however many messages it has.
             let silent = "DELETE FROM outgoing WHERE asked < ?1 AND message IS NOT NULL AND
@@ -189,7 +195,12 @@ mod tests {
         assert_eq!(dropped.len(), 1, "{dropped:?}");
         assert_eq!((dropped[0].summary.as_str(), dropped[0].asked), ("!ke1", at(0)));
         assert_eq!(ledger.outgoing().unwrap()[0].txn, "young");
-        ledger.sent(dropped[0].id).unwrap();
+        let week = 7 * 24 * 60 * 60;
+        assert_eq!(ledger.drop_unsent(at(week)).unwrap(), 1, "the young one grew old");
+        assert_eq!(ledger.dropped().unwrap().len(), 2);
+        assert_eq!(ledger.drop_unsent(at(week + 10)).unwrap(), 0);
+        assert_eq!(ledger.dropped().unwrap().len(), 1, "a room that is never told");
+        ledger.sent(ledger.dropped().unwrap()[0].id).unwrap();
         assert!(ledger.dropped().unwrap().is_empty());
     }
 }

@@ -171,8 +171,47 @@ impl Leash {
         command.spawn().with_context(|| format!("cannot freeze {}", self.name))
     }
 
+    /// What the program costs, from its start to now.
+    pub fn cost(&self) -> Result<Cost> {
+        let held = self.held()?;
+        let process = held.first().with_context(|| format!("{} has ended", self.name))?;
+        Cost::of(*process)
+    }
+
     pub fn last_words(&self) -> String {
         last_lines(&self.output, OUTPUT_LINES_SHOWN)
+    }
+}
+
+/// What a process costs.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// The most memory it ever held, in KiB.
+    pub peak_kib: u64,
+    /// The memory that it holds now, in KiB.
+    pub resident_kib: u64,
+    pub cpu_seconds: f64,
+}
+
+impl Cost {
+    fn of(process: u32) -> Result<Self> {
+        /// The kernel counts in hundredths of a second, on every machine that this runs on.
+        const TICKS: f64 = 100.0;
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}"));
+        let status = read("status")?;
+        let kib = |key: &str| -> Option<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+            line.split_whitespace().next()?.parse().ok()
+        };
+        let stat = read("stat")?;
+        let fields: Vec<&str> =
+            stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
+        let ticks = |place: usize| -> Option<f64> { fields.get(place)?.parse().ok() };
+        Ok(Self {
+            peak_kib: kib("VmHWM:").context("no peak in /proc")?,
+            resident_kib: kib("VmRSS:").context("no memory in /proc")?,
+            cpu_seconds: ticks(11).zip(ticks(12)).map_or(0.0, |(own, kernel)| own + kernel) / TICKS,
+        })
     }
 }
 

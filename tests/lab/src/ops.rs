@@ -15,7 +15,7 @@ use matrix_sdk::ruma::RoomId;
 use serde_json::{Value, json};
 
 use crate::lab::{Account, Lab};
-use crate::leash::{Leash, Spec, last_lines};
+use crate::leash::{Cost, Leash, Spec, last_lines};
 pub use crate::room::{Message, Person};
 
 const BOT: &str = "kestrel";
@@ -186,6 +186,11 @@ impl Bot {
     pub fn kill(&mut self) -> Result<()> {
         let mut leash = self.leash.take().context("Kestrel is not running")?;
         leash.kill()
+    }
+
+    /// What the program costs, since it was started last.
+    pub fn cost(&self) -> Result<Cost> {
+        self.leash.as_ref().context("Kestrel is not running")?.cost()
     }
 
     /// An error when the program has ended by itself.
