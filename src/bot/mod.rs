@@ -26,6 +26,7 @@ mod report;
 mod sealed;
 mod send;
 mod session;
+mod storm_thread;
 mod storms;
 mod unreadable;
 mod watch;

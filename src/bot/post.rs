@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::{Client, Room, RoomState};
-use ruma::{OwnedEventId, OwnedRoomId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch::Receiver;
 
 use super::letter::Letter;
 use super::matrix_of;
 use super::send::{self, Part, Place};
+use super::storm_thread::{Goes, Turn, goes, same_storm, turn};
 use super::watch::{Shared, holds};
 use crate::config::Config;
 use crate::evidence::shortened;
@@ -117,15 +118,18 @@ impl Postman {
         let Some(known) = self.ledger.storm(event.storm)? else {
             return self.ledger.settle(owed.id);
         };
+        let turn = turn(owed, event.change, &self.ledger.owed()?, known.root.is_some());
+        if turn == Turn::Wait {
+            return Ok(());
+        }
+        let untold = turn == Turn::First;
         let middle = !matches!(event.change, Change::Started | Change::Ended);
-        let untold = known.root.is_none();
         let muted = self.ledger.mutes(now)?.iter().any(|mute| holds(&mute.what, event));
         // An end is told where a beginning was, muted or not: nobody should wait for it.
         let silent = muted && event.change != Change::Ended;
-        let nothing_to_end = event.change == Change::Ended && untold && !self.root_is_owed(owed)?;
         // While it waited it turned out to be part of a crowd.
         let spoken_for = untold && self.shared.lock().is_part(event.storm);
-        if silent || nothing_to_end || spoken_for || middle && newer {
+        if turn == Turn::Nothing || silent || spoken_for || middle && newer {
             return self.ledger.settle(owed.id);
         }
         let judged = self.judge(event, now).await;
@@ -145,7 +149,7 @@ impl Postman {
         if let Some(number) = self.keep_case(owed, event, &known, &judged, now) {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
-        self.ledger.compose(owed.id, &self.letter(event, &known, &judged, now).text())
+        self.ledger.compose(owed.id, &self.letter(event, untold, &judged, now).text())
     }
 
     /// The event with the counts of now: a storm grows while it waits to be judged.
@@ -159,8 +163,8 @@ impl Postman {
         }
     }
 
-    /// The words of a message.
-    fn letter(&self, event: &Event, known: &Known, judged: &Judged, now: Timestamp) -> Letter {
+    /// The words of a message; of the first about a storm where nobody was told of it.
+    fn letter(&self, event: &Event, untold: bool, judged: &Judged, now: Timestamp) -> Letter {
         let view = self.flow.view();
         let event = self.shown(event);
         let waited = now.duration_since(event.at);
@@ -179,20 +183,18 @@ impl Postman {
             late: (waited > LATE).then_some(waited),
             cured,
         };
-        match (event.change, &known.root) {
-            (Change::Ended, _) => {
-                let clear = Letter::quiet(&render::storm::clear(&alert, &view).reply());
-                alert.answer = judged.page.clone();
-                clear.instead(render::storm::root_cleared(&alert, &view).reply())
-            }
-            (_, None) | (Change::Started, _) => {
-                alert.answer = judged.page.clone();
-                let letter = Letter::quiet(&render::storm::root(&alert, &view).reply());
-                // What anybody may have written into a log wakes nobody.
-                Letter { rings: judged.sure == Sure::Confirmed, ..letter }
-            }
-            _ => Letter::quiet(&render::storm::update(&alert, &view).reply()),
+        if untold {
+            alert.answer = judged.page.clone();
+            let letter = Letter::quiet(&render::storm::root(&alert, &view).reply());
+            // What anybody may have written into a log wakes nobody.
+            return Letter { rings: judged.sure == Sure::Confirmed, opens: true, ..letter };
         }
+        if event.change == Change::Ended {
+            let clear = Letter::quiet(&render::storm::clear(&alert, &view).reply());
+            alert.answer = judged.page.clone();
+            return clear.instead(render::storm::root_cleared(&alert, &view).reply());
+        }
+        Letter::quiet(&render::storm::update(&alert, &view).reply())
     }
 
     async fn deliver(&self, owed: Owed) -> Result<()> {
@@ -205,57 +207,66 @@ impl Postman {
         let words = Part::Words.of(&key);
         match &owed.due {
             Due::Words(_) => drop(send::post(&room, Place::Room, &letter, &[], words).await?),
-            Due::Storm(event) => {
-                let known = self.ledger.storm(event.storm)?;
-                let root = known.and_then(|known| known.root).map(|(_, root)| root);
-                match (event.change, root) {
-                    (Change::Ended, None) => {}
-                    (Change::Ended, Some(root)) => {
-                        send::post(&room, Place::Thread(&root), &letter, &[], words).await?;
-                        if let Some((plain, html)) = letter.instead.clone() {
-                            let new = Letter { plain, html, rings: true, instead: None };
-                            let edit = Part::Edit.of(&key);
-                            send::post(&room, Place::Instead(&root), &new, &[], edit).await?;
-                        }
-                    }
-                    (Change::Started, _) | (_, None) => {
-                        self.begin(&room, event, &letter, &key).await?;
-                    }
-                    (_, Some(root)) => {
-                        send::post(&room, Place::Thread(&root), &letter, &[], words).await?;
-                    }
-                }
-            }
+            Due::Storm(event) => self.tell(&room, event, &letter, &key).await?,
         }
         self.ledger.settle(owed.id)
     }
 
-    /// The root, its buttons, and the picture in its thread. A crash in between goes on where it was: the
-    /// same transaction ids give the same events.
-    async fn begin(&self, room: &Room, event: &Event, letter: &Letter, key: &str) -> Result<()> {
+    /// A message about a storm. A crash in between goes on where it was: the same transaction ids give the
+    /// same events.
+    async fn tell(&self, room: &Room, event: &Event, letter: &Letter, key: &str) -> Result<()> {
+        let known = self.ledger.storm(event.storm)?;
+        let root = known.and_then(|known| known.root).map(|(_, root)| root);
+        match goes(event.change, letter.opens, root.as_deref()) {
+            Goes::Nowhere => Ok(()),
+            Goes::First => {
+                let root = self.begin(room, event, letter, key).await?;
+                self.furnish(room, &root, event, key).await
+            }
+            Goes::Finish(root) => self.furnish(room, root, event, key).await,
+            Goes::Thread(root) => {
+                let words = Part::Words.of(key);
+                send::post(room, Place::Thread(root), letter, &[], words).await?;
+                if let Some((plain, html)) = letter.instead.clone() {
+                    let new = Letter { plain, html, rings: true, instead: None, opens: false };
+                    let edit = Part::Edit.of(key);
+                    send::post(room, Place::Instead(root), &new, &[], edit).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The storm's first message.
+    async fn begin(
+        &self,
+        room: &Room,
+        event: &Event,
+        letter: &Letter,
+        key: &str,
+    ) -> Result<OwnedEventId> {
         let rings = match self.config.watch.mention && letter.rings {
             true => matrix_of(&self.config)?.admins.as_slice(),
             false => &[],
         };
         let root = send::post(room, Place::Room, letter, rings, Part::Words.of(key)).await?;
         self.ledger.rooted(event.storm, room.room_id(), &root)?;
-        if let Err(error) = self.store.rethread(&standing_in(event), &root) {
+        Ok(root)
+    }
+
+    /// What belongs to the first message: its case, its buttons, and the picture in its thread.
+    async fn furnish(&self, room: &Room, root: &EventId, event: &Event, key: &str) -> Result<()> {
+        if let Err(error) = self.store.rethread(&standing_in(event), root) {
             tracing::error!("{root} will not find its case: {error:#}");
         }
         for (button, part) in [(AGAIN, Part::Again), (WHY, Part::Why), (MUTE, Part::Mute)] {
-            send::react(room, &root, button, part.of(key)).await?;
+            send::react(room, root, button, part.of(key)).await?;
         }
-        self.picture(room, &root, event, key).await
+        self.picture(room, root, event, key).await
     }
 
     /// A picture that cannot be drawn or uploaded costs the picture, not the alert.
-    async fn picture(
-        &self,
-        room: &Room,
-        root: &OwnedEventId,
-        event: &Event,
-        key: &str,
-    ) -> Result<()> {
+    async fn picture(&self, room: &Room, root: &EventId, event: &Event, key: &str) -> Result<()> {
         let drawn = self.shared.lock().timeline(event.storm);
         let Some(timeline) = drawn else { return Ok(()) };
         let title = match &self.shown(event).whose {
@@ -302,16 +313,6 @@ impl Postman {
         self.config.watch.room.clone().or_else(first).context("no ops room is configured")
     }
 
-    /// Whether the storm's first message is worded and waits for the homeserver.
-    fn root_is_owed(&self, end: &Owed) -> Result<bool> {
-        let begins = |one: &Owed| {
-            one.id < end.id
-                && same_storm(one, end)
-                && matches!(&one.due, Due::Storm(event) if event.change == Change::Started)
-        };
-        Ok(self.ledger.owed()?.iter().any(begins))
-    }
-
     /// Keeps what a storm was judged by as a case: each message about it that was judged is one.
     fn keep_case(
         &self,
@@ -345,13 +346,6 @@ impl Postman {
                 tracing::error!("the case of storm {} could not be kept: {error:#}", event.storm);
             })
             .ok()
-    }
-}
-
-fn same_storm(one: &Owed, other: &Owed) -> bool {
-    match (&one.due, &other.due) {
-        (Due::Storm(one), Due::Storm(other)) => one.storm == other.storm,
-        _ => false,
     }
 }
 

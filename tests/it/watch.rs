@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use kestrel::store::{Due, Ledger, Step};
+use kestrel::storm::{Change, Event, Kind, Whose};
 use kestrel_lab::calls::{Member, fresh_address};
 use kestrel_lab::faults::{evict, healthy};
 use kestrel_lab::ops::{Bot, Message, OpsRoom};
@@ -222,6 +224,50 @@ async fn what_is_muted_is_counted_and_told_when_the_mute_ends() -> Result<()> {
     bot.command(&["unmute", "--config", &config])?;
     let root = root_of(&ops, &bot, &patient).await?;
     assert!(root.plain.starts_with("Storm 1 · "), "{}", root.plain);
+    Ok(())
+}
+
+/// Writes what is due about a storm into the ledger of a running bot, as its watch does.
+fn owe(lab: &Lab, events: &[Event]) -> Result<()> {
+    let ledger = Ledger::open(&lab.scratch().join("bot/store"))?;
+    let owed: Vec<_> = events.iter().cloned().map(Due::Storm).collect();
+    ledger.record(&Step { storms: events, owed: &owed, ..Step::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_has_one_root_in_whatever_order_it_is_told() -> Result<()> {
+    let (lab, ops, bot) = watched().await?;
+    let (started, cause, ended) = (Change::Started, Change::Cause, Change::Ended);
+    let orders = [vec![started, cause, ended], vec![cause, started], vec![started, started, ended]];
+    for (number, order) in (1..).zip(&orders) {
+        let at = jiff::Timestamp::now();
+        let event = |change: &Change| Event {
+            at,
+            storm: number,
+            change: *change,
+            kind: Kind::Delay,
+            whose: Whose::Address(format!("203.0.{number}.7")),
+            trigger: "limited".into(),
+            count: 6,
+            devices: 1,
+            first: at,
+            last: at,
+        };
+        owe(&lab, &order.iter().map(event).collect::<Vec<_>>())?;
+    }
+    for (number, order) in (1..).zip(&orders) {
+        let root = telling(&ops, &bot, &format!("Storm {number} · ")).await?;
+        if order.contains(&ended) {
+            told(&ops, &root, &format!("Storm {number} · over")).await?;
+        }
+    }
+    let all = roots(&ops, &bot, SILENCE).await?;
+    let firsts: Vec<_> = all.iter().map(|root| root.first_said.lines().next()).collect();
+    assert_eq!(all.len(), orders.len(), "{firsts:#?}");
+    for root in &all {
+        let own = ops.reactions(&root.event_id, Duration::from_secs(2)).await?;
+        assert_eq!(own.len(), 3, "{own:?} under {}", root.plain);
+    }
     Ok(())
 }
 
