@@ -9,6 +9,7 @@ pub mod bundle;
 mod captures;
 mod cases;
 mod handled;
+mod health;
 mod ledger;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -24,6 +25,7 @@ use sha2::{Digest, Sha256};
 
 use handled::Handled;
 pub use handled::Standing;
+pub use health::{SPARE, free_space, health};
 pub use ledger::{Due, Kept, KeptCapture, Known, Ledger, NewCase, Owed, Step};
 
 /// The store, held by this process until the last clone is dropped.
@@ -188,9 +190,13 @@ fn take_lock(folder: &Path, now: Timestamp) -> Result<File> {
             return Err(error).with_context(|| format!("cannot lock {shown}"));
         }
     }
-    file.set_len(0)?;
-    writeln!(file, "pid {} since {now:.0}", std::process::id())?;
-    file.sync_all()?;
+    let mut note = || -> std::io::Result<()> {
+        file.set_len(0)?;
+        writeln!(file, "pid {} since {now:.0}", std::process::id())?;
+        file.sync_all()
+    };
+    note()
+        .with_context(|| format!("cannot write {shown}, so nothing could be kept in the store"))?;
     Ok(file)
 }
 
