@@ -26,10 +26,12 @@ mod report;
 mod sealed;
 mod send;
 mod session;
+mod storm_letter;
 mod storm_thread;
 mod storms;
 mod unreadable;
 mod watch;
+mod watch_trouble;
 mod words;
 
 use std::sync::Arc;

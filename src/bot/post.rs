@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use matrix_sdk::{Client, Room, RoomState};
 use ruma::{EventId, OwnedEventId, OwnedRoomId};
 use sha2::{Digest, Sha256};
@@ -15,23 +15,22 @@ use tokio::sync::watch::Receiver;
 use super::letter::Letter;
 use super::matrix_of;
 use super::send::{self, Part, Place};
+use super::storm_letter::storm_letter;
 use super::storm_thread::{Goes, Turn, goes, same_storm, turn};
 use super::watch::{Shared, holds};
 use crate::config::Config;
 use crate::evidence::shortened;
-use crate::flow::{self, Cure, Depth, Flow, Judged, SETTLE};
+use crate::flow::{self, Depth, Flow, Judged, SETTLE};
 use crate::render::case::numbered;
-use crate::render::storm::{AGAIN, Alert, Cured, MUTE, WHY};
+use crate::render::storm::{AGAIN, MUTE, WHY};
 use crate::render::{self};
 use crate::store::{Due, Known, Ledger, NewCase, Owed, Store};
-use crate::storm::{Change, Event, Kind, Sure, Whose};
+use crate::storm::{Change, Event, Sure, Whose};
 
 /// How often the ledger is looked through when nobody said that something is due.
 const LOOK: Duration = Duration::from_secs(2);
-/// The pause after the homeserver took nothing.
+/// The pause after a round that failed.
 const PAUSE: Duration = Duration::from_secs(5);
-/// A first message that waited longer says so.
-const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// Words and sends what is owed.
 pub(super) struct Postman {
@@ -56,15 +55,45 @@ impl Postman {
         Self { config, flow, store, ledger, shared, client }
     }
 
-    /// Works until the process ends.
+    /// Works until the process ends. A failure that lasts is logged when it begins, when it becomes another,
+    /// and when it is over.
     pub(super) async fn work(self) {
+        let mut failing: Option<String> = None;
         loop {
-            if let Err(error) = self.round().await {
-                tracing::warn!("an alert is owed and could not be sent yet: {error:#}");
-                tokio::time::sleep(PAUSE).await;
+            let spoken = self.speak().await;
+            let sent = self.round().await;
+            match spoken.and(sent) {
+                Ok(()) => {
+                    if failing.take().is_some() {
+                        tracing::info!("what is owed to the room can be sent again");
+                    }
+                }
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    if failing.as_ref() != Some(&why) {
+                        tracing::warn!(
+                            "something is owed to the room and cannot be sent yet: {why}"
+                        );
+                    }
+                    failing = Some(why);
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
             let _ = tokio::time::timeout(LOOK, self.shared.due.notified()).await;
         }
+    }
+
+    /// Says what needs no ledger, the oldest first. What the homeserver does not take stays for the next round.
+    async fn speak(&self) -> Result<()> {
+        while let Some(notice) = self.shared.notices.oldest() {
+            let room = self.room()?;
+            let words = Part::Words.of(&notice.key);
+            match send::post(&room, Place::Room, &notice.letter, &[], words).await {
+                Err(error) if !send::is_unsendable(&error) => return Err(error),
+                _ => self.shared.notices.said(&notice),
+            }
+        }
+        Ok(())
     }
 
     /// Everything that is owed now: worded first, so that a verdict is of the storm's own time, then sent.
@@ -111,7 +140,9 @@ impl Postman {
             _ => return Ok(()),
         };
         let now = Timestamp::now();
-        if now.duration_since(event.at) < SETTLE && event.change == Change::Started {
+        let age = now.duration_since(event.at);
+        // A clock that was set back holds nothing up.
+        if event.change == Change::Started && age < SETTLE && !age.is_negative() {
             return Ok(());
         }
         let event = &self.as_it_stands(event);
@@ -132,6 +163,8 @@ impl Postman {
         if turn == Turn::Nothing || silent || spoken_for || middle && newer {
             return self.ledger.settle(owed.id);
         }
+        // Judging is expensive, so it is not done for words that cannot be kept.
+        self.ledger.touch(owed.id)?;
         let judged = self.judge(event, now).await;
         if untold && matches!(judged.sure, Sure::Contradicted(_)) {
             tracing::warn!("storm {} is not told: {:?}", event.storm, judged.sure);
@@ -149,7 +182,9 @@ impl Postman {
         if let Some(number) = self.keep_case(owed, event, &known, &judged, now) {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
-        self.ledger.compose(owed.id, &self.letter(event, untold, &judged, now).text())
+        let waited = now.duration_since(event.at);
+        let letter = storm_letter(&self.shown(event), untold, &judged, waited, &self.flow.view());
+        self.ledger.compose(owed.id, &letter.text())
     }
 
     /// The event with the counts of now: a storm grows while it waits to be judged.
@@ -163,47 +198,16 @@ impl Postman {
         }
     }
 
-    /// The words of a message; of the first about a storm where nobody was told of it.
-    fn letter(&self, event: &Event, untold: bool, judged: &Judged, now: Timestamp) -> Letter {
-        let view = self.flow.view();
-        let event = self.shown(event);
-        let waited = now.duration_since(event.at);
-        let cured = match &judged.cure {
-            Cure::Yes => Cured::Yes,
-            Cure::No(left) => Cured::No(left),
-            Cure::Unknown => Cured::Unknown,
-        };
-        let mut alert = Alert {
-            event: &event,
-            sure: &judged.sure,
-            // Of many at once the survey says more than that there is no verdict.
-            verdict: Some((judged.verdict, judged.headline))
-                .filter(|_| event.kind != Kind::Fleet || judged.verdict != "inconclusive"),
-            answer: None,
-            late: (waited > LATE).then_some(waited),
-            cured,
-        };
-        if untold {
-            alert.answer = judged.page.clone();
-            let letter = Letter::quiet(&render::storm::root(&alert, &view).reply());
-            // What anybody may have written into a log wakes nobody.
-            return Letter { rings: judged.sure == Sure::Confirmed, opens: true, ..letter };
-        }
-        if event.change == Change::Ended {
-            let clear = Letter::quiet(&render::storm::clear(&alert, &view).reply());
-            alert.answer = judged.page.clone();
-            return clear.instead(render::storm::root_cleared(&alert, &view).reply());
-        }
-        Letter::quiet(&render::storm::update(&alert, &view).reply())
-    }
-
     async fn deliver(&self, owed: Owed) -> Result<()> {
         let letter = owed.text.as_deref().and_then(Letter::read);
         let Some(letter) = letter else {
             tracing::error!("an owed message is of another version and is dropped");
             return self.ledger.settle(owed.id);
         };
-        let (room, key) = (self.room()?, key(&owed, &letter));
+        let room = self.room()?;
+        let key = key(&owed, &letter);
+        // What cannot be noted as sent is not sent: the homeserver knows a message again for a day only.
+        self.ledger.touch(owed.id)?;
         let words = Part::Words.of(&key);
         match &owed.due {
             Due::Words(_) => drop(send::post(&room, Place::Room, &letter, &[], words).await?),

@@ -191,7 +191,7 @@ impl Watch {
                 continue;
             }
             if let Some(until) = storm.held_until() {
-                // Nothing else of it is told before it is: no end, and no look at its verdict.
+                // Until it is announced, neither its end nor a look at its verdict comes up.
                 if until > now {
                     continue;
                 }

@@ -50,8 +50,8 @@ impl Watch {
         self.next = number;
     }
 
-    /// Ends all waiting: storms that are still held back are told as if no crowd came. For a log that was read
-    /// to its end.
+    /// Announces the storms that are still held back, as if no crowd followed. For a log that was read to its
+    /// end.
     pub fn release(&mut self) -> Vec<Event> {
         let now = self.now;
         let held = |storm: &&mut Storm| !storm.ended && storm.held_until().is_some();

@@ -160,8 +160,8 @@ impl Storm {
         self.held.filter(|_| self.joined.is_none())
     }
 
-    /// Gives it the number that it is told under from now on. Its first message asks for its verdict, so
-    /// the next look at the verdict is a pause away.
+    /// Gives it the number under which it is announced. Its first message asks for its verdict, so the next
+    /// look at the verdict comes after a pause.
     pub(super) fn number_as(&mut self, number: u64, now: Timestamp) {
         self.number = number;
         self.held = None;
