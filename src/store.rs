@@ -9,6 +9,7 @@ pub mod bundle;
 mod captures;
 mod cases;
 mod handled;
+mod health;
 mod ledger;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use ruma::EventId;
 use sha2::{Digest, Sha256};
 
+pub use health::{SPARE, free_space, health};
 pub use ledger::{
     Accepted, Dropped, Due, Kept, KeptCapture, Known, Ledger, NewCase, NewMessage, Outgoing, Owed,
     Step,
@@ -168,9 +170,13 @@ fn take_lock(folder: &Path, now: Timestamp) -> Result<File> {
             return Err(error).with_context(|| format!("cannot lock {shown}"));
         }
     }
-    file.set_len(0)?;
-    writeln!(file, "pid {} since {now:.0}", std::process::id())?;
-    file.sync_all()?;
+    let mut note = || -> std::io::Result<()> {
+        file.set_len(0)?;
+        writeln!(file, "pid {} since {now:.0}", std::process::id())?;
+        file.sync_all()
+    };
+    note()
+        .with_context(|| format!("cannot write {shown}, so nothing could be kept in the store"))?;
     Ok(file)
 }
 

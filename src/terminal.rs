@@ -5,6 +5,7 @@
 
 mod asked;
 mod cases;
+mod doctor;
 mod redact;
 mod sources;
 mod storms;
@@ -236,7 +237,8 @@ pub(super) fn tree(flags: &Tree) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks every configured source for nothing much, and says how it answered.
+/// Asks every configured source for nothing much, and says how it answered; then whether the store can be
+/// written, and what the database's role may do.
 pub(super) async fn doctor(config: &Config) -> Result<ExitCode> {
     let user = match &config.matrix {
         Some(matrix) => matrix.user.clone(),
@@ -264,6 +266,10 @@ pub(super) async fn doctor(config: &Config) -> Result<ExitCode> {
                 }
             }
         }
+    }
+    for check in doctor::checks(config).await {
+        well &= check.found.is_ok();
+        say(&check.line())?;
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -13,12 +13,16 @@ pub(super) struct Letter {
     pub(super) rings: bool,
     /// What the storm's first message says from now on: both bodies.
     pub(super) instead: Option<(String, String)>,
+    /// Whether it is the first message of a storm: everything else about the storm goes in its thread.
+    #[serde(default)]
+    pub(super) opens: bool,
 }
 
 impl Letter {
     /// One that nobody is woken for.
     pub(super) fn quiet(reply: &Reply) -> Self {
-        Self { plain: reply.plain.clone(), html: reply.html.clone(), rings: false, instead: None }
+        let (plain, html) = (reply.plain.clone(), reply.html.clone());
+        Self { plain, html, rings: false, instead: None, opens: false }
     }
 
     /// One that changes the first message as well.
@@ -47,5 +51,7 @@ mod tests {
         let letter = Letter { rings: true, ..Letter::quiet(&reply) }.instead(reply);
         assert_eq!(Letter::read(&letter.text()), Some(letter));
         assert_eq!(Letter::read("torn"), None);
+        let older = r#"{"plain":"a","html":"a","rings":true,"instead":null}"#;
+        assert_eq!(Letter::read(older).map(|letter| letter.opens), Some(false));
     }
 }

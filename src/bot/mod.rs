@@ -33,12 +33,15 @@ mod report;
 mod sealed;
 mod send;
 mod session;
+mod storm_letter;
+mod storm_thread;
 mod storms;
 mod supervise;
 mod task;
 mod transmit;
 mod unreadable;
 mod watch;
+mod watch_trouble;
 mod words;
 
 use std::sync::Arc;

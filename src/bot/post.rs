@@ -6,33 +6,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use matrix_sdk::{Client, Room, RoomState};
-use ruma::{OwnedEventId, OwnedRoomId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch::Receiver;
 
 use super::letter::Letter;
 use super::matrix_of;
 use super::send::{self, Part, Place};
+use super::storm_letter::storm_letter;
+use super::storm_thread::{Goes, Turn, goes, same_storm, turn};
 use super::supervise::Ended;
 use super::transmit;
 use super::watch::{Shared, holds};
 use crate::config::Config;
 use crate::evidence::shortened;
-use crate::flow::{self, Cure, Depth, Flow, Judged, SETTLE};
+use crate::flow::{self, Depth, Flow, Judged, SETTLE};
 use crate::render::case::numbered;
-use crate::render::storm::{AGAIN, Alert, Cured, MUTE, WHY};
+use crate::render::storm::{AGAIN, MUTE, WHY};
 use crate::render::{self};
 use crate::store::{Due, Known, Ledger, NewCase, Owed, Store};
-use crate::storm::{Change, Event, Kind, Sure, Whose};
+use crate::storm::{Change, Event, Sure, Whose};
 
 /// How often the ledger is looked through when nobody said that something is due.
 const LOOK: Duration = Duration::from_secs(2);
-/// The pause after the homeserver took nothing.
+/// The pause after a round that failed.
 const PAUSE: Duration = Duration::from_secs(5);
-/// A first message that waited longer says so.
-const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// Words and sends what is owed.
 pub(super) struct Postman {
@@ -57,15 +57,45 @@ impl Postman {
         Self { config, flow, store, ledger, shared, client }
     }
 
-    /// Works until the process ends.
+    /// Works until the process ends. A failure that lasts is logged when it begins, when it becomes another,
+    /// and when it is over.
     pub(super) async fn work(self) -> Ended {
+        let mut failing: Option<String> = None;
         loop {
-            if let Err(error) = self.round().await {
-                tracing::warn!("an alert is owed and could not be sent yet: {error:#}");
-                tokio::time::sleep(PAUSE).await;
+            let spoken = self.speak().await;
+            let sent = self.round().await;
+            match spoken.and(sent) {
+                Ok(()) => {
+                    if failing.take().is_some() {
+                        tracing::info!("what is owed to the room can be sent again");
+                    }
+                }
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    if failing.as_ref() != Some(&why) {
+                        tracing::warn!(
+                            "something is owed to the room and cannot be sent yet: {why}"
+                        );
+                    }
+                    failing = Some(why);
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
             let _ = tokio::time::timeout(LOOK, self.shared.due.notified()).await;
         }
+    }
+
+    /// Says what needs no ledger, the oldest first. What the homeserver does not take stays for the next round.
+    async fn speak(&self) -> Result<()> {
+        while let Some(notice) = self.shared.notices.oldest() {
+            let room = self.room()?;
+            let words = Part::Words.of(&notice.key);
+            match send::post(&room, Place::Room, &notice.letter, &[], words).await {
+                Err(error) if !transmit::is_unsendable(&error) => return Err(error),
+                _ => self.shared.notices.said(&notice),
+            }
+        }
+        Ok(())
     }
 
     /// Everything that is owed now: worded first, so that a verdict is of the storm's own time, then sent.
@@ -112,24 +142,31 @@ impl Postman {
             _ => return Ok(()),
         };
         let now = Timestamp::now();
-        if now.duration_since(event.at) < SETTLE && event.change == Change::Started {
+        let age = now.duration_since(event.at);
+        // A clock that was set back holds nothing up.
+        if event.change == Change::Started && age < SETTLE && !age.is_negative() {
             return Ok(());
         }
         let event = &self.as_it_stands(event);
         let Some(known) = self.ledger.storm(event.storm)? else {
             return self.ledger.settle(owed.id);
         };
+        let turn = turn(owed, event.change, &self.ledger.owed()?, known.root.is_some());
+        if turn == Turn::Wait {
+            return Ok(());
+        }
+        let untold = turn == Turn::First;
         let middle = !matches!(event.change, Change::Started | Change::Ended);
-        let untold = known.root.is_none();
         let muted = self.ledger.mutes(now)?.iter().any(|mute| holds(&mute.what, event));
         // An end is told where a beginning was, muted or not: nobody should wait for it.
         let silent = muted && event.change != Change::Ended;
-        let nothing_to_end = event.change == Change::Ended && untold && !self.root_is_owed(owed)?;
         // While it waited it turned out to be part of a crowd.
         let spoken_for = untold && self.shared.lock().is_part(event.storm);
-        if silent || nothing_to_end || spoken_for || middle && newer {
+        if turn == Turn::Nothing || silent || spoken_for || middle && newer {
             return self.ledger.settle(owed.id);
         }
+        // Judging is expensive, so it is not done for words that cannot be kept.
+        self.ledger.touch(owed.id)?;
         let judged = self.judge(event, now).await;
         if untold && matches!(judged.sure, Sure::Contradicted(_)) {
             tracing::warn!("storm {} is not told: {:?}", event.storm, judged.sure);
@@ -147,7 +184,9 @@ impl Postman {
         if let Some(number) = self.keep_case(owed, event, &known, &judged, now) {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
-        self.ledger.compose(owed.id, &self.letter(event, &known, &judged, now).text())
+        let waited = now.duration_since(event.at);
+        let letter = storm_letter(&self.shown(event), untold, &judged, waited, &self.flow.view());
+        self.ledger.compose(owed.id, &letter.text())
     }
 
     /// The event with the counts of now: a storm grows while it waits to be judged.
@@ -161,103 +200,79 @@ impl Postman {
         }
     }
 
-    /// The words of a message.
-    fn letter(&self, event: &Event, known: &Known, judged: &Judged, now: Timestamp) -> Letter {
-        let view = self.flow.view();
-        let event = self.shown(event);
-        let waited = now.duration_since(event.at);
-        let cured = match &judged.cure {
-            Cure::Yes => Cured::Yes,
-            Cure::No(left) => Cured::No(left),
-            Cure::Unknown => Cured::Unknown,
-        };
-        let mut alert = Alert {
-            event: &event,
-            sure: &judged.sure,
-            // Of many at once the survey says more than that there is no verdict.
-            verdict: Some((judged.verdict, judged.headline))
-                .filter(|_| event.kind != Kind::Fleet || judged.verdict != "inconclusive"),
-            answer: None,
-            late: (waited > LATE).then_some(waited),
-            cured,
-        };
-        match (event.change, &known.root) {
-            (Change::Ended, _) => {
-                let clear = Letter::quiet(&render::storm::clear(&alert, &view).reply());
-                alert.answer = judged.page.clone();
-                clear.instead(render::storm::root_cleared(&alert, &view).reply())
-            }
-            (_, None) | (Change::Started, _) => {
-                alert.answer = judged.page.clone();
-                let letter = Letter::quiet(&render::storm::root(&alert, &view).reply());
-                // What anybody may have written into a log wakes nobody.
-                Letter { rings: judged.sure == Sure::Confirmed, ..letter }
-            }
-            _ => Letter::quiet(&render::storm::update(&alert, &view).reply()),
-        }
-    }
-
     async fn deliver(&self, owed: Owed) -> Result<()> {
         let letter = owed.text.as_deref().and_then(Letter::read);
         let Some(letter) = letter else {
             tracing::error!("an owed message is of another version and is dropped");
             return self.ledger.settle(owed.id);
         };
-        let (room, key) = (self.room()?, key(&owed, &letter));
+        let room = self.room()?;
+        let key = key(&owed, &letter);
+        // What cannot be noted as sent is not sent: the homeserver knows a message again for a day only.
+        self.ledger.touch(owed.id)?;
         let words = Part::Words.of(&key);
         match &owed.due {
             Due::Words(_) => drop(send::post(&room, Place::Room, &letter, &[], words).await?),
-            Due::Storm(event) => {
-                let known = self.ledger.storm(event.storm)?;
-                let root = known.and_then(|known| known.root).map(|(_, root)| root);
-                match (event.change, root) {
-                    (Change::Ended, None) => {}
-                    (Change::Ended, Some(root)) => {
-                        send::post(&room, Place::Thread(&root), &letter, &[], words).await?;
-                        if let Some((plain, html)) = letter.instead.clone() {
-                            let new = Letter { plain, html, rings: true, instead: None };
-                            let edit = Part::Edit.of(&key);
-                            send::post(&room, Place::Instead(&root), &new, &[], edit).await?;
-                        }
-                    }
-                    (Change::Started, _) | (_, None) => {
-                        self.begin(&room, event, &letter, &key).await?;
-                    }
-                    (_, Some(root)) => {
-                        send::post(&room, Place::Thread(&root), &letter, &[], words).await?;
-                    }
-                }
-            }
+            Due::Storm(event) => self.tell(&room, event, &letter, &key).await?,
         }
         self.ledger.settle(owed.id)
     }
 
-    /// The root, its buttons, and the picture in its thread. A crash in between goes on where it was: the
-    /// same transaction ids give the same events.
-    async fn begin(&self, room: &Room, event: &Event, letter: &Letter, key: &str) -> Result<()> {
+    /// A message about a storm. A crash in between goes on where it was: the same transaction ids give the
+    /// same events.
+    async fn tell(&self, room: &Room, event: &Event, letter: &Letter, key: &str) -> Result<()> {
+        let known = self.ledger.storm(event.storm)?;
+        let root = known.and_then(|known| known.root).map(|(_, root)| root);
+        match goes(event.change, letter.opens, root.as_deref()) {
+            Goes::Nowhere => Ok(()),
+            Goes::First => {
+                let root = self.begin(room, event, letter, key).await?;
+                self.furnish(room, &root, event, key).await
+            }
+            Goes::Finish(root) => self.furnish(room, root, event, key).await,
+            Goes::Thread(root) => {
+                let words = Part::Words.of(key);
+                send::post(room, Place::Thread(root), letter, &[], words).await?;
+                if let Some((plain, html)) = letter.instead.clone() {
+                    let new = Letter { plain, html, rings: true, instead: None, opens: false };
+                    let edit = Part::Edit.of(key);
+                    send::post(room, Place::Instead(root), &new, &[], edit).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The storm's first message.
+    async fn begin(
+        &self,
+        room: &Room,
+        event: &Event,
+        letter: &Letter,
+        key: &str,
+    ) -> Result<OwnedEventId> {
         let rings = match self.config.watch.mention && letter.rings {
             true => matrix_of(&self.config)?.admins.as_slice(),
             false => &[],
         };
         let root = send::post(room, Place::Room, letter, rings, Part::Words.of(key)).await?;
         self.ledger.rooted(event.storm, room.room_id(), &root)?;
-        if let Err(error) = self.store.rethread(&standing_in(event), &root) {
+        Ok(root)
+    }
+
+    /// What belongs to the first message: its case, its buttons, and the picture in its thread.
+    async fn furnish(&self, room: &Room, root: &EventId, event: &Event, key: &str) -> Result<()> {
+        if let Err(error) = self.store.rethread(&standing_in(event), root) {
             tracing::error!("{root} will not find its case: {error:#}");
         }
         for (button, part) in [(AGAIN, Part::Again), (WHY, Part::Why), (MUTE, Part::Mute)] {
-            send::react(room, &root, button, part.of(key)).await?;
+            send::react(room, root, button, part.of(key)).await?;
         }
-        self.picture(room, &root, event, key).await
+        self.picture(room, root, event, key).await
     }
 
     /// A picture that cannot be drawn or uploaded costs the picture, not the alert.
-    async fn picture(
-        &self,
-        room: &Room,
-        root: &OwnedEventId,
-        event: &Event,
-        key: &str,
-    ) -> Result<()> {
+    async fn picture(&self, room: &Room, root: &EventId, event: &Event, key: &str) -> Result<()> {
         let drawn = self.shared.lock().timeline(event.storm);
         let Some(timeline) = drawn else { return Ok(()) };
         let title = match &self.shown(event).whose {
@@ -304,16 +319,6 @@ impl Postman {
         self.config.watch.room.clone().or_else(first).context("no ops room is configured")
     }
 
-    /// Whether the storm's first message is worded and waits for the homeserver.
-    fn root_is_owed(&self, end: &Owed) -> Result<bool> {
-        let begins = |one: &Owed| {
-            one.id < end.id
-                && same_storm(one, end)
-                && matches!(&one.due, Due::Storm(event) if event.change == Change::Started)
-        };
-        Ok(self.ledger.owed()?.iter().any(begins))
-    }
-
     /// Keeps what a storm was judged by as a case: each message about it that was judged is one.
     fn keep_case(
         &self,
@@ -347,13 +352,6 @@ impl Postman {
                 tracing::error!("the case of storm {} could not be kept: {error:#}", event.storm);
             })
             .ok()
-    }
-}
-
-fn same_storm(one: &Owed, other: &Owed) -> bool {
-    match (&one.due, &other.due) {
-        (Due::Storm(one), Due::Storm(other)) => one.storm == other.storm,
-        _ => false,
     }
 }
 

@@ -2,6 +2,7 @@
 //! whether or not the homeserver answers; what it found is durable before anybody is told.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,12 @@ use tokio::sync::Notify;
 use tokio::time::{Interval, interval};
 
 use super::letter::Letter;
+use super::watch_trouble::{FailedLooks, LedgerTrouble, LowSpace, Notice, Notices};
 use crate::collect::logs::follow::{Follow, Position, Round};
 use crate::config::Config;
 use crate::flow::{Cursor, Flow, Poll};
 use crate::render::{self, View};
-use crate::store::{Due, Known, Ledger, Step};
+use crate::store::{Due, Known, Ledger, Step, free_space};
 use crate::storm::{Change, Event, Muted, Thresholds, Watch};
 
 /// How often what was counted is written down: a restart reads the lines since again, at scan speed.
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     watch: Arc<Mutex<Watch>>,
     /// Something is owed.
     pub(super) due: Arc<Notify>,
+    /// What is to be said without the ledger.
+    pub(super) notices: Notices,
 }
 
 impl Shared {
@@ -50,7 +54,7 @@ impl Shared {
             None => Watch::new(thresholds),
         };
         let watch = Arc::new(Mutex::new(watch.numbered_after(newest)));
-        Ok(Self { watch, due: Arc::new(Notify::new()) })
+        Ok(Self { watch, due: Arc::new(Notify::new()), notices: Notices::default() })
     }
 
     /// Sets the state back to what the ledger has, for a task that reads the logs from the places there.
@@ -84,6 +88,9 @@ pub(super) struct Lookout {
     places: BTreeMap<String, Position>,
     unwritten: Vec<Event>,
     owed: Vec<Due>,
+    trouble: LedgerTrouble,
+    space: LowSpace,
+    looks: FailedLooks,
 }
 
 impl Lookout {
@@ -103,6 +110,9 @@ impl Lookout {
             places: BTreeMap::new(),
             unwritten: Vec::new(),
             owed: Vec::new(),
+            trouble: LedgerTrouble::default(),
+            space: LowSpace::default(),
+            looks: FailedLooks::default(),
         }
     }
 
@@ -127,11 +137,36 @@ impl Lookout {
                 }
             };
             if let Err(error) = taken {
-                // What is not written down is read again by the next process: nothing is told twice.
-                tracing::error!("the watch cannot write its ledger: {error:#}");
+                self.unwritable(&error);
                 tokio::time::sleep(STORMY).await;
             }
+            self.look_at_disk(&config.store);
         }
+    }
+
+    /// Says in time that the disk of the store folder is nearly full.
+    fn look_at_disk(&mut self, folder: &Path) {
+        let now = Timestamp::now();
+        if !self.space.is_due(now) {
+            return;
+        }
+        // A folder that cannot be asked is a matter of the ledger, whose next write says why.
+        let notice = free_space(folder).ok().and_then(|free| self.space.seen(folder, free, now));
+        self.say(notice);
+    }
+
+    /// Says something that needs no ledger.
+    fn say(&self, notice: Option<Notice>) {
+        let Some(notice) = notice else { return };
+        self.shared.notices.say(notice);
+        self.shared.due.notify_one();
+    }
+
+    /// The ledger could not be written. What is not written down is kept here, and read again by the next
+    /// process: nothing is told twice.
+    fn unwritable(&mut self, error: &anyhow::Error) {
+        let notice = self.trouble.failed(error, Timestamp::now(), &self.view);
+        self.say(notice);
     }
 
     fn saved(&self) -> Result<HashMap<String, Position>> {
@@ -167,7 +202,7 @@ impl Lookout {
             self.backlog.extend(events);
             self.behind = true;
             // No place is written: the backlog behind these notes is not judged yet.
-            return if self.owed.is_empty() { Ok(()) } else { self.write(None) };
+            return if self.owed.is_empty() { Ok(()) } else { self.write(None, &[]) };
         }
         let often = if going_on.is_empty() { CALM } else { STORMY };
         let rested = self.written.is_none_or(|written| written.elapsed() >= often);
@@ -188,27 +223,32 @@ impl Lookout {
             return Ok(());
         }
         let state = serde_json::to_string(&*self.shared.lock())?;
-        self.unwritten.splice(0..0, going_on);
-        self.write(Some(&state))
+        self.write(Some(&state), &going_on)
     }
 
     /// What a look at the database came to. Written with the next round: it can be looked at again.
     fn polled(&mut self, poll: &Poll) {
+        let nothing = poll.failed.as_deref().filter(|_| poll.covered.is_none());
+        let notice = self.looks.looked(nothing, poll.at, &self.view);
+        self.say(notice);
         let events = self.shared.lock().polled(poll);
         self.owed.extend(events.iter().cloned().map(Due::Storm));
         self.unwritten.extend(events);
     }
 
     /// Writes the places, what was counted up to them, and what is owed for it, all or nothing.
-    /// Without the `watch`'s state no place either.
-    fn write(&mut self, watch: Option<&str>) -> Result<()> {
+    /// Without the `watch`'s state no place either. How storms stand is not kept for another try: the next
+    /// round knows better.
+    fn write(&mut self, watch: Option<&str>, going_on: &[Event]) -> Result<()> {
         let place = |(source, position): (&String, &Position)| {
             Ok((source.clone(), serde_json::to_string(position)?))
         };
         let counted = self.places.iter().filter(|_| watch.is_some());
         let places: Vec<_> = counted.map(place).collect::<Result<_>>()?;
-        let (storms, owed) = (&self.unwritten, &self.owed);
-        self.ledger.record(&Step { places: &places, watch, storms, owed })?;
+        let storms = [going_on, &self.unwritten].concat();
+        self.ledger.record(&Step { places: &places, watch, storms: &storms, owed: &self.owed })?;
+        let over = self.trouble.worked(Timestamp::now(), &self.view);
+        self.say(over);
         let tells = !self.owed.is_empty();
         self.unwritten.clear();
         self.owed.clear();
@@ -252,8 +292,11 @@ impl Lookout {
     fn untold(&self, going_on: &[Event], now: Timestamp) -> Result<Vec<Due>> {
         let known = self.ledger.storms(KNOWN)?;
         let owed = self.ledger.owed()?;
+        // Those of an earlier round that could not be written wait too.
+        let waiting = owed.iter().map(|owed| &owed.due).chain(&self.owed);
         let waits = |number| {
-            owed.iter().any(|owed| matches!(&owed.due, Due::Storm(event) if event.storm == number))
+            let of = |due: &Due| matches!(due, Due::Storm(event) if event.storm == number);
+            waiting.clone().any(of)
         };
         let mutes = self.ledger.mutes(now)?;
         let watch = self.shared.lock();
@@ -306,8 +349,6 @@ pub(super) fn holds(mute: &Muted, event: &Event) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use tempfile::TempDir;
 
     use super::*;
@@ -430,6 +471,27 @@ mod tests {
         lookout.ledger = whole;
         lookout.take(round(Vec::new(), true)).unwrap();
         assert_eq!(told(&lookout.ledger.owed().unwrap()), ["Started 1"]);
+    }
+
+    #[test]
+    fn while_nothing_can_be_written_it_counts_on_and_keeps_little() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lookout = lookout(&folder);
+        let raw = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
+        lookout.take(round(vec![refused("@a:x", 1)], true)).unwrap();
+        raw.execute_batch("ALTER TABLE owed RENAME TO away").unwrap();
+        for _ in 0..200 {
+            assert!(lookout.take(round(vec![refused("@b:x", 0)], true)).is_err());
+        }
+        assert!(lookout.unwritten.len() <= 3, "{}", lookout.unwritten.len());
+        assert!(lookout.owed.len() <= 3, "{}", lookout.owed.len());
+        raw.execute_batch("ALTER TABLE away RENAME TO owed").unwrap();
+        lookout.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(told(&lookout.ledger.owed().unwrap()), ["Started 1", "Started 2"]);
+        let known = lookout.ledger.storm(2).unwrap().unwrap();
+        let counts = lookout.shared.lock().going_on();
+        let count = counts.iter().find(|event| event.storm == 2).unwrap().count;
+        assert_eq!((count, known.event.storm), (600, 2));
     }
 
     #[test]

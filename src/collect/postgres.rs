@@ -12,6 +12,7 @@ mod fleet;
 mod grants;
 mod inbox;
 pub mod poll;
+mod role;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub use device::device_list;
 pub use fleet::confirm;
 pub use grants::grants;
 pub use inbox::{InboxWatch, watch};
+pub use role::{Finding, limit_binds, reads_only};
 
 /// Asks the database for everything the plan needs of it.
 pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration) -> Vec<Gathered> {

@@ -5,6 +5,7 @@
 //! is there is `kestrel doctor`'s question: a config stays valid while a log is rotated away.
 
 mod cases;
+mod database;
 mod metrics;
 mod reading;
 mod reports;
@@ -22,6 +23,7 @@ use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
 use url::Url;
 
 pub use self::cases::Cases;
+pub use self::database::Database;
 pub use self::reports::{Reports, Senders};
 pub use self::watch::Watch;
 
@@ -157,29 +159,6 @@ pub struct LogSource {
     pub path: PathBuf,
     /// The zone of the log's local times; `None` to derive it from the log.
     pub timezone: Option<TimeZone>,
-}
-
-/// How to reach Synapse's database.
-#[derive(Clone)]
-pub struct Database {
-    /// A `postgresql://` URL; may hold a password, so it is never printed.
-    pub url: Url,
-}
-
-impl std::fmt::Debug for Database {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Database({})", self.shown())
-    }
-}
-
-impl Database {
-    /// The URL for a person: without its password.
-    pub fn shown(&self) -> String {
-        let mut url = self.url.clone();
-        let _ = url.set_password(None);
-        url.set_query(None);
-        url.to_string()
-    }
 }
 
 /// Where the homeserver's metrics are kept.

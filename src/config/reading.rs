@@ -7,6 +7,7 @@ use ruma::OwnedUserId;
 use toml::Table;
 use url::Url;
 
+use super::database::{SecretFile, set_password};
 use super::section::Section;
 use super::{
     Config, Database, Limits, LogSource, Matrix, Problems, Server, cases, metrics, reports, secret,
@@ -231,19 +232,20 @@ fn database(table: &Table, base: &Path, problems: &mut Vec<String>) -> Option<Da
             .and_then(|text| checked_url("url_file", &text, &mut section)),
     };
     let password = from_file("password_file", base, &mut section);
+    let file = section.text("password_file").map(|path| SecretFile::Password(base.join(path)));
+    let file =
+        file.or_else(|| section.text("url_file").map(|path| SecretFile::Url(base.join(path))));
     let mut url = url?;
     if section.has("password_file") && has_password(&url) {
         section.problem("password_file", "is one password too many: url_file already holds one");
         return None;
     }
-    if let Some(password) = password {
-        // The url crate leaves `%` as it is, and the reader of the URL would decode it.
-        let escaped = password.replace('%', "%25");
-        if url.set_password(Some(&escaped)).is_err() {
-            section.problem("password_file", "has no use: the database's url names no host");
-        }
+    if let Some(password) = password
+        && !set_password(&mut url, &password)
+    {
+        section.problem("password_file", "has no use: the database's url names no host");
     }
-    Some(Database { url })
+    Some(Database::of_file(url, file))
 }
 
 /// The URL that stands in the config, which everyone may read.

@@ -202,6 +202,12 @@ impl Ledger {
         self.write(|all| Ok(all.execute(sql, params![id, text]).map(drop)?))
     }
 
+    /// Writes a message that is due as it stands: an error where nothing can be written now.
+    pub fn touch(&self, id: i64) -> Result<()> {
+        let sql = "UPDATE owed SET due = due WHERE id = ?1";
+        self.write(|all| Ok(all.execute(sql, params![id]).map(drop)?))
+    }
+
     /// It was sent, or is not to be sent any more.
     pub fn settle(&self, id: i64) -> Result<()> {
         self.write(|all| {

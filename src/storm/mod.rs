@@ -190,10 +190,13 @@ impl Watch {
             if storm.ended {
                 continue;
             }
-            if storm.joined.is_none() && storm.held.is_some_and(|until| until <= now) {
-                storm.held = None;
+            if let Some(until) = storm.held_until() {
+                // Until it is announced, neither its end nor a look at its verdict comes up.
+                if until > now {
+                    continue;
+                }
                 self.next += 1;
-                storm.number = self.next;
+                storm.number_as(self.next, now);
                 events.extend(tell(storm, id, Change::Started, now, last));
             }
             let wait = match is_polled(id.0) {
@@ -393,6 +396,9 @@ fn tell(
 }
 
 #[cfg(test)]
+mod order_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -579,9 +585,47 @@ mod tests {
         assert_eq!(events.len(), 3);
         assert!(watch.tick(at(200)).is_empty());
         let told = watch.tick(at(310));
-        let told: Vec<_> =
-            told.iter().filter(|event| event.change == Change::Started).map(|e| e.storm).collect();
-        assert_eq!(told, [4, 5, 6], "no crowd came");
+        let held: Vec<_> = told.iter().filter(|event| event.storm > 3).collect();
+        let held: Vec<_> = held.iter().map(|event| (event.storm, event.change)).collect();
+        let started = Change::Started;
+        assert_eq!(held, [(4, started), (5, started), (6, started)], "no crowd came");
+        // Their verdicts are looked at again a pause after that, as of any other storm.
+        for n in 3..6 {
+            let told = storm_of(&mut watch, 500 + n, &format!("@u{n}:x"), "D");
+            assert!(told.iter().all(|event| event.storm < 4), "{told:?}");
+        }
+        let again = watch.tick(at(611));
+        let again = again.iter().filter(|event| event.change == Change::Cause);
+        assert_eq!(again.map(|event| event.storm).filter(|storm| *storm > 3).count(), 3);
+    }
+
+    #[test]
+    fn what_is_held_back_is_told_before_it_is_over() {
+        // An end comes sooner here than a crowd is waited for.
+        let quiet = SignedDuration::from_secs(10);
+        let mut watch = Watch::new(Thresholds { quiet, ..Thresholds::default() });
+        for n in 0..4 {
+            storm_of(&mut watch, 0, &format!("@u{n}:x"), "D");
+        }
+        let before: Vec<_> = (1..300).flat_map(|second| watch.tick(at(second))).collect();
+        assert!(before.iter().all(|event| event.storm < 4), "{before:?}");
+        let told: Vec<_> = (300..4000).flat_map(|second| watch.tick(at(second))).collect();
+        let told: Vec<_> = told.into_iter().filter(|event| event.storm == 4).collect();
+        assert_eq!(changes(&told), [Change::Started, Change::Ended]);
+    }
+
+    #[test]
+    fn at_the_end_of_a_log_what_is_held_back_is_told() {
+        let mut watch = Watch::new(Thresholds::default());
+        for n in 0..5 {
+            storm_of(&mut watch, n, &format!("@u{n}:x"), "D");
+        }
+        let held = watch.release();
+        let told: Vec<_> = held.iter().map(|event| (event.storm, event.change)).collect();
+        assert_eq!(told, [(4, Change::Started), (5, Change::Started)]);
+        assert_eq!((held[0].count, held[0].at), (3, at(4)));
+        assert!(watch.release().is_empty());
+        assert!(watch.tick(at(400)).iter().all(|event| event.change == Change::Cause));
     }
 
     #[test]

@@ -259,7 +259,8 @@ impl Watch {
         };
         let change = if known { storm.resume() } else { Change::Started };
         if !known {
-            (storm.number, self.next) = (number, number);
+            storm.number_as(number, at);
+            self.next = number;
         }
         events.extend(tell(storm, id, change, at, at));
     }

@@ -45,9 +45,26 @@ impl Watch {
             storm.held = at.checked_add(together).ok();
             return;
         }
-        storm.number = number;
+        storm.number_as(number, at);
         events.extend(tell(storm, id, Change::Started, at, at));
         self.next = number;
+    }
+
+    /// Announces the storms that are still held back, as if no crowd followed. For a log that was read to its
+    /// end.
+    pub fn release(&mut self) -> Vec<Event> {
+        let now = self.now;
+        let held = |storm: &&mut Storm| !storm.ended && storm.held_until().is_some();
+        let mut events = Vec::new();
+        for (id, watched) in &mut self.watched {
+            let Some(last) = watched.last else { continue };
+            let Some(storm) = watched.storm.as_mut().filter(held) else { continue };
+            let at = now.unwrap_or(last);
+            self.next += 1;
+            storm.number_as(self.next, at);
+            events.extend(tell(storm, id, Change::Started, at, last));
+        }
+        events
     }
 
     /// A part of another storm goes on, and with it the other.
@@ -114,7 +131,7 @@ impl Watch {
         self.next += 1;
         let number = self.next;
         if let Some(storm) = self.storm_mut(crowd) {
-            storm.number = number;
+            storm.number_as(number, at);
             events.extend(tell(storm, crowd, Change::Started, at, at));
         }
     }

@@ -155,6 +155,19 @@ impl Storm {
         self.number > 0
     }
 
+    /// Until when it is held back; none where it is told already, or another storm speaks for it.
+    pub(super) fn held_until(&self) -> Option<Timestamp> {
+        self.held.filter(|_| self.joined.is_none())
+    }
+
+    /// Gives it the number under which it is announced. Its first message asks for its verdict, so the next
+    /// look at the verdict comes after a pause.
+    pub(super) fn number_as(&mut self, number: u64, now: Timestamp) {
+        self.number = number;
+        self.held = None;
+        self.looks = (0, now);
+    }
+
     pub(super) fn resume(&mut self) -> Change {
         (self.ended, self.resumed) = (false, self.resumed + 1);
         Change::Resumed

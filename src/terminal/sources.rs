@@ -59,7 +59,7 @@ impl Sources {
         }
         if let Some(url) = &self.database {
             let url = kestrel::config::database_url(url)?;
-            config.database = Some(Database { url });
+            config.database = Some(Database::new(url));
         }
         if let Some(url) = &self.prometheus {
             config.prometheus = Some(Prometheus::open(kestrel::config::prometheus_url(url)?));

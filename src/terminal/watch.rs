@@ -1,5 +1,6 @@
 //! Old logs → what the storm watch would have posted, and when: how an admin tunes its thresholds. Logs that
-//! grow → the same, as it happens. Nothing is posted and nothing is kept.
+//! grow → the same, as it happens. Where old logs end, what was held back until then is printed too. Nothing
+//! is posted and nothing is kept.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -77,6 +78,7 @@ pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
     if let Some(end) = end {
         teller.tick(end).await?;
     }
+    teller.tell_held().await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,20 +122,28 @@ impl Teller {
 
     async fn see(&mut self, sight: Sight) -> Result<()> {
         for event in self.watch.see(sight) {
-            self.tell(event).await?;
+            self.tell(event, None).await?;
         }
         Ok(())
     }
 
     async fn tick(&mut self, now: Timestamp) -> Result<()> {
         for event in self.watch.tick(now) {
-            self.tell(event).await?;
+            self.tell(event, None).await?;
         }
         Ok(())
     }
 
-    /// One line, or nothing where nothing is new.
-    async fn tell(&mut self, mut event: Event) -> Result<()> {
+    /// Storms that are still held back where the logs end: whether a crowd follows stands in no log any more.
+    async fn tell_held(&mut self) -> Result<()> {
+        for event in self.watch.release() {
+            self.tell(event, Some("held")).await?;
+        }
+        Ok(())
+    }
+
+    /// One line, or nothing where nothing is new. `named` takes the place of the change's own name.
+    async fn tell(&mut self, mut event: Event, named: Option<&str>) -> Result<()> {
         if let Whose::Address(address) = &mut event.whose
             && !self.config.limits.show_addresses
         {
@@ -151,9 +161,10 @@ impl Teller {
             self.judged.insert(event.storm, new);
         }
         let judged = &self.judged[&event.storm];
+        let named = named.unwrap_or_else(|| change(event.change));
         say(&match self.form {
-            Form::Json => object(&event, judged),
-            Form::Text => line(&event, judged, &self.flow.view()),
+            Form::Json => object(&event, named, judged),
+            Form::Text => line(&event, named, judged, &self.flow.view()),
         })
     }
 }
@@ -175,14 +186,14 @@ async fn read(config: &Config) -> Result<(Vec<Sight>, Option<Timestamp>)> {
     Ok((all, end))
 }
 
-fn object(event: &Event, judged: &Judged) -> String {
+fn object(event: &Event, named: &str, judged: &Judged) -> String {
     let (user, device) = match &event.whose {
         Whose::Device { user, device } => (Some(user), Some(device)),
         Whose::Address(_) | Whose::Everybody => (None, None),
     };
     let object = json!({
         "at": event.at,
-        "event": change(event.change),
+        "event": named,
         "kind": event.kind,
         "storm": event.storm,
         "user": user,
@@ -197,7 +208,7 @@ fn object(event: &Event, judged: &Judged) -> String {
     format!("{object}\n")
 }
 
-fn line(event: &Event, judged: &Judged, view: &View) -> String {
+fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
     let whose = match &event.whose {
         // Control characters of a client's text never act on the screen.
         Whose::Device { user, device } => format!("{user} {}", device.escape_debug()),
@@ -209,9 +220,10 @@ fn line(event: &Event, judged: &Judged, view: &View) -> String {
         Sure::Unconfirmed(_) => "unconfirmed",
         Sure::Contradicted(_) => "contradicted",
     };
-    let (at, change, kind) = (view.moment(event.at), change(event.change), kind(event.kind));
+    let at = view.moment(event.at);
+    let kind = kind(event.kind);
     format!(
-        "{at}  {change:<7}  {kind:<12}  {whose}  {} {sure}, {} so far\n",
+        "{at}  {named:<7}  {kind:<12}  {whose}  {} {sure}, {} so far\n",
         judged.verdict, event.count
     )
 }

@@ -190,7 +190,7 @@ async fn judge_all(config: &Config, calls: &Calls, of: &str, sure: Certainty) ->
 }
 
 fn plain_reader(lab: &Lab, config: &Config) -> Result<Config> {
-    let owner = Database { url: lab.database_url().parse()? };
+    let owner = Database::new(lab.database_url().parse()?);
     Ok(Config { database: Some(owner), ..config.clone() })
 }
 

@@ -102,7 +102,7 @@ async fn each_event(lab: &Lab, on: &str) -> Result<()> {
     let nul = room.encrypted(json!({"algorithm": "m.megolm.v1.aes-sha2\u{0}"})).await?;
 
     let granted = config(lab, true);
-    let owner = Database { url: lab.database_url().parse()? };
+    let owner = Database::new(lab.database_url().parse()?);
     let plain_reader = Config { database: Some(owner), ..granted.clone() };
     for config in [&plain_reader, &granted] {
         let said =

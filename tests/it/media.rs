@@ -88,7 +88,7 @@ fn shown(case: &Case, cause: &str, start: Instant, expected: (&str, Certainty)) 
 /// The granted role and a plain reader.
 fn readers(lab: &Lab) -> Result<[Config; 2]> {
     let granted = config(lab, true);
-    let owner = Database { url: lab.database_url().parse()? };
+    let owner = Database::new(lab.database_url().parse()?);
     Ok([Config { database: Some(owner), ..granted.clone() }, granted])
 }
 

@@ -169,7 +169,7 @@ async fn a_failing_database_is_no_alert(lab: &Lab, mut looking: Looking) -> Resu
     assert!(poll.covered.is_none() && poll.failed.is_some(), "{}", poll.told());
     assert!(looking.watch.polled(&poll).is_empty());
     let mut lost = config(lab, true);
-    lost.database = Some(Database { url: "postgres://kestrel@127.0.0.1:9/synapse".parse()? });
+    lost.database = Some(Database::new("postgres://kestrel@127.0.0.1:9/synapse".parse()?));
     for config in [lost, config(lab, false)] {
         let mut blind = Looking::new(&config);
         let poll = blind.flow.poll(&mut blind.cursor, Timestamp::now()).await;

@@ -1,5 +1,7 @@
 //! Recorded logs of real servers, read alone: what they can say without a database, and how sure.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::terminal::kestrel;
@@ -43,8 +45,13 @@ fn somebody_else_s_trouble_is_not_the_user_s() {
 /// What the storm watch would have said of a recording.
 fn watched(log: &str) -> Vec<Value> {
     let file = crate::tree().join("tests/fixtures/log").join(log);
-    let words =
-        ["watch", "--replay", &file.to_string_lossy(), "--timezone", "UTC", "--format", "json"];
+    replayed(&[file.to_string_lossy().into_owned()])
+}
+
+/// What it would have said of these logs together.
+fn replayed(files: &[String]) -> Vec<Value> {
+    let mut words = vec!["watch", "--timezone", "UTC", "--format", "json", "--replay"];
+    words.extend(files.iter().map(String::as_str));
     let said = kestrel(&words);
     assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
@@ -72,4 +79,27 @@ fn the_watch_tells_a_storm_once_and_no_forged_one() {
     let slow = watched("ke4-slow.log");
     assert!(slow.iter().all(|event| event["kind"] == "delay"), "{slow:?}");
     assert_eq!(slow[0]["verdict"], "delay-homeserver-slow");
+}
+
+/// Five that begin together: three are told at once, and the log ends before it is clear whether the other two
+/// are part of a crowd.
+#[test]
+fn a_replay_ends_with_what_was_still_held_back() {
+    let log = crate::tree().join("tests/fixtures/log/ke1-eviction-storm.log");
+    let log = std::fs::read_to_string(log).expect("a recording");
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = |n: usize| {
+        let text = log.replace("s1storm", &format!("s{n}storm"));
+        let text = text.replace("S1STORM", &format!("S{n}STORM"));
+        let file = folder.path().join(format!("{n}.log"));
+        std::fs::write(&file, text).expect("written");
+        file.to_string_lossy().into_owned()
+    };
+    let files: Vec<_> = (1..=5).map(copy).collect();
+    let said = replayed(&files);
+    let told: Vec<_> = said.iter().map(|event| event["event"].as_str().unwrap_or("?")).collect();
+    assert_eq!(told, ["started", "started", "started", "held", "held"], "{said:#?}");
+    let devices: BTreeSet<_> = said.iter().map(|event| event["device"].to_string()).collect();
+    assert_eq!(devices.len(), 5, "{said:#?}");
+    assert!(said.iter().all(|event| event["verdict"] == "otk-diverged"), "{said:#?}");
 }

@@ -30,7 +30,7 @@ pub fn config(lab: &Lab, database: bool) -> Config {
         matrix: None,
         server: Server { name: Some(lab.server_name().try_into().expect("a server name")) },
         logs: vec![LogSource { name: "main".into(), path: lab.log_path().into(), timezone: None }],
-        database: database.then_some(Database { url }),
+        database: database.then_some(Database::new(url)),
         prometheus: None,
         watch: kestrel::config::Watch::default(),
         reports: kestrel::config::Reports::default(),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use kestrel::store::{Due, Ledger, Step};
+use kestrel::storm::{Change, Event, Kind, Whose};
 use kestrel_lab::calls::{Member, fresh_address};
 use kestrel_lab::faults::{evict, healthy};
 use kestrel_lab::ops::{Bot, Message, OpsRoom};
@@ -222,6 +224,95 @@ async fn what_is_muted_is_counted_and_told_when_the_mute_ends() -> Result<()> {
     bot.command(&["unmute", "--config", &config])?;
     let root = root_of(&ops, &bot, &patient).await?;
     assert!(root.plain.starts_with("Storm 1 · "), "{}", root.plain);
+    Ok(())
+}
+
+/// Writes what is due about a storm into the ledger of a running bot, as its watch does.
+fn owe(lab: &Lab, events: &[Event]) -> Result<()> {
+    let ledger = Ledger::open(&lab.scratch().join("bot/store"))?;
+    let owed: Vec<_> = events.iter().cloned().map(Due::Storm).collect();
+    ledger.record(&Step { storms: events, owed: &owed, ..Step::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_has_one_root_in_whatever_order_it_is_told() -> Result<()> {
+    let (lab, ops, bot) = watched().await?;
+    let (started, cause, ended) = (Change::Started, Change::Cause, Change::Ended);
+    let orders = [
+        vec![started, cause],
+        vec![started, cause, ended],
+        vec![cause, started],
+        vec![started, started, ended],
+    ];
+    for (number, order) in (1..).zip(&orders) {
+        let at = jiff::Timestamp::now();
+        let event = |change: &Change| Event {
+            at,
+            storm: number,
+            change: *change,
+            kind: Kind::Delay,
+            whose: Whose::Address(format!("203.0.{number}.7")),
+            trigger: "limited".into(),
+            count: 6,
+            devices: 1,
+            first: at,
+            last: at,
+        };
+        owe(&lab, &order.iter().map(event).collect::<Vec<_>>())?;
+    }
+    for number in 1..=orders.len() {
+        telling(&ops, &bot, &format!("Storm {number} · ")).await?;
+    }
+    let all = roots(&ops, &bot, SILENCE).await?;
+    let firsts: Vec<_> = all.iter().map(|root| root.first_said.lines().next()).collect();
+    assert_eq!(all.len(), orders.len(), "{firsts:#?}");
+    for (root, order) in all.iter().zip(&orders) {
+        if order.contains(&ended) {
+            told(&ops, root, " · over").await?;
+        }
+        let own = ops.reactions(&root.event_id, Duration::from_secs(2)).await?;
+        assert_eq!(own.len(), 3, "{own:?} under {}", root.plain);
+    }
+    Ok(())
+}
+
+/// Waits until so many messages of the bot's hold these words.
+async fn said(ops: &OpsRoom, bot: &Bot, words: &str, times: usize) -> Result<Vec<Message>> {
+    let deadline = Instant::now() + 2 * PATIENCE;
+    loop {
+        let all = roots(ops, bot, Duration::from_secs(2)).await?;
+        let found: Vec<_> = all.iter().filter(|said| said.plain.contains(words)).cloned().collect();
+        if found.len() >= times {
+            return Ok(found);
+        }
+        ensure!(Instant::now() < deadline, "{words:?} is not in {all:#?}: {}", bot.last_words());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_written_is_told_once_and_counting_goes_on() -> Result<()> {
+    let (lab, ops, bot) = watched().await?;
+    // Another process holds it, as long as it likes: the ledger fails as it does on a full disk.
+    let mut held = rusqlite::Connection::open(lab.scratch().join("bot/store/ledger.sqlite"))?;
+    let held = held.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let patient = evict(&lab).await?;
+    let begins = said(&ops, &bot, "Storm alerts are on hold since ", 1).await?;
+    println!("{}\n", begins[0].plain);
+    assert_eq!(begins[0].kind, "m.notice");
+    assert!(begins[0].plain.contains("is held by another process"), "{}", begins[0].plain);
+    let before = roots(&ops, &bot, SILENCE * 2).await?;
+    assert_eq!(before.len(), 1, "{before:#?}");
+    held.rollback()?;
+    let over = said(&ops, &bot, "Storm alerts resumed: ", 1).await?;
+    println!("{}\n", over[0].plain);
+    let root = root_of(&ops, &bot, &patient).await?;
+    assert!(root.plain.starts_with("Storm 1 · "), "{}", root.plain);
+    let all = roots(&ops, &bot, SILENCE).await?;
+    assert_eq!(all.len(), 3, "{all:#?}");
+    let log = std::fs::read_to_string(bot.log_path())?;
+    let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(lines("the storm watch cannot write its ledger"), 1, "{log}");
+    assert_eq!(lines("the storm watch can write its ledger again"), 1, "{log}");
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{WasNull, WrongType};
 use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use url::Url;
 
 use crate::config::Database;
 
@@ -26,18 +27,115 @@ pub(super) async fn connect(database: &Database, deadline: Duration) -> Result<C
 /// Opens a session, read-only and bounded in time, in which each statement sees what stands by then. It
 /// keeps no snapshot, and so never holds back the database's vacuum.
 pub(super) async fn open(database: &Database, deadline: Duration) -> Result<Client, String> {
-    let (mut config, trust) = settings(database)?;
+    let known = database.current();
+    let client = match enter(&known, deadline).await {
+        Ok(client) => client,
+        Err(NoEntry::Refused(refusal)) => again(database, &known, refusal, deadline).await?,
+        Err(NoEntry::Other(why)) => return Err(why),
+    };
+    bind(&client, deadline).await.map_err(|error| words(&error, ""))?;
+    Ok(client)
+}
+
+/// Bounds a session: a role can have any settings, and change them, so the session's own are those that count.
+pub(super) async fn bind(client: &Client, deadline: Duration) -> Result<(), Error> {
+    let limit = deadline.as_millis().clamp(1, LONGEST);
+    let session = format!(
+        "SET default_transaction_read_only = on; SET statement_timeout = {limit}; SET lock_timeout = 1000; \
+         SET idle_in_transaction_session_timeout = {IDLE}"
+    );
+    client.batch_execute(&session).await
+}
+
+/// No statement runs longer, in milliseconds, whatever the deadline of a question is.
+const LONGEST: u128 = 60_000;
+/// A transaction in which nothing is asked for so many milliseconds ends: it holds back the vacuum.
+const IDLE: u32 = 15_000;
+
+/// Why a session could not be opened.
+enum NoEntry {
+    /// The database let in nobody of this name and password.
+    Refused(Refusal),
+    Other(String),
+}
+
+/// A login that the database refused.
+struct Refusal {
+    /// The password was wrong; otherwise the role or its way in was.
+    password: bool,
+    /// What the database says.
+    why: String,
+}
+
+/// Connects and logs in.
+async fn enter(url: &Url, deadline: Duration) -> Result<Client, NoEntry> {
+    let (mut config, trust) = settings(url).map_err(NoEntry::Other)?;
     config.connect_timeout(deadline).application_name("kestrel");
-    let tls = MakeRustlsConnect::new(trust.client_config()?);
-    let (client, connection) = config.connect(tls).await.map_err(|error| words(&error, ""))?;
+    let tls = MakeRustlsConnect::new(trust.client_config().map_err(NoEntry::Other)?);
+    let (client, connection) = config.connect(tls).await.map_err(|error| NoEntry::of(&error))?;
     // The task ends with the client; an error there reaches us as the failure of a statement.
     tokio::spawn(async move { drop(connection.await) });
-    let session = format!(
-        "SET default_transaction_read_only = on; SET statement_timeout = {}; SET lock_timeout = 1000",
-        deadline.as_millis().clamp(1, 60_000)
-    );
-    client.batch_execute(&session).await.map_err(|error| words(&error, ""))?;
     Ok(client)
+}
+
+/// After a refusal: one more try with what the password file holds now.
+async fn again(
+    database: &Database,
+    refused: &Url,
+    refusal: Refusal,
+    deadline: Duration,
+) -> Result<Client, String> {
+    let Some(key) = database.secret_key() else {
+        return Err(refusal.words("correct the role and the password in the database URL"));
+    };
+    let read = match database.reread() {
+        Ok(read) => read,
+        Err(why) => return Err(refusal.words(&format!("{key} cannot be read again: {why}"))),
+    };
+    let next = format!(
+        "put the role's current password into the file of {key}: it is read again at the next question, \
+         without a restart"
+    );
+    if read == *refused {
+        return Err(refusal.words(&next));
+    }
+    match enter(&read, deadline).await {
+        Ok(client) => {
+            tracing::info!("the database accepts what {key} holds now");
+            database.worked(read);
+            Ok(client)
+        }
+        Err(NoEntry::Refused(refusal)) => {
+            Err(refusal.words(&format!("what {key} holds now is refused too: {next}")))
+        }
+        Err(NoEntry::Other(why)) => Err(why),
+    }
+}
+
+impl NoEntry {
+    fn of(error: &Error) -> Self {
+        let password = match error.code() {
+            Some(&SqlState::INVALID_PASSWORD) => true,
+            Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => false,
+            _ => return Self::Other(words(error, "")),
+        };
+        let why = error.as_db_error().map_or_else(|| chain(error), |said| said.message().into());
+        Self::Refused(Refusal { password, why })
+    }
+}
+
+impl Refusal {
+    /// What happened, and what to do about it.
+    fn words(&self, next: &str) -> String {
+        let why = &self.why;
+        if self.password {
+            return format!("the database refused the role's password: {why}; {next}");
+        }
+        format!(
+            "the database refused the role: {why}; the password is not the cause: check that the role exists \
+             and may log in, and the rules in pg_hba.conf"
+        )
+    }
 }
 
 /// Whom to trust on the other end, in libpq's words.
@@ -49,10 +147,10 @@ enum Trust {
 }
 
 /// Splits off what the driver does not know: `verify-ca`, `verify-full` and `sslrootcert`.
-fn settings(database: &Database) -> Result<(Config, Trust), String> {
-    let mut url = database.url.clone();
+fn settings(whole: &Url) -> Result<(Config, Trust), String> {
+    let mut url = whole.clone();
     let (mut mode, mut root, mut rest) = (None, None, Vec::new());
-    for (key, value) in database.url.query_pairs() {
+    for (key, value) in whole.query_pairs() {
         match key.as_ref() {
             "sslmode" => mode = Some(value.into_owned()),
             "sslrootcert" => root = Some(value.into_owned()),
@@ -178,11 +276,13 @@ pub(super) fn words(error: &Error, table: &str) -> String {
             chain(error)
         ),
         SqlState::QUERY_CANCELED => format!("{table} was not read in time: the database is slow"),
-        SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-            format!("the database refused the role: {}", chain(error))
-        }
         _ => chain(error),
     }
+}
+
+/// Whether a statement was ended because its time was over.
+pub(super) fn is_out_of_time(error: &Error) -> bool {
+    error.code() == Some(&SqlState::QUERY_CANCELED)
 }
 
 /// An error with its causes; the driver's own text says only "db error".

@@ -1,11 +1,11 @@
 //! The SQL that makes Kestrel's role: it may read a few columns, and nothing else.
 
-/// The SQL for a role of that name, to be run by a superuser, or an owner who may create roles. The name is
-/// quoted as an identifier.
+/// The SQL for a role of that name, to be run by a superuser; an owner who may create roles is warned of what is
+/// left out. The name is quoted as an identifier.
 ///
 /// It grants columns and not tables, so that message bodies, access tokens, password hashes and
-/// addresses stay unreadable, and makes no view, because PostgreSQL would then refuse Synapse's later
-/// `ALTER TABLE`.
+/// addresses stay unreadable. It revokes the ways to write that PostgreSQL gives to every role. It makes no view,
+/// because PostgreSQL would then refuse Synapse's later `ALTER TABLE`.
 pub fn grants(role: &str) -> String {
     let name = format!("\"{}\"", role.replace('"', "\"\""));
     let literal = format!("'{}'", role.replace('\'', "''"));
@@ -23,23 +23,64 @@ pub fn grants(role: &str) -> String {
 }
 
 const TEMPLATE: &str = "\
--- Kestrel's read-only role on Synapse's database. Run it in that database, as a superuser or as an
--- owner who may create roles; running it again changes nothing. Then give the role a password:  \\password kestrel
+-- Kestrel's read-only role on Synapse's database. Run it in that database as a superuser; running it again
+-- changes nothing. An owner who may create roles can run it too, and is warned of what only a superuser may
+-- revoke. Then give the role a password:  \\password kestrel
 DO $kestrel$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal}) THEN
     CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT CONNECTION LIMIT 5;
   END IF;
 END $kestrel$;
+-- Defaults for a manual login; the role may change them. Kestrel's sessions set their own limits.
 ALTER ROLE {role} SET default_transaction_read_only = on;
 ALTER ROLE {role} SET statement_timeout = '5s';
 ALTER ROLE {role} SET lock_timeout = '1s';
 ALTER ROLE {role} SET idle_in_transaction_session_timeout = '15s';
+-- This one the role cannot change: a sort that needs more disk than this fails.
+DO $kestrel$ BEGIN
+  EXECUTE format('ALTER ROLE %I SET temp_file_limit = %L', {literal}, '256MB');
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE WARNING 'temp_file_limit is not set: a sort of the role could fill the disk. Run this SQL as a superuser.';
+END $kestrel$;
 -- Temporary tables are a way to write; Synapse's own role keeps the right (its purge jobs use them).
 DO $kestrel$ DECLARE synapse name; BEGIN
   SELECT tableowner INTO synapse FROM pg_tables WHERE tablename = 'devices' AND schemaname NOT LIKE 'pg_%' LIMIT 1;
   IF synapse IS NOT NULL THEN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), synapse); END IF;
   EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
 END $kestrel$;
+-- Up to PostgreSQL 14 every role may create tables in the schema public, and a database that was upgraded from
+-- there keeps that. Owners of tables there, such as Synapse's role, keep the right.
+DO $kestrel$ DECLARE owner name; BEGIN
+  IF has_schema_privilege('public', 'public', 'CREATE') THEN
+    FOR owner IN SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public' LOOP
+      EXECUTE format('GRANT CREATE ON SCHEMA public TO %I', owner);
+    END LOOP;
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+  END IF;
+END $kestrel$;
+-- Large objects, and messages in the write-ahead log, are ways to write too, also in a read-only transaction.
+-- PostgreSQL gives them to every role, so they can only be taken from every role of this database. Synapse uses
+-- neither. Superusers keep them, and so does a role that owns a large object now. To give large objects back to
+-- another role:
+--   GRANT EXECUTE ON FUNCTION lo_creat(int), lo_create(oid), lo_from_bytea(oid, bytea), lo_put(oid, bigint, bytea),
+--     lowrite(int, bytea), lo_truncate(int, int), lo_truncate64(int, bigint), lo_unlink(oid) TO that_role;
+DO $kestrel$ DECLARE writer regprocedure; owner name; BEGIN
+  FOR writer IN SELECT oid::regprocedure FROM pg_proc
+    WHERE pronamespace = 'pg_catalog'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')
+      AND proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_import', 'lo_put', 'lowrite', 'lo_truncate',
+        'lo_truncate64', 'lo_unlink', 'pg_logical_emit_message') LOOP
+    FOR owner IN SELECT DISTINCT r.rolname FROM pg_largeobject_metadata l JOIN pg_roles r ON r.oid = l.lomowner
+      WHERE NOT r.rolsuper AND r.rolname <> {literal} LOOP
+      EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', writer, owner);
+    END LOOP;
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', writer);
+  END LOOP;
+  IF has_function_privilege({literal}, 'lo_from_bytea(oid, bytea)', 'EXECUTE') THEN
+    RAISE WARNING 'The role can still create large objects, and so fill the disk. Run this SQL as a superuser.';
+  END IF;
+END $kestrel$;
+-- What PostgreSQL leaves to every role, and no grant can take away: to change its own password and settings, to
+-- send notifications, to take advisory locks, to hold snapshots, and to write lines into the server's log.
 GRANT USAGE ON SCHEMA public TO {role};
 -- Public key material and its metadata: any Matrix user may query or claim it.
 GRANT SELECT (user_id, device_id, algorithm, key_id, ts_added_ms, key_json) ON e2e_one_time_keys_json TO {role};
@@ -54,13 +95,14 @@ GRANT SELECT (event_id, redacts, have_censored) ON redactions TO {role};
 GRANT SELECT (user_id, device_id, stream_id) ON device_inbox TO {role};
 GRANT SELECT (user_id, device_id) ON dehydrated_devices TO {role};
 -- Bodies stay unreadable: these functions give their shape. Functions with a string body and no view,
--- because PostgreSQL would refuse Synapse's later ALTER TABLE under a view.
+-- because PostgreSQL would refuse Synapse's later ALTER TABLE under a view. None has a statement_timeout of its
+-- own: PostgreSQL starts that clock with the caller's statement, so only the session's limit binds.
 CREATE SCHEMA IF NOT EXISTS kestrel;
 REVOKE ALL ON SCHEMA kestrel FROM PUBLIC;
 GRANT USAGE ON SCHEMA kestrel TO {role};
 CREATE OR REPLACE FUNCTION kestrel.event_shape(p_event_id text)
 RETURNS TABLE (alg_kind text, algorithm text, content_bytes int, sender_device text, delayed boolean)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET statement_timeout = '3s' AS $shape$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $shape$
 DECLARE content json; meta json; r record;
 BEGIN
   FOR r IN SELECT ej.json AS js, ej.internal_metadata AS im FROM public.event_json ej WHERE ej.event_id = p_event_id LOOP
@@ -82,7 +124,7 @@ GRANT EXECUTE ON FUNCTION kestrel.event_shape(text) TO {role};
 -- Of a waiting message: who sent it, what kind it is, and whose key it is encrypted for.
 CREATE OR REPLACE FUNCTION kestrel.inbox_shape(p_user text, p_device text, p_after bigint, p_limit int)
 RETURNS TABLE (stream_id bigint, sender text, kind text, algorithm text, recipients text[], bytes int)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET statement_timeout = '3s' AS $shape$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $shape$
 DECLARE message json; content json; r record;
 BEGIN
   FOR r IN SELECT i.stream_id AS id, i.message_json AS js FROM public.device_inbox i
@@ -111,7 +153,7 @@ GRANT EXECUTE ON FUNCTION kestrel.inbox_shape(text, text, bigint, int) TO {role}
 -- neither it nor the event's content can be read. Synapse may have no such table; then this is not called.
 CREATE OR REPLACE FUNCTION kestrel.delayed(p_localpart text)
 RETURNS TABLE (id text, device text, room text, kind text, delay bigint, due bigint, processed boolean)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET statement_timeout = '3s' AS $delayed$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $delayed$
 BEGIN
   RETURN QUERY SELECT encode(sha256(convert_to(d.delay_id, 'UTF8')), 'hex'), d.device_id, d.room_id, d.event_type, d.delay, d.send_ts, d.is_processed
     FROM public.delayed_events d WHERE d.user_localpart = p_localpart ORDER BY d.send_ts LIMIT 200;
@@ -121,7 +163,7 @@ GRANT EXECUTE ON FUNCTION kestrel.delayed(text) TO {role};
 -- Memberships of calls that were sent as delayed events in one room, the newest of a span in milliseconds.
 CREATE OR REPLACE FUNCTION kestrel.delayed_sent(p_room text, p_from bigint, p_to bigint)
 RETURNS TABLE (id text, event text, room text, kind text, sender text, sent bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET statement_timeout = '3s' AS $sent$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $sent$
 BEGIN
   RETURN QUERY SELECT encode(sha256(convert_to(substring(ej.internal_metadata FROM '\"delay_id\": ?\"([^\"\\\\]+)\"'), 'UTF8')), 'hex'), s.event_id, s.room_id, s.type, s.sender, s.origin_server_ts
     FROM (SELECT e.event_id, e.room_id, e.type, e.sender, e.origin_server_ts FROM public.events e
