@@ -60,6 +60,26 @@ impl Prometheus {
         }
     }
 
+    /// Waits until it has scraped so many restarts of delayed events.
+    pub async fn counts_restarts(&self, least: f64) -> Result<()> {
+        let query = "sum(synapse_http_server_response_time_seconds_count%7Bservlet%3D~\
+                     %22RestartDelayedEventServlet%7CUpdateDelayedEventServlet%22%7D)";
+        let (wire, path) = (Wire::new(&self.url)?, format!("/api/v1/query?query={query}"));
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            let answer = wire.get(&path, None).await?;
+            let value = &answer["data"]["result"][0]["value"][1];
+            let counted: f64 = value.as_str().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+            if counted >= least {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("Prometheus counts {counted} of {least} restarts in {START_PATIENCE:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Its base address.
     pub fn url(&self) -> &str {
         &self.url
