@@ -82,13 +82,13 @@ pub fn late(asked: Timestamp, now: Timestamp, windowed: bool, view: &View) -> St
 
 /// What was not answered for so long that it is not answered any more.
 pub fn dropped(asked: &[(Timestamp, String)], after: SignedDuration, view: &View) -> Page {
-    let what = match asked.len() {
-        1 => "an answer".to_owned(),
-        count => format!("{count} answers"),
+    let (what, it) = match asked.len() {
+        1 => ("an answer".to_owned(), "it"),
+        count => (format!("{count} answers"), "them"),
     };
     let mut page = Page::default();
     page.line()
-        .text(format!("Kestrel could not send {what} for {} and dropped it: ", lasting(after)));
+        .text(format!("Kestrel could not send {what} for {} and dropped {it}: ", lasting(after)));
     for (place, (at, summary)) in asked.iter().take(LISTED).enumerate() {
         let comma = if place == 0 { "" } else { ", " };
         page.text(comma).code(super::page::clip(summary, 60));
@@ -124,5 +124,47 @@ pub(super) fn lasting(length: SignedDuration) -> String {
         (_, 0) => format!("{minutes} min"),
         (_, hours @ ..48) => format!("{hours} h{}", and(minutes % 60, "min")),
         (_, hours) => format!("{} d{}", hours / 24, and(hours % 24, "h")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_348_000 + second).unwrap()
+    }
+
+    #[test]
+    fn a_late_answer_says_when_it_was_asked() {
+        let view = View::of(TimeZone::UTC);
+        assert_eq!(
+            late(at(0), at(3 * 3600 + 120), true, &view),
+            "Late answer: asked 2026-11-22 11:46:40 UTC, answered 3 h 2 min later. The log window ends when it \
+             was asked."
+        );
+        assert!(late(at(0), at(300), false, &view).ends_with("answered 5 min later."));
+    }
+
+    #[test]
+    fn what_was_dropped_is_one_line_and_no_markup() {
+        let view = View::of(TimeZone::UTC);
+        let day = SignedDuration::from_hours(24);
+        let one = [(at(0), "!ke1 @a:x <b>D</b>".to_owned())];
+        let reply = dropped(&one, day, &view).reply();
+        assert_eq!(
+            reply.plain,
+            "Kestrel could not send an answer for 24 h and dropped it: !ke1 @a:x <b>D</b> (2026-11-22 11:46:40 \
+             UTC). Ask again if it still matters."
+        );
+        assert!(!reply.html.contains("<b>D"), "{}", reply.html);
+        let many: Vec<_> = (0..20).map(|second| (at(second), "!help".to_owned())).collect();
+        let reply = dropped(&many, day, &view).reply();
+        assert!(
+            reply.plain.starts_with("Kestrel could not send 20 answers for 24 h and dropped them")
+        );
+        assert!(reply.plain.contains("and 5 more") && reply.plain.lines().count() == 1);
     }
 }
