@@ -127,6 +127,7 @@ mod tests {
             admins: vec![owned_user_id!("@admin:example.org")],
             min_power_level,
             max_command_age: Duration::from_secs(300),
+            password_file: None,
         }
     }
 

@@ -25,8 +25,15 @@ const FILE: &[&str] = &[
     "cases",
     "limits",
 ];
-const MATRIX: &[&str] =
-    &["homeserver", "user", "rooms", "admins", "min_power_level", "max_command_age"];
+const MATRIX: &[&str] = &[
+    "homeserver",
+    "user",
+    "rooms",
+    "admins",
+    "min_power_level",
+    "max_command_age",
+    "password_file",
+];
 const SERVER: &[&str] = &["name"];
 const LOG: &[&str] = &["name", "path", "timezone"];
 const DATABASE: &[&str] = &["url", "password_file", "url_file"];
@@ -59,7 +66,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let cases_table = file.table("cases");
     let limits_table = file.table("limits");
 
-    let matrix = matrix_table.map(|table| matrix(table, &mut problems));
+    let matrix = matrix_table.map(|table| matrix(table, base, &mut problems));
     let bot = matrix.as_ref().and_then(|(user, _)| user.as_ref());
     let server = server(server_table, bot, &mut problems);
     let logs = logs(&log_tables, base, &mut problems);
@@ -104,7 +111,11 @@ fn syntax(text: &str, error: &toml::de::Error) -> String {
 }
 
 /// The bot's id comes apart, because the server's name derives from it even when another key is wrong.
-fn matrix(table: &Table, problems: &mut Vec<String>) -> (Option<OwnedUserId>, Option<Matrix>) {
+fn matrix(
+    table: &Table,
+    base: &Path,
+    problems: &mut Vec<String>,
+) -> (Option<OwnedUserId>, Option<Matrix>) {
     let mut section = Section::new(Some(table), "matrix", MATRIX, problems);
     for key in ["homeserver", "user", "rooms"] {
         if !section.has(key) {
@@ -138,6 +149,7 @@ fn matrix(table: &Table, problems: &mut Vec<String>) -> (Option<OwnedUserId>, Op
         );
     }
     let max_command_age = section.duration("max_command_age", "1s", "7d");
+    let password_file = section.text("password_file").map(|path| base.join(path));
     let matrix = homeserver.zip(user.clone()).map(|(homeserver, user)| Matrix {
         homeserver,
         user,
@@ -147,6 +159,7 @@ fn matrix(table: &Table, problems: &mut Vec<String>) -> (Option<OwnedUserId>, Op
         max_command_age: max_command_age
             .or_else(|| super::section::duration(MAX_COMMAND_AGE))
             .unwrap_or_default(),
+        password_file,
     });
     (user, matrix)
 }
