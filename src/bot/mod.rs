@@ -7,22 +7,32 @@
 // The bot lives in time: it asks the clock, and hands it on as a value.
 #![allow(clippy::disallowed_methods)]
 
+mod account;
 mod answer;
 mod capture;
 mod cases;
+mod check;
 mod client;
+mod clock;
 mod direct;
 mod door;
 mod enclosed;
+mod ended;
 mod gate;
 mod identity;
+mod keys;
+mod lease;
 mod letter;
 mod line;
 mod listen;
+mod notes;
+mod password;
 mod post;
+mod random;
 mod react;
 mod reception;
 mod report;
+mod restore;
 mod sealed;
 mod send;
 mod session;
@@ -31,7 +41,7 @@ mod unreadable;
 mod watch;
 mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -46,6 +56,9 @@ use crate::render;
 use crate::store::Store;
 use crate::storm::Thresholds;
 use answer::{Asked, Desk};
+pub use check::{Finding, Is};
+pub use ended::NeedsPerson;
+pub use identity::Wishes;
 use line::ChatLine;
 use listen::Ear;
 use post::Postman;
@@ -63,11 +76,21 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Makes the bot's session, its device's signature and its recovery key. `remarks` of the outcome are
 /// for the person who logs in.
-pub async fn login(config: &Config, store: Store, secret: Secret) -> Result<LoggedIn> {
-    session::make(matrix_of(config)?, &store, secret).await
+pub async fn login(
+    config: &Config,
+    store: Store,
+    secret: Secret,
+    wishes: &Wishes,
+) -> Result<LoggedIn> {
+    session::log_in(matrix_of(config)?, &store, secret, wishes).await
 }
 
-/// Answers commands until SIGINT or SIGTERM, or until the homeserver ends the session (an error).
+/// How the bot's account stands, beside a running bot.
+pub async fn check(config: &Config) -> Result<Vec<Finding>> {
+    Ok(check::check(config, matrix_of(config)?).await)
+}
+
+/// Answers commands until SIGINT or SIGTERM, or until only a person can help (`NeedsPerson`).
 /// Without a homeserver it waits for one.
 pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
     sealed::guard_panics();
@@ -77,13 +100,22 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
     let (let_in, client) = tokio::sync::watch::channel(None);
     let forgetting = cases::forget_in_time(store.clone(), config.cases.clone());
     let watching = watch_storms(&config, &flow, &store, client)?;
+    let held = std::sync::Mutex::new(None);
     let listening = async {
         let matrix = matrix_of(&config)?;
-        let client = session::restore(matrix, &store).await?;
-        let_in.send_replace(Some(client.clone()));
         let desk = Desk::new(flow, store.clone(), &config);
-        desk.captures.take_up(&client);
-        Ear::new(config.clone(), client, store.clone(), desk, done).listen().await
+        loop {
+            let account = restore::restore(matrix, &store).await?;
+            let (client, lease) = (account.client.clone(), account.lease.clone());
+            held.lock().unwrap_or_else(PoisonError::into_inner).replace(lease);
+            desk.captures.take_up(&client);
+            let ear = Ear::new(config.clone(), client, store.clone(), desk.clone(), done.clone());
+            let error = account.during(&config, &let_in, ear.listen()).await;
+            if !ended::is_replaceable(&error) {
+                return Err(error);
+            }
+            tracing::warn!("{error:#}");
+        }
     };
     // Dropping the loop in mid-sync loses nothing: the next start looks back.
     tokio::select! {
@@ -93,9 +125,14 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
         _ = interrupt.recv() => tracing::info!("interrupted"),
         _ = terminate.recv() => tracing::info!("asked to stop"),
     }
+    drop(done);
     // Every running answer holds a clone of `done`; this ends when the last one is dropped.
     if tokio::time::timeout(LAST_WORDS, idle.recv()).await.is_err() {
         tracing::warn!("stopping with answers under way; the next start takes them up");
+    }
+    let lease = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(lease) = lease {
+        lease.release().await;
     }
     Ok(())
 }
