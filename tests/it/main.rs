@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+mod account;
 mod artefacts;
 mod bent;
 mod bent_clients;
