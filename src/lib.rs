@@ -47,6 +47,16 @@
 //! ledger's row, so sending it again after a crash gives the same event. Counting needs no homeserver:
 //! what falls due while it is away is worded then, and sent when it is back.
 //!
+//! ## How it holds its account
+//!
+//! One process at a time works on the bot's account. A lease in the account's data names the store and the run that
+//! hold it; nothing compares two clocks, and every write is read back, because account data has no
+//! compare-and-swap. The loop that listens is polled only while the lease is surely this process's own, so after
+//! an outage of the homeserver it is checked before anything goes on. A device that can never work again (deleted,
+//! or its crypto store lost or put back) is replaced where a password is at hand, under the identity that the
+//! account has; that identity is replaced only when a person asks for it. Where only a person can help, `run` ends
+//! with [`bot::NeedsPerson`], and `kestrel run` with status 4.
+//!
 //! ## How a call is captured
 //!
 //! [`capture`] is a session as a state machine: what happened and when in, what is to be done out. The bot

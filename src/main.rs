@@ -5,7 +5,7 @@
 
 mod terminal;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Sit in the ops rooms and answer (needs a session: `kestrel login`)
+    #[command(after_help = RUN_EXIT)]
     Run(Configured),
     /// Make the bot's session: its device, its cross-signing identity and its recovery key
     Login(Login),
@@ -49,7 +50,7 @@ enum Verb {
     Redact(terminal::Redact),
     /// Judge a saved evidence.json or a capture's bundle again
     Replay(terminal::Replay),
-    /// Check the config, and that every source answers
+    /// Check the config, the bot's account, and that every source answers; beside a running bot
     Doctor(Configured),
     /// Show the questions that are asked, in their order, and the verdicts they give
     Tree(terminal::Tree),
@@ -60,6 +61,10 @@ enum Verb {
         role: String,
     },
 }
+
+/// How a run went, for service managers.
+const RUN_EXIT: &str = "Exit status: 0 it was asked to stop; 2 bad usage; 4 only a person can help: the session is \
+                        over, the account is deactivated,\nor another store holds it; 1 anything else";
 
 #[derive(Debug, Args)]
 struct Configured {
@@ -81,10 +86,20 @@ struct Login {
     /// The device id that the access token belongs to
     #[arg(long, value_name = "ID")]
     device: Option<String>,
+    /// A file that holds the recovery key of the account's cross-signing identity: the file `recovery-key` of
+    /// the store that made it. Without it the key of this store is tried, then it is asked for
+    #[arg(long, value_name = "FILE", conflicts_with = "reset_identity")]
+    recovery_key_file: Option<PathBuf>,
+    /// Replace the account's cross-signing identity. Everybody who verified the bot has to verify it again, its
+    /// other devices become unverified, its old recovery key and key backup are deleted
+    #[arg(long)]
+    reset_identity: bool,
 }
 
 /// Bad usage, as `clap` itself exits.
 const USAGE: u8 = 2;
+/// `kestrel run` needs a person: starting it again changes nothing.
+const NEEDS_PERSON: u8 = 4;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -101,10 +116,12 @@ async fn main() -> ExitCode {
         Err(error) => {
             // A reader that is gone, as in `2>&1 | head -1`, is no fault either.
             let _ = writeln!(std::io::stderr(), "kestrel: {error:#}");
-            match error.is::<kestrel::config::Problems>() || error.is::<kestrel::command::Slip>() {
-                true => USAGE.into(),
-                false => ExitCode::FAILURE,
+            if error.is::<bot::NeedsPerson>() {
+                return NEEDS_PERSON.into();
             }
+            let usage =
+                error.is::<kestrel::config::Problems>() || error.is::<kestrel::command::Slip>();
+            if usage { USAGE.into() } else { ExitCode::FAILURE }
         }
     }
 }
@@ -124,7 +141,9 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Redact(redact) => return terminal::redact(&redact),
         Verb::Replay(replay) => return terminal::replay(&replay),
         Verb::Doctor(configured) => {
-            return terminal::doctor(&Config::load(&configured.config)?).await;
+            let config = Config::load(&configured.config)?;
+            let account = bot::check(&config).await?;
+            return terminal::doctor(&config, &account).await;
         }
         Verb::Grants { role } => terminal::say(&kestrel::collect::postgres::grants(&role))?,
     }
@@ -140,7 +159,9 @@ async fn run(config: &Path) -> Result<()> {
 async fn log_in(login: Login) -> Result<()> {
     let config = Config::load(&login.configured.config)?;
     let store = Store::open(&config.store, jiff::Timestamp::now())?;
-    let secret = match (login.token_file, login.password_file) {
+    let by_config = || config.matrix.as_ref()?.password_file.clone();
+    let password_file = login.password_file.or_else(by_config);
+    let secret = match (login.token_file, password_file) {
         (Some(file), _) => bot::Secret::Token {
             access_token: kestrel::config::secret_file(&file)
                 .context("the token file cannot be used")?,
@@ -152,7 +173,15 @@ async fn log_in(login: Login) -> Result<()> {
                 .context("no password was typed; without a terminal give --password-file")?,
         ),
     };
-    let made = bot::login(&config, store, secret).await?;
+    let recovery_key = login.recovery_key_file.map(|file| {
+        kestrel::config::secret_file(&file).context("the recovery key file cannot be used")
+    });
+    let wishes = bot::Wishes {
+        recovery_key: recovery_key.transpose()?,
+        reset_identity: login.reset_identity,
+        ask: std::io::stdin().is_terminal().then_some(ask_recovery_key),
+    };
+    let made = bot::login(&config, store, secret, &wishes).await?;
     let sure = if made.verified { "verified" } else { "not verified" };
     let mut text = format!("{} is logged in as device {} ({sure}).\n", made.user, made.device);
     if let Some(file) = made.recovery_key {
@@ -163,4 +192,9 @@ async fn log_in(login: Login) -> Result<()> {
         text.push_str(&format!("{remark}\n"));
     }
     terminal::say(&text)
+}
+
+fn ask_recovery_key() -> Result<String> {
+    rpassword::prompt_password("Recovery key of the account's identity (empty to stop): ")
+        .context("no recovery key was typed; without a terminal give --recovery-key-file")
 }

@@ -29,6 +29,33 @@ pub use ledger::{
     Step,
 };
 
+const SESSION: &str = "session.json";
+const LEASE: &str = "lease.json";
+const RECOVERY_KEY: &str = "recovery-key";
+
+/// What a command beside the running bot may read of the account. Nothing is locked, made or opened for it.
+#[derive(Clone)]
+pub struct Beside {
+    pub session: Option<String>,
+    pub lease: Option<String>,
+    pub has_recovery_key: bool,
+}
+
+impl std::fmt::Debug for Beside {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Beside(…)")
+    }
+}
+
+/// Reads it from a store folder. A folder that is not there holds nothing.
+pub fn beside(folder: &Path) -> Result<Beside> {
+    Ok(Beside {
+        session: read_text(&folder.join(SESSION))?,
+        lease: read_text(&folder.join(LEASE))?,
+        has_recovery_key: folder.join(RECOVERY_KEY).try_exists()?,
+    })
+}
+
 /// The store, held by this process until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -101,12 +128,25 @@ impl Store {
     }
 
     fn session_path(&self) -> PathBuf {
-        self.inner.folder.join("session.json")
+        self.inner.folder.join(SESSION)
+    }
+
+    /// What the store knows of the account's lease, as the bot wrote it.
+    pub fn lease(&self) -> Result<Option<String>> {
+        read_text(&self.inner.folder.join(LEASE))
+    }
+
+    pub fn save_lease(&self, text: &str) -> Result<()> {
+        write_whole(&self.inner.folder.join(LEASE), text.as_bytes())
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.inner.folder
     }
 
     /// Where the recovery key is: outside of the client's folder, so that it outlives its loss.
     pub fn recovery_key_path(&self) -> PathBuf {
-        self.inner.folder.join("recovery-key")
+        self.inner.folder.join(RECOVERY_KEY)
     }
 
     pub fn recovery_key(&self) -> Result<Option<String>> {

@@ -20,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use kestrel::bot::{Finding, Is};
 use kestrel::command;
 use kestrel::config::Config;
 use kestrel::diagnose::{Certainty, questions};
@@ -237,9 +238,9 @@ pub(super) fn tree(flags: &Tree) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks every configured source for nothing much, and says how it answered; then whether the store can be
-/// written, and what the database's role may do.
-pub(super) async fn doctor(config: &Config) -> Result<ExitCode> {
+/// Says how the bot's account stands, asks every configured source for nothing much, and says how it answered;
+/// then whether the store can be written, and what the database's role may do.
+pub(super) async fn doctor(config: &Config, account: &[Finding]) -> Result<ExitCode> {
     let user = match &config.matrix {
         Some(matrix) => matrix.user.clone(),
         None => bail!("the config has no [matrix] section"),
@@ -250,6 +251,15 @@ pub(super) async fn doctor(config: &Config) -> Result<ExitCode> {
     let plan = Plan::all(&typed, "doctor".into(), config.limits.window, now);
     let evidence = Flow::new(Arc::new(config.clone())).collect(&plan).await;
     let mut well = true;
+    for finding in account {
+        let mark = match finding.is {
+            Is::Well => "ok",
+            Is::Wrong => "FAILED",
+            Is::Unknown => "unknown",
+        };
+        well &= finding.is != Is::Wrong;
+        say(&format!("{mark:>14}  account: {}\n", finding.text))?;
+    }
     for answer in &evidence.gathered {
         let (mark, why) = match &answer.state {
             State::Found | State::Empty => ("ok", answer.what.as_str()),

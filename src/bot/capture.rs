@@ -15,6 +15,7 @@ use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::{Client, Room};
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinError};
 
 use self::drive::Drive;
 use super::gate::{Pace, Paces, TICKS, may_command};
@@ -55,6 +56,7 @@ struct Running {
     user: OwnedUserId,
     reports: usize,
     tell: mpsc::Sender<Input>,
+    stop: Option<AbortHandle>,
 }
 
 /// A reaction that ticks a step.
@@ -81,8 +83,14 @@ impl CaptureDesk {
         Arc::new(Self { flow, store, running, faults, ticks })
     }
 
-    /// Goes on with what an earlier process left open.
+    /// Goes on with what an earlier process left open, or an earlier session of this one.
     pub(super) fn take_up(self: &Arc<Self>, client: &Client) {
+        for (_, running) in self.lock().drain() {
+            // It posts with a session that is over.
+            if let Some(stop) = running.stop {
+                stop.abort();
+            }
+        }
         let open = self.store.ledger().captures_going_on();
         for kept in open.unwrap_or_else(|error| {
             tracing::error!("captures cannot be looked for: {error:#}");
@@ -169,15 +177,24 @@ impl CaptureDesk {
         let (tell, heard) = mpsc::channel(WAITING);
         let (number, user) = (kept.number, session.asked.user.clone());
         let reports = session.received.len();
-        self.lock().insert(number, Running { user, reports, tell });
-        let (desk, again) = (Arc::clone(self), room.clone());
+        let drive = Drive::new(Arc::clone(self), room.clone(), kept, session);
+        // Held until the session is listed: one that ends at once is removed after that.
+        let mut running = self.lock();
+        let driven = tokio::spawn(drive.go_on(begun, heard));
+        let stop = Some(driven.abort_handle());
+        running.insert(number, Running { user, reports, tell, stop });
+        drop(running);
+        let desk = Arc::clone(self);
         tokio::spawn(async move {
-            let drive = Drive::new(Arc::clone(&desk), room, kept, session);
-            let driven = tokio::spawn(drive.go_on(begun, heard)).await;
+            let driven = driven.await;
+            // It was taken up again, and another is in its place.
+            if driven.as_ref().is_err_and(JoinError::is_cancelled) {
+                return;
+            }
             desk.lock().remove(&number);
             if let Err(error) = driven {
                 tracing::error!("capture {number} broke off: {error}");
-                desk.go_on_after_a_fault(again, number).await;
+                desk.go_on_after_a_fault(room, number).await;
             }
         });
     }
@@ -326,7 +343,8 @@ mod tests {
         let mut heard = Vec::new();
         for (number, user) in (1..).zip(&users) {
             let (tell, hears) = mpsc::channel(WAITING);
-            desk.lock().insert(number, Running { user: user.clone(), reports: 0, tell });
+            desk.lock()
+                .insert(number, Running { user: user.clone(), reports: 0, tell, stop: None });
             heard.push(hears);
         }
         let line = "2026-11-22T11:50:00.000Z WARN One time key signed_curve25519:AAAAAAAAAA0 already \

@@ -12,6 +12,7 @@ use matrix_sdk::ruma::api::error::ErrorKind;
 use matrix_sdk::{Client, HttpError, SessionMeta, SessionTokens, SqliteStoreConfig};
 use ruma::{DeviceId, UserId};
 
+use super::ended::Over;
 use crate::config::Matrix;
 
 /// A client that keeps its device's keys under `path`. `key` opens them: it is random, so the client
@@ -108,18 +109,11 @@ where
 
 /// Whether the session is at its end: the token is unknown, or the account is.
 pub(super) fn is_over(kind: Option<&ErrorKind>) -> bool {
-    matches!(
-        kind,
-        Some(
-            ErrorKind::UnknownToken(_)
-                | ErrorKind::MissingToken
-                | ErrorKind::UserDeactivated
-                | ErrorKind::UserLocked
-        )
-    )
+    Over::of(kind).is_some()
 }
 
-/// Says what to do about a session that ended.
+/// Says which end a session came to.
 pub(super) fn session_is_over(error: anyhow::Error) -> anyhow::Error {
-    error.context("the homeserver ended this session: run `kestrel login` again")
+    let over = Over::in_chain(&error).unwrap_or(Over::Token);
+    error.context(over)
 }

@@ -240,6 +240,7 @@ mod tests {
             max_command_age: Duration::from_secs(300),
             allow_unencrypted: false,
             require_verified: RequireVerified::Destructive,
+            password_file: None,
         }
     }
 

@@ -17,7 +17,6 @@ use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent, SyncStat
 use matrix_sdk::sync::{SyncResponse, Timeline};
 use matrix_sdk::{Client, Room, RoomState, ruma::uint};
 use ruma::{EventId, OwnedRoomId, RoomId, UserId};
-use tokio::sync::broadcast;
 
 use super::admit::{Admission, Admissions};
 use super::answer::{Asked, Desk};
@@ -33,7 +32,7 @@ use super::send::About;
 use super::supervise::Ended;
 use super::task::Task;
 use super::unreadable::Unreadables;
-use super::{client, matrix_of, read, words};
+use super::{client, lease, matrix_of, read, words};
 use crate::config::Config;
 use crate::render::Reply;
 use crate::store::Store;
@@ -101,7 +100,6 @@ impl Ear {
     /// Syncs until the homeserver ends the session.
     pub(super) async fn listen(mut self) -> Ended {
         let settings = SyncSettings::new().filter(Filter::FilterDefinition(filter()));
-        let mut conflicts = self.client.subscribe_to_duplicate_key_upload_errors();
         let mut pause = FIRST_PAUSE;
         // The first sync does not wait for news: what a crash left unanswered is looked for after it.
         let mut this_time = settings.clone().timeout(Duration::ZERO);
@@ -124,7 +122,6 @@ impl Ear {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
-            own_conflict(&mut conflicts);
         }
     }
 
@@ -273,6 +270,8 @@ impl Ear {
 fn filter() -> FilterDefinition {
     let mut filter = FilterDefinition::default();
     filter.room.timeline.limit = Some(uint!(100));
+    // Renewed three times a minute: each would end a sync that waits.
+    filter.account_data.not_types = vec![lease::TYPE.to_owned()];
     filter.room.state.lazy_load_options =
         LazyLoadOptions::Enabled { include_redundant_members: false };
     filter
@@ -294,15 +293,4 @@ fn since_join<'a>(events: &'a [TimelineEvent], own: &UserId) -> &'a [TimelineEve
             && before != Some(MembershipState::Join)
     });
     joined.map_or(events, |at| events.get(at + 1..).unwrap_or_default())
-}
-
-/// Says so when the server refuses this device's own keys: then the store is older than the device, as
-/// after a copy was put back, and no later upload will get through.
-fn own_conflict<T: Clone>(conflicts: &mut broadcast::Receiver<T>) {
-    if conflicts.try_recv().is_ok() {
-        tracing::error!(
-            "the server refuses this device's one-time keys: the store is older than the device, as after a \
-             copy was put back. Stop, and run `kestrel login` to make a new device"
-        );
-    }
 }

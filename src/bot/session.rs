@@ -1,25 +1,24 @@
-//! A password or a token → a session on disk → a Matrix client that speaks for it.
+//! A password or a token → a device of the bot's own → a session on disk.
 //!
-//! A device whose keys on the server are not the ones in the local store must not go on: it would be
-//! refused at every key upload and never tell why, which is the failure Kestrel looks for. That is
-//! noticed before the first upload, and ends in a new device. No token or password is ever logged.
+//! A login that is refused leaves everything as it was: the session in the store, its device, and the account's
+//! identity. No token or password is ever logged.
 
 use std::fmt;
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use matrix_sdk::ruma::DeviceKeyAlgorithm;
-use matrix_sdk::ruma::api::client::keys::get_keys;
+use jiff::Timestamp;
+use matrix_sdk::Client;
 use matrix_sdk::ruma::api::client::session::{login, logout};
 use matrix_sdk::ruma::api::client::uiaa::{MatrixUserIdentifier, UserIdentifier};
-use matrix_sdk::{Client, HttpError};
-use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
 use super::client::{self, patiently};
-use super::identity;
+use super::ended::{NeedsPerson, Over};
+use super::identity::{self, Plan, Settled, Wishes};
+use super::letter::Letter;
+use super::{keys, lease, random};
 use crate::config::{self, Matrix};
 use crate::store::Store;
 
@@ -59,58 +58,142 @@ pub struct LoggedIn {
 
 /// `session.json`.
 #[derive(Clone, Serialize, Deserialize)]
-struct Session {
-    user: OwnedUserId,
-    device: OwnedDeviceId,
-    access_token: String,
+pub(super) struct Session {
+    pub(super) user: OwnedUserId,
+    pub(super) device: OwnedDeviceId,
+    pub(super) access_token: String,
     /// Opens the client's databases.
-    store_key: [u8; 32],
+    pub(super) store_key: [u8; 32],
     password_file: Option<PathBuf>,
     /// Whether the device's keys were published: from then on the server must have them.
-    published: bool,
+    pub(super) published: bool,
+    /// The device's public key and the identity's, as they were last seen to be right. For `kestrel doctor`,
+    /// which may not open the client's databases beside a running bot.
+    #[serde(default)]
+    pub(super) ed25519: Option<String>,
+    #[serde(default)]
+    pub(super) identity: Option<String>,
+    /// Since when the homeserver refuses the device's one-time keys.
+    #[serde(default)]
+    pub(super) conflict: Option<Timestamp>,
+    /// When devices were made without a person, the newest ones.
+    #[serde(default)]
+    pub(super) replaced: Vec<Timestamp>,
+    /// Whether the ops room was told that the device is not verified.
+    #[serde(default)]
+    pub(super) said_unverified: bool,
+    /// Whether the ops room was told that the password in the password file is wrong.
+    #[serde(default)]
+    pub(super) said_password: bool,
+    /// What the ops room is still to be told about the account.
+    #[serde(default)]
+    pub(super) notes: Vec<Letter>,
+    /// Why the last run ended, where only a person could help.
+    #[serde(default)]
+    pub(super) ended: Option<Ended>,
 }
 
-/// Makes a session and everything that goes with it. An earlier session's device is logged out, once
-/// the new one is on disk.
-pub(super) async fn make(matrix: &Matrix, store: &Store, secret: Secret) -> Result<LoggedIn> {
-    let password_file = match &secret {
-        Secret::PasswordFile(path) => Some(std::path::absolute(path)?),
-        _ => None,
-    };
-    let password = match &secret {
-        Secret::Password(password) => Some(password.clone()),
-        Secret::PasswordFile(path) => Some(read_password(path)?),
-        Secret::Token { .. } => None,
-    };
-    let (device, access_token) = match (&secret, &password) {
-        (Secret::Token { access_token, device_id }, _) => {
-            check_token(matrix, store, access_token, device_id).await?;
-            (device_id.clone(), access_token.clone())
-        }
-        (_, Some(password)) => log_in(matrix, password).await?,
-        (_, None) => bail!("there is no password to log in with"),
-    };
-    let old = load(store);
-    store.forget_crypto()?;
-    let mut session = Session {
-        user: matrix.user.clone(),
-        device,
-        access_token,
-        store_key: random_key()?,
-        password_file,
-        published: false,
-    };
-    // In this order: a crash before this line leaves the old session, whose store is seen to be lost.
-    save(store, &session)?;
-    match old {
-        Ok(Some(old)) => leave(matrix, &old).await,
-        Ok(None) => {}
-        Err(error) => tracing::warn!("the old device stays behind, sign it out by hand: {error:#}"),
+/// Why a run ended, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ended {
+    pub(super) at: Timestamp,
+    pub(super) why: String,
+}
+
+impl Session {
+    pub(super) fn load(store: &Store) -> Result<Option<Self>> {
+        store.session()?.map(|text| Self::read(&text)).transpose()
     }
-    let client = open(matrix, store, &session).await?;
-    let settled = identity::settle(&client, store, password.as_deref()).await?;
-    session.published = true;
-    save(store, &session)?;
+
+    /// From the file's text.
+    pub(super) fn read(text: &str) -> Result<Self> {
+        // The text holds secrets and so might serde's message: it stays unsaid.
+        serde_json::from_str(text).map_err(|_| {
+            NeedsPerson::error(
+                "session.json in the store cannot be read: remove it and run `kestrel login`",
+            )
+        })
+    }
+
+    pub(super) fn save(&self, store: &Store) -> Result<()> {
+        store.save_session(&serde_json::to_string_pretty(self)?)
+    }
+
+    /// Where the password is: as the configuration says, or where `kestrel login --password-file` found it.
+    pub(super) fn password_file(&self, matrix: &Matrix) -> Option<PathBuf> {
+        matrix.password_file.clone().or_else(|| self.password_file.clone())
+    }
+
+    /// Notes that the device's keys are published, and which they are. An identity that does not sign the
+    /// device is not its own.
+    pub(super) async fn note_keys(&mut self, client: &Client, verified: bool) -> Result<()> {
+        self.published = true;
+        self.ed25519 = client.encryption().ed25519_key().await;
+        if verified {
+            let identity = identity::on_server(client).await?;
+            self.identity = identity.map(|identity| identity.master);
+        }
+        Ok(())
+    }
+
+    /// Changes the session on the disk; nothing where there is none.
+    pub(super) fn change(store: &Store, change: impl FnOnce(&mut Self)) -> Result<()> {
+        let Some(mut session) = Self::load(store)? else { return Ok(()) };
+        change(&mut session);
+        let text = serde_json::to_string_pretty(&session)?;
+        // Looked at every hour, and hardly ever changed.
+        if store.session()?.as_deref() == Some(text.as_str()) {
+            return Ok(());
+        }
+        store.save_session(&text)
+    }
+}
+
+/// A device that was just made, or given, and is not used yet.
+pub(super) struct Entry {
+    pub(super) device: OwnedDeviceId,
+    access_token: String,
+    password: Option<String>,
+    password_file: Option<PathBuf>,
+}
+
+impl Entry {
+    /// A client that keeps nothing, for what has to be asked before the store is changed.
+    pub(super) async fn client(&self, matrix: &Matrix) -> Result<Client> {
+        client::with_token(matrix, &self.device, &self.access_token).await
+    }
+
+    /// Removes the device again. One that was given stays: whoever gave it may use it for another try.
+    pub(super) async fn undo(&self, matrix: &Matrix) {
+        if self.password.is_some() {
+            leave(matrix, &self.device, &self.access_token).await;
+        }
+    }
+}
+
+/// Logs in for a person: makes a session and everything that goes with it. An earlier session's device is
+/// logged out, once the new one is on disk.
+pub(super) async fn log_in(
+    matrix: &Matrix,
+    store: &Store,
+    secret: Secret,
+    wishes: &Wishes,
+) -> Result<LoggedIn> {
+    let entry = enter(matrix, store, secret).await?;
+    let looked = async {
+        let client = entry.client(matrix).await?;
+        let plan = identity::plan_with(&client, store, wishes).await?;
+        Ok::<_, anyhow::Error>((plan, held_elsewhere(&client, store).await?))
+    };
+    let (plan, held) = match looked.await {
+        Ok(looked) => looked,
+        Err(error) => {
+            entry.undo(matrix).await;
+            return Err(error);
+        }
+    };
+    let (session, mut settled) = make(matrix, store, entry, plan).await?;
+    settled.remarks.extend(held);
     Ok(LoggedIn {
         user: session.user,
         device: session.device,
@@ -120,135 +203,147 @@ pub(super) async fn make(matrix: &Matrix, store: &Store, secret: Secret) -> Resu
     })
 }
 
-/// Restores the session, on a device that the server knows by the keys in the store. A device that it
-/// knows by other keys is logged out, and a new one made where the password is at hand.
-pub(super) async fn restore(matrix: &Matrix, store: &Store) -> Result<Client> {
-    let (client, mut session) = match take_up(matrix, store).await? {
-        TakenUp::Whole(client, session) => (client, session),
-        TakenUp::Lost(password_file) => {
-            tracing::warn!("making a new device with the password file");
-            make(matrix, store, Secret::PasswordFile(password_file)).await?;
-            match take_up(matrix, store).await? {
-                TakenUp::Whole(client, session) => (client, session),
-                TakenUp::Lost(_) => bail!("the new device was lost at once; giving up"),
-            }
+/// Makes a device without a person, to take the place of an old one; `path` holds the password. It waits for a
+/// homeserver that is away.
+pub(super) async fn enter_alone(matrix: &Matrix, path: &Path, old: &Session) -> Result<Entry> {
+    let shown = path.display();
+    let password = read_password(path).map_err(|error| {
+        NeedsPerson::error(format!("{error:#}. Correct it, or run `kestrel login`"))
+    })?;
+    let client = client::bare(matrix).await?;
+    let request = request(matrix, &password);
+    let answer = patiently("logging in", || async { client.send(request.clone()).await }).await;
+    // Whatever waiting could mend was waited for.
+    let answer = answer.map_err(|error| {
+        if let Some(over) = Over::in_chain(&error) {
+            return NeedsPerson::error(over.to_string());
         }
-    };
-    let verified = identity::is_verified(&client).await?;
-    if !session.published || !verified || store.recovery_key()?.is_none() {
-        let password = (session.password_file.as_deref())
-            .map(read_password)
-            .transpose()
-            .unwrap_or_else(|error| {
-                tracing::warn!("{error:#}");
-                None
-            });
-        let settled = identity::settle(&client, store, password.as_deref()).await?;
-        for remark in settled.remarks {
-            tracing::warn!("{remark}");
+        if is_refused(&error) {
+            return NeedsPerson::error(format!(
+                "the homeserver refuses the password in {shown}: the password was changed, or the account is \
+                 deactivated. Put the account's current password into the file, or run `kestrel login`"
+            ));
         }
-        session.published = true;
-        save(store, &session)?;
-    }
-    Ok(client)
+        NeedsPerson::error(format!("{error:#}. Run `kestrel login`"))
+    })?;
+    check_user(matrix, &answer)?;
+    Ok(Entry {
+        device: answer.device_id,
+        access_token: answer.access_token,
+        password: Some(password),
+        password_file: old.password_file.clone(),
+    })
 }
 
-enum TakenUp {
-    Whole(Client, Session),
-    /// The password is in this file. The session stays until a new one takes its place: a login that
-    /// fails, or a crash, is then made good by the next start.
-    Lost(PathBuf),
-}
-
-async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
-    let Some(session) = load(store)? else {
-        bail!("there is no session in the store: run `kestrel login`");
+/// Puts a new device in the place of the one in the store, and settles its identity.
+pub(super) async fn make(
+    matrix: &Matrix,
+    store: &Store,
+    entry: Entry,
+    plan: Plan,
+) -> Result<(Session, Settled)> {
+    let old = Session::load(store);
+    store.forget_crypto()?;
+    let kept = old.as_ref().ok().and_then(Option::as_ref);
+    let mut session = Session {
+        user: matrix.user.clone(),
+        device: entry.device,
+        access_token: entry.access_token,
+        store_key: random::key()?,
+        password_file: entry.password_file,
+        published: false,
+        ed25519: None,
+        identity: None,
+        conflict: None,
+        replaced: kept.map(|old| old.replaced.clone()).unwrap_or_default(),
+        said_unverified: false,
+        said_password: false,
+        notes: kept.map(|old| old.notes.clone()).unwrap_or_default(),
+        ended: None,
     };
-    if session.user != matrix.user {
-        let (had, wanted) = (&session.user, &matrix.user);
-        bail!("the session is {had}'s, the configuration names {wanted}: run `kestrel login`");
+    // In this order: a crash before this line leaves the old session, whose store is seen to be lost.
+    session.save(store)?;
+    match old {
+        Ok(Some(old)) => leave(matrix, &old.device, &old.access_token).await,
+        Ok(None) => {}
+        Err(error) => tracing::warn!("the old device stays behind, sign it out by hand: {error:#}"),
     }
     let client = open(matrix, store, &session).await?;
-    let Some(why) = estranged(&client, &session).await? else {
-        return Ok(TakenUp::Whole(client, session));
+    let settled = identity::settle(&client, store, plan, entry.password.as_deref()).await?;
+    session.note_keys(&client, settled.verified).await?;
+    session.save(store)?;
+    // Whatever copy of the store this was, its encryption state is new.
+    lease::adopt(&client, store).await?;
+    Ok((session, settled))
+}
+
+/// The client of a session, on its databases.
+pub(super) async fn open(matrix: &Matrix, store: &Store, session: &Session) -> Result<Client> {
+    let path = store.crypto_folder()?;
+    client::with_store(matrix, &path, &session.store_key, &session.device, &session.access_token)
+        .await
+}
+
+/// Logs a device out, so that it does not stay behind with keys that nobody holds. Best effort: its token may
+/// be dead already.
+pub(super) async fn leave(matrix: &Matrix, device: &DeviceId, access_token: &str) {
+    let done = async {
+        let client = client::with_token(matrix, device, access_token).await?;
+        patiently("logging the device out", || async {
+            client.send(logout::v3::Request::new()).await
+        })
+        .await
     };
-    let device = &session.device;
-    tracing::error!(
-        "the crypto store was lost or replaced: {why}. Device {device} can never work again and is logged out"
-    );
-    drop(client);
-    if let Some(path) = session.password_file {
-        return Ok(TakenUp::Lost(path));
+    match done.await {
+        Ok(_) => tracing::info!("device {device} is logged out"),
+        Err(error) if Over::in_chain(&error).is_some() => {
+            tracing::info!("device {device} was gone already");
+        }
+        Err(error) => tracing::warn!("device {device} could not be logged out: {error:#}"),
     }
-    leave(matrix, &session).await;
-    store.forget_session()?;
-    store.forget_crypto()?;
-    bail!(
-        "the crypto store was lost or replaced: {why}. The old device {device} was logged out so that it \
-         does not become a stuck device. Run `kestrel login` again to make a new one"
-    )
 }
 
-/// Why the server and the store do not mean the same device; `None` when they do. Must come before the
-/// client's first upload.
-async fn estranged(client: &Client, session: &Session) -> Result<Option<&'static str>> {
-    let ours = (
-        client.encryption().ed25519_key().await,
-        (client.encryption().curve25519_key().await).map(|key| key.to_base64()),
-    );
-    let (Some(ed25519), Some(curve25519)) = ours else {
-        bail!("the crypto store has no identity keys");
+/// A device for a person's login.
+async fn enter(matrix: &Matrix, store: &Store, secret: Secret) -> Result<Entry> {
+    let (password, password_file) = match secret {
+        Secret::Token { access_token, device_id } => {
+            check_token(matrix, store, &access_token, &device_id).await?;
+            let (password, password_file) = (None, None);
+            return Ok(Entry { device: device_id, access_token, password, password_file });
+        }
+        Secret::Password(password) => (password, None),
+        Secret::PasswordFile(path) => (read_password(&path)?, Some(std::path::absolute(path)?)),
     };
-    let theirs = patiently("asking for the own device's keys", || {
-        published_keys(client, &session.user, &session.device)
-    })
-    .await?;
-    Ok(match theirs {
-        None if session.published => Some("the server has no keys of this device any more"),
-        None => None,
-        Some(keys) if keys == (ed25519, curve25519) => None,
-        Some(_) => Some("the server knows this device by other keys"),
-    })
+    // On a client that has no store: nothing is lost if it is refused.
+    let answer = client::bare(matrix).await?.send(request(matrix, &password)).await;
+    let answer = answer.with_context(|| format!("cannot log in at {}", matrix.homeserver))?;
+    check_user(matrix, &answer)?;
+    let (device, access_token) = (answer.device_id, answer.access_token);
+    Ok(Entry { device, access_token, password: Some(password), password_file })
 }
 
-/// The ed25519 and curve25519 keys the server has for a device.
-async fn published_keys(
-    client: &Client,
-    user: &UserId,
-    device: &DeviceId,
-) -> Result<Option<(String, String)>, HttpError> {
-    let mut request = get_keys::v3::Request::new();
-    request.device_keys.insert(user.to_owned(), vec![device.to_owned()]);
-    let response = client.send(request).await?;
-    let Some(raw) = (response.device_keys.get(user)).and_then(|devices| devices.get(device)) else {
-        return Ok(None);
-    };
-    // Keys that cannot be read are not ours either.
-    let Ok(keys) = raw.deserialize() else {
-        return Ok(Some(Default::default()));
-    };
-    let key_of = |algorithm: DeviceKeyAlgorithm| {
-        (keys.keys.iter())
-            .find(|(id, _)| id.algorithm() == algorithm)
-            .map(|(_, key)| key.clone())
-            .unwrap_or_default()
-    };
-    Ok(Some((key_of(DeviceKeyAlgorithm::Ed25519), key_of(DeviceKeyAlgorithm::Curve25519))))
-}
-
-/// Asks for a session with a password, on a client that has no store: nothing is lost if it is refused.
-async fn log_in(matrix: &Matrix, password: &str) -> Result<(OwnedDeviceId, String)> {
+fn request(matrix: &Matrix, password: &str) -> login::v3::Request {
     let who = UserIdentifier::Matrix(MatrixUserIdentifier::new(matrix.user.to_string()));
     let info = login::v3::LoginInfo::Password(login::v3::Password::new(who, password.to_owned()));
     let mut request = login::v3::Request::new(info);
     request.initial_device_display_name = Some("Kestrel".to_owned());
-    let client = client::bare(matrix).await?;
-    let response = (client.send(request).await)
-        .with_context(|| format!("cannot log in at {}", matrix.homeserver))?;
-    if response.user_id != matrix.user {
-        bail!("the homeserver logged in {} instead", response.user_id);
+    request
+}
+
+fn check_user(matrix: &Matrix, answer: &login::v3::Response) -> Result<()> {
+    if answer.user_id != matrix.user {
+        bail!("the homeserver logged in {} instead of {}", answer.user_id, matrix.user);
     }
-    Ok((response.device_id, response.access_token))
+    Ok(())
+}
+
+/// Whether the homeserver refused the password. Synapse answers the same for a deactivated account.
+fn is_refused(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let http = cause.downcast_ref::<matrix_sdk::HttpError>();
+        http.and_then(matrix_sdk::HttpError::as_client_api_error)
+            .is_some_and(|error| error.status_code.as_u16() == 403)
+    })
 }
 
 /// Makes sure that a token belongs to the bot, and to a device that nobody else uses for encryption.
@@ -267,8 +362,8 @@ async fn check_token(
     if whose.device_id.as_deref() != Some(device) {
         bail!("the access token belongs to another device than {device}");
     }
-    let known = published_keys(&client, &matrix.user, device).await?;
-    let ours = load(store).ok().flatten().is_some_and(|old| old.device == device);
+    let known = keys::own(&client, &matrix.user, device).await?.device;
+    let ours = Session::load(store).ok().flatten().is_some_and(|old| old.device == device);
     match (known, ours) {
         (None, false) => Ok(()),
         (_, true) => bail!("device {device} is the one Kestrel is logged in as: just run it"),
@@ -279,58 +374,28 @@ async fn check_token(
     }
 }
 
-/// Logs a session's device out, so that it does not stay behind with keys that nobody holds. Best effort:
-/// its token may be dead already.
-async fn leave(matrix: &Matrix, session: &Session) {
-    let device = &session.device;
-    let done = async {
-        let client = client::with_token(matrix, device, &session.access_token).await?;
-        patiently("logging the old device out", || async {
-            client.send(logout::v3::Request::new()).await
-        })
-        .await
-    };
-    match done.await {
-        Ok(_) => tracing::info!("the old device {device} is logged out"),
-        Err(error) => tracing::warn!("the old device {device} could not be logged out: {error:#}"),
-    }
-}
-
-async fn open(matrix: &Matrix, store: &Store, session: &Session) -> Result<Client> {
-    let path = store.crypto_folder()?;
-    client::with_store(matrix, &path, &session.store_key, &session.device, &session.access_token)
-        .await
-}
-
-fn load(store: &Store) -> Result<Option<Session>> {
-    let Some(text) = store.session()? else {
-        return Ok(None);
-    };
-    // The text holds secrets and so might serde's message: it stays unsaid.
-    let session = serde_json::from_str(&text).map_err(|_| {
-        anyhow!("session.json in the store is broken: remove it and run `kestrel login`")
-    })?;
-    Ok(Some(session))
-}
-
-fn save(store: &Store, session: &Session) -> Result<()> {
-    store.save_session(&serde_json::to_string_pretty(session)?)
+/// A remark for a person whose other store holds the account.
+async fn held_elsewhere(client: &Client, store: &Store) -> Result<Option<String>> {
+    let mark = store.lease()?.and_then(|text| lease::Mark::read(&text));
+    let note = patiently("asking who holds the account", || lease::read(client)).await?;
+    let holder = lease::holder(note.as_ref(), mark.as_ref());
+    Ok(note.filter(|_| holder == lease::Holder::Other).map(|note| {
+        format!(
+            "Another store holds this account: {}. Stop that Kestrel before you run this one.",
+            note.told()
+        )
+    }))
 }
 
 fn read_password(path: &Path) -> Result<String> {
-    config::secret_file(path).context("the password file cannot be used")
-}
-
-/// 256 random bits from the system.
-fn random_key() -> Result<[u8; 32]> {
-    let mut random = [0; 32];
-    let mut source = fs::File::open("/dev/urandom").context("no source of randomness")?;
-    source.read_exact(&mut random)?;
-    Ok(random)
+    config::secret_file(path)
+        .map_err(|error| anyhow!("{error}"))
+        .context("the password file cannot be used")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -342,6 +407,8 @@ mod tests {
         assert_eq!(format!("{token:?}"), "Token(…)");
         let password = Secret::Password("hunter2".to_owned());
         assert_eq!(format!("{password:?}"), "Password(…)");
+        let wishes = Wishes { recovery_key: Some("EsTx".to_owned()), ..Wishes::default() };
+        assert!(!format!("{wishes:?}").contains("EsTx"));
     }
 
     #[test]
@@ -357,16 +424,22 @@ mod tests {
     #[test]
     fn a_broken_session_says_so_and_shows_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+        let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
         store.save_session("{\"access_token\": \"syt_secret\"").unwrap();
-        let Err(error) = load(&store) else {
+        let Err(error) = Session::load(&store) else {
             panic!("a torn session was read");
         };
         assert!(!format!("{error:#}").contains("syt_secret"));
     }
 
+    /// As the version before this one wrote it.
     #[test]
-    fn keys_differ() {
-        assert_ne!(random_key().unwrap(), random_key().unwrap());
+    fn an_older_session_still_opens() {
+        let text = r#"{"user": "@kestrel:example.org", "device": "ABC", "access_token": "syt",
+            "store_key": [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32],
+            "password_file": "/etc/kestrel/password", "published": true}"#;
+        let session = Session::read(text).unwrap();
+        assert_eq!(session.password_file.as_deref(), Some(Path::new("/etc/kestrel/password")));
+        assert!(session.published && session.notes.is_empty() && session.conflict.is_none());
     }
 }

@@ -103,6 +103,9 @@ pub struct Matrix {
     /// Whether commands count in a room that is not encrypted.
     pub allow_unencrypted: bool,
     pub require_verified: RequireVerified,
+    /// Holds the account's password, for making a new device without a person. Read when it is needed: only
+    /// the bot's own user can read it, and it may change while the bot runs.
+    pub password_file: Option<PathBuf>,
 }
 
 /// Which commands need a device that its owner cross-signed.
@@ -345,7 +348,9 @@ mod tests {
         assert_eq!(matrix.require_verified, RequireVerified::Destructive);
         let mut defaults = spelled.clone();
         defaults.logs[0].timezone = None;
-        defaults.matrix.as_mut().expect("a bot").min_power_level = None;
+        let bot = defaults.matrix.as_mut().expect("a bot");
+        assert_eq!(bot.password_file.take(), Some(folder.path().join("matrix-password")));
+        bot.min_power_level = None;
         let prometheus = defaults.prometheus.as_mut().expect("a Prometheus");
         let login = Access::Password { user: "kestrel".into(), password: "p@ss".into() };
         assert_eq!(prometheus.access, login);
@@ -404,6 +409,7 @@ mod tests {
         assert_eq!(database.shown(), "postgresql://kestrel@10.10.10.44/synapse");
         assert_eq!(lotus.store, Path::new("/var/lib").join("kestrel"));
         assert!(UNIT.contains("StateDirectory=kestrel\n"));
+        assert!(UNIT.contains("RestartPreventExitStatus=2 4\n"));
         assert!(UNIT.contains("run --config /etc/kestrel/kestrel.toml\n"));
     }
 

@@ -35,6 +35,7 @@ const MATRIX: &[&str] = &[
     "max_command_age",
     "allow_unencrypted",
     "require_verified",
+    "password_file",
 ];
 const SERVER: &[&str] = &["name"];
 const LOG: &[&str] = &["name", "path", "timezone"];
@@ -68,7 +69,7 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let cases_table = file.table("cases");
     let limits_table = file.table("limits");
 
-    let matrix = matrix_table.map(|table| matrix(table, &mut problems));
+    let matrix = matrix_table.map(|table| matrix(table, base, &mut problems));
     let bot = matrix.as_ref().and_then(|(user, _)| user.as_ref());
     let server = server(server_table, bot, &mut problems);
     let logs = logs(&log_tables, base, &mut problems);
@@ -113,7 +114,11 @@ fn syntax(text: &str, error: &toml::de::Error) -> String {
 }
 
 /// The bot's id comes apart, because the server's name derives from it even when another key is wrong.
-fn matrix(table: &Table, problems: &mut Vec<String>) -> (Option<OwnedUserId>, Option<Matrix>) {
+fn matrix(
+    table: &Table,
+    base: &Path,
+    problems: &mut Vec<String>,
+) -> (Option<OwnedUserId>, Option<Matrix>) {
     let mut section = Section::new(Some(table), "matrix", MATRIX, problems);
     for key in ["homeserver", "user", "rooms"] {
         if !section.has(key) {
@@ -150,6 +155,7 @@ fn matrix(table: &Table, problems: &mut Vec<String>) -> (Option<OwnedUserId>, Op
     let allow_unencrypted = section.flag("allow_unencrypted");
     let require_verified =
         section.parsed("require_verified", "\"never\", \"destructive\" or \"always\"");
+    let password_file = section.text("password_file").map(|path| base.join(path));
     let matrix = homeserver.zip(user.clone()).map(|(homeserver, user)| Matrix {
         homeserver,
         user,
@@ -161,6 +167,7 @@ fn matrix(table: &Table, problems: &mut Vec<String>) -> (Option<OwnedUserId>, Op
             .unwrap_or_default(),
         allow_unencrypted: allow_unencrypted.unwrap_or_default(),
         require_verified: require_verified.unwrap_or_default(),
+        password_file,
     });
     (user, matrix)
 }

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+mod account;
 mod artefacts;
 mod away;
 mod bent;

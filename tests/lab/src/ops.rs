@@ -128,7 +128,7 @@ impl Bot {
         extra: &str,
     ) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let account = bot_account(lab).await?;
+        let (account, is_new) = bot_account(lab).await?;
         let bot = Self {
             user_id: account.user_id,
             password: account.password,
@@ -137,15 +137,52 @@ impl Bot {
             leash: None,
         };
         fs::write(bot.config_path(), config(lab, ops, &bot.user_id, extra)?)?;
-        let password_file = bot.folder.join("password");
-        fs::write(&password_file, &bot.password)?;
-        fs::set_permissions(&password_file, fs::Permissions::from_mode(0o600))?;
+        bot.write_secret("password", &bot.password)?;
         let grants = bot.command(&["grants"])?;
         lab.sql(&grants).await.context("the SQL of `kestrel grants` does not run")?;
-        let password_file = password_file.display().to_string();
-        let config_path = bot.config_path().display().to_string();
-        bot.command(&["login", "--config", &config_path, "--password-file", &password_file])?;
+        // The lab outlives its bots: an identity that an earlier one made is of no use to anybody.
+        let reset: &[&str] = if is_new { &[] } else { &["--reset-identity"] };
+        bot.login(reset)?;
         Ok(bot)
+    }
+
+    /// The same account from another folder, with a config and a password file there and no session: what
+    /// somebody has who installs the bot twice.
+    pub fn beside(&self, folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let bot = Self {
+            user_id: self.user_id.clone(),
+            password: self.password.clone(),
+            binary: self.binary.clone(),
+            folder: folder.to_owned(),
+            leash: None,
+        };
+        fs::copy(self.config_path(), bot.config_path())?;
+        bot.write_secret("password", &bot.password)?;
+        Ok(bot)
+    }
+
+    /// `kestrel login` with the password file and these flags.
+    pub fn login(&self, flags: &[&str]) -> Result<String> {
+        let password_file = self.folder.join("password").display().to_string();
+        let config_path = self.config_path().display().to_string();
+        let mut arguments =
+            vec!["login", "--config", &config_path, "--password-file", &password_file];
+        arguments.extend(flags);
+        self.command(&arguments)
+    }
+
+    /// Writes a file that only its owner can read into the bot's folder.
+    pub fn write_secret(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.folder.join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        Ok(path)
+    }
+
+    /// Its run-time state.
+    pub fn store(&self) -> PathBuf {
+        self.folder.join("store")
     }
 
     pub fn config_path(&self) -> PathBuf {
@@ -217,11 +254,13 @@ impl Bot {
     }
 }
 
-/// The bot's account, made when it is not there. A login of the bot's own makes its device.
-async fn bot_account(lab: &Lab) -> Result<Account> {
+/// The bot's account, made when it is not there, and whether it was. A login of the bot's own makes its device.
+async fn bot_account(lab: &Lab) -> Result<(Account, bool)> {
     match lab.register(BOT).await {
-        Ok(account) => Ok(account),
-        Err(error) if error.to_string().contains("M_USER_IN_USE") => lab.login(BOT, None).await,
+        Ok(account) => Ok((account, true)),
+        Err(error) if error.to_string().contains("M_USER_IN_USE") => {
+            Ok((lab.login(BOT, None).await?, false))
+        }
         Err(error) => Err(error),
     }
 }
