@@ -52,10 +52,21 @@ pub(super) struct Intake {
     accepted: Notify,
     /// No task is begun any more: the process ends.
     closing: AtomicBool,
-    /// What is worked on, and whether it is a report.
-    running: Mutex<BTreeMap<i64, bool>>,
+    /// What is not to be begun, because this process has begun it.
+    begun: Mutex<BTreeMap<i64, Begun>>,
+    /// What rests until a moment, because the homeserver is away.
+    resting: Mutex<BTreeMap<i64, Instant>>,
     /// What could not be written down, under numbers below zero: a full disk must not cost the answer.
     unwritten: Mutex<Vec<Accepted>>,
+}
+
+/// How a task stands that this process has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    Line,
+    Report,
+    /// It is done, and could not be settled.
+    Done,
 }
 
 /// What became of a task that was handed in.
@@ -74,7 +85,8 @@ impl Intake {
             store,
             accepted: Notify::new(),
             closing: AtomicBool::new(false),
-            running: Mutex::default(),
+            begun: Mutex::default(),
+            resting: Mutex::default(),
             unwritten: Mutex::default(),
         })
     }
@@ -118,32 +130,40 @@ impl Intake {
 
     /// Whether nothing is worked on.
     pub(super) fn is_idle(&self) -> bool {
-        lock(&self.running).is_empty()
+        lock(&self.begun).values().all(|begun| *begun == Begun::Done)
     }
 
     /// Leaves what is still worked on to the next process, as if it had not been begun here.
     pub(super) fn hand_over(&self) -> usize {
-        let running = lock(&self.running).clone();
-        for number in running.keys().filter(|number| **number > 0) {
+        let begun = lock(&self.begun).clone();
+        let running = || begun.iter().filter(|(_, begun)| **begun != Begun::Done);
+        for (number, _) in running().filter(|(number, _)| **number > 0) {
             if let Err(error) = self.store.ledger().put_back(*number) {
                 tracing::error!("a task that is handed over counts as tried: {error:#}");
             }
         }
-        running.len()
+        running().count()
     }
 
     /// What can be begun now, the oldest first.
     fn waiting(&self) -> Result<Vec<Accepted>> {
         let mut waiting = self.store.ledger().open_tasks(MOST_OPEN + AT_ONCE)?;
         waiting.extend(lock(&self.unwritten).iter().cloned());
-        let running = lock(&self.running);
-        waiting.retain(|task| !running.contains_key(&task.number));
+        let (begun, mut resting) = (lock(&self.begun), lock(&self.resting));
+        resting.retain(|_, until| *until > Instant::now());
+        let free = |number: &i64| !begun.contains_key(number) && !resting.contains_key(number);
+        waiting.retain(|task| free(&task.number));
         Ok(waiting)
     }
 
+    /// Lets a task rest for a while.
+    fn rest(&self, number: i64) {
+        lock(&self.resting).insert(number, Instant::now() + REST);
+    }
+
     /// How many of a kind are worked on.
-    fn working(&self, reports: bool) -> usize {
-        lock(&self.running).values().filter(|report| **report == reports).count()
+    fn working(&self, kind: Begun) -> usize {
+        lock(&self.begun).values().filter(|begun| **begun == kind).count()
     }
 }
 
@@ -165,8 +185,10 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.stays {
-            lock(&self.intake.running).remove(&self.number);
+        if self.stays {
+            lock(&self.intake.begun).insert(self.number, Begun::Done);
+        } else {
+            lock(&self.intake.begun).remove(&self.number);
         }
         self.intake.accepted.notify_one();
     }
@@ -184,19 +206,18 @@ impl Queue {
     pub(super) async fn work(self) -> Ended {
         let this = Arc::new(self);
         let mut running = JoinSet::new();
-        let mut resting: BTreeMap<i64, Instant> = BTreeMap::new();
         loop {
             if !this.intake.closing.load(Ordering::SeqCst)
-                && let Err(error) = this.begin(&mut running, &mut resting)
+                && let Err(error) = this.begin(&mut running)
             {
                 tracing::error!("what was accepted cannot be read: {error:#}");
             }
             tokio::select! {
-                Some(ended) = running.join_next(), if !running.is_empty() => match ended {
-                    Ok(Some(number)) => drop(resting.insert(number, Instant::now() + REST)),
-                    Ok(None) => {}
-                    Err(error) => tracing::error!("an answer broke off: {error}"),
-                },
+                Some(ended) = running.join_next(), if !running.is_empty() => {
+                    if let Err(error) = ended {
+                        tracing::error!("an answer broke off: {error}");
+                    }
+                }
                 () = this.intake.accepted.notified() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
@@ -204,34 +225,29 @@ impl Queue {
     }
 
     /// Begins as many as there is room for.
-    fn begin(
-        self: &Arc<Self>,
-        running: &mut JoinSet<Option<i64>>,
-        resting: &mut BTreeMap<i64, Instant>,
-    ) -> Result<()> {
-        let now = Instant::now();
-        resting.retain(|_, until| *until > now);
+    fn begin(self: &Arc<Self>, running: &mut JoinSet<()>) -> Result<()> {
         for accepted in self.intake.waiting()? {
             let number = accepted.number;
-            if resting.contains_key(&number) {
-                continue;
-            }
             let Some(task) = Task::read(&accepted.task) else {
                 tracing::error!("a task of another version is dropped");
                 self.intake.store.ledger().settle_task(number, &[])?;
                 continue;
             };
-            let is_report = matches!(task, Task::Report { .. });
-            let most = if is_report { REPORTS_AT_ONCE } else { AT_ONCE };
-            if self.intake.working(is_report) >= most {
+            let (kind, most) = match task {
+                Task::Line(_) | Task::Press(..) => (Begun::Line, AT_ONCE),
+                Task::Report { .. } => (Begun::Report, REPORTS_AT_ONCE),
+            };
+            if self.intake.working(kind) >= most {
                 continue;
             }
             let Some(room) = self.room(&accepted.room) else {
-                resting.insert(number, now + REST);
+                self.intake.rest(number);
                 continue;
             };
-            self.intake.store.ledger().count_try(number)?;
-            lock(&self.intake.running).insert(number, is_report);
+            if let Err(error) = self.intake.store.ledger().count_try(number) {
+                tracing::error!("a task is begun uncounted: {error:#}");
+            }
+            lock(&self.intake.begun).insert(number, kind);
             let mark = Running { intake: self.intake.clone(), number, stays: false };
             let this = Arc::clone(self);
             running.spawn(async move { this.one(room, accepted, task, mark).await });
@@ -239,14 +255,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Works on one task and settles it. Returns its number where it has to rest.
-    async fn one(
-        &self,
-        room: Room,
-        accepted: Accepted,
-        task: Task,
-        mut mark: Running,
-    ) -> Option<i64> {
+    /// Works on one task and settles it, or lets it rest.
+    async fn one(&self, room: Room, accepted: Accepted, task: Task, mut mark: Running) {
         let messages = match self.outcome(&room, &accepted, task).await {
             Outcome::Answered(messages) => messages,
             Outcome::Later(error) => {
@@ -254,7 +264,7 @@ impl Queue {
                 if let Err(error) = self.intake.store.ledger().put_back(accepted.number) {
                     tracing::error!("a task that waits counts as tried: {error:#}");
                 }
-                return Some(accepted.number);
+                return self.intake.rest(accepted.number);
             }
         };
         let settled = self.settle(&accepted, &messages);
@@ -269,7 +279,6 @@ impl Queue {
                 }
             }
         }
-        None
     }
 
     fn settle(&self, accepted: &Accepted, messages: &[NewMessage]) -> Result<()> {
