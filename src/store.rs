@@ -23,8 +23,8 @@ use ruma::EventId;
 use sha2::{Digest, Sha256};
 
 pub use ledger::{
-    Accepted, Dropped, Due, Kept, KeptCapture, Known, Ledger, NewCase, NewMessage, Outgoing, Owed,
-    Step,
+    Absence, Accepted, Dropped, Due, Kept, KeptCapture, Known, Ledger, NewCase, NewMessage,
+    Outgoing, Owed, Step, Upgrade,
 };
 
 /// The store, held by this process until the last clone is dropped.
