@@ -66,8 +66,9 @@ impl Ear {
     pub(super) async fn pressed(&mut self, room: &Room, press: Press) {
         let (root, button) = (press.root.clone(), press.button);
         let line = press.line();
-        let old = too_old(line.sent, Timestamp::now(), self.max_age());
-        if line.sender == room.own_user_id() || line.sent < self.store.since() || old {
+        let sent = self.sent_by_our_clock(&line.sender, line.sent);
+        let old = too_old(sent, Timestamp::now(), self.max_age());
+        if line.sender == room.own_user_id() || sent < self.store.since() || old {
             return;
         }
         match self.store.ledger().storm_of(&root) {

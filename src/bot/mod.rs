@@ -7,12 +7,16 @@
 // The bot lives in time: it asks the clock, and hands it on as a value.
 #![allow(clippy::disallowed_methods)]
 
+mod absence;
 mod accept;
 mod admit;
+mod alert_rooms;
 mod answer;
 mod capture;
 mod cases;
 mod client;
+mod clock;
+mod command_age;
 mod direct;
 mod door;
 mod enclosed;
@@ -23,6 +27,7 @@ mod letter;
 mod line;
 mod listen;
 mod look_back;
+mod ops_rooms;
 mod origin;
 mod outbox;
 mod post;
@@ -30,6 +35,7 @@ mod queue;
 mod react;
 mod reception;
 mod report;
+mod room_words;
 mod sealed;
 mod send;
 mod session;
@@ -38,6 +44,7 @@ mod supervise;
 mod task;
 mod transmit;
 mod unreadable;
+mod upgrade;
 mod watch;
 mod words;
 
@@ -238,7 +245,7 @@ impl Bot {
             return;
         };
         tracing::error!("stopping: {why:#}");
-        for id in &matrix.rooms {
+        for id in &ops_rooms::ops_rooms(&self.config, &self.store.ledger()).in_use() {
             let Some(room) = client.get_room(id) else { continue };
             let content = send::notice(&words::stopping(), matrix.admins.clone());
             let txn = format!("kestrel-last-{}", jiff::Timestamp::now().as_millisecond());

@@ -148,6 +148,24 @@ pub(super) fn remark(
     }
 }
 
+/// A message for the admins in an ops room. `txn` names it to the homeserver.
+pub(super) fn to_admins(
+    room: &RoomId,
+    txn: &str,
+    (at, mentions): (Timestamp, Vec<OwnedUserId>),
+    words: &Reply,
+) -> NewMessage {
+    let body = Body::Words { plain: words.plain.clone(), html: words.html.clone(), mentions };
+    NewMessage {
+        txn: txn.to_owned(),
+        room: room.to_owned(),
+        message: Message { place: Place::Room, body }.text(),
+        asked: at,
+        summary: String::new(),
+        case: None,
+    }
+}
+
 fn words_for_all(words: &Reply) -> Body {
     Body::Words { plain: words.plain.clone(), html: words.html.clone(), mentions: Vec::new() }
 }
@@ -202,6 +220,12 @@ impl Outbox {
         for owed in ledger.outgoing()? {
             let waits = held.get(&owed.room).is_some_and(|held| held.until > Instant::now());
             if waits || failed.contains(&owed.room) {
+                continue;
+            }
+            // It waits for an invitation; that the bot was removed from an ops room is said elsewhere.
+            if self.room(&owed.room).is_err() {
+                hold(held, &owed.room);
+                failed.push(owed.room);
                 continue;
             }
             match self.deliver(&owed).await {
@@ -316,6 +340,9 @@ impl Outbox {
         }
         for (room, dropped) in rooms {
             let Some(newest) = dropped.last() else { continue };
+            if self.room(&room).is_err() {
+                continue;
+            }
             let asked: Vec<_> =
                 dropped.iter().map(|dropped| (dropped.asked, dropped.summary.clone())).collect();
             let page = render::dropped(&asked, KEPT, &self.flow.view());

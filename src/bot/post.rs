@@ -5,10 +5,10 @@ use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
-use matrix_sdk::{Client, Room, RoomState};
-use ruma::{OwnedEventId, OwnedRoomId};
+use matrix_sdk::{Client, Room};
+use ruma::OwnedEventId;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch::Receiver;
 
@@ -36,13 +36,13 @@ const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// Words and sends what is owed.
 pub(super) struct Postman {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     flow: Flow,
     store: Store,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     shared: Shared,
     /// There once the homeserver let the bot in.
-    client: Receiver<Option<Client>>,
+    pub(super) client: Receiver<Option<Client>>,
 }
 
 impl Postman {
@@ -144,7 +144,7 @@ impl Postman {
         }
         self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
         let mut judged = judged;
-        if let Some(number) = self.keep_case(owed, event, &known, &judged, now) {
+        if let Some(number) = self.keep_case(owed, event, &known, &judged, now).await {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
         self.ledger.compose(owed.id, &self.letter(event, &known, &judged, now).text())
@@ -203,39 +203,36 @@ impl Postman {
             tracing::error!("an owed message is of another version and is dropped");
             return self.ledger.settle(owed.id);
         };
-        let (room, key) = (self.room()?, key(&owed, &letter));
-        let words = Part::Words.of(&key);
-        match &owed.due {
-            Due::Words(_) => drop(send::post(&room, Place::Room, &letter, &[], words).await?),
-            Due::Storm(event) => {
-                let known = self.ledger.storm(event.storm)?;
-                let root = known.and_then(|known| known.root).map(|(_, root)| root);
-                match (event.change, root) {
-                    (Change::Ended, None) => {}
-                    (Change::Ended, Some(root)) => {
-                        send::post(&room, Place::Thread(&root), &letter, &[], words).await?;
-                        if let Some((plain, html)) = letter.instead.clone() {
-                            let new = Letter { plain, html, rings: true, instead: None };
-                            let edit = Part::Edit.of(&key);
-                            send::post(&room, Place::Instead(&root), &new, &[], edit).await?;
-                        }
-                    }
-                    (Change::Started, _) | (_, None) => {
-                        self.begin(&room, event, &letter, &key).await?;
-                    }
-                    (_, Some(root)) => {
-                        send::post(&room, Place::Thread(&root), &letter, &[], words).await?;
-                    }
+        let (open, key) = (self.open().await?, key(&owed, &letter));
+        // A room that is tried again after another one failed gets the same events: see `begin`.
+        let mut failed = None;
+        for room in &open.rooms {
+            let posted = match &owed.due {
+                Due::Words(_) => {
+                    let words = Part::Words.of(&key);
+                    send::post(room, Place::Room, &letter, &[], words).await.map(drop)
                 }
+                Due::Storm(event) => self.tell(room, event, &letter, &key, open.proven).await,
+            };
+            if let Err(error) = posted {
+                failed.get_or_insert(error);
             }
         }
-        self.ledger.settle(owed.id)
+        failed.map_or_else(|| self.ledger.settle(owed.id), Err)
     }
 
     /// The root, its buttons, and the picture in its thread. A crash in between goes on where it was: the
-    /// same transaction ids give the same events.
-    async fn begin(&self, room: &Room, event: &Event, letter: &Letter, key: &str) -> Result<()> {
-        let rings = match self.config.watch.mention && letter.rings {
+    /// same transaction ids give the same events. Until a new room is proven to be the ops room its admins are
+    /// mentioned in any case: they see that the room has changed.
+    pub(super) async fn begin(
+        &self,
+        room: &Room,
+        event: &Event,
+        letter: &Letter,
+        key: &str,
+        proven: bool,
+    ) -> Result<()> {
+        let rings = match (self.config.watch.mention || !proven) && letter.rings {
             true => matrix_of(&self.config)?.admins.as_slice(),
             false => &[],
         };
@@ -290,20 +287,6 @@ impl Postman {
         event
     }
 
-    /// The room that alerts go to, as soon as the bot is in it.
-    fn room(&self) -> Result<Room> {
-        let client = self.client.borrow().clone();
-        let client = client.context("the homeserver has not let the bot in yet")?;
-        let wanted = self.wanted_room()?;
-        let room = client.get_room(&wanted).filter(|room| room.state() == RoomState::Joined);
-        room.with_context(|| format!("the bot is not in {wanted} yet: invite it"))
-    }
-
-    fn wanted_room(&self) -> Result<OwnedRoomId> {
-        let first = || matrix_of(&self.config).ok()?.rooms.first().cloned();
-        self.config.watch.room.clone().or_else(first).context("no ops room is configured")
-    }
-
     /// Whether the storm's first message is worded and waits for the homeserver.
     fn root_is_owed(&self, end: &Owed) -> Result<bool> {
         let begins = |one: &Owed| {
@@ -315,7 +298,7 @@ impl Postman {
     }
 
     /// Keeps what a storm was judged by as a case: each message about it that was judged is one.
-    fn keep_case(
+    async fn keep_case(
         &self,
         owed: &Owed,
         event: &Event,
@@ -324,6 +307,7 @@ impl Postman {
         now: Timestamp,
     ) -> Option<u64> {
         let evidence = judged.evidence.as_ref()?;
+        let room = self.case_room(known).await?;
         let root = known.root.as_ref().map(|(_, root)| root.clone());
         let keep = || {
             self.store.open_case(&NewCase {
@@ -334,7 +318,7 @@ impl Postman {
                     owed.id
                 )),
                 thread: &root.unwrap_or_else(|| standing_in(event)),
-                room: &self.wanted_room()?,
+                room: &room,
                 asker: &matrix_of(&self.config)?.user,
                 verdict: judged.verdict,
                 certainty: flow::certainty(evidence).name(),
