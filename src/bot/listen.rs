@@ -235,18 +235,19 @@ impl Ear {
             return self.pressed(room, press).await;
         }
         let handed = || Enclosed::of(event)?.handed(room.own_user_id());
-        let Some(line) = ChatLine::of(event).or_else(handed) else {
+        let Some(mut line) = ChatLine::of(event).or_else(handed) else {
             return;
         };
-        let sent = self.sent_by_our_clock(&line.sender, line.sent);
-        if line.sender == room.own_user_id() || sent < self.store.since() {
+        let dated = line.sent;
+        line.sent = self.sent_by_our_clock(&line.sender, dated);
+        if line.sender == room.own_user_id() || line.sent < self.store.since() {
             return;
         }
         let Some(asked) = read(&line, &self.config) else {
             return;
         };
         let now = Timestamp::now();
-        let old = too_old(sent, now, self.max_age());
+        let old = too_old(line.sent, now, self.max_age());
         if !may_command(room, &line.sender, &self.config).await {
             // How it came matters only of somebody who may command: a stranger gets the polite line.
             if !old && self.courtesy.due(room.room_id(), &line.sender, now) {
@@ -264,7 +265,7 @@ impl Ear {
             Admission::Refused(_) | Admission::TakenBack => self.note_settled(room, &line.event),
             Admission::Counts if old => self.note_late(room, line, now),
             Admission::Counts => {
-                self.warn_of_clock(room, line.sent, now);
+                self.warn_of_clock(room, dated, now);
                 match asked {
                     Asked::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
                     Asked::Command(_) => self.accept(room, line, Task::Line),
