@@ -216,6 +216,27 @@ async fn a_tombstone_of_a_member_and_one_that_gives_power_away_are_not_followed(
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_waits_for_an_invitation_and_ends_when_the_bot_is_removed_at_once() -> Result<()>
+{
+    let (lab, ops, bot) = room("").await?;
+    levels(&lab, &ops, |levels| levels["users"][&bot.user_id] = json!(50)).await?;
+    let next = upgrade(&lab, &ops, "11").await?;
+    // Clients invite after the tombstone: it waits a minute for that before it says so.
+    let said = said(&ops, &bot, NOT_FOLLOWED, PATIENCE * 3).await?;
+    let says = &said.first().with_context(|| bot.last_words())?.plain;
+    assert!(says.contains("no admin has invited Kestrel to the new room"), "{says}");
+    next.invite(&bot.user_id).await?;
+    notice(&next, &bot, UPGRADED).await?;
+    let kick = format!("rooms/{}/kick", next.room_id());
+    post(&lab, &next, &kick, json!({"user_id": bot.user_id})).await?;
+    notice(&ops, &bot, "it no longer follows the upgrade").await?;
+    let patient = evict(&lab).await?;
+    notice(&ops, &bot, &patient.device).await?;
+    assert!(answer(&ops, &bot, "!help").await?.contains("!ke1"));
+    Ok(())
+}
+
 /// The Matrix client leaves with a room all that it claims to have replaced.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_that_claims_to_replace_the_ops_room_takes_the_bot_out_of_none() -> Result<()> {
