@@ -65,7 +65,8 @@ impl Ear {
     /// never encrypted, so a stolen token can press one: they only read, and only so often.
     pub(super) async fn pressed(&mut self, room: &Room, press: Press) {
         let (root, button) = (press.root.clone(), press.button);
-        let line = press.line();
+        let mut line = press.line();
+        line.sent = self.sent_by_our_clock(&line.sender, line.sent);
         let old = too_old(line.sent, Timestamp::now(), self.max_age());
         if line.sender == room.own_user_id() || line.sent < self.store.since() || old {
             return;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use matrix_sdk::Client;
 use matrix_sdk::encryption::DuplicateOneTimeKeyErrorMessage;
-use matrix_sdk::{Client, RoomState};
 use ruma::{DeviceId, OwnedRoomId, OwnedTransactionId};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use super::ended::{NeedsPerson, Unusable};
 use super::lease::Lease;
 use super::letter::Letter;
+use super::ops_rooms::ops_rooms;
 use super::password::{self, Password};
 use super::send::{self, Place};
 use super::session::{Ended, Session};
@@ -208,17 +209,19 @@ impl Keeper<'_> {
         let Some(session) = Session::load(self.store)? else { return Ok(false) };
         let Some(note) = session.notes.first() else { return Ok(false) };
         let wanted = room_of(self.config)?;
-        let room = self.client.get_room(&wanted).filter(|room| room.state() == RoomState::Joined);
-        let room = room.with_context(|| format!("the bot is not in {wanted} yet"))?;
+        let rooms = ops_rooms(self.config, &self.store.ledger());
+        let open = rooms.open(self.client, &wanted).await?;
         let rings = if note.rings { matrix_of(self.config)?.admins.as_slice() } else { &[] };
-        let txn = transaction(&session.device, note);
-        match send::post(&room, Place::Room, note, rings, txn).await {
-            Ok(_) => {}
-            // It would be refused for ever.
-            Err(error) if transmit::is_unsendable(&error) => {
-                tracing::error!("a note about the account is dropped: {error:#}");
+        for room in &open.rooms {
+            let txn = transaction(&session.device, note);
+            match send::post(room, Place::Room, note, rings, txn).await {
+                Ok(_) => {}
+                // It would be refused for ever.
+                Err(error) if transmit::is_unsendable(&error) => {
+                    tracing::error!("a note about the account is dropped: {error:#}");
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
         Session::change(self.store, |session| session.notes.retain(|kept| kept != note))?;
         Ok(true)

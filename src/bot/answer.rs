@@ -212,7 +212,10 @@ impl Desk {
     /// The case of the thread, or of the verdict that was replied to.
     fn why(&self, line: &ChatLine) -> Reply {
         let about = line.thread.as_deref().or(line.replied.as_deref());
-        match about.and_then(|event| self.store.evidence_of(event)) {
+        // A storm that is posted in two rooms has its case in the first of them.
+        let copied = |copy| self.store.ledger().original_root(copy).ok().flatten();
+        let original = about.and_then(copied).map(|(_, root)| root);
+        match original.as_deref().or(about).and_then(|event| self.store.evidence_of(event)) {
             Some(evidence) => self.flow.why(&evidence),
             None => words::no_case_here(),
         }

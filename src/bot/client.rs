@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use matrix_sdk::authentication::matrix::MatrixSession;
 use matrix_sdk::config::RequestConfig;
+use matrix_sdk::ruma::api::client::membership::leave_room;
 use matrix_sdk::ruma::api::error::ErrorKind;
-use matrix_sdk::{Client, HttpError, SessionMeta, SessionTokens, SqliteStoreConfig};
+use matrix_sdk::{Client, HttpError, Room, SessionMeta, SessionTokens, SqliteStoreConfig};
 use ruma::{DeviceId, UserId};
 
 use super::ended::Over;
@@ -105,6 +106,14 @@ where
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(30));
     }
+}
+
+/// Leaves one room. The Matrix client's own `leave` also leaves every room that this one claims to have replaced, and
+/// whoever makes a room chooses what it claims: it could take the bot out of an ops room.
+pub(super) async fn leave(room: &Room) -> Result<()> {
+    let request = leave_room::v3::Request::new(room.room_id().to_owned());
+    room.client().send(request).await?;
+    Ok(())
 }
 
 /// Whether the session is at its end: the token is unknown, or the account is.

@@ -12,11 +12,12 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use super::enclosed::Enclosed;
 use super::gate::{Pace, may_command_at_all, too_old};
 use super::listen::Ear;
+use super::ops_rooms::OpsRooms;
 use super::outbox;
 use super::queue::{HandedIn, MOST_OPEN};
 use super::send::About;
 use super::task::Task;
-use super::{matrix_of, words};
+use super::{client, words};
 use crate::config::Config;
 use crate::render::Reply;
 
@@ -34,10 +35,8 @@ pub(super) enum Chat {
 }
 
 /// What a room is by its members. An ops room is no direct chat, whoever is in it.
-pub(super) async fn chat(room: &Room, config: &Config) -> Chat {
-    let listed =
-        |matrix: &crate::config::Matrix| matrix.rooms.iter().any(|listed| listed == room.room_id());
-    if room.state() != RoomState::Joined || matrix_of(config).map_or(true, listed) {
+async fn chat(room: &Room, config: &Config, ops: &OpsRooms) -> Chat {
+    if room.state() != RoomState::Joined || ops.holds(room.room_id()) {
         return Chat::Not;
     }
     let Ok(members) = room.members(RoomMemberships::ACTIVE).await else {
@@ -62,12 +61,15 @@ impl Ear {
     /// Hears a room that is no ops room, if it is a direct chat. What was said before the bot came is heard
     /// too: clients invite with the first message.
     pub(super) async fn hear_chat(&mut self, room: &Room, events: &[TimelineEvent]) {
-        let with = match chat(room, &self.config).await {
+        if self.on_trial.contains(room.room_id()) {
+            return;
+        }
+        let with = match chat(room, &self.config, &self.ops()).await {
             Chat::With(user) => user,
             Chat::Not => return,
             Chat::Over => {
                 tracing::info!("leaving {}: it is no direct chat any more", room.room_id());
-                if let Err(error) = room.leave().await {
+                if let Err(error) = client::leave(room).await {
                     tracing::warn!("cannot leave {}: {error}", room.room_id());
                 }
                 return;
@@ -85,7 +87,9 @@ impl Ear {
     /// Joined rooms that may be direct chats.
     pub(super) fn chats(&self) -> Vec<OwnedRoomId> {
         let rooms = self.client.joined_rooms().into_iter().map(|room| room.room_id().to_owned());
-        rooms.filter(|room| self.config.reports.enabled && self.ops_room(room).is_none()).collect()
+        let ops = self.ops();
+        let other = |room: &OwnedRoomId| !ops.holds(room) && !self.on_trial.contains(room);
+        rooms.filter(|room| self.config.reports.enabled && other(room)).collect()
     }
 
     /// Hears one event of a direct chat.

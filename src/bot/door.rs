@@ -6,9 +6,11 @@ use std::collections::{HashMap, HashSet};
 use matrix_sdk::{Client, Room, RoomState};
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 
+use super::client;
 use super::direct::lets_in;
 use super::gate::may_command;
 use super::matrix_of;
+use super::ops_rooms::OpsRooms;
 use crate::config::Config;
 
 /// A user's direct chats that are joined; a client that forgets one makes another.
@@ -29,21 +31,21 @@ pub(super) struct Door {
 
 impl Door {
     /// Joins where it may, after a sync.
-    pub(super) async fn tend(&mut self, client: &Client, config: &Config) {
+    pub(super) async fn tend(&mut self, client: &Client, config: &Config, ops: &OpsRooms) {
         self.judge(client, config).await;
         for room in client.invited_rooms() {
-            self.welcome(client, &room, config).await;
+            self.welcome(client, &room, config, ops).await;
         }
     }
 
-    async fn welcome(&mut self, client: &Client, room: &Room, config: &Config) {
+    async fn welcome(&mut self, client: &Client, room: &Room, config: &Config, ops: &OpsRooms) {
         let Ok(matrix) = matrix_of(config) else {
             return;
         };
         let id = room.room_id();
         let inviter = room.invite_details().await.ok().map(|invite| invite.inviter_id);
         let by = inviter.as_ref().map_or("an unknown user", |inviter| inviter.as_str());
-        let listed = matrix.rooms.iter().any(|listed| listed == id);
+        let listed = ops.holds(id);
         let named = inviter.as_ref().is_some_and(|inviter| matrix.admins.contains(inviter));
         if !listed && is_direct_chat(client, room, inviter.as_deref(), config).await {
             return self.join_chat(room, by).await;
@@ -97,7 +99,7 @@ impl Door {
                 self.on_trial.insert(id, inviter);
             } else if !may_command(&room, &inviter, config).await {
                 tracing::warn!("{inviter}, who invited to {id}, is below min_power_level: leaving");
-                if let Err(error) = room.leave().await {
+                if let Err(error) = client::leave(&room).await {
                     tracing::warn!("cannot leave {id}: {error}");
                 }
                 self.declined.insert((id, Some(inviter)));

@@ -16,11 +16,13 @@ use matrix_sdk::ruma::events::room::member::MembershipState;
 use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent, SyncStateEvent};
 use matrix_sdk::sync::{SyncResponse, Timeline};
 use matrix_sdk::{Client, Room, RoomState, ruma::uint};
-use ruma::{EventId, OwnedRoomId, RoomId, UserId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId};
+use tokio::time::Instant;
 
 use super::admit::{Admission, Admissions};
 use super::answer::{Asked, Desk};
 use super::capture::Tick;
+use super::command_age::HomeserverClock;
 use super::door::Door;
 use super::enclosed::Enclosed;
 use super::gate::{Courtesy, Paces, may_command, too_old};
@@ -59,7 +61,12 @@ pub(super) struct Ear {
     pub(super) admissions: Admissions,
     /// Buttons of the last hour, by person.
     pub(super) presses: Paces,
+    pub(super) clock: HomeserverClock,
     door: Door,
+    /// New rooms of upgrades that are not followed yet: no direct chats either.
+    pub(super) on_trial: HashSet<OwnedRoomId>,
+    /// Tombstones whose new room the bot was not invited to yet, and since when it waits.
+    pub(super) uninvited: HashMap<OwnedEventId, Instant>,
     pub(super) looked_back: HashSet<OwnedRoomId>,
     /// Commands that came too late, by room, until the room is told.
     late: HashMap<OwnedRoomId, Late>,
@@ -91,7 +98,10 @@ impl Ear {
             full: Courtesy::default(),
             admissions: Admissions::default(),
             presses: Paces::default(),
+            clock: HomeserverClock::default(),
             door: Door::default(),
+            on_trial: HashSet::new(),
+            uninvited: HashMap::new(),
             looked_back: HashSet::new(),
             late: HashMap::new(),
         }
@@ -126,6 +136,8 @@ impl Ear {
     }
 
     async fn take_in(&mut self, response: SyncResponse) {
+        self.follow_upgrades().await;
+        self.note_absences().await;
         for (room, update) in &response.rooms.joined {
             // A room that was not read back yet is heard by that: it finds these events too.
             if self.looked_back.contains(room)
@@ -140,7 +152,7 @@ impl Ear {
         self.hear_waiting().await;
         self.look_back().await;
         self.own_up();
-        self.door.tend(&self.client, &self.config).await;
+        self.door.tend(&self.client, &self.config, &self.ops()).await;
     }
 
     /// Hears what a sync brought of a room. Where it left events out they are fetched first.
@@ -168,11 +180,9 @@ impl Ear {
         }
     }
 
-    /// The room, if it is one of the configured ones and joined.
+    /// The room, if it is an ops room and joined.
     pub(super) fn ops_room(&self, room: &ruma::RoomId) -> Option<Room> {
-        let matrix = matrix_of(&self.config).ok()?;
-        let listed = matrix.rooms.iter().any(|listed| listed == room);
-        let room = self.client.get_room(room).filter(|_| listed)?;
+        let room = self.client.get_room(room).filter(|_| self.ops().holds(room))?;
         (room.state() == RoomState::Joined).then_some(room)
     }
 
@@ -181,7 +191,12 @@ impl Ear {
         if self.ops_room(room.room_id()).is_none() {
             return self.hear_chat(room, events).await;
         }
-        for event in since_join(events, room.own_user_id()) {
+        self.look_at_clock(events).await;
+        // A room that was heard before it was left is heard on from there: what was sent meanwhile may be a command
+        // that came just before.
+        let known = self.store.ledger().heard(room.room_id()).is_ok_and(|heard| heard.is_some());
+        let events = if known { events } else { since_join(events, room.own_user_id()) };
+        for event in events {
             if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
                 self.keep_unreadable(room, event);
             } else if let Ok(read) = event.raw().deserialize() {
@@ -195,7 +210,7 @@ impl Ear {
         for (room, late) in std::mem::take(&mut self.late) {
             let Some(newest) = late.newest else { continue };
             tracing::info!("{} commands in {room} came too late", late.count);
-            let says = words::skipped(late.count, self.max_age());
+            let says = words::skipped(late.count, self.max_age(), self.clock.wrong());
             self.remark(&room, &newest.event, &says);
         }
     }
@@ -217,9 +232,11 @@ impl Ear {
             return self.pressed(room, press).await;
         }
         let handed = || Enclosed::of(event)?.handed(room.own_user_id());
-        let Some(line) = ChatLine::of(event).or_else(handed) else {
+        let Some(mut line) = ChatLine::of(event).or_else(handed) else {
             return;
         };
+        let dated = line.sent;
+        line.sent = self.sent_by_our_clock(&line.sender, dated);
         if line.sender == room.own_user_id() || line.sent < self.store.since() {
             return;
         }
@@ -235,15 +252,22 @@ impl Ear {
             }
             return;
         }
-        match self.admit(room, &line, &asked, came).await {
+        let admission = self.admit(room, &line, &asked, came).await;
+        if admission == Admission::Counts {
+            self.prove_upgrade(room, came).await;
+        }
+        match admission {
             Admission::Later => self.hear_later(room, came),
             Admission::Refused(refusal) if !old => self.refuse(room, &line, refusal, now),
             Admission::Refused(_) | Admission::TakenBack => self.note_settled(room, &line.event),
             Admission::Counts if old => self.note_late(room, line, now),
-            Admission::Counts => match asked {
-                Asked::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
-                Asked::Command(_) => self.accept(room, line, Task::Line),
-            },
+            Admission::Counts => {
+                self.warn_of_clock(room, dated, now);
+                match asked {
+                    Asked::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
+                    Asked::Command(_) => self.accept(room, line, Task::Line),
+                }
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use matrix_sdk::Room;
 
 use super::history::{self, Back};
 use super::listen::{Ear, NOBODY_WAITS};
-use super::{matrix_of, words};
+use super::words;
 
 /// How many direct chats are read back after one sync.
 const CHATS: usize = 20;
@@ -17,13 +17,11 @@ impl Ear {
     /// for what one sync does not carry. Synapse may answer the first sync from its cache, without what came
     /// since: this finds the rest.
     pub(super) async fn look_back(&mut self) {
-        let Ok(matrix) = matrix_of(&self.config) else {
-            return;
-        };
-        let mut rooms = matrix.rooms.clone();
+        let mut rooms = self.ops().all();
+        let most = rooms.len() + CHATS;
         rooms.extend(self.chats());
         rooms.retain(|id| !self.looked_back.contains(id));
-        rooms.truncate(matrix.rooms.len() + CHATS);
+        rooms.truncate(most);
         for id in rooms {
             let Some(room) = self.joined(&id) else {
                 continue;

@@ -7,15 +7,18 @@
 // The bot lives in time: it asks the clock, and hands it on as a value.
 #![allow(clippy::disallowed_methods)]
 
+mod absence;
 mod accept;
 mod account;
 mod admit;
+mod alert_rooms;
 mod answer;
 mod capture;
 mod cases;
 mod check;
 mod client;
 mod clock;
+mod command_age;
 mod direct;
 mod door;
 mod enclosed;
@@ -30,6 +33,7 @@ mod line;
 mod listen;
 mod look_back;
 mod notes;
+mod ops_rooms;
 mod origin;
 mod outbox;
 mod password;
@@ -40,6 +44,7 @@ mod react;
 mod reception;
 mod report;
 mod restore;
+mod room_words;
 mod sealed;
 mod send;
 mod session;
@@ -51,6 +56,7 @@ mod task;
 mod tasks;
 mod transmit;
 mod unreadable;
+mod upgrade;
 mod watch;
 mod watch_trouble;
 mod words;

@@ -1,6 +1,8 @@
 //! Answers that the ledger owes → messages in their rooms, each once, however long the homeserver is away. An
 //! answer that is sent late says so; one that cannot be sent for a day is dropped, and the room is told.
 
+mod message;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +10,15 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::{Client, Room, RoomState};
-use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId};
-use serde::{Deserialize, Serialize};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::line::ChatLine;
-use super::send::{self, About, txn_id};
+use self::message::{Body, Message, Place, refused};
+pub(super) use self::message::{answer, evidence, remark, reply, to_admins};
+use super::send;
 use super::supervise::Ended;
 use super::transmit;
-use super::words;
 use crate::flow::Flow;
 use crate::render::{self, Reply};
 use crate::store::{NewMessage, Outgoing, Store};
@@ -31,134 +32,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(super) const LATE: SignedDuration = SignedDuration::from_mins(2);
 /// What waited for longer is not sent any more.
 pub(super) const KEPT: SignedDuration = SignedDuration::from_hours(24);
-/// A summary's characters.
-const SUMMARY: usize = 120;
-
-/// A message as the ledger keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Message {
-    place: Place,
-    body: Body,
-}
-
-/// Where it goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Place {
-    Room,
-    Thread {
-        root: OwnedEventId,
-        last: OwnedEventId,
-    },
-    /// A direct chat has no threads.
-    Reply(OwnedEventId),
-}
-
-/// What it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Body {
-    Words {
-        plain: String,
-        html: String,
-        mentions: Vec<OwnedUserId>,
-    },
-    /// The evidence of the message's case, as a file; written when it is sent, so that the ledger holds it
-    /// once.
-    Evidence,
-}
-
-/// The answer to a line, in its thread.
-pub(super) fn answer(
-    room: &RoomId,
-    line: &ChatLine,
-    about: About,
-    reply: &Reply,
-    case: Option<u64>,
-) -> NewMessage {
-    let mentions = vec![line.sender.clone()];
-    let (plain, html) = (reply.plain.clone(), reply.html.clone());
-    in_thread(room, line, about, Body::Words { plain, html, mentions }, case)
-}
-
-/// The evidence of a case, in the thread of the line that asked.
-pub(super) fn evidence(room: &RoomId, line: &ChatLine, case: u64) -> NewMessage {
-    in_thread(room, line, About::Evidence, Body::Evidence, Some(case))
-}
-
-fn in_thread(
-    room: &RoomId,
-    line: &ChatLine,
-    about: About,
-    body: Body,
-    case: Option<u64>,
-) -> NewMessage {
-    let place = Place::Thread { root: line.root().to_owned(), last: line.event.clone() };
-    NewMessage {
-        txn: txn_id(&line.event, about).to_string(),
-        room: room.to_owned(),
-        message: Message { place, body }.text(),
-        asked: line.sent,
-        summary: summary(line),
-        case,
-    }
-}
-
-/// What a line asked, on one line.
-fn summary(line: &ChatLine) -> String {
-    let words: Vec<_> = line.body.split_whitespace().collect();
-    match words.join(" ") {
-        none if none.is_empty() => "a button".to_owned(),
-        words => words.chars().take(SUMMARY).collect(),
-    }
-}
-
-/// A reply in a direct chat. `summary` is empty where nobody need be told that it was dropped.
-pub(super) fn reply(
-    chat: &RoomId,
-    (cause, asked): (&EventId, Timestamp),
-    about: About,
-    words: &Reply,
-    summary: &str,
-) -> NewMessage {
-    let body = words_for_all(words);
-    NewMessage {
-        txn: txn_id(cause, about).to_string(),
-        room: chat.to_owned(),
-        message: Message { place: Place::Reply(cause.to_owned()), body }.text(),
-        asked,
-        summary: summary.to_owned(),
-        case: None,
-    }
-}
-
-/// A remark in the room itself, to nobody in particular.
-pub(super) fn remark(
-    room: &RoomId,
-    (cause, at): (&EventId, Timestamp),
-    about: About,
-    words: &Reply,
-) -> NewMessage {
-    NewMessage {
-        txn: txn_id(cause, about).to_string(),
-        room: room.to_owned(),
-        message: Message { place: Place::Room, body: words_for_all(words) }.text(),
-        asked: at,
-        summary: String::new(),
-        case: None,
-    }
-}
-
-fn words_for_all(words: &Reply) -> Body {
-    Body::Words { plain: words.plain.clone(), html: words.html.clone(), mentions: Vec::new() }
-}
-
-impl Message {
-    fn text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
 /// Sends what is owed.
 pub(super) struct Outbox {
     pub(super) flow: Flow,
@@ -203,6 +76,12 @@ impl Outbox {
         for owed in ledger.outgoing()? {
             let waits = held.get(&owed.room).is_some_and(|held| held.until > Instant::now());
             if waits || failed.contains(&owed.room) {
+                continue;
+            }
+            // It waits for an invitation; that the bot was removed from an ops room is said elsewhere.
+            if self.room(&owed.room).is_err() {
+                hold(held, &owed.room);
+                failed.push(owed.room);
                 continue;
             }
             match self.deliver(&owed).await {
@@ -321,6 +200,9 @@ impl Outbox {
         }
         for (room, dropped) in rooms {
             let Some(newest) = dropped.last() else { continue };
+            if self.room(&room).is_err() {
+                continue;
+            }
             let asked: Vec<_> =
                 dropped.iter().map(|dropped| (dropped.asked, dropped.summary.clone())).collect();
             let page = render::dropped(&asked, KEPT, &self.flow.view());
@@ -343,26 +225,6 @@ impl Outbox {
     }
 }
 
-/// What is said in the place of an answer that the homeserver refuses for good; nothing where that is refused.
-fn refused(owed: &Outgoing) -> Option<NewMessage> {
-    const SHORT: &str = "-short";
-    let message = serde_json::from_str::<Message>(&owed.message).ok()?;
-    let Body::Words { mentions, .. } = message.body else { return None };
-    if owed.txn.ends_with(SHORT) {
-        return None;
-    }
-    let Reply { plain, html } = words::answer_refused();
-    let message = Message { place: message.place, body: Body::Words { plain, html, mentions } };
-    Some(NewMessage {
-        txn: format!("{}{SHORT}", owed.txn),
-        room: owed.room.clone(),
-        message: message.text(),
-        asked: owed.asked,
-        summary: String::new(),
-        case: owed.case,
-    })
-}
-
 /// Holds a room back for a while; returns how long.
 fn hold(held: &mut BTreeMap<OwnedRoomId, Held>, room: &RoomId) -> Duration {
     let pause = match held.get(room) {
@@ -375,39 +237,9 @@ fn hold(held: &mut BTreeMap<OwnedRoomId, Held>, room: &RoomId) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use ruma::{owned_event_id, owned_user_id, room_id};
+    use ruma::room_id;
 
     use super::*;
-
-    fn line() -> ChatLine {
-        ChatLine {
-            event: owned_event_id!("$line"),
-            sender: owned_user_id!("@a:x"),
-            sent: Timestamp::from_second(1_795_348_000).unwrap(),
-            body: "!why\n  please".into(),
-            formatted: None,
-            thread: None,
-            replied: None,
-        }
-    }
-
-    fn outgoing(new: &NewMessage) -> Outgoing {
-        let NewMessage { txn, room, message, asked, case, .. } = new.clone();
-        Outgoing { id: 1, txn, room, message, asked, case }
-    }
-
-    #[test]
-    fn an_answer_that_is_refused_for_good_is_replaced_once() {
-        let room = room_id!("!ops:x");
-        let reply = Reply { plain: "x".repeat(70_000), html: String::new() };
-        let new = answer(room, &line(), About::Answer, &reply, Some(7));
-        assert_eq!(new.summary, "!why please");
-        let short = refused(&outgoing(&new)).unwrap();
-        assert!(short.message.contains("refused") && short.message.len() < 1000);
-        assert_ne!(short.txn, new.txn);
-        assert_eq!(refused(&outgoing(&short)), None);
-        assert_eq!(refused(&outgoing(&evidence(room, &line(), 7))), None);
-    }
 
     #[test]
     fn a_room_that_takes_nothing_is_tried_at_growing_pauses() {

@@ -5,10 +5,10 @@ use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::Timestamp;
-use matrix_sdk::{Client, Room, RoomState};
-use ruma::{EventId, OwnedEventId, OwnedRoomId};
+use matrix_sdk::{Client, Room};
+use ruma::{EventId, OwnedEventId};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch::Receiver;
 
@@ -16,7 +16,7 @@ use super::letter::Letter;
 use super::matrix_of;
 use super::send::{self, Part, Place};
 use super::storm_letter::storm_letter;
-use super::storm_thread::{Goes, Turn, goes, same_storm, turn};
+use super::storm_thread::{Turn, same_storm, turn};
 use super::supervise::Ended;
 use super::transmit;
 use super::watch::{Shared, holds};
@@ -36,13 +36,13 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Words and sends what is owed.
 pub(super) struct Postman {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     flow: Flow,
     store: Store,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     shared: Shared,
     /// There once the homeserver let the bot in.
-    client: Receiver<Option<Client>>,
+    pub(super) client: Receiver<Option<Client>>,
 }
 
 impl Postman {
@@ -88,12 +88,14 @@ impl Postman {
     /// Says what needs no ledger, the oldest first. What the homeserver does not take stays for the next round.
     async fn speak(&self) -> Result<()> {
         while let Some(notice) = self.shared.notices.oldest() {
-            let room = self.room()?;
-            let words = Part::Words.of(&notice.key);
-            match send::post(&room, Place::Room, &notice.letter, &[], words).await {
-                Err(error) if !transmit::is_unsendable(&error) => return Err(error),
-                _ => self.shared.notices.said(&notice),
+            for room in &self.open().await?.rooms {
+                let words = Part::Words.of(&notice.key);
+                match send::post(room, Place::Room, &notice.letter, &[], words).await {
+                    Err(error) if !transmit::is_unsendable(&error) => return Err(error),
+                    _ => {}
+                }
             }
+            self.shared.notices.said(&notice);
         }
         Ok(())
     }
@@ -181,7 +183,7 @@ impl Postman {
         }
         self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
         let mut judged = judged;
-        if let Some(number) = self.keep_case(owed, event, &known, &judged, now) {
+        if let Some(number) = self.keep_case(owed, event, &known, &judged, now).await {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
         let waited = now.duration_since(event.at);
@@ -206,52 +208,37 @@ impl Postman {
             tracing::error!("an owed message is of another version and is dropped");
             return self.ledger.settle(owed.id);
         };
-        let room = self.room()?;
-        let key = key(&owed, &letter);
         // What cannot be noted as sent is not sent: the homeserver knows a message again for a day only.
         self.ledger.touch(owed.id)?;
-        let words = Part::Words.of(&key);
-        match &owed.due {
-            Due::Words(_) => drop(send::post(&room, Place::Room, &letter, &[], words).await?),
-            Due::Storm(event) => self.tell(&room, event, &letter, &key).await?,
-        }
-        self.ledger.settle(owed.id)
-    }
-
-    /// A message about a storm. A crash in between goes on where it was: the same transaction ids give the
-    /// same events.
-    async fn tell(&self, room: &Room, event: &Event, letter: &Letter, key: &str) -> Result<()> {
-        let known = self.ledger.storm(event.storm)?;
-        let root = known.and_then(|known| known.root).map(|(_, root)| root);
-        match goes(event.change, letter.opens, root.as_deref()) {
-            Goes::Nowhere => Ok(()),
-            Goes::First => {
-                let root = self.begin(room, event, letter, key).await?;
-                self.furnish(room, &root, event, key).await
-            }
-            Goes::Finish(root) => self.furnish(room, root, event, key).await,
-            Goes::Thread(root) => {
-                let words = Part::Words.of(key);
-                send::post(room, Place::Thread(root), letter, &[], words).await?;
-                if let Some((plain, html)) = letter.instead.clone() {
-                    let new = Letter { plain, html, rings: true, instead: None, opens: false };
-                    let edit = Part::Edit.of(key);
-                    send::post(room, Place::Instead(root), &new, &[], edit).await?;
+        let (open, key) = (self.open().await?, key(&owed, &letter));
+        // A room that is tried again after another one failed gets the same events: see `begin`.
+        let mut failed = None;
+        for room in &open.rooms {
+            let posted = match &owed.due {
+                Due::Words(_) => {
+                    let words = Part::Words.of(&key);
+                    send::post(room, Place::Room, &letter, &[], words).await.map(drop)
                 }
-                Ok(())
+                Due::Storm(event) => self.tell(room, event, &letter, &key, open.proven).await,
+            };
+            if let Err(error) = posted {
+                failed.get_or_insert(error);
             }
         }
+        failed.map_or_else(|| self.ledger.settle(owed.id), Err)
     }
 
-    /// The storm's first message.
-    async fn begin(
+    /// The storm's first message. Until a new room is proven to be the ops room its admins are mentioned in any
+    /// case: they see that the room has changed.
+    pub(super) async fn begin(
         &self,
         room: &Room,
         event: &Event,
         letter: &Letter,
         key: &str,
+        proven: bool,
     ) -> Result<OwnedEventId> {
-        let rings = match self.config.watch.mention && letter.rings {
+        let rings = match (self.config.watch.mention || !proven) && letter.rings {
             true => matrix_of(&self.config)?.admins.as_slice(),
             false => &[],
         };
@@ -261,7 +248,13 @@ impl Postman {
     }
 
     /// What belongs to the first message: its case, its buttons, and the picture in its thread.
-    async fn furnish(&self, room: &Room, root: &EventId, event: &Event, key: &str) -> Result<()> {
+    pub(super) async fn furnish(
+        &self,
+        room: &Room,
+        root: &EventId,
+        event: &Event,
+        key: &str,
+    ) -> Result<()> {
         if let Err(error) = self.store.rethread(&standing_in(event), root) {
             tracing::error!("{root} will not find its case: {error:#}");
         }
@@ -305,22 +298,8 @@ impl Postman {
         event
     }
 
-    /// The room that alerts go to, as soon as the bot is in it.
-    fn room(&self) -> Result<Room> {
-        let client = self.client.borrow().clone();
-        let client = client.context("the homeserver has not let the bot in yet")?;
-        let wanted = self.wanted_room()?;
-        let room = client.get_room(&wanted).filter(|room| room.state() == RoomState::Joined);
-        room.with_context(|| format!("the bot is not in {wanted} yet: invite it"))
-    }
-
-    fn wanted_room(&self) -> Result<OwnedRoomId> {
-        let first = || matrix_of(&self.config).ok()?.rooms.first().cloned();
-        self.config.watch.room.clone().or_else(first).context("no ops room is configured")
-    }
-
     /// Keeps what a storm was judged by as a case: each message about it that was judged is one.
-    fn keep_case(
+    async fn keep_case(
         &self,
         owed: &Owed,
         event: &Event,
@@ -329,6 +308,7 @@ impl Postman {
         now: Timestamp,
     ) -> Option<u64> {
         let evidence = judged.evidence.as_ref()?;
+        let room = self.case_room(known).await?;
         let root = known.root.as_ref().map(|(_, root)| root.clone());
         let keep = || {
             self.store.open_case(&NewCase {
@@ -339,7 +319,7 @@ impl Postman {
                     owed.id
                 )),
                 thread: &root.unwrap_or_else(|| standing_in(event)),
-                room: &self.wanted_room()?,
+                room: &room,
                 asker: &matrix_of(&self.config)?.user,
                 verdict: judged.verdict,
                 certainty: flow::certainty(evidence).name(),

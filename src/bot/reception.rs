@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use matrix_sdk::{Client, Room, RoomState};
+use matrix_sdk::{Client, Room};
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::enclosed::Refused;
+use super::ops_rooms::OpsRooms;
 use crate::config::Config;
 use crate::evidence::artefact::Limits;
+use crate::store::Ledger;
 
 /// How many files are read at a time: each may unpack to hundreds of megabytes.
 const AT_ONCE: usize = 2;
@@ -71,10 +73,16 @@ impl Reception {
         turns.entry(sender.to_owned()).or_default().clone()
     }
 
-    /// The room that reports are told in, while the bot is in it.
-    pub(super) fn ops_room(&self, client: &Client) -> Result<Room> {
-        let room = self.room.as_deref().and_then(|room| client.get_room(room));
-        room.filter(|room| room.state() == RoomState::Joined).ok_or_else(|| {
+    /// The room that reports are told in, while the bot is in it. After an upgrade that is the old room as long as
+    /// the bot may send there and the new one is not proven.
+    pub(super) async fn ops_room(&self, client: &Client, ledger: &Ledger) -> Result<Room> {
+        let open = match &self.room {
+            Some(room) => {
+                OpsRooms::of(std::slice::from_ref(room), ledger).open(client, room).await.ok()
+            }
+            None => None,
+        };
+        open.and_then(|open| open.rooms.into_iter().next()).ok_or_else(|| {
             let says = "I cannot hand it on just now: the administrators' room is not open to me. Send it again \
                         later, please.";
             Refused(says.to_owned()).into()

@@ -87,7 +87,7 @@ impl Desk {
         event: OwnedEventId,
         place: Arc<OwnedSemaphorePermit>,
     ) -> Result<Reply> {
-        let ops = self.reception.ops_room(&chat.client())?;
+        let ops = self.reception.ops_room(&chat.client(), &self.store.ledger()).await?;
         let sent = pointed_at(&chat, &event).await?;
         let sender = sent.sender.clone();
         let parcel = self.read(sent, &chat.client(), place).await?;
@@ -129,7 +129,7 @@ impl Desk {
             return Ok(words::report_of_what());
         };
         let handing = async {
-            let ops = self.reception.ops_room(&room.client())?;
+            let ops = self.reception.ops_room(&room.client(), &self.store.ledger()).await?;
             let seat = self.reception.place().await?;
             let sent = pointed_at(room, target).await?;
             let parcel = self.read(sent, &room.client(), seat.place).await?;

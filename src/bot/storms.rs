@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Desk;
 use super::line::ChatLine;
+use super::room_words::absences;
 use super::words;
 use crate::command::Whom;
 use crate::evidence::shortened;
@@ -48,6 +49,8 @@ impl Desk {
         let mutes = ledger.mutes(Timestamp::now())?;
         let mut page = list(&going_on, &ended, &mutes, &self.flow.view());
         page.append(restarted(&self.health.restarted()));
+        let view = self.flow.view();
+        page.append(absences(&ledger.absences()?, |absence| view.moment(absence.since)));
         Ok(page.reply())
     }
 

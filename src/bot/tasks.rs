@@ -11,6 +11,7 @@ use tokio::sync::watch::{Receiver, Sender};
 use super::answer::Desk;
 use super::lease::Lease;
 use super::listen::Ear;
+use super::ops_rooms::ops_rooms;
 use super::post::Postman;
 use super::queue::{Intake, Queue};
 use super::supervise::{self, Ended, Health, Task};
@@ -182,7 +183,7 @@ impl Bot {
     pub(super) async fn say_last(&self, client: &Client, why: &anyhow::Error) {
         let Ok(matrix) = matrix_of(&self.config) else { return };
         tracing::error!("stopping: {why:#}");
-        for id in &matrix.rooms {
+        for id in &ops_rooms(&self.config, &self.store.ledger()).in_use() {
             let Some(room) = client.get_room(id) else { continue };
             let content = send::notice(&words::stopping(), matrix.admins.clone());
             let txn = format!("kestrel-last-{}", jiff::Timestamp::now().as_millisecond());

@@ -32,12 +32,12 @@ impl Ear {
     pub(super) fn keep_unreadable(&mut self, room: &Room, event: &Raw<AnySyncTimelineEvent>) {
         // What an earlier device of the bot said is unreadable to this one, and needs no answer.
         let sender = event.get_field::<OwnedUserId>("sender").ok().flatten();
-        if sender.is_none_or(|sender| sender == room.own_user_id()) {
+        let Some(sender) = sender.filter(|sender| sender != room.own_user_id()) else {
             return;
-        }
+        };
         let sent = (event.get_field::<i64>("origin_server_ts").ok().flatten())
             .and_then(|sent| Timestamp::from_millisecond(sent).ok());
-        let Some(sent) = sent else {
+        let Some(sent) = sent.map(|sent| self.sent_by_our_clock(&sender, sent)) else {
             return;
         };
         if too_old(sent, Timestamp::now(), self.max_age()) {

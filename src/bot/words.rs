@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
+use super::clock;
 use super::gate::Refusal;
 use crate::render::{Page, Reply};
 
@@ -91,15 +94,23 @@ pub(super) fn too_many_presses(most: usize) -> Reply {
 }
 
 /// For what passed while the bot was away.
-pub(super) fn skipped(count: usize, oldest: Duration) -> Reply {
+/// `clock` is how far the homeserver's clock is ahead of this machine's, where that is too much.
+pub(super) fn skipped(count: usize, oldest: Duration, clock: Option<SignedDuration>) -> Reply {
     let minutes = oldest.as_secs().div_ceil(60);
     let what = match count {
         1 => "a command".to_owned(),
         count => format!("{count} commands"),
     };
-    said(&format!(
+    let mut says = format!(
         "I was away and skipped {what} older than {minutes} min. Please ask again if it still matters."
-    ))
+    );
+    if let Some(offset) = clock {
+        says.push_str(&format!(
+            " Clocks differ: {}, so a command may look older or younger than it is. Set the clocks (NTP).",
+            clock::told(offset)
+        ));
+    }
+    said(&says)
 }
 
 /// For a command that came while too many wait.
@@ -273,8 +284,11 @@ mod tests {
     #[test]
     fn what_was_skipped_is_counted() {
         let five = Duration::from_secs(300);
-        assert!(skipped(1, five).plain.contains("a command older than 5 min"));
-        assert!(skipped(3, five).plain.contains("3 commands older than 5 min"));
+        assert!(skipped(1, five, None).plain.contains("a command older than 5 min"));
+        assert!(skipped(3, five, None).plain.contains("3 commands older than 5 min"));
+        let says = skipped(1, five, Some(SignedDuration::from_mins(-7))).plain;
+        assert!(says.contains("the homeserver's clock is 7 min behind this machine's"), "{says}");
+        assert!(says.ends_with("Set the clocks (NTP)."), "{says}");
     }
 
     #[test]

@@ -12,13 +12,15 @@ mod cases;
 mod messages;
 mod outgoing;
 mod schema;
+mod storm_roots;
+mod upgrades;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
+use ruma::{OwnedEventId, OwnedRoomId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,7 @@ pub use accepted::Accepted;
 pub use captures::KeptCapture;
 pub use cases::{Kept, NewCase};
 pub use outgoing::{Dropped, NewMessage, Outgoing};
+pub use upgrades::{Absence, Upgrade};
 
 /// How many storms are kept; the lowest numbers go first. A storm is about half a kilobyte.
 const KEPT_STORMS: i64 = 1000;
@@ -156,28 +159,12 @@ impl Ledger {
         Ok(self.known("WHERE number = ?1", number)?.pop())
     }
 
-    /// The storm whose root message this is.
-    pub fn storm_of(&self, root: &EventId) -> Result<Option<u64>> {
-        let sql = "SELECT number FROM storm WHERE root = ?1 ORDER BY number DESC";
-        let number: Option<i64> = self
-            .read(|all| all.query_row(sql, params![root.as_str()], |row| row.get(0)).optional())?;
-        Ok(number.and_then(|number| u64::try_from(number).ok()))
-    }
-
     /// What a storm was judged to be. One that is not known stays unknown.
     pub fn judged(&self, number: u64, verdict: &str, sure: &Sure) -> Result<()> {
         let Ok(number) = i64::try_from(number) else { return Ok(()) };
         let sure = serde_json::to_string(sure)?;
         let sql = "UPDATE storm SET verdict = ?2, sure = ?3 WHERE number = ?1";
         self.write(|all| Ok(all.execute(sql, params![number, verdict, sure]).map(drop)?))
-    }
-
-    /// Its root message stands in a room.
-    pub fn rooted(&self, number: u64, room: &RoomId, root: &EventId) -> Result<()> {
-        let Ok(number) = i64::try_from(number) else { return Ok(()) };
-        let sql = "UPDATE storm SET room = ?2, root = ?3 WHERE number = ?1";
-        let named = params![number, room.as_str(), root.as_str()];
-        self.write(|all| Ok(all.execute(sql, named).map(drop)?))
     }
 
     /// Messages that are due and not sent, oldest first. One of another version's shape is passed over.
@@ -311,6 +298,7 @@ fn note(all: &Transaction<'_>, event: &Event) -> Result<()> {
     if !same {
         let sql = "INSERT OR REPLACE INTO storm (number, event, started) VALUES (?1, ?2, ?3)";
         all.execute(sql, params![number, text, at])?;
+        all.execute("DELETE FROM storm_copy WHERE number = ?1", params![number])?;
     } else {
         all.execute("UPDATE storm SET event = ?2 WHERE number = ?1", params![number, text])?;
     }

@@ -34,6 +34,7 @@ mod stolen_token;
 mod storms;
 mod survey;
 mod terminal;
+mod upgrade;
 mod verdicts;
 mod walls;
 mod watch;

@@ -44,17 +44,26 @@ impl Ledger {
 
     /// Whether the room was told that it is not encrypted.
     pub fn was_warned(&self, room: &RoomId) -> Result<bool> {
-        let sql = "SELECT 1 FROM warned WHERE what = ?1";
-        let row = self.read(|all| {
-            all.query_row(sql, params![unencrypted(room)], |row| row.get::<_, i64>(0)).optional()
-        })?;
-        Ok(row.is_some())
+        self.was_said(&unencrypted(room))
     }
 
     /// It was told so.
     pub fn note_warned(&self, room: &RoomId) -> Result<()> {
+        self.note_said(&unencrypted(room))
+    }
+
+    /// Whether a warning was given. `what` names it.
+    pub fn was_said(&self, what: &str) -> Result<bool> {
+        let sql = "SELECT 1 FROM warned WHERE what = ?1";
+        let row = self
+            .read(|all| all.query_row(sql, params![what], |row| row.get::<_, i64>(0)).optional())?;
+        Ok(row.is_some())
+    }
+
+    /// It was given, for good.
+    pub fn note_said(&self, what: &str) -> Result<()> {
         let sql = "INSERT INTO warned (what) VALUES (?1) ON CONFLICT (what) DO NOTHING";
-        self.write(|all| Ok(all.execute(sql, params![unencrypted(room)]).map(drop)?))
+        self.write(|all| Ok(all.execute(sql, params![what]).map(drop)?))
     }
 }
 

@@ -104,6 +104,28 @@ const MIGRATIONS: &[&str] = &[
          event BLOB NOT NULL UNIQUE
      ) STRICT, WITHOUT ROWID;
      CREATE TABLE warned (what TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;",
+    // Ops rooms that were upgraded, ops rooms that the bot is not in, and the first messages of storms that are
+    // posted in two rooms. The trigger does not see a row that is replaced.
+    "CREATE TABLE upgrade (
+         old TEXT PRIMARY KEY,
+         new TEXT NOT NULL,
+         proven INTEGER NOT NULL,
+         at INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE absence (
+         room TEXT PRIMARY KEY,
+         how TEXT NOT NULL,
+         since INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE storm_copy (
+         number INTEGER NOT NULL,
+         room TEXT NOT NULL,
+         root TEXT NOT NULL,
+         PRIMARY KEY (number, room)
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX storm_copy_root ON storm_copy (root);
+     CREATE TRIGGER storm_copy_goes_with_its_storm AFTER DELETE ON storm
+         BEGIN DELETE FROM storm_copy WHERE number = OLD.number; END;",
 ];
 
 /// `KSTL`: tells our file from any other SQLite database (`PRAGMA application_id`).

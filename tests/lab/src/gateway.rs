@@ -1,6 +1,6 @@
 //! A stub of a reverse proxy between a client and Synapse: it lets requests through, or answers them with 502
 //! as a proxy does whose homeserver is away. It stands in for nginx, whose failures cannot be switched by
-//! the request.
+//! the request. It can also set the homeserver's clock wrong, as its clients see it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::clock::set_clock;
 
 const LONGEST_HEAD: usize = 64 << 10;
 const REFUSED: &[u8] =
@@ -27,6 +29,8 @@ pub struct Gateway {
 struct Shut {
     words: Vec<String>,
     refused: usize,
+    /// How far the homeserver's clock seems to be ahead.
+    ahead: i64,
 }
 
 impl Gateway {
@@ -56,13 +60,21 @@ impl Gateway {
     /// From now on requests are refused whose first line holds one of these words.
     pub fn shut(&self, words: &[&str]) {
         let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
-        *shut = Shut { words: words.iter().map(|word| (*word).to_owned()).collect(), refused: 0 };
+        shut.words = words.iter().map(|word| (*word).to_owned()).collect();
+        shut.refused = 0;
+    }
+
+    /// From now on the homeserver's clock seems to be ahead by so many seconds, or behind: in the times of events and in
+    /// each answer's `Date`.
+    pub fn set_clock(&self, ahead: i64) {
+        self.shut.lock().unwrap_or_else(PoisonError::into_inner).ahead = ahead;
     }
 
     /// Lets everything through again; returns how many requests were refused.
     pub fn reopen(&self) -> usize {
         let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *shut).refused
+        shut.words.clear();
+        std::mem::take(&mut shut.refused)
     }
 
     /// How many requests were refused since it was shut.
@@ -91,11 +103,11 @@ async fn pass(mut client: TcpStream, upstream: &str, shut: &Mutex<Shut>) -> Resu
     };
     let first = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let first = String::from_utf8_lossy(first).into_owned();
-    let refuse = {
+    let (refuse, ahead) = {
         let mut shut = shut.lock().unwrap_or_else(PoisonError::into_inner);
         let refuse = shut.words.iter().any(|word| first.contains(word.as_str()));
         shut.refused += usize::from(refuse);
-        refuse
+        (refuse, shut.ahead)
     };
     if refuse {
         client.write_all(REFUSED).await?;
@@ -108,6 +120,21 @@ async fn pass(mut client: TcpStream, upstream: &str, shut: &Mutex<Shut>) -> Resu
     sent.extend_from_slice(b"\r\nConnection: close\r\n\r\n");
     sent.extend_from_slice(&head[end + 4..]);
     server.write_all(&sent).await?;
-    copy_bidirectional(&mut client, &mut server).await?;
-    Ok(())
+    if ahead == 0 {
+        copy_bidirectional(&mut client, &mut server).await?;
+        return Ok(());
+    }
+    let (mut asks, mut hears) = client.split();
+    let (mut answers, mut takes) = server.split();
+    let answer = async {
+        let mut answer = Vec::new();
+        answers.read_to_end(&mut answer).await?;
+        hears.write_all(&set_clock(&answer, ahead)?).await?;
+        anyhow::Ok(hears.shutdown().await?)
+    };
+    // The answer ends the connection: the rest of the request is not waited for.
+    tokio::select! {
+        answered = answer => answered,
+        Err(error) = tokio::io::copy(&mut asks, &mut takes) => Err(error.into()),
+    }
 }

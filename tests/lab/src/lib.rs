@@ -19,6 +19,7 @@
 
 pub mod artefacts;
 pub mod calls;
+mod clock;
 pub mod demo;
 mod device;
 pub mod faults;

@@ -35,10 +35,10 @@ const JOIN_PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Person {
     pub account: Account,
-    device: Device,
+    device: Arc<Device>,
     room: Room,
     heard: Arc<Mutex<Vec<Value>>>,
-    _syncing: Syncing,
+    _syncing: Arc<Syncing>,
 }
 
 /// A message as its reader sees it.
@@ -67,23 +67,24 @@ impl Person {
     pub async fn enter(lab: &Lab, account: Account, room_id: &RoomId) -> Result<Self> {
         let store = lab.scratch().join(lab.fresh_name("person"));
         let device = Device::open(lab, &account, &store).await?;
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let listener = Arc::clone(&heard);
-        let listened_room = room_id.to_owned();
-        device.client().add_event_handler(
-            move |_: AnySyncTimelineEvent, event: RawEvent, room: Room| {
-                let value = serde_json::from_str::<Value>(event.get());
-                if let (Ok(value), true) = (value, room.room_id() == listened_room) {
-                    hear(&listener, value);
-                }
-                std::future::ready(())
-            },
-        );
+        let heard = listen(&device, room_id);
         device.sync().await?;
         device.client().join_room_by_id(room_id).await?;
-        let syncing = device.syncing();
+        let syncing = Arc::new(device.syncing());
         let room = known_room(&device, room_id).await?;
-        Ok(Self { account, device, room, heard, _syncing: syncing })
+        Ok(Self { account, device: Arc::new(device), room, heard, _syncing: syncing })
+    }
+
+    /// The same person with the same client, in another room that they are in already.
+    pub async fn in_room(&self, room_id: &RoomId) -> Result<Self> {
+        let heard = listen(&self.device, room_id);
+        Ok(Self {
+            account: self.account.clone(),
+            device: Arc::clone(&self.device),
+            room: known_room(&self.device, room_id).await?,
+            heard,
+            _syncing: Arc::clone(&self._syncing),
+        })
     }
 
     /// Makes the account's cross-signing identity and signs this device with it, as clients do at a first login. A
@@ -317,6 +318,23 @@ impl Person {
             }
         }
     }
+}
+
+/// What the client sees in a room from now on.
+fn listen(device: &Device, room_id: &RoomId) -> Arc<Mutex<Vec<Value>>> {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&heard);
+    let listened_room = room_id.to_owned();
+    device.client().add_event_handler(
+        move |_: AnySyncTimelineEvent, event: RawEvent, room: Room| {
+            let value = serde_json::from_str::<Value>(event.get());
+            if let (Ok(value), true) = (value, room.room_id() == listened_room) {
+                hear(&listener, value);
+            }
+            std::future::ready(())
+        },
+    );
+    heard
 }
 
 async fn known_room(device: &Device, room_id: &RoomId) -> Result<Room> {

@@ -1,0 +1,109 @@
+//! The first messages of storms → rows, and back. A storm has one, and a copy in another room while it is posted in
+//! two: after a room upgrade.
+
+use anyhow::Result;
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
+use rusqlite::{OptionalExtension, params};
+
+use super::Ledger;
+
+impl Ledger {
+    /// A storm's first message stands in a room. The first room is the storm's own; one in another room is a copy.
+    pub fn rooted(&self, number: u64, room: &RoomId, root: &EventId) -> Result<()> {
+        let Ok(number) = i64::try_from(number) else { return Ok(()) };
+        let own = "UPDATE storm SET room = ?2, root = ?3
+                   WHERE number = ?1 AND (room IS NULL OR room = ?2)";
+        let copy = "INSERT OR REPLACE INTO storm_copy (number, room, root)
+                    SELECT number, ?2, ?3 FROM storm WHERE number = ?1";
+        let named = params![number, room.as_str(), root.as_str()];
+        self.write(|all| {
+            if all.execute(own, named)? == 0 {
+                all.execute(copy, named)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The storm whose first message this is, in any room.
+    pub fn storm_of(&self, root: &EventId) -> Result<Option<u64>> {
+        let sql = "SELECT number FROM storm WHERE root = ?1
+                   UNION SELECT number FROM storm_copy WHERE root = ?1 ORDER BY number DESC";
+        let number: Option<i64> = self
+            .read(|all| all.query_row(sql, params![root.as_str()], |row| row.get(0)).optional())?;
+        Ok(number.and_then(|number| u64::try_from(number).ok()))
+    }
+
+    /// A storm's first message in a room.
+    pub fn root_in(&self, number: u64, room: &RoomId) -> Result<Option<OwnedEventId>> {
+        let Ok(number) = i64::try_from(number) else { return Ok(None) };
+        let sql = "SELECT root FROM storm WHERE number = ?1 AND room = ?2
+                   UNION SELECT root FROM storm_copy WHERE number = ?1 AND room = ?2";
+        let named = params![number, room.as_str()];
+        let root: Option<String> =
+            self.read(|all| all.query_row(sql, named, |row| row.get(0)).optional())?;
+        Ok(root.and_then(|root| root.try_into().ok()))
+    }
+
+    /// The first message in the storm's own room, for a copy of it. Its case is kept under that.
+    pub fn original_root(&self, copy: &EventId) -> Result<Option<(OwnedRoomId, OwnedEventId)>> {
+        let sql = "SELECT storm.room, storm.root FROM storm_copy JOIN storm USING (number)
+                   WHERE storm_copy.root = ?1";
+        let row: Option<(String, String)> = self.read(|all| {
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            all.query_row(sql, params![copy.as_str()], read).optional()
+        })?;
+        Ok(row.and_then(|(room, root)| room.try_into().ok().zip(root.try_into().ok())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use ruma::{event_id, room_id};
+
+    use super::*;
+    use crate::store::Step;
+    use crate::storm::{Change, Event, Kind, Whose};
+
+    fn event(first: i64) -> Event {
+        let at = Timestamp::from_second(first).unwrap();
+        Event {
+            at,
+            storm: 1,
+            change: Change::Started,
+            kind: Kind::OtkConflict,
+            whose: Whose::Device { user: "@a:example.org".into(), device: "DEV".into() },
+            trigger: String::new(),
+            count: 3,
+            devices: 1,
+            first: at,
+            last: at,
+        }
+    }
+
+    #[test]
+    fn a_storm_has_one_first_message_a_room_and_each_leads_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let (old, new) = (room_id!("!old:x"), room_id!("!new:x"));
+        let (first, copy) = (event_id!("$first"), event_id!("$copy"));
+        ledger.rooted(1, new, copy).unwrap();
+        assert_eq!(ledger.storm_of(copy).unwrap(), None, "of a storm that is not known");
+        ledger.record(&Step { storms: &[event(0)], ..Step::default() }).unwrap();
+        ledger.rooted(1, old, first).unwrap();
+        for _ in 0..2 {
+            ledger.rooted(1, new, copy).unwrap();
+        }
+        assert_eq!(ledger.storm(1).unwrap().unwrap().root, Some((old.into(), first.into())));
+        assert_eq!(ledger.storm_of(first).unwrap(), Some(1));
+        assert_eq!(ledger.storm_of(copy).unwrap(), Some(1));
+        assert_eq!(ledger.root_in(1, old).unwrap().as_deref(), Some(first));
+        assert_eq!(ledger.root_in(1, new).unwrap().as_deref(), Some(copy));
+        assert_eq!(ledger.root_in(1, room_id!("!other:x")).unwrap(), None);
+        assert_eq!(ledger.original_root(copy).unwrap(), Some((old.into(), first.into())));
+        assert_eq!(ledger.original_root(first).unwrap(), None);
+        // The number is given anew: nothing of the old storm holds.
+        ledger.record(&Step { storms: &[event(9)], ..Step::default() }).unwrap();
+        assert_eq!(ledger.storm_of(copy).unwrap(), None);
+    }
+}
