@@ -297,11 +297,13 @@ async fn what_is_owed_to_a_room_that_the_bot_was_removed_from_is_sent_when_it_is
         ensure!(Instant::now() < deadline, "the bot sent nothing");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // This one may be heard before or after.
+    // Nobody hears this one before the bot is back.
+    bot.stop();
     let last = ops.ask(&question).await?;
     let kick = format!("rooms/{}/kick", ops.room_id());
     post(&lab, &ops, &kick, json!({"user_id": bot.user_id})).await?;
     gateway.reopen();
+    bot.run()?;
     let admin = &ops.admin().account.user_id;
     let gone = format!("any more: removed by {admin}.");
     println!("{}\n", notice(&other, &bot, &gone).await?.plain);
