@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use matrix_sdk::Room;
 use matrix_sdk::deserialized_responses::TimelineEvent;
 use ruma::UserId;
 use tokio::time::Instant;
@@ -12,7 +11,6 @@ use tokio::time::Instant;
 use super::clock;
 use super::gate::{by_our_clock, too_old};
 use super::listen::{Ear, NOBODY_WAITS};
-use super::room_words;
 
 /// How long a measured offset counts, and how long it is not asked again after a failure.
 const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -66,24 +64,5 @@ impl Ear {
         let ours = self.client.user_id().map(UserId::server_name);
         let offset = self.clock.wrong().filter(|_| ours == Some(sender.server_name()));
         by_our_clock(sent, offset)
-    }
-
-    /// Warns a room once a day that clocks differ, where a command was taken only because that is known.
-    pub(super) fn warn_of_clock(&self, room: &Room, sent: Timestamp, now: Timestamp) {
-        let Some(wrong) = self.clock.wrong().filter(|_| too_old(sent, now, self.max_age())) else {
-            return;
-        };
-        // The same for all of a day: a message that is owed again is the same event.
-        let day = now.as_second() / (24 * 60 * 60);
-        let what = format!("clock {} {day}", room.room_id());
-        let ledger = self.store.ledger();
-        if ledger.was_said(&what).unwrap_or_default() {
-            return;
-        }
-        let txn = format!("kestrel-clock-{day}-{}", now.as_millisecond());
-        self.tell_admins(room.room_id(), &txn, &room_words::clocks_differ(&clock::told(wrong)));
-        if let Err(error) = ledger.note_said(&what) {
-            tracing::error!("that it was said could not be noted: {error:#}");
-        }
     }
 }

@@ -261,13 +261,10 @@ impl Ear {
             Admission::Refused(refusal) if !old => self.refuse(room, &line, refusal, now),
             Admission::Refused(_) | Admission::TakenBack => self.note_settled(room, &line.event),
             Admission::Counts if old => self.note_late(room, line, now),
-            Admission::Counts => {
-                self.warn_of_clock(room, dated, now);
-                match asked {
-                    Asked::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
-                    Asked::Command(_) => self.accept(room, line, Task::Line),
-                }
-            }
+            Admission::Counts => match asked {
+                Asked::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
+                Asked::Command(_) => self.accept(room, line, Task::Line),
+            },
         }
     }
 

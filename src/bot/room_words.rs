@@ -115,16 +115,6 @@ fn not_in(page: &mut Page, absence: &Absence) {
     ));
 }
 
-/// Once a day in a room whose commands look too old. `told` says which clock is ahead.
-pub(super) fn clocks_differ(told: &str) -> Reply {
-    let mut page = Page::default();
-    page.line().text(format!(
-        "⚠ Clocks differ: {told}. Kestrel takes that into account for the age of a command; log windows and storms may \
-         still be off. Set the clocks (NTP)."
-    ));
-    page.reply()
-}
-
 fn link<'page>(page: &'page mut Page, room: &RoomId) -> &'page mut Page {
     page.link(room.as_str(), &room.matrix_to_uri().to_string())
 }
