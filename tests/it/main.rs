@@ -21,6 +21,7 @@ mod lab;
 mod media;
 mod poll;
 mod recorded;
+mod redaction;
 mod reports;
 mod room;
 mod scale;
