@@ -1,5 +1,5 @@
 //! What a file costs: the real program redacts bombs, nested archives and large honest files, and needs no
-//! more than 64 MiB beside what it needs for a small one.
+//! more than 64 MiB beside what it needs for a small one; and so does the bot, with all that it does with one.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,13 +9,19 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use kestrel_lab::ops::Bot;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use serde_json::{Value, json};
 
+use crate::reports::{PATIENCE as SAID, direct, opened, says, thread};
+
 const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
 const MIB: usize = 1 << 20;
+/// `[reports] largest`, at its default.
+const LARGEST: usize = 24 * MIB;
 /// KiB that any file may cost.
 const MOST: u64 = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -256,4 +262,76 @@ fn no_file_costs_more_than_its_bound() {
         see(name, &file, words);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A field of the bot's own figures, in KiB. `lock` names its process.
+fn figure(bot: &Bot, folder: &Path, field: &str) -> Result<u64> {
+    let lock = fs::read_to_string(folder.join("store/lock"))?;
+    let process = lock.split_whitespace().find_map(|word| word.parse::<u32>().ok());
+    let process =
+        process.with_context(|| format!("no process in {lock:?}: {}", bot.last_words()))?;
+    if field.is_empty() {
+        // From here on the peak is counted anew.
+        fs::write(format!("/proc/{process}/clear_refs"), "5")?;
+        return Ok(0);
+    }
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
+    Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
+}
+
+/// What users send, as large as the bot takes it; the last of each is what it says of it.
+fn sent() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let logs: Vec<_> = (0..6).map(|n| (format!("console-{n}.log"), log(MIB))).collect();
+    let known = format!("W MissingKey: {}\n", "known ".repeat(25_000)).repeat(150);
+    let lines = "W MissingKey: missing key at index 3 of somebody who speaks now \n".repeat(9000);
+    let mut all =
+        vec![("noise.bin".to_owned(), noise(18 * MIB)), ("call.har".into(), har(20 * MIB))];
+    all.extend(logs.clone());
+    let mixed = zip_of(&all);
+    assert!(mixed.len() < LARGEST, "{}", mixed.len());
+    let line = vec![b'a'; MIB];
+    vec![
+        ("small.log", TINY.as_bytes().to_vec(), "Your report is case 1."),
+        ("call.har", har(LARGEST - MIB), "Your report is case 2."),
+        ("known.log", known.into_bytes(), "Your report is case 3."),
+        ("lines.log", lines.into_bytes(), "Your report is case 4."),
+        ("logs.zip", zip_of(&logs), "Your report is case 5."),
+        ("mixed.zip", mixed.clone(), "Your report is case 6."),
+        ("bomb.gz", gz_of(&[(&line, 300)]), "I could not read that"),
+        ("large.log", vec![b'a'; LARGEST + 1], "larger than the"),
+        ("again.har", har(LARGEST - MIB), "Your report is case 7."),
+        ("again.zip", mixed, "Your report is case 8."),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_report_costs_the_bot_more_than_its_bound() -> Result<()> {
+    let (lab, ops, bot, patient) = opened("[reports]\neach = 20\n").await?;
+    let folder = lab.scratch().join("bot");
+    let user = direct(&lab, &patient.user, &bot, &[]).await?;
+    user.sees_join(&bot.user_id, SAID).await.with_context(|| bot.last_words())?;
+    user.ask("hi").await?;
+    says(&user, &bot, "Send me the file that your client saved").await?;
+    let idle = figure(&bot, &folder, "VmRSS")?;
+    println!("idle {} MiB", idle >> 10);
+    let mut wrong = Vec::new();
+    for (name, file, words) in sent() {
+        figure(&bot, &folder, "")?;
+        let size = file.len() >> 10;
+        user.attach(name, "application/octet-stream", file).await?;
+        says(&user, &bot, words).await?;
+        let more = figure(&bot, &folder, "VmHWM")?.saturating_sub(idle);
+        let now = figure(&bot, &folder, "VmRSS")?.saturating_sub(idle);
+        println!("{name:<12} {size:>6} KiB  +{:>3} MiB, then +{} MiB", more >> 10, now >> 10);
+        if more > MOST {
+            wrong.push(format!("{name}: {} MiB more than the idle bot", more >> 10));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let root = says(&ops, &bot, "case 6: ").await?;
+    let thread = thread(&ops, &root.event_id, "was not read").await?;
+    let named = |name: &str| thread.iter().any(|one| one.attachment_name.as_deref() == Some(name));
+    assert!(named("network.har") && named("console-6.log"), "{thread:#?}");
+    Ok(())
 }
