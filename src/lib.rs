@@ -29,7 +29,7 @@
 //! * **Render** formats and never decides; a storm's timeline it draws ([`render::picture`]).
 //! * **Storm** stands beside the flow: sights of log lines, and slow looks at the database where they are
 //!   asked for ([`flow::Flow::poll`]), become alerts, and the flow judges each as it judges a question.
-//! * A **report** is a file of a user's client: redacted and read in memory ([`evidence::artefact`]), believed of
+//! * A **report** is a file of a user's client: redacted as it is read ([`evidence::artefact`]), believed of
 //!   its sender only, and judged with what the server says over the report's own times ([`flow::report`]). The
 //!   ops room gets the verdict, its sender a receipt that holds nothing of the server's.
 //!

@@ -1,14 +1,15 @@
 //! A timeline event → what somebody enclosed in it, and its bytes: a file, or text that may be a log.
 //!
-//! A file is fetched and decrypted into memory. It is never written down here, and no name, key or content
-//! of it reaches the log.
+//! A file is fetched and decrypted into memory, as it comes and up to a limit. It is never written down here,
+//! and no name, key or content of it reaches the log.
+
+mod fetch;
 
 use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
 use matrix_sdk::Client;
-use matrix_sdk::media::{MediaFormat, MediaRequestParameters};
 use matrix_sdk::ruma::events::room::MediaSource;
 use matrix_sdk::ruma::events::room::message::{MessageType, Relation};
 use matrix_sdk::ruma::events::{
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 use super::line::ChatLine;
 use crate::evidence::client_line;
+use fetch::{Unfetched, fetch};
 
 /// How long a file may take to come.
 const FETCHING: Duration = Duration::from_secs(60);
@@ -144,28 +146,20 @@ impl Enclosed {
         if size.is_some_and(|size| size > most as u64) {
             return Err(too_large(most));
         }
-        let request = MediaRequestParameters { source, format: MediaFormat::File };
-        let media = client.media();
-        // Not cached: the cache is a file, and this is not redacted yet.
-        let fetched = timeout(FETCHING, media.get_media_content(&request, false)).await;
-        let bytes = match fetched {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) => {
+        let refused = |says: &str| Err(Refused(says.to_owned()).into());
+        match timeout(FETCHING, fetch(client, &source, most)).await {
+            Ok(Ok(bytes)) => Ok((name, bytes)),
+            Ok(Err(Unfetched::TooLarge)) => Err(too_large(most)),
+            Ok(Err(Unfetched::Failed(error) | Unfetched::Busy(error))) => {
                 // The error's own words may hold an address with its media id, and nothing of the content.
-                tracing::warn!("the file of {} was not fetched: {error}", self.event);
-                let says =
-                    "The file could not be fetched, or its key does not open it. Send it again.";
-                return Err(Refused(says.to_owned()).into());
+                tracing::warn!("the file of {} was not fetched: {error:#}", self.event);
+                refused(
+                    "The file could not be fetched, or its key does not open it. Send it again.",
+                )
             }
-            Err(_) => {
-                let says =
-                    "The file took longer than a minute to come. Send it again, or a smaller one.";
-                return Err(Refused(says.to_owned()).into());
-            }
-        };
-        match bytes.len() > most {
-            true => Err(too_large(most)),
-            false => Ok((name, bytes)),
+            Err(_) => refused(
+                "The file took longer than a minute to come. Send it again, or a smaller one.",
+            ),
         }
     }
 }
@@ -175,7 +169,10 @@ fn too_large(most: usize) -> anyhow::Error {
         0 => format!("{} KiB", most >> 10),
         mib => format!("{mib} MiB"),
     };
-    Refused(format!("That is more than the {most} that I take. Record one call only.")).into()
+    let says = format!(
+        "The file is larger than the {most} limit, so I did not read it. Zip it, or record one call only."
+    );
+    Refused(says).into()
 }
 
 fn no_picture() -> anyhow::Error {
@@ -251,10 +248,10 @@ mod tests {
         let client = Client::builder().homeserver_url("http://127.0.0.1:9").build().await.unwrap();
         let says = |error: anyhow::Error| error.downcast::<Refused>().unwrap().0;
         let large = says(file(2 << 20).bytes(&client, 1 << 20).await.unwrap_err());
-        assert!(large.contains("more than the 1 MiB"), "{large}");
+        assert!(large.contains("larger than the 1 MiB limit"), "{large}");
         let text = enclosed(json!({"msgtype": "m.text", "body": "a".repeat(2000)})).unwrap();
         let large = says(text.bytes(&client, 1024).await.unwrap_err());
-        assert!(large.contains("more than the 1 KiB"), "{large}");
+        assert!(large.contains("larger than the 1 KiB limit"), "{large}");
         let picture =
             enclosed(json!({"msgtype": "m.image", "body": "a", "url": "mxc://x/a"})).unwrap();
         assert!(says(picture.bytes(&client, 1024).await.unwrap_err()).contains("pictures"));

@@ -1,8 +1,10 @@
 //! What somebody enclosed → read, judged and told: the ops room gets a thread of its own with the redacted
 //! files and the verdict, its sender a receipt. Each once, also across a crash.
 //!
-//! What was received lives in memory until it is redacted; only what is left of it goes on from here.
+//! What was received lives in memory until it is redacted; only what is left of it goes on from here. One
+//! report is on its way at a time, from its fetching to its last message.
 
+use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::answer::{ATTACHING, Desk, broken_off, while_typing};
+use super::answer::{ATTACHING, Desk, while_typing};
 use super::enclosed::{Enclosed, Refused};
 use super::letter::Letter;
 use super::line::ChatLine;
@@ -23,7 +25,7 @@ use super::send::{self, About, Place};
 use super::transmit;
 use super::words;
 use crate::evidence::ClientFacts;
-use crate::evidence::artefact::{Artefact, Kind, Parcel, Removed, take_in};
+use crate::evidence::artefact::{Artefact, Kind, Parcel, Removed, take_in_from};
 use crate::flow;
 use crate::flow::report::{Reported, headline};
 use crate::render::report::{Receipt, Root, receipt, root};
@@ -41,7 +43,8 @@ struct Handed<'a> {
     cause: &'a EventId,
     by: &'a UserId,
     forwarded: bool,
-    parcel: &'a Parcel,
+    /// Its texts are moved into the room one after the other, so that none is held twice.
+    parcel: &'a mut Parcel,
     reported: &'a Reported,
     removed: &'a Removed,
 }
@@ -90,7 +93,7 @@ impl Desk {
         let ops = self.reception.ops_room(&chat.client(), &self.store.ledger()).await?;
         let sent = pointed_at(&chat, &event).await?;
         let sender = sent.sender.clone();
-        let parcel = self.read(sent, &chat.client(), place).await?;
+        let mut parcel = self.read(sent, &chat.client(), place).await?;
         let removed = removed(&parcel);
         let reported = self.flow.report(&parcel, Some(&sender), Timestamp::now()).await;
         let (forwarded, cause, by) = (false, &*event, &*sender);
@@ -98,11 +101,11 @@ impl Desk {
             cause,
             by,
             forwarded,
-            parcel: &parcel,
+            parcel: &mut parcel,
             reported: &reported,
             removed: &removed,
         };
-        let (case, _) = self.hand_on(&ops, &handed).await?;
+        let (case, _) = self.hand_on(&ops, handed).await?;
         let facts: Vec<_> = facts(&parcel);
         let says = receipt(
             &Receipt {
@@ -132,7 +135,7 @@ impl Desk {
             let ops = self.reception.ops_room(&room.client(), &self.store.ledger()).await?;
             let seat = self.reception.place().await?;
             let sent = pointed_at(room, target).await?;
-            let parcel = self.read(sent, &room.client(), seat.place).await?;
+            let mut parcel = self.read(sent, &room.client(), seat.place.clone()).await?;
             let removed = removed(&parcel);
             let reported = self.flow.report(&parcel, about, Timestamp::now()).await;
             let (forwarded, cause, by) = (true, &*line.event, &*line.sender);
@@ -140,11 +143,11 @@ impl Desk {
                 cause,
                 by,
                 forwarded,
-                parcel: &parcel,
+                parcel: &mut parcel,
                 reported: &reported,
                 removed: &removed,
             };
-            let (case, root) = self.hand_on(&ops, &handed).await?;
+            let (case, root) = self.hand_on(&ops, handed).await?;
             anyhow::Ok(words::in_its_thread(
                 case,
                 &ops.room_id().matrix_to_event_uri(root).to_string(),
@@ -168,15 +171,15 @@ impl Desk {
     ) -> Result<Parcel> {
         let limits = self.reception.limits.clone();
         let (name, bytes) = sent.bytes(client, limits.size).await?;
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = self.reception.read(move || {
             let _place = place;
-            sealed(|| take_in(&name, &bytes, &limits))
+            sealed(|| take_in_from(&name, Cursor::new(bytes), &limits))
         });
         let says = match timeout(READING, reading).await {
             Ok(Ok(Ok(parcel))) if !parcel.artefacts.is_empty() => return Ok(parcel),
             Ok(Ok(Ok(parcel))) => parcel.notes.join("; "),
             Ok(Ok(Err(why))) => why,
-            Ok(Err(error)) => return Err(broken_off(error)),
+            Ok(Err(error)) => return Err(error),
             Err(_) => "it took longer than a minute to read".to_owned(),
         };
         Err(Refused(words::not_read(&says)).into())
@@ -186,7 +189,7 @@ impl Desk {
     async fn hand_on(
         &self,
         room: &Room,
-        handed: &Handed<'_>,
+        mut handed: Handed<'_>,
     ) -> Result<(Option<u64>, OwnedEventId)> {
         let reported = handed.reported;
         if let Some(user) = reported.user.as_deref().filter(|_| reported.names.is_none()) {
@@ -194,7 +197,7 @@ impl Desk {
             artefacts.iter().for_each(|artefact| self.captures.received(user, artefact));
         }
         // Opened before there is a thread, because the first message names the case.
-        let case = self.open(room, handed);
+        let case = self.open(room, &handed);
         let facts = facts(handed.parcel);
         let page = root(
             &Root {
@@ -216,7 +219,7 @@ impl Desk {
         if let Err(error) = self.store.rethread(handed.cause, &root) {
             tracing::error!("!why will not find the case of {root}: {error:#}");
         }
-        let unsent = self.enclose(room, &root, handed).await;
+        let unsent = self.enclose(room, &root, &mut handed).await;
         let notes = handed.parcel.notes.iter().chain(&reported.notes).chain(&unsent);
         let notes: Vec<_> = notes.map(String::as_str).collect();
         if !notes.is_empty() {
@@ -238,10 +241,10 @@ impl Desk {
     }
 
     /// Puts the redacted files into the thread, and what the verdict rests on; gives what is missing there.
-    async fn enclose(&self, room: &Room, root: &EventId, handed: &Handed<'_>) -> Vec<String> {
+    async fn enclose(&self, room: &Room, root: &EventId, handed: &mut Handed<'_>) -> Vec<String> {
         let reported = handed.reported;
         let mut unsent = Vec::new();
-        for (number, artefact) in handed.parcel.artefacts.iter().enumerate() {
+        for (number, artefact) in handed.parcel.artefacts.iter_mut().enumerate() {
             let sending = attach(room, root, artefact, handed.cause, number);
             if !matches!(timeout(ENCLOSING, sending).await, Ok(Ok(()))) {
                 tracing::warn!("a file of {} was not attached", handed.cause);
@@ -310,7 +313,7 @@ async fn pointed_at(room: &Room, target: &EventId) -> Result<Enclosed> {
 async fn attach(
     room: &Room,
     root: &EventId,
-    artefact: &Artefact,
+    artefact: &mut Artefact,
     cause: &EventId,
     number: usize,
 ) -> Result<()> {
@@ -318,7 +321,8 @@ async fn attach(
         Kind::Report | Kind::Har => "application/json",
         Kind::Console => "text/plain",
     };
-    let file = send::Attached { name: &artefact.name, kind, text: artefact.text.clone() };
+    let text = std::mem::take(&mut artefact.text);
+    let file = send::Attached { name: &artefact.name, kind, text };
     send::enclose(room, root, root, file, send::txn_id(cause, About::File(number))).await
 }
 

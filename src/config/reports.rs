@@ -9,6 +9,9 @@ use super::watch::{Bot, room};
 pub(super) const REPORTS: &[&str] = &["enabled", "from", "largest", "each", "room", "addresses"];
 
 const MIB: i64 = 1 << 20;
+/// A file is held as it was received while it is read, which may take 40 MiB more: together no more than 64 MiB,
+/// so that the bot stays under its unit's MemoryMax. Zipped, it may unpack to ten times as much.
+const LARGEST: i64 = 24 * MIB;
 
 /// Reports from users.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +19,7 @@ pub struct Reports {
     pub enabled: bool,
     /// Whose invitations to a direct chat are accepted, and whose reports are read there.
     pub from: Senders,
-    /// Bytes of one file, as it is received.
+    /// Bytes of one file, as it is received; at most 24 MiB, whatever the config says.
     pub largest: usize,
     /// A user's reports an hour.
     pub each: usize,
@@ -40,7 +43,7 @@ impl Default for Reports {
         Self {
             enabled: true,
             from: Senders::OwnServer,
-            largest: 32 * MIB as usize,
+            largest: LARGEST as usize,
             each: 6,
             room: None,
             addresses: false,
@@ -73,7 +76,10 @@ pub(super) fn reports(table: Option<&Table>, bot: Bot<'_>, problems: &mut Vec<St
             }
             false => from(&mut section),
         },
-        largest: section.count("largest", MIB / 1024, 256 * MIB).unwrap_or(unsaid.largest),
+        // An older Kestrel allowed more: its configs stay valid, and the bound holds.
+        largest: section
+            .count("largest", MIB / 1024, 256 * MIB)
+            .map_or(unsaid.largest, |largest: usize| largest.min(unsaid.largest)),
         each: section.count("each", 1, 1000).unwrap_or(unsaid.each),
         room: room(&mut section, bot),
         addresses: section.flag("addresses").unwrap_or(unsaid.addresses),
@@ -120,6 +126,15 @@ mod tests {
             assert_eq!(let_in, expected, "{text}");
         }
         assert!(!Reports::default().lets_in(alice, None));
+    }
+
+    #[test]
+    fn a_size_that_an_older_kestrel_allowed_is_brought_down() {
+        for (text, largest) in [("largest = 33554432", 24 << 20), ("largest = 4096", 4096)] {
+            let (reports, problems) = read(text);
+            assert!(problems.is_empty(), "{problems:?}");
+            assert_eq!(reports.largest, largest);
+        }
     }
 
     #[test]

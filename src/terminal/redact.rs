@@ -1,14 +1,15 @@
 //! `kestrel redact`: a user's files → what would be kept of them on standard output, and on standard error
 //! what was understood and what was taken out. So a user can look before sending.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use kestrel::command::Slip;
-use kestrel::evidence::artefact::{Artefact, Limits, Parcel, take_in};
+use kestrel::evidence::artefact::{Artefact, Limits, Parcel, take_in_from};
 use serde_json::json;
 
 use super::asked::slip;
@@ -83,9 +84,16 @@ pub(super) fn of_terminal() -> Limits {
 pub(super) fn taken(file: &Path, limits: &Limits) -> Result<Parcel, Slip> {
     let shown = file.display();
     let unread = |why| slip(format!("{shown} cannot be read: {why}"));
-    let open = std::fs::File::open(file).map_err(unread)?;
-    let mut bytes = Vec::new();
-    open.take(limits.size as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
+    let mut open = File::open(file).map_err(unread)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    take_in(&name, &bytes, limits).map_err(|why| slip(format!("{shown}: {why}")))
+    let taken = if open.metadata().is_ok_and(|about| about.is_file()) {
+        take_in_from(&name, BufReader::new(open), limits)
+    } else {
+        // A pipe cannot be read from any place, so it is held.
+        let most = limits.size.min(Limits::default().size);
+        let mut bytes = Vec::new();
+        open.by_ref().take(most as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
+        take_in_from(&name, Cursor::new(bytes), &Limits { size: most, ..limits.clone() })
+    };
+    taken.map_err(|why| slip(format!("{shown}: {why}")))
 }

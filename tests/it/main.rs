@@ -24,6 +24,7 @@ mod load;
 mod media;
 mod poll;
 mod recorded;
+mod redaction;
 mod reports;
 mod restart;
 mod room;

@@ -1,55 +1,129 @@
 //! A HAR file → a HAR file anew, with requests to the Matrix API only, and of these the method, the path,
 //! the times, the status, and what the facts are read from: never a token, a header of the user's, a
-//! message or a body that is not known. The facts are read from what was made.
+//! message or a body that is not known. The facts are read from what was made. Of a file that is long its
+//! start and its newest end are kept.
 
 use serde_json::{Map, Value, json};
 
+use super::json_text::is_cut;
+use super::newest::Newest;
 use super::removed::Secret;
 use super::scrub::{CUT, Scrubber, kind_of};
-use super::{Kind, Limits, Taken, entries, path};
+use super::{Kind, Limits, Taken, path};
 use crate::evidence::counted;
 use crate::evidence::har::{Read, body, server_date};
 
-/// Requests that are kept, and their bytes: they are held more than once, and attached as a file.
+/// Requests that are kept.
 const REQUESTS: usize = 20_000;
-const BYTES: usize = 16 << 20;
+/// Requests that are redacted, which takes far longer than to pass over them.
+const REDACTED: u64 = 100_000;
 /// One-time keys of an upload, and targets of a to-device message, that are kept.
 const KEYS: usize = 200;
 
-/// The file, where it is a HAR file at all.
-pub(super) fn read(text: &str, limits: &Limits) -> Option<Taken> {
-    let mut scrubber = Scrubber::new(limits.addresses);
-    let mut facts = Read::default();
-    let (mut kept, mut size, mut beyond) = (Vec::new(), 0usize, 0u64);
-    let walked = entries::walk(text.as_bytes(), &mut |entry| {
-        if kept.len() >= REQUESTS || size >= BYTES {
-            beyond += 1;
-            scrubber.removed.one(Secret::Request);
-        } else if let Some(entry) = scrubber.entry(entry) {
-            facts.entry(&entry);
-            let entry = entry.to_string();
-            size += entry.len();
-            kept.push(entry);
+/// The requests of a file, redacted.
+pub(super) struct Har {
+    scrubber: Scrubber,
+    kept: Newest<Box<str>>,
+    pub(super) requests: u64,
+    /// Entries that hold no request.
+    pub(super) others: u64,
+    /// `log.entries` is a list, be it empty.
+    pub(super) has_log: bool,
+    /// Requests that are no more redacted.
+    beyond: u64,
+    /// Requests of which not all was looked at.
+    cut: u64,
+    /// What to say where the file ends too early.
+    pub(super) torn: Option<String>,
+}
+
+impl Har {
+    pub(super) fn new(budget: usize, limits: &Limits) -> Self {
+        Self {
+            scrubber: Scrubber::new(limits.addresses),
+            kept: Newest::new(REQUESTS, budget),
+            requests: 0,
+            others: 0,
+            has_log: false,
+            beyond: 0,
+            cut: 0,
+            torn: None,
         }
-    });
-    if walked.requests == 0 && (!walked.has_log || walked.torn.is_some()) {
-        return None;
     }
-    let mut facts = facts.facts();
-    facts.unknown += beyond;
-    let torn = walked.torn.map(|why| {
-        let requests = counted(walked.requests, "request");
-        format!("the HAR file is torn ({why}): {requests} before it were read")
-    });
-    let long =
-        || (beyond > 0).then(|| format!("the HAR file is long: {beyond} requests were not read"));
-    let text = format!(
-        "{{\"log\":{{\"version\":\"1.2\",\"creator\":{{\"name\":\"kestrel\",\"version\":\"1\"}},\
-         \"entries\":[\n{}\n]}}}}\n",
-        kept.join(",\n")
-    );
-    let note = torn.or_else(long);
-    Some(Taken { kind: Kind::Har, facts, text, removed: scrubber.removed, note })
+
+    /// Whether the file is a HAR file at all.
+    pub(super) fn is_one(&self, whole: bool) -> bool {
+        self.requests > 0 || self.has_log && self.others == 0 && whole
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.kept.bytes()
+    }
+
+    pub(super) fn shrink(&mut self, budget: usize) {
+        self.kept.shrink(budget);
+    }
+
+    /// One entry that holds a request.
+    pub(super) fn entry(&mut self, entry: &Value, whole: bool) {
+        self.requests += 1;
+        if self.requests > REDACTED {
+            self.beyond += 1;
+            return;
+        }
+        let Some(kept) = self.scrubber.entry(entry) else { return };
+        self.cut += u64::from(!whole || has_cut_body(entry));
+        let kept = kept.to_string();
+        self.kept.push(kept.len(), kept.into());
+    }
+
+    /// One entry that is longer than any that is read.
+    pub(super) fn too_long(&mut self) {
+        self.requests += 1;
+        self.cut += 1;
+    }
+
+    /// What is kept of the file.
+    pub(super) fn taken(self) -> Taken {
+        let (beyond, dropped) = (self.beyond, self.kept.dropped());
+        let (mut facts, mut text) = (Read::default(), String::new());
+        text.push_str(concat!(
+            r#"{"log":{"version":"1.2","creator":{"name":"kestrel","version":"1"},"entries":["#,
+            "\n"
+        ));
+        for (place, entry) in self.kept.items().enumerate() {
+            text.push_str(if place > 0 { ",\n" } else { "" });
+            text.push_str(&entry);
+            facts.entry(&serde_json::from_str(&entry).unwrap_or_default());
+        }
+        text.push_str("\n]}}\n");
+        let mut facts = facts.facts();
+        facts.unknown += beyond + dropped;
+        let requests = |count: u64| counted(count, "request");
+        let middle = (dropped > 0).then(|| {
+            let left = requests(dropped);
+            format!(
+                "the HAR file is long: {left} between its start and its newest end were left out"
+            )
+        });
+        let end = (beyond > 0).then(|| {
+            format!("the HAR file is long: {} at its end were not read", requests(beyond))
+        });
+        let cut = (self.cut > 0).then(|| {
+            format!("the HAR file has {} too large to be read in full", requests(self.cut))
+        });
+        let notes = [self.torn, middle, end, cut].into_iter().flatten().collect();
+        Taken { kind: Kind::Har, facts, text, removed: self.scrubber.removed, notes }
+    }
+}
+
+/// Whether a body that would be read is longer than any that is.
+fn has_cut_body(entry: &Value) -> bool {
+    let url = entry["request"]["url"].as_str().unwrap_or_default();
+    let is_cut = |body: &Value| body["text"].as_str().is_some_and(is_cut);
+    let sent = ["/keys/upload", "/sendToDevice/"].iter().any(|route| url.contains(route));
+    let got = ["/keys/upload", "/account/whoami"].iter().any(|route| url.contains(route));
+    sent && is_cut(&entry["request"]["postData"]) || got && is_cut(&entry["response"]["content"])
 }
 
 impl Scrubber {

@@ -1,145 +1,325 @@
 //! A client's diagnostics report → the report anew, with fields and entries that are known, and of others
-//! only plain numbers, words and yes or no. The facts are read from what was made.
+//! only plain numbers, words and yes or no. The facts are read from what was made. Of a list that is long
+//! its start and its newest end are kept.
 
+use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
+use super::newest::Newest;
 use super::removed::Secret;
 use super::scrub::{Scrubber, kind_of};
-use super::{Kind, Limits, Taken, console, entries, size_words};
-use crate::evidence::report::{
-    self, DEVICE, ENTRIES as KEPT, LINE, LISTS, SDK, TIME, USER, letters, moment,
-};
+use super::{Kind, Limits, Taken, console};
+use crate::evidence::report::{self, DEVICE, LINE, LISTS, SDK, TIME, USER, letters, moment};
+use crate::evidence::{client_line, counted};
 
-/// A report is a ring buffer of a few hundred lines.
-const SIZE: usize = 64 << 20;
-/// Fields that are kept.
+/// Entries that are kept; the card of the runbook keeps 200.
+const ENTRIES: usize = 20_000;
+/// Fields of one object that are kept, and lists.
 const FIELDS: usize = 100;
+/// What an entry costs beside its line.
+const OVERHEAD: usize = 160;
 
-/// Reads a report. The error is a sentence for a person.
-pub(super) fn read(text: &str, limits: &Limits) -> Result<Taken, String> {
-    if text.len() > SIZE {
-        return Err(format!(
-            "it is JSON of more than {}: no report is that long",
-            size_words(SIZE)
-        ));
-    }
-    let value = entries::report(text).map_err(|error| entries::why(&error))?;
-    let value = value.ok_or("it is JSON of more values than any report has")?;
-    let Some(fields) = value.as_object() else {
-        return Err("it is no report: a report is a JSON object with entries".into());
-    };
-    // Refused before it is read: only the shape counts here.
-    report::of(fields)?;
-    let mut scrubber = Scrubber::new(limits.addresses);
-    let mut rebuilt = Rebuilt { scrubber: &mut scrubber, dropped: 0 };
-    let kept = rebuilt.fields(fields, 0);
-    let dropped = rebuilt.dropped;
-    let mut facts = report::of(&kept)?;
-    if facts.signs.is_empty()
-        && facts.user.is_none()
-        && facts.device.is_none()
-        && facts.sdk.is_none()
-    {
-        return Err("it is JSON, but no report that I know: nothing in it is a client's".into());
-    }
-    facts.unknown += dropped;
-    let text = serde_json::to_string_pretty(&kept).unwrap_or_default() + "\n";
-    Ok(Taken { kind: Kind::Report, facts, text, removed: scrubber.removed, note: None })
+/// A report: its fields as they may be kept, and its known lines, which are not scrubbed yet.
+pub(super) struct Report {
+    scrubber: Scrubber,
+    /// A list stands in it as its number, alone in an array.
+    kept: Map<String, Value>,
+    /// Fields of the file, and of the object that is read.
+    seen: [usize; 2],
+    lists: Vec<List>,
+    entries: Newest<Entry>,
+    /// What to say where the file ends too early.
+    pub(super) torn: Option<String>,
 }
 
-struct Rebuilt<'a> {
-    scrubber: &'a mut Scrubber,
+/// A list of entries.
+#[derive(Default)]
+struct List {
+    /// A line in it is a sign.
+    signs: bool,
+    known: u64,
     /// Entries that are not known.
     dropped: u64,
 }
 
-impl Rebuilt<'_> {
-    fn fields(&mut self, fields: &Map<String, Value>, depth: usize) -> Map<String, Value> {
-        let mut kept = Map::new();
-        for (name, value) in fields.iter().take(FIELDS) {
-            let plain = NAME.is_match(name) && self.scrubber.unchanged(name).is_some();
-            let value = if plain { self.field(name, value, depth) } else { None };
-            match value {
-                Some(value) => drop(kept.insert(name.clone(), value)),
-                None if value_is_nothing(&fields[name]) => {}
-                None => self.scrubber.removed.one(match kind_of(name) {
-                    Secret::Value => Secret::Field,
-                    secret => secret,
-                }),
-            }
+/// A known entry.
+struct Entry {
+    list: usize,
+    /// It is nothing but its line.
+    bare: bool,
+    /// Milliseconds.
+    at: Option<i64>,
+    /// `level`, `ke` and `signature`, where they are known.
+    words: [Option<&'static str>; 3],
+    line: Box<str>,
+}
+
+impl Report {
+    pub(super) fn new(budget: usize, limits: &Limits) -> Self {
+        Self {
+            scrubber: Scrubber::new(limits.addresses),
+            kept: Map::new(),
+            seen: [0; 2],
+            lists: Vec::new(),
+            entries: Newest::new(ENTRIES, budget),
+            torn: None,
         }
-        self.scrubber.removed.count(Secret::Field, fields.len().saturating_sub(FIELDS) as u64);
-        kept
     }
 
-    fn field(&mut self, name: &str, value: &Value, depth: usize) -> Option<Value> {
+    /// A field that holds one value.
+    pub(super) fn scalar(&mut self, parent: Option<&str>, name: &str, value: Value) {
+        let plain = self.is_plain(parent, name);
+        let nothing = value.is_null() || value.as_str() == Some("");
+        match plain.then(|| self.value(name, value)).flatten() {
+            Some(value) => self.keep(parent, name, value),
+            None if nothing => {}
+            None => self.dropped(name),
+        }
+    }
+
+    /// Begins an object; false where nothing in it is kept.
+    pub(super) fn object(&mut self, parent: Option<&str>, name: &str) -> bool {
+        if !self.is_plain(parent, name) || parent.is_some() {
+            self.dropped(name);
+            return false;
+        }
+        self.seen[1] = 0;
+        self.keep(None, name, Value::Object(Map::new()));
+        true
+    }
+
+    /// Begins a list; gives its number where its entries are read.
+    pub(super) fn list(&mut self, parent: Option<&str>, name: &str) -> Option<usize> {
+        let plain = self.is_plain(parent, name) && LISTS.contains(&letters(name).as_str());
+        if !plain || self.lists.len() >= FIELDS {
+            self.dropped(name);
+            return None;
+        }
+        let number = self.lists.len();
+        self.lists.push(List::default());
+        self.keep(parent, name, json!([number]));
+        Some(number)
+    }
+
+    /// One entry of a list.
+    pub(super) fn entry(&mut self, list: usize, entry: &Value) {
+        let Some(entry) = known_entry(list, entry) else {
+            self.lists[list].dropped += 1;
+            return;
+        };
+        self.lists[list].signs |= client_line::sign(&entry.line).is_some();
+        self.lists[list].known += 1;
+        self.entries.push(entry.line.len() + OVERHEAD, entry);
+    }
+
+    /// It is no report: nothing that was read so far is.
+    pub(super) fn forget(&mut self) {
+        if !self.entries.is_empty() {
+            self.entries = Newest::new(0, 0);
+        }
+    }
+
+    /// Whether it is a report that is known. One without a list of entries has to name a user and a device: a
+    /// bug report's details do. The error is a sentence for a person.
+    pub(super) fn is_one(&self) -> Result<(), String> {
+        let (facts, list) = (report::head(&self.kept), self.listed());
+        if list.is_none() && (facts.user.is_none() || facts.device.is_none()) {
+            return Err("it is no report that I know: it has no list of entries".into());
+        }
+        let signs = list.is_some_and(|list| self.lists[list].signs);
+        if !signs && facts.user.is_none() && facts.device.is_none() && facts.sdk.is_none() {
+            return Err("it is JSON, but no report that I know: nothing in it is a client's".into());
+        }
+        Ok(())
+    }
+
+    /// Whether so much of a report was read that the rest can be missing.
+    pub(super) fn is_torn_one(&self) -> bool {
+        self.is_one().is_ok() && self.known() > 0
+    }
+
+    /// Known lines that were read.
+    pub(super) fn known(&self) -> u64 {
+        self.lists.iter().map(|list| list.known).sum()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.bytes()
+    }
+
+    pub(super) fn shrink(&mut self, budget: usize) {
+        self.entries.shrink(budget);
+    }
+
+    /// What is kept of it, its entries in no more than so many bytes.
+    pub(super) fn taken(mut self, budget: usize) -> Taken {
+        let mut lists: Vec<VecDeque<Entry>> = self.lists.iter().map(|_| VecDeque::new()).collect();
+        let (mut left, mut beyond) = (budget, 0);
+        // The newest first, because the newest are kept.
+        while let Some(entry) = self.entries.pop_newest() {
+            let line = self.scrubber.line(&entry.line);
+            if !console::is_known(&line) {
+                self.lists[entry.list].dropped += 1;
+                continue;
+            }
+            let size = line.len() + OVERHEAD;
+            if size > left {
+                beyond = 1;
+                self.entries.drop_rest();
+                break;
+            }
+            left -= size;
+            lists[entry.list].push_front(Entry { line: line.into(), ..entry });
+        }
+        beyond += self.entries.dropped();
+        let dropped: u64 = self.lists.iter().map(|list| list.dropped).sum();
+        let (mut facts, listed) = (report::head(&self.kept), self.listed());
+        let mut text = String::new();
+        let mut list = |number: usize, indent: &str, text: &mut String| {
+            text.push('[');
+            let entries = lists.get_mut(number).map(core::mem::take).unwrap_or_default();
+            let end = if entries.is_empty() { "]".to_owned() } else { format!("\n{indent}]") };
+            for (place, entry) in entries.into_iter().map(Entry::value).enumerate() {
+                if listed == Some(number) {
+                    facts.entry(&entry);
+                }
+                let entry = serde_json::to_string_pretty(&entry).unwrap_or_default();
+                let indent = format!("\n{indent}  ");
+                text.push_str(if place > 0 { "," } else { "" });
+                text.push_str(&indent);
+                text.push_str(&entry.replace('\n', &indent));
+            }
+            text.push_str(&end);
+        };
+        write(&self.kept, "", &mut text, &mut list);
+        text.push('\n');
+        facts.unknown += dropped + beyond;
+        self.scrubber.removed.count(Secret::Line, dropped);
+        let middle = (beyond > 0).then(|| {
+            let lines = counted(beyond, "known line");
+            format!(
+                "the report is long: {lines} between its start and its newest end were left out"
+            )
+        });
+        let notes = [self.torn, middle].into_iter().flatten().collect();
+        Taken { kind: Kind::Report, facts, text, removed: self.scrubber.removed, notes }
+    }
+
+    /// The list that is the report's, where it has several.
+    fn listed(&self) -> Option<usize> {
+        report::list(&self.kept)?.first()?.as_u64().map(|number| number as usize)
+    }
+
+    /// Whether a field's name may be kept; counts the field.
+    fn is_plain(&mut self, parent: Option<&str>, name: &str) -> bool {
+        let seen = &mut self.seen[usize::from(parent.is_some())];
+        *seen += 1;
+        *seen <= FIELDS && NAME.is_match(name) && self.scrubber.unchanged(name).is_some()
+    }
+
+    fn dropped(&mut self, name: &str) {
+        self.scrubber.removed.one(match kind_of(name) {
+            Secret::Value => Secret::Field,
+            secret => secret,
+        });
+    }
+
+    fn keep(&mut self, parent: Option<&str>, name: &str, value: Value) {
+        let fields = match parent {
+            Some(parent) => self.kept.get_mut(parent).and_then(Value::as_object_mut),
+            None => Some(&mut self.kept),
+        };
+        if let Some(fields) = fields {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+
+    /// What may be kept of a value.
+    fn value(&mut self, name: &str, value: Value) -> Option<Value> {
         let is = |names: &[&str]| names.contains(&letters(name).as_str());
-        match value {
-            Value::Array(list) if is(LISTS) => Some(self.entries(list)),
-            Value::Object(fields) if depth == 0 => Some(Value::Object(self.fields(fields, 1))),
+        match &value {
             Value::String(user) if is(USER) => self.scrubber.user(user).map(Value::String),
             Value::String(device) if is(DEVICE) => self.scrubber.device(device).map(Value::String),
             Value::String(sdk) if is(SDK) => {
                 let sdk = self.scrubber.unchanged(sdk).filter(|sdk| VERSION.is_match(sdk));
                 sdk.map(Value::String)
             }
-            Value::Bool(_) => Some(value.clone()),
+            Value::Bool(_) => Some(value),
             // What is named as a secret is one, whatever it looks like.
             _ if kind_of(name) != Secret::Value || PRIVATE.is_match(name) => None,
-            Value::String(text) if is(TIME) && moment(value).is_some() => {
+            Value::String(text) if is(TIME) && moment(&value).is_some() => {
                 text.parse::<jiff::Timestamp>().ok().map(|at| json!(at.to_string()))
             }
             Value::String(text) => {
                 let text = self.scrubber.unchanged(text).filter(|text| WORDS.is_match(text));
                 text.map(Value::String)
             }
-            Value::Number(number) => is_plain(number.as_f64()?).then(|| value.clone()),
+            Value::Number(number) => is_plain(number.as_f64()?).then_some(value),
             _ => None,
         }
     }
+}
 
-    fn entries(&mut self, list: &[Value]) -> Value {
-        let mut kept = Vec::new();
-        for entry in list.iter().take(KEPT) {
-            match self.entry(entry) {
-                Some(entry) => kept.push(entry),
-                None => self.dropped += 1,
-            }
+impl Entry {
+    fn value(self) -> Value {
+        if self.bare {
+            return Value::String(self.line.into());
         }
-        self.dropped += list.len().saturating_sub(KEPT) as u64;
-        self.scrubber.removed.count(Secret::Line, self.dropped);
-        Value::Array(kept)
-    }
-
-    fn entry(&mut self, entry: &Value) -> Option<Value> {
-        let Value::Object(fields) = entry else {
-            let line = entry.as_str().filter(|line| console::is_known(line))?;
-            let kept = self.scrubber.line(line);
-            return console::is_known(&kept).then_some(Value::String(kept));
-        };
-        let named = |names: &[&str]| {
-            names.iter().find_map(|name| fields.iter().find(|(field, _)| letters(field) == *name))
-        };
-        let line = named(LINE)?.1.as_str().filter(|line| console::is_known(line))?;
-        let mut kept = Map::new();
-        let time = named(TIME).and_then(|(_, time)| moment(time));
-        kept.extend(time.map(|at| ("ts".to_owned(), json!(at.as_millisecond()))));
-        for (name, known) in [("level", LEVELS), ("ke", KES), ("signature", SIGNATURES)] {
-            let value = named(&[name]).and_then(|(_, value)| value.as_str());
-            let value = value.filter(|value| known.contains(value));
-            kept.extend(value.map(|value| (name.to_owned(), json!(value))));
+        let mut fields = Map::new();
+        fields.extend(self.at.map(|at| ("ts".to_owned(), json!(at))));
+        for (name, word) in WORDS_OF_ENTRY.iter().zip(self.words) {
+            fields.extend(word.map(|word| (name.0.to_owned(), json!(word))));
         }
-        let line = Some(self.scrubber.line(line)).filter(|line| console::is_known(line))?;
-        kept.insert("message".into(), Value::String(line));
-        Some(Value::Object(kept))
+        fields.insert("message".into(), Value::String(self.line.into()));
+        Value::Object(fields)
     }
 }
 
-fn value_is_nothing(value: &Value) -> bool {
-    value.is_null() || value.as_str() == Some("")
+/// An entry whose line is known, before it is scrubbed.
+fn known_entry(list: usize, entry: &Value) -> Option<Entry> {
+    let known = |line: &Value| line.as_str().filter(|line| console::is_known(line)).map(Into::into);
+    let Value::Object(fields) = entry else {
+        let (line, words) = (known(entry)?, [None; 3]);
+        return Some(Entry { list, bare: true, at: None, words, line });
+    };
+    let named = |names: &[&str]| {
+        let of = |name: &&str| fields.iter().find(|(field, _)| letters(field) == *name);
+        names.iter().find_map(of).map(|(_, value)| value)
+    };
+    let line = known(named(LINE)?)?;
+    let at = named(TIME).and_then(moment).map(jiff::Timestamp::as_millisecond);
+    let words = WORDS_OF_ENTRY.map(|(name, known)| {
+        let word = named(&[name])?.as_str()?;
+        known.iter().copied().find(|known| *known == word)
+    });
+    Some(Entry { list, bare: false, at, words, line })
+}
+
+/// Writes an object as `to_string_pretty` does; its lists are written elsewhere, by their numbers.
+fn write(
+    fields: &Map<String, Value>,
+    indent: &str,
+    text: &mut String,
+    list: &mut dyn FnMut(usize, &str, &mut String),
+) {
+    let deeper = format!("{indent}  ");
+    text.push('{');
+    for (place, (name, value)) in fields.iter().enumerate() {
+        text.push_str(if place > 0 { ",\n" } else { "\n" });
+        text.push_str(&format!("{deeper}{}: ", json!(name)));
+        match value {
+            Value::Object(fields) => write(fields, &deeper, text, list),
+            Value::Array(number) => {
+                let number = number.first().and_then(Value::as_u64).unwrap_or(u64::MAX);
+                list(number as usize, &deeper, text);
+            }
+            value => text.push_str(&value.to_string()),
+        }
+    }
+    text.push_str(&if fields.is_empty() { "}".to_owned() } else { format!("\n{indent}}}") });
 }
 
 /// A count, a size or a moment; a phone number has other lengths.
@@ -147,6 +327,9 @@ fn is_plain(number: f64) -> bool {
     number.abs() < 1e6 || (1.4e12..2.2e12).contains(&number)
 }
 
+/// What an entry says beside its line: each with its words.
+const WORDS_OF_ENTRY: [(&str, &[&str]); 3] =
+    [("level", LEVELS), ("ke", KES), ("signature", SIGNATURES)];
 const LEVELS: &[&str] = &["trace", "debug", "log", "info", "warn", "warning", "error"];
 const KES: &[&str] = &["KE-1", "KE-2", "KE-3", "KE-4"];
 const SIGNATURES: &[&str] = &[

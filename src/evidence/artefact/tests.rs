@@ -91,6 +91,22 @@ pub(super) fn taken(bytes: &[u8]) -> Parcel {
     take_in("file", bytes, &Limits::default()).unwrap_or_else(|why| panic!("{why}"))
 }
 
+/// What a report says before it is redacted.
+fn of_report(report: &Value) -> ClientFacts {
+    let report = report.as_object().unwrap();
+    let mut facts = crate::evidence::report::head(report);
+    let list = crate::evidence::report::list(report).unwrap();
+    list.iter().for_each(|entry| facts.entry(entry));
+    facts
+}
+
+/// What a HAR file says before it is redacted.
+fn of_har(har: &Value) -> ClientFacts {
+    let mut read = crate::evidence::har::Read::default();
+    har["log"]["entries"].as_array().unwrap().iter().for_each(|entry| read.entry(entry));
+    read.facts()
+}
+
 fn one(bytes: &[u8]) -> Artefact {
     let mut parcel = taken(bytes);
     assert_eq!((parcel.artefacts.len(), parcel.notes.len()), (1, 0), "{:?}", parcel.notes);
@@ -154,7 +170,7 @@ fn a_report_is_kept_without_what_is_not_known() {
     );
     assert_eq!(artefact.removed.told(), "1 line that I do not know");
     // What the old reader says of the same file, it says too.
-    let before = crate::evidence::report::read(report().to_string().as_bytes()).unwrap();
+    let before = of_report(&report());
     assert_eq!(
         serde_json::to_value(&before.refused).unwrap(),
         serde_json::to_value(&facts.refused).unwrap()
@@ -198,7 +214,7 @@ fn a_har_file_is_made_anew() {
     let again = one(artefact.text.as_bytes());
     assert_eq!(again.text, artefact.text);
     assert_eq!(serde_json::to_value(&again.facts).unwrap(), serde_json::to_value(facts).unwrap());
-    let before = crate::evidence::har::read(har().to_string().as_bytes()).unwrap();
+    let before = of_har(&har());
     let mut same = serde_json::to_value(facts).unwrap();
     same["unknown"] = json!(before.unknown);
     assert_eq!(serde_json::to_value(&before).unwrap(), same);
@@ -210,7 +226,7 @@ fn the_new_key_is_read_from_the_body_where_the_answer_lacks_it() {
     let short = refusal().split("; new key").next().unwrap().to_owned();
     har["log"]["entries"][0]["response"]["content"]["text"] =
         json!({"error": short}).to_string().into();
-    let facts = crate::evidence::har::read(har.to_string().as_bytes()).unwrap();
+    let facts = of_har(&har);
     assert_eq!(facts.refused[0].new.head, "hiU4T+yf");
 }
 
@@ -383,15 +399,20 @@ fn json_that_is_larger_as_values_than_as_text_is_bounded() {
     let zeros = "0,".repeat(2_000_000) + "0";
     let report =
         format!("{{\"userId\":\"@a:x.org\",\"sdkVersion\":\"1.2.3\",\"entries\":[{zeros}]}}");
-    let why = take_in("x", report.as_bytes(), &Limits::default()).unwrap_err();
-    assert!(why.contains("more values than any report"), "{why}");
-    // An entry is cut where it is too much, and its body is none; the next one is read.
+    assert_eq!(one(report.as_bytes()).facts.unknown, 2_000_001);
+    // A body is none where it is too much; an entry is passed over, and the next one is read.
     let mut har = har();
     har["log"]["entries"][1]["response"]["content"]["text"] = json!(format!("[{zeros}]"));
     let whole = one(har.to_string().as_bytes());
     assert_eq!(whole.facts.refused.len(), 1);
     let large = har.to_string().replacen("\"cookies\":[", &format!("\"cookies\":[{zeros},"), 1);
-    assert_eq!(one(large.as_bytes()).facts.delays.unwrap().count, 2);
+    let parcel = taken(large.as_bytes());
+    assert_eq!(parcel.artefacts[0].facts.delays.as_ref().unwrap().count, 2);
+    assert_eq!(parcel.notes, ["the HAR file has 1 request too large to be read in full"]);
+    // A body that is read says so, too.
+    har["log"]["entries"][0]["request"]["postData"]["text"] = json!(format!("[{zeros}]"));
+    let parcel = taken(har.to_string().as_bytes());
+    assert_eq!(parcel.notes, ["the HAR file has 1 request too large to be read in full"]);
 }
 
 #[test]
@@ -495,4 +516,168 @@ fn message_ids_of_every_client_are_kept_and_nothing_else_is() {
         assert_eq!(told, kept.then_some(id));
         assert_eq!(artefact.text.contains(id), kept, "{id}");
     }
+}
+
+/// A log of so many known lines, each with its number, behind a line that names the session.
+fn long_log(lines: usize) -> String {
+    let mut log =
+        String::from("2026-11-22T11:00:00Z I restoring session for @a:x.org device_id=DEV\n");
+    for line in 0..lines {
+        let (minute, second) = (line / 60 % 60, line % 60);
+        log.push_str(&format!(
+            "2026-11-22T11:{minute:02}:{second:02}Z W MissingKey: missing key at index {line}\n"
+        ));
+    }
+    log
+}
+
+#[test]
+fn of_a_long_log_its_start_and_its_newest_end_are_kept() {
+    let limits = Limits { kept: 64 << 10, ..Limits::default() };
+    let parcel = take_in("x", long_log(2000).as_bytes(), &limits).unwrap();
+    let artefact = &parcel.artefacts[0];
+    assert!(artefact.text.len() <= limits.kept, "{}", artefact.text.len());
+    assert_eq!(artefact.facts.user.as_deref(), Some("@a:x.org"));
+    for (kept, there) in [(0, true), (90, true), (500, false), (1000, false), (1999, true)] {
+        assert_eq!(artefact.text.contains(&format!("index {kept}\n")), there, "{kept}");
+    }
+    let kept = artefact.facts.count(Sign::MissingMediaKey);
+    assert_eq!(kept, artefact.text.lines().count() as u64 - 1);
+    let said = format!("{} known lines between its start and its newest end", 2000 - kept);
+    assert!(parcel.notes[0].contains(&said), "{:?}", parcel.notes);
+    assert_eq!(artefact.removed.total(), 0);
+}
+
+#[test]
+fn what_is_kept_of_a_long_report_and_a_long_har_file_is_bounded() {
+    let limits = Limits { kept: 64 << 10, ..Limits::default() };
+    let mut whole = report();
+    let line = |n: u64| json!({"ts": 1_795_348_300_999u64 + n, "level": "warn", "message": format!("MissingKey: missing key at index {n}")});
+    whole["entries"] = (0..2000).map(line).collect();
+    whole["logs"] = json!(["MissingKey: missing key at index 7"]);
+    let parcel = take_in("x", whole.to_string().as_bytes(), &limits).unwrap();
+    let text = &parcel.artefacts[0].text;
+    assert!(text.len() <= limits.kept, "{}", text.len());
+    let again: Value = serde_json::from_str(text).unwrap();
+    let list = again["entries"].as_array().unwrap();
+    assert_eq!(list[0]["message"], "MissingKey: missing key at index 0");
+    assert_eq!(list.last().unwrap()["message"], "MissingKey: missing key at index 1999");
+    assert_eq!(parcel.artefacts[0].facts.count(Sign::MissingMediaKey), list.len() as u64);
+    assert!(parcel.notes[0].starts_with("the report is long"), "{:?}", parcel.notes);
+    let mut whole = har();
+    let all = whole["log"]["entries"].as_array_mut().unwrap();
+    let one = all[2].clone();
+    all.extend((0..500).map(|n| {
+        let mut one = one.clone();
+        one["time"] = json!(n);
+        one
+    }));
+    let parcel = take_in("x", whole.to_string().as_bytes(), &limits).unwrap();
+    let text = &parcel.artefacts[0].text;
+    assert!(text.len() <= limits.kept + 200, "{}", text.len());
+    assert!(text.contains("\"time\":499.0") && text.contains("/keys/upload"));
+    assert!(parcel.notes[0].starts_with("the HAR file is long"), "{:?}", parcel.notes);
+    assert_eq!(one_of(text).text, *text);
+}
+
+fn one_of(text: &str) -> Artefact {
+    one(text.as_bytes())
+}
+
+#[test]
+fn the_files_of_an_archive_share_what_is_kept() {
+    let limits = Limits { kept: 128 << 10, ..Limits::default() };
+    let (long, har) = (long_log(2000), har().to_string());
+    let files: Vec<(&str, &[u8])> = vec![
+        ("a", long.as_bytes()),
+        ("b", LOG.as_bytes()),
+        ("c", long.as_bytes()),
+        ("d", har.as_bytes()),
+        ("e", long.as_bytes()),
+    ];
+    let parcel = take_in("x", &zip_of(&files), &limits).unwrap();
+    let kept: Vec<_> = parcel.artefacts.iter().map(|one| one.text.len()).collect();
+    assert!(kept.iter().sum::<usize>() <= limits.kept, "{kept:?}");
+    assert!(kept.iter().step_by(2).all(|kept| *kept > limits.kept / 6), "{kept:?}");
+    assert_eq!(parcel.artefacts[1].text, one(LOG.as_bytes()).text);
+    assert_eq!(parcel.artefacts[3].text, one(har.as_bytes()).text);
+    for long in [0, 2, 4] {
+        assert!(parcel.artefacts[long].text.contains("index 1999\n"));
+    }
+    let notes: Vec<_> = parcel.notes.iter().filter_map(|note| note.split(':').next()).collect();
+    assert_eq!(notes, ["console.log", "console-3.log", "console-4.log"], "{:?}", parcel.notes);
+}
+
+#[test]
+fn a_torn_report_is_read_up_to_the_tear() {
+    let whole = report().to_string();
+    let parcel = taken(&whole.as_bytes()[..whole.len() - 20]);
+    let artefact = &parcel.artefacts[0];
+    assert_eq!((artefact.kind, artefact.facts.refused.len()), (Kind::Report, 1));
+    assert!(parcel.notes[0].starts_with("the report is torn"), "{:?}", parcel.notes);
+    assert_eq!(one(artefact.text.as_bytes()).text, artefact.text);
+}
+
+/// Gives a few bytes at a time.
+struct Slow<'a>(std::io::Cursor<&'a [u8]>);
+
+impl Read for Slow<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let most = into.len().min(1 + self.0.position() as usize % 7);
+        self.0.read(&mut into[..most])
+    }
+}
+
+impl std::io::Seek for Slow<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn a_file_is_the_same_whatever_pieces_it_comes_in() {
+    let (report, har) = (report().to_string(), har().to_string());
+    let pretty =
+        serde_json::to_string_pretty(&serde_json::from_str::<Value>(&har).unwrap()).unwrap();
+    let files: [(&str, &[u8]); 4] = [
+        ("a", LOG.as_bytes()),
+        ("b", report.as_bytes()),
+        ("c", har.as_bytes()),
+        ("d", pretty.as_bytes()),
+    ];
+    let tar = tar_of(&files);
+    let all = [zip_of(&files), gz(&tar), tar];
+    let torn = zip_of(&files);
+    let torn = torn[..torn.len() * 2 / 3].to_vec();
+    let plain = files.iter().map(|(_, file)| file.to_vec());
+    for bytes in all.into_iter().chain(plain).chain([torn]) {
+        let slow = take_in_from("x", Slow(std::io::Cursor::new(&bytes)), &Limits::default());
+        assert_eq!(super::planted::seen(&slow), super::planted::seen(&Ok(taken(&bytes))));
+    }
+}
+
+#[test]
+fn what_an_archive_says_of_itself_costs_no_memory() {
+    let err = |bytes: &[u8]| take_in("x", bytes, &Limits::default()).unwrap_err();
+    // A list of files whose names are all there is to it.
+    let names: Vec<_> = (0..40).map(|n| format!("{n:0>60000}")).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    assert!(err(&zip_of(&files)).contains("longer than 1 MiB"));
+    // A zip has to be held where it is inside another archive.
+    let noise: Vec<u8> =
+        (0..2u32 << 20).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let large = zip_of(&[("a", &noise)]);
+    assert!(err(&gz(&large)).contains("larger than 4 MiB"), "{}", large.len());
+    // A tar's long names are passed over.
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(noise.len() as u64);
+    header.set_cksum();
+    tar.append(&header, noise.as_slice()).unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_size(LOG.len() as u64);
+    header.set_cksum();
+    tar.append(&header, LOG.as_bytes()).unwrap();
+    assert_eq!(taken(&tar.into_inner().unwrap()).artefacts[0].text, one(LOG.as_bytes()).text);
 }

@@ -1,75 +1,160 @@
-//! Received bytes → the files in them: gzip, zip and tar, unpacked in memory under hard limits. Nothing is
-//! written anywhere, so a member's name is never a path; it is looked at only to refuse what no honest
-//! archive holds, and never quoted.
+//! Received bytes → the files in them, each as a stream: gzip, zip and tar, unpacked as they are read and never
+//! held whole. Nothing is written anywhere, so a member's name is never a path; it is looked at only to
+//! refuse what no honest archive holds, and never quoted.
 
-use std::io::{Cursor, ErrorKind, Read};
+use std::cell::Cell;
+use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 use zip::result::ZipError;
 
-use super::Limits;
+use super::{Limits, size_words};
 
-/// The files of an archive, or the one file that was no archive.
-#[derive(Default)]
-pub(super) struct Unpacked {
-    pub files: Vec<Vec<u8>>,
-    /// What was not read and why, for people.
-    pub notes: Vec<String>,
-    bytes: usize,
+/// Something received that can be read from any place.
+pub trait Source: Read + Seek {}
+
+impl<T: Read + Seek> Source for T {}
+
+/// What is done with each file.
+pub(super) type Each<'a> = dyn FnMut(&mut dyn Read) + 'a;
+
+/// An archive as it is gone through.
+pub(super) struct Unpacking<'a> {
+    limits: &'a Limits,
+    each: &'a mut Each<'a>,
+    /// Bytes that may still be unpacked.
+    left: Rc<Cell<usize>>,
+    /// Members that were begun.
     seen: usize,
+    /// What was not read and why, for people.
+    pub(super) notes: Vec<String>,
 }
 
-/// Central headers in a zip before its directory is read into memory.
+/// Central headers in a zip, and their bytes, before its directory is read into memory.
 const HEADERS: usize = 4096;
+const DIRECTORY: usize = 1 << 20;
+/// Bytes of a zip inside another archive: a zip is read from its end, so there it has to be held.
+const NESTED: usize = 4 << 20;
+/// The most that a zip's reader may ask for at once: a name has no more, and a member is read in pieces.
+const PIECE: usize = 128 << 10;
+/// Bytes that tell what a file is: a tar has its mark at 257.
+const HEAD: usize = 512;
 /// Notes of one parcel.
 const NOTES: usize = 12;
 
-/// Unpacks what was received.
-pub(super) fn unpack(bytes: &[u8], limits: &Limits) -> Unpacked {
-    let mut unpacked = Unpacked::default();
-    unpacked.open(bytes.to_vec(), 0, limits);
-    unpacked
-}
+impl<'a> Unpacking<'a> {
+    pub(super) fn new(limits: &'a Limits, each: &'a mut Each<'a>) -> Self {
+        let left = Rc::new(Cell::new(limits.unpacked));
+        Self { limits, each, left, seen: 0, notes: Vec::new() }
+    }
 
-impl Unpacked {
-    fn open(&mut self, bytes: Vec<u8>, depth: usize, limits: &Limits) {
-        let packed = bytes.starts_with(b"\x1f\x8b") || is_zip(&bytes) || is_tar(&bytes);
-        if packed && depth >= limits.depth {
-            return self.note("an archive inside an archive inside an archive was not opened");
+    /// Goes through what was received. True where it is a file itself, and no archive.
+    pub(super) fn open(&mut self, source: &mut dyn Source) -> io::Result<bool> {
+        let head = head(source)?;
+        source.rewind()?;
+        if is_zip(&head) {
+            self.zip(source, 0);
+            return Ok(false);
         }
-        if bytes.starts_with(b"\x1f\x8b") {
-            self.gzip(&bytes, depth, limits);
-        } else if is_zip(&bytes) {
-            self.zip(&bytes, depth, limits);
-        } else if is_tar(&bytes) {
-            self.tar(&bytes, depth, limits);
+        let packed = is_gzip(&head) || is_tar(&head);
+        let mut from = Metered { from: source, left: Rc::new(Cell::new(usize::MAX)), ended: None };
+        self.stream(Vec::new(), &mut from, 0);
+        self.ended(&from, "the file");
+        Ok(!packed)
+    }
+
+    /// A file or an archive of which the first bytes were read.
+    fn stream(&mut self, mut start: Vec<u8>, from: &mut dyn Read, depth: usize) {
+        if start.is_empty() {
+            start = head(from).unwrap_or_default();
+        }
+        if start.is_empty() {
+            return;
+        }
+        let (zip, gzip, tar) = (is_zip(&start), is_gzip(&start), is_tar(&start));
+        let mut from = Cursor::new(start).chain(from);
+        if (zip || gzip || tar) && depth >= self.limits.depth {
+            self.note("an archive inside an archive inside an archive was not opened");
+        } else if gzip {
+            self.gzip(&mut from, depth);
+        } else if zip {
+            self.nested_zip(&mut from, depth);
+        } else if tar {
+            self.tar(&mut from, depth);
         } else {
-            self.files.push(bytes);
+            (self.each)(&mut from);
         }
     }
 
-    fn gzip(&mut self, bytes: &[u8], depth: usize, limits: &Limits) {
-        let (inner, torn) = self.read(MultiGzDecoder::new(bytes), limits);
-        if let Some(torn) = torn {
-            self.note(torn.words("the gzip file"));
-        }
+    fn gzip(&mut self, from: &mut dyn Read, depth: usize) {
+        let mut unpacked = MultiGzDecoder::new(from);
+        let mut from = self.metered(&mut unpacked);
+        let head = head(&mut from).unwrap_or_default();
         // A tar in a gzip is one archive.
-        let depth = if is_tar(&inner) { depth } else { depth + 1 };
-        if !inner.is_empty() {
-            self.open(inner, depth, limits);
+        let depth = if is_tar(&head) { depth } else { depth + 1 };
+        self.stream(head, &mut from, depth);
+        self.ended(&from, "the gzip file");
+    }
+
+    fn member(&mut self, from: &mut dyn Read, depth: usize, what: &str) {
+        self.seen += 1;
+        let mut from = self.metered(from);
+        self.stream(Vec::new(), &mut from, depth + 1);
+        self.ended(&from, what);
+    }
+
+    fn metered<'r>(&self, from: &'r mut dyn Read) -> Metered<'r> {
+        Metered { from, left: self.left.clone(), ended: None }
+    }
+
+    /// Says why a stream ended, where that was before its end.
+    fn ended(&mut self, from: &Metered<'_>, what: &str) {
+        match from.ended {
+            Some(Ended::Short) => self.note(format!("{what} is torn: it ends too early")),
+            Some(Ended::Damaged) => {
+                self.note(format!("{what} is damaged, and was read up to the damage"));
+            }
+            Some(Ended::Large) => self.too_large(),
+            None => {}
         }
     }
 
-    fn zip(&mut self, bytes: &[u8], depth: usize, limits: &Limits) {
-        if memchr::memmem::find_iter(bytes, b"PK\x01\x02").nth(HEADERS).is_some() {
-            return self.note(format!("the zip holds more than {HEADERS} files"));
+    fn too_large(&mut self) {
+        let most = size_words(self.limits.unpacked);
+        self.note(format!("it unpacks to more than {most}: what is beyond that was not read"));
+    }
+
+    fn nested_zip(&mut self, from: &mut dyn Read, depth: usize) {
+        let mut bytes = Vec::new();
+        let read = from.take(NESTED as u64 + 1).read_to_end(&mut bytes);
+        if read.is_err() || bytes.len() > NESTED {
+            let most = size_words(NESTED);
+            return self.note(format!(
+                "a zip inside the archive is larger than {most}, and was not read: send it by itself"
+            ));
         }
-        let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(bytes)) else {
+        self.zip(&mut Cursor::new(bytes), depth);
+    }
+
+    fn zip(&mut self, source: &mut dyn Source, depth: usize) {
+        match directory(source) {
+            Ok((headers, _)) if headers > HEADERS => {
+                return self.note(format!("the zip holds more than {HEADERS} files"));
+            }
+            Ok((_, bytes)) if bytes > DIRECTORY => {
+                let most = size_words(DIRECTORY);
+                return self.note(format!("the list of files in the zip is longer than {most}"));
+            }
+            Ok(_) => {}
+            Err(_) => return self.note("the zip is damaged and was not read"),
+        }
+        let Ok(mut archive) = zip::ZipArchive::new(Small(&mut *source)) else {
             self.note("the zip is torn: its directory is missing, so it was read from its start");
-            return self.torn_zip(bytes, depth, limits);
+            return self.torn_zip(source, depth);
         };
         for place in 0..archive.len() {
-            if self.is_full(limits) {
+            if self.is_full() {
                 return;
             }
             match archive.by_index(place) {
@@ -78,83 +163,63 @@ impl Unpacked {
                 Ok(file) if file.name().is_ok_and(|name| climbs(&name)) => {
                     self.note("a file of the zip whose name leads elsewhere was not read");
                 }
-                Ok(file) => self.member(file, depth, limits, "a file of the zip"),
+                Ok(mut file) => self.member(&mut file, depth, "a file of the zip"),
                 Err(why) => self.note(zip_words(&why)),
             }
         }
     }
 
     /// Without a directory the files are found one after the other, up to where it was torn.
-    fn torn_zip(&mut self, bytes: &[u8], depth: usize, limits: &Limits) {
-        let mut rest = bytes;
-        while !self.is_full(limits) {
+    fn torn_zip(&mut self, source: &mut dyn Source, depth: usize) {
+        if source.rewind().is_err() {
+            return;
+        }
+        let mut rest = io::BufReader::new(source);
+        while !self.is_full() {
             match zip::read::read_zipfile_from_stream(&mut rest) {
                 Ok(None) => return,
                 Ok(Some(file)) if file.is_dir() => {}
                 Ok(Some(file)) if file.name().is_ok_and(|name| climbs(&name)) => {
                     self.note("a file of the zip whose name leads elsewhere was not read");
                 }
-                Ok(Some(file)) => self.member(file, depth, limits, "a file of the zip"),
+                Ok(Some(mut file)) => self.member(&mut file, depth, "a file of the zip"),
                 Err(why) => return self.note(zip_words(&why)),
             }
         }
     }
 
-    fn tar(&mut self, bytes: &[u8], depth: usize, limits: &Limits) {
-        let mut archive = tar::Archive::new(bytes);
+    fn tar(&mut self, from: &mut dyn Read, depth: usize) {
+        let mut archive = tar::Archive::new(from);
         let torn = "the tar is torn: what stands behind the tear was not read";
         let Ok(entries) = archive.entries() else { return self.note(torn) };
-        for entry in entries {
-            if self.is_full(limits) {
+        // Raw: long names and extended headers are passed over, because they would be held, however long.
+        for entry in entries.raw(true) {
+            if self.is_full() {
                 return;
             }
-            let Ok(entry) = entry else { return self.note(torn) };
+            let Ok(mut entry) = entry else { return self.note(torn) };
             let kind = entry.header().entry_type();
             if kind.is_symlink() || kind.is_hard_link() {
                 self.note("a link in the tar was not followed");
             } else if climbs(&String::from_utf8_lossy(&entry.path_bytes())) {
                 self.note("a file of the tar whose name leads elsewhere was not read");
             } else if kind.is_file() {
-                self.member(entry, depth, limits, "a file of the tar");
+                self.member(&mut entry, depth, "a file of the tar");
             }
         }
     }
 
-    fn member(&mut self, file: impl Read, depth: usize, limits: &Limits, what: &str) {
-        self.seen += 1;
-        let (inner, torn) = self.read(file, limits);
-        if let Some(torn) = torn {
-            self.note(torn.words(what));
-        }
-        if !inner.is_empty() {
-            self.open(inner, depth + 1, limits);
-        }
-    }
-
-    /// Reads to the end, to the limit, or to the tear.
-    fn read(&mut self, from: impl Read, limits: &Limits) -> (Vec<u8>, Option<Torn>) {
-        let left = limits.unpacked.saturating_sub(self.bytes);
-        let mut inner = Vec::new();
-        let read = from.take(left as u64 + 1).read_to_end(&mut inner);
-        self.bytes = self.bytes.saturating_add(inner.len());
-        if inner.len() > left {
-            // What a bomb unpacks to is nobody's log.
-            return (Vec::new(), Some(Torn::Large(limits.unpacked)));
-        }
-        match read {
-            Ok(_) => (inner, None),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => (inner, Some(Torn::Short)),
-            Err(_) => (inner, Some(Torn::Damaged)),
-        }
-    }
-
-    fn is_full(&mut self, limits: &Limits) -> bool {
-        if self.bytes > limits.unpacked {
+    fn is_full(&mut self) -> bool {
+        if self.left.get() == 0 {
+            self.too_large();
             return true;
         }
-        let full = self.seen >= limits.files;
+        let full = self.seen >= self.limits.files;
         if full {
-            self.note(format!("only the first {} files of the archive were read", limits.files));
+            self.note(format!(
+                "only the first {} files of the archive were read",
+                self.limits.files
+            ));
         }
         full
     }
@@ -167,24 +232,105 @@ impl Unpacked {
     }
 }
 
-/// Why a stream ended before its end.
-enum Torn {
-    Short,
-    Damaged,
-    Large(usize),
+/// A stream that ends where it may not go on; it has no errors.
+struct Metered<'r> {
+    from: &'r mut dyn Read,
+    left: Rc<Cell<usize>>,
+    ended: Option<Ended>,
 }
 
-impl Torn {
-    fn words(&self, what: &str) -> String {
-        match self {
-            Self::Short => format!("{what} is torn: it ends too early"),
-            Self::Damaged => format!("{what} is damaged, and was read up to the damage"),
-            Self::Large(most) => {
-                let most = super::size_words(*most);
-                format!("{what} unpacks to more than {most}, and was not read")
+/// Why a stream ended before its end.
+enum Ended {
+    Short,
+    Damaged,
+    Large,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.ended.is_some() || into.is_empty() {
+            return Ok(0);
+        }
+        let left = self.left.get();
+        let mut beyond = [0];
+        let most = into.len().min(left).min(PIECE);
+        let into = if left == 0 { &mut beyond[..] } else { &mut into[..most] };
+        loop {
+            match self.from.read(into) {
+                Ok(0) => return Ok(0),
+                Ok(_) if left == 0 => self.ended = Some(Ended::Large),
+                Ok(read) => {
+                    self.left.set(left - read);
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    self.ended = Some(Ended::Short);
+                }
+                Err(_) => self.ended = Some(Ended::Damaged),
             }
+            return Ok(0);
         }
     }
+}
+
+/// A source whose reader may not ask for much at once: a zip's end may name a record of any length, which
+/// would be held.
+struct Small<'s>(&'s mut dyn Source);
+
+impl Read for Small<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if into.len() > PIECE {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        self.0.read(into)
+    }
+}
+
+impl Seek for Small<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+/// How many central headers a zip may have, and their bytes: wherever their mark stands.
+fn directory(source: &mut dyn Source) -> io::Result<(usize, usize)> {
+    const MARK: &[u8] = b"PK\x01\x02";
+    const FIXED: usize = 46;
+    source.rewind()?;
+    let (mut headers, mut bytes) = (0, 0);
+    let (mut piece, mut held) = (vec![0; 64 << 10], 0);
+    loop {
+        let read = source.read(&mut piece[held..])?;
+        let text = &piece[..held + read];
+        // The last ones may reach into the next piece.
+        let end = if read == 0 { text.len() } else { text.len().saturating_sub(FIXED - 1) };
+        for at in memchr::memmem::find_iter(text, MARK).take_while(|at| *at < end) {
+            let length = |from: usize| {
+                let pair = text.get(at + from..at + from + 2);
+                pair.map_or(0, |pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])))
+            };
+            headers += 1;
+            bytes += FIXED + length(28) + length(30) + length(32);
+        }
+        if read == 0 {
+            source.rewind()?;
+            return Ok((headers, bytes));
+        }
+        held = text.len() - end;
+        piece.copy_within(end..end + held, 0);
+    }
+}
+
+/// The first bytes, which may be few.
+fn head(from: &mut (impl Read + ?Sized)) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    from.take(HEAD as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x1f\x8b")
 }
 
 fn is_zip(bytes: &[u8]) -> bool {
