@@ -47,6 +47,21 @@
 //! ledger's row, so sending it again after a crash gives the same event. Counting needs no homeserver:
 //! what falls due while it is away is worded then, and sent when it is back.
 //!
+//! ## How an answer outlives a crash
+//!
+//! ```text
+//! sync ─► gate ─► ledger: open task ─► worked on ─► ledger: settled, messages owed ─► sent once
+//!   (who, how     (durable before                   (one transaction)                (in order, a room at
+//!    it came)      work begins)                                                        a time, late if need be)
+//! ```
+//!
+//! The ledger is the queue: it is bounded, and the next process takes up what is open. A start reads each room
+//! back to the newest event that was heard. A transaction id follows from the event that caused a message, so a
+//! message that is sent again after a crash is the same event. The tasks that do this, and those of the storm
+//! watch, are supervised: each is started again when it ends, or the process ends with an error. A command counts
+//! only when it came encrypted from a device of its sender; one that silences, deletes or controls a capture needs
+//! a cross-signed device.
+//!
 //! ## How it holds its account
 //!
 //! One process at a time works on the bot's account. A lease in the account's data names the store and the run that
