@@ -1,5 +1,5 @@
 //! Rooms, read back after a start and after a gap in the sync → what was missed is heard. It is bounded, and the
-//! room is told where the bound was met.
+//! room gets a line that says how far back it went.
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};

@@ -33,7 +33,7 @@ use crate::store::{Accepted, NewMessage, Store};
 const AT_ONCE: usize = 4;
 /// How many reports are fetched or wait for their turn to be read. They are read one after another.
 const REPORTS_AT_ONCE: usize = 16;
-/// More than this may not wait: a person is told to ask again later.
+/// More than this may not wait. A further command gets an answer that says so.
 pub(super) const MOST_OPEN: usize = 500;
 /// How many processes may end over one task.
 const MOST_TRIES: u32 = 3;

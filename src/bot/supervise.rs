@@ -1,6 +1,6 @@
 //! The bot's long-lived tasks → each runs for as long as the process does. A task that panics or ends is
 //! started again, with a growing pause; one that keeps ending ends the process, with an error that names it.
-//! The process never goes on without one of its tasks.
+//! The process does not run without one of its tasks.
 
 use std::collections::BTreeMap;
 use std::fmt;

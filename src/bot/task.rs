@@ -16,7 +16,7 @@ use super::react::Button;
 pub(super) enum Task {
     /// A command was typed.
     Line(ChatLine),
-    /// A button was pressed; the line stands in the thread of the message that has the button.
+    /// A button was pressed. The line is as if it had been typed in the thread of the button's message.
     Press(Button, ChatLine),
     /// A file or a paste was sent in a direct chat.
     Report { event: OwnedEventId, sender: OwnedUserId, sent: Timestamp },

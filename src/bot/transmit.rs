@@ -55,8 +55,8 @@ where
     once(room, content, txn).await
 }
 
-/// Sends once, when it is this message's turn. It goes on when the caller no longer waits: a message that is
-/// cut off in the middle would let the next one race it.
+/// Sends once, when it is this message's turn. Sending continues when the caller no longer waits: a message that
+/// is cut off in the middle would let the next one race it.
 pub(super) async fn once<C>(
     room: &Room,
     content: C,
