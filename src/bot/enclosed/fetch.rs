@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use matrix_sdk::Client;
 use matrix_sdk::ruma::api::auth_scheme::SendAccessToken;
 use matrix_sdk::ruma::api::client::{authenticated_media, media};
@@ -111,14 +111,8 @@ fn read(opened: &mut dyn Read, bytes: &mut Vec<u8>, most: usize) -> Result<(), U
     }
 }
 
-fn failed<E>(error: E) -> Unfetched
-where
-    Result<(), E>: Context<(), E>,
-{
-    match Err::<(), E>(error).context("fetching failed") {
-        Err(error) => Unfetched::Failed(error),
-        Ok(()) => Unfetched::Failed(anyhow!("fetching failed")),
-    }
+fn failed(error: impl Into<anyhow::Error>) -> Unfetched {
+    Unfetched::Failed(error.into())
 }
 
 /// What has arrived and was not read yet.

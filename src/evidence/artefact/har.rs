@@ -31,7 +31,7 @@ pub(super) struct Har {
     pub(super) has_log: bool,
     /// Requests that are no more redacted.
     beyond: u64,
-    /// Requests of which not all was looked at.
+    /// Requests of which not all was read.
     cut: u64,
     /// What to say where the file ends too early.
     pub(super) torn: Option<String>,
@@ -73,12 +73,13 @@ impl Har {
         }
         let Some(kept) = self.scrubber.entry(entry) else { return };
         self.cut += u64::from(!whole || has_cut_body(entry));
-        let kept = kept.to_string();
-        self.kept.push(kept.len(), kept.into());
+        // Of just its size: what a longer buffer leaves free between two of them is memory, too.
+        let kept: Box<str> = kept.to_string().as_str().into();
+        self.kept.push(kept.len(), kept);
     }
 
-    /// One entry that is longer than any that is read.
-    pub(super) fn too_long(&mut self) {
+    /// One entry that is longer than any that is read, or no JSON.
+    pub(super) fn unread(&mut self) {
         self.requests += 1;
         self.cut += 1;
     }
@@ -86,7 +87,8 @@ impl Har {
     /// What is kept of the file.
     pub(super) fn taken(self) -> Taken {
         let (beyond, dropped) = (self.beyond, self.kept.dropped());
-        let (mut facts, mut text) = (Read::default(), String::new());
+        let mut facts = Read::default();
+        let mut text = String::with_capacity(self.kept.bytes() + self.kept.bytes() / 64 + 256);
         text.push_str(concat!(
             r#"{"log":{"version":"1.2","creator":{"name":"kestrel","version":"1"},"entries":["#,
             "\n"
@@ -110,7 +112,10 @@ impl Har {
             format!("the HAR file is long: {} at its end were not read", requests(beyond))
         });
         let cut = (self.cut > 0).then(|| {
-            format!("the HAR file has {} too large to be read in full", requests(self.cut))
+            format!(
+                "the HAR file has {} that could not be read in full: too large, or not valid JSON",
+                requests(self.cut)
+            )
         });
         let notes = [self.torn, middle, end, cut].into_iter().flatten().collect();
         Taken { kind: Kind::Har, facts, text, removed: self.scrubber.removed, notes }

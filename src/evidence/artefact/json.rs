@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::har::Har;
 use super::json_text::{Broken, JsonText};
 use super::report::Report;
+use super::scrub::CUT;
 use super::text::Decoded;
 use super::{Draft, Limits, console, entries};
 use crate::evidence::counted;
@@ -104,8 +105,12 @@ impl File<'_, '_> {
                     self.json.skip()
                 }
             }
-            _ => {
-                let value = self.text()?;
+            first => {
+                let value = match self.text() {
+                    // A client cut it within a letter.
+                    Err(Broken::Wrong(_)) if first == b'"' => Value::String(CUT.to_owned()),
+                    value => value?,
+                };
                 self.report.scalar(parent, name, value);
                 Ok(())
             }
@@ -124,12 +129,10 @@ impl File<'_, '_> {
             return self.json.take().map(drop);
         }
         loop {
-            match self.json.value(&mut self.value)? {
-                true => {
-                    let entry = entries::entry(&self.value).ok_or_else(|| self.json.wrong())?;
-                    self.entry(requests, lines, entry);
-                }
-                false => self.too_long(requests, lines),
+            let fits = self.json.value(&mut self.value)?;
+            match entries::entry(&self.value).filter(|_| fits) {
+                Some(entry) => self.entry(requests, lines, entry),
+                None => self.unread(requests, lines),
             }
             match self.json.take()? {
                 b',' => {}
@@ -152,10 +155,10 @@ impl File<'_, '_> {
         }
     }
 
-    /// An entry that is longer than any that is read.
-    fn too_long(&mut self, requests: bool, lines: Option<usize>) {
+    /// An entry that is longer than any that is read, or no JSON: half of a letter, where a client cut a line.
+    fn unread(&mut self, requests: bool, lines: Option<usize>) {
         if requests {
-            self.har.too_long();
+            self.har.unread();
         }
         if let Some(lines) = lines {
             self.report.entry(lines, &Value::Null);

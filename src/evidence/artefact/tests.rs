@@ -408,11 +408,13 @@ fn json_that_is_larger_as_values_than_as_text_is_bounded() {
     let large = har.to_string().replacen("\"cookies\":[", &format!("\"cookies\":[{zeros},"), 1);
     let parcel = taken(large.as_bytes());
     assert_eq!(parcel.artefacts[0].facts.delays.as_ref().unwrap().count, 2);
-    assert_eq!(parcel.notes, ["the HAR file has 1 request too large to be read in full"]);
+    let said =
+        "the HAR file has 1 request that could not be read in full: too large, or not valid JSON";
+    assert_eq!(parcel.notes, [said]);
     // A body that is read says so, too.
     har["log"]["entries"][0]["request"]["postData"]["text"] = json!(format!("[{zeros}]"));
     let parcel = taken(har.to_string().as_bytes());
-    assert_eq!(parcel.notes, ["the HAR file has 1 request too large to be read in full"]);
+    assert_eq!(parcel.notes, [said]);
 }
 
 #[test]
@@ -606,6 +608,18 @@ fn the_files_of_an_archive_share_what_is_kept() {
     }
     let notes: Vec<_> = parcel.notes.iter().filter_map(|note| note.split(':').next()).collect();
     assert_eq!(notes, ["console.log", "console-3.log", "console-4.log"], "{:?}", parcel.notes);
+}
+
+#[test]
+fn half_a_letter_costs_its_own_line_only() {
+    let half = |text: String, at: &str| text.replacen(at, &format!("{at}\\ud83d"), 1);
+    let text = half(half(report().to_string(), "somebody said"), "Firefox");
+    let kept = one(text.as_bytes());
+    assert_eq!((kept.kind, kept.facts.refused.len()), (Kind::Report, 1));
+    assert!(!kept.text.contains("browser") && kept.text.contains("SYNCING"), "{}", kept.text);
+    let parcel = taken(half(har().to_string(), "Too Many Requests").as_bytes());
+    assert!(parcel.notes[0].contains("1 request that could not be read"), "{:?}", parcel.notes);
+    assert_eq!(parcel.artefacts[0].facts.delays.as_ref().unwrap().count, 1);
 }
 
 #[test]

@@ -36,8 +36,10 @@ const HEADERS: usize = 4096;
 const DIRECTORY: usize = 1 << 20;
 /// Bytes of a zip inside another archive: a zip is read from its end, so there it has to be held.
 const NESTED: usize = 4 << 20;
-/// The most that a zip's reader may ask for at once: a name has no more, and a member is read in pieces.
+/// The most that a zip's reader may ask for at once: a name has no more, and a member is read in steps.
 const PIECE: usize = 128 << 10;
+/// Bytes that are unpacked at a time: where an archive is damaged, those of the last step are lost.
+const STEP: usize = 8 << 10;
 /// Bytes that tell what a file is: a tar has its mark at 257.
 const HEAD: usize = 512;
 /// Notes of one parcel.
@@ -253,7 +255,7 @@ impl Read for Metered<'_> {
         }
         let left = self.left.get();
         let mut beyond = [0];
-        let most = into.len().min(left).min(PIECE);
+        let most = into.len().min(left).min(STEP);
         let into = if left == 0 { &mut beyond[..] } else { &mut into[..most] };
         loop {
             match self.from.read(into) {
