@@ -11,7 +11,7 @@ use kestrel_lab::{Lab, LabOptions, Patient};
 use ruma::OwnedEventId;
 
 const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// More than twice what one sync carries, with the answers.
 const COMMANDS: usize = 60;
 /// How many are answered when the process ends.
@@ -40,6 +40,14 @@ fn verdicts(thread: &[Message]) -> usize {
     thread.iter().filter(|message| message.plain.starts_with("KE-1 · ")).count()
 }
 
+fn files(thread: &[Message]) -> usize {
+    thread.iter().filter(|message| message.kind == "m.file").count()
+}
+
+fn is_whole(thread: &[Message]) -> bool {
+    verdicts(thread) > 0 && files(thread) > 0
+}
+
 fn answered(threads: &[Vec<Message>]) -> usize {
     threads.iter().filter(|thread| verdicts(thread) > 0).count()
 }
@@ -59,7 +67,7 @@ async fn wait_for(ops: &OpsRoom, asked: &[OwnedEventId], count: usize) -> Result
 /// Each command has its verdict and its evidence, once, and nothing went wrong.
 pub async fn each_once(ops: &OpsRoom, bot: &Bot, asked: &[OwnedEventId]) -> Result<()> {
     let threads = ops
-        .threads(asked, PATIENCE, |threads| answered(threads) == threads.len())
+        .threads(asked, PATIENCE, |threads| threads.iter().all(|thread| is_whole(thread)))
         .await
         .with_context(|| bot.last_words())?;
     for (event, thread) in asked.iter().zip(&threads) {
@@ -68,7 +76,6 @@ pub async fn each_once(ops: &OpsRoom, bot: &Bot, asked: &[OwnedEventId]) -> Resu
         let said: Vec<_> = log.lines().filter(|line| line.contains(event.as_str())).collect();
         assert_eq!(verdicts(thread), 1, "{event} has {kinds:?}; the bot's log says {said:#?}");
     }
-    let files = |thread: &Vec<Message>| thread.iter().filter(|m| m.kind == "m.file").count();
     assert!(threads.iter().all(|thread| files(thread) == 1), "evidence is missing or doubled");
     let all = threads.iter().flatten();
     let wrong: Vec<_> = all.filter(|message| message.plain.contains("went wrong")).collect();

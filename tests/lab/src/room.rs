@@ -271,7 +271,12 @@ impl Person {
             seen = now;
             let whole = enough(&seen) && quiet_since.elapsed() >= THREAD_QUIET;
             if whole || Instant::now() > deadline {
-                return Ok(seen);
+                // A sync leaves events out where many come at once.
+                self.catch_up().await?;
+                let all = look(&lock(&self.heard));
+                if all == seen || Instant::now() > deadline {
+                    return Ok(all);
+                }
             }
             tokio::time::sleep(POLL).await;
         }
@@ -290,6 +295,8 @@ impl Person {
             }
             from = page.end;
             if from.is_none() || page.chunk.is_empty() {
+                // Those of one moment stay in the order in which they came.
+                lock(&self.heard).sort_by_key(|event| event["origin_server_ts"].as_u64());
                 return Ok(());
             }
         }
