@@ -25,8 +25,8 @@ use sha2::{Digest, Sha256};
 
 pub use health::{SPARE, free_space, health};
 pub use ledger::{
-    Absence, Accepted, Dropped, Due, Kept, KeptCapture, Known, Ledger, NewCase, NewMessage,
-    Outgoing, Owed, Step, Upgrade,
+    Absence, Accepted, Dropped, Due, HandedIn, Kept, KeptCapture, Known, Ledger, NewCase,
+    NewMessage, Outgoing, Owed, Step, Upgrade,
 };
 
 const SESSION: &str = "session.json";

@@ -9,13 +9,13 @@ use super::gate::{PRESSES, Pace, may_command, too_old};
 use super::line::ChatLine;
 use super::listen::Ear;
 use super::outbox;
-use super::queue::{HandedIn, MOST_OPEN};
+use super::queue::MOST_OPEN;
 use super::react::Press;
 use super::send::About;
 use super::task::Task;
 use super::words;
 use crate::render::Reply;
-use crate::store::NewMessage;
+use crate::store::{HandedIn, NewMessage};
 
 impl Ear {
     /// Answers a line that needs no work.

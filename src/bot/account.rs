@@ -6,19 +6,18 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use matrix_sdk::Client;
 use matrix_sdk::encryption::DuplicateOneTimeKeyErrorMessage;
-use ruma::{DeviceId, OwnedRoomId, OwnedTransactionId};
-use sha2::{Digest, Sha256};
+use ruma::{DeviceId, OwnedTransactionId};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{Notify, watch};
 
 use super::ended::{NeedsPerson, Unusable};
 use super::lease::Lease;
 use super::letter::Letter;
-use super::ops_rooms::ops_rooms;
+use super::ops_rooms::{alert_room, ops_rooms};
 use super::password::{self, Password};
 use super::send::{self, Place};
 use super::session::{Ended, Session};
@@ -208,7 +207,7 @@ impl Keeper<'_> {
     async fn tell_next(self) -> Result<bool> {
         let Some(session) = Session::load(self.store)? else { return Ok(false) };
         let Some(note) = session.notes.first() else { return Ok(false) };
-        let wanted = room_of(self.config)?;
+        let wanted = alert_room(self.config)?;
         let rooms = ops_rooms(self.config, &self.store.ledger());
         let open = rooms.open(self.client, &wanted).await?;
         let rings = if note.rings { matrix_of(self.config)?.admins.as_slice() } else { &[] };
@@ -246,17 +245,10 @@ pub(super) fn note_end(store: &Store, error: &anyhow::Error) {
     }
 }
 
-/// Where trouble of the account is told: where storms are.
-fn room_of(config: &Config) -> Result<OwnedRoomId> {
-    let first = || matrix_of(config).ok()?.rooms.first().cloned();
-    config.watch.room.clone().or_else(first).context("no ops room is configured")
-}
-
 /// The same for the same note of the same device, over many processes.
 fn transaction(device: &DeviceId, note: &Letter) -> OwnedTransactionId {
-    let sum = Sha256::digest(format!("{device}\n{}", note.plain).as_bytes());
-    let short: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("kestrel-account-{short}").into()
+    let note = format!("{device}\n{}", note.plain);
+    format!("kestrel-account-{}", send::digest(note.as_bytes())).into()
 }
 
 #[cfg(test)]

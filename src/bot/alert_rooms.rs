@@ -6,8 +6,7 @@ use matrix_sdk::Room;
 use ruma::OwnedRoomId;
 
 use super::letter::Letter;
-use super::matrix_of;
-use super::ops_rooms::{Open, ops_rooms};
+use super::ops_rooms::{Open, alert_room, ops_rooms};
 use super::post::Postman;
 use super::send::{self, Part, Place};
 use super::storm_thread::{Goes, goes};
@@ -19,12 +18,7 @@ impl Postman {
     pub(super) async fn open(&self) -> Result<Open> {
         let client = self.client.borrow().clone();
         let client = client.context("the homeserver has not let the bot in yet")?;
-        ops_rooms(&self.config, &self.ledger).open(&client, &self.wanted_room()?).await
-    }
-
-    fn wanted_room(&self) -> Result<OwnedRoomId> {
-        let first = || matrix_of(&self.config).ok()?.rooms.first().cloned();
-        self.config.watch.room.clone().or_else(first).context("no ops room is configured")
+        ops_rooms(&self.config, &self.ledger).open(&client, &alert_room(&self.config)?).await
     }
 
     /// The room that a storm's case belongs to: where its first message stands, or will stand.
@@ -34,7 +28,7 @@ impl Postman {
         }
         let open = self.open().await.ok();
         let first = open.and_then(|open| Some(open.rooms.first()?.room_id().to_owned()));
-        first.or_else(|| self.wanted_room().ok())
+        first.or_else(|| alert_room(&self.config).ok())
     }
 
     /// A message about a storm, in one room. A crash in between goes on where it was: the same transaction ids

@@ -31,7 +31,7 @@ use crate::store::{NewCase, NewMessage, Store};
 const SLACK: Duration = Duration::from_secs(3 * 60);
 
 /// How long a verdict waits for its attachment.
-pub(super) const ATTACHING: Duration = Duration::from_secs(5);
+const ATTACHING: Duration = Duration::from_secs(5);
 
 /// A typing notice lasts four seconds and the client renews it after three.
 const TYPING_EVERY: Duration = Duration::from_secs(3);
@@ -76,7 +76,8 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(flow: Flow, store: Store, config: &Config, health: Health) -> Arc<Self> {
-        let captures = CaptureDesk::new(flow.clone(), store.clone());
+        let owed: Arc<Notify> = Arc::default();
+        let captures = CaptureDesk::new(flow.clone(), store.clone(), owed.clone());
         Arc::new(Self {
             flow,
             store,
@@ -86,7 +87,7 @@ impl Desk {
             show_addresses: config.limits.show_addresses,
             patience: config.limits.deadline + SLACK,
             reception: Reception::new(config),
-            owed: Arc::default(),
+            owed,
             health,
         })
     }

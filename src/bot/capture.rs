@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::{Client, Room};
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedUserId, UserId};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinError};
 
 use self::drive::Drive;
@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::evidence::artefact::{Artefact, Kind};
 use crate::flow::Flow;
 use crate::render::{Reply, capture as told};
-use crate::store::{KeptCapture, Store};
+use crate::store::{KeptCapture, NewMessage, Store};
 
 /// What may wait for a session that is busy posting; more is dropped and logged.
 const WAITING: usize = 64;
@@ -43,6 +43,7 @@ const REPORTS: usize = 40;
 pub(super) struct CaptureDesk {
     flow: Flow,
     store: Store,
+    due: Arc<Notify>,
     running: Mutex<HashMap<u64, Running>>,
     /// How often a session's task broke off in this process.
     faults: Mutex<HashMap<u64, u32>>,
@@ -78,9 +79,16 @@ impl Tick {
 }
 
 impl CaptureDesk {
-    pub(super) fn new(flow: Flow, store: Store) -> Arc<Self> {
+    /// `due` wakes what sends owed messages.
+    pub(super) fn new(flow: Flow, store: Store, due: Arc<Notify>) -> Arc<Self> {
         let (running, faults, ticks) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { flow, store, running, faults, ticks })
+        Arc::new(Self { flow, store, due, running, faults, ticks })
+    }
+
+    fn owe(&self, message: &NewMessage) -> Result<()> {
+        self.store.ledger().owe_messages(std::slice::from_ref(message))?;
+        self.due.notify_one();
+        Ok(())
     }
 
     /// Goes on with what an earlier process left open, or an earlier session of this one.
@@ -338,7 +346,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
         let config = Config::parse(super::super::BOT, std::path::Path::new(".")).unwrap();
-        let desk = CaptureDesk::new(Flow::new(Arc::new(config)), store.clone());
+        let desk = CaptureDesk::new(Flow::new(Arc::new(config)), store.clone(), Arc::default());
         let users = ["@a:example.org", "@b:example.org"].map(|user| UserId::parse(user).unwrap());
         let mut heard = Vec::new();
         for (number, user) in (1..).zip(&users) {

@@ -14,12 +14,13 @@ use super::gate::{Pace, may_command_at_all, too_old};
 use super::listen::Ear;
 use super::ops_rooms::OpsRooms;
 use super::outbox;
-use super::queue::{HandedIn, MOST_OPEN};
+use super::queue::MOST_OPEN;
 use super::send::About;
 use super::task::Task;
 use super::{client, words};
 use crate::config::Config;
 use crate::render::Reply;
+use crate::store::HandedIn;
 
 /// A report that waited longer than this is not worth reading: its sender has found another way.
 const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);

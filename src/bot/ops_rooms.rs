@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use matrix_sdk::ruma::events::MessageLikeEventType;
 use matrix_sdk::{Client, Room, RoomState};
 use ruma::{OwnedRoomId, RoomId};
@@ -25,6 +25,12 @@ pub(super) struct OpsRooms {
 /// The ops rooms by this configuration and this ledger.
 pub(super) fn ops_rooms(config: &Config, ledger: &Ledger) -> OpsRooms {
     OpsRooms::of(matrix_of(config).map_or(&[][..], |matrix| &matrix.rooms), ledger)
+}
+
+/// The room of the config that alerts and trouble of the account are for.
+pub(super) fn alert_room(config: &Config) -> Result<OwnedRoomId> {
+    let first = || matrix_of(config).ok()?.rooms.first().cloned();
+    config.watch.room.clone().or_else(first).context("no ops room is configured")
 }
 
 /// Where is said what belongs into one room of the config, the oldest room first.

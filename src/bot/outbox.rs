@@ -15,7 +15,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::message::{Body, Message, Place, refused};
-pub(super) use self::message::{answer, evidence, remark, reply, to_admins};
+pub(super) use self::message::{
+    answer, evidence, evidence_in_own_thread, in_own_thread, remark, reply, to_admins,
+};
 use super::send;
 use super::supervise::Ended;
 use super::transmit;
@@ -168,7 +170,8 @@ impl Outbox {
             kind: "application/json",
             text: self.flow.evidence_json(&evidence),
         };
-        send::enclose_once(room, (&root, &last), file, owed.txn.as_str().into()).await?;
+        let content = send::enclosed(room, (&root, &last), file).await?;
+        transmit::once(room, content, owed.txn.as_str().into()).await?;
         Ok(None)
     }
 

@@ -9,7 +9,6 @@ use anyhow::Result;
 use jiff::Timestamp;
 use matrix_sdk::{Client, Room};
 use ruma::{EventId, OwnedEventId};
-use sha2::{Digest, Sha256};
 use tokio::sync::watch::Receiver;
 
 use super::letter::Letter;
@@ -341,9 +340,7 @@ fn key(owed: &Owed, letter: &Letter) -> String {
     match &owed.due {
         Due::Storm(event) => format!("{}-{}-{id}", event.storm, event.at.as_millisecond()),
         Due::Words(_) => {
-            let sum = Sha256::digest(letter.plain.as_bytes());
-            let short: String = sum.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            format!("{short}-{id}")
+            format!("{}-{id}", send::digest(letter.plain.as_bytes()))
         }
     }
 }

@@ -27,7 +27,7 @@ use super::task::Task;
 use super::{read, transmit, words};
 use crate::config::Config;
 use crate::render::Reply;
-use crate::store::{Accepted, NewMessage, Store};
+use crate::store::{Accepted, HandedIn, NewMessage, Store};
 
 /// How many answers are worked on at a time: each may read the whole log.
 const AT_ONCE: usize = 4;
@@ -69,16 +69,6 @@ enum Begun {
     Done,
 }
 
-/// What became of a task that was handed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HandedIn {
-    Accepted,
-    /// It was handed in before.
-    Known,
-    /// Too many are open.
-    Full,
-}
-
 impl Intake {
     pub(super) fn new(store: Store) -> Arc<Self> {
         Arc::new(Self {
@@ -94,21 +84,12 @@ impl Intake {
     /// Accepts a task: from here on it is answered, also by the next process.
     pub(super) fn hand_in(&self, event: &EventId, room: &RoomId, task: &Task) -> HandedIn {
         let (ledger, now) = (self.store.ledger(), Timestamp::now());
-        let written = match ledger.is_noted(event) {
-            Ok(true) => return HandedIn::Known,
-            Ok(false) => match ledger.count_open() {
-                Ok(open) if open >= MOST_OPEN => return HandedIn::Full,
-                Ok(_) => ledger.accept(event, room, &task.text(), now),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
-        match written {
-            Ok(true) => {}
-            Ok(false) => return HandedIn::Known,
+        match ledger.accept(event, room, (&task.text(), MOST_OPEN), now) {
+            Ok(HandedIn::Accepted) => {}
+            Ok(other) => return other,
             Err(error) => {
                 tracing::error!(
-                    "{event} could not be noted; it is answered all the same: {error:#}"
+                    "{event} cannot be written to the ledger; it is answered all the same: {error:#}"
                 );
                 let mut unwritten = lock(&self.unwritten);
                 if unwritten.len() >= MOST_UNWRITTEN {

@@ -15,7 +15,7 @@ use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::answer::{ATTACHING, Desk, while_typing};
+use super::answer::{Desk, while_typing};
 use super::enclosed::{Enclosed, Refused};
 use super::letter::Letter;
 use super::line::ChatLine;
@@ -227,38 +227,48 @@ impl Desk {
             let txn = send::txn_id(handed.cause, About::Notes);
             send::post(room, Place::Thread(&root), &letter, &[], txn).await?;
         }
-        let page = match case.filter(|_| reported.verdict.is_some()) {
-            Some(number) => &self.flow.numbered(&reported.evidence, number),
-            None => &reported.page,
-        };
-        let (letter, txn) = (Letter::quiet(page), send::txn_id(handed.cause, About::Verdict));
-        let answer = send::post(room, Place::Thread(&root), &letter, &[], txn).await?;
-        let noted = case.map_or(Ok(()), |case| self.store.answered(case, &answer));
-        if let Err(error) = noted {
-            tracing::error!("a reply to {answer} will not find its case: {error:#}");
-        }
+        self.say_verdict(room, &root, (handed.cause, reported), case).await?;
         Ok((case, root))
     }
 
-    /// Puts the redacted files into the thread, and what the verdict rests on; gives what is missing there.
+    /// Owes the verdict and what it rests on: the ledger keeps both until the homeserver takes them.
+    async fn say_verdict(
+        &self,
+        room: &Room,
+        root: &EventId,
+        (cause, reported): (&EventId, &Reported),
+        case: Option<u64>,
+    ) -> Result<()> {
+        let judged = case.filter(|_| reported.verdict.is_some());
+        let page = match judged {
+            Some(number) => &self.flow.numbered(&reported.evidence, number),
+            None => &reported.page,
+        };
+        let asked = (Timestamp::now(), "a report");
+        let file = judged.map(|number| {
+            let txn = send::txn_id(cause, About::Evidence);
+            outbox::evidence_in_own_thread(room.room_id(), (root, &txn), asked, number)
+        });
+        let txn = send::txn_id(cause, About::Verdict);
+        let verdict = outbox::in_own_thread(room.room_id(), (root, &txn), asked, page, case);
+        let owed: Vec<_> = file.into_iter().chain([verdict]).collect();
+        if let Err(error) = self.owe(&owed) {
+            // A full disk costs the file, not the verdict.
+            tracing::error!("the verdict of {root} cannot be kept: {error:#}");
+            let letter = Letter::quiet(page);
+            send::post(room, Place::Thread(root), &letter, &[], txn).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts the redacted files into the thread; gives what is missing there.
     async fn enclose(&self, room: &Room, root: &EventId, handed: &mut Handed<'_>) -> Vec<String> {
-        let reported = handed.reported;
         let mut unsent = Vec::new();
         for (number, artefact) in handed.parcel.artefacts.iter_mut().enumerate() {
             let sending = attach(room, root, artefact, handed.cause, number);
             if !matches!(timeout(ENCLOSING, sending).await, Ok(Ok(()))) {
                 tracing::warn!("a file of {} was not attached", handed.cause);
                 unsent.push(format!("{} could not be attached.", artefact.name));
-            }
-        }
-        if reported.verdict.is_some() {
-            let (name, kind) = ("evidence.json", "application/json");
-            let text = self.flow.evidence_json(&reported.evidence);
-            let file = send::Attached { name, kind, text };
-            let txn = send::txn_id(handed.cause, About::Evidence);
-            let sending = send::enclose(room, root, root, file, txn);
-            if !matches!(timeout(ATTACHING, sending).await, Ok(Ok(()))) {
-                tracing::warn!("evidence.json was not attached for {}", handed.cause);
             }
         }
         unsent
@@ -323,7 +333,9 @@ async fn attach(
     };
     let text = std::mem::take(&mut artefact.text);
     let file = send::Attached { name: &artefact.name, kind, text };
-    send::enclose(room, root, root, file, send::txn_id(cause, About::File(number))).await
+    let content = send::enclosed(room, (root, root), file).await?;
+    let txn = send::txn_id(cause, About::File(number));
+    transmit::patiently(room, content, txn).await.map(drop)
 }
 
 fn facts(parcel: &Parcel) -> Vec<&ClientFacts> {

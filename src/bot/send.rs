@@ -154,29 +154,13 @@ pub(super) struct Attached<'a> {
     pub(super) text: String,
 }
 
-/// Puts a file behind the last message of a thread; pings nobody.
-pub(super) async fn enclose(
+/// Uploads a file; returns the message that shows it after the last one of a thread and pings nobody.
+pub(super) async fn enclosed(
     room: &Room,
-    root: &EventId,
-    last: &EventId,
+    thread: (&EventId, &EventId),
     file: Attached<'_>,
-    txn: OwnedTransactionId,
-) -> Result<()> {
-    let bytes = file.text.into_bytes();
-    let content = uploaded(room, (root, last), (file.name, file.kind), bytes).await?;
-    transmit::patiently(room, content, txn).await.map(drop)
-}
-
-/// The same, tried once.
-pub(super) async fn enclose_once(
-    room: &Room,
-    (root, last): (&EventId, &EventId),
-    file: Attached<'_>,
-    txn: OwnedTransactionId,
-) -> Result<()> {
-    let bytes = file.text.into_bytes();
-    let content = uploaded(room, (root, last), (file.name, file.kind), bytes).await?;
-    transmit::once(room, content, txn).await.map(drop)
+) -> Result<RoomMessageEventContent> {
+    uploaded(room, thread, (file.name, file.kind), file.text.into_bytes()).await
 }
 
 /// Puts a file into a thread; pings nobody.
@@ -233,9 +217,12 @@ pub(super) fn notice(reply: &Reply, mentions: Vec<OwnedUserId>) -> RoomMessageEv
 
 /// The transaction of one part of what an event caused, over many processes.
 pub(super) fn part_of(cause: &EventId, part: &str) -> OwnedTransactionId {
-    let sum = Sha256::digest(cause.as_bytes());
-    let short: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("kestrel-{short}-{part}").into()
+    format!("kestrel-{}-{part}", digest(cause.as_bytes())).into()
+}
+
+/// 32 hexadecimal digits that stand for a text in a transaction: the same in every process.
+pub(super) fn digest(text: &[u8]) -> String {
+    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Encrypts the file where the room is encrypted.

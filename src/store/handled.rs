@@ -41,7 +41,7 @@ mod tests {
     use ruma::{event_id, room_id};
 
     use super::*;
-    use crate::store::{Store, digest};
+    use crate::store::{HandedIn, Store, digest};
 
     #[test]
     fn the_list_of_an_older_kestrel_is_taken_over_once() {
@@ -59,8 +59,9 @@ mod tests {
         let store = Store::open(folder.path(), later).unwrap();
         assert_eq!(store.since(), Timestamp::from_millisecond(1_795_348_000_123).unwrap());
         let (ledger, room) = (store.ledger(), room_id!("!ops:x"));
-        assert!(!ledger.accept(done, room, "!help", later).unwrap(), "answered twice");
-        assert!(ledger.accept(begun, room, "!help", later).unwrap(), "never answered");
+        let hand_in = |event| ledger.accept(event, room, ("!help", 9), later).unwrap();
+        assert_eq!(hand_in(done), HandedIn::Known, "answered twice");
+        assert_eq!(hand_in(begun), HandedIn::Accepted, "never answered");
         assert!(!path.exists());
         drop((store, ledger));
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();

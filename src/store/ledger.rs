@@ -25,7 +25,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use serde::{Deserialize, Serialize};
 
 use crate::storm::{Change, Event, Mute, Muted, Sure};
-pub use accepted::Accepted;
+pub use accepted::{Accepted, HandedIn};
 pub use captures::KeptCapture;
 pub use cases::{Kept, NewCase};
 pub use outgoing::{Dropped, NewMessage, Outgoing};

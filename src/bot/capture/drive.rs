@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::CaptureDesk;
 use crate::bot::letter::Letter;
+use crate::bot::outbox;
 use crate::bot::send::{self, Place};
 use crate::bot::transmit;
 use crate::capture::{Effect, Input, Said, Session, Step};
@@ -155,11 +156,11 @@ impl Drive {
                 Effect::Say(said) => {
                     let view = self.desk.flow.view();
                     let page = told::said(&said, &self.session, self.number, &view);
-                    self.tell(page, &self.part(&said)).await;
+                    self.tell(page, &self.part(&said));
                 }
                 Effect::Remind(reminder) => {
                     let view = self.desk.flow.view();
-                    self.tell(told::reminder(reminder, &self.session, &view), "soon").await;
+                    self.tell(told::reminder(reminder, &self.session, &view), "soon");
                 }
                 Effect::Tick(_) => self.ticked = true,
                 Effect::Poll => queue.extend(self.poll().await),
@@ -276,14 +277,16 @@ impl Drive {
         send::part_of(&self.root, &format!("capture-{}-{part}", self.number))
     }
 
-    /// Says something in the session's thread. What cannot be said is logged; the session goes on.
-    pub(super) async fn tell(&self, page: Option<Page>, part: &str) {
+    /// Owes a message to the session's thread: it is sent once, however long the homeserver is away.
+    pub(super) fn tell(&self, page: Option<Page>, part: &str) {
         let Some(page) = page else { return };
-        let letter = Letter::quiet(&page.reply());
-        let txn = self.txn(part);
-        let said = send::post(&self.room, Place::Thread(&self.root), &letter, &[], txn).await;
-        if let Err(error) = said {
-            tracing::error!("capture {} could not say something: {error:#}", self.number);
+        let (txn, summary) = (self.txn(part), format!("capture {}", self.number));
+        let asked = (Timestamp::now(), summary.as_str());
+        let in_thread = (&*self.root, &*txn);
+        let message =
+            outbox::in_own_thread(self.room.room_id(), in_thread, asked, &page.reply(), None);
+        if let Err(error) = self.desk.owe(&message) {
+            tracing::error!("a message of capture {} is lost: {error:#}", self.number);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is to be said → a message as the ledger keeps it, with the transaction id that names it. Sends nothing.
 
 use jiff::Timestamp;
-use ruma::{EventId, OwnedEventId, OwnedUserId, RoomId};
+use ruma::{EventId, OwnedEventId, OwnedUserId, RoomId, TransactionId};
 use serde::{Deserialize, Serialize};
 
 use crate::bot::line::ChatLine;
@@ -143,6 +143,44 @@ pub(in crate::bot) fn to_admins(
         asked: at,
         summary: String::new(),
         case: None,
+    }
+}
+
+/// Words in a thread that Kestrel opened. `txn` names the message to the homeserver; `summary` stands for it
+/// where it is dropped.
+pub(in crate::bot) fn in_own_thread(
+    room: &RoomId,
+    (root, txn): (&EventId, &TransactionId),
+    (asked, summary): (Timestamp, &str),
+    words: &Reply,
+    case: Option<u64>,
+) -> NewMessage {
+    let place = Place::Thread { root: root.to_owned(), last: root.to_owned() };
+    NewMessage {
+        txn: txn.to_string(),
+        room: room.to_owned(),
+        message: Message { place, body: words_for_all(words) }.text(),
+        asked,
+        summary: summary.to_owned(),
+        case,
+    }
+}
+
+/// The evidence of a case in a thread that Kestrel opened.
+pub(in crate::bot) fn evidence_in_own_thread(
+    room: &RoomId,
+    (root, txn): (&EventId, &TransactionId),
+    (asked, summary): (Timestamp, &str),
+    case: u64,
+) -> NewMessage {
+    let place = Place::Thread { root: root.to_owned(), last: root.to_owned() };
+    NewMessage {
+        txn: txn.to_string(),
+        room: room.to_owned(),
+        message: Message { place, body: Body::Evidence }.text(),
+        asked,
+        summary: summary.to_owned(),
+        case: Some(case),
     }
 }
 

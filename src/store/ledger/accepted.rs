@@ -8,7 +8,7 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Ledger;
 use super::outgoing::{NewMessage, owe};
@@ -30,6 +30,16 @@ pub struct Accepted {
     pub tries: u32,
     /// What was asked; opaque text.
     pub task: String,
+}
+
+/// What became of something that was handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandedIn {
+    Accepted,
+    /// It was handed in before.
+    Known,
+    /// Too many are open.
+    Full,
 }
 
 impl Ledger {
@@ -56,19 +66,24 @@ impl Ledger {
         })
     }
 
-    /// Notes what was asked, open from now on. Returns `false` where the event was noted before.
+    /// Notes what was asked, open from now on, unless `most` are open already.
     pub fn accept(
         &self,
         event: &EventId,
         room: &RoomId,
-        task: &str,
+        (task, most): (&str, usize),
         now: Timestamp,
-    ) -> Result<bool> {
+    ) -> Result<HandedIn> {
         self.write(|all| {
-            let sql =
-                "INSERT OR IGNORE INTO accepted (event, room, at, task) VALUES (?1, ?2, ?3, ?4)";
-            let row = params![digest(event), room.as_str(), now.as_microsecond(), task];
-            Ok(all.execute(sql, row)? > 0)
+            if is_noted(all, event)? {
+                return Ok(HandedIn::Known);
+            }
+            if count_open(all)? >= most {
+                return Ok(HandedIn::Full);
+            }
+            let sql = "INSERT INTO accepted (event, room, at, task) VALUES (?1, ?2, ?3, ?4)";
+            all.execute(sql, params![digest(event), room.as_str(), now.as_microsecond(), task])?;
+            Ok(HandedIn::Accepted)
         })
     }
 
@@ -95,8 +110,7 @@ impl Ledger {
 
     /// Whether an event was noted, open or settled.
     pub fn is_noted(&self, event: &EventId) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM accepted WHERE event = ?1)";
-        self.read(|all| all.query_row(sql, params![digest(event)], |row| row.get(0)))
+        self.read(|all| is_noted(all, event))
     }
 
     /// What is open, the first accepted first.
@@ -110,13 +124,6 @@ impl Ledger {
             rows.collect::<rusqlite::Result<Vec<_>>>()
         })?;
         rows.into_iter().map(OpenRow::accepted).collect()
-    }
-
-    /// How many are open.
-    pub fn count_open(&self) -> Result<usize> {
-        let sql = "SELECT count(*) FROM accepted WHERE task IS NOT NULL";
-        let count: i64 = self.read(|all| all.query_row(sql, [], |row| row.get(0)))?;
-        Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// Counts one more process that begins it. Durable before the work begins: what ends every process is
@@ -160,6 +167,17 @@ impl Ledger {
         let row = params![room.as_str(), event.as_str()];
         self.write(|all| Ok(all.execute(sql, row).map(drop)?))
     }
+}
+
+fn is_noted(all: &Connection, event: &EventId) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM accepted WHERE event = ?1)";
+    all.query_row(sql, params![digest(event)], |row| row.get(0))
+}
+
+fn count_open(all: &Connection) -> rusqlite::Result<usize> {
+    let sql = "SELECT count(*) FROM accepted WHERE task IS NOT NULL";
+    let count: i64 = all.query_row(sql, [], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 /// Forgets the oldest of what is settled.
@@ -231,14 +249,17 @@ mod tests {
     fn what_is_accepted_is_open_until_its_answer_is_owed() {
         let (folder, ledger) = ledger();
         let (room, one, two) = (room_id!("!ops:x"), event_id!("$one"), event_id!("$two"));
-        assert!(ledger.accept(one, room, "!ke1", at(1)).unwrap());
-        assert!(!ledger.accept(one, room, "!ke1", at(2)).unwrap(), "accepted twice");
-        assert!(ledger.accept(two, room, "!ke2", at(3)).unwrap());
+        let hand_in =
+            |event, task, second| ledger.accept(event, room, (task, 2), at(second)).unwrap();
+        assert_eq!(hand_in(one, "!ke1", 1), HandedIn::Accepted);
+        assert_eq!(hand_in(one, "!ke1", 2), HandedIn::Known);
+        assert_eq!(hand_in(two, "!ke2", 3), HandedIn::Accepted);
+        assert_eq!(hand_in(event_id!("$three"), "!ke1", 4), HandedIn::Full);
         drop(ledger);
         let ledger = Ledger::open(folder.path()).unwrap();
         let open = ledger.open_tasks(10).unwrap();
         assert_eq!((open[0].task.as_str(), open[0].at, open[0].tries), ("!ke1", at(1), 0));
-        assert_eq!((open.len(), ledger.count_open().unwrap()), (2, 2));
+        assert_eq!(open.len(), 2);
         assert_eq!(ledger.open_tasks(1).unwrap().len(), 1);
         ledger.count_try(open[0].number).unwrap();
         ledger.count_try(open[0].number).unwrap();
@@ -249,7 +270,8 @@ mod tests {
         ledger.settle_task(open[0].number, &[message("c")]).unwrap();
         assert_eq!(ledger.outgoing().unwrap().len(), 2);
         assert_eq!(ledger.open_tasks(10).unwrap()[0].task, "!ke2");
-        assert!(!ledger.accept(one, room, "!ke1", at(9)).unwrap(), "a settled event came again");
+        let again = ledger.accept(one, room, ("!ke1", 2), at(9)).unwrap();
+        assert_eq!(again, HandedIn::Known, "a settled event came again");
     }
 
     #[test]
@@ -260,14 +282,15 @@ mod tests {
         assert!(ledger.answer_at_once(event, room, at(0), &[message("a")]).unwrap());
         assert!(!ledger.answer_at_once(event, room, at(0), &[message("b")]).unwrap());
         assert!(ledger.is_noted(event).unwrap());
-        assert_eq!((ledger.count_open().unwrap(), ledger.outgoing().unwrap().len()), (0, 1));
+        let open = ledger.open_tasks(10).unwrap().len();
+        assert_eq!((open, ledger.outgoing().unwrap().len()), (0, 1));
     }
 
     #[test]
     fn open_tasks_are_never_forgotten_and_settled_ones_in_the_end() {
         let (_folder, ledger) = ledger();
         let room = room_id!("!ops:x");
-        ledger.accept(event_id!("$open"), room, "!ke1", at(0)).unwrap();
+        ledger.accept(event_id!("$open"), room, ("!ke1", 1), at(0)).unwrap();
         let event = |number: i64| EventId::parse(format!("$settled{number}")).unwrap();
         for number in 0..REMEMBERED + 2 {
             ledger.answer_at_once(&event(number), room, at(1), &[]).unwrap();
