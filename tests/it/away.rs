@@ -51,6 +51,15 @@ async fn an_answer_that_cannot_be_sent_is_sent_later_with_its_evidence() -> Resu
             assert_eq!(kinds, ["m.file", "m.notice"], "killed: {killed}, {thread:#?}");
         }
     }
+
+    // Whether a command is a copy is asked of the homeserver. A command waits until that answers.
+    gateway.shut(&["/event/"]);
+    let asked = [ops.ask(&question).await?];
+    refused(&gateway).await?;
+    gateway.reopen();
+    let answered = |threads: &[Vec<_>]| threads.iter().all(|thread| !thread.is_empty());
+    let threads = ops.threads(&asked, PATIENCE, answered).await?;
+    assert!(answered(&threads), "{threads:#?}\n{}", bot.last_words());
     Ok(())
 }
 
