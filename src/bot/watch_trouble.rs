@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::letter::Letter;
+use crate::flow::BlindLog;
 use crate::render::{self, View};
 use crate::store::SPARE;
 
@@ -199,6 +200,24 @@ impl FailedLooks {
         );
         (self.count == FAILED).then(|| notice("database-begins", since, &line))
     }
+}
+
+/// A log that cannot show a storm. Its key names the day, so that a restart does not say it twice: the homeserver
+/// takes one message a key.
+pub(super) fn blind_log(of: &BlindLog, now: Timestamp) -> Notice {
+    let BlindLog { log, text, how } = of;
+    tracing::warn!("the storm watch cannot see storms: {text}");
+    let line =
+        format!("The storm watch cannot see every storm. {}. What to do: {how}.", upper(text));
+    let day = now.as_second().div_euclid(24 * 3600);
+    let letter = Letter::quiet(&render::lines([line.as_str()]).reply());
+    Notice { key: format!("watch-blind-{log}-{day}"), letter }
+}
+
+/// With a capital in front.
+fn upper(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn notice(what: &str, since: Timestamp, line: &str) -> Notice {
