@@ -88,10 +88,7 @@ pub(super) struct Unseen {
 
 impl Unseen {
     pub(super) fn of(evidence: &Evidence, log: &Known<KeyLog>) -> Self {
-        Self {
-            keys: of_keys(evidence, log.value()),
-            delays: of_need(evidence, Need::DelayLog),
-        }
+        Self { keys: of_keys(evidence, log.value()), delays: of_need(evidence, Need::DelayLog) }
     }
 
     /// What stands in the answer's `also`.
@@ -158,9 +155,8 @@ fn unseen_upload(evidence: &Evidence, log: &KeyLog) -> Option<Blind> {
         };
         !spans.is_empty() && spans.iter().all(within)
     };
-    let shown = |at: Timestamp| {
-        log.dated.iter().any(|dated| (dated - at.as_millisecond()).abs() <= SAME)
-    };
+    let shown =
+        |at: Timestamp| log.dated.iter().any(|dated| (dated - at.as_millisecond()).abs() <= SAME);
     let stored = evidence.one_time_keys();
     let stored = stored.value().map_or(&[][..], |stored| stored.keys.as_slice());
     let keys = evidence.device_keys();
@@ -209,4 +205,102 @@ pub(super) fn stopped(walk: &mut Walk) -> bool {
     let Some(why) = log.and_then(|log| findings::stopped(log, walk.evidence)) else { return false };
     walk.missing("the Synapse log", log_how(&why));
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::{VerdictId, diagnose};
+
+    const HEALTHY: &str = include_str!("../../tests/cases/ke1--otk-healthy--healthy/evidence.json");
+
+    /// A healthy device whose log can say what it could have shown.
+    fn healthy(change: impl Fn(&mut KeyLog, &mut Visibility)) -> Evidence {
+        let mut evidence: Evidence = serde_json::from_str(HEALTHY).unwrap();
+        let dates = dates(&evidence);
+        for answer in &mut evidence.gathered {
+            let Some(Fact::KeyLog(log)) = &mut answer.fact else { continue };
+            log.dated = dates.iter().map(|at| at.as_millisecond()).collect();
+            // The lab's log is some seconds long; one of hours holds the uploads well inside.
+            let (from, to) = (*dates.iter().min().unwrap(), *dates.iter().max().unwrap());
+            let span = (from - SignedDuration::from_mins(5), to + SignedDuration::from_mins(5));
+            let mut visible = Visibility {
+                info: Some(span),
+                wrote_info: true,
+                loggers: Logger::ALL.to_vec(),
+                since: Some(span.0),
+                zone_known: true,
+                ..Visibility::default()
+            };
+            change(log, &mut visible);
+            let part = &mut log.coverage[0];
+            (part.span, part.visible) = (Some(span), Some(visible));
+        }
+        evidence
+    }
+
+    fn dates(evidence: &Evidence) -> Vec<Timestamp> {
+        let stored = evidence.one_time_keys();
+        let mut dates: Vec<_> = stored.value().unwrap().keys.iter().map(|key| key.added).collect();
+        dates.push(evidence.device_keys().value().unwrap().added);
+        dates
+    }
+
+    fn judged(evidence: &Evidence) -> (VerdictId, Vec<AlsoId>) {
+        let verdict = diagnose(evidence);
+        (verdict.id, verdict.also.iter().map(|also| also.id).collect())
+    }
+
+    #[test]
+    fn a_log_that_shows_the_database_s_uploads_is_healthy() {
+        assert_eq!(judged(&healthy(|_, _| {})), (VerdictId::OtkHealthy, Vec::new()));
+        // Evidence of an earlier version does not say what its log could have shown.
+        let old: Evidence = serde_json::from_str(HEALTHY).unwrap();
+        assert_eq!(judged(&old), (VerdictId::OtkHealthy, Vec::new()));
+    }
+
+    #[test]
+    fn an_upload_that_the_database_dates_and_no_log_has_makes_it_blind() {
+        let without = healthy(|log, _| log.dated.clear());
+        let blind = (VerdictId::Inconclusive, vec![AlsoId::LogBlindTo]);
+        assert_eq!(judged(&without), blind);
+        let verdict = diagnose(&without);
+        let how =
+            &verdict.missing.iter().find(|missing| missing.need.contains("INFO")).unwrap().how;
+        assert!(how.contains("every Synapse process"), "{how}");
+        // Where the times are not sure nothing tells whether the upload lies in the log's span.
+        let unsure = healthy(|log, visible| {
+            log.dated.clear();
+            visible.zone_known = false;
+        });
+        assert_eq!(judged(&unsure).0, VerdictId::OtkHealthy);
+        // Not every line is in the list.
+        let beyond = healthy(|log, _| {
+            log.dated.clear();
+            log.dated_beyond = true;
+        });
+        assert_eq!(judged(&beyond).0, VerdictId::OtkHealthy);
+    }
+
+    #[test]
+    fn a_blind_log_is_not_healthy_and_what_was_seen_stays() {
+        let off = |log: &mut KeyLog, visible: &mut Visibility| {
+            let span = visible.info.take();
+            (visible.wrote_info, visible.info_off) = (false, span.map(|(from, _)| from));
+            log.refused.clear();
+        };
+        assert_eq!(judged(&healthy(off)), (VerdictId::Inconclusive, vec![AlsoId::LogInfoOff]));
+        let lacks = |_: &mut KeyLog, visible: &mut Visibility| {
+            visible.loggers.retain(|logger| *logger != Logger::HttpServer);
+        };
+        assert_eq!(judged(&healthy(lacks)), (VerdictId::Inconclusive, vec![AlsoId::LogBlindTo]));
+        // Without the database's rows of the device nobody needs the log.
+        let mut gone = healthy(off);
+        for answer in &mut gone.gathered {
+            if matches!(answer.need, Need::Devices | Need::DeviceKeys) {
+                (answer.state, answer.fact) = (crate::evidence::State::Empty, None);
+            }
+        }
+        assert_eq!(judged(&gone), (VerdictId::UnknownDevice, vec![AlsoId::LogInfoOff]));
+    }
 }

@@ -380,7 +380,8 @@ mod tests {
         assert_eq!(why(std::slice::from_ref(&log)), Some(Why::InfoOff(start)));
         let found = blind(&[&log], &Logger::ALL).unwrap();
         assert!(found.is_proven());
-        for line in ["synapse.http.server: {level: INFO}", "synapse.handlers.device: {level: INFO}"] {
+        for line in ["synapse.http.server: {level: INFO}", "synapse.handlers.device: {level: INFO}"]
+        {
             assert!(found.how().contains(line), "{}", found.how());
         }
         assert!(found.how().contains("matrix_synapse_additional_loggers_custom"));
@@ -395,7 +396,11 @@ mod tests {
     fn one_silent_logger_is_named() {
         let day = window("2026-11-22T12:00:00Z", "2026-11-22T13:00:00Z");
         let without = |name: &str| -> String {
-            HEALTHY.lines().filter(|line| !line.contains(name)).map(|line| format!("{line}\n")).collect()
+            HEALTHY
+                .lines()
+                .filter(|line| !line.contains(name))
+                .map(|line| format!("{line}\n"))
+                .collect()
         };
         for logger in Logger::ALL {
             let blind = why(&[of("main", &look(&without(logger.name()), day))]);

@@ -61,9 +61,8 @@ fn unseen(logs: &[&Coverage], now: Timestamp) -> Vec<BlindLog> {
         Why::NoInfo => log.visible.as_ref().is_some_and(|visible| !visible.wrote_info),
         _ => true,
     };
-    let levels = logs.iter().filter_map(|log| {
-        blind(&[*log], &[]).filter(|found| is_level(log, found))
-    });
+    let levels =
+        logs.iter().filter_map(|log| blind(&[*log], &[]).filter(|found| is_level(log, found)));
     let mut found: Vec<_> = levels.collect();
     let whole = |log: &&&Coverage| {
         let since = log.visible.as_ref().and_then(|visible| visible.since);

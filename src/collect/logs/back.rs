@@ -120,11 +120,13 @@ mod tests {
     use super::*;
     use crate::evidence::visibility::{Logger, Visibility};
 
-    const START: &str = "synapse.config.logger - 377 - WARNING - main - ***** STARTING SERVER *****";
+    const START: &str =
+        "synapse.config.logger - 377 - WARNING - main - ***** STARTING SERVER *****";
     const HOST: &str = "synapse.config.logger - 387 - INFO - main - Server hostname: x";
     const ERROR: &str = "synapse.http.server - 131 - INFO - GET-1 - <x> SynapseError: 404 - No";
     const ACCESS: &str = "synapse.access.http.8008 - 643 - INFO - GET-1 - x";
-    const CLAIM: &str = "synapse.handlers.e2e_keys - 819 - INFO - POST-1 - Claimed one-time-keys: x";
+    const CLAIM: &str =
+        "synapse.handlers.e2e_keys - 819 - INFO - POST-1 - Claimed one-time-keys: x";
     const WARNED: &str = "synapse.storage - 1 - WARNING - x - y";
 
     fn line(at: &str, what: &str) -> String {
@@ -148,7 +150,8 @@ mod tests {
         let (part, clock) = (Part::of(part).unwrap(), Clock::new(None));
         let mut looker = Looker::new(window());
         inside.lines().for_each(|line| see(&mut looker, line.as_bytes(), &clock));
-        look(path, (&part, from), &clock, (&mut looker, window()), &AtomicBool::new(false)).unwrap();
+        look(path, (&part, from), &clock, (&mut looker, window()), &AtomicBool::new(false))
+            .unwrap();
         looker.finish(true)
     }
 

@@ -507,7 +507,8 @@ mod tests {
 
     #[test]
     fn a_carriage_return_at_each_line_s_end_changes_nothing() {
-        let with_cr = |text: &str| text.lines().map(|line| format!("{line}\r\n")).collect::<String>();
+        let with_cr =
+            |text: &str| text.lines().map(|line| format!("{line}\r\n")).collect::<String>();
         for (text, whom) in [
             (STORM, storm()),
             (TERSE, subject("@wa48655:lab.local", "DEVW")),
