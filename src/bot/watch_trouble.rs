@@ -300,6 +300,26 @@ mod tests {
     }
 
     #[test]
+    fn a_blind_log_is_said_once_a_day() {
+        let log = |name: &str| BlindLog {
+            log: name.into(),
+            text: format!("log {name} has no INFO line"),
+            how: "put these lines".into(),
+        };
+        let first = blind_log(&log("main"), at(0));
+        let words = &first.letter.plain;
+        assert!(
+            words.contains("Log main has no INFO line. What to do: put these lines."),
+            "{words}"
+        );
+        assert!(!first.letter.rings);
+        // A process that starts again says it under the same key, which the homeserver takes once.
+        assert_eq!(blind_log(&log("main"), at(60)).key, first.key);
+        assert_ne!(blind_log(&log("main"), at(24 * 3600)).key, first.key);
+        assert_ne!(blind_log(&log("worker"), at(0)).key, first.key);
+    }
+
+    #[test]
     fn notices_wait_in_order_and_are_bounded() {
         let notices = Notices::default();
         let of = |n: i64| notice("begins", at(n), "x");

@@ -175,8 +175,9 @@ pub fn fleet(evidence: &Evidence) -> Fleet {
         fleet.findings.push(said);
     }
     fleet.reach(&log, &rows);
-    fleet.failed(evidence);
-    if let Some((blind, also)) = visible::of_fleet(evidence) {
+    let blind = visible::of_fleet(evidence);
+    fleet.failed(evidence, blind.is_some());
+    if let Some((blind, also)) = blind {
         fleet.unread.push(format!("{}; {}", blind.text(), blind.how()));
         fleet.also.push(also);
     }
@@ -185,13 +186,17 @@ pub fn fleet(evidence: &Evidence) -> Fleet {
 
 impl Fleet {
     /// A log that failed half-way still told what it had read; one without a line of the window told nothing.
-    fn failed(&mut self, evidence: &Evidence) {
+    /// One that is `blind` stands there already, with what to do.
+    fn failed(&mut self, evidence: &Evidence, blind: bool) {
         for answer in evidence.answers(Need::FleetLog) {
             let (State::Failed(why), Some(Fact::FleetLog(log))) = (&answer.state, &answer.fact)
             else {
                 continue;
             };
             let any = log.coverage.iter().any(|coverage| coverage.span.is_some());
+            if any && blind {
+                continue;
+            }
             let into = if any { &mut self.cut } else { &mut self.unread };
             into.push(format!("{}: {why}", answer.source));
         }

@@ -10,8 +10,8 @@ use super::findings;
 use super::verdict::{Answer, Certainty};
 use super::walk::{Walk, log_how};
 use crate::evidence::key_log::Coverage;
-use crate::evidence::visibility::{Blind, Logger, Visibility, Why, all_lines_at_info, blind};
-use crate::evidence::{Evidence, Fact, Gathered, KeyLog, Known, Need};
+use crate::evidence::visibility::{Blind, Why, all_lines_at_info, blind_answers};
+use crate::evidence::{Evidence, KeyLog, Known, Need};
 
 /// A log's first lines may be by a clock a little off the database's.
 const BORDER: SignedDuration = SignedDuration::from_secs(10);
@@ -105,39 +105,14 @@ pub(super) fn of_fleet(evidence: &Evidence) -> Option<(Blind, Also)> {
 }
 
 fn of_need(evidence: &Evidence, need: Need) -> Option<Blind> {
-    let logs: Vec<_> = evidence.answers(need).flat_map(coverage).collect();
-    blind(&logs, Logger::of(need))
+    let answers: Vec<_> = evidence.answers(need).collect();
+    blind_answers(&answers, need)
 }
 
-/// One device's keys: its own uploads tell more than what others write.
+/// One device's keys: the database may date uploads that no log has.
 fn of_keys(evidence: &Evidence, log: Option<&KeyLog>) -> Option<Blind> {
     let found = of_need(evidence, Need::KeyLog);
-    let served = evidence.answers(Need::KeyLog).any(shows_own);
-    match found {
-        // Another log, which sees, has the device's uploads: what this one would show is of others.
-        Some(Blind { why: Why::InfoOff(_) | Why::NoInfo, .. }) if served => None,
-        Some(found) => Some(found),
-        None => unseen_upload(evidence, log.filter(|log| is_whole(log))?),
-    }
-}
-
-/// Whether a log that sees has an upload of the device.
-fn shows_own(answer: &Gathered) -> bool {
-    let Some(Fact::KeyLog(log)) = &answer.fact else { return false };
-    let sees = |of: &Visibility| of.wrote_info && of.info.is_some();
-    let sees = log.coverage.iter().all(|part| part.visible.as_ref().is_some_and(sees));
-    let uploads = log.accepted.uploads.is_some() || log.refusals() > 0 || log.too_large.is_some();
-    sees && uploads
-}
-
-fn coverage(answer: &Gathered) -> &[Coverage] {
-    match &answer.fact {
-        Some(Fact::KeyLog(log)) => &log.coverage,
-        Some(Fact::ToDeviceLog(log)) => &log.coverage,
-        Some(Fact::DelayLog(log)) => &log.coverage,
-        Some(Fact::FleetLog(log)) => &log.coverage,
-        _ => &[],
-    }
+    found.or_else(|| unseen_upload(evidence, log.filter(|log| is_whole(log))?))
 }
 
 /// An upload that the database dates inside all logs' spans, and that none of them has (domain fact 54).
@@ -190,7 +165,8 @@ pub(super) fn delays_unseen(walk: &mut Walk) -> bool {
 
 fn wanted(walk: &mut Walk, blind: Option<&Blind>) -> bool {
     let Some(blind) = blind else { return false };
-    walk.missing("the Synapse log at level INFO", blind.how());
+    // Said first: what to do about a log that could not be read says less.
+    walk.missing("the Synapse log", blind.how());
     true
 }
 
@@ -211,6 +187,8 @@ pub(super) fn stopped(walk: &mut Walk) -> bool {
 mod tests {
     use super::*;
     use crate::diagnose::{VerdictId, diagnose};
+    use crate::evidence::Fact;
+    use crate::evidence::visibility::{Logger, Visibility};
 
     const HEALTHY: &str = include_str!("../../tests/cases/ke1--otk-healthy--healthy/evidence.json");
 
@@ -265,8 +243,7 @@ mod tests {
         let blind = (VerdictId::Inconclusive, vec![AlsoId::LogBlindTo]);
         assert_eq!(judged(&without), blind);
         let verdict = diagnose(&without);
-        let how =
-            &verdict.missing.iter().find(|missing| missing.need.contains("INFO")).unwrap().how;
+        let how = &verdict.missing.iter().find(|missing| missing.how.contains("INFO")).unwrap().how;
         assert!(how.contains("every Synapse process"), "{how}");
         // Where the times are not sure nothing tells whether the upload lies in the log's span.
         let unsure = healthy(|log, visible| {

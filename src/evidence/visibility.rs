@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use self::head::Head;
 use super::key_log::Coverage;
 use super::told::utc;
-use super::{Need, Window};
+use super::{Fact, Gathered, Need, Window};
 
 /// How far before the window a logger's last line is looked for.
 pub const BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -214,7 +214,7 @@ pub enum Why {
     Upload(Timestamp),
 }
 
-/// Whether these logs together could have shown what the loggers write; the one place that decides it. Logs
+/// Why these logs together could not have shown what the loggers write; the one place that decides it. Logs
 /// without a line of the window are judged elsewhere, and so are saved ones that do not say.
 pub fn blind(logs: &[&Coverage], rests_on: &[Logger]) -> Option<Blind> {
     let read: Vec<_> = logs.iter().filter(|log| log.span.is_some()).collect();
@@ -240,6 +240,35 @@ pub fn blind(logs: &[&Coverage], rests_on: &[Logger]) -> Option<Blind> {
     (!missing.is_empty()).then(|| Blind { logs: named(&|_| true), why })
 }
 
+/// The same of the answers of all logs to one need. What a log at WARNING would show of a device is of others where
+/// another log, which sees, has the device's own uploads: one process serves them.
+pub fn blind_answers(answers: &[&Gathered], need: Need) -> Option<Blind> {
+    let logs: Vec<_> = answers.iter().flat_map(|answer| coverage(answer)).collect();
+    let found = blind(&logs, Logger::of(need))?;
+    let level = matches!(found.why, Why::InfoOff(_) | Why::NoInfo);
+    let served = need == Need::KeyLog && answers.iter().any(|answer| shows_own(answer));
+    (!(level && served)).then_some(found)
+}
+
+/// Whether a log that sees has an upload of the device.
+fn shows_own(answer: &Gathered) -> bool {
+    let Some(Fact::KeyLog(log)) = &answer.fact else { return false };
+    let sees = |of: &Visibility| of.wrote_info && of.info.is_some();
+    let sees = log.coverage.iter().all(|part| part.visible.as_ref().is_some_and(sees));
+    let uploads = log.accepted.uploads.is_some() || log.refusals() > 0 || log.too_large.is_some();
+    sees && uploads
+}
+
+fn coverage(answer: &Gathered) -> &[Coverage] {
+    match &answer.fact {
+        Some(Fact::KeyLog(log)) => &log.coverage,
+        Some(Fact::ToDeviceLog(log)) => &log.coverage,
+        Some(Fact::DelayLog(log)) => &log.coverage,
+        Some(Fact::FleetLog(log)) => &log.coverage,
+        _ => &[],
+    }
+}
+
 /// What has to be at INFO, as facts of one-time keys are read off it.
 const ALL_LINES: [&str; 8] = [
     "synapse.access",
@@ -260,26 +289,26 @@ impl Blind {
 
     /// What is wrong, as a sentence.
     pub fn text(&self) -> String {
-        let name = match self.logs.as_slice() {
-            [one] => format!("log {one}"),
-            all => format!("logs {}", all.join(", ")),
+        let (name, has) = match self.logs.as_slice() {
+            [one] => (format!("log {one}"), "has"),
+            all => (format!("logs {}", all.join(", ")), "have"),
         };
         match &self.why {
             Why::InfoOff(start) => format!(
-                "{name}: INFO is off: Synapse has written no INFO line since its last start ({}), so it \
-                 cannot show uploads, refusals or claims",
+                "INFO is off in {name}: Synapse has written no INFO line since its last start ({}), so requests, \
+                 uploads, refusals and claims are not in it",
                 utc(*start)
             ),
             Why::NoInfo => format!(
-                "{name}: no INFO line in the log window, so it cannot show uploads, refusals or claims"
+                "{name} {has} no INFO line in the log window, so requests, uploads, refusals and claims are not in it"
             ),
             Why::Loggers(missing) => format!(
-                "{name}: no line of {} in the log window, since the last start or in the 24 hours before: the \
-                 log may not show what they write",
+                "{name} {has} no line of {} in the log window, since the last start or in the 24 hours before: it may \
+                 be silenced",
                 names(missing).join(", ")
             ),
             Why::Upload(at) => format!(
-                "{name}: the database has keys that were uploaded {}, and no log shows that upload",
+                "the database has keys that were uploaded {}, and {name} {has} no line of that upload",
                 utc(*at)
             ),
         }
@@ -306,15 +335,13 @@ impl Blind {
 /// The lines that set these loggers to INFO, and how they take effect.
 pub fn lines_at_info(loggers: &[&str]) -> String {
     let yaml: Vec<_> = loggers.iter().map(|name| format!("`{name}: {{level: INFO}}`")).collect();
-    let custom: Vec<_> =
-        loggers.iter().map(|name| format!("{{name: {name}, level: INFO}}")).collect();
     format!(
         "in the file that log_config of homeserver.yaml names, put these lines under `loggers:`: {}. Then run \
          `systemctl reload matrix-synapse` (in a container: `docker kill --signal HUP synapse`). With \
-         matrix-docker-ansible-deploy put `matrix_synapse_additional_loggers_custom: [{}]` into vars.yml and \
-         run the playbook with `--tags=setup-synapse,start`",
-        yaml.join(", "),
-        custom.join(", ")
+         matrix-docker-ansible-deploy, which keeps some loggers at CRITICAL, put each of them as \
+         `- {{name: LOGGER, level: INFO}}` under `matrix_synapse_additional_loggers_custom:` in vars.yml and run the \
+         playbook with `--tags=setup-synapse,start`",
+        yaml.join(", ")
     )
 }
 

@@ -122,7 +122,7 @@ mod tests {
         let off = Visibility { info_off: Some(at(20)), ..Visibility::default() };
         let told = said(&[log("main", off), log("worker", seeing(&Logger::ALL, 0))]);
         assert_eq!(told.len(), 1);
-        assert!(told[0].starts_with("log main: INFO is off"), "{told:?}");
+        assert!(told[0].starts_with("INFO is off in log main"), "{told:?}");
         let two = [Logger::Access, Logger::E2eKeys];
         assert_eq!(said(&[log("main", seeing(&two, 22))]), [""; 0], "it started two hours ago");
         let told = said(&[log("main", seeing(&two, 0))]);

@@ -244,7 +244,8 @@ fn cut_short(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
         _ => None,
     });
     let proven = verdict.certainty == Certainty::Proven;
-    if let Some((answer, why)) = part.filter(|_| proven && page.len() < LINES - 1) {
+    let said = !verdict.also.is_empty();
+    if let Some((answer, why)) = part.filter(|_| proven && !said && page.len() < LINES - 1) {
         page.label("Cut").text(format!("{}: {}", answer.source, sentence(why)));
     }
 }

@@ -3,7 +3,7 @@
 
 use kestrel::collect::postgres::{limit_binds, reads_only};
 use kestrel::config::Config;
-use kestrel::evidence::visibility::{Blind, Logger, Why, blind};
+use kestrel::evidence::visibility::{Blind, Logger, Why, blind, blind_answers};
 use kestrel::evidence::{Evidence, Fact, Need};
 use kestrel::store;
 
@@ -30,6 +30,13 @@ impl Check {
         };
         format!("{mark:>14}  {}: {words}\n", self.name)
     }
+}
+
+/// Whether a source's failure is only that a logger wrote nothing, as on a server without much to do.
+pub(super) fn is_quiet(evidence: &Evidence, need: Need, why: &str) -> bool {
+    let all: Vec<_> = evidence.answers(need).collect();
+    let blind = blind_answers(&all, need);
+    blind.is_some_and(|blind| matches!(blind.why, Why::Loggers(_)) && blind.text() == why)
 }
 
 /// Whether the logs could show trouble; nothing of logs that could not be read, whose answers say why.

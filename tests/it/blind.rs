@@ -131,7 +131,7 @@ fn doctor_says_it(lab: &Lab) -> Result<()> {
     fs::write(&file, text)?;
     let said = kestrel(&["doctor", "--config", &file.to_string_lossy()]);
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    assert!(text.contains("FAILED  log level: log main: INFO is off"), "{text}");
+    assert!(text.contains("FAILED  log level: INFO is off in log main"), "{text}");
     assert!(text.contains("synapse.http.server: {level: INFO}"), "{text}");
     assert_eq!(said.status.code(), Some(1));
     Ok(())
