@@ -6,6 +6,7 @@ mod alert;
 mod capture;
 mod poll;
 pub mod report;
+mod visible;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::collect;
 use crate::command::{self, Command, Ke1, Ke2, Ke3, Span, Triage};
 use crate::config::Config;
 use crate::diagnose::{
-    Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet, questions, trouble,
+    AlsoId, Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet, questions, trouble,
 };
 use crate::evidence::{Evidence, Fact, Gathered, Symptom};
 use crate::plan::Plan;
@@ -28,6 +29,7 @@ pub use crate::evidence::poll::{Cursor, Poll};
 pub use again::{again, client_said, what_changed};
 pub use alert::{Cure, Depth, Judged, SETTLE};
 pub use capture::{Captured, InboxWatch};
+pub use visible::BlindLog;
 
 /// The chain with its configuration.
 #[derive(Debug, Clone)]
@@ -321,6 +323,9 @@ fn trees(about: Option<&str>) -> render::Page {
 
 /// The remedies of one verdict, or all there are.
 fn remedies(verdict: Option<&str>) -> render::Page {
+    if let Some(also) = AlsoId::ALL.into_iter().find(|id| verdict == Some(id.name())) {
+        return render::what_to_do(also);
+    }
     let named = |id: &VerdictId| verdict == Some(id.name());
     match VerdictId::ALL.into_iter().find(named) {
         Some(id) => render::remedies(id, &advise(id)),

@@ -117,7 +117,8 @@
 //! One object: `schema` (1), `symptom`, `subject` {`user`, `device`}, `window` {`from`, `to`},
 //! `verdict` {`id`, `certainty` (`proven`, `consistent`, `not-enough-evidence`), `headline`}, `because`,
 //! `storm` (where there are refusals), `figures` [{`label`, `text`}], `path` [{`question`, `asked`,
-//! `answer` (`yes`, `no`, `unknown`), `because`, `evidence`}], `findings`, `notes`, `evidence` [{`id`, `source`, `state` (`found`,
+//! `answer` (`yes`, `no`, `unknown`), `because`, `evidence`}], `findings`, `also` [{`id` (`log-info-off`, `log-blind-to`), `certainty`, `text`}] (what
+//! holds besides the verdict), `notes`, `evidence` [{`id`, `source`, `state` (`found`,
 //! `empty`, `failed`, `not-asked`), `what`, `query`}], `remedies` [{`id`, `rank`, `advice`
 //! (`recommended`, `possible`, `will-not-help`, `dangerous`), `blast_radius`}], `missing` [{`need`,
 //! `how`}]. Of the whole chain (`symptom` `all`) it is the object of the verdict to act on first, with
@@ -129,7 +130,7 @@
 //! `dead-identity`, `flood`, `exhausted`, `keyless`), `figures`, `since`, `or_before`, `last_seen`, `agent`,
 //! `goes_on`, `confirmed`, `proven`}], worst first, `groups` {`cause`, `agent`: [{`name`, `devices`}]},
 //! `began_together` {`devices`, `from`, `to`, `suggests` (`client-release`, `restored-database`, `either`)},
-//! `cut`, `read`, `unread`, `findings`, `evidence`.
+//! `cut`, `read`, `unread`, `findings`, `also`, `evidence`.
 //!
 //! `kestrel storms --format json` is one object: `schema` (1), `storms` [{`storm`, `kind`, `user`, `device`,
 //! `address`, `devices`, `count`, `first`, `last`, `started`, `ended`, `verdict`, `sure` (`confirmed`,

@@ -262,11 +262,14 @@ pub(super) async fn doctor(config: &Config, account: &[Finding]) -> Result<ExitC
     }
     for answer in &evidence.gathered {
         let (mark, why) = match &answer.state {
+            State::Failed(why) if doctor::is_quiet(&evidence, answer.need, why) => {
+                ("unknown", why.as_str())
+            }
             State::Found | State::Empty => ("ok", answer.what.as_str()),
             State::Failed(why) => ("FAILED", why.as_str()),
             State::NotAsked(why) => ("not asked", why.as_str()),
         };
-        well &= !matches!(answer.state, State::Failed(_));
+        well &= mark != "FAILED";
         say(&format!("{mark:>14}  {} {:?}: {why}\n", answer.source, answer.need))?;
         if let Some(Fact::KeyLog(log)) = &answer.fact {
             for coverage in &log.coverage {
@@ -277,8 +280,9 @@ pub(super) async fn doctor(config: &Config, account: &[Finding]) -> Result<ExitC
             }
         }
     }
-    for check in doctor::checks(config).await {
-        well &= check.found.is_ok();
+    let visible = doctor::visible(&evidence);
+    for check in visible.into_iter().chain(doctor::checks(config).await) {
+        well &= check.found.is_ok() || !check.sure;
         say(&check.line())?;
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })

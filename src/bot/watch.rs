@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Interval, interval};
 
 use super::letter::Letter;
-use super::watch_trouble::{FailedLooks, LedgerTrouble, LowSpace, Notice, Notices};
+use super::watch_trouble::{FailedLooks, LedgerTrouble, LowSpace, Notice, Notices, blind_log};
 use crate::collect::logs::follow::{Follow, Position, Round};
 use crate::config::Config;
 use crate::flow::{Cursor, Flow, Poll};
@@ -23,6 +23,8 @@ use crate::storm::{Change, Event, Muted, Thresholds, Watch};
 /// How often what was counted is written down: a restart reads the lines since again, at scan speed.
 const CALM: Duration = Duration::from_secs(60);
 const STORMY: Duration = Duration::from_secs(5);
+/// How often the room hears of a log that cannot show a storm.
+const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// An idle client is refused twice a minute: one that is silent for longer may be over.
 const STILL: SignedDuration = SignedDuration::from_secs(60);
 /// Storms of the ledger that are looked through.
@@ -125,6 +127,7 @@ impl Lookout {
         let mut follow = Follow::start(config.logs.clone(), saved, self.from);
         tracing::info!("watching {} logs for storms", config.logs.len());
         let mut polls = config.watch.poll.map(interval);
+        let mut days = Some(interval(DAILY));
         let mut cursor = Cursor::default();
         loop {
             let taken = tokio::select! {
@@ -133,6 +136,12 @@ impl Lookout {
                     let poll = flow.poll(&mut cursor, Timestamp::now()).await;
                     tracing::info!("{}", poll.told());
                     self.polled(&poll);
+                    Ok(())
+                }
+                () = beat(&mut days) => {
+                    let now = Timestamp::now();
+                    let blind = flow.blind_logs(now).await;
+                    blind.iter().for_each(|log| self.say(Some(blind_log(log, now))));
                     Ok(())
                 }
             };

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::letter::Letter;
+use crate::flow::BlindLog;
 use crate::render::{self, View};
 use crate::store::SPARE;
 
@@ -201,6 +202,24 @@ impl FailedLooks {
     }
 }
 
+/// A log that cannot show a storm. Its key names the day, so that a restart does not say it twice: the homeserver
+/// takes one message a key.
+pub(super) fn blind_log(of: &BlindLog, now: Timestamp) -> Notice {
+    let BlindLog { log, text, how } = of;
+    tracing::warn!("the storm watch cannot see storms: {text}");
+    let line =
+        format!("The storm watch cannot see every storm. {}. What to do: {how}.", upper(text));
+    let day = now.as_second().div_euclid(24 * 3600);
+    let letter = Letter::quiet(&render::lines([line.as_str()]).reply());
+    Notice { key: format!("watch-blind-{log}-{day}"), letter }
+}
+
+/// With a capital in front.
+fn upper(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 fn notice(what: &str, since: Timestamp, line: &str) -> Notice {
     let letter = Letter::quiet(&render::lines([line]).reply());
     Notice { key: format!("watch-{}-{what}", since.as_millisecond()), letter }
@@ -278,6 +297,26 @@ mod tests {
             over.letter.plain
         );
         assert_eq!(looks.looked(None, at(31 * 900), &view), None);
+    }
+
+    #[test]
+    fn a_blind_log_is_said_once_a_day() {
+        let log = |name: &str| BlindLog {
+            log: name.into(),
+            text: format!("log {name} has no INFO line"),
+            how: "put these lines".into(),
+        };
+        let first = blind_log(&log("main"), at(0));
+        let words = &first.letter.plain;
+        assert!(
+            words.contains("Log main has no INFO line. What to do: put these lines."),
+            "{words}"
+        );
+        assert!(!first.letter.rings);
+        // A process that starts again says it under the same key, which the homeserver takes once.
+        assert_eq!(blind_log(&log("main"), at(60)).key, first.key);
+        assert_ne!(blind_log(&log("main"), at(24 * 3600)).key, first.key);
+        assert_ne!(blind_log(&log("worker"), at(0)).key, first.key);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{Config, LogSource};
+use crate::evidence::visibility::blind_answers;
 use crate::evidence::{Evidence, Fact, Gathered, Need, SCHEMA, State};
 use crate::plan::Plan;
 
@@ -139,7 +140,22 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
     }
     stop.store(true, Ordering::Relaxed);
     timer.abort();
+    fail_blind(&mut answers);
     answers
+}
+
+/// A log that could not have shown what was asked is not empty: it failed.
+fn fail_blind(answers: &mut [Gathered]) {
+    for need in Need::OF_LOGS {
+        let all: Vec<_> = answers.iter().filter(|answer| answer.need == need).collect();
+        let Some(blind) = blind_answers(&all, need) else { continue };
+        let is_blind = |source: &str| blind.logs.iter().any(|log| source == format!("log:{log}"));
+        for answer in answers.iter_mut().filter(|answer| answer.need == need) {
+            if answer.state == State::Empty && is_blind(&answer.source) {
+                answer.state = State::Failed(blind.text());
+            }
+        }
+    }
 }
 
 fn spawn(

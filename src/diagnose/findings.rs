@@ -21,7 +21,7 @@ const STOPPED: SignedDuration = SignedDuration::from_mins(10);
 /// When the logs stopped, where none of them goes on to the end asked about.
 pub(super) fn stopped(log: &KeyLog, evidence: &Evidence) -> Option<String> {
     let end = evidence.window.to.min(evidence.now);
-    let last = log.coverage.iter().filter_map(|coverage| coverage.span).map(|(_, last)| last);
+    let last = log.coverage.iter().filter_map(Coverage::until);
     let last = last.max().filter(|last| end.duration_since(*last) > STOPPED)?;
     Some(format!("its newest line is of {}", utc(last)))
 }

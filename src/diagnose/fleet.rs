@@ -14,10 +14,11 @@ use ruma::{OwnedDeviceId, OwnedUserId};
 use super::refusals::QUIET;
 use super::stock::FLOOD;
 use super::verdict::Certainty;
+use super::{Also, visible};
 use crate::evidence::fleet::{FleetLog, FleetRows, Holder, Uploader};
-use crate::evidence::key_log::Span;
+use crate::evidence::key_log::{Coverage, Span};
 use crate::evidence::otk::Check;
-use crate::evidence::{Evidence, Fact, Gathered, Known, Need, State, Window, utc};
+use crate::evidence::{Evidence, Fact, Known, Need, State, Window, utc};
 pub use cause::Cause;
 pub use together::{Suggests, Together};
 
@@ -44,6 +45,8 @@ pub struct Fleet {
     pub unread: Vec<String>,
     /// Where a source was cut.
     pub cut: Vec<String>,
+    /// What holds besides, by its id.
+    pub also: Vec<Also>,
 }
 
 /// One cause at one device.
@@ -95,9 +98,11 @@ const EDGE: SignedDuration = SignedDuration::from_secs(120);
 const KEYS_TOLD_APART: u64 = 64;
 
 impl Fleet {
-    /// Not enough where neither log nor database could be read; a list is never more than consistent.
+    /// Not enough where neither log nor database could be read or show anybody; a list is never more than consistent.
     pub fn certainty(&self) -> Certainty {
-        match self.read.is_empty() {
+        // Nobody in trouble is what a log that could not show any says too.
+        let unseen = !self.also.is_empty() && self.affected.is_empty();
+        match self.read.is_empty() || unseen {
             true => Certainty::NotEnoughEvidence,
             false => Certainty::Consistent,
         }
@@ -163,25 +168,35 @@ pub fn fleet(evidence: &Evidence) -> Fleet {
         read: Vec::new(),
         unread: Vec::new(),
         cut: Vec::new(),
+        also: Vec::new(),
     };
     if survey.crossed > 0 {
         let said = format!("{} with a single refusal: two uploads crossed", survey.crossed);
         fleet.findings.push(said);
     }
     fleet.reach(&log, &rows);
-    fleet.failed(evidence);
+    let blind = visible::of_fleet(evidence);
+    fleet.failed(evidence, blind.is_some());
+    if let Some((blind, also)) = blind {
+        fleet.unread.push(format!("{}; {}", blind.text(), blind.how()));
+        fleet.also.push(also);
+    }
     fleet
 }
 
 impl Fleet {
     /// A log that failed half-way still told what it had read; one without a line of the window told nothing.
-    fn failed(&mut self, evidence: &Evidence) {
+    /// One that is `blind` stands there already, with what to do.
+    fn failed(&mut self, evidence: &Evidence, blind: bool) {
         for answer in evidence.answers(Need::FleetLog) {
             let (State::Failed(why), Some(Fact::FleetLog(log))) = (&answer.state, &answer.fact)
             else {
                 continue;
             };
             let any = log.coverage.iter().any(|coverage| coverage.span.is_some());
+            if any && blind {
+                continue;
+            }
             let into = if any { &mut self.cut } else { &mut self.unread };
             into.push(format!("{}: {why}", answer.source));
         }
@@ -247,10 +262,8 @@ impl Survey<'_> {
     fn log(&mut self, log: &FleetLog) {
         let spans = || log.coverage.iter().filter_map(|coverage| coverage.span);
         let begin = spans().map(|(from, _)| from).min();
-        // Of what a deadline left unread nobody knows whether it went on.
-        let failed = |answer: &Gathered| matches!(answer.state, State::Failed(_));
-        let cut = self.evidence.answers(Need::FleetLog).any(failed);
-        let read_to = spans().map(|(_, to)| to).max().filter(|_| cut);
+        // Behind the newest record nobody knows whether it went on.
+        let read_to = log.coverage.iter().filter_map(Coverage::until).max();
         let end = self.evidence.window.to.min(self.evidence.now);
         let end = read_to.map_or(end, |read_to| end.min(read_to));
         for of in &log.devices {

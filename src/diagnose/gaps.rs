@@ -3,6 +3,7 @@
 
 use super::ke2::{NEEDS, ke1, mail};
 use super::verdict::{Answer, VerdictId};
+use super::visible::keys_unseen;
 use super::walk::{Ruling, Walk, database_how, log_how};
 use crate::evidence::{Need, State, counted};
 
@@ -58,6 +59,7 @@ fn watched(walk: &mut Walk) {
 
 /// The sources that were asked and could not answer.
 fn unread(walk: &mut Walk) {
+    keys_unseen(walk);
     // Of the whole chain other branches' sources stand there too.
     for answer in walk.evidence.gathered.iter().filter(|answer| NEEDS.contains(&answer.need)) {
         let (State::Failed(why) | State::NotAsked(why)) = &answer.state else { continue };

@@ -5,6 +5,7 @@ use super::refusals::{Group, Pattern, QUIET, dead_claims, newer};
 use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
 use super::verdict::{Answer, Certainty, VerdictId};
+use super::visible::{keys_unseen, no_refusal, stopped};
 use super::walk::{Question, Ruling, Walk, database_how, log_how};
 use super::witness::{confirmation, once_by_report, order_wanted, source};
 use crate::evidence::key_log::Format;
@@ -156,12 +157,13 @@ fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
             (Answer::Unknown, "the log holds nothing of this window".into())
         }
         (Known::Unknown(why, _), None) => (Answer::Unknown, why.clone()),
+        (_, None) if walk.known.unseen.keys.is_some() => (Answer::Unknown, no_refusal(walk)),
         (_, None) => (Answer::No, "no refusal in the window is this device's own".to_owned()),
     };
     if walk.refusals.span().is_none() {
         walk.findings.extend(super::findings::refused_by_report(walk.evidence));
     }
-    if answer == Answer::Unknown {
+    if answer == Answer::Unknown && !keys_unseen(walk) {
         walk.missing("the Synapse log", log_how(&because));
     }
     walk.step(answer, because, log);
@@ -333,11 +335,8 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
     if let Some(how) = untested {
         walk.missing("the signature test", how.into());
     }
-    let stopped = log.and_then(|log| super::findings::stopped(log, walk.evidence));
-    if let Some(why) = &stopped {
-        walk.missing("the Synapse log", log_how(why));
-    }
-    let whole = failed.is_empty() && !untied && untested.is_none() && stopped.is_none();
+    let silent = stopped(walk) | keys_unseen(walk);
+    let whole = failed.is_empty() && !untied && untested.is_none() && !silent;
     if whole && log_read && walk.known.keys.value().is_some() {
         walk.step(Answer::Yes, "both answered", &walk.known.log);
         walk.because.extend(super::findings::health(

@@ -24,6 +24,7 @@ mod silence;
 mod slow;
 mod stock;
 pub mod verdict;
+mod visible;
 mod walk;
 mod witness;
 
@@ -34,6 +35,7 @@ pub use chain::{Chain, chain};
 pub use changed::changed;
 pub use fleet::{Fleet, fleet};
 pub use verdict::{Certainty, Verdict, VerdictId};
+pub use visible::{Also, AlsoId};
 pub use walk::Question;
 
 /// Judges one question's evidence; of the whole chain it gives the verdict to act on first.

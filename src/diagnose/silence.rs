@@ -5,6 +5,7 @@ use super::delays::Delays;
 use super::ke4::{delays, is_read};
 use super::minutes::{Meanwhile, Timeouts};
 use super::verdict::{Answer, Certainty, VerdictId};
+use super::visible::delays_unseen;
 use super::walk::{Ruling, Walk};
 use crate::evidence::{Known, counted};
 
@@ -21,6 +22,9 @@ pub(super) fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
     let silent = reports && made && delays.restarts().latency.count == 0 && others.is_some();
     if pending + fired == 0 && !(silent && delays.restarted_elsewhere() == 0) {
         walk.step(Answer::No, "none is seen to be left alone", &known.delays);
+        return None;
+    }
+    if delays_unseen(walk) {
         return None;
     }
     let mut reasons = Vec::new();
@@ -79,6 +83,9 @@ pub(super) fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
         reasons.extend(fast_meanwhile(walk, &timeouts, &delays)?);
         walk.decided(Answer::Yes, reasons, &Known::Is((), ids));
         return Some((VerdictId::DelayClient, Certainty::Consistent));
+    }
+    if delays_unseen(walk) {
+        return None;
     }
     let why = if ids.is_empty() { "no client's report was given" } else { "its report names none" };
     walk.step(Answer::No, why, &known.delays);

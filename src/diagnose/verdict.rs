@@ -338,6 +338,8 @@ pub struct Verdict {
     pub more_figures: Vec<Figure>,
     /// True beside the verdict, and worth a line.
     pub findings: Vec<String>,
+    /// What holds besides, by its id.
+    pub also: Vec<super::Also>,
     /// How far the sources reached: what a verdict below proven should be read with.
     pub notes: Vec<String>,
     pub remedies: Vec<super::remedy::Advice>,

@@ -3,6 +3,7 @@
 use super::advice::advise;
 use super::refusals::Refusals;
 use super::verdict::{Answer, Certainty, Figure, Missing, Step, Verdict, VerdictId};
+use super::visible::Unseen;
 use crate::evidence::delay::DelayLog;
 use crate::evidence::{ClientFacts, DeviceKeys, Evidence, KeyLog, Known, StoredKeys, utc};
 
@@ -41,6 +42,8 @@ pub(super) struct Facts<'a> {
     pub(super) keys: Known<&'a DeviceKeys>,
     pub(super) stored: Known<&'a StoredKeys>,
     pub(super) delays: Known<DelayLog>,
+    /// What the logs could not have shown.
+    pub(super) unseen: Unseen,
     /// What stands for a table that was read and holds nothing of the device.
     no_keys: StoredKeys,
 }
@@ -49,6 +52,7 @@ impl<'a> Facts<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> Self {
         let log = evidence.key_log();
         let mut reported = log.value().cloned().unwrap_or_default();
+        let unseen = Unseen::of(evidence, &log);
         for (_, client) in evidence.clients() {
             reported.report(evidence.device(), client, evidence.now);
         }
@@ -58,6 +62,7 @@ impl<'a> Facts<'a> {
             keys: evidence.device_keys(),
             stored: evidence.one_time_keys(),
             delays: evidence.delay_log(),
+            unseen,
             no_keys: StoredKeys::default(),
         }
     }
@@ -170,6 +175,7 @@ impl<'a> Walk<'a> {
             figures: self.figures,
             more_figures: self.more_figures,
             findings: self.findings,
+            also: self.known.unseen.also(),
             notes,
             remedies: advise(id),
             missing: self.missing,

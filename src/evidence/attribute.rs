@@ -26,6 +26,7 @@ use super::process::{Loose, Process, named, process, watches};
 use super::request::{Seen, is_of, keep};
 pub use super::tally::End;
 use super::tally::Tally;
+use super::visibility::Looker;
 use super::{Subject, Window};
 use sites::Hidden;
 
@@ -78,7 +79,7 @@ impl Attribution {
             name_ends: 0,
             hidden: Hidden::default(),
             minute: Minute::default(),
-            end: End::default(),
+            end: End { visible: Looker::new(window), ..End::default() },
             beyond: 0,
             text: false,
             watching: false,
@@ -136,6 +137,7 @@ impl Attribution {
         self.tally.corroborate();
         self.end.zone = self.clock.describe();
         self.end.notes = self.clock.notes();
+        self.end.zone_known = !self.clock.is_unknown();
         if self.processes.iter().any(|process| process.numbers.mixed()) {
             self.end.notes.push(SHARED.into());
         }
@@ -164,6 +166,9 @@ impl Attribution {
         if !reach && state.watch.is_steady() {
             let at = self.clock.utc(Stamp::Local(local));
             self.saw(at, Format::Text, process);
+            if self.looks() {
+                self.end.visible.text(line, prefix, at);
+            }
         }
         let speaks = !self.watching || speaks(line, ended.is_some());
         if speaks && reach && self.watching {
@@ -184,6 +189,12 @@ impl Attribution {
             self.held = Some(Held { line, place, process, reach, continued: false });
         }
         self.now_and_then(place, process);
+    }
+
+    /// Whether a record is looked at for what the log could have shown. One who watches only asks whether
+    /// these are Synapse's at all.
+    fn looks(&self) -> bool {
+        !self.watching || self.end.visible.recognised == 0
     }
 
     /// A line about the subject in another manner than the file's own.
@@ -212,6 +223,9 @@ impl Attribution {
         let Some(process) = process(&mut self.processes, name) else { return };
         let at = self.clock.utc(json_time(line).map_or(Stamp::Unknown, Stamp::Utc));
         self.saw(at, Format::Json, process);
+        if self.looks() {
+            self.end.visible.json(line, at);
+        }
         if self.watching && !speaks(line, false) {
             return self.now_and_then(place, process);
         }
@@ -280,6 +294,11 @@ impl Attribution {
             Message::Adding(upload) | Message::DeviceKeys(upload) => Some(upload.at),
             _ => None,
         };
+        if let Message::Adding(upload) | Message::DeviceKeys(upload) = &message
+            && is_of(upload, &self.tally.subject)
+        {
+            self.tally.log.dates(upload.at);
+        }
         if let Some(epoch) = epoch
             && !self.clock.epoch(record.stamp, epoch, !reach)
         {

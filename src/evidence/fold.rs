@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use ruma::OwnedUserId;
 
 use super::key_log::{
-    Accepted, AcceptedBatch, Batch, Claims, Distrusted, Format, KEPT, KEPT_CLAIMS, KeyLog, Refused,
-    Span, Whose,
+    Accepted, AcceptedBatch, Batch, Claims, Distrusted, Format, KEPT, KEPT_CLAIMS, KEPT_DATES,
+    KeyLog, Refused, Span, Whose,
 };
 use super::log_message::Refusal;
 use super::otk::{Claim, KeyId};
@@ -39,6 +39,20 @@ impl KeyLog {
         self.client_starts.truncate(KEPT);
         for known in &other.distrusted {
             self.put_distrusted(&known.why, known.count);
+        }
+        self.dated_beyond |= other.dated_beyond;
+        other.dated.iter().for_each(|at| self.dates(*at));
+    }
+
+    /// An upload of the device began at this millisecond.
+    pub(super) fn dates(&mut self, at: i64) {
+        if self.dated.last() == Some(&at) {
+            return;
+        }
+        self.dated.push(at);
+        if self.dated.len() > 2 * KEPT_DATES {
+            self.dated.drain(..KEPT_DATES);
+            self.dated_beyond = true;
         }
     }
 

@@ -8,11 +8,14 @@ use ruma::OwnedUserId;
 use serde::{Deserialize, Serialize};
 
 use super::otk::{Claim, KeyId, KeyView};
+use super::visibility::Visibility;
 
 /// Distinct conflicts, batches and claims that are kept one by one; beyond it only totals grow.
 pub const KEPT: usize = 256;
 /// Claims kept one by one: more than a device ever holds of healthy keys, with room for a flood.
 pub const KEPT_CLAIMS: usize = 2048;
+/// Moments of uploads that are kept to be compared with the database.
+pub const KEPT_DATES: usize = 256;
 /// One device's key traffic over the window, from one log or several.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct KeyLog {
@@ -45,6 +48,13 @@ pub struct KeyLog {
     pub distrusted: Vec<Distrusted>,
     /// A list reached its bound; totals are right, the lists are not whole.
     pub clipped: bool,
+    /// When the device's uploads began (milliseconds), by the same clock and to the same millisecond as the
+    /// database's `ts_added_ms`; those right outside the window too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dated: Vec<i64>,
+    /// There were more of them than are kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dated_beyond: bool,
 }
 
 /// How far a log was read, and how its times were understood.
@@ -61,6 +71,20 @@ pub struct Coverage {
     pub zone: String,
     /// What a person should know: a zone that contradicts the config, a rotated file that was missing.
     pub notes: Vec<String>,
+    /// What the log could have shown; `None` in evidence of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visible: Option<Visibility>,
+}
+
+impl Coverage {
+    /// Up to when silence of the log says something: its newest INFO record in the window.
+    pub fn until(&self) -> Option<Timestamp> {
+        let span = self.span.map(|(_, last)| last);
+        match &self.visible {
+            Some(visible) => visible.info.map(|(_, last)| last).or(span),
+            None => span,
+        }
+    }
 }
 
 /// How a log writes its records, and so what it can prove.

@@ -64,7 +64,7 @@ pub enum Shape {
 /// How long a worker's name in front of a line may be.
 const PREFIX: usize = 64;
 /// `2026-11-22 11:54:42,953`
-const STAMP: usize = 23;
+pub(super) const STAMP: usize = 23;
 /// … and up to its seconds.
 const MINUTE: usize = 17;
 
@@ -221,7 +221,9 @@ pub fn text(line: &[u8]) -> Cow<'_, str> {
 
 impl<'a> Record<'a> {
     /// Reads one line; `None` where it starts no record.
+    /// A carriage return at its end, as a copy made on Windows has, is no part of it.
     pub fn parse(line: &'a str) -> Option<Self> {
+        let line = line.strip_suffix('\r').unwrap_or(line);
         match shape(line.as_bytes()) {
             Shape::Text { prefix, local } => Self::text(line.get(prefix + STAMP..)?, local),
             Shape::Json { prefix } => Self::json(line.get(prefix..)?),

@@ -38,6 +38,7 @@ pub mod sight;
 mod tally;
 pub mod to_device;
 mod told;
+pub mod visibility;
 
 use jiff::Timestamp;
 use ruma::OwnedDeviceId;

@@ -7,6 +7,7 @@ use super::key_log::{Format, KeyLog, Whose};
 use super::log_message::Refusal;
 use super::process::Loose;
 use super::request::{BEHIND, Facts, Judged, Outcome, Seen, is_of};
+use super::visibility::Looker;
 use super::{Subject, Window};
 
 /// Distinct conflicts of the subject's own held at once, and as many that only name the subject: what
@@ -33,6 +34,10 @@ pub struct End {
     pub notes: Vec<String>,
     /// What was read beside the keys.
     pub aside: Aside,
+    /// What the log could have shown.
+    pub visible: Looker,
+    /// The times are sure.
+    pub zone_known: bool,
 }
 
 /// The sum so far.

@@ -2,6 +2,7 @@
 
 use super::View;
 use super::page::Page;
+use crate::diagnose::Also;
 use crate::diagnose::remedy::{Advice, Judgement};
 use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict, VerdictId};
 use crate::evidence::{About, Evidence, State, Symptom, counted};
@@ -205,6 +206,7 @@ pub(super) fn act(page: &mut Page, verdict: &Verdict) {
 /// sources were read.
 fn beside(page: &mut Page, verdict: &Verdict, view: &View) {
     const ROOM: usize = LINES - 1;
+    also(page, &verdict.also);
     if let Some((first, rest)) = verdict.findings.split_first() {
         page.label("Also").text(sentence(first));
         more(page, rest.len(), view);
@@ -223,6 +225,18 @@ fn beside(page: &mut Page, verdict: &Verdict, view: &View) {
     }
 }
 
+/// What holds besides, a line each: a log that cannot show trouble bounds everything above.
+pub(super) fn also(page: &mut Page, also: &[Also]) {
+    for also in also.iter().take((LINES - 1).saturating_sub(page.len())) {
+        besides(page, also);
+    }
+}
+
+pub(super) fn besides(page: &mut Page, also: &Also) {
+    let (name, sure) = (also.id.name(), also.certainty.words());
+    page.label("Also").text(format!("{name} ({sure}): {}", sentence(&also.text)));
+}
+
 /// A log that was read in part bounds every count above. Below proven the notes say so already.
 fn cut_short(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
     let part = evidence.gathered.iter().find_map(|answer| match &answer.state {
@@ -230,7 +244,8 @@ fn cut_short(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
         _ => None,
     });
     let proven = verdict.certainty == Certainty::Proven;
-    if let Some((answer, why)) = part.filter(|_| proven && page.len() < LINES - 1) {
+    let said = !verdict.also.is_empty();
+    if let Some((answer, why)) = part.filter(|_| proven && !said && page.len() < LINES - 1) {
         page.label("Cut").text(format!("{}: {}", answer.source, sentence(why)));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::View;
-use super::answer::{about, act, remedies, sentence, symptom};
+use super::answer::{about, act, also, remedies, sentence, symptom};
 use super::page::Page;
 use super::why::{head, walked};
 use crate::diagnose::Chain;
@@ -31,6 +31,7 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     if matches!(chain.branches[0].place, Place::Root | Place::Independent) {
         remedies(&mut page, first);
     }
+    also(&mut page, &first.also);
     page.gap();
     page.line().code(view.why).text(" shows every step and every query.");
     page

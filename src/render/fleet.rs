@@ -1,7 +1,7 @@
 //! Who is affected → an answer for a phone: the worst few with the command that goes on from there.
 
 use super::View;
-use super::answer::{about, rate_words, sentence, symptom};
+use super::answer::{about, also, besides, rate_words, sentence, symptom};
 use super::page::Page;
 use crate::diagnose::Fleet;
 use crate::diagnose::fleet::{Affected, Cause, Standing, Trouble};
@@ -27,6 +27,7 @@ pub fn fleet(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
         device(&mut page, of, view);
     }
     page.gap();
+    also(&mut page, &fleet.also);
     if !fleet.cut.is_empty() {
         page.label("Cut").text(sentence(&fleet.cut.join("; ")));
     }
@@ -52,6 +53,7 @@ pub fn fleet_why(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
     head(&mut page, evidence, fleet);
     page.label("Window").text(view.span(fleet.window.from, fleet.window.to));
     groups(&mut page, fleet, view);
+    fleet.also.iter().for_each(|also| besides(&mut page, also));
     for finding in &fleet.findings {
         page.label("Also").text(finding);
     }
@@ -83,6 +85,9 @@ fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet) {
     let (troubled, goes_on) = (known().count(), known().filter(|of| of.goes_on()).count());
     let mut said = match (fleet.read.is_empty(), troubled, goes_on) {
         (true, ..) => "not enough evidence: neither log nor database could be read".to_owned(),
+        (_, 0, _) if !fleet.also.is_empty() => {
+            "not enough evidence: none seen, and the log could not show any".to_owned()
+        }
         (_, 0, _) => "no device in trouble, as far as was read".to_owned(),
         (_, 1, 0) => "one device in trouble".to_owned(),
         (_, count, 0) => format!("{count} devices in trouble"),
@@ -204,10 +209,10 @@ mod tests {
             standing: Standing::Absent,
         };
         let (causes, agents, together) = Default::default();
-        let (findings, unread, cut) = Default::default();
+        let (findings, unread, cut, also) = Default::default();
         let (affected, read) = (vec![of], vec!["log".to_owned()]);
         let fleet =
-            Fleet { window, affected, causes, agents, together, findings, read, unread, cut };
+            Fleet { window, affected, causes, agents, together, findings, read, unread, cut, also };
         let evidence = Evidence {
             schema: 1,
             symptom: Symptom::Fleet,

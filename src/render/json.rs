@@ -26,6 +26,7 @@ pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
         "path": verdict.path,
         "figures": verdict.figures.iter().chain(&verdict.more_figures).collect::<Vec<_>>(),
         "findings": verdict.findings,
+        "also": verdict.also,
         "notes": verdict.notes,
         "evidence": evidence.gathered.iter().map(Row::of).collect::<Vec<_>>(),
         "remedies": verdict.remedies,
@@ -86,6 +87,7 @@ pub fn fleet(evidence: &Evidence, fleet: &Fleet) -> Value {
         "read": fleet.read,
         "unread": fleet.unread,
         "findings": fleet.findings,
+        "also": fleet.also,
         "evidence": evidence.gathered.iter().map(Row::of).collect::<Vec<_>>(),
     })
 }

@@ -26,7 +26,7 @@ pub use chart::{Picture, chart, picture};
 pub use fleet::{fleet, fleet_why};
 pub use page::{Ink, Page};
 pub use svg::svg;
-pub use tree::{all_remedies, mermaid, remedies, tree};
+pub use tree::{all_remedies, mermaid, remedies, tree, what_to_do};
 pub use why::why;
 pub use words::{devices, dropped, help, late, lines, restarted, slip};
 

@@ -1,10 +1,10 @@
 //! The tree as the code walks it → text or a Mermaid chart, and the remedies of a verdict. Both are read
 //! off the tables that the branches use, so neither can drift.
 
-use super::answer::symptom as name;
+use super::answer::{sentence, symptom as name};
 use super::page::Page;
 use crate::diagnose::remedy::{Advice, Remedy};
-use crate::diagnose::{Question, VerdictId};
+use crate::diagnose::{AlsoId, Question, VerdictId};
 use crate::evidence::Symptom;
 
 /// The questions of a branch in their order, with the verdicts they give.
@@ -60,6 +60,14 @@ pub fn remedies(verdict: VerdictId, list: &[Advice]) -> Page {
     page
 }
 
+/// What to do about what holds besides a verdict.
+pub fn what_to_do(also: AlsoId) -> Page {
+    let mut page = Page::default();
+    page.line().strong(format!("{}: {}", also.name(), also.headline()));
+    page.label("Fix").text(sentence(&also.how()));
+    page
+}
+
 /// Every remedy there is, with what it would cost.
 pub fn all_remedies(verdicts: &[VerdictId]) -> Page {
     let mut page = Page::default();
@@ -73,6 +81,8 @@ pub fn all_remedies(verdicts: &[VerdictId]) -> Page {
     let names: Vec<_> = verdicts.iter().map(|verdict| verdict.name()).collect();
     page.line().text("Kestrel never runs one. For one verdict: ").usage("!remedies VERDICT");
     page.line().text(format!("Verdicts: {}", names.join(", ")));
+    let names = AlsoId::ALL.map(AlsoId::name);
+    page.line().text(format!("Beside a verdict: {}", names.join(", ")));
     page
 }
 

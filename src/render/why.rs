@@ -1,7 +1,7 @@
 //! The whole path of a verdict: every question, every answer, every query that was run.
 
 use super::View;
-use super::answer::{about, symptom};
+use super::answer::{about, besides, symptom};
 use super::page::{Page, clip};
 use crate::diagnose::verdict::Verdict;
 use crate::evidence::{About, Evidence, Symptom};
@@ -45,6 +45,7 @@ pub(super) fn walked(page: &mut Page, verdict: &Verdict) {
         }
     }
     page.gap();
+    verdict.also.iter().for_each(|also| besides(page, also));
     for finding in &verdict.findings {
         page.label("Also").text(finding);
     }

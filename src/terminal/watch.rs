@@ -97,6 +97,9 @@ impl Teller {
     async fn follow(mut self) -> Result<ExitCode> {
         let (mut ended, mut interrupted) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        for log in self.flow.blind_logs(Timestamp::now()).await {
+            tracing::warn!("the watch cannot see every storm: {}. {}", log.text, log.how);
+        }
         let mut follow = Follow::start(self.config.logs.clone(), HashMap::new(), Timestamp::now());
         loop {
             let round = tokio::select! {

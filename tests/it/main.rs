@@ -12,6 +12,7 @@ mod away;
 mod bent;
 mod bent_clients;
 mod bent_media;
+mod blind;
 mod calls;
 mod captures;
 mod cases;

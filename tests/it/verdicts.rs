@@ -177,6 +177,7 @@ async fn each_crafted(lab: Lab) -> Result<()> {
     ] {
         expect(&config, &named(cause, &lab), subject, verdict, certainty).await?;
     }
+    crate::blind::rewritten(&lab, &config, &same).await?;
     let blind = Config { database: None, ..config.clone() };
     let cause = named("blind", &lab);
     expect(&blind, &cause, &keyless, "inconclusive", NotEnoughEvidence).await?;

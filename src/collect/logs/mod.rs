@@ -1,6 +1,7 @@
 //! A log source → what it says of one device's keys. Synchronous: callers put it on a thread of its
 //! own. Never fails: what goes wrong is part of the answer.
 
+mod back;
 mod file;
 pub mod follow;
 mod places;
@@ -11,7 +12,6 @@ pub mod slice;
 mod told;
 
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
@@ -185,6 +185,7 @@ impl Reading {
             }
         }
         start = self.newest(&mut parts, start, window, &clock).map_err(failed)?;
+        let (began, then) = (start, clock.clone());
         let mut attribution =
             Attribution::new(subject.clone(), window, clock).beside(asked.aside());
         let mut cut = false;
@@ -194,8 +195,12 @@ impl Reading {
                 break;
             }
         }
-        let (log, end) = attribution.finish(cut);
-        match unreadable(&end, &source.path) {
+        let (log, mut end) = attribution.finish(cut);
+        if !asked.needs.is_empty() {
+            let (at, into) = ((&parts[0], began), (&mut end.visible, window));
+            back::look(&source.path, at, &then, into, stop).map_err(failed)?;
+        }
+        match told::unreadable(&end, &source.path) {
             Some(why) if self.cut_short.is_none() => Err(why),
             _ => Ok((log, end)),
         }
@@ -309,6 +314,7 @@ impl Reading {
             format: end.format,
             zone: end.zone.clone(),
             notes: self.notes,
+            visible: Some(end.visible.finish(end.zone_known)),
         };
         let beside = std::mem::take(&mut end.aside).finish(&coverage);
         log.coverage.push(coverage);
@@ -354,24 +360,6 @@ impl Reading {
     }
 }
 
-/// Why a file is no log that can be read.
-fn unreadable(end: &End, path: &Path) -> Option<String> {
-    let path = path.display();
-    if end.records > 0 {
-        return None;
-    }
-    Some(match end {
-        End { lines: 0, .. } => format!("{path} is empty: check that Synapse writes to it"),
-        End { journal, .. } if *journal > 0 => format!(
-            "{path} is written for the journal and holds no times: log to a file with Synapse's default \
-             format"
-        ),
-        _ => format!(
-            "{path} holds no line in a format of Synapse's: check the path and the log format"
-        ),
-    })
-}
-
 /// Whether the log lasts over the window, be it without a line inside.
 fn spans(end: &End, window: Window) -> bool {
     end.first.is_some_and(|first| first <= window.from)
@@ -386,7 +374,7 @@ fn shown(at: Option<Timestamp>) -> String {
 mod tests {
     use std::fs;
     use std::io::Write;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use jiff::tz::TimeZone;
     use tempfile::TempDir;
@@ -515,6 +503,55 @@ mod tests {
         let log = go(path, &subject, day()).log.unwrap();
         assert_eq!((log.refusals(), log.unattributed), (0, 1));
         assert!(log.coverage[0].notes.iter().any(|note| note.contains("request ids")));
+    }
+
+    #[test]
+    fn a_carriage_return_at_each_line_s_end_changes_nothing() {
+        let with_cr =
+            |text: &str| text.lines().map(|line| format!("{line}\r\n")).collect::<String>();
+        for (text, whom) in [
+            (STORM, storm()),
+            (TERSE, subject("@wa48655:lab.local", "DEVW")),
+            (LEGACY, subject("@wa48655:lab.local", "DEVW")),
+        ] {
+            let (_folder, plain) = file(text);
+            let (_other, path) = file(&with_cr(text));
+            let (plain, read) = (go(plain, &whom, day()), go(path, &whom, day()));
+            assert_eq!(read.state, State::Found);
+            let (plain, read) = (plain.log.unwrap(), read.log.unwrap());
+            assert!(read.refusals() > 0 && read.distrusted.is_empty());
+            assert_eq!(read.refusals(), plain.refusals());
+            assert_eq!(read.accepted.keys, plain.accepted.keys);
+            assert_eq!(read.coverage[0].visible, plain.coverage[0].visible);
+        }
+    }
+
+    #[test]
+    fn what_docker_wrapped_is_not_empty() {
+        let quoted = |line: &str| serde_json::to_string(&format!("{line}\n")).unwrap();
+        let wrapped = |text: &str| -> String {
+            let time = "\"time\":\"2026-11-22T11:30:55.123456789Z\"";
+            text.lines()
+                .map(|line| format!("{{\"log\":{},\"stream\":\"stderr\",{time}}}\n", quoted(line)))
+                .collect()
+        };
+        let no_number: String = STORM
+            .lines()
+            .map(|line| line.splitn(4, " - ").collect::<Vec<_>>())
+            .filter(|parts| parts.len() == 4)
+            .map(|parts| format!("{} - {} - {}\n", parts[0], parts[1], parts[3]))
+            .collect();
+        for (text, word) in [
+            (wrapped(STORM), "docker's json-file"),
+            (wrapped(TERSE), "docker's json-file"),
+            (no_number, "line number"),
+        ] {
+            let (_folder, path) = file(&text);
+            match go(path, &storm(), day()).state {
+                State::Failed(why) => assert!(why.contains(word), "{why}"),
+                other => panic!("{word}: {other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn evidence(log: Option<Vec<Uploader>>, rows: Option<FleetRows>) -> Evidence {
         format: Format::Text,
         zone: "UTC".into(),
         notes: Vec::new(),
+        visible: None,
     };
     let log =
         log.map(|devices| FleetLog { coverage: vec![coverage], devices, ..FleetLog::default() });

@@ -412,6 +412,7 @@ mod tests {
             format: Format::Text,
             zone: String::new(),
             notes: Vec::new(),
+            visible: None,
         };
         match end.aside.finish(&coverage).remove(0).fact {
             Fact::FleetLog(log) => *log,

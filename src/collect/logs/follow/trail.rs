@@ -379,7 +379,7 @@ impl Trail {
     fn tell_odd(&mut self) {
         let Some(reading) = self.reading.as_ref().filter(|_| !self.odd) else { return };
         if reading.end().lines > ODD
-            && let Some(why) = super::super::unreadable(reading.end(), &self.source.path)
+            && let Some(why) = super::super::told::unreadable(reading.end(), &self.source.path)
         {
             self.odd = true;
             self.notes.push(format!("log {} cannot be followed: {why}", self.source.name));

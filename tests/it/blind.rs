@@ -1,0 +1,164 @@
+//! Real refusals that the log cannot show: a silenced logger, Synapse at WARNING, docker's wrapping. None of them
+//! is healthy, and what the database proves alone stays proven.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use kestrel::command::{Command, Span};
+use kestrel::config::{Config, LogSource};
+use kestrel::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
+use kestrel::flow::{self, Answer, Case, Flow};
+use kestrel_lab::{Lab, LabOptions};
+use serde_json::{Value, json};
+
+use crate::crafted;
+use crate::terminal::kestrel;
+use crate::verdicts::{ROLE, compare, config, judge, lab_with_role};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an answer holds besides the verdict.
+fn also(case: &Case) -> Vec<(&'static str, Certainty)> {
+    case.verdict.also.iter().map(|also| (also.id.name(), also.certainty)).collect()
+}
+
+fn wanted(case: &Case) -> String {
+    case.verdict.missing.iter().map(|missing| missing.how.as_str()).collect()
+}
+
+async fn expect(
+    config: &Config,
+    cause: &str,
+    subject: &(String, String),
+    verdict: (&str, Certainty),
+    besides: (&str, Certainty),
+) -> Result<Case> {
+    let case = judge(config, subject).await?;
+    compare(&case, "ke1", cause, 0.0, verdict)?;
+    assert_eq!(also(&case), [besides], "{cause}:\n{}", case.reply.plain);
+    assert!(case.reply.plain.contains(besides.0), "{}", case.reply.plain);
+    let json = flow::json(&case.evidence);
+    assert_eq!(json["also"][0]["id"], besides.0, "{json:#}");
+    assert_eq!(json["also"][0]["certainty"], besides.1.name());
+    assert!(json["findings"].as_array().is_some_and(|all| all.iter().all(Value::is_string)));
+    Ok(case)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_that_the_log_cannot_show_are_not_healthy() -> Result<()> {
+    let silenced = ("synapse.http.server".to_owned(), "WARNING".to_owned());
+    let lab =
+        lab_with_role(LabOptions { loggers: vec![silenced], ..LabOptions::default() }).await?;
+    let config = config(&lab, true);
+    let refused = crafted::same_account(&lab).await?;
+    lab.log_written().await?;
+    let blind = ("log-blind-to", Consistent);
+    let undecided = ("inconclusive", NotEnoughEvidence);
+    let case = expect(&config, "silenced", &refused, undecided, blind).await?;
+    let lines = wanted(&case);
+    assert!(lines.contains("`synapse.http.server: {level: INFO}`"), "{lines}");
+    assert!(!lines.contains("synapse.access: "), "it writes: {lines}");
+
+    at_warning(&lab).await?;
+    let off = ("log-info-off", Proven);
+    for subject in [&refused, &crafted::same_account(&lab).await?] {
+        let case = expect(&config, "warning", subject, undecided, off).await?;
+        let lines = wanted(&case);
+        for logger in ["synapse.access", "synapse.http.server", "synapse.handlers.device"] {
+            assert!(lines.contains(&format!("`{logger}: {{level: INFO}}`")), "{lines}");
+        }
+    }
+    let keyless = crafted::keyless(&lab).await?;
+    expect(&config, "warning-keyless", &keyless, ("keyless-device", Proven), off).await?;
+    nobody_is_not_said(&config).await?;
+    doctor_says_it(&lab)
+}
+
+/// Restarts Synapse at WARNING, as matrix-docker-ansible-deploy runs it, and waits for a line of it.
+async fn at_warning(lab: &Lab) -> Result<()> {
+    let file = lab.scratch().join("log.yaml");
+    let mut logging: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    logging["root"]["level"] = json!("WARNING");
+    fs::write(&file, serde_json::to_vec(&logging)?)?;
+    lab.restart_synapse().await?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let refused = lab.wire().get("/_matrix/client/v3/account/whoami", Some("x")).await;
+        refused.err().context("it took a token that it never gave")?;
+        let log = fs::read_to_string(lab.log_path())?;
+        let (_, since) = log.rsplit_once("STARTING SERVER").context("it did not start")?;
+        if since.contains("Invalid access token") {
+            assert!(!since.contains(" - INFO - "), "INFO is on: {since}");
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("Synapse wrote no warning: {since}");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// A survey over such a log does not say that nobody is in trouble.
+async fn nobody_is_not_said(config: &Config) -> Result<()> {
+    let flow = Flow::new(Arc::new(Config { database: None, ..config.clone() }));
+    let now = jiff::Timestamp::now();
+    let Answer::Survey(survey) = flow.answer(&Command::Fleet(Span::Unsaid), now).await else {
+        bail!("no survey");
+    };
+    let json = flow::json(&survey.evidence);
+    assert_eq!(json["also"][0]["id"], "log-info-off", "{json:#}");
+    assert!(survey.reply.plain.contains("log-info-off"), "{}", survey.reply.plain);
+    assert!(!survey.reply.plain.contains("o device in trouble"), "{}", survey.reply.plain);
+    let told = flow.blind_logs(now).await;
+    assert!(told[0].text.contains("INFO is off"), "{told:?}");
+    Ok(())
+}
+
+fn doctor_says_it(lab: &Lab) -> Result<()> {
+    let file = lab.scratch().join("kestrel.toml");
+    let text = format!(
+        "store = \"store\"\n[matrix]\nhomeserver = \"{}\"\nuser = \"@kestrel:{}\"\n\
+         rooms = [\"!ops:lab.local\"]\nadmins = [\"@a:lab.local\"]\n[[logs]]\nname = \"main\"\npath = \"{}\"\n\
+         [database]\nurl = \"{}\"\n",
+        lab.homeserver(),
+        lab.server_name(),
+        lab.log_path().display(),
+        lab.database_url_as(ROLE)
+    );
+    fs::write(&file, text)?;
+    let said = kestrel(&["doctor", "--config", &file.to_string_lossy()]);
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(text.contains("FAILED  log level: INFO is off in log main"), "{text}");
+    assert!(text.contains("synapse.http.server: {level: INFO}"), "{text}");
+    assert_eq!(said.status.code(), Some(1));
+    Ok(())
+}
+
+/// The lab's log as docker's json-file driver and as a copy made on Windows have it.
+pub async fn rewritten(lab: &Lab, config: &Config, subject: &(String, String)) -> Result<()> {
+    let log = fs::read_to_string(lab.log_path())?;
+    let of = |file: &Path| Config {
+        logs: vec![LogSource { name: "main".into(), path: file.into(), timezone: None }],
+        ..config.clone()
+    };
+    let windows = lab.scratch().join("windows.log");
+    fs::write(&windows, log.lines().map(|line| format!("{line}\r\n")).collect::<String>())?;
+    let (plain, read) = (judge(config, subject).await?, judge(&of(&windows), subject).await?);
+    assert_eq!(read.verdict.id, plain.verdict.id, "{}", read.reply.plain);
+    assert_eq!(read.verdict.certainty, plain.verdict.certainty);
+    let docker = lab.scratch().join("docker-json.log");
+    let time = "2026-11-28T00:00:00.000000000Z";
+    let wrap = |line: &str| {
+        let line = format!("{line}\n");
+        let object = json!({ "log": line, "stream": "stderr", "time": time });
+        format!("{object}\n")
+    };
+    fs::write(&docker, log.lines().map(wrap).collect::<String>())?;
+    let case = judge(&of(&docker), subject).await?;
+    assert_eq!(case.verdict.id.name(), "inconclusive", "{}", case.reply.plain);
+    assert!(wanted(&case).contains("json-file"), "{}", wanted(&case));
+    Ok(())
+}
