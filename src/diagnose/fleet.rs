@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use ruma::{OwnedDeviceId, OwnedUserId};
 
-use super::refusals::QUIET;
+use super::quiet::QUIET;
 use super::stock::FLOOD;
 use super::verdict::Certainty;
 use crate::evidence::fleet::{FleetLog, FleetRows, Holder, Uploader};

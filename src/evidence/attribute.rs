@@ -320,6 +320,9 @@ impl Attribution {
                 self.processes[process].loose(seen.with(Loose::Claims(ids)), id);
             }
             Message::SharedSync => self.processes[process].loose(seen.with(Loose::SharedSync), id),
+            Message::Removed(removed) if removed.concerns(&self.tally.subject) => {
+                self.processes[process].loose(seen.with(Loose::Removed(removed.by)), id);
+            }
             Message::Broken if record.message.contains(self.tally.subject.user.as_str()) => {
                 self.tally.log.distrust(BROKEN);
             }

@@ -167,7 +167,11 @@ impl Evidence {
     /// The logs, put together: each process writes its own, and one device may speak to several.
     pub fn key_log(&self) -> Known<KeyLog> {
         let pick = |fact: &Fact| match fact {
-            Fact::KeyLog(log) => Some((**log).clone()),
+            Fact::KeyLog(log) => {
+                let mut log = (**log).clone();
+                log.note_ends();
+                Some(log)
+            }
             _ => None,
         };
         self.sum(Need::KeyLog, pick, KeyLog::add)
