@@ -177,11 +177,13 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
             (Known::Unknown(why, _), _) | (_, Known::Unknown(why, _)) => {
                 (Answer::Unknown, why.clone())
             }
-            _ if walk.refusals.flooded => (Answer::No, FLOODED.into()),
             _ if beside > 0 => {
                 (Answer::No, "the keys of another account came after this identity".into())
             }
-            _ => (Answer::No, "no stored or refused key was made by another account".into()),
+            _ => {
+                let none = "no stored or refused key was made by another account";
+                (Answer::No, walk.refusals.none(none).into())
+            }
         };
         walk.step(answer, because, &walk.known.stored);
         return None;
@@ -263,8 +265,7 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
 
 fn unexplained(walk: &mut Walk) -> Option<Ruling> {
     let Some(group) = walk.refusals.of(Pattern::Silent).copied() else {
-        let none = if walk.refusals.flooded { FLOODED } else { "none" };
-        walk.step(Answer::No, none, &walk.known.log);
+        walk.step(Answer::No, walk.refusals.none("none"), &walk.known.log);
         return None;
     };
     if once_by_report(walk) {
@@ -361,13 +362,12 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
 }
 
 /// The refusals of a pattern; where there are none, that is the answer.
-fn group<'a>(walk: &mut Walk<'a>, pattern: Pattern, none: &str) -> Option<Group<'a>> {
+fn group<'a>(walk: &mut Walk<'a>, pattern: Pattern, none: &'static str) -> Option<Group<'a>> {
     let group = walk.refusals.of(pattern).copied();
     if group.is_none() {
         let untested = !walk.refusals.groups.is_empty() && walk.known.keys.unknown().is_some();
         let answer = if untested { Answer::Unknown } else { Answer::No };
-        let none = if walk.refusals.flooded { FLOODED } else { none };
-        walk.step(answer, none, &walk.known.log);
+        walk.step(answer, walk.refusals.none(none), &walk.known.log);
     }
     group
 }
@@ -378,9 +378,6 @@ fn handed_out(walk: &Walk) -> Option<String> {
     let count = dead_claims(log, keys.added);
     (count > 0).then(|| format!("{} of that account handed out since", counted(count, "key")))
 }
-
-/// Why conflicts before it explain nothing any more.
-const FLOODED: &str = "no key is stored, and uploads are now rejected as too many";
 
 fn starts_at_zero(group: &Group) -> bool {
     group.refused.batch.range.is_some_and(|(low, _)| low <= 1)

@@ -64,6 +64,9 @@ impl Group<'_> {
     }
 }
 
+/// Why conflicts before it explain nothing any more.
+const FLOODED: &str = "no key is stored, and uploads are now rejected as too many";
+
 /// All refusals of the device, weighed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Refusals<'a> {
@@ -164,6 +167,11 @@ impl<'a> Refusals<'a> {
             Some(known) => known.add(resolved),
             None => self.resolved = Some(resolved),
         }
+    }
+
+    /// Why there is none of a kind.
+    pub fn none(&self, none: &'static str) -> &'static str {
+        if self.flooded { FLOODED } else { none }
     }
 
     /// The strongest group of a pattern.

@@ -655,6 +655,31 @@ mod tests {
         }
     }
 
+    /// A call begins, and its members claim keys of each other for minutes: each claim's text may reach over
+    /// the lines behind it.
+    #[test]
+    fn many_claims_between_them_drop_no_genuine_line() {
+        let mut log = Written::new();
+        log.traffic(1..20);
+        for number in 20..220 {
+            log.at += 700;
+            let id = format!("POST-{number}");
+            log.line(
+                "synapse.handlers.e2e_keys",
+                &id,
+                "Claimed one-time-keys: a:b for @other:lab.local:X",
+            );
+            log.access(&id, "@other:lab.local", 200, "v3/keys/claim");
+            if number % 5 == 0 {
+                log.upload(number + 1000, VICTIM, "DEV", false);
+            }
+        }
+        log.traffic(1220..1240);
+        let log = log.read();
+        assert_eq!(log.accepted.uploads.map(|span| span.count), Some(40), "{:?}", log.distrusted);
+        assert_eq!(log.distrusted, []);
+    }
+
     #[test]
     fn a_forgery_takes_nothing_away() {
         // Each line is written for the id of a true refusal, before and behind it.

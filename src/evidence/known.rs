@@ -198,7 +198,11 @@ impl Evidence {
     /// Everybody's key uploads, from all logs.
     pub fn fleet_log(&self) -> Known<FleetLog> {
         let pick = |fact: &Fact| match fact {
-            Fact::FleetLog(log) => Some((**log).clone()),
+            Fact::FleetLog(log) => {
+                let mut log = (**log).clone();
+                log.note_ends();
+                Some(log)
+            }
             _ => None,
         };
         self.sum(Need::FleetLog, pick, FleetLog::add)
