@@ -264,7 +264,8 @@ impl Survey<'_> {
         let end = read_to.map_or(end, |read_to| end.min(read_to));
         let renewed = Renewed { log, rows };
         for of in &log.devices {
-            let (identity, (of, past)) = (renewed.identity(of), renewed.present(of));
+            let identity = renewed.identity(of);
+            let (of, past) = renewed.present(of);
             self.resolved += u64::from(past > 0);
             // Quiet is what the log shows: one that was not read further shows none.
             let end = of.read_to.map_or(end, |read_to| read_to.min(end));

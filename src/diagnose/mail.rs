@@ -421,7 +421,7 @@ mod tests {
             returned: span(9801, 9803, 2),
             ..ToDeviceLog::default()
         };
-        let device = |ago| DeviceRow {
+        let device = |ago: i64| DeviceRow {
             device: "D".into(),
             display_name: None,
             last_seen: Some(at(10_000 - ago)),

@@ -387,15 +387,24 @@ impl FleetTally {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::evidence::aside::Aside;
     use crate::evidence::attribute::Attribution;
+    use crate::evidence::fleet::Uploader;
     use crate::evidence::key_log::Format;
+    use crate::evidence::key_log::Span;
     use crate::evidence::log_time::Clock;
     use crate::evidence::{About, Fact, Need, ServerSubject};
 
     const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
     const TABS: &str = include_str!("../../../tests/fixtures/log/ke1-two-clients.log");
+    const HEALS: &str =
+        include_str!("../../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
+    const ROLLBACK: &str = include_str!("../../../tests/fixtures/log/ke1-rollback.log");
+    const REUSED: &str = include_str!("../../../tests/fixtures/log/ke1-claimed-then-reused.log");
+    const SILENT: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-silent.log");
     const HEALTHY: &str = include_str!("../../../tests/fixtures/log/healthy.log");
     const INJECTION: &str = include_str!("../../../tests/fixtures/log/injection.log");
 
@@ -485,6 +494,80 @@ mod tests {
              /_matrix/client/v3/keys/upload HTTP/1.1\" \"Element/1.0\" [0 dbevts]"
         ));
         lines
+    }
+
+    /// Everybody who uploads in a log.
+    fn uploaders(text: &str) -> BTreeSet<(String, String)> {
+        let records = text.lines().filter_map(Record::parse);
+        let uploads =
+            records.filter_map(|record| match log_message::read(&record, &Subject::nobody()) {
+                Message::Adding(upload) => Some((upload.user, upload.device)),
+                _ => None,
+            });
+        uploads.collect()
+    }
+
+    #[test]
+    fn the_survey_counts_what_the_question_about_one_device_counts() {
+        let mut compared = 0;
+        for text in [STORM, HEALS, TABS, ROLLBACK, REUSED, SILENT, HEALTHY, INJECTION] {
+            let fleet = read(text);
+            let mut accepted = 0;
+            for (user, device) in uploaders(text) {
+                let Ok(user) = ruma::OwnedUserId::try_from(user) else { continue };
+                let subject = Subject { user, device: device.into() };
+                let mut reading = Attribution::new(subject.clone(), window(), Clock::new(None));
+                text.trim_end_matches('\n')
+                    .split('\n')
+                    .for_each(|line| reading.line(line.as_bytes()));
+                let (own, _) = reading.finish(false);
+                accepted += own.accepted.uploads.map_or(0, |span| span.count);
+                let of = fleet.devices.iter().find(|of| of.subject() == subject);
+                let count = |span: Option<Span>| span.map_or(0, |span| span.count);
+                let counted = of.map_or((0, 0), |of| (count(of.refused), count(of.too_large)));
+                let expected = (own.refusals(), count(own.too_large));
+                assert_eq!(counted, expected, "{subject:?}");
+                compared += counted.0;
+            }
+            assert_eq!(fleet.accepted, accepted, "uploads taken");
+        }
+        assert!(compared > 100, "{compared}");
+    }
+
+    #[test]
+    fn what_was_refused_before_a_removal_is_kept_apart() {
+        let removed =
+            "synapse.handlers.device - 312 - INFO - POST-5 - Deleting devices ['DEV'] for '@a:s'";
+        let lines = |reach| {
+            let mut tally = FleetTally::new(window());
+            (1..4)
+                .flat_map(|id| upload(id, "@a:s", "@a:s", 400))
+                .for_each(|line| see(&mut tally, &line, false));
+            see(&mut tally, removed, reach);
+            upload(9, "@a:s", "@a:s", 200).iter().for_each(|line| see(&mut tally, line, false));
+            tally.finish(Vec::new())
+        };
+        let log = lines(false);
+        let of = &log.devices[0];
+        assert_eq!((of.refusals(), of.before.map(|span| span.count), of.accepted), (0, Some(3), 1));
+        assert_eq!((log.removed.len(), log.removed[0].sure), (1, true));
+        // A client may have written it: the refusals stay, and the database decides.
+        let log = lines(true);
+        assert_eq!((log.devices[0].refusals(), log.removed[0].sure), (3, false));
+    }
+
+    #[test]
+    fn ever_new_ids_are_repetition() {
+        let nio = |id: u32| {
+            let key = format!("signed_curve25519:AAAAAAAA{id:03}");
+            let lines = upload(id, "@a:s", "@a:s", 400).into_iter();
+            lines
+                .map(move |line| line.replace("signed_curve25519:AAAAAAAAAA0", &key))
+                .collect::<Vec<_>>()
+        };
+        let log = tally((1..35).flat_map(nio));
+        assert_eq!((log.devices[0].keys, log.devices[0].repeated), (34, true));
+        assert!(!tally((1..3).flat_map(nio)).devices[0].repeated);
     }
 
     #[test]
