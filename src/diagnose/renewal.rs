@@ -26,10 +26,14 @@ pub(super) struct Renewal<'a> {
 
 impl<'a> Renewal<'a> {
     pub fn of(log: &'a KeyLog, keys: Option<&'a DeviceKeys>) -> Self {
-        let named = |removal: &&Removal| removal.by != RemovedBy::Sync;
-        let named =
-            log.removed.iter().rev().filter(named).find(|removal| believed(removal, log, keys));
-        Self { log, keys, named: named.copied() }
+        let newest = |by| {
+            let mut all = log.removed.iter().rev().filter(|removal| removal.by == by);
+            all.find(|removal| believed(removal, log, keys)).copied()
+        };
+        // The task ends some time after the removal, maybe behind the next login: it is asked where no line
+        // tells of the removal itself.
+        let named = newest(RemovedBy::Deleted).or_else(|| newest(RemovedBy::Task));
+        Self { log, keys, named }
     }
 
     /// Why a group of refusals is history, and since when; none where it is not. `old` is when the row was
@@ -69,7 +73,8 @@ impl<'a> Renewal<'a> {
 /// will do; in a text log the device has to publish keys again.
 fn believed(removal: &Removal, log: &KeyLog, keys: Option<&DeviceKeys>) -> bool {
     if let Some(keys) = keys {
-        return removal.at.duration_since(keys.added) <= SKEW;
+        let skew = if removal.by == RemovedBy::Deleted { SKEW } else { SignedDuration::ZERO };
+        return removal.at.duration_since(keys.added) <= skew;
     }
     let again = || {
         let mut batches = log.accepted.batches.iter();
@@ -134,6 +139,23 @@ mod tests {
         assert_eq!((verdict.id, verdict.certainty), (VerdictId::OtkRecreated, Certainty::Proven));
         assert_eq!(verdict.storm.as_ref().unwrap().span.count, 5);
         assert!(says(&verdict, "6 rejected uploads before"), "{:?}", verdict.findings);
+    }
+
+    /// Synapse empties the device's inbox in a task that may end behind the next login.
+    #[test]
+    fn a_task_that_ends_late_hides_no_refusal() {
+        let mut log = cured(Format::Json, [Fails, Fails]);
+        log.refused.push(refused("N", (143, 146, 5), [Verifies, Verifies]));
+        log.removed.push(removed(147, RemovedBy::Task, Format::Json));
+        let verdict = judged(log.clone(), back());
+        assert_eq!(verdict.resolved.unwrap().by, Some(RemovedBy::Deleted));
+        assert_eq!(verdict.storm.unwrap().span.count, 5);
+        // Nor where no other line tells of the removal, as before Synapse 1.149.
+        log.removed.retain(|removal| removal.by == RemovedBy::Task);
+        assert_eq!(judged(log, back()).storm.unwrap().span.count, 5);
+        let mut log = cured(Format::Text, [Unknown, Unknown]);
+        log.removed = vec![removed(140, RemovedBy::Task, Format::Text)];
+        assert_eq!(judged(log, back()).id, VerdictId::OtkHealthy);
     }
 
     #[test]

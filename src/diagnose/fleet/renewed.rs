@@ -54,7 +54,10 @@ impl Renewed<'_> {
         let of_device = self.log.removed.iter();
         let of_device = of_device.filter(|row| row.user == of.user && row.device == of.device);
         let believed = of_device.filter(|removal| match identity {
-            Some(added) => removal.at.duration_since(added) <= SKEW,
+            Some(added) => {
+                let skew = if removal.sure { SKEW } else { SignedDuration::ZERO };
+                removal.at.duration_since(added) <= skew
+            }
             None => removal.sure && of.accepted_last.is_some_and(|last| last > removal.at),
         });
         believed.map(|removal| removal.at).max()

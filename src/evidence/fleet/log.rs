@@ -320,7 +320,14 @@ impl FleetTally {
             if self.log.removed.len() >= REMOVED {
                 self.log.removed.remove(0);
             }
-            let (user, at, sure) = (user.clone(), glance.at, !glance.reach);
+            let (user, at) = (user.clone(), glance.at);
+            // The task that empties the inbox ends some time after the removal.
+            let task = removed.by == RemovedBy::Task;
+            let sure = !glance.reach && !task;
+            let mut all = self.log.removed.iter();
+            if task && all.any(|one| one.user == user && one.device == *device) {
+                continue;
+            }
             let known = (removed.user.clone(), device.clone());
             if let Some(seen) = self.devices.get_mut(&known).filter(|_| sure) {
                 seen.removed(at);

@@ -44,7 +44,7 @@ pub struct RemovedDevice {
     pub user: OwnedUserId,
     pub device: OwnedDeviceId,
     pub at: Timestamp,
-    /// No client can have written it.
+    /// No client can have written it, and it tells of the removal itself.
     pub sure: bool,
 }
 
