@@ -8,6 +8,7 @@ pub mod logs;
 pub mod postgres;
 pub mod prometheus;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -121,7 +122,9 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
     let sources = logs::distinct(sources);
     let stop = Arc::new(AtomicBool::new(false));
     let asked = logs::Asked { about: plan.subject.clone(), window: plan.window, needs: plan.needs };
-    let readers: Vec<_> = sources.iter().map(|source| spawn(&asked, source, &stop)).collect();
+    let beside = |source: &LogSource| logs::siblings::of(source, &sources);
+    let readers: Vec<_> =
+        sources.iter().map(|source| spawn(&asked, (source, beside(source)), &stop)).collect();
     let timer = tokio::spawn({
         let stop = Arc::clone(&stop);
         async move {
@@ -160,9 +163,9 @@ fn fail_blind(answers: &mut [Gathered]) {
 
 fn spawn(
     asked: &logs::Asked,
-    source: &LogSource,
+    (source, siblings): (&LogSource, Vec<PathBuf>),
     stop: &Arc<AtomicBool>,
 ) -> JoinHandle<Vec<Gathered>> {
     let (asked, source, stop) = (asked.clone(), source.clone(), Arc::clone(stop));
-    tokio::task::spawn_blocking(move || logs::read(&source, &asked, &stop))
+    tokio::task::spawn_blocking(move || logs::read(&source, &siblings, &asked, &stop))
 }

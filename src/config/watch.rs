@@ -35,7 +35,7 @@ pub struct Watch {
     pub room: Option<OwnedRoomId>,
     /// The admins are mentioned in a storm's first message, so that their phones ring.
     pub mention: bool,
-    /// Refusals of one device and key id that make a storm, `within` this time.
+    /// Refusals of one device that make a storm, `within` this time.
     pub refusals: usize,
     pub within: Duration,
     /// Keys accepted beyond those claimed that make a flood, within `sustained`.

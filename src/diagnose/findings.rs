@@ -4,9 +4,11 @@
 use jiff::SignedDuration;
 
 use super::refusals::Refusals;
+use super::verdict::Resolved;
 use crate::evidence::client::Sign;
 use crate::evidence::key_log::Coverage;
 use crate::evidence::otk::Check;
+use crate::evidence::removal::RemovedBy;
 use crate::evidence::{ClientFacts, DeviceRow, Evidence, KeyLog, Known, counted, utc};
 
 /// Whether any log holds anything of the window: silence of an empty window says nothing.
@@ -47,13 +49,13 @@ pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<Strin
             other.by
         ));
     }
+    findings.extend(refusals.resolved.map(resolved));
     let weighed = [
         (
             log.unattributed.saturating_sub(refusals.tied),
             "names this device, but belongs to no upload of its own that the log shows",
         ),
         (refusals.contradicted, "in the text log is contradicted by the database: a forged line"),
-        (refusals.past, "is between accounts that this device had before its present one: past"),
         (refusals.unsupported, "in the text log is supported by nothing else: left out"),
     ];
     let seen = weighed.iter().filter(|(count, _)| *count > 0);
@@ -66,6 +68,30 @@ pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<Strin
     if log.clipped {
         findings
             .push("more happened than is kept one by one; totals are right, lists are cut".into());
+    }
+}
+
+/// When rejected uploads became history, and by which line.
+fn resolved(of: Resolved) -> String {
+    let (first, last) = (utc(of.span.first), utc(of.span.last));
+    let uploads = counted(of.span.count, "rejected upload");
+    match of.by {
+        Some(RemovedBy::Deleted | RemovedBy::Task) => format!(
+            "resolved: the device was removed at {} and logged in again under the same ID. {uploads} before \
+             that ({first} to {last}) are history",
+            utc(of.at)
+        ),
+        by => {
+            let line = match by {
+                None => "the log has no line that names the removal",
+                Some(_) => "the authentication service removed devices of this user in between",
+            };
+            format!(
+                "{uploads} ({first} to {last}) are history, consistent with a logout and a new login: the \
+                 present identity is newer ({}), and neither key belongs to it; {line}",
+                utc(of.at)
+            )
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A survey and no verdict: it says where to look, and `!ke1` proves it for one device.
 
 mod cause;
+mod renewed;
 mod together;
 
 use std::cmp::Reverse;
@@ -11,15 +12,16 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use ruma::{OwnedDeviceId, OwnedUserId};
 
-use super::refusals::QUIET;
+use super::quiet::QUIET;
 use super::stock::FLOOD;
 use super::verdict::Certainty;
 use super::{Also, visible};
 use crate::evidence::fleet::{FleetLog, FleetRows, Holder, Uploader};
 use crate::evidence::key_log::{Coverage, Span};
 use crate::evidence::otk::Check;
-use crate::evidence::{Evidence, Fact, Known, Need, State, Window, utc};
+use crate::evidence::{Evidence, Fact, Known, Need, State, Window, counted, utc};
 pub use cause::Cause;
+use renewed::Renewed;
 pub use together::{Suggests, Together};
 
 /// What the survey reads.
@@ -144,9 +146,9 @@ impl Affected {
 /// Surveys everybody.
 pub fn fleet(evidence: &Evidence) -> Fleet {
     let (log, rows) = (evidence.fleet_log(), evidence.fleet_rows());
-    let mut survey = Survey { evidence, devices: BTreeMap::new(), crossed: 0 };
+    let mut survey = Survey { evidence, devices: BTreeMap::new(), crossed: 0, resolved: 0 };
     if let Some(log) = log.value() {
-        survey.log(log);
+        survey.log(log, rows.value().copied());
     }
     if let Some(rows) = rows.value() {
         survey.rows(rows, log.value().is_some());
@@ -173,6 +175,11 @@ pub fn fleet(evidence: &Evidence) -> Fleet {
     if survey.crossed > 0 {
         let said = format!("{} with a single refusal: two uploads crossed", survey.crossed);
         fleet.findings.push(said);
+    }
+    if survey.resolved > 0 {
+        let devices = counted(survey.resolved, "device");
+        let said = "resolved: removed and logged in again after their rejected uploads";
+        fleet.findings.push(format!("{devices} {said}"));
     }
     fleet.reach(&log, &rows);
     let blind = visible::of_fleet(evidence);
@@ -243,6 +250,8 @@ struct Survey<'a> {
     devices: BTreeMap<(OwnedUserId, OwnedDeviceId), Affected>,
     /// Single refusals that never came again.
     crossed: u64,
+    /// Devices whose refusals are history.
+    resolved: u64,
 }
 
 impl Survey<'_> {
@@ -259,16 +268,24 @@ impl Survey<'_> {
         })
     }
 
-    fn log(&mut self, log: &FleetLog) {
+    fn log(&mut self, log: &FleetLog, rows: Option<&FleetRows>) {
         let spans = || log.coverage.iter().filter_map(|coverage| coverage.span);
         let begin = spans().map(|(from, _)| from).min();
         // Behind the newest record nobody knows whether it went on.
         let read_to = log.coverage.iter().filter_map(Coverage::until).max();
         let end = self.evidence.window.to.min(self.evidence.now);
         let end = read_to.map_or(end, |read_to| end.min(read_to));
+        let renewed = Renewed { log, rows };
         for of in &log.devices {
+            let identity = renewed.identity(of);
+            let (of, past) = renewed.present(of);
+            self.resolved += u64::from(past > 0);
+            // Quiet is what the log shows: one that was not read further shows none.
+            let end = of.read_to.map_or(end, |read_to| read_to.min(end));
             let quiet = |span: Span| end.duration_since(span.last) > QUIET;
-            let conflict = of.refused.filter(|span| !crossed(of, *span, quiet(*span)));
+            // An identity that came later was never refused.
+            let over = |span: Span| identity.is_some_and(|added| added > span.last);
+            let conflict = of.refused.filter(|span| !crossed(&of, *span, quiet(*span)));
             self.crossed += u64::from(conflict.is_none() && of.refused.is_some());
             let troubles = [(Cause::Conflict, conflict), (Cause::Flood, of.too_large)];
             for (cause, span) in troubles {
@@ -283,7 +300,7 @@ impl Survey<'_> {
                     cause,
                     count: span.count,
                     rate: rate(span),
-                    goes_on: !quiet(span),
+                    goes_on: !quiet(span) && !over(span),
                 });
             }
         }
@@ -322,9 +339,12 @@ impl Affected {
     }
 }
 
-/// No key id was refused twice, and uploads were taken or nothing came after: two uploads crossed.
+/// No key id was refused twice, and uploads were taken after or the log shows quiet: two uploads crossed.
 fn crossed(of: &Uploader, span: Span, quiet: bool) -> bool {
-    of.keys < KEYS_TOLD_APART && span.count <= of.keys && (of.accepted > 0 || quiet)
+    let single = !of.repeated && of.keys < KEYS_TOLD_APART && span.count <= of.keys;
+    // Evidence of older versions says that uploads were taken, and not when.
+    let taken = of.accepted_last.map_or(of.accepted > 0, |last| last > span.last);
+    single && (taken || quiet)
 }
 
 /// The time between two refusals: one that comes every ten minutes may have begun long before its first.

@@ -1,7 +1,8 @@
 //! KE-1: one-time key conflicts of one device. Each question is one small function; the first that is
 //! answered with a verdict ends the walk, and the walk keeps every answer.
 
-use super::refusals::{Group, Pattern, QUIET, dead_claims, newer};
+use super::crossing::crossed;
+use super::refusals::{Group, Pattern, dead_claims, newer};
 use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
 use super::verdict::{Answer, Certainty, VerdictId};
@@ -181,7 +182,10 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
             _ if beside > 0 => {
                 (Answer::No, "the keys of another account came after this identity".into())
             }
-            _ => (Answer::No, "no stored or refused key was made by another account".into()),
+            _ => {
+                let none = "no stored or refused key was made by another account";
+                (Answer::No, walk.refusals.none(none).into())
+            }
         };
         walk.step(answer, because, &walk.known.stored);
         return None;
@@ -263,17 +267,18 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
 
 fn unexplained(walk: &mut Walk) -> Option<Ruling> {
     let Some(group) = walk.refusals.of(Pattern::Silent).copied() else {
-        walk.step(Answer::No, "none", &walk.known.log);
+        walk.step(Answer::No, walk.refusals.none("none"), &walk.known.log);
         return None;
     };
     if once_by_report(walk) {
         return None;
     }
-    if crossed(walk, &walk.known.reported) {
-        walk.step(Answer::Yes, "but only once", &walk.known.log);
+    let known = walk.known;
+    if crossed(walk, &known.reported) {
+        walk.step(Answer::Yes, "but only once", &known.log);
         return None;
     }
-    let why = match (&walk.known.keys, group.refused.old.check, group.refused.new.check) {
+    let why = match (&known.keys, group.refused.old.check, group.refused.new.check) {
         (Known::Unknown(why, _), ..) => format!("the signature test could not be made: {why}"),
         (_, Check::Fails, Check::Fails) => {
             "neither key verifies under the device's identity".into()
@@ -290,12 +295,15 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
     }
     walk.decided(Answer::Yes, because, &source(walk, &group));
     // Neither key says whose it is, so the report's user may have made the refused one up.
-    let certainty = if group.refused.reported { Certainty::Consistent } else { certainty(&group) };
+    // A single one may be a crossing: the log ends too soon to tell.
+    let open = group.refused.reported || !walk.refusals.repeated();
+    let certainty = if open { Certainty::Consistent } else { certainty(&group) };
     Some((VerdictId::OtkDiverged, certainty))
 }
 
 fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
-    let log = walk.known.log.value();
+    let known = walk.known;
+    let log = known.log.value();
     if !log.is_some_and(|log| crossed(walk, log)) {
         let answer = if log.is_some() { Answer::No } else { Answer::Unknown };
         walk.step(answer, "no single refusal with quiet behind it", &walk.known.log);
@@ -353,23 +361,14 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
 }
 
 /// The refusals of a pattern; where there are none, that is the answer.
-fn group<'a>(walk: &mut Walk<'a>, pattern: Pattern, none: &str) -> Option<Group<'a>> {
+fn group<'a>(walk: &mut Walk<'a>, pattern: Pattern, none: &'static str) -> Option<Group<'a>> {
     let group = walk.refusals.of(pattern).copied();
     if group.is_none() {
         let untested = !walk.refusals.groups.is_empty() && walk.known.keys.unknown().is_some();
         let answer = if untested { Answer::Unknown } else { Answer::No };
-        walk.step(answer, none, &walk.known.log);
+        walk.step(answer, walk.refusals.none(none), &walk.known.log);
     }
     group
-}
-
-/// No key id was refused twice, and then uploads were accepted or it was quiet.
-fn crossed(walk: &Walk, log: &KeyLog) -> bool {
-    let Some(span) = walk.refusals.span() else { return false };
-    let end = walk.evidence.window.to.min(walk.evidence.now);
-    let accepted_after = log.accepted.uploads.is_some_and(|uploads| uploads.last > span.last);
-    let single = !walk.refusals.repeated() && log.refused_beyond.is_none();
-    single && (accepted_after || end.duration_since(span.last) > QUIET)
 }
 
 /// Without a refusal no storm says it: how many dead keys peers were given.

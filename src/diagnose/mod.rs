@@ -6,6 +6,7 @@ pub mod advice;
 pub mod chain;
 mod changed;
 mod client_signs;
+mod crossing;
 mod delays;
 mod figures;
 mod findings;
@@ -17,8 +18,10 @@ mod ke3;
 mod ke4;
 mod mail;
 mod minutes;
+mod quiet;
 mod refusals;
 pub mod remedy;
+mod renewal;
 mod shape;
 mod silence;
 mod slow;
@@ -82,3 +85,6 @@ pub fn trouble(row: &crate::evidence::DeviceRow) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod scene;

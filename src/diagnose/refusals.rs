@@ -8,14 +8,13 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::verdict::Storm;
+use super::quiet::{goes_on, many_at_once};
+use super::renewal::Renewal;
+use super::verdict::{Resolved, Storm};
 use crate::evidence::key_log::{Format, Refused, Span};
 use crate::evidence::otk::{Check, Claim};
 use crate::evidence::{DeviceKeys, KeyLog, StoredKey, StoredKeys, Window};
 
-/// A refusal younger than this, at the end of the window, goes on: an idle client retries twice a
-/// minute (with the sync's 30 s timeout), so five missed tries are silence.
-pub(super) const QUIET: SignedDuration = SignedDuration::from_secs(150);
 /// How far a log's clock may be from the row's before "the row is older than the refusal" is believed.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(60);
 
@@ -55,7 +54,18 @@ impl Group<'_> {
     pub fn proves(&self) -> bool {
         matches!(self.row, Row::Old(_)) || self.refused.format == Format::Json
     }
+
+    /// Since when the row stands that holds the very key.
+    fn old_since(&self) -> Option<Timestamp> {
+        match self.row {
+            Row::Old(key) => Some(key.added),
+            _ => None,
+        }
+    }
 }
+
+/// Why conflicts before it explain nothing any more.
+const FLOODED: &str = "no key is stored, and uploads are now rejected as too many";
 
 /// All refusals of the device, weighed.
 #[derive(Debug, Clone, Default)]
@@ -68,8 +78,18 @@ pub(super) struct Refusals<'a> {
     pub tied: u64,
     /// Refusals in a text log that neither the database nor a signature nor a claim supports.
     pub unsupported: u64,
-    /// Refusals between two accounts that the device had before its present one.
+    /// Refusals from before the device came back under its ID: history.
     pub past: u64,
+    /// How and when those ended.
+    pub resolved: Option<Resolved>,
+    /// When the device was removed before it came back under its ID, where a line names it.
+    pub renewed: Option<Timestamp>,
+    /// Refusals beyond the kept groups.
+    pub beyond: Option<Span>,
+    /// Uploads that are rejected as too many, up to the end of the log.
+    pub too_large: Option<Span>,
+    /// No key is stored, and what is rejected now is their number: the conflicts before are over.
+    pub flooded: bool,
 }
 
 impl<'a> Refusals<'a> {
@@ -79,11 +99,18 @@ impl<'a> Refusals<'a> {
         stored: Option<&'a StoredKeys>,
         keys: Option<&DeviceKeys>,
     ) -> Self {
-        let mut all = Self::default();
+        let renewal = Renewal::of(log, keys);
+        let renewed = renewal.named.map(|removal| removal.at);
+        let mut all = Self { renewed, beyond: log.refused_beyond, ..Self::default() };
+        if let Some(beyond) = all.beyond.filter(|beyond| renewal.is_over(*beyond)) {
+            (all.beyond, all.past) = (None, beyond.count);
+        }
+        let too_large = log.too_large.and_then(|span| renewal.is_before(span, None));
+        too_large.into_iter().for_each(|resolved| all.resolve(resolved));
         for refused in &log.refused {
             let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
-            if keys.is_some_and(|keys| past(&group, keys)) {
-                all.past += refused.span.count;
+            if let Some(resolved) = renewal.history(refused, group.old_since()) {
+                all.resolve(resolved);
             } else if contradicted(&group) {
                 all.contradicted += refused.span.count;
             } else if unsupported(&group, log) {
@@ -97,6 +124,11 @@ impl<'a> Refusals<'a> {
             let untied = refused.batch.count == 0;
             if untied && all.groups.iter().any(|own| own.refused.same_conflict(refused)) {
                 // A worker that hands uploads on logs the same refusal once more, without the upload.
+                all.tied += refused.span.count;
+                continue;
+            }
+            if untied && renewal.is_over(refused.span) {
+                // Whosever it was: it tells nothing of the keys that came later.
                 all.tied += refused.span.count;
                 continue;
             }
@@ -122,21 +154,48 @@ impl<'a> Refusals<'a> {
         all
     }
 
-    /// The strongest group of a pattern.
-    pub fn of(&self, pattern: Pattern) -> Option<&Group<'a>> {
-        self.groups.iter().find(|group| group.pattern == pattern)
+    /// Notes that uploads are rejected as too many, and whether that is all that is wrong by now.
+    pub fn note_too_large(&mut self, span: Option<Span>, stored: Option<&StoredKeys>) {
+        self.too_large = span;
+        let later = |span: Span| self.span().is_none_or(|own| own.last <= span.last);
+        self.flooded = span.is_some_and(later) && stored.is_some_and(|stored| stored.total == 0);
     }
 
-    /// Whether one batch was refused more than once: what parts a storm from a race. The offered key may
-    /// differ each time, and the id that is named too, once peers have claimed the one before.
+    fn resolve(&mut self, resolved: Resolved) {
+        self.past += resolved.span.count;
+        match &mut self.resolved {
+            Some(known) => known.add(resolved),
+            None => self.resolved = Some(resolved),
+        }
+    }
+
+    /// Why there is none of a kind.
+    pub fn none(&self, none: &'static str) -> &'static str {
+        if self.flooded { FLOODED } else { none }
+    }
+
+    /// The strongest group of a pattern.
+    pub fn of(&self, pattern: Pattern) -> Option<&Group<'a>> {
+        self.groups.iter().find(|group| group.pattern == pattern && !self.flooded)
+    }
+
+    /// Whether the device was refused again and again: what parts a storm from a race. The offered key may
+    /// differ each time, and so may the id that is named.
     pub fn repeated(&self) -> bool {
-        self.groups.iter().any(|group| {
-            let again = |other: &&Group| {
-                other.refused.key == group.refused.key || shares_ids(other.refused, group.refused)
-            };
-            let same = self.groups.iter().filter(again);
-            same.map(|other| other.refused.span.count).sum::<u64>() > 1
-        })
+        many_at_once(&self.refused())
+            || self.groups.iter().any(|group| {
+                let again = |other: &&Group| {
+                    other.refused.key == group.refused.key
+                        || shares_ids(other.refused, group.refused)
+                };
+                let same = self.groups.iter().filter(again);
+                same.map(|other| other.refused.span.count).sum::<u64>() > 1
+            })
+    }
+
+    /// What the logs or the client say of them.
+    pub fn refused(&self) -> Vec<&'a Refused> {
+        self.groups.iter().map(|group| group.refused).collect()
     }
 
     /// Whether no log has any of them.
@@ -162,7 +221,7 @@ impl<'a> Refusals<'a> {
     ) -> Option<Storm> {
         let main = self.groups.first()?;
         let mut span = self.span()?;
-        log.refused_beyond.into_iter().for_each(|beyond| span.add(beyond));
+        self.beyond.into_iter().for_each(|beyond| span.add(beyond));
         let ids: BTreeSet<_> = self.groups.iter().map(|group| &group.refused.key).collect();
         let seconds = span.last.duration_since(span.first).as_secs_f64();
         let row_stands = match main.row {
@@ -178,7 +237,9 @@ impl<'a> Refusals<'a> {
             key: main.refused.key.to_string(),
             more_keys: ids.len() - 1,
             rate: (span.count > 2 && seconds > 0.0).then(|| (span.count - 1) as f64 / seconds),
-            goes_on: window.to.min(now).duration_since(span.last) <= QUIET,
+            goes_on: self.too_large.is_some()
+                || goes_on(&self.refused(), span.last, window.to.min(now)),
+            too_large: self.too_large,
             row_stands,
             claimed: claimed(main.refused, log),
             dead_keys_handed_out: match main.pattern {
@@ -208,14 +269,6 @@ fn row<'a>(refused: &Refused, stored: Option<&'a StoredKeys>) -> Row<'a> {
 fn shares_ids(one: &Refused, other: &Refused) -> bool {
     let ranges = one.batch.range.zip(other.batch.range);
     ranges.is_some_and(|(one, other)| one.0 <= other.1 && other.0 <= one.1)
-}
-
-/// Neither key is of the account that stands, and it came after: a logout or a new store has ended it.
-fn past(group: &Group, keys: &DeviceKeys) -> bool {
-    let checks = (group.refused.old.check, group.refused.new.check);
-    checks == (Check::Fails, Check::Fails)
-        && !matches!(group.row, Row::Old(_))
-        && keys.added.duration_since(group.refused.span.last) > CLOCK_SLACK
 }
 
 /// Whether a key was stored after the identity that stands: then no dead account made it.

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::refusals::Refusals;
-use crate::evidence::key_log::AcceptedBatch;
+use crate::evidence::key_log::{AcceptedBatch, Refused};
 use crate::evidence::{KeyLog, counted};
 
 /// Two syncs of one device that overlap leave tens of these lines; one client leaves 0 to 2.
@@ -80,6 +80,15 @@ pub(super) fn shape(refusals: &Refusals, log: &KeyLog) -> Shape {
     let meanwhile = accepted(&|batch, range| {
         span.first < batch.span.last && batch.span.first < span.last && range.1 > refused.1
     });
+    // A client offers all keys that it has not published, so that one which is refused is part of each try. An
+    // upload without it that was taken in between is another client's.
+    let without = |of: &Refused, batch: &AcceptedBatch, range: (u64, u64)| {
+        let between = of.span.first < batch.span.first && batch.span.first < of.span.last;
+        between && of.key.counter().is_some_and(|key| range.0 > key)
+    };
+    let groups = refusals.refused();
+    let meanwhile =
+        meanwhile || accepted(&|batch, range| groups.iter().any(|of| without(of, batch, range)));
     let before = accepted(&|batch, range| {
         batch.span.first < span.first && range.0 <= refused.1 && refused.0 <= range.1
     });
@@ -90,5 +99,50 @@ pub(super) fn shape(refusals: &Refusals, log: &KeyLog) -> Shape {
         (false, _) if log.shared_sync >= SHARED_SYNC => Shape::TwoClients { interleaved: false },
         (false, true) if span.count > 1 => Shape::Rollback,
         _ => Shape::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::diagnose;
+    use super::super::scene::{self, Rows, accepted, refused};
+    use super::super::verdict::{Certainty, VerdictId};
+    use crate::evidence::KeyId;
+    use crate::evidence::key_log::{Batch, Format, Refused};
+    use crate::evidence::otk::Check::Verifies;
+
+    /// mautrix-python on libolm: key IDs of six characters.
+    fn range(low: &str, high: &str) -> (u64, u64) {
+        let counter = |id: &str| KeyId(format!("signed_curve25519:{id}")).counter().unwrap();
+        (counter(low), counter(high))
+    }
+
+    fn of_libolm(first: i64, last: i64, count: u64) -> Refused {
+        let range = Some(range("AAAAMw", "AAAAPA"));
+        let batch = Batch { range, count: 10 };
+        Refused { batch, ..refused("AAAAMw", (first, last, count), [Verifies, Verifies]) }
+    }
+
+    #[test]
+    fn two_processes_and_a_rollback_on_libolm_are_told_apart() {
+        // mautrix-python makes more keys at each failed try: the refused batch grows beyond what the other
+        // process publishes one by one.
+        let (rest, one) = (range("AAAAPQ", "AAAAQQ"), range("AAAANQ", "AAAANQ"));
+        for (meanwhile, verdict) in [
+            (Some(rest), VerdictId::OtkConcurrent),
+            (Some(one), VerdictId::OtkConcurrent),
+            (None, VerdictId::OtkRolledBack),
+        ] {
+            let mut log = scene::log(Format::Json, 900);
+            accepted(&mut log, 10, range("AAAAAQ", "AAAAMg"), true);
+            accepted(&mut log, 60, range("AAAAMw", "AAAAPA"), false);
+            if let Some(range) = meanwhile {
+                accepted(&mut log, 150, range, false);
+            }
+            log.refused = vec![of_libolm(100, 200, 8)];
+            let rows = Rows { identity: 10, stored: vec![("AAAAMw", 60, Verifies)] };
+            let found = diagnose(&scene::evidence(log, Some(rows), 1000));
+            assert_eq!((found.id, found.certainty), (verdict, Certainty::Consistent));
+        }
     }
 }

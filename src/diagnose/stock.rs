@@ -2,9 +2,9 @@
 
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Ruling, Walk};
-use crate::evidence::Known;
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Claim;
+use crate::evidence::{Known, counted};
 
 /// So many stored keys are a flood: 50 to 160 is healthy, each reload may add 50. Synapse ≥ 1.163 holds no
 /// more than this (`MAX_ONE_TIME_KEYS_PER_ALGORITHM_PER_DEVICE`), so a full device stands right at it.
@@ -19,7 +19,11 @@ pub(super) fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
         Known::Unknown(..) => None,
     };
     let log = walk.known.log.value();
+    // What was rejected before the device came back under its ID is history.
+    let over = walk.refusals.renewed;
     let refused = log.and_then(|log| log.too_large);
+    let refused = refused.filter(|span| over.is_none_or(|at| span.last > at));
+    let goes_on = walk.refusals.too_large.is_some();
     let claims = log.and_then(|log| log.claims.all).map_or(0, |all| all.count);
     let surplus = log.map_or(0, |log| log.accepted.keys.saturating_sub(claims));
     let json = log.is_some_and(|log| log.coverage.iter().all(|log| log.format == Format::Json));
@@ -30,12 +34,16 @@ pub(super) fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
         )),
         (_, Some(span)) => Some((
             format!(
-                "{} uploads were refused because the device would hold too many keys",
-                span.count
+                "{} were rejected because the device would hold too many keys (M_TOO_LARGE){}",
+                counted(span.count, "upload"),
+                match goes_on {
+                    true => ", and they still are at the end of the log",
+                    false => "",
+                }
             ),
             if json { Certainty::Proven } else { Certainty::Consistent },
         )),
-        (None, None) if surplus > FLOOD => Some((
+        (None, None) if surplus > FLOOD && over.is_none() => Some((
             format!("{surplus} more keys were uploaded than claimed in the window"),
             Certainty::Consistent,
         )),
@@ -96,11 +104,14 @@ pub(super) fn same_keys_again(walk: &mut Walk) -> Option<Ruling> {
         return None;
     };
     let looping = log.accepted.batches.iter().find(|batch| {
-        // Ids that are no counters leave only a count, and equal counts are not equal keys: libolm sends
-        // one fresh key for each that was claimed.
+        // IDs that are no counters leave only a count, and equal counts are not equal keys.
         let Some((low, high)) = batch.batch.range else { return false };
         let claimed = |claim: &Claim| claim.id.counter().is_some_and(|id| low <= id && id <= high);
-        batch.span.count >= LOOP && !log.claims.kept.iter().any(claimed)
+        // After a removal the first keys come again: that is another account.
+        let span = batch.span;
+        let renewed = log.removed.iter();
+        let renewed = renewed.filter(|one| span.first <= one.at && one.at <= span.last).count();
+        span.count >= LOOP + renewed as u64 && !log.claims.kept.iter().any(claimed)
     });
     let Some(batch) = looping else {
         walk.step(Answer::No, "no batch was accepted over and over", &walk.known.log);

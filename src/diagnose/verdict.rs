@@ -1,9 +1,11 @@
 //! The shape of a verdict: what it says, how sure it is, and the path that led to it.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::evidence::Window;
 use crate::evidence::key_log::Span;
+use crate::evidence::removal::RemovedBy;
 
 /// Every verdict, branch by branch, in the order they are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -303,6 +305,9 @@ pub struct Storm {
     pub rate: Option<f64>,
     /// Whether refusals were still arriving at the end of what was seen.
     pub goes_on: bool,
+    /// Uploads that are rejected as too many, up to the end of what was seen: whatever became of the
+    /// conflict, the device cannot publish keys.
+    pub too_large: Option<Span>,
     /// `true` where the conflicting row is still there; `None` where the database did not say.
     pub row_stands: Option<bool>,
     /// When the conflicting key was claimed, if the log has it.
@@ -313,6 +318,27 @@ pub struct Storm {
     pub born: Option<jiff::Timestamp>,
     /// The user agent and address of that minute's upload.
     pub born_by: Option<(Option<String>, Option<String>)>,
+}
+
+/// Rejected uploads that are history: the device came back under its ID.
+#[derive(Debug, Clone, Copy)]
+pub struct Resolved {
+    /// When the device was removed; where no line names it, when its present identity was stored.
+    pub at: Timestamp,
+    /// The line that tells of it; none where the identity alone does.
+    pub by: Option<RemovedBy>,
+    /// The rejected uploads before.
+    pub span: Span,
+}
+
+impl Resolved {
+    /// Counts another group in.
+    pub(super) fn add(&mut self, other: Self) {
+        self.span.add(other.span);
+        if other.at > self.at || self.by.is_none() {
+            (self.at, self.by) = (other.at, other.by.or(self.by));
+        }
+    }
 }
 
 /// A line of measured figures.
@@ -332,6 +358,8 @@ pub struct Verdict {
     /// Why it is believed, in short sentences.
     pub because: Vec<String>,
     pub storm: Option<Storm>,
+    /// Rejected uploads from before the device came back under its ID; not part of `storm`.
+    pub resolved: Option<Resolved>,
     /// Measured figures that an answer always shows.
     pub figures: Vec<Figure>,
     /// Those beside them that `!why` and the JSON show.

@@ -5,6 +5,7 @@ use super::refusals::Refusals;
 use super::verdict::{Answer, Certainty, Figure, Missing, Step, Verdict, VerdictId};
 use super::visible::Unseen;
 use crate::evidence::delay::DelayLog;
+use crate::evidence::key_log::Span;
 use crate::evidence::{ClientFacts, DeviceKeys, Evidence, KeyLog, Known, StoredKeys, utc};
 
 /// What ends a walk.
@@ -91,7 +92,12 @@ impl<'a> Walk<'a> {
             Known::Unknown(..) => None,
         };
         let keys = known.keys.value().copied();
-        let refusals = Refusals::weigh(&known.reported, stored, keys);
+        let mut refusals = Refusals::weigh(&known.reported, stored, keys);
+        let end = evidence.window.to.min(evidence.now);
+        let too_large = super::quiet::too_large(&known.reported, end);
+        let is_over = |span: Span| refusals.renewed.is_some_and(|at| span.last <= at);
+        let too_large = too_large.filter(|span| !is_over(*span));
+        refusals.note_too_large(too_large, stored);
         let (path, because, findings, missing, figures, more_figures) = Default::default();
         Self {
             evidence,
@@ -155,6 +161,8 @@ impl<'a> Walk<'a> {
             .log
             .value()
             .and_then(|log| self.refusals.storm(log, keys, window, self.evidence.now));
+        let end = window.to.min(self.evidence.now);
+        self.findings.extend(super::quiet::unread_after(&self.refusals.refused(), end));
         if id == VerdictId::OtkRecreated && storm.as_ref().is_none_or(|storm| !storm.goes_on) {
             self.findings.push(NOT_CURED.into());
         }
@@ -172,6 +180,7 @@ impl<'a> Walk<'a> {
             path: self.path,
             because: self.because,
             storm,
+            resolved: self.refusals.resolved,
             figures: self.figures,
             more_figures: self.more_figures,
             findings: self.findings,

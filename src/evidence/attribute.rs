@@ -339,6 +339,9 @@ impl Attribution {
                 self.processes[process].loose(seen.with(Loose::Claims(ids)), id);
             }
             Message::SharedSync => self.processes[process].loose(seen.with(Loose::SharedSync), id),
+            Message::Removed(removed) if removed.concerns(&self.tally.subject) => {
+                self.processes[process].loose(seen.with(Loose::Removed(removed.by)), id);
+            }
             Message::Broken if record.message.contains(self.tally.subject.user.as_str()) => {
                 self.tally.log.distrust(BROKEN);
             }
@@ -388,6 +391,7 @@ impl Attribution {
 mod tests {
     use super::*;
     use crate::evidence::key_log::Refused;
+    use crate::evidence::removal::RemovedBy;
 
     const STORM: &str = include_str!("../../tests/fixtures/log/ke1-eviction-storm.log");
     const HEALS: &str =
@@ -671,6 +675,31 @@ mod tests {
         }
     }
 
+    /// A call begins, and its members claim keys of each other for minutes: each claim's text may reach over
+    /// the lines behind it.
+    #[test]
+    fn many_claims_between_them_drop_no_genuine_line() {
+        let mut log = Written::new();
+        log.traffic(1..20);
+        for number in 20..220 {
+            log.at += 700;
+            let id = format!("POST-{number}");
+            log.line(
+                "synapse.handlers.e2e_keys",
+                &id,
+                "Claimed one-time-keys: a:b for @other:lab.local:X",
+            );
+            log.access(&id, "@other:lab.local", 200, "v3/keys/claim");
+            if number % 5 == 0 {
+                log.upload(number + 1000, VICTIM, "DEV", false);
+            }
+        }
+        log.traffic(1220..1240);
+        let log = log.read();
+        assert_eq!(log.accepted.uploads.map(|span| span.count), Some(40), "{:?}", log.distrusted);
+        assert_eq!(log.distrusted, []);
+    }
+
     #[test]
     fn a_forgery_takes_nothing_away() {
         // Each line is written for the id of a true refusal, before and behind it.
@@ -715,6 +744,33 @@ mod tests {
                 log.access("POST-51", "None", 200, "v3/login").traffic(52..60);
                 assert_eq!(log.read().refusals(), 1, "{behind} {line}");
             }
+        }
+    }
+
+    /// Recorded: Synapse 1.163.2 with MAS, in text and in JSON, and 1.120.2.
+    #[test]
+    fn recorded_removals_are_found() {
+        let text = "2026-11-27 16:51:38,619 - synapse.rest.synapse.mas.devices - 231 - INFO - POST-223 - Syncing \
+                    0 devices for user @edo:quay.example will delete 1 devices\n\
+                    2026-11-27 16:51:38,620 - synapse.handlers.device - 312 - INFO - POST-223 - Deleting devices \
+                    ['EDOPHONE'] for '@edo:quay.example'";
+        let json = r#"{"log":"Deleting devices ['Vi8XrN6EtB'] for '@cyd:quay.example'","namespace":"synapse.handlers.device","level":"INFO","time":1795809062.4,"server_name":"quay.example","request":"POST-90","method":"POST","url":"/_synapse/mas/sync_devices"}"#;
+        let task = "2026-11-27 19:55:57,308 - synapse.util.task_scheduler - 368 - INFO - \
+                    task-delete_device_messages-0-HUFZPTVTKtvSyvVE - Task complete: 0.005sec (0.000sec, 0.000sec) \
+                    (0.002sec/0.001sec/2) [0 dbevts] 'L0pHPec0Mp', {'user_id': '@ben:weir.example', 'device_id': \
+                    'L0pHPec0Mp', 'up_to_stream_id': 4}";
+        for (text, user, device, expected) in [
+            (text, "@edo:quay.example", "EDOPHONE", &[RemovedBy::Sync, RemovedBy::Deleted][..]),
+            (text, "@edo:quay.example", "OTHER", &[RemovedBy::Sync]),
+            (text, "@cyd:quay.example", "EDOPHONE", &[]),
+            (json, "@cyd:quay.example", "Vi8XrN6EtB", &[RemovedBy::Deleted]),
+            (task, "@ben:weir.example", "L0pHPec0Mp", &[RemovedBy::Task]),
+        ] {
+            let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
+            let mut reading = Attribution::new(subject(user, device), window, Clock::new(None));
+            text.split('\n').for_each(|line| reading.line(line.as_bytes()));
+            let found: Vec<_> = reading.finish(false).0.removed.iter().map(|one| one.by).collect();
+            assert_eq!(found, expected, "{user} {device}");
         }
     }
 

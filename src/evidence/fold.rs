@@ -6,7 +6,7 @@ use ruma::OwnedUserId;
 
 use super::key_log::{
     Accepted, AcceptedBatch, Batch, Claims, Distrusted, Format, KEPT, KEPT_CLAIMS, KEPT_DATES,
-    KeyLog, Refused, Span, Whose,
+    KeyLog, Refused, Removal, Span, Whose,
 };
 use super::log_message::Refusal;
 use super::otk::{Claim, KeyId};
@@ -37,6 +37,7 @@ impl KeyLog {
         self.client_starts.sort_unstable();
         self.clipped |= other.clipped || self.client_starts.len() > KEPT;
         self.client_starts.truncate(KEPT);
+        other.removed.iter().for_each(|removal| self.was_removed(*removal));
         for known in &other.distrusted {
             self.put_distrusted(&known.why, known.count);
         }
@@ -76,6 +77,7 @@ impl KeyLog {
                 agents: Vec::new(),
                 format: Format::Text,
                 reported: true,
+                read_to: None,
             };
             let mut logged = self.refused.iter().chain(&self.doubtful).filter(|own| !own.reported);
             if logged.any(|own| own.same_conflict(&group)) {
@@ -95,6 +97,14 @@ impl KeyLog {
         }
     }
 
+    /// Notes at each refusal how far its log was read.
+    pub fn note_ends(&mut self) {
+        let read_to = self.coverage.iter().filter_map(|part| Some(part.span?.1)).max();
+        for refused in self.refused.iter_mut().chain(&mut self.doubtful) {
+            refused.read_to = read_to;
+        }
+    }
+
     /// Whether the log says anything of the device itself.
     pub fn says_anything(&self) -> bool {
         !self.refused.is_empty()
@@ -106,6 +116,7 @@ impl KeyLog {
             || self.too_large.is_some()
             || self.claims.all.is_some()
             || self.shared_sync > 0
+            || !self.removed.is_empty()
     }
 
     /// How many of the subject's own uploads were refused for a conflict.
@@ -138,6 +149,7 @@ impl KeyLog {
             agents: facts.agent.clone().into_iter().collect(),
             format,
             reported: false,
+            read_to: None,
         };
         self.put_refused(&group, whose);
     }
@@ -157,6 +169,7 @@ impl KeyLog {
             agents: Vec::new(),
             format,
             reported: false,
+            read_to: None,
         };
         self.put_refused(&group, Whose::Doubtful);
     }
@@ -204,6 +217,17 @@ impl KeyLog {
             true => self.client_starts.push(at),
             false => self.clipped = true,
         }
+    }
+
+    /// The device was removed. Of several processes' lines of one removal one is enough.
+    pub(super) fn was_removed(&mut self, removal: Removal) {
+        if self.removed.len() >= KEPT {
+            // The newest decides what is history.
+            self.removed.remove(0);
+            self.clipped = true;
+        }
+        let at = self.removed.partition_point(|known| known.at <= removal.at);
+        self.removed.insert(at, removal);
     }
 
     /// A line about the subject that was left out.
@@ -286,6 +310,10 @@ impl Refused {
                 }
             }
         }
+        self.read_to = match (self.read_to, other.read_to) {
+            (Some(own), Some(other)) => Some(own.min(other)),
+            (own, other) => own.or(other),
+        };
         // What a text log says too, JSON alone proves.
         if other.format == Format::Json {
             self.format = Format::Json;

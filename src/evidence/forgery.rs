@@ -17,6 +17,8 @@ const BYTES: u64 = 256 * 1024;
 const AGREE: u32 = 8;
 /// How many doubtful stretches are kept; older ones are judged by then.
 const STRETCHES: usize = 4096;
+/// Lines that wait for a record out of a client's reach to tell the time; of more, the oldest are left out.
+const WAITING: usize = 1 << 16;
 
 /// Where a line stands: its number in the file and its first byte, as read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +33,10 @@ pub struct Watch {
     /// The log's own time, by records that no client can have written.
     now: Option<i64>,
     jump: Option<Jump>,
+    /// Lines in a client's reach with a time ahead of the log's own: where many claims follow each other, every
+    /// line between them is in reach, and the log's time stands still meanwhile. The next record out of
+    /// reach tells whether they fit.
+    ahead: VecDeque<(u64, i64)>,
     /// So many characters a client's text may still go on for.
     reach: u64,
     /// Lines that are surely not Synapse's, and why.
@@ -57,14 +63,16 @@ impl Watch {
         self.broken_up = true;
         let now = *self.now.get_or_insert(at);
         if in_reach {
-            if (at - now).abs() > TOLERANCE {
+            if at < now - TOLERANCE {
                 self.mark(place.line, place.line, OUT_OF_TIME);
+            } else if at > now + TOLERANCE {
+                self.wait(place.line, at);
             }
             return None;
         }
         let Some(jump) = &mut self.jump else {
             if (at - now).abs() <= TOLERANCE {
-                self.now = Some(now.max(at));
+                self.reached(now.max(at));
             } else {
                 self.jump = Some(Jump { from: place.line, at, records: 1 });
             }
@@ -74,7 +82,8 @@ impl Watch {
             // Back again: what stood between was out of time.
             let (from, to) = (jump.from, place.line.saturating_sub(1));
             self.mark(from, to, OUT_OF_TIME);
-            (self.jump, self.now) = (None, Some(now.max(at)));
+            self.jump = None;
+            self.reached(now.max(at));
             return None;
         }
         let ahead = jump.at > now;
@@ -91,9 +100,30 @@ impl Watch {
         if jump.records < AGREE {
             return None;
         }
-        let moved = jump.at - now;
-        (self.now, self.jump) = (Some(jump.at), None);
+        let (moved, at) = (jump.at - now, jump.at);
+        self.jump = None;
+        self.reached(at);
         Some(moved)
+    }
+
+    /// A line in a client's reach is ahead of the log's time.
+    fn wait(&mut self, line: u64, at: i64) {
+        self.ahead.push_back((line, at));
+        if self.ahead.len() > WAITING
+            && let Some((line, _)) = self.ahead.pop_front()
+        {
+            self.mark(line, line, OUT_OF_TIME);
+        }
+    }
+
+    /// The log's own time is this far. A line that stood before, and is of a later time, is a client's.
+    fn reached(&mut self, now: i64) {
+        self.now = Some(now);
+        for (line, at) in std::mem::take(&mut self.ahead) {
+            if at > now + TOLERANCE {
+                self.mark(line, line, OUT_OF_TIME);
+            }
+        }
     }
 
     /// Whether the log's time is not in question just now.
@@ -154,6 +184,13 @@ impl Watch {
 
     /// Lines `from..=to` are surely not Synapse's.
     pub fn mark(&mut self, from: u64, to: u64, why: &'static str) {
+        if let Some((_, last, of)) = self.bad.back_mut()
+            && *last + 1 == from
+            && *of == why
+        {
+            *last = to;
+            return;
+        }
         self.bad.push_back((from, to, why));
         bound(&mut self.bad);
     }
@@ -335,9 +372,29 @@ mod tests {
         for line in 1..21 {
             watch.record(place(line), 300_000, true);
         }
-        assert_eq!(watch.bad(1), Some(OUT_OF_TIME));
         watch.record(place(21), 100, false);
+        assert!((1..21).all(|line| watch.bad(line) == Some(OUT_OF_TIME)));
         assert_eq!(watch.bad(21), None);
+        // A time that is past is known to be wrong at once.
+        watch.record(place(22), -300_000, true);
+        assert_eq!(watch.bad(22), Some(OUT_OF_TIME));
+    }
+
+    /// Where claims follow each other closely no record is out of a client's reach for a long time.
+    #[test]
+    fn the_next_sure_record_tells_whether_lines_in_reach_fit() {
+        let mut watch = Watch::default();
+        watch.record(place(0), 0, false);
+        for line in 1..61 {
+            watch.record(place(line), line as i64 * 1000, true);
+        }
+        // One of them is a client's, of a time that never came.
+        watch.record(place(61), 90_000, true);
+        for line in 62..80 {
+            watch.record(place(line), 60_000 + line as i64, false);
+        }
+        let bad: Vec<_> = (0..80).filter(|line| watch.bad(*line).is_some()).collect();
+        assert_eq!(bad, [61]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use ruma::OwnedUserId;
 use serde::{Deserialize, Serialize};
 
 use super::otk::{Claim, KeyId, KeyView};
+use super::removal::RemovedBy;
 use super::visibility::Visibility;
 
 /// Distinct conflicts, batches and claims that are kept one by one; beyond it only totals grow.
@@ -44,6 +45,9 @@ pub struct KeyLog {
     pub shared_sync: u64,
     /// Requests by which the user's clients start: a /sync without `since`. The log names no device.
     pub client_starts: Vec<Timestamp>,
+    /// Removals of the device, oldest first: a logout, an admin, or the authentication service.
+    #[serde(default)]
+    pub removed: Vec<Removal>,
     /// Lines that look written by a client and not by Synapse; they were left out.
     pub distrusted: Vec<Distrusted>,
     /// A list reached its bound; totals are right, the lists are not whole.
@@ -55,6 +59,14 @@ pub struct KeyLog {
     /// There were more of them than are kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dated_beyond: bool,
+}
+
+/// The device was removed. Its one-time keys and its device keys went with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    pub at: Timestamp,
+    pub by: RemovedBy,
+    pub format: Format,
 }
 
 /// How far a log was read, and how its times were understood.
@@ -151,6 +163,9 @@ pub struct Refused {
     /// No log has it: a client's report alone tells of it.
     #[serde(skip)]
     pub reported: bool,
+    /// The newest record of the log that has it: what came later is not known.
+    #[serde(skip)]
+    pub read_to: Option<Timestamp>,
 }
 
 impl Refused {

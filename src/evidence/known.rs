@@ -167,7 +167,11 @@ impl Evidence {
     /// The logs, put together: each process writes its own, and one device may speak to several.
     pub fn key_log(&self) -> Known<KeyLog> {
         let pick = |fact: &Fact| match fact {
-            Fact::KeyLog(log) => Some((**log).clone()),
+            Fact::KeyLog(log) => {
+                let mut log = (**log).clone();
+                log.note_ends();
+                Some(log)
+            }
             _ => None,
         };
         self.sum(Need::KeyLog, pick, KeyLog::add)
@@ -194,7 +198,11 @@ impl Evidence {
     /// Everybody's key uploads, from all logs.
     pub fn fleet_log(&self) -> Known<FleetLog> {
         let pick = |fact: &Fact| match fact {
-            Fact::FleetLog(log) => Some((**log).clone()),
+            Fact::FleetLog(log) => {
+                let mut log = (**log).clone();
+                log.note_ends();
+                Some(log)
+            }
             _ => None,
         };
         self.sum(Need::FleetLog, pick, FleetLog::add)

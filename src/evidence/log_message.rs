@@ -9,6 +9,7 @@ pub use super::access::{Access, access};
 use super::key_log::Batch;
 use super::log_line::Record;
 use super::otk::{KeyId, KeyView};
+use super::removal::{Removed, removed};
 use super::{Subject, python};
 
 /// What a record says.
@@ -26,6 +27,8 @@ pub enum Message {
     Claimed(Vec<KeyId>),
     /// Two overlapping /sync requests of the subject's device shared one answer.
     SharedSync,
+    /// Devices of a user were removed.
+    Removed(Removed),
     /// `***** STARTING SERVER *****`: request ids start again.
     Start,
     /// A login's identifier as `%r`.
@@ -127,7 +130,7 @@ pub fn read(record: &Record, subject: &Subject) -> Message {
             Some(access) => Message::Access(access),
             None => Message::Broken,
         },
-        _ => Message::Other,
+        logger => removed(logger, message).map_or(Message::Other, Message::Removed),
     }
 }
 

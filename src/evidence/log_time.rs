@@ -34,6 +34,8 @@ pub struct Clock {
     shifted: bool,
     /// The last moment that was understood: it decides a repeated hour.
     last: Option<i64>,
+    /// The log of another process that told the zone.
+    sibling: Option<String>,
     /// The log writes UTC itself, or no time at all.
     own: Option<&'static str>,
     /// A second that was understood, and its offset, which holds for the whole of it.
@@ -51,6 +53,7 @@ impl Clock {
             contradicted: false,
             shifted: false,
             last: None,
+            sibling: None,
             own: None,
             second: None,
         }
@@ -62,6 +65,11 @@ impl Clock {
             let vote = self.votes.entry(offset).or_insert((0, epoch));
             *vote = (vote.0 + 1, vote.1.max(epoch));
         }
+    }
+
+    /// The votes are of another process's log on the same host.
+    pub fn is_of(&mut self, sibling: String) {
+        self.sibling = Some(sibling);
     }
 
     /// How many lines have voted.
@@ -221,7 +229,11 @@ impl Clock {
                     _ => format!("{name}, configured, {lines} of the log's lines agree"),
                 }
             }
-            (_, Some(offset)) => format!("UTC{}, derived from {}", signed(offset), many(lines)),
+            (_, Some(offset)) => {
+                let of = self.sibling.as_ref();
+                let of = of.map_or(String::new(), |name| format!(" of {name}, in the same folder"));
+                format!("UTC{}, derived from {}{of}", signed(offset), many(lines))
+            }
             _ => "UTC, assumed".to_owned(),
         }
     }

@@ -32,6 +32,7 @@ pub mod poll;
 mod process;
 mod python;
 mod redact;
+pub mod removal;
 pub mod report;
 mod request;
 pub mod sight;

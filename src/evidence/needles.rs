@@ -6,7 +6,7 @@ use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
 /// Words of the lines that matter; `/sync` only matters beside the subject's name.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 18] = [
     "synapse.handlers.e2e_keys",
     "already exists",
     "would leave the device",
@@ -20,6 +20,9 @@ const WORDS: [&str; 15] = [
     "validation error",
     "errors.pydantic.dev",
     "To-device message for",
+    "Deleting devices [",
+    "devices for user @",
+    "task-delete_device_messages",
     "%0A",
     "%0a",
 ];

@@ -24,16 +24,22 @@ impl KeyId {
         self.0.split_once(':').map_or(self.0.as_str(), |(_, name)| name)
     }
 
-    /// The counter behind the id, where vodozemac made it: 11 characters, the unpadded base64 of a
-    /// big-endian 64-bit number, one higher for each key that the account ever made
-    /// (vodozemac `src/types/key_id.rs`). `None` for libolm's 6 characters and everything else.
+    /// The counter behind the ID, one higher for each key that the account ever made: the unpadded base64
+    /// of a big-endian number, of 64 bits by vodozemac (11 characters, `src/types/key_id.rs`) and of 32 by
+    /// libolm (6 characters). `None` for everything else.
     pub fn counter(&self) -> Option<u64> {
         let name = self.name();
-        if name.len() != 11 {
+        if name.len() != 11 && name.len() != 6 {
             return None;
         }
         let bytes = vodozemac::base64_decode(name).ok()?;
-        Some(u64::from_be_bytes(bytes.try_into().ok()?))
+        if vodozemac::base64_encode(&bytes) != name {
+            return None;
+        }
+        match bytes.len() {
+            4 => Some(u64::from(u32::from_be_bytes(bytes.try_into().ok()?))),
+            _ => Some(u64::from_be_bytes(bytes.try_into().ok()?)),
+        }
     }
 }
 
@@ -253,11 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_vodozemac_are_counters() {
+    fn ids_of_vodozemac_and_libolm_are_counters() {
         let counter = |id: &str| KeyId(id.to_owned()).counter();
         assert_eq!(counter("signed_curve25519:AAAAAAAAAA0"), Some(13));
         assert_eq!(counter("signed_curve25519:AAAAAAAAADI"), Some(50));
-        assert_eq!(counter("signed_curve25519:AAAAHg"), None);
+        // libolm's, of mautrix-python 0.20.
+        assert_eq!(counter("signed_curve25519:AAAAAQ"), Some(1));
+        assert_eq!(counter("signed_curve25519:AAAAHg"), Some(30));
+        assert_eq!(counter("signed_curve25519:foobar"), None);
         assert_eq!(counter("signed_curve25519:not base64!"), None);
     }
 

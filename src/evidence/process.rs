@@ -6,6 +6,7 @@ use super::Subject;
 use super::forgery::{Numbers, Place, Watch, number};
 use super::log_message::Asked;
 use super::otk::KeyId;
+use super::removal::RemovedBy;
 use super::request::{Judged, Request, Seen};
 
 /// Processes told apart in one file (Docker writes the worker's name in front).
@@ -58,6 +59,8 @@ pub enum Loose {
     Claims(Vec<KeyId>),
     SharedSync,
     ClientStart,
+    /// The device was removed.
+    Removed(RemovedBy),
 }
 
 /// What no further line can change.
@@ -194,7 +197,9 @@ impl Process {
         }
         let reach = seen.reach || self.watch.doubted(seen.place.line);
         match seen.what {
-            Loose::Claims(_) | Loose::SharedSync => !reach || self.numbers.knows(id.as_bytes()),
+            Loose::Claims(_) | Loose::SharedSync | Loose::Removed(_) => {
+                !reach || self.numbers.knows(id.as_bytes())
+            }
             Loose::ClientStart => !reach,
         }
     }

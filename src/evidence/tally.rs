@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::aside::Aside;
-use super::key_log::{Format, KeyLog, Whose};
+use super::key_log::{Format, KeyLog, Removal, Whose};
 use super::log_message::Refusal;
 use super::process::Loose;
 use super::request::{BEHIND, Facts, Judged, Outcome, Seen, is_of};
@@ -121,6 +121,9 @@ impl Tally {
             Loose::Claims(ids) => ids.into_iter().for_each(|id| self.log.claimed(id, at)),
             Loose::SharedSync => self.log.shared_sync += 1,
             Loose::ClientStart => self.log.client_started(at),
+            Loose::Removed(by) => {
+                self.log.was_removed(Removal { at, by, format: self.format });
+            }
         }
     }
 

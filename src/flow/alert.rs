@@ -8,7 +8,7 @@ use crate::command::{Command, Ke1, Ke2, Span, Triage};
 use crate::diagnose::fleet::{Cause, Standing};
 use crate::diagnose::verdict::Storm;
 use crate::diagnose::{Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet};
-use crate::evidence::{Evidence, Fact, Known, Symptom, Window};
+use crate::evidence::{Evidence, Fact, Known, Symptom, Window, utc};
 use crate::render::{self, Page};
 use crate::storm::{BACKLOG, Change, Event, Kind, Sure, Whose};
 
@@ -103,7 +103,7 @@ impl Flow {
         Judged {
             verdict: keys.id.name(),
             headline: keys.id.headline(),
-            sure: sure(event.kind, &evidence, &keys, device),
+            sure: sure(event, &evidence, &keys, device),
             cure: match event.kind {
                 Kind::Backlog => fetched(&evidence, &keys),
                 _ => cure(event, &keys),
@@ -188,7 +188,7 @@ fn keys_verdict(evidence: &Evidence) -> Verdict {
 
 /// The device exists, and the refusals were of uploads of its own. What the database itself showed needs no
 /// log to bear it out.
-fn sure(kind: Kind, evidence: &Evidence, verdict: &Verdict, device: &str) -> Sure {
+fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> Sure {
     let rows = match evidence.devices() {
         Known::Is(rows, _) => rows,
         Known::None(_) => &[],
@@ -197,7 +197,10 @@ fn sure(kind: Kind, evidence: &Evidence, verdict: &Verdict, device: &str) -> Sur
     let exists = rows.iter().any(|row| row.device.as_str() == device && !row.hidden);
     match (exists, verdict.certainty, &verdict.storm) {
         (false, ..) => Sure::Contradicted("the database has no such device".into()),
-        (true, ..) if matches!(kind, Kind::DeadIdentity | Kind::Backlog) => Sure::Confirmed,
+        (true, ..) if matches!(event.kind, Kind::DeadIdentity | Kind::Backlog) => Sure::Confirmed,
+        (true, _, None) if let Some(resolved) = resolved(event, verdict) => {
+            Sure::Unconfirmed(resolved)
+        }
         (true, Certainty::Proven, _) | (true, _, Some(_)) => Sure::Confirmed,
         (true, ..) if verdict.id == VerdictId::OtkFlood => Sure::Confirmed,
         (true, ..) => Sure::Unconfirmed(
@@ -206,10 +209,22 @@ fn sure(kind: Kind, evidence: &Evidence, verdict: &Verdict, device: &str) -> Sur
     }
 }
 
+/// Why the storm is history: all of it was before the device was removed and came back under its ID.
+fn resolved(event: &Event, verdict: &Verdict) -> Option<String> {
+    let resolved = verdict.resolved.filter(|resolved| event.last <= resolved.at)?;
+    Some(format!(
+        "all of it was before {}, when the device was logged out and in again under the same ID: it is history",
+        utc(resolved.at)
+    ))
+}
+
 /// What a storm that ended left behind (domain: claimed dead keys, a replaced identity, a row that stands).
 fn cure(event: &Event, verdict: &Verdict) -> Cure {
     if verdict.id == VerdictId::UnknownDevice {
         // Logged out since: the keys are gone with it.
+        return Cure::Yes;
+    }
+    if verdict.storm.is_none() && resolved(event, verdict).is_some() {
         return Cure::Yes;
     }
     let (Whose::Device { user, .. }, Some(storm)) = (&event.whose, &verdict.storm) else {
@@ -229,6 +244,9 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
     }
     if storm.row_stands == Some(true) {
         left.push("the key that stood in the way still stands, so it comes back".into());
+    }
+    if storm.too_large.is_some() {
+        left.push("the server now rejects its uploads as too many, so it has no new keys".into());
     }
     match (left.is_empty(), storm.row_stands) {
         (false, _) => {

@@ -105,6 +105,14 @@ fn seen(page: &mut Page, storm: &Storm, view: &View) {
         (_, true) => "; going on",
         (_, false) => "; quiet since then",
     });
+    if let Some(span) = storm.too_large {
+        page.label("State").text(format!(
+            "active; the server now rejects its uploads as too many (M_TOO_LARGE): {}, {}",
+            counted(span.count, "upload"),
+            view.span(span.first, span.last)
+        ));
+        return handed_out(page, storm);
+    }
     page.label("State").text(match (storm.row_stands, storm.claimed) {
         (Some(true), _) => "live; the key in the way is still stored".to_owned(),
         (Some(false), Some(at)) => {
@@ -113,6 +121,10 @@ fn seen(page: &mut Page, storm: &Storm, view: &View) {
         (Some(false), None) => "healed; the key in the way is gone".to_owned(),
         (None, _) => "unknown; the stored keys could not be read".to_owned(),
     });
+    handed_out(page, storm);
+}
+
+fn handed_out(page: &mut Page, storm: &Storm) {
     if storm.dead_keys_handed_out > 0 {
         page.text(format!("; {} dead keys were handed out", storm.dead_keys_handed_out));
     }

@@ -146,6 +146,7 @@ fn storm(storm: &Storm) -> Value {
         "rate_per_second": storm.rate,
         "goes_on": storm.goes_on,
         "key": storm.key,
+        "too_large": storm.too_large.map(|span| span.count),
         "row_stands": storm.row_stands,
         "claimed": storm.claimed,
         "dead_keys_handed_out": storm.dead_keys_handed_out,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 /// When something is a storm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thresholds {
-    /// Refusals of one device and key id that make a storm; one is none. It is repetition that counts: idle
-    /// devices make two a minute, busy ones a hundred a second.
+    /// Refusals of one device that make a storm, whichever key IDs they name; one is none. It is repetition
+    /// that counts: idle devices make two a minute, busy ones a hundred a second.
     pub refusals: usize,
     /// … within this time.
     pub within: SignedDuration,

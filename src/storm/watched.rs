@@ -24,6 +24,10 @@ pub(super) struct Watched {
     /// The newest moments by what repeats: a key id, or a kind of answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) recent: Vec<(String, VecDeque<Timestamp>)>,
+    /// The newest refusals of a device, whichever key IDs they name: a client that makes new keys at each
+    /// try names another ID each time.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    refusals: VecDeque<Timestamp>,
     /// All of its trouble since the last pause: how much, from when, until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     seen: Option<(u64, Timestamp, Timestamp)>,
@@ -87,16 +91,13 @@ impl Watched {
                 self.recent.len() - 1
             }
         };
-        let times = &mut self.recent[place].1;
-        for _ in 0..count.min(enough as u64) {
-            times.push_back(at);
-        }
-        while times.len() > enough
-            || times.front().is_some_and(|first| at.duration_since(*first) > within)
-        {
-            times.pop_front();
-        }
-        times.len() >= enough
+        newest(&mut self.recent[place].1, (at, count, within, enough))
+    }
+
+    /// Whether the device was refused so often within the time; the key ID is noted as the trigger.
+    pub(super) fn refused(&mut self, key: &str, times: Times) -> bool {
+        self.repeats(key, times);
+        newest(&mut self.refusals, times)
     }
 
     /// Adds accepted keys; what came before a long silence is forgotten.
@@ -222,6 +223,20 @@ impl Storm {
         let trigger = self.trigger.clone();
         Event { at, storm, change, kind, whose, trigger, count, devices, first, last }
     }
+}
+
+/// Keeps the newest moments within the time, and gives whether they are enough.
+fn newest(moments: &mut VecDeque<Timestamp>, times: Times) -> bool {
+    let (at, count, within, enough) = times;
+    for _ in 0..count.min(enough as u64) {
+        moments.push_back(at);
+    }
+    while moments.len() > enough
+        || moments.front().is_some_and(|first| at.duration_since(*first) > within)
+    {
+        moments.pop_front();
+    }
+    moments.len() >= enough
 }
 
 /// A pause that doubles with each step.

@@ -35,7 +35,7 @@ pub(crate) struct Watching {
     follow: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// Refusals of one device and key id that make a storm (3)
+    /// Refusals of one device that make a storm (3)
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
     refusals: Option<u16>,
     /// … within this time (10m)

@@ -53,7 +53,7 @@ impl Bent {
 fn fresh_keys_of_an_old_client_are_no_upload_loop() {
     let mut case = Bent::of("ke1--otk-healthy--healthy");
     let batch = &mut case.log()["accepted"]["batches"][2];
-    // libolm: one key for each that was claimed, and ids that are no counters.
+    // One key for each that was claimed, and IDs that are no counters.
     batch["batch"] = json!({ "range": null, "count": 1 });
     batch["span"]["count"] = json!(7);
     assert_eq!(case.verdict(), ("otk-healthy", "consistent"));
@@ -122,7 +122,7 @@ fn what_a_new_login_has_ended_is_past() {
         }
         assert_eq!(case.verdict(), ("otk-healthy", "consistent"), "{format}");
         let findings = case.judge().findings;
-        assert!(findings.iter().any(|finding| finding.contains("past")), "{findings:?}");
+        assert!(findings.iter().any(|finding| finding.contains("are history")), "{findings:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use kestrel::diagnose::Certainty;
 use kestrel::evidence::{Gathered, State};
 use kestrel::flow::{self, Answer, Flow, Survey};
 use kestrel::render;
-use kestrel_lab::{Lab, Patient, faults};
+use kestrel_lab::{Lab, Patient, cured, faults};
 use serde_json::Value;
 
 use crate::crafted;
@@ -54,6 +54,8 @@ async fn exactly_the_troubled_ones_are_named_on_the_newest_synapse() -> Result<(
 
 async fn troubled_ones(lab: Lab) -> Result<()> {
     let _healthy = faults::healthy(&lab).await?;
+    // Cured since: history, and nobody's trouble any more.
+    let cured = cured::cured(&lab).await?;
     let evicted = faults::evict(&lab).await?;
     let doubled = faults::two_clients(&lab).await?;
     let silent = faults::silent(&lab).await?;
@@ -85,6 +87,8 @@ async fn troubled_ones(lab: Lab) -> Result<()> {
         assert_eq!(of["confirmed"], true, "{of}");
     }
     assert!(!troubled(&json).contains_key(&raced), "one crossing is no storm");
+    let resolved = json["findings"].to_string().contains("1 device resolved");
+    assert!(resolved, "{} is not told as resolved: {:#}", cured.device, json["findings"]);
     assert!(json["groups"]["agent"][0]["devices"].as_u64() >= Some(2), "{json:#}");
     assert_eq!(json["cut"], Value::Array(Vec::new()));
     let keyless_ones = json["groups"]["cause"].as_array().into_iter().flatten();

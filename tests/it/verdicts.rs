@@ -11,8 +11,10 @@ use kestrel::collect::postgres::grants;
 use kestrel::command::{Command, Ke1, Span};
 use kestrel::config::{Config, Database, Limits, LogSource, Server};
 use kestrel::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
-use kestrel::flow::{Answer, Case, Flow};
-use kestrel_lab::{Fault, Lab, LabOptions, LogFormat, faults};
+use kestrel::evidence::removal::RemovedBy;
+use kestrel::flow::{Answer, Case, Cure, Depth, Flow};
+use kestrel::storm::{Change, Event, Kind, Sure, Whose};
+use kestrel_lab::{Fault, Lab, LabOptions, LogFormat, cured, faults};
 
 use crate::crafted;
 
@@ -135,6 +137,7 @@ async fn each_fault(lab: Lab) -> Result<()> {
         (Fault::Silent, "silent", "otk-recreated", Proven),
         (Fault::Exhaust, "exhaust", "otk-exhausted", Proven),
         (Fault::Healthy, "healthy", "otk-healthy", Consistent),
+        (Fault::Cured, "cured", "otk-healthy", Consistent),
     ] {
         let patient = fault.cause(&lab).await.with_context(|| format!("causing {name}"))?;
         lab.log_written().await?;
@@ -219,5 +222,40 @@ async fn a_json_log_proves_by_itself() -> Result<()> {
     expect(&config, "evict-json", &subject, "otk-recreated", Proven).await?;
     let blind = Config { database: None, ..config.clone() };
     expect(&blind, "evict-json-blind", &subject, "otk-diverged", Proven).await?;
+    a_cure_is_history(&lab, &config).await
+}
+
+/// A logout and a login under the same ID: what was rejected before proves nothing of the device as it is.
+async fn a_cure_is_history(lab: &Lab, config: &Config) -> Result<()> {
+    let cured = cured::cured(lab).await?;
+    let subject = (cured.user.clone(), cured.device.clone());
+    expect(config, "cured-json", &subject, "otk-healthy", Consistent).await?;
+    let case = judge(config, &subject).await?;
+    let resolved = case.verdict.resolved.context("nothing says that it was cured")?;
+    assert_eq!(resolved.by, Some(RemovedBy::Deleted));
+    assert!(resolved.span.count >= 5 && resolved.span.last <= resolved.at, "{resolved:?}");
+    assert!(case.reply.plain.contains("logged in again under the same ID"), "{}", case.reply.plain);
+    // The log alone says that the refusals are over; nobody is declared well without the database.
+    let blind = Config { database: None, ..config.clone() };
+    expect(&blind, "cured-json-blind", &subject, "inconclusive", NotEnoughEvidence).await?;
+    // The watch saw a storm; by the time it is judged it is history.
+    let event = |change| Event {
+        at: jiff::Timestamp::now(),
+        storm: 1,
+        change,
+        kind: Kind::OtkConflict,
+        whose: Whose::Device { user: cured.user.clone(), device: cured.device.clone() },
+        trigger: "signed_curve25519:AAAAAAAAAA0".into(),
+        count: resolved.span.count,
+        devices: 1,
+        first: resolved.span.first,
+        last: resolved.span.last,
+    };
+    let flow = Flow::new(Arc::new(config.clone()));
+    for change in [Change::Started, Change::Ended] {
+        let judged = flow.judge_storm(&event(change), jiff::Timestamp::now(), Depth::Keys).await;
+        assert!(matches!(judged.sure, Sure::Unconfirmed(_)), "{:?}", judged.sure);
+        assert_eq!(judged.cure, Cure::Yes);
+    }
     Ok(())
 }

@@ -8,10 +8,12 @@ mod places;
 mod query;
 mod replay;
 mod seek;
+pub mod siblings;
 pub mod slice;
 mod told;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
@@ -94,9 +96,14 @@ pub fn distinct(sources: &[LogSource]) -> Vec<&LogSource> {
     (0..sources.len()).filter(|at| !read_before(*at)).map(|at| &sources[at]).collect()
 }
 
-/// Reads one log, until its end or until `stop` is set: an answer a need.
-pub fn read(source: &LogSource, asked: &Asked, stop: &AtomicBool) -> Vec<Gathered> {
-    let reading = read_at_most(MOST, source, asked, stop);
+/// Reads one log to its end, or until `stop` is set: an answer a need. `siblings` may tell its zone.
+pub fn read(
+    source: &LogSource,
+    siblings: &[PathBuf],
+    asked: &Asked,
+    stop: &AtomicBool,
+) -> Vec<Gathered> {
+    let reading = read_at_most(MOST, (source, siblings), asked, stop);
     let name = format!("log:{}", source.name);
     let mut answers = Vec::new();
     for need in asked.needs.iter().copied().filter(|need| Need::OF_LOGS.contains(need)) {
@@ -124,8 +131,13 @@ pub fn read(source: &LogSource, asked: &Asked, stop: &AtomicBool) -> Vec<Gathere
     answers
 }
 
-fn read_at_most(most: u64, source: &LogSource, asked: &Asked, stop: &AtomicBool) -> LogReading {
-    let mut reading = Reading { most, ..Reading::default() };
+fn read_at_most(
+    most: u64,
+    (source, siblings): (&LogSource, &[PathBuf]),
+    asked: &Asked,
+    stop: &AtomicBool,
+) -> LogReading {
+    let mut reading = Reading { most, siblings: siblings.to_vec(), ..Reading::default() };
     let subject = asked.subject();
     let found = reading.run(source, asked, &subject, stop);
     let query = query::of_keys(&source.path, &subject);
@@ -142,6 +154,8 @@ fn read_at_most(most: u64, source: &LogSource, asked: &Asked, stop: &AtomicBool)
 #[derive(Default)]
 struct Reading {
     most: u64,
+    /// Logs of other processes of the host.
+    siblings: Vec<PathBuf>,
     /// The older part of the window was left out.
     cut_old: bool,
     notes: Vec<String>,
@@ -170,6 +184,9 @@ impl Reading {
             let whole = source.timezone.is_none();
             seek::ask_zone(&current, &mut clock, whole, stop).map_err(failed)?;
             clock.settle();
+            if clock.is_unknown() {
+                siblings::ask_zone(&self.siblings, &mut clock, stop);
+            }
         }
         let lead = if text { LEAD_TEXT } else { LEAD };
         let target = window.from.as_millisecond().saturating_sub(lead);
@@ -416,7 +433,7 @@ mod tests {
 
     fn go(path: PathBuf, subject: &Subject, window: Window) -> LogReading {
         let asked = asked(subject, window);
-        read_at_most(MOST, &source(path), &asked, &AtomicBool::new(false))
+        read_at_most(MOST, (&source(path), &[]), &asked, &AtomicBool::new(false))
     }
 
     fn asked(subject: &Subject, window: Window) -> Asked {
@@ -425,6 +442,35 @@ mod tests {
 
     fn storm() -> Subject {
         subject("@s1storm:lab.local", "DEVS1STORM")
+    }
+
+    /// The workers that serve no uploads write no line with both times.
+    #[test]
+    fn a_sibling_in_the_same_folder_tells_the_zone() {
+        let access = "2026-11-22 06:54:42,953 - synapse.access.http.8008 - 643 - INFO - GET-7 - 1.1.1.1 - 8008 - \
+                      {@a:s} Processed request: 0.1sec/0.0sec ru=(0.1sec, 0.0sec) db=(0.0sec/0.0sec/0) 1B 200 \
+                      \"GET /_matrix/client/v3/sync HTTP/1.1\" \"a\" [0 dbevts]\n";
+        let upload = "2026-11-22 06:54:42,953 - synapse.handlers.e2e_keys - 955 - INFO - POST-7 - Adding \
+                      one_time_keys dict_keys(['a:b']) for device 'D' for user '@a:s' at 1795348482950\n";
+        let (folder, path) = file(access);
+        fs::write(folder.path().join("writer.log"), upload).unwrap();
+        let (_elsewhere, other) = file(upload);
+        let writer = folder.path().join("writer.log");
+        let [worker, writer, other] = [path, writer, other].map(source);
+        let whom = subject("@a:s", "D");
+        let zone = |all: &[&LogSource]| {
+            let siblings = siblings::of(&worker, all);
+            let asked = asked(&whom, day());
+            let read = read_at_most(MOST, (&worker, &siblings), &asked, &AtomicBool::new(false));
+            let coverage = read.log.unwrap().coverage.remove(0);
+            (coverage.zone, coverage.span.unwrap().0.to_string())
+        };
+        let (zone_told, first) = zone(&[&worker, &writer]);
+        assert!(zone_told.starts_with("UTC-05:00, derived from"), "{zone_told}");
+        assert!(zone_told.ends_with("of writer.log, in the same folder"), "{zone_told}");
+        assert_eq!(first, "2026-11-22T11:54:42.953Z");
+        // Another folder may be another host's.
+        assert_eq!(zone(&[&worker, &other]).0, "UTC, assumed");
     }
 
     #[test]
@@ -462,9 +508,10 @@ mod tests {
         let (_folder, path) = file(&text);
         let source = LogSource { timezone: Some(TimeZone::UTC), ..source(path) };
         let (window, stop) = (day(), AtomicBool::new(false));
-        let whole = read_at_most(MOST, &source, &asked(&storm(), window), &stop).log.unwrap();
+        let whole =
+            read_at_most(MOST, (&source, &[]), &asked(&storm(), window), &stop).log.unwrap();
         let most = 1 << 18;
-        let part = read_at_most(most, &source, &asked(&storm(), window), &stop).log.unwrap();
+        let part = read_at_most(most, (&source, &[]), &asked(&storm(), window), &stop).log.unwrap();
         let last = |log: &KeyLog| log.refused.iter().map(|group| group.span.last).max();
         assert!(part.refusals() < whole.refusals(), "all of it was read");
         assert!(part.refusals() >= 30, "the newest storm was left out");
@@ -474,7 +521,7 @@ mod tests {
         assert!(part.coverage[0].notes.iter().any(|note| note.contains("its newest part")));
         // What lies behind the window is no part of it.
         let early = span("2026-11-22T00:00:00Z", "2026-11-22T00:45:00Z");
-        let read = read_at_most(most, &source, &asked(&storm(), early), &stop).log.unwrap();
+        let read = read_at_most(most, (&source, &[]), &asked(&storm(), early), &stop).log.unwrap();
         assert_eq!(read.refusals(), 30);
     }
 
@@ -579,8 +626,12 @@ mod tests {
     #[test]
     fn a_deadline_keeps_what_was_read() {
         let (_folder, path) = file(STORM);
-        let reading =
-            read_at_most(MOST, &source(path), &asked(&storm(), day()), &AtomicBool::new(true));
+        let reading = read_at_most(
+            MOST,
+            (&source(path), &[]),
+            &asked(&storm(), day()),
+            &AtomicBool::new(true),
+        );
         assert!(matches!(reading.state, State::Failed(why) if why.contains("deadline")));
         assert!(!reading.log.unwrap().coverage[0].whole);
     }

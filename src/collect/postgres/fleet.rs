@@ -71,13 +71,15 @@ const OLDEST: &str = "SELECT t.user_id, t.device_id, k.key_json, o.key_json\n\
      WHERE i.user_id = t.user_id AND i.device_id = t.device_id\n\
      ORDER BY i.ts_added_ms LIMIT 1) AS o ON true";
 /// Whether the log's devices are there, and what stands under the id that was refused.
-const NAMED: &str = "SELECT t.user_id, t.device_id, o.key_json\n\
+const NAMED: &str = "SELECT t.user_id, t.device_id, o.key_json, k.ts_added_ms\n\
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS t(user_id, device_id, algorithm, key_id)\n\
      JOIN LATERAL (SELECT FROM devices i WHERE i.user_id = t.user_id AND i.device_id = t.device_id\n\
      AND i.hidden IS NOT TRUE LIMIT 1) AS d ON true\n\
      LEFT JOIN LATERAL (SELECT key_json FROM e2e_one_time_keys_json i\n\
      WHERE i.user_id = t.user_id AND i.device_id = t.device_id\n\
-     AND i.algorithm = t.algorithm AND i.key_id = t.key_id LIMIT 1) AS o ON true";
+     AND i.algorithm = t.algorithm AND i.key_id = t.key_id LIMIT 1) AS o ON true\n\
+     LEFT JOIN LATERAL (SELECT ts_added_ms FROM e2e_device_keys_json i\n\
+     WHERE i.user_id = t.user_id AND i.device_id = t.device_id LIMIT 1) AS k ON true";
 /// Dehydrated devices never top up: only where the role may know of them.
 const MAY_KNOW: &str = "SELECT coalesce(has_column_privilege(to_regclass('dehydrated_devices'), 'device_id', 'SELECT')\n\
      AND has_column_privilege(to_regclass('dehydrated_devices'), 'user_id', 'SELECT'), false)";
@@ -276,7 +278,9 @@ async fn confirmed(client: &Client, named: &[Uploader]) -> Result<Vec<Confirmed>
         let holds_old_key = (stored.map(KeyView::of).zip(of.conflict.as_ref()))
             .is_some_and(|(stored, conflict)| stored.digest == conflict.old);
         let (user, device) = (of.user.clone(), of.device.clone());
-        confirmed.push(Confirmed { user, device, holds_old_key });
+        let identity: Option<i64> = row.try_get(3)?;
+        let identity = identity.and_then(|at| Timestamp::from_millisecond(at).ok());
+        confirmed.push(Confirmed { user, device, holds_old_key, identity });
     }
     Ok(confirmed)
 }

@@ -1,7 +1,7 @@
 //! Surveys of made-up servers.
 
 use super::*;
-use crate::evidence::fleet::Confirmed;
+use crate::evidence::fleet::{Confirmed, RemovedDevice};
 use crate::evidence::key_log::{Coverage, Format};
 use crate::evidence::{About, Fact, Gathered, SCHEMA, ServerSubject, State, Symptom};
 
@@ -18,6 +18,10 @@ fn uploader(name: &str, first: i64, count: u64, agent: &str) -> Uploader {
         keys: 1,
         too_large: None,
         accepted: 0,
+        accepted_last: None,
+        repeated: false,
+        before: None,
+        read_to: None,
         agent: Some(agent.into()),
         conflict: None,
     }
@@ -127,6 +131,7 @@ fn the_database_confirms_what_the_log_says() {
         user: format!("@{name}:s").try_into().unwrap(),
         device: "DEV".into(),
         holds_old_key,
+        identity: None,
     };
     let confirmed = Some(vec![row("held", true), row("there", false)]);
     let rows = FleetRows { read: 3, confirmed, ..FleetRows::default() };
@@ -188,4 +193,84 @@ fn numbers_that_a_hand_wrote_do_no_harm() {
     let mut none = uploader("none", 1000, 0, "a");
     none.keys = 64;
     assert_eq!(fleet(&evidence(Some(vec![none]), None)).affected.len(), 1);
+}
+
+/// Removed at second 2000, and back since 2001.
+fn removed_at(name: &str, second: i64, sure: bool) -> RemovedDevice {
+    let user = format!("@{name}:s").try_into().unwrap();
+    RemovedDevice { user, device: "DEV".into(), at: at(second), sure }
+}
+
+fn confirmed_at(name: &str, second: i64) -> Confirmed {
+    let user = format!("@{name}:s").try_into().unwrap();
+    let identity = Some(at(second));
+    Confirmed { user, device: "DEV".into(), holds_old_key: false, identity }
+}
+
+/// The devices that are affected, each with whether it goes on.
+fn surveyed(log: FleetLog, confirmed: Option<Vec<Confirmed>>) -> (Fleet, Vec<(String, bool)>) {
+    let rows = FleetRows { read: 9, confirmed, ..FleetRows::default() };
+    let mut evidence = evidence(Some(Vec::new()), Some(rows));
+    if let Some(Fact::FleetLog(known)) = &mut evidence.gathered[0].fact {
+        (known.devices, known.removed) = (log.devices, log.removed);
+    }
+    let fleet = fleet(&evidence);
+    let of = |of: &Affected| (of.user.localpart().to_owned(), of.goes_on());
+    let all = fleet.affected.iter().map(of).collect();
+    (fleet, all)
+}
+
+#[test]
+fn a_cured_device_is_not_affected() {
+    let until = |name: &str, last: i64| {
+        let span = Span { first: at(1000), last: at(last), count: 9 };
+        Uploader {
+            refused: Some(span),
+            accepted_last: Some(at(3400)),
+            ..uploader(name, 1000, 9, "a")
+        }
+    };
+    let devices = vec![until("cured", 3300), until("ill", 3590), until("forged", 3300)];
+    let removed = ["cured", "ill", "forged"].map(|name| removed_at(name, 3350, true)).to_vec();
+    let log = FleetLog { devices, removed, ..FleetLog::default() };
+    // The identity of the third is older than the removal that a line tells of.
+    let rows =
+        vec![confirmed_at("cured", 3351), confirmed_at("ill", 3351), confirmed_at("forged", 900)];
+    let (fleet, all) = surveyed(log.clone(), Some(rows));
+    assert_eq!(all, [("ill".to_owned(), true), ("forged".to_owned(), false)]);
+    assert!(
+        fleet.findings.iter().any(|said| said.contains("1 device resolved")),
+        "{:?}",
+        fleet.findings
+    );
+    // Without the database a line that a client may have written ends nothing.
+    let unsure =
+        log.removed.iter().map(|one| RemovedDevice { sure: false, ..one.clone() }).collect();
+    let (_, all) = surveyed(FleetLog { removed: unsure, ..log.clone() }, None);
+    assert_eq!(all.len(), 3);
+    assert_eq!(surveyed(log, None).1, [("ill".to_owned(), true)]);
+}
+
+#[test]
+fn an_identity_newer_than_the_last_refusal_goes_on_no_more() {
+    let devices = vec![uploader("renewed", 1000, 9, "a"), uploader("ill", 1000, 9, "a")];
+    let log = FleetLog { devices, ..FleetLog::default() };
+    let rows = vec![confirmed_at("renewed", 3595), confirmed_at("ill", 1000)];
+    let (_, all) = surveyed(log, Some(rows));
+    assert_eq!(all, [("ill".to_owned(), true), ("renewed".to_owned(), false)]);
+}
+
+#[test]
+fn ever_new_ids_are_a_conflict() {
+    let mut nio = uploader("nio", 1000, 34, "aiohttp");
+    (nio.keys, nio.repeated) = (34, true);
+    let mut race = uploader("race", 1000, 1, "a");
+    (race.refused, race.accepted, race.accepted_last) =
+        (Some(Span::once(at(3590))), 1, Some(at(900)));
+    let log = FleetLog { devices: vec![nio, race.clone()], ..FleetLog::default() };
+    let (_, all) = surveyed(log, None);
+    assert_eq!(all.len(), 2, "the upload that was taken came before the refusal: {all:?}");
+    race.accepted_last = Some(at(3592));
+    let log = FleetLog { devices: vec![race], ..FleetLog::default() };
+    assert!(surveyed(log, None).1.is_empty());
 }

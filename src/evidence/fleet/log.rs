@@ -6,7 +6,6 @@
 //! invent users.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,27 +13,32 @@ use regex::bytes::Regex;
 use ruma::OwnedUserId;
 
 use super::super::aside::Glance;
-use super::super::key_log::{Coverage, Span};
+use super::super::key_log::Coverage;
 use super::super::log_line::{self, Record};
-use super::super::log_message::{self, Access, Message, Refusal, Upload};
+use super::super::log_message::{self, Access, Message, Upload};
+use super::super::removal::{Removed, RemovedBy};
 use super::super::sight::{Sights, What};
 use super::super::{Subject, Window};
 use super::open::{End, Open, Refused};
-use super::{Conflict, FleetLog, KEPT, Uploader, agent};
+use super::seen::Seen;
+use super::{FleetLog, KEPT, RemovedDevice, agent};
 
 /// Uploads under way at once, of all processes.
 const OPEN: usize = 8192;
 /// Devices held at once; then those with the fewest refusals go.
 const DEVICES: usize = 4 * KEPT;
-/// Distinct conflicting keys told apart for one device.
-const KEYS: usize = 64;
-/// A key id that is longer is somebody's game, and is not looked up.
-const KEY_ID: usize = 200;
 /// A device id may be of this length (Synapse, `rest/client/login.py`); longer ones are not kept.
 const DEVICE: usize = 512;
 /// One who watches gives an upload up that has not ended after this long: the slowest waits a minute for
 /// the database.
 const GIVEN_UP: SignedDuration = SignedDuration::from_mins(2);
+
+/// A request that the log's end cuts off began this long before it.
+const CUT: SignedDuration = SignedDuration::from_secs(30);
+/// Uploads of which every line may be a client's, held back until a surer one says the same.
+const BEHIND: usize = 512;
+/// Removals kept, the newest.
+const REMOVED: usize = 1000;
 
 /// … and waits so long for a truer end than one that stands where a client's text may reach: lines are up
 /// to 5 s late.
@@ -43,7 +47,7 @@ const DOUBTED: SignedDuration = SignedDuration::from_secs(5);
 /// Words of the lines that matter.
 static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
     let words = "Adding one_time_keys|already exists|would leave the device|/keys/upload|\
-                 /upload_keys_for_user";
+                 /upload_keys_for_user|Deleting devices \\[|task-delete_device_messages";
     Regex::new(words).expect("a constant")
 });
 
@@ -58,6 +62,10 @@ pub struct FleetTally {
     /// Those with an end that may be a client's, and when it was written.
     doubted: VecDeque<((usize, String), Timestamp)>,
     refused: Refused,
+    /// Refusals that no line out of a client's reach bears out so far.
+    behind: Vec<(Open, Access, Timestamp)>,
+    /// The newest moment.
+    newest: Option<Timestamp>,
     devices: HashMap<(String, String), Seen>,
     log: FleetLog,
     /// Every moment one by one, for those who watch storms; devices are not collected then, because there
@@ -65,18 +73,6 @@ pub struct FleetTally {
     sights: Option<Sights>,
     /// Where the record begins that is looked at.
     here: u64,
-}
-
-/// A device so far.
-#[derive(Debug, Default)]
-struct Seen {
-    refused: Option<Span>,
-    too_large: Option<Span>,
-    accepted: u64,
-    /// Digests of the conflicting key ids.
-    keys: Vec<u64>,
-    agent: Option<String>,
-    conflict: Option<Conflict>,
 }
 
 impl FleetTally {
@@ -89,6 +85,8 @@ impl FleetTally {
             order: VecDeque::new(),
             doubted: VecDeque::new(),
             refused: Refused::default(),
+            behind: Vec::new(),
+            newest: None,
             devices: HashMap::new(),
             log: FleetLog::default(),
             sights: None,
@@ -126,14 +124,18 @@ impl FleetTally {
         if let Some(sights) = &mut self.sights {
             sights.see(glance);
         }
+        self.newest = self.newest.max(Some(glance.at));
         if !NEEDLES.is_match(glance.line) {
             return;
         }
         let text = log_line::text(glance.line);
         let Some(record) = Record::parse(&text) else { return };
         let message = log_message::read(&record, &self.nobody);
+        if let Message::Removed(removed) = message {
+            return self.removed(removed, glance);
+        }
         let id = record.request.as_deref().unwrap_or_default();
-        if id.is_empty() || id == "sentinel" {
+        if id.is_empty() || id == "sentinel" || glance.forged {
             let counts = matches!(message, Message::Refused(_) | Message::TooLarge);
             self.log.doubtful += u64::from(counts);
             return;
@@ -164,11 +166,18 @@ impl FleetTally {
     /// What came of it.
     pub fn finish(mut self, coverage: Vec<Coverage>) -> FleetLog {
         while let Some(oldest) = self.order.pop_front() {
+            self.cut_off(&oldest);
             self.give_up(&oldest);
+        }
+        for (open, access, at) in std::mem::take(&mut self.behind) {
+            match self.bears_out(&open) {
+                true => self.judge(open, &access, at),
+                false => self.log.doubtful += 1,
+            }
         }
         self.prune(KEPT);
         self.log.coverage = coverage;
-        let in_trouble = self.devices.into_iter().filter(|(_, seen)| seen.refusals() > 0);
+        let in_trouble = self.devices.into_iter().filter(|(_, seen)| seen.is_in_trouble());
         self.log.devices = in_trouble.filter_map(|(of, seen)| seen.uploader(of)).collect();
         // Of equal counts in a stable order: the map has none.
         self.log.devices.sort_by(|a, b| (&a.user, &a.device).cmp(&(&b.user, &b.device)));
@@ -270,7 +279,60 @@ impl FleetTally {
             {
                 self.judge(open, &access, at);
             }
+            Some((access, at)) if !self.is_watching() && self.behind.len() < BEHIND => {
+                self.behind.push((open, access, at));
+            }
             _ => self.log.doubtful += u64::from(!matches!(open.end, End::Unsaid)),
+        }
+    }
+
+    /// Whether a line out of a client's reach tells of the same conflict.
+    fn bears_out(&self, open: &Open) -> bool {
+        let device = (open.upload.user.clone(), open.upload.device.clone());
+        let End::Refused(refusal) = &open.end else { return false };
+        self.devices.get(&device).is_some_and(|seen| seen.knows(refusal))
+    }
+
+    /// A refusal whose end the log does not have, because it ends there.
+    fn cut_off(&mut self, key: &(usize, String)) {
+        let recent = |at: Timestamp| self.newest.is_some_and(|now| now.duration_since(at) <= CUT);
+        let cut = |open: &&Open| {
+            let said = !matches!(open.end, End::Unsaid);
+            said && !open.reach && open.doubted.is_none() && recent(open.at)
+        };
+        if self.is_watching() || self.open.get(key).filter(cut).is_none() {
+            return;
+        }
+        let Some(open) = self.open.remove(key) else { return };
+        if self.window.holds(open.at) {
+            let (at, device) = (open.at, (open.upload.user, open.upload.device));
+            self.devices.entry(device).or_default().ended(open.end, at);
+        }
+    }
+
+    /// Devices were removed: what was refused before is history.
+    fn removed(&mut self, removed: Removed, glance: &Glance) {
+        if removed.by == RemovedBy::Sync || !self.window.holds(glance.at) || glance.forged {
+            return;
+        }
+        let Ok(user) = OwnedUserId::try_from(removed.user.as_str()) else { return };
+        for device in removed.devices.into_iter().filter(|device| device.len() <= DEVICE) {
+            if self.log.removed.len() >= REMOVED {
+                self.log.removed.remove(0);
+            }
+            let (user, at) = (user.clone(), glance.at);
+            // The task that empties the inbox ends some time after the removal.
+            let task = removed.by == RemovedBy::Task;
+            let sure = !glance.reach && !task;
+            let mut all = self.log.removed.iter();
+            if task && all.any(|one| one.user == user && one.device == *device) {
+                continue;
+            }
+            let known = (removed.user.clone(), device.clone());
+            if let Some(seen) = self.devices.get_mut(&known).filter(|_| sure) {
+                seen.removed(at);
+            }
+            self.log.removed.push(RemovedDevice { user, device: device.into(), at, sure });
         }
     }
 
@@ -315,11 +377,7 @@ impl FleetTally {
         }
         let seen = self.devices.entry((upload.user, upload.device)).or_default();
         seen.agent = agent::client(&access.agent).or_else(|| seen.agent.take());
-        match end {
-            End::Unsaid => seen.accepted += 1,
-            End::Refused(refusal) => seen.refuse(&refusal, at),
-            End::TooLarge => count(&mut seen.too_large, at),
-        }
+        seen.ended(end, at);
     }
 
     /// Keeps so many devices: those with the most refusals, then those that upload most.
@@ -334,58 +392,26 @@ impl FleetTally {
     }
 }
 
-impl Seen {
-    fn refusals(&self) -> u64 {
-        let count = |span: Option<Span>| span.map_or(0, |span| span.count);
-        count(self.refused) + count(self.too_large)
-    }
-
-    fn refuse(&mut self, refusal: &Refusal, at: Timestamp) {
-        count(&mut self.refused, at);
-        let mut hasher = DefaultHasher::new();
-        refusal.key.hash(&mut hasher);
-        let key = hasher.finish();
-        if self.keys.len() < KEYS && !self.keys.contains(&key) {
-            self.keys.push(key);
-        }
-        if refusal.key.0.len() <= KEY_ID {
-            let old = refusal.old.digest.clone();
-            self.conflict = Some(Conflict { key: refusal.key.clone(), old });
-        }
-    }
-
-    fn uploader(self, (user, device): (String, String)) -> Option<Uploader> {
-        Some(Uploader {
-            user: OwnedUserId::try_from(user).ok()?,
-            device: device.into(),
-            refused: self.refused,
-            keys: self.keys.len() as u64,
-            too_large: self.too_large,
-            accepted: self.accepted,
-            agent: self.agent,
-            conflict: self.conflict,
-        })
-    }
-}
-
-fn count(span: &mut Option<Span>, at: Timestamp) {
-    match span {
-        Some(span) => span.add(Span::once(at)),
-        None => *span = Some(Span::once(at)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::evidence::aside::Aside;
     use crate::evidence::attribute::Attribution;
+    use crate::evidence::fleet::Uploader;
     use crate::evidence::key_log::Format;
+    use crate::evidence::key_log::Span;
     use crate::evidence::log_time::Clock;
     use crate::evidence::{About, Fact, Need, ServerSubject};
 
     const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
     const TABS: &str = include_str!("../../../tests/fixtures/log/ke1-two-clients.log");
+    const HEALS: &str =
+        include_str!("../../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
+    const ROLLBACK: &str = include_str!("../../../tests/fixtures/log/ke1-rollback.log");
+    const REUSED: &str = include_str!("../../../tests/fixtures/log/ke1-claimed-then-reused.log");
+    const SILENT: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-silent.log");
     const HEALTHY: &str = include_str!("../../../tests/fixtures/log/healthy.log");
     const INJECTION: &str = include_str!("../../../tests/fixtures/log/injection.log");
 
@@ -476,6 +502,80 @@ mod tests {
              /_matrix/client/v3/keys/upload HTTP/1.1\" \"Element/1.0\" [0 dbevts]"
         ));
         lines
+    }
+
+    /// Everybody who uploads in a log.
+    fn uploaders(text: &str) -> BTreeSet<(String, String)> {
+        let records = text.lines().filter_map(Record::parse);
+        let uploads =
+            records.filter_map(|record| match log_message::read(&record, &Subject::nobody()) {
+                Message::Adding(upload) => Some((upload.user, upload.device)),
+                _ => None,
+            });
+        uploads.collect()
+    }
+
+    #[test]
+    fn the_survey_counts_what_the_question_about_one_device_counts() {
+        let mut compared = 0;
+        for text in [STORM, HEALS, TABS, ROLLBACK, REUSED, SILENT, HEALTHY, INJECTION] {
+            let fleet = read(text);
+            let mut accepted = 0;
+            for (user, device) in uploaders(text) {
+                let Ok(user) = ruma::OwnedUserId::try_from(user) else { continue };
+                let subject = Subject { user, device: device.into() };
+                let mut reading = Attribution::new(subject.clone(), window(), Clock::new(None));
+                text.trim_end_matches('\n')
+                    .split('\n')
+                    .for_each(|line| reading.line(line.as_bytes()));
+                let (own, _) = reading.finish(false);
+                accepted += own.accepted.uploads.map_or(0, |span| span.count);
+                let of = fleet.devices.iter().find(|of| of.subject() == subject);
+                let count = |span: Option<Span>| span.map_or(0, |span| span.count);
+                let counted = of.map_or((0, 0), |of| (count(of.refused), count(of.too_large)));
+                let expected = (own.refusals(), count(own.too_large));
+                assert_eq!(counted, expected, "{subject:?}");
+                compared += counted.0;
+            }
+            assert_eq!(fleet.accepted, accepted, "uploads taken");
+        }
+        assert!(compared > 100, "{compared}");
+    }
+
+    #[test]
+    fn what_was_refused_before_a_removal_is_kept_apart() {
+        let removed =
+            "synapse.handlers.device - 312 - INFO - POST-5 - Deleting devices ['DEV'] for '@a:s'";
+        let lines = |reach| {
+            let mut tally = FleetTally::new(window());
+            (1..4)
+                .flat_map(|id| upload(id, "@a:s", "@a:s", 400))
+                .for_each(|line| see(&mut tally, &line, false));
+            see(&mut tally, removed, reach);
+            upload(9, "@a:s", "@a:s", 200).iter().for_each(|line| see(&mut tally, line, false));
+            tally.finish(Vec::new())
+        };
+        let log = lines(false);
+        let of = &log.devices[0];
+        assert_eq!((of.refusals(), of.before.map(|span| span.count), of.accepted), (0, Some(3), 1));
+        assert_eq!((log.removed.len(), log.removed[0].sure), (1, true));
+        // A client may have written it: the refusals stay, and the database decides.
+        let log = lines(true);
+        assert_eq!((log.devices[0].refusals(), log.removed[0].sure), (3, false));
+    }
+
+    #[test]
+    fn ever_new_ids_are_repetition() {
+        let nio = |id: u32| {
+            let key = format!("signed_curve25519:AAAAAAAA{id:03}");
+            let lines = upload(id, "@a:s", "@a:s", 400).into_iter();
+            lines
+                .map(move |line| line.replace("signed_curve25519:AAAAAAAAAA0", &key))
+                .collect::<Vec<_>>()
+        };
+        let log = tally((1..35).flat_map(nio));
+        assert_eq!((log.devices[0].keys, log.devices[0].repeated), (34, true));
+        assert!(!tally((1..3).flat_map(nio)).devices[0].repeated);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod agent;
 mod log;
 mod open;
+mod seen;
 
 use jiff::Timestamp;
 use ruma::{OwnedDeviceId, OwnedUserId};
@@ -32,6 +33,19 @@ pub struct FleetLog {
     pub doubtful: u64,
     /// Refusals of devices that did not fit into the bound.
     pub beyond: u64,
+    /// Devices that were removed, the newest removals; their refusals before that are history.
+    #[serde(default)]
+    pub removed: Vec<RemovedDevice>,
+}
+
+/// A line that names a removed device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedDevice {
+    pub user: OwnedUserId,
+    pub device: OwnedDeviceId,
+    pub at: Timestamp,
+    /// No client can have written it, and it tells of the removal itself.
+    pub sure: bool,
 }
 
 /// One device's uploads by the log.
@@ -47,6 +61,18 @@ pub struct Uploader {
     pub too_large: Option<Span>,
     /// Uploads that were taken.
     pub accepted: u64,
+    /// When the last of them was; none in evidence of before this was kept.
+    #[serde(default)]
+    pub accepted_last: Option<Timestamp>,
+    /// The device was refused again and again, whichever key IDs were named.
+    #[serde(default)]
+    pub repeated: bool,
+    /// Refusals from before it was removed.
+    #[serde(default)]
+    pub before: Option<Span>,
+    /// The newest record of the log: what came later is not known.
+    #[serde(skip)]
+    pub read_to: Option<Timestamp>,
     /// The client's name, shortened from its own text.
     pub agent: Option<String>,
     /// The latest conflict: the database may hold the very key.
@@ -105,6 +131,9 @@ pub struct Confirmed {
     pub device: OwnedDeviceId,
     /// The row under the conflicting id equals the line's old key: nobody outside could have guessed it.
     pub holds_old_key: bool,
+    /// When its present identity was stored.
+    #[serde(default)]
+    pub identity: Option<Timestamp>,
 }
 
 impl FleetLog {
@@ -137,6 +166,7 @@ impl FleetLog {
         self.accepted += other.accepted;
         self.doubtful += other.doubtful;
         self.beyond += other.beyond;
+        self.removed.extend(other.removed.iter().cloned());
         for uploader in &other.devices {
             match self.devices.iter_mut().find(|known| known.is_same(uploader)) {
                 Some(known) => known.join(uploader),
@@ -144,6 +174,12 @@ impl FleetLog {
             }
         }
         self.clip();
+    }
+
+    /// Notes at each device how far its log was read.
+    pub fn note_ends(&mut self) {
+        let read_to = self.coverage.iter().filter_map(|part| Some(part.span?.1)).max();
+        self.devices.iter_mut().for_each(|known| known.read_to = read_to);
     }
 
     /// Those with the most refusals first, and no more than are kept.
@@ -171,9 +207,11 @@ impl Uploader {
     }
 
     fn join(&mut self, other: &Self) {
-        for (mine, theirs) in
-            [(&mut self.refused, other.refused), (&mut self.too_large, other.too_large)]
-        {
+        for (mine, theirs) in [
+            (&mut self.refused, other.refused),
+            (&mut self.too_large, other.too_large),
+            (&mut self.before, other.before),
+        ] {
             match (mine, theirs) {
                 (Some(mine), Some(theirs)) => mine.add(theirs),
                 (mine @ None, theirs) => *mine = theirs,
@@ -182,6 +220,12 @@ impl Uploader {
         }
         self.keys = self.keys.max(other.keys);
         self.accepted += other.accepted;
+        self.accepted_last = self.accepted_last.max(other.accepted_last);
+        self.repeated |= other.repeated;
+        self.read_to = match (self.read_to, other.read_to) {
+            (Some(own), Some(other)) => Some(own.min(other)),
+            (own, other) => own.or(other),
+        };
         self.agent = self.agent.take().or_else(|| other.agent.clone());
         self.conflict = self.conflict.take().or_else(|| other.conflict.clone());
     }

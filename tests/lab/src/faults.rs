@@ -44,6 +44,8 @@ pub enum Fault {
     Exhaust,
     /// Nothing is wrong: keys are claimed and topped up.
     Healthy,
+    /// As evict, and then logged out and logged in again under the same device ID: cured.
+    Cured,
     /// A call's media keys are sent to the identity from before an eviction.
     DeadIdentity,
     /// A call's media keys are sent to a device that is away.
@@ -61,6 +63,7 @@ impl Fault {
             Self::Silent => silent(lab).await,
             Self::Exhaust => exhaust(lab).await,
             Self::Healthy => healthy(lab).await,
+            Self::Cured => crate::cured::cured(lab).await,
             Self::DeadIdentity => Ok(media::dead_identity(lab).await?.0),
             Self::Undrained => {
                 let (patient, caller) = media::undrained(lab).await?;
@@ -85,8 +88,8 @@ pub struct Patient {
     pub account: Account,
     /// Somebody who talks to the patient.
     pub peer: Account,
-    store: PathBuf,
-    clients: Vec<Syncing>,
+    pub(crate) store: PathBuf,
+    pub(crate) clients: Vec<Syncing>,
     waker: Option<Waker>,
 }
 

@@ -20,6 +20,7 @@
 pub mod artefacts;
 pub mod calls;
 mod clock;
+pub mod cured;
 pub mod demo;
 mod device;
 pub mod faults;

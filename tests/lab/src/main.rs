@@ -141,7 +141,7 @@ async fn up(options: LabOptions) -> Result<()> {
          more       register any name; no token or e-mail is asked for\n\
          log        {}\n\
          database   {}\n\
-         faults     cargo lab fault evict|two-clients|rollback|silent|exhaust|healthy|\n\
+         faults     cargo lab fault evict|two-clients|rollback|silent|exhaust|healthy|cured|\n\
          \x20          dead-identity|undrained|stale\n\n\
          Ctrl-C stops all of it.",
         lab.synapse_version(),

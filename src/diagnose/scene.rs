@@ -1,0 +1,132 @@
+//! Evidence of one device, made by hand: what its log and its rows say, for the tests of this room.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::evidence::key_log::{
+    Accepted, AcceptedBatch, Batch, Coverage, Format, Refused, Removal, Span,
+};
+use crate::evidence::otk::Check;
+use crate::evidence::removal::RemovedBy;
+use crate::evidence::{
+    About, DeviceKeys, DeviceRow, Evidence, Fact, FallbackKey, Gathered, KeyId, KeyLog, KeyView,
+    Need, SCHEMA, State, StoredKey, StoredKeys, Subject, Symptom, Window,
+};
+
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_348_800 + seconds).unwrap()
+}
+
+/// A log that was read from second 0 to this one.
+pub(super) fn log(format: Format, to: i64) -> KeyLog {
+    let coverage = Coverage {
+        source: "main".into(),
+        span: Some((at(0), at(to))),
+        whole: true,
+        lines: 1000,
+        format,
+        zone: "UTC".into(),
+        notes: Vec::new(),
+    };
+    KeyLog { coverage: vec![coverage], ..KeyLog::default() }
+}
+
+pub(super) fn view(name: &str, check: Check) -> KeyView {
+    let mut view = KeyView::of(json!({ "key": name }));
+    view.check = check;
+    view
+}
+
+/// So many refusals of one conflict between two seconds; the key's name is its old value too.
+pub(super) fn refused(
+    key: &str,
+    (first, last, count): (i64, i64, u64),
+    signed: [Check; 2],
+) -> Refused {
+    Refused {
+        key: KeyId(format!("signed_curve25519:{key}")),
+        old: view(key, signed[0]),
+        new: view(&format!("{key} {first}"), signed[1]),
+        span: Span { first: at(first), last: at(last), count },
+        by: "@u:s".try_into().unwrap(),
+        batch: Batch { range: None, count: 50 },
+        with_device_keys: 0,
+        addresses: Vec::new(),
+        agents: Vec::new(),
+        format: Format::Json,
+        reported: false,
+        read_to: None,
+    }
+}
+
+pub(super) fn accepted(log: &mut KeyLog, second: i64, range: (u64, u64), device_keys: bool) {
+    let (span, count) = (Span::once(at(second)), range.1 - range.0 + 1);
+    let Accepted { uploads, keys, batches } = &mut log.accepted;
+    match uploads {
+        Some(all) => all.add(span),
+        None => *uploads = Some(span),
+    }
+    *keys += count;
+    batches.push(AcceptedBatch {
+        batch: Batch { range: Some(range), count },
+        span,
+        with_device_keys: u64::from(device_keys),
+        address: None,
+        agent: None,
+    });
+}
+
+pub(super) fn removed(second: i64, by: RemovedBy, format: Format) -> Removal {
+    Removal { at: at(second), by, format }
+}
+
+/// The rows of the device: when its identity was stored, and its one-time keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rows {
+    pub identity: i64,
+    /// Name, second, and the signature test.
+    pub stored: Vec<(&'static str, i64, Check)>,
+}
+
+/// A question of second `now` about the hour before.
+pub(super) fn evidence(log: KeyLog, rows: Option<Rows>, now: i64) -> Evidence {
+    let found =
+        |need, fact| Gathered::told(need, "x", State::Found, "".into(), "".into(), Some(fact));
+    let subject = Subject { user: "@u:s".try_into().unwrap(), device: "D".into() };
+    let row = DeviceRow {
+        device: "D".into(),
+        display_name: None,
+        last_seen: Some(at(now)),
+        hidden: false,
+        has_keys: None,
+        one_time_keys: None,
+        next_key: None,
+    };
+    let mut gathered = vec![found(Need::KeyLog, Fact::KeyLog(Box::new(log)))];
+    if let Some(rows) = rows {
+        let keys = DeviceKeys { added: at(rows.identity), ed25519: None, curve25519: None };
+        let key = |(name, second, check): &(&str, i64, Check)| StoredKey {
+            id: KeyId(format!("signed_curve25519:{name}")),
+            added: at(*second),
+            value: view(name, *check),
+        };
+        let keys_stored: Vec<_> = rows.stored.iter().map(key).collect();
+        let total = keys_stored.len() as u64;
+        let stored = StoredKeys { total, capped: false, keys: keys_stored };
+        let fallback = FallbackKey { id: KeyId("signed_curve25519:F".into()), used: false };
+        gathered.extend([
+            found(Need::Devices, Fact::Devices(vec![row])),
+            found(Need::DeviceKeys, Fact::DeviceKeys(keys)),
+            found(Need::OneTimeKeys, Fact::OneTimeKeys(stored)),
+            found(Need::FallbackKeys, Fact::FallbackKeys(vec![fallback])),
+        ]);
+    }
+    Evidence {
+        schema: SCHEMA,
+        symptom: Symptom::Ke1,
+        subject: About::Device(subject),
+        window: Window { from: at(now - 3600), to: at(now) },
+        now: at(now),
+        gathered,
+    }
+}
