@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::verdict::Storm;
 use crate::evidence::key_log::{Format, Refused, Span};
 use crate::evidence::otk::{Check, Claim};
-use crate::evidence::{DeviceKeys, KeyLog, StoredKey, StoredKeys, Window};
+use crate::evidence::{DeviceKeys, KeyLog, Replica, StoredKey, StoredKeys, Window};
 
 /// A refusal younger than this, at the end of the window, goes on: an idle client retries twice a
 /// minute (with the sync's 30 s timeout), so five missed tries are silence.
@@ -73,15 +73,18 @@ pub(super) struct Refusals<'a> {
 }
 
 impl<'a> Refusals<'a> {
-    /// Weighs what the log holds against the stored keys and the identity that stands.
+    /// Weighs what the log holds against the stored keys and the identity that stands. Of what happened after
+    /// the data of a replica, its rows contradict nothing.
     pub fn weigh(
         log: &'a KeyLog,
         stored: Option<&'a StoredKeys>,
         keys: Option<&DeviceKeys>,
+        replica: Option<&Replica>,
     ) -> Self {
+        let row = |refused: &Refused| row(refused, stored, replica);
         let mut all = Self::default();
         for refused in &log.refused {
-            let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
+            let group = Group { refused, row: row(refused), pattern: pattern(refused) };
             if keys.is_some_and(|keys| past(&group, keys)) {
                 all.past += refused.span.count;
             } else if contradicted(&group) {
@@ -93,7 +96,7 @@ impl<'a> Refusals<'a> {
             }
         }
         for refused in &log.doubtful {
-            let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
+            let group = Group { refused, row: row(refused), pattern: pattern(refused) };
             let untied = refused.batch.count == 0;
             if untied && all.groups.iter().any(|own| own.refused.same_conflict(refused)) {
                 // A worker that hands uploads on logs the same refusal once more, without the upload.
@@ -193,12 +196,19 @@ impl<'a> Refusals<'a> {
     }
 }
 
-fn row<'a>(refused: &Refused, stored: Option<&'a StoredKeys>) -> Row<'a> {
+fn row<'a>(
+    refused: &Refused,
+    stored: Option<&'a StoredKeys>,
+    replica: Option<&Replica>,
+) -> Row<'a> {
     let Some(stored) = stored else {
         return Row::NotRead;
     };
+    let covers = |replica: &Replica| replica.to.is_some_and(|to| refused.span.last <= to);
+    let newer = replica.is_some_and(|replica| !covers(replica));
     match stored.keys.iter().find(|key| key.id == refused.key) {
         Some(key) if key.value.same_key(&refused.old) => Row::Old(key),
+        _ if newer => Row::NotRead,
         Some(key) => Row::Other(key),
         None if stored.keys.len() as u64 == stored.total => Row::Gone,
         None => Row::NotRead,

@@ -86,7 +86,8 @@ impl<'a> Walk<'a> {
             Known::Unknown(..) => None,
         };
         let keys = known.keys.value().copied();
-        let refusals = Refusals::weigh(&known.reported, stored, keys);
+        let replica = evidence.replica();
+        let refusals = Refusals::weigh(&known.reported, stored, keys, replica);
         let (path, because, findings, missing, figures, more_figures) = Default::default();
         Self {
             evidence,
@@ -145,11 +146,15 @@ impl<'a> Walk<'a> {
                 "the database tells of today: this identity came after the window, {since}"
             ));
         }
-        let storm = self
+        let mut storm = self
             .known
             .log
             .value()
             .and_then(|log| self.refusals.storm(log, keys, window, self.evidence.now));
+        if let Some(storm) = storm.as_mut().filter(|_| self.evidence.database_behind().is_some()) {
+            // What a replica still shows may be gone by now.
+            storm.row_stands = None;
+        }
         if id == VerdictId::OtkRecreated && storm.as_ref().is_none_or(|storm| !storm.goes_on) {
             self.findings.push(NOT_CURED.into());
         }
@@ -161,6 +166,7 @@ impl<'a> Walk<'a> {
         {
             self.missing(need, how.into());
         }
+        super::unproven::tell(self.evidence, &mut self.missing, &mut self.findings);
         Verdict {
             id,
             certainty,

@@ -6,9 +6,14 @@ use super::View;
 use super::answer::{about, act, remedies, sentence, symptom};
 use super::page::Page;
 use super::why::{head, walked};
+use super::words::device;
 use crate::diagnose::Chain;
 use crate::diagnose::chain::{Branch, Place};
-use crate::evidence::{Evidence, Symptom};
+use crate::diagnose::device_list::{has_keys, worst_first};
+use crate::evidence::{Evidence, Symptom, counted};
+
+/// Devices that an answer lists where it had to choose one.
+const DEVICES: usize = 6;
 
 /// Formats the chain for a phone.
 pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
@@ -32,8 +37,32 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
         remedies(&mut page, first);
     }
     page.gap();
+    devices(&mut page, evidence, view);
     page.line().code(view.why).text(" shows every step and every query.");
     page
+}
+
+/// Where the device was chosen, and not named: the user's devices with keys, a line each.
+fn devices(page: &mut Page, evidence: &Evidence, view: &View) {
+    let listed = evidence.device_list();
+    let (Some(rows), Some(subject)) = (listed.value(), evidence.device()) else { return };
+    let (mut with, without): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(has_keys);
+    worst_first(&mut with);
+    if with.len() > 1 {
+        for row in with.iter().take(DEVICES) {
+            let judged = row.device == subject.device;
+            page.label(if judged { "Judged" } else { "Not judged" });
+            device(page, row, view);
+        }
+        let more = with.len().saturating_sub(DEVICES);
+        if more > 0 {
+            page.line().text(format!("And {} with keys.", counted(more as u64, "more device")));
+        }
+    }
+    if !without.is_empty() && !with.is_empty() {
+        let without = counted(without.len() as u64, "session");
+        page.line().text(format!("{without} without encryption keys left out."));
+    }
 }
 
 /// The chain in a storm's first message, for a locked phone at night: what is wrong with the keys, what

@@ -22,6 +22,7 @@ pub const MUTE: &str = "🔕";
 const NAMED: usize = 6;
 /// Storms and mutes that a list shows of each kind.
 const LISTED: usize = 8;
+const SIGNED_OUT: &str = "yes; the device was signed out, and its keys are gone with it.";
 
 /// Everything a message about a storm says beside the verdict.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct Alert<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cured<'a> {
     Yes,
+    /// The device is gone, and its keys with it.
+    SignedOut,
     /// What is left, and who should act.
     No(&'a str),
     Unknown,
@@ -86,6 +89,9 @@ pub fn update(alert: &Alert, view: &View) -> Page {
     }
     so_far(&mut page, event);
     verdict(&mut page, alert);
+    if alert.cured == Cured::SignedOut && *alert.sure == Sure::Confirmed {
+        page.label("Cured").text(SIGNED_OUT);
+    }
     caveats(&mut page, alert);
     page
 }
@@ -100,6 +106,7 @@ pub fn clear(alert: &Alert, view: &View) -> Page {
     verdict(&mut page, alert);
     match alert.cured {
         Cured::Yes => page.label("Cured").text("yes; nothing is left to do."),
+        Cured::SignedOut => page.label("Cured").text(SIGNED_OUT),
         Cured::No(left) => page.label("Not cured").text(sentence(left)),
         Cured::Unknown => page.label("Cured").text(format!(
             "unknown; silence alone is no cure. {AGAIN} on the first message looks again."
@@ -173,6 +180,27 @@ pub fn list(going_on: &[Listed], ended: &[Listed], mutes: &[Mute], view: &View) 
         page.text(format!(" until {}, by ", minute(mute.until, view))).code(&mute.by);
     }
     more(&mut page, mutes.len(), LISTED);
+    page
+}
+
+/// Alerts that were not sent, because the database has no such device, or another server has the user.
+pub fn dropped(storms: &[Listed], view: &View) -> Page {
+    let mut page = Page::default();
+    if storms.is_empty() {
+        return page;
+    }
+    page.gap();
+    page.line().text("Alerts not sent:");
+    for storm in storms.iter().take(LISTED) {
+        name(page.line(), storm.event, storm.root);
+        page.text(format!(" · {}", kind(storm.event)));
+        whose(&mut page, storm.event);
+        page.text(format!(" · {}", view.span(storm.event.first, storm.event.last)));
+        if let Some(Sure::Contradicted(why)) = storm.sure {
+            page.text(format!(" · {}", sentence(why)));
+        }
+    }
+    more(&mut page, storms.len(), LISTED);
     page
 }
 
@@ -458,6 +486,31 @@ mod tests {
         alert.sure = &Sure::Confirmed;
         let plain = root(&alert, &view()).reply().plain;
         assert_eq!(plain.lines().nth(1), Some("Raised 12 min ago: I could not send it sooner."));
+    }
+
+    #[test]
+    fn an_alert_that_was_not_sent_is_listed_with_its_reason() {
+        let event = conflict(Change::Started);
+        let sure = Sure::Contradicted("the database has no such device".into());
+        let (verdict, root) = (Some("unknown-device"), None);
+        let listed = [Listed { event: &event, verdict, sure: Some(&sure), root }];
+        assert_eq!(
+            dropped(&listed, &view()).reply().plain,
+            "Alerts not sent:\n\
+             Storm 7 · one-time keys refused · @u:server DEV · 2026-11-25 11:20:00 to 11:21:58 UTC · \
+             The database has no such device."
+        );
+        assert!(dropped(&[], &view()).reply().plain.is_empty());
+    }
+
+    #[test]
+    fn a_storm_whose_device_is_gone_is_cured_and_not_contradicted() {
+        let event = conflict(Change::Ended);
+        let mut alert = alert(&event, &Sure::Confirmed);
+        alert.cured = Cured::SignedOut;
+        let plain = clear(&alert, &view()).reply().plain;
+        assert!(plain.contains("Cured: yes; the device was signed out"), "{plain}");
+        assert!(!plain.contains("otherwise"), "{plain}");
     }
 
     #[test]

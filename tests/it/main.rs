@@ -25,6 +25,7 @@ mod media;
 mod poll;
 mod recorded;
 mod redaction;
+mod replica;
 mod reports;
 mod restart;
 mod room;

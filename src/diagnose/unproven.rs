@@ -1,0 +1,106 @@
+//! What the database does not have → why that proves nothing yet, and what would: the database is a replica that
+//! is behind, or the log shows the device for the first time a moment ago.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::refusals::Group;
+use super::verdict::{Answer, Missing};
+use super::walk::Walk;
+use crate::evidence::{Evidence, KeyLog, utc};
+
+/// What a log shows for the first time so shortly before may not be in the database yet.
+pub const YOUNG: SignedDuration = SignedDuration::from_mins(1);
+
+/// What is needed where a replica is behind.
+const CURRENT: &str = "a database that is up to date";
+const AGAIN: &str = "a second look";
+
+/// Notes why it proves nothing that the database lacks the device; `None` where it proves that there is none.
+pub(super) fn no_device(walk: &mut Walk) -> Option<String> {
+    absence(walk, "the device", first_seen)
+}
+
+/// The same of its identity keys.
+pub(super) fn no_identity(walk: &mut Walk) -> Option<String> {
+    absence(walk, "its identity keys", first_identity)
+}
+
+fn absence(walk: &mut Walk, what: &str, first: fn(&KeyLog) -> Option<Timestamp>) -> Option<String> {
+    if let Some(why) = walk.evidence.database_behind() {
+        walk.missing(CURRENT, current_how(&why));
+        return Some(why);
+    }
+    let first = first(walk.known.log.value()?)?;
+    if !is_young(first, walk.evidence.now) {
+        return None;
+    }
+    let why = format!(
+        "the log shows {what} for the first time at {}, less than a minute before the question: the database may \
+         not show that yet",
+        utc(first)
+    );
+    walk.missing(AGAIN, format!("ask again in a minute: {why}"));
+    Some(why)
+}
+
+/// Whether something was seen for the first time too shortly before `now` for the database to deny it. How long
+/// it goes on does not matter: what was there a minute ago has reached the database by now.
+pub fn is_young(first: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(first) < YOUNG
+}
+
+/// The first line that shows the device.
+fn first_seen(log: &KeyLog) -> Option<Timestamp> {
+    let refused = log.refused.iter().chain(&log.doubtful).map(|group| group.span.first);
+    let counted = [log.accepted.uploads, log.too_large, log.claims.all, log.refused_beyond];
+    let counted = counted.into_iter().flatten().map(|span| span.first);
+    refused.chain(counted).min()
+}
+
+/// The first upload of identity keys that was accepted.
+fn first_identity(log: &KeyLog) -> Option<Timestamp> {
+    let with_keys = log.accepted.batches.iter().filter(|batch| batch.with_device_keys > 0);
+    with_keys.map(|batch| batch.span.first).min()
+}
+
+/// Whether the identity in the database may be older than the refusals of a group, and what would tell.
+pub(super) fn identity(walk: &mut Walk, group: &Group) -> bool {
+    let Some(replica) = walk.evidence.replica() else { return false };
+    let last = group.refused.span.last;
+    if replica.to.is_some_and(|to| last <= to) {
+        return false;
+    }
+    let why = "these refusals are newer than the replica's data: the device may have another identity by now";
+    walk.step(Answer::Unknown, why, &walk.known.keys);
+    let behind = walk.evidence.database_behind().unwrap_or_else(|| why.to_owned());
+    walk.missing(CURRENT, current_how(&behind));
+    true
+}
+
+/// What a verdict on a database that is behind says of that: in place of the advice for a database that cannot be
+/// read, or beside the verdict.
+pub(super) fn tell(evidence: &Evidence, missing: &mut Vec<Missing>, findings: &mut Vec<String>) {
+    let Some(why) = evidence.database_behind() else { return };
+    let of_lag = |one: &Missing| one.need == "the database" && one.how.contains(&why);
+    if missing.iter().any(|one| one.need == CURRENT) {
+        missing.retain(|one| !of_lag(one));
+        return;
+    }
+    match missing.iter_mut().find(|one| of_lag(one)) {
+        Some(one) => *one = Missing { need: CURRENT.into(), how: current_how(&why) },
+        None => findings.insert(0, why),
+    }
+}
+
+/// What a verdict that needs the whole database lacks.
+pub(super) fn current(walk: &mut Walk) -> bool {
+    let Some(why) = walk.evidence.database_behind() else { return true };
+    walk.missing(CURRENT, current_how(&why));
+    false
+}
+
+fn current_how(why: &str) -> String {
+    format!(
+        "set `url` in [database] to the primary, or wait until the replica has caught up ({why})"
+    )
+}
