@@ -128,7 +128,7 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
         let why = "whether senders still aim at it, only 9533_debug tells; it does not write here";
         walk.findings.push(why.into());
     }
-    Some((VerdictId::UnknownDevice, Certainty::Proven))
+    Some((VerdictId::UnknownDevice, super::unproven::no_device(walk)))
 }
 
 /// What the answer shows whatever the verdict.

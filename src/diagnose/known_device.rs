@@ -8,9 +8,10 @@ use crate::evidence::{DeviceRow, Known, utc};
 
 pub(super) fn device_known(walk: &mut Walk) -> Option<Ruling> {
     let others = unknown_device(walk)?;
+    let certainty = unproven::no_device(walk);
     walk.decided(Answer::No, vec![others], &walk.evidence.devices());
     walk.because.extend(walk.known.log.value().and_then(findings::last_upload));
-    Some((VerdictId::UnknownDevice, Certainty::Proven))
+    Some((VerdictId::UnknownDevice, certainty))
 }
 
 /// Answers where the server knows the device, and where nobody could say. Where it knows none, that is left
@@ -26,7 +27,7 @@ pub(super) fn unknown_device(walk: &mut Walk) -> Option<String> {
         walk.missing("the database", database_how(why));
         return None;
     }
-    if let Some(why) = unproven::no_device(walk) {
+    if let Some(why) = unproven::behind(walk) {
         walk.step(Answer::Unknown, why, &devices);
         return None;
     }

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::refusals::Group;
-use super::verdict::{Answer, Missing};
+use super::verdict::{Answer, Certainty, Missing};
 use super::walk::Walk;
 use crate::evidence::{Evidence, KeyLog, utc};
 
@@ -15,32 +15,43 @@ pub const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 const CURRENT: &str = "a database that is up to date";
 const AGAIN: &str = "a second look";
 
-/// Notes why it proves nothing that the database lacks the device; `None` where it proves that there is none.
-pub(super) fn no_device(walk: &mut Walk) -> Option<String> {
-    absence(walk, "the device", first_seen)
+/// Why a database that is behind does not prove that the device is not there, and what would.
+pub(super) fn behind(walk: &mut Walk) -> Option<String> {
+    let why = walk.evidence.database_behind()?;
+    walk.missing(CURRENT, current_how(&why));
+    Some(why)
 }
 
-/// The same of its identity keys.
-pub(super) fn no_identity(walk: &mut Walk) -> Option<String> {
-    absence(walk, "its identity keys", first_identity)
-}
-
-fn absence(walk: &mut Walk, what: &str, first: fn(&KeyLog) -> Option<Timestamp>) -> Option<String> {
-    if let Some(why) = walk.evidence.database_behind() {
-        walk.missing(CURRENT, current_how(&why));
-        return Some(why);
+/// How sure it is that there is no such device where the database has none: a log that shows it for the first
+/// time a moment ago contradicts that, and the contradiction has to last.
+pub(super) fn no_device(walk: &mut Walk) -> Certainty {
+    match walk.known.log.value().and_then(first_seen) {
+        Some(first) if is_young(first, walk.evidence.now) => {
+            let why = since("the device", first);
+            walk.missing(AGAIN, format!("ask again in a minute: {why}"));
+            Certainty::Consistent
+        }
+        _ => Certainty::Proven,
     }
-    let first = first(walk.known.log.value()?)?;
+}
+
+/// Why it proves nothing yet that the database lacks the device's identity, and what would.
+pub(super) fn no_identity(walk: &mut Walk) -> Option<String> {
+    let first = first_identity(walk.known.log.value()?)?;
     if !is_young(first, walk.evidence.now) {
         return None;
     }
-    let why = format!(
-        "the log shows {what} for the first time at {}, less than a minute before the question: the database may \
-         not show that yet",
-        utc(first)
-    );
+    let why = since("its identity keys", first);
     walk.missing(AGAIN, format!("ask again in a minute: {why}"));
     Some(why)
+}
+
+fn since(what: &str, first: Timestamp) -> String {
+    format!(
+        "the log shows {what} for the first time at {}, less than a minute before the question, and the database \
+         may show that late",
+        utc(first)
+    )
 }
 
 /// Whether something was seen for the first time too shortly before `now` for the database to deny it. How long

@@ -3,6 +3,8 @@
 //! The first line is what a locked phone shows, so it says which storm, of what, whose and how bad. Whether
 //! and when anything is said is not decided here.
 
+mod unsent;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::View;
@@ -12,6 +14,7 @@ use super::words::lasting;
 use crate::evidence::counted;
 use crate::evidence::poll::COUNTED;
 use crate::storm::{BACKLOG, Change, DEAD_IDENTITY, Event, Kind, Mute, Muted, Sure, Whose};
+pub use unsent::dropped;
 
 /// The reactions that a first message takes.
 pub const AGAIN: &str = "🔁";
@@ -89,9 +92,6 @@ pub fn update(alert: &Alert, view: &View) -> Page {
     }
     so_far(&mut page, event);
     verdict(&mut page, alert);
-    if alert.cured == Cured::SignedOut && *alert.sure == Sure::Confirmed {
-        page.label("Cured").text(SIGNED_OUT);
-    }
     caveats(&mut page, alert);
     page
 }
@@ -180,27 +180,6 @@ pub fn list(going_on: &[Listed], ended: &[Listed], mutes: &[Mute], view: &View) 
         page.text(format!(" until {}, by ", minute(mute.until, view))).code(&mute.by);
     }
     more(&mut page, mutes.len(), LISTED);
-    page
-}
-
-/// Alerts that were not sent, because the database has no such device, or another server has the user.
-pub fn dropped(storms: &[Listed], view: &View) -> Page {
-    let mut page = Page::default();
-    if storms.is_empty() {
-        return page;
-    }
-    page.gap();
-    page.line().text("Alerts not sent:");
-    for storm in storms.iter().take(LISTED) {
-        name(page.line(), storm.event, storm.root);
-        page.text(format!(" · {}", kind(storm.event)));
-        whose(&mut page, storm.event);
-        page.text(format!(" · {}", view.span(storm.event.first, storm.event.last)));
-        if let Some(Sure::Contradicted(why)) = storm.sure {
-            page.text(format!(" · {}", sentence(why)));
-        }
-    }
-    more(&mut page, storms.len(), LISTED);
     page
 }
 
