@@ -115,3 +115,55 @@ fn current_how(why: &str) -> String {
         "set `url` in [database] to the primary, or wait until the replica has caught up ({why})"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::diagnose;
+    use crate::evidence::{Fact, Gathered, Need, Replay, Replica, State};
+
+    /// A recorded case as a replica would have answered it whose data ends at the start of the window.
+    fn on_a_replica(case: &str) -> Evidence {
+        let path = format!("tests/cases/{case}/evidence.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut evidence: Evidence = serde_json::from_str(&text).unwrap();
+        let replica = Replica { to: Some(evidence.window.from), replay: Replay::Paused };
+        let why = replica.behind(evidence.now).unwrap();
+        for answer in evidence.gathered.iter_mut().filter(|one| one.need.is_of_database()) {
+            if answer.state == State::Empty {
+                answer.state = State::Failed(why.clone());
+            }
+        }
+        let (state, fact) = (State::Failed(why.clone()), Some(Fact::Replica(replica)));
+        let told = Gathered::told(Need::Replica, "database", state, why, String::new(), fact);
+        evidence.gathered.push(told);
+        evidence
+    }
+
+    #[test]
+    fn a_replica_that_is_behind_proves_what_it_has_and_no_absence() {
+        for (case, verdict, certainty) in [
+            ("ke1--unknown-device--nobody", "inconclusive", Certainty::NotEnoughEvidence),
+            ("ke1--keyless-device--keyless", "inconclusive", Certainty::NotEnoughEvidence),
+            ("ke1--otk-exhausted--exhaust", "inconclusive", Certainty::NotEnoughEvidence),
+            ("ke1--otk-healthy--healthy", "inconclusive", Certainty::NotEnoughEvidence),
+            ("ke3--event-unknown--nobody", "inconclusive", Certainty::NotEnoughEvidence),
+            // The device may have another identity since.
+            ("ke1--otk-foreign-identity--foreign", "inconclusive", Certainty::NotEnoughEvidence),
+            ("ke1--otk-diverged--unsigned", "inconclusive", Certainty::NotEnoughEvidence),
+            ("ke1--otk-recreated--silent", "otk-recreated", Certainty::Proven),
+            ("ke1--otk-flood--flood", "otk-flood", Certainty::Proven),
+        ] {
+            let evidence = on_a_replica(case);
+            let judged = diagnose(&evidence);
+            assert_eq!((judged.id.name(), judged.certainty), (verdict, certainty), "{case}");
+            let lag = evidence.database_behind().unwrap();
+            let how = |one: &Missing| one.need == CURRENT && one.how.contains(&lag);
+            let told = judged.missing.iter().any(how) || judged.findings.contains(&lag);
+            assert!(told, "{case}: {:?} {:?}", judged.missing, judged.findings);
+            let advice = judged.missing.iter().any(|one| one.how.contains("kestrel grants"));
+            assert!(!advice, "{case}: {:?}", judged.missing);
+            assert!(judged.storm.is_none_or(|storm| storm.row_stands.is_none()), "{case}");
+        }
+    }
+}
