@@ -57,7 +57,7 @@ pub struct Survey {
 /// A judged question.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// At most 12 lines for a phone.
+    /// At most 12 lines for a phone, and a line each for some of the devices that the subject was chosen from.
     pub reply: Reply,
     pub verdict: Verdict,
     /// The evidence it rests on: attached as `evidence.json`, and kept so that `!why` works later.

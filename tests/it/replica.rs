@@ -11,8 +11,9 @@ use kestrel::command::{Command, Span, Triage};
 use kestrel::config::{Config, Database};
 use kestrel::diagnose::Certainty::{Consistent, NotEnoughEvidence, Proven};
 use kestrel::diagnose::diagnose;
-use kestrel::evidence::{Evidence, Need, State};
-use kestrel::flow::{Case, Depth, Flow};
+use kestrel::evidence::client::{ClientFacts, Noted, Sign};
+use kestrel::evidence::{Evidence, Gathered, Need, State};
+use kestrel::flow::{Answer, Case, Cure, Depth, Flow};
 use kestrel::storm::{Change, Event, Kind, Sure, Whose};
 use kestrel_lab::{LabOptions, faults};
 
@@ -115,6 +116,11 @@ async fn a_replica_that_is_behind_denies_no_device() -> Result<()> {
     let alert = judged(&copy, &late, now() - SignedDuration::from_mins(2)).await;
     let Sure::Unconfirmed(why) = &alert.sure else { panic!("{:?}", alert.sure) };
     assert!(why.contains("replica"), "{why}");
+    let flow = Flow::new(Arc::new(copy.clone()));
+    let Answer::Survey(survey) = flow.answer(&Command::Fleet(Span::Unsaid), now()).await else {
+        anyhow::bail!("no survey")
+    };
+    assert!(survey.reply.plain.contains("replay is paused"), "{}", survey.reply.plain);
     // Nor is a device healthy by what it was then.
     let case = judge(&copy, &own).await?;
     assert_eq!(is(&case), ("inconclusive", NotEnoughEvidence), "{}", case.reply.plain);
@@ -168,5 +174,39 @@ async fn a_leftover_session_is_not_judged_for_the_user_s_devices() -> Result<()>
     let first = case.reply.plain.lines().next().unwrap_or_default();
     assert!(first.contains(&patient.device), "{first}");
     assert!(case.reply.plain.contains("1 session without encryption keys"), "{}", case.reply.plain);
+
+    // A report that names no device is held against the device with keys too.
+    let noted = Noted { sign: Sign::AlreadyExists, count: 5, span: None, key: None };
+    let user_id = Some(patient.user.clone());
+    let facts = ClientFacts { user: user_id, signs: vec![noted], ..ClientFacts::default() };
+    let typed = Triage { user: user.clone(), device: None, event: None, span: Span::Unsaid };
+    let (flow, client) = (Flow::new(Arc::new(config.clone())), [Gathered::client("r", facts)]);
+    let said = flow.answer_with(&Command::Triage(typed), &client, Timestamp::now()).await;
+    let Answer::Case(case) = said else { anyhow::bail!("no verdict: {said:?}") };
+    assert_eq!(judged(&case), Some(patient.device.clone()));
+
+    // Once the device is signed out, the same question says so, and that this is the cure.
+    let Some(Command::Triage(typed)) = kestrel::flow::again(&case.evidence) else {
+        anyhow::bail!("it cannot be asked again")
+    };
+    let delete = format!("DELETE FROM devices WHERE device_id = '{}';", patient.device);
+    for table in ["e2e_device_keys_json", "e2e_one_time_keys_json", "e2e_fallback_keys_json"] {
+        lab.sql(&format!("DELETE FROM {table} WHERE device_id = '{}'", patient.device)).await?;
+    }
+    lab.sql(&delete).await?;
+    let later = answer(&config, Command::Triage(typed)).await?;
+    let changed = kestrel::flow::what_changed(&case.evidence, &later.evidence);
+    println!("{changed:#?}\n");
+    assert_eq!(changed[0], "the device was signed out since then; that is the cure");
+    assert_eq!(later.verdict.id.name(), "unknown-device", "{}", later.reply.plain);
+    let ended =
+        Event { change: Change::Ended, ..storm(&patient.user, &patient.device, first_of(&case)) };
+    let end = flow.judge_storm(&ended, Timestamp::now(), Depth::Keys).await.of_known();
+    assert_eq!((end.sure, end.cure), (Sure::Confirmed, Cure::SignedOut));
     Ok(())
+}
+
+/// A moment long enough ago for the database to deny what happened then.
+fn first_of(case: &Case) -> Timestamp {
+    case.evidence.now - SignedDuration::from_mins(5)
 }
