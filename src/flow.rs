@@ -8,7 +8,6 @@ mod poll;
 pub mod report;
 mod visible;
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -18,13 +17,15 @@ use tokio::sync::Semaphore;
 use crate::collect;
 use crate::command::{self, Command, Ke1, Ke2, Ke3, Span, Triage};
 use crate::config::Config;
+use crate::diagnose::device_list::worst_first;
 use crate::diagnose::{
-    AlsoId, Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet, questions, trouble,
+    AlsoId, Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet, questions,
 };
-use crate::evidence::{Evidence, Fact, Gathered, Symptom};
+use crate::evidence::{Evidence, Fact, Gathered, Need, State, Symptom, counted};
 use crate::plan::Plan;
 use crate::render::{self, Reply, View};
 
+pub use crate::diagnose::YOUNG;
 pub use crate::evidence::poll::{Cursor, Poll};
 pub use again::{again, client_said, what_changed};
 pub use alert::{Cure, Depth, Judged, SETTLE};
@@ -60,7 +61,7 @@ pub struct Survey {
 /// A judged question.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// At most 12 lines for a phone.
+    /// At most 12 lines for a phone, and a line each for some of the devices that the subject was chosen from.
     pub reply: Reply,
     pub verdict: Verdict,
     /// The evidence it rests on: attached as `evidence.json`, and kept so that `!why` works later.
@@ -165,32 +166,37 @@ impl Flow {
     }
 
     async fn triage(&self, typed: &Triage, client: &[Gathered], now: Timestamp) -> Answer {
-        let device = match typed.device.clone() {
-            Some(device) => device,
+        let (device, listed) = match typed.device.clone() {
+            Some(device) => (device, None),
             None => match self.worst_device(&typed.user).await {
-                Ok(device) => device,
+                Ok((device, listed)) => (device, Some(listed)),
                 Err(reply) => return Answer::Words(reply),
             },
         };
         // A report that names an event asks about it too.
         let mut typed = typed.clone();
         typed.event = typed.event.or_else(|| reported_event(client));
-        self.judge(&Plan::all(&typed, device, self.config.limits.window, now).with(client)).await
+        let plan = Plan::all(&typed, device, self.config.limits.window, now).with(client);
+        self.judge(&plan.out_of(listed)).await
     }
 
-    /// The user's device in trouble; else the one seen last.
-    async fn worst_device(&self, user: &UserId) -> Result<OwnedDeviceId, Reply> {
+    /// The user's device in trouble, else the one seen last, and all of them; a session without encryption keys
+    /// only where the user has nothing else.
+    async fn worst_device(&self, user: &UserId) -> Result<(OwnedDeviceId, Gathered), Reply> {
         let Some(database) = &self.config.database else {
             return Err(self.devices(user).await);
         };
         let deadline = self.config.limits.deadline;
-        let rows = collect::postgres::device_list(user, database, deadline).await;
-        let rows = rows.unwrap_or_default();
-        let worst = rows.iter().min_by_key(|row| (trouble(row).is_none(), Reverse(row.last_seen)));
-        match worst {
-            Some(row) => Ok(row.device.clone()),
-            None => Err(self.devices(user).await),
-        }
+        let list = collect::postgres::device_list(user, database, deadline).await;
+        let mut list = list.unwrap_or_default();
+        worst_first(&mut list.rows);
+        let Some(device) = list.rows.first().map(|row| row.device.clone()) else {
+            return Err(self.devices(user).await);
+        };
+        let what = counted(list.rows.len() as u64, "device");
+        let fact = Some(Fact::Devices(list.rows));
+        let (need, state) = (Need::DeviceList, State::Found);
+        Ok((device, Gathered::told(need, "database", state, what, list.query, fact)))
     }
 
     async fn fleet(&self, span: Span, now: Timestamp) -> Answer {
@@ -224,7 +230,10 @@ impl Flow {
         };
         let deadline = self.config.limits.deadline;
         match collect::postgres::device_list(user, database, deadline).await {
-            Ok(rows) => render::devices(user.as_str(), &rows, &self.view()).reply(),
+            Ok(list) => {
+                let behind = list.behind.as_deref();
+                render::devices(user.as_str(), &list.rows, behind, &self.view()).reply()
+            }
             Err(why) => {
                 let line = format!("The devices cannot be listed: {why}. Name the device instead.");
                 render::lines([line.as_str()]).reply()

@@ -25,6 +25,8 @@ pub struct Plan {
     pub live: Option<Duration>,
     /// What clients said of themselves, read before.
     pub client: Vec<Gathered>,
+    /// The user's devices, where one of them was chosen for the question.
+    pub listed: Option<Gathered>,
     /// The reference time of the verdict.
     pub now: Timestamp,
 }
@@ -86,9 +88,20 @@ impl Plan {
         self
     }
 
+    /// With the user's devices, of which the subject was chosen.
+    pub fn out_of(mut self, listed: Option<Gathered>) -> Self {
+        self.listed = listed;
+        self
+    }
+
+    /// The answers that were there before anything was asked.
+    pub fn given(&self) -> impl Iterator<Item = Gathered> {
+        self.client.iter().chain(&self.listed).cloned()
+    }
+
     fn new(symptom: Symptom, subject: About, window: Window, now: Timestamp) -> Self {
         let needs = diagnose::needs(symptom, &subject);
-        Self { symptom, subject, window, needs, live: None, client: Vec::new(), now }
+        Self { symptom, subject, window, needs, live: None, client: Vec::new(), listed: None, now }
     }
 }
 

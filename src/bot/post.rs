@@ -1,8 +1,9 @@
 //! What is owed to the room → messages in it, each once: judged and worded while the storm is young, sent
 //! when the homeserver takes it. A storm has one root; everything else about it stands in its thread.
 
+use std::collections::HashMap;
 use std::mem::discriminant;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -21,7 +22,7 @@ use super::transmit;
 use super::watch::{Shared, holds};
 use crate::config::Config;
 use crate::evidence::shortened;
-use crate::flow::{self, Depth, Flow, Judged, SETTLE};
+use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
 use crate::render::case::numbered;
 use crate::render::storm::{AGAIN, MUTE, WHY};
 use crate::render::{self};
@@ -42,6 +43,8 @@ pub(super) struct Postman {
     shared: Shared,
     /// There once the homeserver let the bot in.
     pub(super) client: Receiver<Option<Client>>,
+    /// Owed messages that wait, because the database denied too early what they are about.
+    later: Mutex<HashMap<i64, Timestamp>>,
 }
 
 impl Postman {
@@ -53,7 +56,8 @@ impl Postman {
         client: Receiver<Option<Client>>,
     ) -> Self {
         let ledger = store.ledger();
-        Self { config, flow, store, ledger, shared, client }
+        let later = Mutex::default();
+        Self { config, flow, store, ledger, shared, client, later }
     }
 
     /// Works until the process ends. A failure that lasts is logged when it begins, when it becomes another,
@@ -145,7 +149,8 @@ impl Postman {
         let now = Timestamp::now();
         let age = now.duration_since(event.at);
         // A clock that was set back holds nothing up.
-        if event.change == Change::Started && age < SETTLE && !age.is_negative() {
+        let settling = event.change == Change::Started && age < SETTLE && !age.is_negative();
+        if settling || self.waits(owed.id, now) {
             return Ok(());
         }
         let event = &self.as_it_stands(event);
@@ -168,7 +173,14 @@ impl Postman {
         }
         // Judging is expensive, so it is not done for words that cannot be kept.
         self.ledger.touch(owed.id)?;
-        let judged = self.judge(event, now).await;
+        let mut judged = self.judge(event, now).await;
+        if untold && let Some(again) = judged.again {
+            self.wait(owed.id, again);
+            return Ok(());
+        }
+        if !untold && known.sure == Some(Sure::Confirmed) {
+            judged = judged.of_known();
+        }
         if untold && matches!(judged.sure, Sure::Contradicted(_)) {
             tracing::warn!("storm {} is not told: {:?}", event.storm, judged.sure);
             self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
@@ -181,13 +193,26 @@ impl Postman {
             return self.ledger.settle(owed.id);
         }
         self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
-        let mut judged = judged;
         if let Some(number) = self.keep_case(owed, event, &known, &judged, now).await {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
         let waited = now.duration_since(event.at);
         let letter = storm_letter(&self.shown(event), untold, &judged, waited, &self.flow.view());
         self.ledger.compose(owed.id, &letter.text())
+    }
+
+    /// Whether an owed message waits for another look at the database.
+    fn waits(&self, owed: i64, now: Timestamp) -> bool {
+        let later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back holds nothing up.
+        later.get(&owed).is_some_and(|at| now < *at && at.duration_since(now) <= YOUNG)
+    }
+
+    fn wait(&self, owed: i64, until: Timestamp) {
+        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        // What waited longer is judged or sent by now.
+        later.retain(|_, at| until.duration_since(*at) < YOUNG);
+        later.insert(owed, until);
     }
 
     /// The event with the counts of now: a storm grows while it waits to be judged.

@@ -206,6 +206,7 @@ impl Desk {
                 forwarded: handed.forwarded,
                 user: reported.user.as_deref(),
                 device: reported.device.as_deref(),
+                judged: reported.evidence.device().map(|subject| &*subject.device),
                 headline: headline(reported),
                 verdict: reported.verdict.as_ref(),
                 facts: &facts,

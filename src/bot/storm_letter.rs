@@ -23,6 +23,7 @@ pub(super) fn storm_letter(
 ) -> Letter {
     let cured = match &judged.cure {
         Cure::Yes => Cured::Yes,
+        Cure::SignedOut => Cured::SignedOut,
         Cure::No(left) => Cured::No(left),
         Cure::Unknown => Cured::Unknown,
     };

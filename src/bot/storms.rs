@@ -13,9 +13,9 @@ use super::words;
 use crate::command::Whom;
 use crate::evidence::shortened;
 use crate::render::storm::{Listed, list, muted, unmuted};
-use crate::render::{Reply, restarted};
+use crate::render::{self, Reply, restarted};
 use crate::store::Known;
-use crate::storm::{Event, Mute, Muted, Whose};
+use crate::storm::{Event, Mute, Muted, Sure, Whose};
 
 /// Storms that are listed: those that go on, and those that ended last.
 const LISTED: usize = 200;
@@ -33,21 +33,17 @@ impl Desk {
             known.iter_mut().for_each(|known| hide(&mut known.event));
         }
         let links: Vec<_> = known.iter().map(link).collect();
-        let of = |goes_on: bool| {
-            let all = known.iter().zip(&links);
-            let some = all.filter(move |(known, _)| known.ended.is_none() == goes_on);
-            some.map(|(known, link)| Listed {
-                event: &known.event,
-                verdict: known.verdict.as_deref(),
-                sure: known.sure.as_ref(),
-                root: link.as_deref(),
-            })
-        };
-        let (mut going_on, ended): (Vec<_>, Vec<_>) =
-            (of(true).collect(), of(false).take(ENDED).collect());
+        let (dropped, told): (Vec<_>, Vec<_>) =
+            known.iter().zip(&links).partition(|(known, _)| was_dropped(known));
+        let dropped: Vec<_> = dropped.into_iter().map(listed).collect();
+        let (going_on, ended): (Vec<_>, Vec<_>) =
+            told.into_iter().partition(|(known, _)| known.ended.is_none());
+        let mut going_on: Vec<_> = going_on.into_iter().map(listed).collect();
+        let ended: Vec<_> = ended.into_iter().take(ENDED).map(listed).collect();
         going_on.sort_by_key(|listed| Reverse((listed.event.devices, listed.event.count)));
         let mutes = ledger.mutes(Timestamp::now())?;
         let mut page = list(&going_on, &ended, &mutes, &self.flow.view());
+        page.append(render::storm::dropped(&dropped, &self.flow.view()));
         page.append(restarted(&self.health.restarted()));
         let view = self.flow.view();
         page.append(absences(&ledger.absences()?, |absence| view.moment(absence.since)));
@@ -85,6 +81,20 @@ impl Desk {
             true => unmuted(&what).reply(),
             false => words::said("That was not muted; !storms lists what is."),
         })
+    }
+}
+
+/// Whether its alert was not sent because something contradicts it.
+fn was_dropped(known: &Known) -> bool {
+    known.root.is_none() && matches!(known.sure, Some(Sure::Contradicted(_)))
+}
+
+fn listed<'a>((known, link): (&'a Known, &'a Option<String>)) -> Listed<'a> {
+    Listed {
+        event: &known.event,
+        verdict: known.verdict.as_deref(),
+        sure: known.sure.as_ref(),
+        root: link.as_deref(),
     }
 }
 

@@ -50,13 +50,14 @@ pub async fn run(plan: &Plan, config: &Config) -> Evidence {
             postgres::delayed::sent(&rooms, plan.window, config.database.as_ref(), left).await,
         );
     }
+    postgres::doubt(&mut found);
     let mut evidence = Evidence {
         schema: SCHEMA,
         symptom: plan.symptom,
         subject: plan.subject.clone(),
         window: plan.window,
         now: plan.now,
-        gathered: found.into_iter().chain(metrics).chain(plan.client.iter().cloned()).collect(),
+        gathered: found.into_iter().chain(metrics).chain(plan.given()).collect(),
     };
     for (number, answer) in (1..).zip(&mut evidence.gathered) {
         answer.id = format!("E{number}");

@@ -12,6 +12,7 @@ mod fleet;
 mod grants;
 mod inbox;
 pub mod poll;
+mod replica;
 mod role;
 
 use std::time::Duration;
@@ -22,10 +23,11 @@ use tokio_postgres::{Client, Error};
 use crate::config::Database;
 use crate::evidence::{About, Algorithm, Fact, Gathered, Need, State, counted, utc};
 use crate::plan::Plan;
-pub use device::device_list;
+pub use device::{DeviceList, device_list};
 pub use fleet::confirm;
 pub use grants::grants;
 pub use inbox::{InboxWatch, watch};
+pub use replica::doubt;
 pub use role::{Finding, limit_binds, reads_only};
 
 /// Asks the database for everything the plan needs of it.
@@ -40,12 +42,14 @@ pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration)
         let why = State::NotAsked("no database is configured".into());
         return needs.into_iter().map(|need| unread(need, &plan.subject, why.clone())).collect();
     };
-    let mut answers = Vec::with_capacity(needs.len());
-    let asked =
-        tokio::time::timeout(deadline, ask(plan, database, deadline, &needs, &mut answers)).await;
-    let why = match asked {
+    let mut asked = Asked::default();
+    let came =
+        tokio::time::timeout(deadline, ask(plan, database, deadline, &needs, &mut asked)).await;
+    let Asked { mut answers, replica } = asked;
+    let why = match came {
         Ok(Ok(())) => {
             inbox::again(plan, database, deadline, &mut answers).await;
+            answers.extend(replica);
             return answers;
         }
         Ok(Err(why)) => why,
@@ -54,7 +58,16 @@ pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration)
     for need in needs.into_iter().skip(answers.len()) {
         answers.push(unread(need, &plan.subject, State::Failed(why.clone())));
     }
+    answers.extend(replica);
     answers
+}
+
+/// What a session came to so far.
+#[derive(Default)]
+struct Asked {
+    answers: Vec<Gathered>,
+    /// The database, where it is a replica.
+    replica: Option<Gathered>,
 }
 
 async fn ask(
@@ -62,9 +75,13 @@ async fn ask(
     database: &Database,
     deadline: Duration,
     needs: &[Need],
-    answers: &mut Vec<Gathered>,
+    asked: &mut Asked,
 ) -> Result<(), String> {
-    let client = connect::connect(database, deadline).await?;
+    let client = connect::open(database, deadline).await?;
+    let lag = replica::lag(&client).await;
+    asked.replica = lag.map(|lag| replica::gathered(&lag, plan.now, plan.window));
+    connect::begin(&client).await?;
+    let answers = &mut asked.answers;
     for need in needs {
         // A statement that fails ends a transaction, unless there is a point to go back to: what the role
         // may read counts, whatever it may not.
@@ -125,11 +142,13 @@ fn table(need: Need) -> &'static str {
         Need::DelayedEvents => "delayed_events",
         Need::SentDelays => "events",
         Need::FleetRows => "e2e_one_time_keys_json",
+        Need::DeviceList => "devices",
         Need::KeyLog
         | Need::ToDeviceLog
         | Need::DelayLog
         | Need::FleetLog
         | Need::Metrics
+        | Need::Replica
         | Need::Client => "",
     }
 }

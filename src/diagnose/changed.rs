@@ -4,21 +4,62 @@
 use std::collections::BTreeMap;
 
 use super::fleet::fleet;
-use super::verdict::Verdict;
+use super::verdict::{Verdict, VerdictId};
 use super::{Certainty, diagnose};
-use crate::evidence::{Evidence, Gathered, Need, State, StoredKey, StoredKeys, Symptom, counted};
+use crate::evidence::{
+    Evidence, Gathered, Known, Need, State, StoredKey, StoredKeys, Subject, Symptom, counted, utc,
+};
 
 /// Sentences for a person, what matters most first; empty where nothing that is compared changed.
 pub fn changed(before: &Evidence, now: &Evidence) -> Vec<String> {
     let mut said = Vec::new();
     match (before.symptom, now.symptom) {
         (Symptom::Fleet, Symptom::Fleet) => said.extend(affected(before, now)),
-        _ => verdict(&diagnose(before), &diagnose(now), &mut said),
+        _ => {
+            said.extend(device(before, now));
+            verdict(&diagnose(before), &diagnose(now), &mut said);
+        }
     }
     said.extend(refusals(before, now));
     said.extend(stored(before, now));
     sources(before, now, &mut said);
     said
+}
+
+/// Whether the device is still the one that was in trouble. Its keys go with it when it is signed out, so one that
+/// is gone, or that came back with another identity, is cured and contradicts nothing.
+fn device(before: &Evidence, now: &Evidence) -> Option<String> {
+    let subject = before.device()?;
+    if now.device() != Some(subject) || stands(before, subject) != Some(true) {
+        return None;
+    }
+    let id = diagnose(before).id;
+    let in_trouble = !matches!(id, VerdictId::OtkHealthy | VerdictId::Inconclusive);
+    let cure = if in_trouble { "; that is the cure" } else { "" };
+    // A replica that is behind, or an answer that failed, denies nothing.
+    if stands(now, subject) == Some(false) && diagnose(now).id == VerdictId::UnknownDevice {
+        return Some(format!("the device was signed out since then{cure}"));
+    }
+    let (was, is) = (before.device_keys(), now.device_keys());
+    let (was, is) = (was.value()?, is.value()?);
+    let other = was.ed25519.is_some() && is.ed25519.is_some() && was.ed25519 != is.ed25519;
+    let well = diagnose(now).id == VerdictId::OtkHealthy;
+    other.then(|| {
+        let cure = if well { cure } else { "" };
+        format!("the device has another identity since {}{cure}", utc(is.added))
+    })
+}
+
+/// Whether the database has the device; `None` where it did not say.
+fn stands(evidence: &Evidence, subject: &Subject) -> Option<bool> {
+    match (evidence.devices(), evidence.device_keys()) {
+        (_, Known::Is(..)) => Some(true),
+        (Known::Is(rows, _), _) => {
+            Some(rows.iter().any(|row| !row.hidden && row.device == subject.device))
+        }
+        (Known::None(_), Known::None(_)) => Some(false),
+        _ => None,
+    }
 }
 
 fn verdict(before: &Verdict, now: &Verdict, said: &mut Vec<String>) {
@@ -70,9 +111,9 @@ fn refusals(before: &Evidence, now: &Evidence) -> Option<String> {
 
 fn stored(before: &Evidence, now: &Evidence) -> Option<String> {
     let keys = |evidence: &Evidence| match evidence.one_time_keys() {
-        crate::evidence::Known::Is(keys, _) => Some(told(keys)),
-        crate::evidence::Known::None(_) => Some("none".to_owned()),
-        crate::evidence::Known::Unknown(..) => None,
+        Known::Is(keys, _) => Some(told(keys)),
+        Known::None(_) => Some("none".to_owned()),
+        Known::Unknown(..) => None,
     };
     let (was, is) = (keys(before)?, keys(now)?);
     if was != is {
@@ -139,7 +180,7 @@ fn standing(evidence: &Evidence) -> BTreeMap<&str, (bool, &str)> {
 mod tests {
     use super::*;
     use crate::evidence::key_log::Span;
-    use crate::evidence::{About, Fact, KeyLog, SCHEMA, Subject, Window};
+    use crate::evidence::{About, DeviceKeys, Fact, KeyLog, SCHEMA, Subject, Window};
 
     fn evidence(gathered: Vec<Gathered>) -> Evidence {
         let at = |second| jiff::Timestamp::from_second(second).unwrap();
@@ -210,6 +251,34 @@ mod tests {
         let told = changed(&whole, &evidence(vec![log(1)]));
         let gone = "1 source of then no longer asked: database";
         assert!(told.iter().any(|line| line == gone), "{told:?}");
+    }
+
+    fn identity(key: Option<&str>, added: i64) -> Vec<Gathered> {
+        let told = |need, state, fact| {
+            Gathered::told(need, "database", state, String::new(), String::new(), fact)
+        };
+        let Some(key) = key else {
+            let empty = |need| told(need, State::Empty, None);
+            return vec![empty(Need::Devices), empty(Need::DeviceKeys)];
+        };
+        let added = jiff::Timestamp::from_second(added).unwrap();
+        let keys = DeviceKeys { added, ed25519: Some(key.into()), curve25519: None };
+        vec![told(Need::DeviceKeys, State::Found, Some(Fact::DeviceKeys(keys)))]
+    }
+
+    #[test]
+    fn a_device_that_was_signed_out_is_cured_and_contradicts_nothing() {
+        let there = evidence(identity(Some("one"), 10));
+        let gone = evidence(identity(None, 0));
+        let said = changed(&there, &gone);
+        assert!(said[0].starts_with("the device was signed out since then"), "{said:?}");
+        // Whoever did not have it before has not signed it out since.
+        assert!(!changed(&gone, &gone).iter().any(|line| line.contains("signed out")));
+        // A database that did not answer, or is behind, does not say that it is gone.
+        let blind = evidence(vec![failed(Need::Devices, "database")]);
+        assert!(!changed(&there, &blind).iter().any(|line| line.contains("signed out")));
+        let said = changed(&there, &evidence(identity(Some("other"), 500)));
+        assert!(said[0].starts_with("the device has another identity since 1970"), "{said:?}");
     }
 
     #[test]

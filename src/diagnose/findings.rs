@@ -1,7 +1,7 @@
 //! What stands beside a verdict: lines that name the device without being its own, lines that look
 //! forged, gaps in the log, and the figures of a healthy device.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::refusals::Refusals;
 use super::verdict::Resolved;
@@ -9,7 +9,9 @@ use crate::evidence::client::Sign;
 use crate::evidence::key_log::Coverage;
 use crate::evidence::otk::Check;
 use crate::evidence::removal::RemovedBy;
-use crate::evidence::{ClientFacts, DeviceRow, Evidence, KeyLog, Known, counted, utc};
+use crate::evidence::{
+    ClientFacts, DeviceRow, Evidence, Fact, KeyLog, Known, Need, State, counted, utc,
+};
 
 /// Whether any log holds anything of the window: silence of an empty window says nothing.
 pub(super) fn read_anything(log: &KeyLog) -> bool {
@@ -95,17 +97,42 @@ fn resolved(of: Resolved) -> String {
     }
 }
 
-/// Refusals that only the client tells of: neither the log nor the stored keys show them.
+/// Refusals that only the client tells of. A log is named as one that lacks them only where it was read over
+/// their time; the database keeps nothing of a refusal.
 pub(super) fn refused_by_report(evidence: &Evidence) -> Option<String> {
     let subject = evidence.device()?;
-    let own = evidence.clients().filter(|(_, client)| client.is_of(subject));
-    let count: u64 = own.map(|(_, client)| client.count(Sign::AlreadyExists)).sum();
-    (count > 0).then(|| {
-        format!(
-            "the client's report shows {}, and neither log nor database does: look at its times",
-            counted(count, "refused upload")
-        )
-    })
+    let own = || evidence.clients().filter(|(_, client)| client.is_of(subject));
+    let count: u64 = own().map(|(_, client)| client.count(Sign::AlreadyExists)).sum();
+    if count == 0 {
+        return None;
+    }
+    let count = counted(count, "refused upload");
+    let signs = own().flat_map(|(_, client)| &client.signs);
+    let spans = signs.filter(|noted| noted.sign == Sign::AlreadyExists).map(|noted| noted.span);
+    let span = spans.flatten().reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+    let Some((first, last)) = span else {
+        return Some(format!(
+            "the client's report shows {count} without a time, so no log can be compared with it"
+        ));
+    };
+    let (from, to) = (utc(first), utc(last));
+    let log = match covers(evidence, first, last) {
+        Some(true) => "the Synapse log covers that time and shows none: compare the clocks",
+        Some(false) => "the Synapse log that was read does not cover that time",
+        None => "no Synapse log was read that could show them",
+    };
+    Some(format!("the client's report shows {count}, {from} to {to}; {log}"))
+}
+
+/// Whether a log was read over a span of time; `None` where none was read.
+fn covers(evidence: &Evidence, first: Timestamp, last: Timestamp) -> Option<bool> {
+    let read = evidence.answers(Need::KeyLog).filter(|answer| answer.state == State::Found);
+    let spans = read.filter_map(|answer| match &answer.fact {
+        Some(Fact::KeyLog(log)) => Some(log.coverage.iter().filter_map(|coverage| coverage.span)),
+        _ => None,
+    });
+    let covers = |(from, to): (Timestamp, Timestamp)| from <= first && last <= to;
+    spans.flatten().map(covers).reduce(|one, other| one || other)
 }
 
 /// Reports that are not of the device asked about: they decide nothing.
@@ -165,5 +192,69 @@ pub(super) fn others(rows: &[DeviceRow]) -> String {
         ("", _) => "the user has no device on this server at all".to_owned(),
         (_, 0) => format!("the user's devices here: {named}"),
         (_, more) => format!("the user's devices here: {named} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::client::Noted;
+    use crate::evidence::key_log::Format;
+    use crate::evidence::{About, Gathered, SCHEMA, Subject, Symptom, Window};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_348_000 + second).unwrap()
+    }
+
+    fn log(span: Option<(i64, i64)>) -> Gathered {
+        let coverage = Coverage {
+            source: "main".into(),
+            span: span.map(|(from, to)| (at(from), at(to))),
+            whole: true,
+            lines: 9,
+            format: Format::Text,
+            zone: String::new(),
+            notes: Vec::new(),
+        };
+        let log = KeyLog { coverage: vec![coverage], ..KeyLog::default() };
+        let fact = Some(Fact::KeyLog(Box::new(log)));
+        Gathered::told(Need::KeyLog, "log:main", State::Found, String::new(), String::new(), fact)
+    }
+
+    fn said(seen: Option<(i64, i64)>, mut gathered: Vec<Gathered>) -> String {
+        let span = seen.map(|(first, last)| (at(first), at(last)));
+        let noted = Noted { sign: Sign::AlreadyExists, count: 5, span, key: None };
+        let facts = ClientFacts { signs: vec![noted], ..ClientFacts::default() };
+        gathered.push(Gathered::client("report", facts));
+        let user = ruma::user_id!("@a:example.org").to_owned();
+        let evidence = Evidence {
+            schema: SCHEMA,
+            symptom: Symptom::Ke1,
+            subject: About::Device(Subject { user, device: "DEV".into() }),
+            window: Window { from: at(0), to: at(900) },
+            now: at(900),
+            gathered,
+        };
+        refused_by_report(&evidence).unwrap()
+    }
+
+    #[test]
+    fn only_a_log_that_covers_a_refusal_is_said_to_lack_it() {
+        let unread = || {
+            let why = State::Failed("no such file".into());
+            Gathered::unread(Need::KeyLog, "log:main", String::new(), why)
+        };
+        for (seen, gathered, words) in [
+            (Some((100, 200)), vec![log(Some((0, 900)))], "covers that time and shows none"),
+            (Some((100, 200)), vec![log(Some((150, 900)))], "does not cover that time"),
+            (Some((100, 200)), vec![log(None)], "no Synapse log was read that could show them"),
+            (Some((100, 200)), vec![unread()], "no Synapse log was read that could show them"),
+            (Some((100, 200)), vec![], "no Synapse log was read that could show them"),
+            (None, vec![log(Some((0, 900)))], "without a time"),
+        ] {
+            let said = said(seen, gathered);
+            assert!(said.starts_with("the client's report shows 5 refused uploads"), "{said}");
+            assert!(said.contains(words) && !said.contains("database"), "{said}");
+        }
     }
 }

@@ -207,6 +207,7 @@ impl Fleet {
             let into = if any { &mut self.cut } else { &mut self.unread };
             into.push(format!("{}: {why}", answer.source));
         }
+        self.cut.extend(evidence.database_behind());
     }
 
     /// How far the sources reach.
@@ -322,11 +323,14 @@ impl Survey<'_> {
             }
         }
         let Some(confirmed) = rows.confirmed.as_ref().filter(|_| logged) else { return };
+        let behind = self.evidence.database_behind().is_some();
         for of in self.devices.values_mut().filter(|of| of.standing == Standing::Unasked) {
             let found = confirmed.iter().find(|row| row.user == of.user && row.device == of.device);
             of.standing = match found {
                 Some(row) if row.holds_old_key => Standing::Proven,
                 Some(_) => Standing::Exists,
+                // The primary may have what a replica does not have yet.
+                None if behind => Standing::Unasked,
                 None => Standing::Absent,
             };
         }

@@ -2,6 +2,7 @@
 //! answered with a verdict ends the walk, and the walk keeps every answer.
 
 use super::crossing::crossed;
+use super::known_device::{device_known, identity_published};
 use super::refusals::{Group, Pattern, dead_claims, newer};
 use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
@@ -11,7 +12,7 @@ use super::walk::{Question, Ruling, Walk, database_how, log_how};
 use super::witness::{confirmation, once_by_report, order_wanted, source};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
-use crate::evidence::{DeviceRow, KeyLog, Known, Need, State, counted, utc};
+use crate::evidence::{KeyLog, Known, Need, State, counted};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] =
@@ -92,58 +93,6 @@ pub(super) const QUESTIONS: &[Question] = &[
         ask: all_read,
     },
 ];
-
-fn device_known(walk: &mut Walk) -> Option<Ruling> {
-    let others = unknown_device(walk)?;
-    walk.decided(Answer::No, vec![others], &walk.evidence.devices());
-    walk.because.extend(walk.known.log.value().and_then(super::findings::last_upload));
-    Some((VerdictId::UnknownDevice, Certainty::Proven))
-}
-
-/// Answers where the server knows the device, and where nobody could say. Where it knows none, that is left
-/// to the caller to answer: here is what the user has instead.
-pub(super) fn unknown_device(walk: &mut Walk) -> Option<String> {
-    let devices = walk.evidence.devices();
-    if device_row(walk).is_some() || walk.known.keys.value().is_some() {
-        walk.step(Answer::Yes, "it has a row in devices or identity keys", &devices);
-        return None;
-    }
-    if let Some(why) = devices.unknown().or(walk.known.keys.unknown()) {
-        walk.step(Answer::Unknown, why, &devices);
-        walk.missing("the database", database_how(why));
-        return None;
-    }
-    Some(super::findings::others(devices.value().copied().unwrap_or_default()))
-}
-
-/// The device's row; cross-signing keys have rows too, and are none.
-pub(super) fn device_row<'a>(walk: &Walk<'a>) -> Option<&'a DeviceRow> {
-    let device = walk.evidence.device().map(|subject| &subject.device);
-    let rows = walk.evidence.devices().value().copied().unwrap_or_default();
-    rows.iter().find(|row| !row.hidden && Some(&row.device) == device)
-}
-
-pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
-    let keys = &walk.known.keys;
-    match keys {
-        Known::Is(row, _) => {
-            let because = format!("this identity stands since {}", utc(row.added));
-            walk.step(Answer::Yes, because, keys);
-            None
-        }
-        Known::Unknown(why, _) => {
-            walk.step(Answer::Unknown, why.clone(), keys);
-            walk.missing("the database", database_how(why));
-            None
-        }
-        Known::None(_) => {
-            walk.step(Answer::No, "e2e_device_keys_json has no row", keys);
-            let why = "the device has a row in devices and none in e2e_device_keys_json";
-            walk.because.push(why.into());
-            Some((VerdictId::KeylessDevice, Certainty::Proven))
-        }
-    }
-}
 
 /// Decides nothing by itself: it says whether there is a conflict to explain.
 fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
@@ -254,6 +203,9 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
     }
     let none = "no refusal where only the stored key verifies";
     let group = group(walk, Pattern::Foreign, none)?;
+    if super::unproven::identity(walk, &group) {
+        return None;
+    }
     let mut because = vec![
         "the stored key is signed by the device's present account, the offered one is not"
             .to_owned(),
@@ -270,7 +222,7 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
         walk.step(Answer::No, walk.refusals.none("none"), &walk.known.log);
         return None;
     };
-    if once_by_report(walk) {
+    if once_by_report(walk) || super::unproven::identity(walk, &group) {
         return None;
     }
     let known = walk.known;
@@ -344,7 +296,8 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
         walk.missing("the signature test", how.into());
     }
     let silent = stopped(walk) | keys_unseen(walk);
-    let whole = failed.is_empty() && !untied && untested.is_none() && !silent;
+    let current = super::unproven::current(walk);
+    let whole = failed.is_empty() && current && !untied && untested.is_none() && !silent;
     if whole && log_read && walk.known.keys.value().is_some() {
         walk.step(Answer::Yes, "both answered", &walk.known.log);
         walk.because.extend(super::findings::health(

@@ -11,7 +11,8 @@
 use super::client_signs::{Signs, media_link, no_targets, silent_sfu, validation};
 use super::findings;
 use super::gaps::captured;
-use super::ke1::{self, device_row, identity_published, unknown_device};
+use super::ke1;
+use super::known_device::{device_row, identity_published, unknown_device};
 use super::mail::Mail;
 use super::verdict::{Answer, Certainty, Figure, Verdict, VerdictId};
 use super::walk::{self, Question, Ruling, Walk, database_how};
@@ -127,7 +128,7 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
         let why = "whether senders still aim at it, only 9533_debug tells; it does not write here";
         walk.findings.push(why.into());
     }
-    Some((VerdictId::UnknownDevice, Certainty::Proven))
+    Some((VerdictId::UnknownDevice, super::unproven::no_device(walk)))
 }
 
 /// What the answer shows whatever the verdict.
@@ -198,7 +199,8 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
         walk.decided(Answer::Yes, vec![why], &known);
         return Some((VerdictId::MediaStaleDevice, certainty));
     };
-    if walk.evidence.devices().value().is_some() && device_row(walk).is_none() {
+    let read = walk.evidence.devices().value().is_some();
+    if read && walk.evidence.database_behind().is_none() && device_row(walk).is_none() {
         // Keys without a row in devices, as no Synapse leaves them: it drops what is sent there.
         walk.decided(Answer::Yes, vec![why, "it has no row in devices".into()], &known);
         return Some((VerdictId::MediaStaleDevice, certainty));
@@ -345,6 +347,12 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
     let fetched = |inbox: &Inbox| inbox.again.is_some_and(|again| !again.stands);
     if inbox.value().copied().is_some_and(fetched) {
         walk.step(Answer::Yes, "what waited was fetched meanwhile", &inbox);
+        return None;
+    }
+    if !super::unproven::current(walk) {
+        // A replica that stands still shows every message as waiting.
+        let why = "the database is behind: what it shows as waiting may be fetched";
+        walk.step(Answer::Unknown, why, &inbox);
         return None;
     }
     let Some(because) = undrained(walk) else {

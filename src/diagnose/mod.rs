@@ -8,6 +8,7 @@ mod changed;
 mod client_signs;
 mod crossing;
 mod delays;
+pub mod device_list;
 mod figures;
 mod findings;
 pub mod fleet;
@@ -16,6 +17,7 @@ mod ke1;
 mod ke2;
 mod ke3;
 mod ke4;
+mod known_device;
 mod mail;
 mod minutes;
 mod quiet;
@@ -26,17 +28,18 @@ mod shape;
 mod silence;
 mod slow;
 mod stock;
+mod unproven;
 pub mod verdict;
 mod visible;
 mod walk;
 mod witness;
 
-use crate::evidence::otk::Check;
 use crate::evidence::{About, Evidence, Need, Symptom};
 pub use advice::advise;
 pub use chain::{Chain, chain};
 pub use changed::changed;
 pub use fleet::{Fleet, fleet};
+pub use unproven::{YOUNG, is_young};
 pub use verdict::{Certainty, Verdict, VerdictId};
 pub use visible::{Also, AlsoId};
 pub use walk::Question;
@@ -70,19 +73,6 @@ pub fn needs(symptom: Symptom, about: &About) -> &'static [Need] {
         Symptom::Ke4 => ke4::NEEDS,
         Symptom::All => chain::needs(about),
         Symptom::Fleet => fleet::NEEDS,
-    }
-}
-
-/// What is worth a look at a device, from its row alone; `None` where nothing is.
-pub fn trouble(row: &crate::evidence::DeviceRow) -> Option<&'static str> {
-    match row {
-        row if row.has_keys == Some(false) => Some("no encryption keys"),
-        row if row.next_key == Some(Check::Fails) => Some("its next key is of a dead account"),
-        row if row.one_time_keys == Some(0) => Some("no one-time keys left"),
-        row if row.one_time_keys.is_some_and(|count| count >= stock::FLOOD) => {
-            Some("far too many keys")
-        }
-        _ => None,
     }
 }
 

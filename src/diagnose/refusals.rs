@@ -13,7 +13,7 @@ use super::renewal::Renewal;
 use super::verdict::{Resolved, Storm};
 use crate::evidence::key_log::{Format, Refused, Span};
 use crate::evidence::otk::{Check, Claim};
-use crate::evidence::{DeviceKeys, KeyLog, StoredKey, StoredKeys, Window};
+use crate::evidence::{DeviceKeys, KeyLog, Replica, StoredKey, StoredKeys, Window};
 
 /// How far a log's clock may be from the row's before "the row is older than the refusal" is believed.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(60);
@@ -93,12 +93,15 @@ pub(super) struct Refusals<'a> {
 }
 
 impl<'a> Refusals<'a> {
-    /// Weighs what the log holds against the stored keys and the identity that stands.
+    /// Weighs what the log holds against the stored keys and the identity that stands. Of what happened after
+    /// the data of a replica, its rows contradict nothing.
     pub fn weigh(
         log: &'a KeyLog,
         stored: Option<&'a StoredKeys>,
         keys: Option<&DeviceKeys>,
+        replica: Option<&Replica>,
     ) -> Self {
+        let row = |refused: &Refused| row(refused, stored, replica);
         let renewal = Renewal::of(log, keys);
         let renewed = renewal.named.map(|removal| removal.at);
         let mut all = Self { renewed, beyond: log.refused_beyond, ..Self::default() };
@@ -108,7 +111,7 @@ impl<'a> Refusals<'a> {
         let too_large = log.too_large.and_then(|span| renewal.is_before(span, None));
         too_large.into_iter().for_each(|resolved| all.resolve(resolved));
         for refused in &log.refused {
-            let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
+            let group = Group { refused, row: row(refused), pattern: pattern(refused) };
             if let Some(resolved) = renewal.history(refused, group.old_since()) {
                 all.resolve(resolved);
             } else if contradicted(&group) {
@@ -120,7 +123,7 @@ impl<'a> Refusals<'a> {
             }
         }
         for refused in &log.doubtful {
-            let group = Group { refused, row: row(refused, stored), pattern: pattern(refused) };
+            let group = Group { refused, row: row(refused), pattern: pattern(refused) };
             let untied = refused.batch.count == 0;
             if untied && all.groups.iter().any(|own| own.refused.same_conflict(refused)) {
                 // A worker that hands uploads on logs the same refusal once more, without the upload.
@@ -254,12 +257,19 @@ impl<'a> Refusals<'a> {
     }
 }
 
-fn row<'a>(refused: &Refused, stored: Option<&'a StoredKeys>) -> Row<'a> {
+fn row<'a>(
+    refused: &Refused,
+    stored: Option<&'a StoredKeys>,
+    replica: Option<&Replica>,
+) -> Row<'a> {
     let Some(stored) = stored else {
         return Row::NotRead;
     };
+    let covers = |replica: &Replica| replica.to.is_some_and(|to| refused.span.last <= to);
+    let newer = replica.is_some_and(|replica| !covers(replica));
     match stored.keys.iter().find(|key| key.id == refused.key) {
         Some(key) if key.value.same_key(&refused.old) => Row::Old(key),
+        _ if newer => Row::NotRead,
         Some(key) => Row::Other(key),
         None if stored.keys.len() as u64 == stored.total => Row::Gone,
         None => Row::NotRead,

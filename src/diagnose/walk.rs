@@ -92,7 +92,8 @@ impl<'a> Walk<'a> {
             Known::Unknown(..) => None,
         };
         let keys = known.keys.value().copied();
-        let mut refusals = Refusals::weigh(&known.reported, stored, keys);
+        let replica = evidence.replica();
+        let mut refusals = Refusals::weigh(&known.reported, stored, keys, replica);
         let end = evidence.window.to.min(evidence.now);
         let too_large = super::quiet::too_large(&known.reported, end);
         let is_over = |span: Span| refusals.renewed.is_some_and(|at| span.last <= at);
@@ -156,13 +157,17 @@ impl<'a> Walk<'a> {
                 "the database tells of today: this identity came after the window, {since}"
             ));
         }
-        let storm = self
+        let mut storm = self
             .known
             .log
             .value()
             .and_then(|log| self.refusals.storm(log, keys, window, self.evidence.now));
         let end = window.to.min(self.evidence.now);
         self.findings.extend(super::quiet::unread_after(&self.refusals.refused(), end));
+        if let Some(storm) = storm.as_mut().filter(|_| self.evidence.database_behind().is_some()) {
+            // What a replica still shows may be gone by now.
+            storm.row_stands = None;
+        }
         if id == VerdictId::OtkRecreated && storm.as_ref().is_none_or(|storm| !storm.goes_on) {
             self.findings.push(NOT_CURED.into());
         }
@@ -174,6 +179,7 @@ impl<'a> Walk<'a> {
         {
             self.missing(need, how.into());
         }
+        super::unproven::tell(self.evidence, &mut self.missing, &mut self.findings);
         Verdict {
             id,
             certainty,

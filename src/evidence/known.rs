@@ -55,6 +55,14 @@ impl Evidence {
         })
     }
 
+    /// All devices of the user, where one of them had to be chosen.
+    pub fn device_list(&self) -> Known<&[DeviceRow]> {
+        self.one(Need::DeviceList, |fact| match fact {
+            Fact::Devices(rows) => Some(rows.as_slice()),
+            _ => None,
+        })
+    }
+
     /// The subject's identity keys as the server holds them.
     pub fn device_keys(&self) -> Known<&DeviceKeys> {
         self.one(Need::DeviceKeys, |fact| match fact {
@@ -239,7 +247,11 @@ impl Evidence {
         }
     }
 
-    fn one<'a, T>(&'a self, need: Need, pick: impl Fn(&'a Fact) -> Option<T>) -> Known<T> {
+    pub(super) fn one<'a, T>(
+        &'a self,
+        need: Need,
+        pick: impl Fn(&'a Fact) -> Option<T>,
+    ) -> Known<T> {
         let mut unknown = Known::Unknown("it was not asked for".into(), Vec::new());
         for answer in self.answers(need) {
             let ids = vec![answer.id.clone()];

@@ -33,6 +33,7 @@ mod process;
 mod python;
 mod redact;
 pub mod removal;
+pub mod replica;
 pub mod report;
 mod request;
 pub mod sight;
@@ -54,6 +55,7 @@ pub use key_log::KeyLog;
 pub use known::Known;
 pub use otk::{KeyId, KeyView};
 pub use redact::shortened;
+pub use replica::{Replay, Replica};
 pub use told::{counted, utc};
 
 /// The version of the serialised form; a saved file of another version is refused with a clear line.
@@ -113,6 +115,10 @@ pub enum Need {
     FleetLog,
     /// Devices in trouble by their stored keys, from the key tables.
     FleetRows,
+    /// Whether the database is a replica, and how new its data is. No plan asks for it: each session does.
+    Replica,
+    /// All devices of the user with what is worth a look at each, where one of them had to be chosen.
+    DeviceList,
 }
 
 impl Need {
@@ -214,6 +220,7 @@ pub enum Fact {
     Client(Box<ClientFacts>),
     FleetLog(Box<fleet::FleetLog>),
     FleetRows(fleet::FleetRows),
+    Replica(Replica),
 }
 
 /// A row of `devices` that stands for a real device (hidden rows are cross-signing keys).

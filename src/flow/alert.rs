@@ -7,7 +7,9 @@ use super::{Answer, Case, Flow};
 use crate::command::{Command, Ke1, Ke2, Span, Triage};
 use crate::diagnose::fleet::{Cause, Standing};
 use crate::diagnose::verdict::Storm;
-use crate::diagnose::{Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet};
+use crate::diagnose::{
+    Certainty, Verdict, VerdictId, YOUNG, advise, chain, diagnose, fleet, is_young,
+};
 use crate::evidence::{Evidence, Fact, Known, Symptom, Window, utc};
 use crate::render::{self, Page};
 use crate::storm::{BACKLOG, Change, Event, Kind, Sure, Whose};
@@ -40,12 +42,16 @@ pub struct Judged {
     pub page: Option<Page>,
     pub evidence: Option<Evidence>,
     pub cure: Cure,
+    /// The database denies it, and may only be late: nothing is said before it was asked again then.
+    pub again: Option<Timestamp>,
 }
 
 /// Whether a storm that ended left something behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cure {
     Yes,
+    /// The device is gone, and its keys with it.
+    SignedOut,
     /// What is left, and who should act.
     No(String),
     Unknown,
@@ -63,7 +69,7 @@ impl Flow {
                 Err(_) => Judged::none("it names no user id".into()),
             },
             (Whose::Everybody, Kind::Fleet) if event.trigger == BACKLOG => judge_backlogs(),
-            (Whose::Everybody, Kind::Fleet) => self.judge_fleet(span, now).await,
+            (Whose::Everybody, Kind::Fleet) => self.judge_fleet(event, span, now).await,
             (Whose::Address(_) | Whose::Everybody, _) => judge_delay(event),
         }
     }
@@ -100,10 +106,13 @@ impl Flow {
             note_growth(&mut evidence, event);
         }
         let keys = keys_verdict(&evidence);
+        let sure = sure(event.kind, &evidence, &keys, device);
+        let (sure, again) = in_time(event, evidence.now, sure);
         Judged {
             verdict: keys.id.name(),
             headline: keys.id.headline(),
-            sure: sure(event, &evidence, &keys, device),
+            sure,
+            again,
             cure: match event.kind {
                 Kind::Backlog => fetched(&evidence, &keys),
                 _ => cure(event, &keys),
@@ -116,7 +125,7 @@ impl Flow {
         }
     }
 
-    async fn judge_fleet(&self, span: Span, now: Timestamp) -> Judged {
+    async fn judge_fleet(&self, event: &Event, span: Span, now: Timestamp) -> Judged {
         let Answer::Survey(survey) = self.fleet(span, now).await else {
             return Judged::none("it could not be surveyed".into());
         };
@@ -135,6 +144,7 @@ impl Flow {
             )),
             _ => Sure::Confirmed,
         };
+        let (sure, again) = in_time(event, now, sure);
         let dead = all.affected.iter().filter(|one| one.has(Cause::DeadIdentity)).count();
         let cure = match dead {
             0 => Cure::Unknown,
@@ -147,6 +157,7 @@ impl Flow {
         Judged {
             sure,
             cure,
+            again,
             page: Some(super::page(&survey.evidence, &self.view())),
             evidence: Some(survey.evidence),
             ..Judged::none(String::new())
@@ -195,6 +206,9 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
         Known::Unknown(why, _) => return Sure::Unconfirmed(why),
     };
     let exists = rows.iter().any(|row| row.device.as_str() == device && !row.hidden);
+    if let Some(why) = evidence.database_behind().filter(|_| !exists) {
+        return Sure::Unconfirmed(why);
+    }
     match (exists, verdict.certainty, &verdict.storm) {
         (false, ..) => Sure::Contradicted("the database has no such device".into()),
         (true, ..) if matches!(event.kind, Kind::DeadIdentity | Kind::Backlog) => Sure::Confirmed,
@@ -218,11 +232,23 @@ fn resolved(event: &Event, verdict: &Verdict) -> Option<String> {
     ))
 }
 
+/// What the database denies of a storm that began less than a minute ago is not denied yet: the device may have
+/// been logged in a moment before, and an alert that is dropped is never heard of. How long the storm goes on
+/// does not matter, so that made-up lines cannot hold the answer off for ever.
+fn in_time(event: &Event, now: Timestamp, sure: Sure) -> (Sure, Option<Timestamp>) {
+    match sure {
+        Sure::Contradicted(why) if is_young(event.first, now) => {
+            let why = format!("{why}, and the log shows it for less than a minute");
+            (Sure::Unconfirmed(why), event.first.checked_add(YOUNG).ok())
+        }
+        sure => (sure, None),
+    }
+}
+
 /// What a storm that ended left behind (domain: claimed dead keys, a replaced identity, a row that stands).
 fn cure(event: &Event, verdict: &Verdict) -> Cure {
     if verdict.id == VerdictId::UnknownDevice {
-        // Logged out since: the keys are gone with it.
-        return Cure::Yes;
+        return Cure::SignedOut;
     }
     if verdict.storm.is_none() && resolved(event, verdict).is_some() {
         return Cure::Yes;
@@ -260,7 +286,7 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
 /// Whether a backlog is gone: fetched, or with its device.
 fn fetched(evidence: &Evidence, verdict: &Verdict) -> Cure {
     match evidence.inbox() {
-        _ if verdict.id == VerdictId::UnknownDevice => Cure::Yes,
+        _ if verdict.id == VerdictId::UnknownDevice => Cure::SignedOut,
         Known::None(_) => Cure::Yes,
         Known::Is(inbox, _) if inbox.pending == 0 => Cure::Yes,
         Known::Is(..) | Known::Unknown(..) => Cure::Unknown,
@@ -306,6 +332,13 @@ fn judge_backlogs() -> Judged {
 }
 
 impl Judged {
+    /// The same of a storm that the database bore out before: a device that is gone now was signed out, which
+    /// contradicts nothing.
+    pub fn of_known(self) -> Self {
+        let gone = self.cure == Cure::SignedOut && matches!(self.sure, Sure::Contradicted(_));
+        Self { sure: if gone { Sure::Confirmed } else { self.sure }, ..self }
+    }
+
     /// No verdict, and why nobody could say.
     pub fn none(why: String) -> Self {
         Self {
@@ -315,6 +348,7 @@ impl Judged {
             page: None,
             evidence: None,
             cure: Cure::Unknown,
+            again: None,
         }
     }
 }

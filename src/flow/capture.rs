@@ -94,7 +94,7 @@ impl Flow {
 
     /// The device that a capture of a user is about where none was named.
     pub async fn likely_device(&self, user: &UserId) -> Option<OwnedDeviceId> {
-        self.worst_device(user).await.ok()
+        self.worst_device(user).await.ok().map(|(device, _)| device)
     }
 
     /// Every question over the capture's window, and the times that its reports tell of. None where no

@@ -11,6 +11,7 @@ use super::{Answer, Flow};
 use crate::command::{Command, Span, Triage};
 use crate::diagnose::Verdict;
 use crate::diagnose::advice::{Safe, safe};
+use crate::diagnose::device_list::has_keys;
 use crate::evidence::artefact::Parcel;
 use crate::evidence::client::{ClientFacts, Sign, Skew};
 use crate::evidence::{
@@ -90,6 +91,7 @@ impl Flow {
                         .notes
                         .push(clock(millis, "if its first refusal was the server's first"));
                 }
+                subject.notes.extend(chosen(&case.evidence));
                 // Without a device of its own nobody knows which one the sender would log out.
                 let advice = safe(&case.verdict).filter(|_| subject.device.is_some());
                 let (user, device) = (subject.user, subject.device);
@@ -136,6 +138,19 @@ impl Flow {
             advice: None,
         }
     }
+}
+
+/// Which device was judged, where the report names none.
+fn chosen(evidence: &Evidence) -> Option<String> {
+    let (list, judged) = (evidence.device_list(), &evidence.device()?.device);
+    let with_keys = list.value()?.iter().filter(|row| has_keys(row)).count() as u64;
+    Some(match with_keys {
+        0 => format!("It names no device. Judged: {judged}; no session of the user has keys."),
+        count => format!(
+            "It names no device. Judged: {judged}, of {} with encryption keys.",
+            counted(count, "device")
+        ),
+    })
 }
 
 /// The headline of a case, for its first line.

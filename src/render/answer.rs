@@ -5,7 +5,7 @@ use super::page::Page;
 use crate::diagnose::Also;
 use crate::diagnose::remedy::{Advice, Judgement};
 use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict, VerdictId};
-use crate::evidence::{About, Evidence, State, Symptom, counted};
+use crate::evidence::{About, Evidence, Need, State, Symptom, counted};
 
 /// The most lines an answer has.
 pub const LINES: usize = 12;
@@ -252,7 +252,10 @@ pub(super) fn besides(page: &mut Page, also: &Also) {
 /// A log that was read in part bounds every count above. Below proven the notes say so already.
 fn cut_short(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
     let part = evidence.gathered.iter().find_map(|answer| match &answer.state {
-        State::Failed(why) if answer.fact.is_some() => Some((answer, why)),
+        // How far a replica is behind is told as a finding, or as what is missing.
+        State::Failed(why) if answer.fact.is_some() && answer.need != Need::Replica => {
+            Some((answer, why))
+        }
         _ => None,
     });
     let proven = verdict.certainty == Certainty::Proven;

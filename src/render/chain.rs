@@ -6,9 +6,14 @@ use super::View;
 use super::answer::{about, act, also, remedies, sentence, symptom};
 use super::page::Page;
 use super::why::{head, walked};
+use super::words::device;
 use crate::diagnose::Chain;
 use crate::diagnose::chain::{Branch, Place};
-use crate::evidence::{Evidence, Symptom};
+use crate::diagnose::device_list::{has_keys, worst_first};
+use crate::evidence::{Evidence, Symptom, counted};
+
+/// Devices that an answer lists where it had to choose one.
+const DEVICES: usize = 6;
 
 /// Formats the chain for a phone.
 pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
@@ -33,8 +38,32 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     }
     also(&mut page, &first.also);
     page.gap();
+    devices(&mut page, evidence, view);
     page.line().code(view.why).text(" shows every step and every query.");
     page
+}
+
+/// Where the device was chosen, and not named: the user's devices with keys, a line each.
+fn devices(page: &mut Page, evidence: &Evidence, view: &View) {
+    let listed = evidence.device_list();
+    let (Some(rows), Some(subject)) = (listed.value(), evidence.device()) else { return };
+    let (mut with, without): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(has_keys);
+    worst_first(&mut with);
+    if with.len() > 1 {
+        for row in with.iter().take(DEVICES) {
+            let judged = row.device == subject.device;
+            page.label(if judged { "Judged" } else { "Other device" });
+            device(page, row, view);
+        }
+        let more = with.len().saturating_sub(DEVICES);
+        if more > 0 {
+            page.line().text(format!("And {} with keys.", counted(more as u64, "more device")));
+        }
+    }
+    if !without.is_empty() && !with.is_empty() {
+        let without = counted(without.len() as u64, "session");
+        page.line().text(format!("{without} without encryption keys left out."));
+    }
 }
 
 /// The chain in a storm's first message, for a locked phone at night: what is wrong with the keys, what
@@ -140,4 +169,57 @@ pub fn chain_why(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
         .collect();
     super::why::sources(&mut page, evidence, |id| cited.contains(id) || short().next().is_none());
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::evidence::otk::Check;
+    use crate::evidence::{DeviceRow, Fact, Gathered, Need, State};
+
+    fn row(device: &str, keys: bool, next_key: Option<Check>, seen: i64) -> DeviceRow {
+        DeviceRow {
+            device: device.into(),
+            display_name: None,
+            last_seen: jiff::Timestamp::from_second(1_795_348_000 + seen).ok(),
+            hidden: false,
+            has_keys: Some(keys),
+            one_time_keys: Some(50),
+            next_key,
+        }
+    }
+
+    #[test]
+    fn where_a_device_was_chosen_each_with_keys_has_a_line() {
+        let path = "tests/cases/all--otk-recreated--evicted/evidence.json";
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut evidence: Evidence = serde_json::from_str(&text).unwrap();
+        let view = View::of(TimeZone::UTC);
+        let plain = |evidence: &Evidence| {
+            super::chain(evidence, &crate::diagnose::chain(evidence), &view).reply().plain
+        };
+        assert!(!plain(&evidence).contains("Judged"), "a device was named");
+        let judged = evidence.device().unwrap().device.to_string();
+        let mut rows = vec![row("LEFTOVER", false, None, 900)];
+        rows.extend((0..8).map(|n| row(&format!("WELL{n}"), true, Some(Check::Verifies), n)));
+        rows.push(row(&judged, true, Some(Check::Fails), 0));
+        let (what, fact) = (String::new(), Some(Fact::Devices(rows)));
+        let (need, source, state) = (Need::DeviceList, "database", State::Found);
+        evidence.gathered.push(Gathered::told(need, source, state, what, String::new(), fact));
+        let said = plain(&evidence);
+        assert!(said.lines().next().unwrap().contains(&judged), "{said}");
+        let lines: Vec<_> = said
+            .lines()
+            .filter(|line| line.starts_with("Judged: ") || line.starts_with("Other device: "))
+            .collect();
+        assert_eq!(lines.len(), DEVICES, "{said}");
+        assert!(lines[0].starts_with(&format!("Judged: {judged}")), "{said}");
+        assert!(lines[0].ends_with("its next key is of a dead account"), "{said}");
+        assert!(lines[1].starts_with("Other device: WELL7, seen 2026-"), "{said}");
+        assert!(said.contains("And 3 more devices with keys.\n"), "{said}");
+        assert!(said.contains("1 session without encryption keys left out.\n"), "{said}");
+        assert!(!said.contains("LEFTOVER"), "{said}");
+    }
 }

@@ -84,7 +84,7 @@ fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet) {
     let known = || fleet.affected.iter().filter(|of| is_troubled(of) && !absent(of));
     let (troubled, goes_on) = (known().count(), known().filter(|of| of.goes_on()).count());
     let mut said = match (fleet.read.is_empty(), troubled, goes_on) {
-        (true, ..) => "not enough evidence: neither log nor database could be read".to_owned(),
+        (true, ..) => "not enough evidence: no log and no database was read".to_owned(),
         (_, 0, _) if !fleet.also.is_empty() => {
             "not enough evidence: none seen, and the log could not show any".to_owned()
         }

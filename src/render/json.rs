@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use crate::diagnose::Fleet;
 use crate::diagnose::chain::{Branch, Chain, Place};
+use crate::diagnose::device_list::{has_keys, trouble};
 use crate::diagnose::fleet::{Affected, Standing, Trouble};
 use crate::diagnose::verdict::{Storm, Verdict};
-use crate::evidence::{Evidence, SCHEMA};
+use crate::evidence::{DeviceRow, Evidence, SCHEMA};
 
 /// One object; see the crate doc for its fields. Keys are added over time, never renamed.
 pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
@@ -56,7 +57,23 @@ pub fn chain(evidence: &Evidence, chain: &Chain) -> Value {
     };
     let mut object = json(evidence, chain.first());
     object["branches"] = chain.branches.iter().map(branch).collect();
+    if let Some(rows) = evidence.device_list().value() {
+        let judged = evidence.device().map(|subject| &subject.device);
+        object["devices"] =
+            rows.iter().map(|row| device(row, judged == Some(&row.device))).collect();
+    }
     object
+}
+
+/// One of the devices that the subject was chosen from.
+fn device(row: &DeviceRow, judged: bool) -> Value {
+    json!({
+        "device": row.device,
+        "last_seen": row.last_seen,
+        "keys": has_keys(row),
+        "trouble": trouble(row),
+        "judged": judged,
+    })
 }
 
 /// Who is affected, worst first; a survey has no verdict.

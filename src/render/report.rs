@@ -3,7 +3,7 @@
 //! The receipt is made from what the sender's own file says, and from one word on what to do: nothing that
 //! the server holds passes through here. Everything in a file is foreign.
 
-use ruma::UserId;
+use ruma::{DeviceId, UserId};
 
 use super::View;
 use super::answer::sentence;
@@ -43,6 +43,8 @@ pub struct Root<'a> {
     /// Whom and what it is about, as far as that is believed.
     pub user: Option<&'a UserId>,
     pub device: Option<&'a str>,
+    /// The device that was judged: chosen where the report names none.
+    pub judged: Option<&'a DeviceId>,
     pub headline: &'a str,
     pub verdict: Option<&'a Verdict>,
     pub facts: &'a [&'a ClientFacts],
@@ -96,6 +98,9 @@ pub fn root(root: &Root<'_>, view: &View) -> Page {
     page.text(": ").strong(sentence(root.headline));
     if let Some(verdict) = root.verdict {
         page.label("Verdict").text(format!("{}, {}", verdict.id.name(), verdict.certainty.words()));
+        if let Some(judged) = root.judged.filter(|_| root.device.is_none()) {
+            page.text(", of device ").code(judged.as_str());
+        }
     }
     page.label("It shows").text(sentence(&understood(root.facts, view)));
     page.label("Removed").text(sentence(&removed(root.removed)));
@@ -257,6 +262,7 @@ mod tests {
             forwarded,
             user,
             device: Some("DEV"),
+            judged: None,
             headline: "the encryption store was wiped",
             verdict: None,
             facts: &[],

@@ -3,6 +3,8 @@
 //! The first line is what a locked phone shows, so it says which storm, of what, whose and how bad. Whether
 //! and when anything is said is not decided here.
 
+mod unsent;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::View;
@@ -12,6 +14,7 @@ use super::words::lasting;
 use crate::evidence::counted;
 use crate::evidence::poll::COUNTED;
 use crate::storm::{BACKLOG, Change, DEAD_IDENTITY, Event, Kind, Mute, Muted, Sure, Whose};
+pub use unsent::dropped;
 
 /// The reactions that a first message takes.
 pub const AGAIN: &str = "🔁";
@@ -22,6 +25,7 @@ pub const MUTE: &str = "🔕";
 const NAMED: usize = 6;
 /// Storms and mutes that a list shows of each kind.
 const LISTED: usize = 8;
+const SIGNED_OUT: &str = "yes; the device was signed out, and its keys are gone with it.";
 
 /// Everything a message about a storm says beside the verdict.
 #[derive(Debug, Clone)]
@@ -42,6 +46,8 @@ pub struct Alert<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cured<'a> {
     Yes,
+    /// The device is gone, and its keys with it.
+    SignedOut,
     /// What is left, and who should act.
     No(&'a str),
     Unknown,
@@ -100,6 +106,7 @@ pub fn clear(alert: &Alert, view: &View) -> Page {
     verdict(&mut page, alert);
     match alert.cured {
         Cured::Yes => page.label("Cured").text("yes; nothing is left to do."),
+        Cured::SignedOut => page.label("Cured").text(SIGNED_OUT),
         Cured::No(left) => page.label("Not cured").text(sentence(left)),
         Cured::Unknown => page.label("Cured").text(format!(
             "unknown; silence alone is no cure. {AGAIN} on the first message looks again."
@@ -458,6 +465,31 @@ mod tests {
         alert.sure = &Sure::Confirmed;
         let plain = root(&alert, &view()).reply().plain;
         assert_eq!(plain.lines().nth(1), Some("Raised 12 min ago: I could not send it sooner."));
+    }
+
+    #[test]
+    fn an_alert_that_was_not_sent_is_listed_with_its_reason() {
+        let event = conflict(Change::Started);
+        let sure = Sure::Contradicted("the database has no such device".into());
+        let (verdict, root) = (Some("unknown-device"), None);
+        let listed = [Listed { event: &event, verdict, sure: Some(&sure), root }];
+        assert_eq!(
+            dropped(&listed, &view()).reply().plain,
+            "Alerts not sent:\n\
+             Storm 7 · one-time keys refused · @u:server DEV · 2026-11-25 11:20:00 to 11:21:58 UTC · \
+             The database has no such device."
+        );
+        assert!(dropped(&[], &view()).reply().plain.is_empty());
+    }
+
+    #[test]
+    fn a_storm_whose_device_is_gone_is_cured_and_not_contradicted() {
+        let event = conflict(Change::Ended);
+        let mut alert = alert(&event, &Sure::Confirmed);
+        alert.cured = Cured::SignedOut;
+        let plain = clear(&alert, &view()).reply().plain;
+        assert!(plain.contains("Cured: yes; the device was signed out"), "{plain}");
+        assert!(!plain.contains("otherwise"), "{plain}");
     }
 
     #[test]

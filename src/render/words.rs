@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::View;
 use super::page::Page;
 use crate::command::{Help, Slip};
-use crate::diagnose::trouble;
+use crate::diagnose::device_list::{trouble, worst_first};
 use crate::evidence::DeviceRow;
 
 /// Devices listed at the most; the rest is counted.
@@ -44,32 +44,44 @@ pub fn slip(slip: &Slip) -> Page {
     page
 }
 
-/// A user's devices, those in trouble first.
-pub fn devices(user: &str, rows: &[DeviceRow], view: &View) -> Page {
+/// A user's devices, the worst first and sessions without encryption keys last. `behind` says why some may be
+/// missing.
+pub fn devices(user: &str, rows: &[DeviceRow], behind: Option<&str>, view: &View) -> Page {
     let mut page = Page::default();
-    let mut rows: Vec<_> = rows.iter().map(|row| (trouble(row), row)).collect();
-    rows.sort_by_key(|(trouble, row)| (trouble.is_none(), std::cmp::Reverse(row.last_seen)));
+    let mut rows = rows.to_vec();
+    worst_first(&mut rows);
     match rows.len() {
+        0 if behind.is_some() => page.line().text(format!("The database has no device of {user}.")),
         0 => page.line().text(format!("{user} has no device on this server.")),
         1 => page.line().text(format!("{user} has one device:")),
         count => page.line().text(format!("{user} has {count} devices; which one?")),
     };
-    for (trouble, row) in rows.iter().take(LISTED) {
-        page.line().code(row.device.as_str());
-        if let Some(name) = &row.display_name {
-            page.text(format!(" {}", super::page::clip(name, 40)));
-        }
-        if let Some(seen) = row.last_seen {
-            page.text(format!(", seen {}", view.moment(seen)));
-        }
-        if let Some(trouble) = trouble {
-            page.text(": ").strong(trouble);
-        }
+    for row in rows.iter().take(LISTED) {
+        device(page.line(), row, view);
     }
     if rows.len() > LISTED {
         page.line().text(format!("and {} more", rows.len() - LISTED));
     }
+    if let Some(behind) = behind {
+        page.line().text(format!(
+            "{behind}: newer devices may be missing. Set `url` in [database] to the primary."
+        ));
+    }
     page
+}
+
+/// A device as lists show it.
+pub(super) fn device(page: &mut Page, row: &DeviceRow, view: &View) {
+    page.code(row.device.as_str());
+    if let Some(name) = &row.display_name {
+        page.text(format!(" {}", super::page::clip(name, 40)));
+    }
+    if let Some(seen) = row.last_seen {
+        page.text(format!(", seen {}", view.moment(seen)));
+    }
+    if let Some(trouble) = trouble(row) {
+        page.text(": ").strong(trouble);
+    }
 }
 
 /// Why an answer comes late, in one line without anything foreign. `windowed`: it judges a log window, which

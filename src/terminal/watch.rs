@@ -153,7 +153,8 @@ impl Teller {
             *address = shortened(address);
         }
         let known = self.judged.get(&event.storm);
-        if known.is_none() || event.change == Change::Cause {
+        let due = known.and_then(|known| known.again).is_some_and(|again| event.at >= again);
+        if known.is_none() || due || event.change == Change::Cause {
             // What was there at that moment, and a little later: two clients show by taking turns.
             let now = event.at.checked_add(SETTLE).unwrap_or(event.at);
             let new = self.flow.judge_storm(&event, now, Depth::Keys).await;

@@ -26,6 +26,7 @@ mod media;
 mod poll;
 mod recorded;
 mod redaction;
+mod replica;
 mod reports;
 mod restart;
 mod room;

@@ -289,7 +289,11 @@ async fn every_probe_goes_by_an_index(lab: &Lab, config: &Config) -> Result<()> 
     let url = config.database.as_ref().context("a database")?;
     let listed = device_list(&user, url, Duration::from_secs(5)).await;
     let listed = listed.map_err(anyhow::Error::msg)?;
-    println!("device list: {} devices in {:.3} s", listed.len(), start.elapsed().as_secs_f32());
+    println!(
+        "device list: {} devices in {:.3} s",
+        listed.rows.len(),
+        start.elapsed().as_secs_f32()
+    );
     // These statements are shown to nobody; what they read stands here as it does there.
     let owner = connect(&lab.database_url()).await?;
     let body = format!("SELECT json FROM event_json WHERE event_id = '$e5000{}'", "x".repeat(38));

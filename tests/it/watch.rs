@@ -224,6 +224,37 @@ async fn what_is_muted_is_counted_and_told_when_the_mute_ends() -> Result<()> {
     bot.command(&["unmute", "--config", &config])?;
     let root = root_of(&ops, &bot, &patient).await?;
     assert!(root.plain.starts_with("Storm 1 · "), "{}", root.plain);
+
+    // An alert that the database contradicts wakes nobody, and is not lost either.
+    let first = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(2);
+    let user = format!("@nobody:{}", lab.server_name());
+    let made_up = Event {
+        at: first,
+        storm: 7,
+        change: Change::Started,
+        kind: Kind::OtkConflict,
+        whose: Whose::Device { user: user.clone(), device: "MADEUP".into() },
+        trigger: "signed_curve25519:AAAAAAAAAA0".into(),
+        count: 9,
+        devices: 1,
+        first,
+        last: first,
+    };
+    owe(&lab, &[made_up])?;
+    let deadline = Instant::now() + PATIENCE;
+    let listed = loop {
+        let listed = ops.ask("!storms").await?;
+        let listed = ops.thread(&listed, PATIENCE).await?;
+        if listed[0].plain.contains("Alerts not sent:") {
+            break listed[0].plain.clone();
+        }
+        ensure!(Instant::now() < deadline, "it is not listed: {}", listed[0].plain);
+    };
+    println!("{listed}\n");
+    let line = listed.lines().find(|line| line.contains("MADEUP")).context("no such line")?;
+    assert!(line.contains(&user) && line.contains("has no such device"), "{line}");
+    let all = roots(&ops, &bot, Duration::from_secs(2)).await?;
+    assert!(all.iter().all(|root| !root.plain.contains("MADEUP")), "{all:#?}");
     Ok(())
 }
 

@@ -19,9 +19,14 @@ use crate::config::Database;
 /// Opens a session with one snapshot for all statements, so that rows of different tables fit together.
 pub(super) async fn connect(database: &Database, deadline: Duration) -> Result<Client, String> {
     let client = open(database, deadline).await?;
-    let snapshot = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    client.batch_execute(snapshot).await.map_err(|error| words(&error, ""))?;
+    begin(&client).await?;
     Ok(client)
+}
+
+/// Begins the one snapshot of a session.
+pub(super) async fn begin(client: &Client) -> Result<(), String> {
+    let snapshot = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    client.batch_execute(snapshot).await.map_err(|error| words(&error, ""))
 }
 
 /// Opens a session, read-only and bounded in time, in which each statement sees what stands by then. It

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ruma::{DeviceId, OwnedDeviceId, UserId};
 use serde_json::Value;
 use tokio_postgres::{Client, Error, Row};
 
-use super::{connect, millis};
+use super::{connect, millis, quoted, replica};
 use crate::config::Database;
 use crate::evidence::{
     DeviceKeys, DeviceRow, Fact, FallbackKey, KeyId, KeyView, Need, StoredKey, StoredKeys, Subject,
@@ -79,18 +79,35 @@ pub(super) async fn ask(
     }
 }
 
+/// A user's devices.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceList {
+    pub rows: Vec<DeviceRow>,
+    /// Why devices may be missing, as a sentence for a person: the database is a replica that is behind.
+    pub behind: Option<String>,
+    /// The statement as a person would paste it.
+    pub query: String,
+}
+
+/// A list that is older than this says so.
+const OLD: SignedDuration = SignedDuration::from_secs(5);
+
 /// A user's devices, hidden ones left out, with what would be worth a look; the newest first.
 pub async fn device_list(
     user: &UserId,
     database: &Database,
     deadline: Duration,
-) -> Result<Vec<DeviceRow>, String> {
+) -> Result<DeviceList, String> {
     let listing = async {
-        let client = connect::connect(database, deadline).await?;
+        let client = connect::open(database, deadline).await?;
+        let lag = replica::lag(&client).await.filter(|lag| lag.is_beyond(OLD));
         let rows = client.query(DEVICE_LIST, &[&user.as_str(), &DEVICE_LIMIT]).await;
         let rows = rows.map_err(|error| connect::words(&error, "devices"))?;
         let rows: Result<_, _> = rows.iter().map(|row| listed(user, row)).collect();
-        rows.map_err(|error| connect::words(&error, "devices"))
+        let rows = rows.map_err(|error| connect::words(&error, "devices"))?;
+        let query = DEVICE_LIST.replace("$1", &quoted(user.as_str()));
+        let query = query.replace("$2", &DEVICE_LIMIT.to_string());
+        Ok(DeviceList { rows, behind: lag.map(|lag| lag.words()), query })
     };
     let late = || format!("it did not answer within {} s", deadline.as_secs_f32());
     tokio::time::timeout(deadline, listing).await.unwrap_or_else(|_| Err(late()))

@@ -175,6 +175,18 @@ BEGIN
 END $sent$;
 REVOKE ALL ON FUNCTION kestrel.delayed_sent(text, bigint, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kestrel.delayed_sent(text, bigint, bigint) TO {role};
+-- On a replica: whether it receives from its primary, has replayed everything, and how many milliseconds ago it last
+-- heard from it. PostgreSQL shows this to members of pg_read_all_stats only, who see the text of all queries too.
+CREATE OR REPLACE FUNCTION kestrel.wal_receiver()
+RETURNS TABLE (streaming boolean, whole boolean, heard bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $receiver$
+BEGIN
+  RETURN QUERY SELECT r.status = 'streaming', pg_last_wal_replay_lsn() >= r.latest_end_lsn,
+      (extract(epoch FROM clock_timestamp() - r.last_msg_receipt_time) * 1000)::bigint
+    FROM pg_stat_wal_receiver r;
+END $receiver$;
+REVOKE ALL ON FUNCTION kestrel.wal_receiver() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kestrel.wal_receiver() TO {role};
 ";
 
 #[cfg(test)]

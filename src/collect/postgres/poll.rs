@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
-use super::{connect, fleet, millis, quoted};
+use super::{connect, fleet, millis, quoted, replica};
 use crate::config::Database;
 use crate::evidence::fleet::FleetRows;
 use crate::evidence::otk::Check;
@@ -22,6 +22,8 @@ use crate::evidence::poll::{COUNTED, Covered, Cursor, Device, FEWEST, Poll, Wait
 const READ: Duration = Duration::from_secs(2);
 /// A device that asked for nothing in this time fetches nothing either: its messages wait as they should.
 const LATELY: SignedDuration = SignedDuration::from_hours(1);
+/// A replica may be so far behind: looks are minutes apart, and two in a row have to agree.
+const OLD: SignedDuration = SignedDuration::from_mins(5);
 /// Devices that one look names; beyond it the next one goes on.
 const MOST: usize = 5000;
 
@@ -68,6 +70,12 @@ pub async fn poll(
         Ok(Err(why)) => return Poll::failed(now, why),
         Err(_) => return Poll::failed(now, "the database did not answer in time".into()),
     };
+    // An old copy of the data shows neither that a storm begins nor that one is over.
+    if let Ok(Some(lag)) = timeout(limit, replica::lag(&client)).await
+        && lag.is_beyond(OLD)
+    {
+        return Poll::failed(now, lag.words());
+    }
     let (dead, untested, waiting) = (Vec::new(), Vec::new(), Some(Vec::new()));
     let mut poll = Poll { at: now, dead, untested, waiting, covered: None, failed: None };
     let after = cursor.after.clone();

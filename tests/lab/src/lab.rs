@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use crate::install;
 use crate::leash::Leash;
 use crate::postgres::{self, Programs};
+use crate::replica::{self, Replica};
 use crate::synapse::{LogFormat, SERVER_NAME, Synapse};
 use crate::template;
 use crate::wire::Wire;
@@ -45,6 +46,8 @@ pub struct LabOptions {
     pub loggers: Vec<(String, String)>,
     /// Keys of homeserver.yaml that replace the lab's own.
     pub config: Map<String, Value>,
+    /// Whether a replica of the database runs beside it.
+    pub replica: bool,
 }
 
 impl Default for LabOptions {
@@ -55,6 +58,7 @@ impl Default for LabOptions {
             timezone: None,
             loggers: Vec::new(),
             config: Map::new(),
+            replica: false,
         }
     }
 }
@@ -92,6 +96,7 @@ struct Facts {
 struct Running {
     synapse: Mutex<Option<Leash>>,
     postgres: Leash,
+    replica: Option<Replica>,
     python: PathBuf,
     port: u16,
     options: LabOptions,
@@ -118,10 +123,19 @@ impl Lab {
         let data = folder.join("postgres");
         template::copy(&template, &data)?;
         programs.own(&data)?;
-        let postgres = programs.start(&data, database_port, folder.join("postgres.out")).await?;
+        let (postgres, replica) = match options.replica {
+            false => {
+                let output = folder.join("postgres.out");
+                (programs.start(&data, database_port, output).await?, None)
+            }
+            true => {
+                let (postgres, replica) = with_replica(&programs, &data, database_port).await?;
+                (postgres, Some(replica))
+            }
+        };
         let homeserver = format!("http://127.0.0.1:{port}");
-        let running =
-            Running { synapse: Mutex::new(None), postgres, python, port, options, _lock: lock };
+        let synapse = Mutex::new(None);
+        let running = Running { synapse, postgres, replica, python, port, options, _lock: lock };
         let lab = Self {
             wire: Wire::new(&homeserver)?,
             facts: Facts {
@@ -188,6 +202,12 @@ impl Lab {
 
     pub fn database_url_as(&self, role: &str) -> String {
         postgres::url(role, self.facts.database_port, DATABASE)
+    }
+
+    /// The database's replica, where the options ask for one.
+    pub fn replica(&self) -> Result<&Replica> {
+        let running = self.running.as_ref();
+        running.and_then(|running| running.replica.as_ref()).context("this lab has no replica")
     }
 
     pub fn log_path(&self) -> &Path {
@@ -321,6 +341,20 @@ impl Lab {
     }
 }
 
+/// A primary and its replica. The replica begins with a copy of the stopped primary, so no program but the server's
+/// own is needed; the first start writes into the copy that its log is one for replicas.
+async fn with_replica(programs: &Programs, data: &Path, port: u16) -> Result<(Leash, Replica)> {
+    let output = || data.with_extension("out");
+    let mut first = programs.start_with(data, port, output(), &replica::PRIMARY).await?;
+    tokio::task::spawn_blocking(move || first.stop()).await?;
+    let copy = data.with_file_name("replica");
+    template::copy(data, &copy)?;
+    let postgres = programs.start_with(data, port, output(), &replica::PRIMARY).await?;
+    let ports = (free_port()?, port);
+    let replica = Replica::start(programs, &copy, ports, DATABASE).await?;
+    Ok((postgres, replica))
+}
+
 /// Waits until a frozen process goes on.
 async fn thaw(mut shell: std::process::Child) -> Result<()> {
     let ended = tokio::task::spawn_blocking(move || shell.wait()).await??;
@@ -337,6 +371,7 @@ impl Drop for Lab {
         };
         // Synapse first: it would fill its log with the database's absence.
         drop(running.synapse.get_mut().take());
+        drop(running.replica.take());
         running.postgres.stop();
     }
 }

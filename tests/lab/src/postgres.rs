@@ -58,6 +58,17 @@ impl Programs {
 
     /// Starts the cluster and waits until it answers.
     pub async fn start(&self, data: &Path, port: u16, output: PathBuf) -> Result<Leash> {
+        self.start_with(data, port, output, &[]).await
+    }
+
+    /// The same with settings that replace the lab's own.
+    pub async fn start_with(
+        &self,
+        data: &Path,
+        port: u16,
+        output: PathBuf,
+        own: &[&str],
+    ) -> Result<Leash> {
         let settings = [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -71,8 +82,9 @@ impl Programs {
             "autovacuum_naptime=1h",
         ];
         let mut arguments = vec!["-D".to_owned(), path_text(data)?, "-p".into(), port.to_string()];
-        for setting in settings {
-            arguments.extend(["-c".to_owned(), setting.to_owned()]);
+        // Of a setting that is given twice the last one holds.
+        for setting in settings.iter().chain(own) {
+            arguments.extend(["-c".to_owned(), (*setting).to_owned()]);
         }
         let mut leash = Leash::hold(Spec {
             name: "PostgreSQL",

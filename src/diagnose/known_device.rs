@@ -1,0 +1,73 @@
+//! The first two questions of KE-1 and KE-2: whether the server knows the device, and its identity.
+
+use super::findings;
+use super::unproven;
+use super::verdict::{Answer, Certainty, VerdictId};
+use super::walk::{Ruling, Walk, database_how};
+use crate::evidence::{DeviceRow, Known, utc};
+
+pub(super) fn device_known(walk: &mut Walk) -> Option<Ruling> {
+    let others = unknown_device(walk)?;
+    let certainty = unproven::no_device(walk);
+    walk.decided(Answer::No, vec![others], &walk.evidence.devices());
+    walk.because.extend(walk.known.log.value().and_then(findings::last_upload));
+    Some((VerdictId::UnknownDevice, certainty))
+}
+
+/// Answers where the server knows the device, and where nobody could say. Where it knows none, that is left
+/// to the caller to answer: here is what the user has instead.
+pub(super) fn unknown_device(walk: &mut Walk) -> Option<String> {
+    let devices = walk.evidence.devices();
+    if device_row(walk).is_some() || walk.known.keys.value().is_some() {
+        walk.step(Answer::Yes, "it has a row in devices or identity keys", &devices);
+        return None;
+    }
+    if let Some(why) = devices.unknown().or(walk.known.keys.unknown()) {
+        walk.step(Answer::Unknown, why, &devices);
+        walk.missing("the database", database_how(why));
+        return None;
+    }
+    if let Some(why) = unproven::behind(walk) {
+        walk.step(Answer::Unknown, why, &devices);
+        return None;
+    }
+    Some(findings::others(devices.value().copied().unwrap_or_default()))
+}
+
+/// The device's row; cross-signing keys have rows too, and are none.
+pub(super) fn device_row<'a>(walk: &Walk<'a>) -> Option<&'a DeviceRow> {
+    let device = walk.evidence.device().map(|subject| &subject.device);
+    let rows = walk.evidence.devices().value().copied().unwrap_or_default();
+    rows.iter().find(|row| !row.hidden && Some(&row.device) == device)
+}
+
+pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
+    let keys = &walk.known.keys;
+    match keys {
+        Known::Is(row, _) => {
+            let because = format!("this identity stands since {}", utc(row.added));
+            walk.step(Answer::Yes, because, keys);
+            None
+        }
+        Known::Unknown(why, _) => {
+            walk.step(Answer::Unknown, why.clone(), keys);
+            walk.missing("the database", database_how(why));
+            None
+        }
+        Known::None(_) => {
+            if device_row(walk).is_none() {
+                // Nobody could say whether the device is there, and that is noted already.
+                walk.step(Answer::Unknown, "it is not known whether the device is there", keys);
+                return None;
+            }
+            if let Some(why) = unproven::no_identity(walk) {
+                walk.step(Answer::Unknown, why, keys);
+                return None;
+            }
+            walk.step(Answer::No, "e2e_device_keys_json has no row", keys);
+            let why = "the device has a row in devices and none in e2e_device_keys_json";
+            walk.because.push(why.into());
+            Some((VerdictId::KeylessDevice, Certainty::Proven))
+        }
+    }
+}
