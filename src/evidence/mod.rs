@@ -14,6 +14,7 @@ pub mod artefact;
 pub mod aside;
 pub mod attribute;
 pub mod client;
+mod client_delay;
 pub mod client_line;
 pub mod delay;
 pub mod event;
