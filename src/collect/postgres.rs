@@ -130,6 +130,7 @@ fn table(need: Need) -> &'static str {
         | Need::DelayLog
         | Need::FleetLog
         | Need::Metrics
+        | Need::AuthLog
         | Need::Client => "",
     }
 }

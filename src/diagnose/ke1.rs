@@ -1,7 +1,9 @@
 //! KE-1: one-time key conflicts of one device. Each question is one small function; the first that is
 //! answered with a verdict ends the walk, and the walk keeps every answer.
 
+use super::auth::{AUTH_REACHABLE, hides_quiet};
 use super::refusals::{Group, Pattern, QUIET, dead_claims, newer};
+use super::removed::{gone, identity_published};
 use super::shape::{Shape, shape};
 use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
 use super::verdict::{Answer, Certainty, VerdictId};
@@ -9,11 +11,17 @@ use super::walk::{Question, Ruling, Walk, database_how, log_how};
 use super::witness::{confirmation, once_by_report, order_wanted, source};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
-use crate::evidence::{DeviceRow, KeyLog, Known, Need, State, counted, utc};
+use crate::evidence::{DeviceRow, KeyLog, Known, Need, State, counted};
 
 /// What the branch reads.
-pub(super) const NEEDS: &[Need] =
-    &[Need::KeyLog, Need::Devices, Need::DeviceKeys, Need::OneTimeKeys, Need::FallbackKeys];
+pub(super) const NEEDS: &[Need] = &[
+    Need::KeyLog,
+    Need::AuthLog,
+    Need::Devices,
+    Need::DeviceKeys,
+    Need::OneTimeKeys,
+    Need::FallbackKeys,
+];
 
 /// The trunk: in the order in which verdicts are tried.
 pub(super) const QUESTIONS: &[Question] = &[
@@ -26,7 +34,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     Question {
         name: "identity-published",
         asked: "Has the device published identity keys?",
-        rules: &[VerdictId::KeylessDevice],
+        rules: &[VerdictId::KeylessDevice, VerdictId::AuthUnreachable],
         ask: identity_published,
     },
     Question {
@@ -83,6 +91,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         rules: &[VerdictId::OtkUploadLoop],
         ask: same_keys_again,
     },
+    AUTH_REACHABLE,
     Question {
         name: "all-read",
         asked: "Were the log and the database both read?",
@@ -94,7 +103,7 @@ pub(super) const QUESTIONS: &[Question] = &[
 fn device_known(walk: &mut Walk) -> Option<Ruling> {
     let others = unknown_device(walk)?;
     walk.decided(Answer::No, vec![others], &walk.evidence.devices());
-    walk.because.extend(walk.known.log.value().and_then(super::findings::last_upload));
+    walk.because.extend(gone(walk));
     Some((VerdictId::UnknownDevice, Certainty::Proven))
 }
 
@@ -119,28 +128,6 @@ pub(super) fn device_row<'a>(walk: &Walk<'a>) -> Option<&'a DeviceRow> {
     let device = walk.evidence.device().map(|subject| &subject.device);
     let rows = walk.evidence.devices().value().copied().unwrap_or_default();
     rows.iter().find(|row| !row.hidden && Some(&row.device) == device)
-}
-
-pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
-    let keys = &walk.known.keys;
-    match keys {
-        Known::Is(row, _) => {
-            let because = format!("this identity stands since {}", utc(row.added));
-            walk.step(Answer::Yes, because, keys);
-            None
-        }
-        Known::Unknown(why, _) => {
-            walk.step(Answer::Unknown, why.clone(), keys);
-            walk.missing("the database", database_how(why));
-            None
-        }
-        Known::None(_) => {
-            walk.step(Answer::No, "e2e_device_keys_json has no row", keys);
-            let why = "the device has a row in devices and none in e2e_device_keys_json";
-            walk.because.push(why.into());
-            Some((VerdictId::KeylessDevice, Certainty::Proven))
-        }
-    }
 }
 
 /// Decides nothing by itself: it says whether there is a conflict to explain.
@@ -297,6 +284,9 @@ fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
     if !log.is_some_and(|log| crossed(walk, log)) {
         let answer = if log.is_some() { Answer::No } else { Answer::Unknown };
         walk.step(answer, "no single refusal with quiet behind it", &walk.known.log);
+        return None;
+    }
+    if hides_quiet(walk) {
         return None;
     }
     let because = "no key id was refused twice: two uploads of one device crossed";

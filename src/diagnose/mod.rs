@@ -3,6 +3,7 @@
 //! Pure: no clock, no I/O, no regex. What it does not find in the evidence it does not know.
 
 pub mod advice;
+mod auth;
 pub mod chain;
 mod changed;
 mod client_signs;
@@ -19,6 +20,7 @@ mod mail;
 mod minutes;
 mod refusals;
 pub mod remedy;
+mod removed;
 mod shape;
 mod silence;
 mod slow;

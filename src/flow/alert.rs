@@ -64,6 +64,7 @@ impl Flow {
             },
             (Whose::Everybody, Kind::Fleet) if event.trigger == BACKLOG => judge_backlogs(),
             (Whose::Everybody, Kind::Fleet) => self.judge_fleet(span, now).await,
+            (Whose::Server, _) => judge_auth(),
             (Whose::Address(_) | Whose::Everybody, _) => judge_delay(event),
         }
     }
@@ -198,6 +199,10 @@ fn sure(kind: Kind, evidence: &Evidence, verdict: &Verdict, device: &str) -> Sur
     match (exists, verdict.certainty, &verdict.storm) {
         (false, ..) => Sure::Contradicted("the database has no such device".into()),
         (true, ..) if matches!(kind, Kind::DeadIdentity | Kind::Backlog) => Sure::Confirmed,
+        // It is the homeserver's trouble, and no word on this device's uploads.
+        (true, ..) if verdict.id == VerdictId::AuthUnreachable => Sure::Unconfirmed(
+            "the device exists; Synapse could not check access tokens meanwhile".into(),
+        ),
         (true, Certainty::Proven, _) | (true, _, Some(_)) => Sure::Confirmed,
         (true, ..) if verdict.id == VerdictId::OtkFlood => Sure::Confirmed,
         (true, ..) => Sure::Unconfirmed(
@@ -273,6 +278,19 @@ fn judge_delay(event: &Event) -> Judged {
         headline: id.headline(),
         page: Some(render::remedies(id, &advise(id))),
         ..Judged::none("the database keeps nothing of how requests were answered".into())
+    }
+}
+
+/// Only the log tells of it, and a text log can be forged.
+fn judge_auth() -> Judged {
+    let id = VerdictId::AuthUnreachable;
+    Judged {
+        verdict: id.name(),
+        headline: id.headline(),
+        page: Some(render::remedies(id, &advise(id))),
+        ..Judged::none(
+            "only the log shows it: check that the authentication service answers".into(),
+        )
     }
 }
 
