@@ -295,7 +295,7 @@ impl Postman {
         let title = match &self.shown(event).whose {
             Whose::Device { user, device } => format!("{user} {device}"),
             Whose::Address(address) => address.clone(),
-            Whose::Everybody => {
+            Whose::Everybody | Whose::Server => {
                 self.config.server.name.as_ref().map_or("all".into(), |name| name.to_string())
             }
         };

@@ -107,7 +107,7 @@ fn again(storm: &Event) -> Option<Command> {
             span: Span::Since(from),
         })),
         (Whose::Everybody, Kind::Fleet) => Some(Command::Fleet(Span::Since(from))),
-        (Whose::Address(_) | Whose::Everybody, _) => None,
+        (Whose::Address(_) | Whose::Everybody | Whose::Server, _) => None,
     }
 }
 

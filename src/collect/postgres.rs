@@ -149,6 +149,7 @@ fn table(need: Need) -> &'static str {
         | Need::FleetLog
         | Need::Metrics
         | Need::Replica
+        | Need::AuthLog
         | Need::Client => "",
     }
 }

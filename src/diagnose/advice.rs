@@ -2,8 +2,8 @@
 
 use super::remedy::Judgement::{Dangerous, Possible, Recommended, WillNotHelp};
 use super::remedy::Remedy::{
-    BringOnline, CloseSecondClient, LoopPrompt, OtkSurgery, PersistStorage, RaiseDelayLimit,
-    Relogin, SdkPin, StoreReset, TabGuard,
+    BringOnline, CheckAuthService, CloseSecondClient, LoopPrompt, OtkSurgery, PersistStorage,
+    RaiseDelayLimit, Relogin, SdkPin, StoreReset, TabGuard,
 };
 use super::remedy::{Advice, Judgement, Remedy};
 use super::verdict::{Certainty, Verdict, VerdictId};
@@ -82,6 +82,11 @@ fn of_keys(verdict: VerdictId) -> &'static [Row] {
             (OtkSurgery, WillNotHelp, Some("there is no row to edit")),
         ],
         VerdictId::OtkUploadLoop => &[(Relogin, Possible, None), (OtkSurgery, Dangerous, None)],
+        VerdictId::AuthUnreachable => &[
+            (CheckAuthService, Recommended, None),
+            (Relogin, WillNotHelp, Some("nobody can log in while the service is down")),
+            (OtkSurgery, WillNotHelp, Some("these requests say nothing about keys")),
+        ],
         VerdictId::KeylessDevice => {
             &[(Relogin, Possible, Some("with a client that does encryption"))]
         }

@@ -10,6 +10,7 @@ pub(super) const NEEDS: &[Need] = &[
     Need::KeyLog,
     Need::ToDeviceLog,
     Need::DelayLog,
+    Need::AuthLog,
     Need::Devices,
     Need::DeviceKeys,
     Need::OneTimeKeys,
@@ -24,7 +25,7 @@ pub(super) const NEEDS: &[Need] = &[
     Need::EventShape,
 ];
 /// How many of them are left where no event is named.
-const EVENTLESS: usize = 12;
+const EVENTLESS: usize = 13;
 
 /// The needs of the chain about this subject.
 pub(super) fn needs(about: &About) -> &'static [Need] {
@@ -114,6 +115,7 @@ fn place(verdict: &Verdict) -> Place {
 
 /// KE-1 is the root of what KE-2 says follows from it; nothing else is known to cause another.
 fn link(branches: &mut [Branch]) {
+    link_auth(branches);
     let verdict = |symptom| {
         let branch = branches.iter().find(|branch| branch.symptom == symptom);
         branch.map(|branch| (branch.verdict.id, branch.place))
@@ -145,6 +147,19 @@ fn link(branches: &mut [Branch]) {
             Symptom::Ke2 => branch.place = Place::Follows(Symptom::Ke1),
             _ => {}
         }
+    }
+}
+
+/// Tokens that cannot be checked are one trouble and not three: the other branches follow from the first.
+fn link_auth(branches: &mut [Branch]) {
+    let mut same: Vec<_> =
+        branches.iter_mut().filter(|one| one.verdict.id == VerdictId::AuthUnreachable).collect();
+    let [first, others @ ..] = same.as_mut_slice() else { return };
+    if !others.is_empty() {
+        first.place = Place::Root;
+    }
+    for other in others {
+        other.place = Place::Follows(first.symptom);
     }
 }
 

@@ -1,6 +1,7 @@
 //! KE-1: one-time key conflicts of one device. Each question is one small function; the first that is
 //! answered with a verdict ends the walk, and the walk keeps every answer.
 
+use super::auth::{AUTH_REACHABLE, hides_quiet};
 use super::crossing::crossed;
 use super::known_device::{device_known, identity_published};
 use super::refusals::{Group, Pattern, dead_claims, newer};
@@ -15,8 +16,14 @@ use crate::evidence::otk::Check;
 use crate::evidence::{KeyLog, Known, Need, State, counted};
 
 /// What the branch reads.
-pub(super) const NEEDS: &[Need] =
-    &[Need::KeyLog, Need::Devices, Need::DeviceKeys, Need::OneTimeKeys, Need::FallbackKeys];
+pub(super) const NEEDS: &[Need] = &[
+    Need::KeyLog,
+    Need::AuthLog,
+    Need::Devices,
+    Need::DeviceKeys,
+    Need::OneTimeKeys,
+    Need::FallbackKeys,
+];
 
 /// The trunk: in the order in which verdicts are tried.
 pub(super) const QUESTIONS: &[Question] = &[
@@ -29,7 +36,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     Question {
         name: "identity-published",
         asked: "Has the device published identity keys?",
-        rules: &[VerdictId::KeylessDevice],
+        rules: &[VerdictId::KeylessDevice, VerdictId::AuthUnreachable],
         ask: identity_published,
     },
     Question {
@@ -86,6 +93,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         rules: &[VerdictId::OtkUploadLoop],
         ask: same_keys_again,
     },
+    AUTH_REACHABLE,
     Question {
         name: "all-read",
         asked: "Were the log and the database both read?",
@@ -259,6 +267,9 @@ fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
     if !log.is_some_and(|log| crossed(walk, log)) {
         let answer = if log.is_some() { Answer::No } else { Answer::Unknown };
         walk.step(answer, "no single refusal with quiet behind it", &walk.known.log);
+        return None;
+    }
+    if hides_quiet(walk) {
         return None;
     }
     let because = "no key id was refused twice: two uploads of one device crossed";

@@ -8,12 +8,13 @@
 //! A device that the server does not know is `unknown-device`, unless 9533_debug shows messages to it being
 //! dropped: then `media-stale-device` says the more useful truth, that senders still aim at it.
 
+use super::auth::AUTH_REACHABLE;
 use super::client_signs::{Signs, media_link, no_targets, silent_sfu, validation};
-use super::findings;
 use super::gaps::captured;
 use super::ke1;
 use super::known_device::{device_row, identity_published, unknown_device};
 use super::mail::Mail;
+use super::removed::gone;
 use super::verdict::{Answer, Certainty, Figure, Verdict, VerdictId};
 use super::walk::{self, Question, Ruling, Walk, database_how};
 use crate::evidence::client::Sign;
@@ -24,6 +25,7 @@ use crate::evidence::{Known, Need, counted, utc};
 pub(super) const NEEDS: &[Need] = &[
     Need::KeyLog,
     Need::ToDeviceLog,
+    Need::AuthLog,
     Need::Devices,
     Need::DeviceKeys,
     Need::OneTimeKeys,
@@ -43,7 +45,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     Question {
         name: "identity-published",
         asked: "Has the device published identity keys?",
-        rules: &[VerdictId::KeylessDevice],
+        rules: &[VerdictId::KeylessDevice, VerdictId::AuthUnreachable],
         ask: identity_published,
     },
     Question {
@@ -76,6 +78,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         rules: &[VerdictId::MediaValidation],
         ask: validation,
     },
+    AUTH_REACHABLE,
     Question {
         name: "inbox-drained",
         asked: "Does the device fetch what waits for it?",
@@ -123,7 +126,7 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
         return Some((VerdictId::MediaStaleDevice, certainty));
     }
     walk.decided(Answer::No, vec![others], &walk.evidence.devices());
-    walk.because.extend(walk.known.log.value().and_then(findings::last_upload));
+    walk.because.extend(gone(walk));
     if !log.value().is_some_and(|log| log.debug) {
         let why = "whether senders still aim at it, only 9533_debug tells; it does not write here";
         walk.findings.push(why.into());

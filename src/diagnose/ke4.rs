@@ -1,6 +1,7 @@
 //! KE-4: delayed events whose restarts fail, so that a call's membership ends. The log tells what the
 //! homeserver answered and how fast; the client is asked last.
 
+use super::auth::{AUTH_REACHABLE, restarts_failed};
 use super::delays::{Delays, How};
 use super::figures::{disagreement, endpoints, figures};
 use super::minutes::{Meanwhile, Timeouts};
@@ -14,7 +15,7 @@ use crate::evidence::{Need, counted, utc};
 
 /// What the branch reads.
 pub(super) const NEEDS: &[Need] =
-    &[Need::DelayLog, Need::DelayedEvents, Need::SentDelays, Need::Metrics];
+    &[Need::DelayLog, Need::AuthLog, Need::DelayedEvents, Need::SentDelays, Need::Metrics];
 
 /// The trunk: in the order in which verdicts are tried.
 pub(super) const QUESTIONS: &[Question] = &[
@@ -29,6 +30,12 @@ pub(super) const QUESTIONS: &[Question] = &[
         asked: "Were they turned away as too many?",
         rules: &[VerdictId::DelayRateLimited],
         ask: restarts_limited,
+    },
+    Question {
+        name: "restarts-failed",
+        asked: "Were they refused with another status, as 401 or 503?",
+        rules: &[VerdictId::AuthUnreachable],
+        ask: restarts_failed,
     },
     Question {
         name: "restarts-slow",
@@ -48,6 +55,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         rules: &[VerdictId::DelayOff],
         ask: delays_off,
     },
+    AUTH_REACHABLE,
     Question {
         name: "restarts-missing",
         asked: "Is a delayed event left without any restart, while the client is there?",

@@ -1,6 +1,8 @@
 //! The first two questions of KE-1 and KE-2: whether the server knows the device, and its identity.
 
+use super::auth::uploads_blocked;
 use super::findings;
+use super::removed::{gone, lost_its_keys};
 use super::unproven;
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Ruling, Walk, database_how};
@@ -10,7 +12,7 @@ pub(super) fn device_known(walk: &mut Walk) -> Option<Ruling> {
     let others = unknown_device(walk)?;
     let certainty = unproven::no_device(walk);
     walk.decided(Answer::No, vec![others], &walk.evidence.devices());
-    walk.because.extend(walk.known.log.value().and_then(findings::last_upload));
+    walk.because.extend(gone(walk));
     Some((VerdictId::UnknownDevice, certainty))
 }
 
@@ -67,6 +69,13 @@ pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
             walk.step(Answer::No, "e2e_device_keys_json has no row", keys);
             let why = "the device has a row in devices and none in e2e_device_keys_json";
             walk.because.push(why.into());
+            let lost = lost_its_keys(walk);
+            if lost.is_empty()
+                && let Some(ruling) = uploads_blocked(walk)
+            {
+                return Some(ruling);
+            }
+            walk.because.extend(lost);
             Some((VerdictId::KeylessDevice, Certainty::Proven))
         }
     }

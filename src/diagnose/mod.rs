@@ -3,6 +3,7 @@
 //! Pure: no clock, no I/O, no regex. What it does not find in the evidence it does not know.
 
 pub mod advice;
+mod auth;
 pub mod chain;
 mod changed;
 mod client_signs;
@@ -23,6 +24,7 @@ mod minutes;
 mod quiet;
 mod refusals;
 pub mod remedy;
+mod removed;
 mod renewal;
 mod shape;
 mod silence;

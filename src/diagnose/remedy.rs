@@ -16,6 +16,7 @@ pub enum Remedy {
     PersistStorage,
     TabGuard,
     LoopPrompt,
+    CheckAuthService,
 }
 
 /// What the branch thinks of a remedy here.
@@ -66,7 +67,7 @@ pub struct Advice {
 
 impl Remedy {
     /// All of them, for the list.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Relogin,
         Self::CloseSecondClient,
         Self::BringOnline,
@@ -77,6 +78,7 @@ impl Remedy {
         Self::PersistStorage,
         Self::TabGuard,
         Self::LoopPrompt,
+        Self::CheckAuthService,
     ];
 
     /// The id as answers write it.
@@ -92,6 +94,7 @@ impl Remedy {
             Self::PersistStorage => "persist-storage",
             Self::TabGuard => "tab-guard",
             Self::LoopPrompt => "loop-prompt",
+            Self::CheckAuthService => "check-auth-service",
         }
     }
 
@@ -122,6 +125,10 @@ impl Remedy {
             Self::LoopPrompt => {
                 "let the client stop after some refused uploads and ask for a logout and a login"
             }
+            Self::CheckAuthService => {
+                "check that the authentication service (MAS) runs and that Synapse reaches it: its log, and \
+                 `endpoint` under `matrix_authentication_service` in homeserver.yaml"
+            }
         }
     }
 
@@ -146,7 +153,7 @@ impl Remedy {
             Self::Relogin => {
                 "that device only; verify it again; restore room keys from backup to read old history"
             }
-            Self::CloseSecondClient | Self::BringOnline => "none",
+            Self::CloseSecondClient | Self::BringOnline | Self::CheckAuthService => "none",
             Self::StoreReset => {
                 "that browser profile, totally: history that is not in key backup is lost for good on \
                  it; check backup and recovery key first. Without a logout before it, the server keeps \

@@ -1,6 +1,7 @@
 //! KE-4 where the homeserver did nothing wrong that its log shows: restarts that never arrive, and clients
 //! that report timeouts all the same.
 
+use super::auth::proxied;
 use super::delays::Delays;
 use super::ke4::{delays, is_read};
 use super::minutes::{Meanwhile, Timeouts};
@@ -58,6 +59,11 @@ pub(super) fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
     let timeouts = Timeouts::of(walk);
     let (count, ids) = (timeouts.count, timeouts.ids.clone());
     let known = walk.known;
+    if restarts.refused > 0 {
+        // What is missing was said where they were counted.
+        walk.step(Answer::Unknown, "some of the user's restarts were refused", &known.delays);
+        return None;
+    }
     if restarts.answered == 0 {
         walk.step(Answer::Unknown, "no restart is known to be the user's", &known.delays);
         walk.missing(
@@ -65,6 +71,14 @@ pub(super) fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
             "ask again during a call: a pending row, or a leave that was sent, ties restarts to the user"
                 .into(),
         );
+        return None;
+    }
+    let (proxied, told_by) = proxied(walk);
+    if proxied > 0 {
+        let why = "a proxy answered the client in place of Synapse";
+        walk.step(Answer::Unknown, why, &told_by);
+        let how = "the proxy's log of these minutes, and whether Synapse was up";
+        walk.missing("the way to the server", how.into());
         return None;
     }
     if count == 0 && delays.unexplained() > 0 {

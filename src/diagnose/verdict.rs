@@ -11,6 +11,7 @@ use crate::evidence::removal::RemovedBy;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerdictId {
+    AuthUnreachable,
     UnknownDevice,
     KeylessDevice,
     OtkRecreated,
@@ -51,7 +52,8 @@ pub enum VerdictId {
 
 impl VerdictId {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
+        Self::AuthUnreachable,
         Self::UnknownDevice,
         Self::KeylessDevice,
         Self::OtkRecreated,
@@ -93,6 +95,7 @@ impl VerdictId {
     /// The id as answers, cases and scripts write it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::AuthUnreachable => "auth-unreachable",
             Self::UnknownDevice => "unknown-device",
             Self::KeylessDevice => "keyless-device",
             Self::OtkRecreated => "otk-recreated",
@@ -135,9 +138,13 @@ impl VerdictId {
     /// One sentence for a phone.
     pub fn headline(self) -> &'static str {
         match self {
+            Self::AuthUnreachable => {
+                "Synapse cannot check access tokens: its authentication service (MAS) does not answer, so \
+                 requests with a token get a 503"
+            }
             Self::UnknownDevice => "the server knows no such device: a typo, or it was logged out",
             Self::KeylessDevice => {
-                "the device is logged in but never published encryption keys: nobody can encrypt to it"
+                "the server has no encryption keys of this device: nobody can encrypt to it"
             }
             Self::OtkRecreated => {
                 "its encryption account was made anew under the same device id: the client's store was \

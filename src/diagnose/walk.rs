@@ -1,9 +1,12 @@
 //! A walk down a branch: what the evidence says, looked up once, and every answer on the way.
 
 use super::advice::advise;
+use super::auth;
 use super::refusals::Refusals;
+use super::removed;
 use super::verdict::{Answer, Certainty, Figure, Missing, Step, Verdict, VerdictId};
 use super::visible::Unseen;
+use crate::evidence::auth::AuthLog;
 use crate::evidence::delay::DelayLog;
 use crate::evidence::key_log::Span;
 use crate::evidence::{ClientFacts, DeviceKeys, Evidence, KeyLog, Known, StoredKeys, utc};
@@ -43,6 +46,7 @@ pub(super) struct Facts<'a> {
     pub(super) keys: Known<&'a DeviceKeys>,
     pub(super) stored: Known<&'a StoredKeys>,
     pub(super) delays: Known<DelayLog>,
+    pub(super) auth: Known<AuthLog>,
     /// What the logs could not have shown.
     pub(super) unseen: Unseen,
     /// What stands for a table that was read and holds nothing of the device.
@@ -63,6 +67,7 @@ impl<'a> Facts<'a> {
             keys: evidence.device_keys(),
             stored: evidence.one_time_keys(),
             delays: evidence.delay_log(),
+            auth: evidence.auth_log(),
             unseen,
             no_keys: StoredKeys::default(),
         }
@@ -80,6 +85,8 @@ pub(super) struct Walk<'a> {
     pub(super) missing: Vec<Missing>,
     pub(super) figures: Vec<Figure>,
     pub(super) more_figures: Vec<Figure>,
+    /// Why a logout and a login help here, where that is known.
+    pub(super) relogin: Option<&'static str>,
     /// What is being asked.
     question: Option<&'static Question>,
 }
@@ -110,6 +117,7 @@ impl<'a> Walk<'a> {
             missing,
             figures,
             more_figures,
+            relogin: None,
             question: None,
         }
     }
@@ -149,6 +157,15 @@ impl<'a> Walk<'a> {
             notes = super::findings::reach(&log.coverage);
         }
         super::findings::of_clients(self.evidence, &mut self.findings);
+        if id != VerdictId::AuthUnreachable {
+            self.findings.extend(auth::beside(&self));
+        }
+        let (proxied, _) = auth::proxied(&self);
+        if proxied > 0 {
+            self.findings.push(auth::proxied_told(proxied));
+        }
+        let mut remedies = advise(id);
+        removed::sign_out(&mut self, &mut remedies);
         let (window, keys) = (self.evidence.window, self.known.keys.value().copied());
         if let Some(keys) = keys.filter(|keys| keys.added > window.to) {
             // Rows have no history: a window in the past is judged by what stands today.
@@ -192,7 +209,7 @@ impl<'a> Walk<'a> {
             findings: self.findings,
             also: self.known.unseen.also(),
             notes,
-            remedies: advise(id),
+            remedies,
             missing: self.missing,
             window,
         }
@@ -232,6 +249,10 @@ fn confirmed_by(id: VerdictId) -> Option<(&'static str, &'static str)> {
         | VerdictId::DelayOff => Some((
             "a log that cannot be forged",
             "Synapse's TerseJsonFormatter; a pending row or a sent event must tie the restarts to the user",
+        )),
+        VerdictId::AuthUnreachable => Some((
+            "a log that cannot be forged",
+            "Synapse's TerseJsonFormatter; and the authentication service's own log of these minutes",
         )),
         VerdictId::DelayNotArriving => Some((
             "the way to the server",

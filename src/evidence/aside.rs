@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use ruma::UserId;
 
+use super::auth::AuthTally;
 use super::delay::DelayTally;
 use super::fleet::FleetTally;
 use super::key_log::{Coverage, Format};
@@ -30,6 +31,7 @@ pub struct Glance<'a> {
 pub struct Aside {
     to_device: Option<ToDeviceTally>,
     delays: Option<DelayTally>,
+    auth: Option<AuthTally>,
     fleet: Option<FleetTally>,
 }
 
@@ -42,6 +44,7 @@ impl Aside {
         Self {
             to_device: device.map(|device| ToDeviceTally::new(device.clone(), window)),
             delays: user.map(|user| DelayTally::new(user.to_owned(), window)),
+            auth: asked(Need::AuthLog).then(|| AuthTally::new(about, window)),
             fleet: asked(Need::FleetLog).then(|| FleetTally::new(window)),
         }
     }
@@ -54,7 +57,7 @@ impl Aside {
     /// Whether nothing but everybody's moments is read.
     pub fn is_watching(&self) -> bool {
         let watching = self.fleet.as_ref().is_some_and(FleetTally::is_watching);
-        watching && self.to_device.is_none() && self.delays.is_none()
+        watching && self.to_device.is_none() && self.delays.is_none() && self.auth.is_none()
     }
 
     /// The next record begins at this byte of all that was read.
@@ -83,7 +86,10 @@ impl Aside {
 
     /// Whether anything is read at all.
     pub fn is_asked(&self) -> bool {
-        self.to_device.is_some() || self.delays.is_some() || self.fleet.is_some()
+        self.to_device.is_some()
+            || self.delays.is_some()
+            || self.auth.is_some()
+            || self.fleet.is_some()
     }
 
     /// One record.
@@ -94,6 +100,9 @@ impl Aside {
         if let Some(tally) = &mut self.delays {
             tally.see(glance);
         }
+        if let Some(tally) = &mut self.auth {
+            tally.see(glance);
+        }
         if let Some(tally) = &mut self.fleet {
             tally.see(glance);
         }
@@ -101,6 +110,9 @@ impl Aside {
 
     /// `***** STARTING SERVER *****`: the process's request ids start again.
     pub fn restart(&mut self, process: usize) {
+        if let Some(tally) = &mut self.auth {
+            tally.restart(process);
+        }
         if let Some(tally) = &mut self.fleet {
             tally.restart(process);
         }
@@ -125,6 +137,12 @@ impl Aside {
                 what,
                 found,
             });
+        }
+        if let Some(tally) = self.auth {
+            let log = tally.finish(coverage());
+            let (what, found) = (log.told(), log.says_anything());
+            let fact = Fact::AuthLog(Box::new(log));
+            told.push(Told { need: Need::AuthLog, fact, what, found });
         }
         if let Some(tally) = self.fleet {
             let log = tally.finish(coverage());

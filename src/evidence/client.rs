@@ -121,8 +121,10 @@ pub enum Sign {
     NoTargets,
     /// `DecryptionError`, `Error decrypting event`.
     DecryptionError,
-    /// `Restart delayed event timed out`, `update_delayed_event`.
+    /// `Restart delayed event timed out`, `delayed event update timeout error`.
     DelayTimedOut,
+    /// An answer 429 that is not Synapse's: its proxy's, while Synapse was unreachable.
+    Unreachable,
 }
 
 impl Sign {
@@ -139,11 +141,12 @@ impl Sign {
             Self::NoTargets => "a media key sent to nobody",
             Self::DecryptionError => "an event not decrypted",
             Self::DelayTimedOut => "a delayed event timed out",
+            Self::Unreachable => "a request answered by the proxy in place of Synapse",
         }
     }
 
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AlreadyExists,
         Self::NoCiphertextForUs,
         Self::MissingOneTimeKey,
@@ -154,6 +157,7 @@ impl Sign {
         Self::NoTargets,
         Self::DecryptionError,
         Self::DelayTimedOut,
+        Self::Unreachable,
     ];
 }
 

@@ -33,14 +33,45 @@ pub fn sign(line: &str) -> Option<Sign> {
         () if has("missingkey") || has("missing key at index") || has("key set not found") => {
             Sign::MissingMediaKey
         }
-        () if has("restart delayed event timed out") || has("update_delayed_event") => {
+        // `update_delayed_event` alone is an ordinary restart.
+        () if has("restart delayed event timed out")
+            || has("delayed event update timeout error") =>
+        {
             Sign::DelayTimedOut
         }
-        () if has("delayed event") && has("timed out") => Sign::DelayTimedOut,
-        () if has("network local timeout error") => Sign::DelayTimedOut,
+        () if has("[429]") && is_proxied(&line) => Sign::Unreachable,
         () if has("decryptionerror") || has("error decrypting event") => Sign::DecryptionError,
         () => return None,
     })
+}
+
+/// Whether an error of status 429 is a proxy's: Synapse's own has `M_LIMIT_EXCEEDED` or says "Too Many
+/// Requests". Element Server Suite's proxy answers 429 while Synapse is away.
+fn is_proxied(line: &str) -> bool {
+    let proxied = line.contains("server is unavailable") || line.contains("m_unknown");
+    proxied && !line.contains("m_limit_exceeded") && !line.contains("too many requests")
+}
+
+/// A request on a delayed event as its client logs the end of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fetched {
+    /// Milliseconds.
+    pub took: f64,
+    /// None where there was no answer.
+    pub status: Option<i64>,
+}
+
+/// `FetchHttpApi: <-- POST …/delayed_events/… [82ms 404]`; in place of the status there may be an error.
+pub fn fetched(line: &str) -> Option<Fetched> {
+    let (_, rest) = head(line).split_once("FetchHttpApi: <-- POST ")?;
+    let (url, end) = rest.rsplit_once(" [")?;
+    if !url.contains("/delayed_events/") {
+        return None;
+    }
+    let (took, status) = end.split_once("ms ")?;
+    let took = took.parse::<u32>().ok()?;
+    let status = status.split(']').next()?.trim().parse().ok();
+    Some(Fetched { took: f64::from(took), status })
 }
 
 /// The curve25519 key that the line names.
@@ -168,6 +199,20 @@ mod tests {
                 Some(Sign::SenderKeysRefused),
             ),
             ("delayed event timeout is set to 8000 ms", None),
+            ("Delayed event update timeout error, retrying", Some(Sign::DelayTimedOut)),
+            // Ordinary restarts, as Element Web's widget driver and a message's text name them.
+            (
+                "[PostmessageTransport] Sending object to http://x {\"api\":\"fromWidget\",\
+                 \"action\":\"org.matrix.msc4157.update_delayed_event\"}",
+                None,
+            ),
+            ("please look at update_delayed_event, it is slow here", None),
+            (
+                "M_UNKNOWN: MatrixError: [429] Server is unavailable (https://x/keys/upload)",
+                Some(Sign::Unreachable),
+            ),
+            ("M_LIMIT_EXCEEDED: MatrixError: [429] Too Many Requests (https://x/sync)", None),
+            ("MatrixError: [429] Too Many Requests (https://x/sync)", None),
             ("a line of another kind", None),
         ] {
             assert_eq!(sign(line), expected, "{line}");
@@ -175,6 +220,23 @@ mod tests {
         let line = "MissingOneTimeKey(\"curve25519:AFsahSIymiovxLK51iwjxJ0ggk1znOnwjiCLBfLePng\")";
         assert_eq!(curve_key(line).unwrap(), "AFsahSIymiovxLK51iwjxJ0ggk1znOnwjiCLBfLePng");
         assert_eq!(curve_key("curve25519:short"), None);
+    }
+
+    #[test]
+    fn the_end_of_a_request_tells_its_status_and_latency() {
+        let base = "FetchHttpApi: <-- POST https://x/_matrix/client/unstable/org.matrix.msc4140";
+        for (line, expected) in [
+            (format!("{base}/delayed_events/~ab/restart [82ms 404]"), Some((82.0, Some(404)))),
+            (format!("DEBUG {base}/delayed_events/… [5990ms 200]"), Some((5990.0, Some(200)))),
+            (format!("{base}/delayed_events/x [2003ms AbortError: left]"), Some((2003.0, None))),
+            (format!("{base}/keys/upload [82ms 200]"), None),
+            (format!("{base}/delayed_events/x"), None),
+            (format!("{base}/delayed_events/x [soon 200]"), None),
+            ("FetchHttpApi: --> POST https://x/delayed_events/x [1ms 200]".to_owned(), None),
+        ] {
+            let found = fetched(&line).map(|fetched| (fetched.took, fetched.status));
+            assert_eq!(found, expected, "{line}");
+        }
     }
 
     #[test]

@@ -3,25 +3,18 @@
 //! far its clock is from the server's. Of every other request nothing is kept, and of these no header,
 //! token or id of a delayed event.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::artefact::entries;
-use super::client::{
-    ClientDelays, ClientFacts, ClientRefusal, ClientSent, DelayMinute, Sign, Skew,
-};
+use super::client::{ClientFacts, ClientRefusal, ClientSent, Sign, Skew};
+use super::client_delay::DelayRequest;
 use super::client_line;
 use super::otk::{KeyId, KeyView};
 use super::report::{KEPT, clip};
 
 /// Requests that are read.
 const ENTRIES: u64 = 100_000;
-/// js-sdk gives a restart up after so long, without closing the request (domain 39); milliseconds.
-const PATIENCE: f64 = 2000.0;
-/// Minutes with requests on delayed events that are kept: four hours of a call.
-const MINUTES: usize = 240;
 /// Targets of one to-device message that are kept.
 const TARGETS: usize = 16;
 
@@ -29,7 +22,6 @@ const TARGETS: usize = 16;
 #[derive(Default)]
 pub(super) struct Read {
     facts: ClientFacts,
-    minutes: BTreeMap<Timestamp, DelayMinute>,
     /// Client clock minus server clock, milliseconds.
     skews: Vec<i64>,
     read: u64,
@@ -47,7 +39,6 @@ struct Request<'a> {
 
 impl Read {
     pub(super) fn facts(mut self) -> ClientFacts {
-        self.facts.minutes = self.minutes.into_values().collect();
         self.facts.skew = skew(self.skews);
         self.facts
     }
@@ -76,6 +67,9 @@ impl Read {
             self.skews.push(skew);
         }
         let method = request["method"].as_str().unwrap_or_default();
+        if seen.proxied() {
+            self.facts.note(Sign::Unreachable, None, at);
+        }
         if path.contains("/keys/upload") {
             self.upload(&seen);
         } else if method == "POST" && path.contains("/delayed_events/") {
@@ -110,36 +104,12 @@ impl Read {
     }
 
     fn delay(&mut self, seen: &Request<'_>) {
-        let empty = ClientDelays { count: 0, timed_out: 0, refused: 0, gone: 0, slowest: 0.0 };
-        let delays = self.facts.delays.get_or_insert(empty);
-        let seconds = seen.took / 1000.0;
-        // A browser writes 0, or none, where it gave up.
-        let silent = matches!(seen.status, None | Some(0));
-        let (refused, gone) = (seen.status == Some(429), seen.status == Some(404));
-        let late = silent || seen.took >= PATIENCE;
-        delays.count += 1;
-        delays.slowest = delays.slowest.max(seconds);
-        delays.refused += u64::from(refused);
-        delays.gone += u64::from(gone);
-        delays.timed_out += u64::from(late && !refused && !gone);
-        self.minute(seen, late && !refused && !gone, refused);
-        if late {
+        let limited = seen.limited() == Some(true);
+        let request = DelayRequest { at: seen.at, took: seen.took, status: seen.status, limited };
+        self.facts.delay(request);
+        if request.is_late() {
             self.facts.note(Sign::DelayTimedOut, None, seen.at);
         }
-    }
-
-    fn minute(&mut self, seen: &Request<'_>, timed_out: bool, refused: bool) {
-        let minute = seen.at.map(|at| at.as_second().div_euclid(60) * 60);
-        let Some(at) = minute.and_then(|at| Timestamp::from_second(at).ok()) else { return };
-        if self.minutes.len() >= MINUTES && !self.minutes.contains_key(&at) {
-            return;
-        }
-        let empty = DelayMinute { at, count: 0, timed_out: 0, refused: 0, slowest: 0.0 };
-        let minute = self.minutes.entry(at).or_insert(empty);
-        minute.count += 1;
-        minute.timed_out += u64::from(timed_out);
-        minute.refused += u64::from(refused);
-        minute.slowest = minute.slowest.max(seen.took / 1000.0);
     }
 
     /// `PUT …/sendToDevice/TYPE/TXN`; every device may get a message id of its own.
@@ -178,6 +148,18 @@ impl Read {
 }
 
 impl Request<'_> {
+    /// Of an answer 429 whether it is Synapse's own; `None` where the file has no body of it.
+    fn limited(&self) -> Option<bool> {
+        let content = &self.entry["response"]["content"];
+        content["text"].as_str().filter(|text| self.status == Some(429) && !text.is_empty())?;
+        Some(body(content)["errcode"].as_str() == Some("M_LIMIT_EXCEEDED"))
+    }
+
+    /// A proxy answered in place of Synapse: Element Server Suite's turns 503 into 429 while Synapse is away.
+    fn proxied(&self) -> bool {
+        self.limited() == Some(false)
+    }
+
     /// The client's clock when the answer began, minus the server's. `Date` is cut to the second, so half of
     /// one is what it lacks in the middle. What came from a cache carries an old date, and is not used.
     fn skew(&self) -> Option<i64> {
@@ -252,7 +234,9 @@ mod tests {
             entry(&restart, 200, 5.0, "", "{}"),
             entry(&restart, 200, 6003.0, "", "{}"),
             entry(&restart, 0, 2000.5, "", ""),
-            entry(&restart, 429, 500.0, "", "{}"),
+            entry(&restart, 429, 500.0, "", "{\"errcode\":\"M_LIMIT_EXCEEDED\"}"),
+            entry(&restart, 429, 5.0, "", "{\"errcode\":\"M_UNKNOWN\",\"error\":\"Server is unavailable\"}"),
+            entry(&restart, 429, 5.0, "", ""),
             entry(&restart, 404, 5.0, "", "{}"),
             entry(&format!("{base}/v3/login"), 200, 5.0, "{\"password\":\"secret\"}", "{}"),
         ]}});
@@ -268,7 +252,8 @@ mod tests {
             ("old", "new")
         );
         let delays = facts.delays.clone().unwrap();
-        assert_eq!((delays.count, delays.timed_out, delays.refused, delays.gone), (5, 2, 1, 1));
+        assert_eq!((delays.count, delays.timed_out, delays.refused, delays.gone), (7, 2, 1, 1));
+        assert_eq!(facts.count(Sign::Unreachable), 1);
         assert!((delays.slowest - 6.003).abs() < 1e-9);
         assert_eq!(facts.count(Sign::DelayTimedOut), 2);
         assert_eq!(facts.span.unwrap().0.to_string(), "2026-11-22T10:51:40.184Z");

@@ -1,5 +1,6 @@
 //! Looks a fact up in the evidence, and tells "there is none" from "nobody could say".
 
+use super::auth::AuthLog;
 use super::delay::{DelayLog, Delayed, Metrics, Sent};
 use super::fleet::{FleetLog, FleetRows};
 use super::to_device::{Inbox, ToDeviceLog};
@@ -201,6 +202,15 @@ impl Evidence {
             _ => None,
         };
         self.sum(Need::DelayLog, pick, DelayLog::add)
+    }
+
+    /// Sign-in, from all logs.
+    pub fn auth_log(&self) -> Known<AuthLog> {
+        let pick = |fact: &Fact| match fact {
+            Fact::AuthLog(log) => Some((**log).clone()),
+            _ => None,
+        };
+        self.sum(Need::AuthLog, pick, AuthLog::add)
     }
 
     /// Everybody's key uploads, from all logs.

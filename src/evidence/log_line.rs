@@ -46,6 +46,8 @@ pub struct Extras {
     pub user_agent: Option<String>,
     pub method: Option<String>,
     pub url: Option<String>,
+    /// The type of the exception that was logged.
+    pub exception: Option<String>,
 }
 
 /// What a line looks like from its first characters.
@@ -268,6 +270,7 @@ impl<'a> Record<'a> {
                 user_agent: json.user_agent,
                 method: json.method,
                 url: json.url,
+                exception: json.exc_type,
             },
         })
     }
@@ -290,6 +293,7 @@ struct Json<'a> {
     user_agent: Option<String>,
     method: Option<String>,
     url: Option<String>,
+    exc_type: Option<String>,
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ pub mod access;
 pub mod artefact;
 pub mod aside;
 pub mod attribute;
+pub mod auth;
 pub mod client;
+mod client_delay;
 pub mod client_line;
 pub mod delay;
 pub mod event;
@@ -111,6 +113,8 @@ pub enum Need {
     Metrics,
     /// What a client's own report or HAR file says.
     Client,
+    /// Whether access tokens could be checked, and who removed the device, from Synapse's log.
+    AuthLog,
     /// Key traffic of every device, from Synapse's log.
     FleetLog,
     /// Devices in trouble by their stored keys, from the key tables.
@@ -123,8 +127,8 @@ pub enum Need {
 
 impl Need {
     /// The needs that a log answers.
-    pub const OF_LOGS: [Self; 4] =
-        [Self::KeyLog, Self::ToDeviceLog, Self::DelayLog, Self::FleetLog];
+    pub const OF_LOGS: [Self; 5] =
+        [Self::KeyLog, Self::ToDeviceLog, Self::DelayLog, Self::AuthLog, Self::FleetLog];
 
     /// Whether the database answers it.
     pub fn is_of_database(self) -> bool {
@@ -218,6 +222,7 @@ pub enum Fact {
     SentDelays(Vec<delay::Sent>),
     Metrics(delay::Metrics),
     Client(Box<ClientFacts>),
+    AuthLog(Box<auth::AuthLog>),
     FleetLog(Box<fleet::FleetLog>),
     FleetRows(fleet::FleetRows),
     Replica(Replica),

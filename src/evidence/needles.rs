@@ -31,7 +31,7 @@ static NEEDLES: LazyLock<Regex> = LazyLock::new(|| any(&WORDS));
 /// These, and what everybody's moments are read off beside them: one search for lines of which most say
 /// nothing.
 static SPEAKS: LazyLock<Regex> =
-    LazyLock::new(|| any(&[&WORDS[..], &["/delayed_events/"]].concat()));
+    LazyLock::new(|| any(&[&WORDS[..], &["/delayed_events/", "Failed to introspect"]].concat()));
 
 /// Plain words alone are searched all at once, without an automaton.
 fn any(words: &[&str]) -> Regex {

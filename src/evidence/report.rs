@@ -80,7 +80,7 @@ impl ClientFacts {
             self.span = Some((first.min(at), last.max(at)));
         }
         let Some(sign) = client_line::sign(line) else {
-            self.unknown += 1;
+            self.unknown += u64::from(!self.fetched(line, at));
             return;
         };
         match sign {

@@ -9,6 +9,7 @@ use memchr::memmem::Finder;
 
 use super::access::{Access, access};
 use super::aside::Glance;
+use super::auth;
 use super::delay;
 use super::log_line::{self, Record};
 
@@ -36,6 +37,8 @@ pub enum What {
     Claimed { user: String, device: String },
     /// A request on a delayed event was answered.
     Delay { address: String, answer: Delay },
+    /// A request failed because Synapse could not check its access token.
+    AuthFailed,
 }
 
 /// How a request on a delayed event was answered.
@@ -48,6 +51,8 @@ pub enum Delay {
     Limited,
     /// 404.
     Gone,
+    /// Any other status: the event was not restarted.
+    Refused,
 }
 
 /// Sights as they come, those of one second put together.
@@ -82,12 +87,15 @@ impl Sights {
     pub(super) fn see(&mut self, glance: &Glance) {
         static CLAIM: LazyLock<Finder> = LazyLock::new(|| Finder::new("Claimed one-time-keys: "));
         static DELAY: LazyLock<Finder> = LazyLock::new(|| Finder::new("/delayed_events/"));
+        static FAILED: LazyLock<Finder> =
+            LazyLock::new(|| Finder::new("Failed to introspect token"));
         let (claim, delay) = (CLAIM.find(glance.line), DELAY.find(glance.line));
         // Claims accuse nobody, and most stand right behind another's, where a client may write: without
         // those a device that tops up what is claimed would look like a flood.
         let claim = claim.filter(|_| !glance.forged);
         let delay = delay.filter(|_| !glance.reach);
-        if claim.is_none() && delay.is_none() {
+        let failed = FAILED.find(glance.line).filter(|_| !glance.reach);
+        if claim.is_none() && delay.is_none() && failed.is_none() {
             return;
         }
         let text = log_line::text(glance.line);
@@ -97,6 +105,7 @@ impl Sights {
             logger if logger.starts_with("synapse.access.") => {
                 self.restart(access(&record.message), glance.at);
             }
+            _ if auth::is_failure(&record) => self.note(glance.at, 1, What::AuthFailed),
             _ => {}
         }
     }
@@ -113,11 +122,15 @@ impl Sights {
 
     fn restart(&mut self, access: Option<Access>, at: Timestamp) {
         let Some(access) = access.filter(delay::restarts) else { return };
-        let answer = match access.status {
-            429 => Delay::Limited,
-            404 => Delay::Gone,
-            _ if access.took.0 >= delay::PATIENCE => Delay::Slow,
-            _ => Delay::Fast,
+        let late = access.took.0 >= delay::PATIENCE;
+        let answer = match delay::Ended::of(access.status) {
+            delay::Ended::Limited => Delay::Limited,
+            delay::Ended::Gone => Delay::Gone,
+            // Nobody may restart it, or the access token could not be checked: no matter how long it took.
+            _ if matches!(access.status, 401 | 403 | 503) => Delay::Refused,
+            _ if late => Delay::Slow,
+            delay::Ended::Answered => Delay::Fast,
+            delay::Ended::Refused => Delay::Refused,
         };
         let address = access.address.clone();
         self.note(at, 1, What::Delay { address, answer });

@@ -70,6 +70,7 @@ impl Flow {
             },
             (Whose::Everybody, Kind::Fleet) if event.trigger == BACKLOG => judge_backlogs(),
             (Whose::Everybody, Kind::Fleet) => self.judge_fleet(event, span, now).await,
+            (Whose::Server, _) => judge_auth(),
             (Whose::Address(_) | Whose::Everybody, _) => judge_delay(event),
         }
     }
@@ -106,7 +107,7 @@ impl Flow {
             note_growth(&mut evidence, event);
         }
         let keys = keys_verdict(&evidence);
-        let sure = sure(event.kind, &evidence, &keys, device);
+        let sure = sure(event, &evidence, &keys, device);
         let (sure, again) = in_time(event, evidence.now, sure);
         Judged {
             verdict: keys.id.name(),
@@ -212,6 +213,10 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
     match (exists, verdict.certainty, &verdict.storm) {
         (false, ..) => Sure::Contradicted("the database has no such device".into()),
         (true, ..) if matches!(event.kind, Kind::DeadIdentity | Kind::Backlog) => Sure::Confirmed,
+        // It is the homeserver's trouble, and no word on this device's uploads.
+        (true, ..) if verdict.id == VerdictId::AuthUnreachable => Sure::Unconfirmed(
+            "the device exists; Synapse could not check access tokens meanwhile".into(),
+        ),
         (true, _, None) if let Some(resolved) = resolved(event, verdict) => {
             Sure::Unconfirmed(resolved)
         }
@@ -317,6 +322,19 @@ fn judge_delay(event: &Event) -> Judged {
         headline: id.headline(),
         page: Some(render::remedies(id, &advise(id))),
         ..Judged::none("the database keeps nothing of how requests were answered".into())
+    }
+}
+
+/// Only the log tells of it, and a text log can be forged.
+fn judge_auth() -> Judged {
+    let id = VerdictId::AuthUnreachable;
+    Judged {
+        verdict: id.name(),
+        headline: id.headline(),
+        page: Some(render::remedies(id, &advise(id))),
+        ..Judged::none(
+            "only the log shows it: check that the authentication service answers".into(),
+        )
     }
 }
 

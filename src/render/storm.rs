@@ -243,6 +243,7 @@ fn kind(event: &Event) -> &'static str {
         (Kind::Fleet, BACKLOG) | (Kind::Backlog, _) => "to-device messages pile up",
         (Kind::OtkConflict | Kind::Fleet, _) => "one-time keys refused",
         (Kind::OtkFlood, _) => "flood of one-time keys",
+        (Kind::Auth, _) => "access tokens cannot be checked (503)",
         (Kind::Delay, "limited") => "delayed events refused (429)",
         (Kind::Delay, "gone") => "delayed events not found (404)",
         (Kind::Delay, "slow") => "delayed events slow",
@@ -260,6 +261,7 @@ fn whose(page: &mut Page, event: &Event) {
             page.text(format!("clients at {} addresses", event.devices))
         }
         Whose::Everybody => page.text(counted(event.devices, "device")),
+        Whose::Server => page.text("the whole homeserver"),
     };
 }
 
@@ -285,7 +287,7 @@ fn so_far(page: &mut Page, event: &Event) {
         Kind::Backlog => {
             page.text(format!(" · {}", waiting(event.count)));
         }
-        Kind::OtkConflict | Kind::OtkFlood | Kind::Delay => {
+        Kind::OtkConflict | Kind::OtkFlood | Kind::Delay | Kind::Auth => {
             let pace = pace(event).map(|pace| format!(", {pace}")).unwrap_or_default();
             page.text(format!(" · {} so far{pace}", event.count));
         }

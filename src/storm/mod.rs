@@ -5,6 +5,7 @@
 
 mod pairs;
 mod polled;
+mod requests;
 mod series;
 mod sure;
 mod thresholds;
@@ -24,7 +25,7 @@ pub use self::sure::{Mute, Muted, Sure};
 pub use self::thresholds::Thresholds;
 pub use self::timeline::{Curve, Timeline};
 use self::watched::Watched;
-use crate::evidence::sight::{Delay, Sight, What};
+use crate::evidence::sight::{Sight, What};
 
 /// What kind of storm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub enum Kind {
     DeadIdentity,
     /// To-device messages pile up for a device that is there.
     Backlog,
+    /// Synapse cannot check access tokens: its authentication service does not answer.
+    Auth,
 }
 
 /// Whose storm.
@@ -52,6 +55,8 @@ pub enum Whose {
     Address(String),
     /// Many devices', or many addresses'.
     Everybody,
+    /// The homeserver's as a whole: nothing in it is of one device.
+    Server,
 }
 
 /// What is watched.
@@ -169,6 +174,7 @@ impl Watch {
             What::Delay { address, answer } => {
                 self.delay(address, answer, (at, count), &mut events);
             }
+            What::AuthFailed => self.auth_failed((at, count), &mut events),
         }
         events
     }
@@ -307,35 +313,6 @@ impl Watch {
         }
     }
 
-    fn delay(
-        &mut self,
-        address: String,
-        answer: Delay,
-        (at, count): (Timestamp, u64),
-        events: &mut Vec<Event>,
-    ) {
-        let limits = &self.thresholds;
-        let minute = SignedDuration::from_mins(1);
-        let (name, within, enough, part) = match answer {
-            Delay::Limited => ("limited", minute, limits.limited, Part::Trouble),
-            Delay::Slow => ("slow", limits.within, limits.slow, Part::Second),
-            Delay::Gone => ("gone", limits.within, limits.gone, Part::Third),
-            Delay::Fast => {
-                // Not in a row any more.
-                let id = (Kind::Delay, Whose::Address(address));
-                if let Some(watched) = self.watched.get_mut(&id) {
-                    watched.recent.retain(|(name, _)| name != "slow");
-                }
-                return;
-            }
-        };
-        let id = (Kind::Delay, Whose::Address(address));
-        let watched = self.watched(&id, at);
-        let repeats = watched.repeats(name, (at, count, within, enough));
-        watched.draw(at, part, count);
-        self.count(&id, at, count, repeats, events);
-    }
-
     /// The subject's place; a new one where there is room.
     fn watched(&mut self, id: &Id, at: Timestamp) -> &mut Watched {
         if !self.watched.contains_key(id) && self.watched.len() >= WATCHED {
@@ -401,6 +378,7 @@ mod order_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::sight::Delay;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + seconds).unwrap()

@@ -98,6 +98,7 @@ impl Series {
                 &[("answers 404", Part::Third), ("answers 429", Part::Trouble)]
             }
             (Kind::Delay, _) => &[("answers 429", Part::Trouble), ("slow restarts", Part::Second)],
+            (Kind::Auth, _) => &[("requests not checked", Part::Trouble)],
             (Kind::Backlog, _) => &[("messages waiting", Part::Trouble)],
             (Kind::Fleet | Kind::DeadIdentity, _) => &[("devices that began", Part::Trouble)],
         };

@@ -193,5 +193,7 @@ fn crowd_of(kind: Kind) -> Kind {
         Kind::Delay => Kind::Delay,
         // What the database shows has a crowd of its own: see `polled`.
         Kind::DeadIdentity | Kind::Backlog => kind,
+        // There is one of it at a time, so it never becomes a crowd.
+        Kind::Auth => kind,
     }
 }

@@ -236,6 +236,7 @@ impl List {
             Whose::Device { user, device } => format!("{} {}", shown(user), shown(device)),
             Whose::Address(address) => format!("from {}", shown(&self.address(address))),
             Whose::Everybody => format!("{devices} devices"),
+            Whose::Server => "the homeserver".to_owned(),
         }
     }
 
@@ -266,7 +267,7 @@ impl List {
         let (user, device, address) = match &event.whose {
             Whose::Device { user, device } => (Some(user), Some(device), None),
             Whose::Address(address) => (None, None, Some(self.address(address))),
-            Whose::Everybody => (None, None, None),
+            Whose::Everybody | Whose::Server => (None, None, None),
         };
         let (sure, because) = match &known.sure {
             Some(Sure::Confirmed) => (Some("confirmed"), None),

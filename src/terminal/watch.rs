@@ -193,7 +193,7 @@ async fn read(config: &Config) -> Result<(Vec<Sight>, Option<Timestamp>)> {
 fn object(event: &Event, named: &str, judged: &Judged) -> String {
     let (user, device) = match &event.whose {
         Whose::Device { user, device } => (Some(user), Some(device)),
-        Whose::Address(_) | Whose::Everybody => (None, None),
+        Whose::Address(_) | Whose::Everybody | Whose::Server => (None, None),
     };
     let object = json!({
         "at": event.at,
@@ -218,6 +218,7 @@ fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
         Whose::Device { user, device } => format!("{user} {}", device.escape_debug()),
         Whose::Address(address) => format!("from {}", address.escape_debug()),
         Whose::Everybody => format!("{} devices", event.devices),
+        Whose::Server => "the homeserver".to_owned(),
     };
     let sure = match judged.sure {
         Sure::Confirmed => "confirmed",
@@ -241,6 +242,7 @@ pub(super) fn kind(kind: Kind) -> &'static str {
         Kind::Fleet => "fleet",
         Kind::DeadIdentity => "dead-identity",
         Kind::Backlog => "backlog",
+        Kind::Auth => "auth",
     }
 }
 

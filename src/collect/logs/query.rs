@@ -25,6 +25,10 @@ pub(super) fn of(need: Need, path: &Path, about: &About) -> String {
         Need::DelayLog => {
             grep(path, &["/delayed_events", "msc4140.delay=", "rc_delayed_event_mgmt"])
         }
+        Need::AuthLog => {
+            let removed = format!("for '{user}'");
+            grep(path, &["Failed to introspect token", "Unable to introspect", &removed])
+        }
         Need::FleetLog => {
             grep(path, &["already exists. Old key", "would leave the device holding"])
         }

@@ -156,9 +156,12 @@ impl ClientFacts {
     fn known_line(&mut self, line: &str, at: Option<Timestamp>, scrubber: &mut Scrubber) {
         if client_line::sign(line).is_some() {
             self.line(line, at);
-        } else if let Some(at) = at {
-            let (first, last) = self.span.unwrap_or((at, at));
-            self.span = Some((first.min(at), last.max(at)));
+        } else {
+            self.fetched(line, at);
+            if let Some(at) = at {
+                let (first, last) = self.span.unwrap_or((at, at));
+                self.span = Some((first.min(at), last.max(at)));
+            }
         }
         if self.sdk.is_none() {
             self.sdk = SDK.captures(line).map(|found| found[0].replace('@', " "));

@@ -278,7 +278,8 @@ pub(super) fn words_of(sign: Sign) -> &'static str {
         Sign::SenderKeysRefused => "sender_device_keys incorrect …",
         Sign::NoTargets => "No targets found for sending key",
         Sign::DecryptionError => "DecryptionError",
-        Sign::DelayTimedOut => "delayed event timed out",
+        Sign::DelayTimedOut => "Restart delayed event timed out",
+        Sign::Unreachable => "M_UNKNOWN: MatrixError: [429] Server is unavailable",
     }
 }
 

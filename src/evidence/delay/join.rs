@@ -73,6 +73,7 @@ impl Requests {
         self.limited += other.limited;
         self.gone += other.gone;
         self.refused += other.refused;
+        other.statuses.iter().for_each(|(status, count)| self.note_status(*status, *count));
         self.in_body += other.in_body;
         self.aborted += other.aborted;
         self.overlapping += other.overlapping;

@@ -30,6 +30,8 @@ pub const KEPT: usize = 256;
 pub const PATIENCE: f64 = 2.0;
 /// Minutes that are kept of a log: a day of calls.
 pub const MINUTES: usize = 1440;
+/// Statuses of refused restarts that are told apart.
+pub const STATUSES: usize = 8;
 /// A silence of the whole process that is worth a look, seconds.
 pub const GAP: f64 = 2.0;
 
@@ -150,8 +152,11 @@ pub struct Requests {
     pub answered: u64,
     pub limited: u64,
     pub gone: u64,
-    /// Refused otherwise: a 400, a 5xx.
+    /// Answered with any other status: a 400, a 401, a 5xx. The event was not restarted.
     pub refused: u64,
+    /// Those of them by status, the first `STATUSES` of them; empty in evidence of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statuses: Vec<(u16, u64)>,
     /// The action stood in the body: it may have been another one than a restart.
     pub in_body: u64,
     /// The peer closed first.
@@ -279,6 +284,30 @@ impl DelayLog {
     /// What stands of one address.
     pub fn address(&self, address: &str) -> Option<&Address> {
         self.addresses.iter().find(|known| known.address == address)
+    }
+}
+
+/// How a request on a delayed event ended, by its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Done: the event waits again. Every status that counts as answered is named in [`Ended::of`].
+    Answered,
+    /// 429: too many.
+    Limited,
+    /// 404: the event had fired, was cancelled, or was never known here.
+    Gone,
+    /// Anything else: the event was not restarted.
+    Refused,
+}
+
+impl Ended {
+    pub(super) fn of(status: u16) -> Self {
+        match status {
+            200 | 201 | 202 | 204 => Self::Answered,
+            429 => Self::Limited,
+            404 => Self::Gone,
+            _ => Self::Refused,
+        }
     }
 }
 

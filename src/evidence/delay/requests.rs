@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::join::join;
 use super::path::Action;
-use super::{Digest, Handled, PATIENCE, Requests};
+use super::{Digest, Ended, Handled, PATIENCE, Requests, STATUSES};
 use crate::evidence::key_log::{Format, Span};
 use crate::evidence::log_message::Access;
 
@@ -29,10 +29,10 @@ impl Handled {
     }
 
     pub(super) fn see(&mut self, access: &Access, at: Timestamp, action: Action) {
-        match (access.status, action) {
-            (200, Action::End) => self.ended = Some(at),
-            (200, _) => self.kept_alive = Some(at),
-            (404, Action::Restart | Action::InBody) => {
+        match (Ended::of(access.status), action) {
+            (Ended::Answered, Action::End) => self.ended = Some(at),
+            (Ended::Answered, _) => self.kept_alive = Some(at),
+            (Ended::Gone, Action::Restart | Action::InBody) => {
                 join(&mut self.gone, Some(Span::once(at)));
                 self.gone_after_end += u64::from(self.ended.is_some());
             }
@@ -48,6 +48,20 @@ impl Handled {
 }
 
 impl Requests {
+    /// Counts so many that ended with another status.
+    fn refuse(&mut self, status: u16, count: u64) {
+        self.refused += count;
+        self.note_status(status, count);
+    }
+
+    pub(super) fn note_status(&mut self, status: u16, count: u64) {
+        if let Some((_, known)) = self.statuses.iter_mut().find(|(known, _)| *known == status) {
+            *known += count;
+        } else if self.statuses.len() < STATUSES {
+            self.statuses.push((status, count));
+        }
+    }
+
     pub(super) fn note(
         &mut self,
         access: &Access,
@@ -56,11 +70,11 @@ impl Requests {
     ) {
         join(&mut self.span, Some(Span::once(at)));
         self.latency.note(access.took.0);
-        match access.status {
-            200 => self.answered += 1,
-            429 => self.limited += 1,
-            404 => self.gone += 1,
-            _ => self.refused += 1,
+        match Ended::of(access.status) {
+            Ended::Answered => self.answered += 1,
+            Ended::Limited => self.limited += 1,
+            Ended::Gone => self.gone += 1,
+            Ended::Refused => self.refuse(access.status, 1),
         }
         self.in_body += u64::from(action == Action::InBody);
         self.aborted += u64::from(access.aborted);

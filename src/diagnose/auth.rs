@@ -1,0 +1,204 @@
+//! Access tokens that Synapse could not check, and requests that never reached it.
+//!
+//! While the authentication service does not answer, Synapse refuses every request with a token before it
+//! reads it. Such a log shows no refused key, and must never count as one that shows none.
+
+use super::ke4::{delays, is_read};
+use super::refusals::QUIET;
+use super::verdict::{Answer, Certainty, VerdictId};
+use super::walk::{Question, Ruling, Walk};
+use crate::evidence::auth::Outage;
+use crate::evidence::client::Sign;
+use crate::evidence::delay::Requests;
+use crate::evidence::key_log::Format;
+use crate::evidence::{Known, Need, counted, utc};
+
+/// Asked before every verdict that needs "none seen".
+pub(super) const AUTH_REACHABLE: Question = Question {
+    name: "auth-reachable",
+    asked: "Could Synapse check access tokens?",
+    rules: &[VerdictId::AuthUnreachable],
+    ask: auth_reachable,
+};
+
+fn auth_reachable(walk: &mut Walk) -> Option<Ruling> {
+    if !is_asked(walk) {
+        return None;
+    }
+    let known = walk.known;
+    let Some(outage) = outage(walk) else {
+        match known.auth.unknown() {
+            Some(why) => walk.step(Answer::Unknown, why, &known.auth),
+            None => walk.step(Answer::Yes, "the log shows no failed check", &known.auth),
+        }
+        return None;
+    };
+    let reasons = reasons(walk, &outage);
+    walk.decided(Answer::No, reasons, &known.auth);
+    Some((VerdictId::AuthUnreachable, certainty(&outage)))
+}
+
+/// Whether restarts of the user's were refused with another status than 404 and 429.
+pub(super) fn restarts_failed(walk: &mut Walk) -> Option<Ruling> {
+    // Evidence of an older version keeps the path that it had.
+    let asked = is_asked(walk);
+    if walk.known.delays.unknown().is_some() && !asked || !is_read(walk) {
+        return None;
+    }
+    let known = walk.known;
+    let restarts = delays(walk).restarts();
+    if restarts.refused == 0 {
+        if asked {
+            walk.step(Answer::No, "none of them", &known.delays);
+        }
+        return None;
+    }
+    let why = refused(&restarts);
+    let unchecked = restarts.statuses.iter().any(|(status, _)| *status == 503);
+    if let Some(outage) = outage(walk).filter(|_| unchecked) {
+        let mut all = vec![why];
+        all.extend(reasons(walk, &outage));
+        walk.decided(Answer::Yes, all, &known.auth);
+        return Some((VerdictId::AuthUnreachable, certainty(&outage)));
+    }
+    walk.step(Answer::Yes, why.clone(), &known.delays);
+    walk.findings.push(format!("{why}: these did not restart the event"));
+    let how = "Synapse's log at INFO of the process that answered, with the lines of `synapse.http.server` and \
+               `synapse.api.auth.mas` for these requests; and the client's log: whether it refreshed its token \
+               (401) and restarted in time";
+    walk.missing("why restarts were refused", how.into());
+    None
+}
+
+/// `4 of 6 of the user's restarts were refused: 3 with 401, 1 with 503`
+fn refused(restarts: &Requests) -> String {
+    let mut statuses = restarts.statuses.clone();
+    statuses.sort_unstable();
+    let told: Vec<_> =
+        statuses.iter().map(|(status, count)| format!("{count} with {status}")).collect();
+    let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
+    let all = restarts.latency.count;
+    format!("{} of {all} of the user's restarts were refused{told}", restarts.refused)
+}
+
+/// Whether this evidence has a word on sign-in at all; that of older versions has none.
+fn is_asked(walk: &Walk) -> bool {
+    walk.evidence.answers(Need::AuthLog).next().is_some()
+}
+
+fn outage(walk: &Walk) -> Option<Outage> {
+    walk.known.auth.value()?.outage
+}
+
+/// One line that cannot be forged is enough.
+fn certainty(outage: &Outage) -> Certainty {
+    match outage.format {
+        Format::Json => Certainty::Proven,
+        Format::Text => Certainty::Consistent,
+    }
+}
+
+fn reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
+    let Outage { span, uploads, delays, .. } = *outage;
+    let mut reasons = vec![told(outage)];
+    let parts: Vec<_> = [(uploads, "uploaded keys"), (delays, "were about delayed events")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if !parts.is_empty() {
+        reasons.push(format!("of these {}", parts.join(", ")));
+    }
+    reasons.push(match is_ongoing(walk, outage) {
+        true => "ongoing: failures reach to the end of the log".into(),
+        false => format!("resolved as far as the log shows: no failure after {}", utc(span.last)),
+    });
+    reasons.push(
+        "Synapse refused these requests before it read them, so they do not show a fault of any key"
+            .into(),
+    );
+    reasons
+}
+
+fn told(outage: &Outage) -> String {
+    let Outage { span, .. } = outage;
+    format!(
+        "Synapse could not check the access token of {} and answered 503, {} to {}",
+        counted(span.count, "request"),
+        utc(span.first),
+        utc(span.last)
+    )
+}
+
+/// Whether failures reach to the newest record of the logs: a token that was checked before is good for two
+/// minutes, which is less than `QUIET`.
+fn is_ongoing(walk: &Walk, outage: &Outage) -> bool {
+    let end = walk.evidence.window.to.min(walk.evidence.now);
+    let coverage = walk.known.auth.value().map(|log| log.coverage.as_slice()).unwrap_or_default();
+    let newest = coverage.iter().filter_map(|log| log.span).map(|(_, last)| last).max();
+    let end = newest.map_or(end, |newest| newest.min(end));
+    end.duration_since(outage.span.last) <= QUIET
+}
+
+/// Whether the quiet behind the last refusal may be the authentication service's: no upload could pass. Where
+/// it may, that is the answer.
+pub(super) fn hides_quiet(walk: &mut Walk) -> bool {
+    let (outage, refused) = (outage(walk), walk.refusals.span());
+    let Some((outage, refused)) = outage.zip(refused) else { return false };
+    let uploads = walk.known.log.value().and_then(|log| log.accepted.uploads);
+    let passed = uploads.is_some_and(|uploads| uploads.last > refused.last);
+    let hides = outage.span.last >= refused.last && !passed;
+    if hides {
+        let why = "it was quiet since, while Synapse could not check access tokens";
+        walk.step(Answer::Unknown, why, &walk.known.auth);
+    }
+    hides
+}
+
+/// Of a device without keys: whether the server takes no uploads at the moment, so that it may still publish
+/// them.
+pub(super) fn uploads_blocked(walk: &mut Walk) -> Option<Ruling> {
+    let outage = outage(walk).filter(|outage| outage.uploads > 0 && is_ongoing(walk, outage))?;
+    let reasons = reasons(walk, &outage);
+    walk.because.splice(0..0, reasons);
+    Some((VerdictId::AuthUnreachable, certainty(&outage)))
+}
+
+/// What every other verdict says of an outage.
+pub(super) fn beside(walk: &Walk) -> Option<String> {
+    let outage = outage(walk)?;
+    let ongoing = if is_ongoing(walk, &outage) { "; this is ongoing" } else { "" };
+    Some(told(&outage) + ongoing)
+}
+
+/// Whether the user's client was answered by a proxy in place of Synapse: how often, and the evidence.
+pub(super) fn proxied(walk: &Walk) -> (u64, Known<()>) {
+    let (user, window) = (walk.evidence.subject.user(), walk.evidence.window);
+    let (mut count, mut ids) = (0u64, Vec::new());
+    for (id, client) in walk.evidence.clients() {
+        let named = client.user.as_deref();
+        if !named.is_none_or(|named| user.is_some_and(|user| user.as_str() == named)) {
+            continue;
+        }
+        let noted = client.signs.iter().filter(|noted| {
+            noted.sign == Sign::Unreachable
+                && noted.span.is_none_or(|(first, last)| {
+                    client.by_server(first) <= window.to && window.from <= client.by_server(last)
+                })
+        });
+        let here: u64 = noted.map(|noted| noted.count).sum();
+        if here > 0 {
+            (count, ids) = (count.saturating_add(here), [ids, vec![id.to_owned()]].concat());
+        }
+    }
+    (count, Known::Is((), ids))
+}
+
+/// The same as a finding.
+pub(super) fn proxied_told(count: u64) -> String {
+    format!(
+        "the client's report shows {} answered 429 by a proxy and not by Synapse (no M_LIMIT_EXCEEDED): this is no \
+         rate limit; the proxy of Element Server Suite answers so while Synapse is unreachable",
+        counted(count, "request")
+    )
+}
