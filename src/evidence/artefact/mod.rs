@@ -17,8 +17,10 @@ mod keys;
 mod newest;
 mod path;
 mod patterns;
+mod phrases;
 mod removed;
 mod report;
+mod safe;
 mod scrub;
 mod server;
 mod text;
@@ -291,5 +293,7 @@ fn size_words(bytes: usize) -> String {
 mod fuzzed;
 #[cfg(test)]
 mod planted;
+#[cfg(test)]
+mod private;
 #[cfg(test)]
 mod tests;
