@@ -41,7 +41,7 @@ impl Har {
     pub(super) fn new(budget: usize, limits: &Limits) -> Self {
         Self {
             scrubber: Scrubber::new(limits.addresses),
-            kept: Newest::new(REQUESTS, budget),
+            kept: Newest::new(REQUESTS, budget, |_| None),
             requests: 0,
             others: 0,
             has_log: false,
@@ -117,7 +117,8 @@ impl Har {
                 requests(self.cut)
             )
         });
-        let notes = [self.torn, middle, end, cut].into_iter().flatten().collect();
+        let notes: Vec<_> = [self.torn, middle, end, cut].into_iter().flatten().collect();
+        facts.unread.clone_from(&notes);
         Taken { kind: Kind::Har, facts, text, removed: self.scrubber.removed, notes }
     }
 }
