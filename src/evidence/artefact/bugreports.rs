@@ -232,6 +232,8 @@ fn a_one_word_field_may_be_a_name() {
         ("zebra", json!({"zebra": "Zebra"})),
         ("data", json!({"zebra": "Zebra", "Zebra": 1})),
         ("app", json!("zebra")),
+        ("device", json!("Zebra")),
+        ("device", json!("ZebrasPhone 7")),
     ] {
         let mut report = json!({"userId": "@a:x.org", "deviceId": "DEV", "entries": []});
         report[name] = value.clone();

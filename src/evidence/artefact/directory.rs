@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
+use zip::result::ZipError;
 
 use super::series::Member;
 use super::unpack::{Source, head, is_gzip, is_tar};
@@ -88,5 +89,19 @@ fn unpacked_size(file: &mut dyn Read) -> u64 {
         begun = true;
         let end: Vec<u8> = tail.iter().chain(&piece[..read]).copied().collect();
         tail = [0, 1, 2, 3].map(|at| end[end.len() - 4 + at]);
+    }
+}
+
+/// Why a file of a zip was not read, for people.
+pub(super) fn zip_words(why: &ZipError) -> &'static str {
+    match why {
+        ZipError::InvalidPassword => "a file of the zip is locked with a password",
+        ZipError::UnsupportedArchive(what) if *what == ZipError::PASSWORD_REQUIRED => {
+            "a file of the zip is locked with a password"
+        }
+        ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_) => {
+            "a file of the zip is packed in a way that I do not read"
+        }
+        _ => "a file of the zip is torn or damaged",
     }
 }

@@ -35,6 +35,8 @@ pub(super) fn kept(scrubber: &mut Scrubber, name: &str, value: &Value) -> Option
     };
     match () {
         () if is(USER) => scrubber.user(value.as_str()?).map(Value::String),
+        // A bug report names the model so.
+        () if name == "device" => fits(&DEVICE_ID),
         () if is(DEVICE) => scrubber.device(value.as_str()?).map(Value::String),
         () if is(UNDECRYPTED) => undecrypted(scrubber, value.as_str()?),
         () if is(DEVICE_KEYS) => fits(&KEYS),
@@ -158,6 +160,7 @@ static FLAG: LazyLock<Regex> = LazyLock::new(|| {
 });
 static STATE: LazyLock<Regex> =
     LazyLock::new(|| pattern("^(?:PREPARED|SYNCING|ERROR|RECONNECTING|CATCHUP|STOPPED|null)$"));
+static DEVICE_ID: LazyLock<Regex> = LazyLock::new(|| pattern("^[A-Z0-9]{8,12}$"));
 /// `41.7.0`, `matrix-js-sdk 41.7.0-rc.1`, `1.11.90 (nightly)`, or a commit.
 static VERSION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(

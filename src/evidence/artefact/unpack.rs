@@ -7,9 +7,8 @@ use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
-use zip::result::ZipError;
 
-use super::directory::{headers, tar_members};
+use super::directory::{headers, tar_members, zip_words};
 use super::series::{self, Member};
 use super::{Limits, size_words};
 
@@ -389,17 +388,4 @@ fn climbs(name: &str) -> bool {
     parts().any(|part| part == "..")
         || name.starts_with(['/', '\\'])
         || parts().next().is_some_and(|first| first.ends_with(':'))
-}
-
-fn zip_words(why: &ZipError) -> &'static str {
-    match why {
-        ZipError::InvalidPassword => "a file of the zip is locked with a password",
-        ZipError::UnsupportedArchive(what) if *what == ZipError::PASSWORD_REQUIRED => {
-            "a file of the zip is locked with a password"
-        }
-        ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_) => {
-            "a file of the zip is packed in a way that I do not read"
-        }
-        _ => "a file of the zip is torn or damaged",
-    }
 }
