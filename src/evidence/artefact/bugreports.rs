@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::tests::{NEW, OLD, gz, refusal, taken, tar_of, zip_of};
+use super::tests::{NEW, OLD, gz, har, refusal, taken, tar_of, zip_of};
 use super::*;
 use crate::evidence::client::{ClientIdentity, Sign};
 
@@ -55,6 +55,18 @@ fn a_refusal_behind_more_known_lines_than_are_kept_is_seen() {
     assert!(note.contains("(2026-11-10 00:") && note.contains(" UTC to 2026-11-"), "{note}");
     assert_eq!(facts.unread, parcel.notes);
     assert!(facts.told().contains("not all of it was read"), "{}", facts.told());
+}
+
+#[test]
+fn a_refusal_behind_more_requests_than_are_redacted_is_seen() {
+    let har = har().to_string();
+    let (start, end) = har.split_at(har.find("[{\"request\"").expect("a list") + 1);
+    let many = "{\"request\":{\"url\":\"https://x/\"}},".repeat(100_001);
+    let parcel = taken(format!("{start}{many}{end}").as_bytes());
+    let facts = &parcel.artefacts[0].facts;
+    assert_eq!((facts.refused.len(), facts.sent_count), (1, 1));
+    let said = "2 requests behind the first 100000 were not read";
+    assert!(parcel.notes[0].contains(said), "{:?}", parcel.notes);
 }
 
 #[test]

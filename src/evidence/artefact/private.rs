@@ -43,6 +43,8 @@ const SAID: &[&str] = &[
     "1984-05-03 zebra 03.05.1984",
     "room #zebra:example.org joined",
     "$zebra !zebra @Zebra",
+    "in !zebra for $4242 as @Zebra, event $zebra",
+    "event: $zebra id=$zebra room: !zebra user: @Zebra",
     "Zebra: {\"displayname\":\"Zebra\"}",
     "zebra=\"zebra\" 'zebra' `zebra`",
     "/data/user/0/zebra/files C:\\Users\\Zebra\\Desktop",

@@ -83,7 +83,12 @@ fn fits(piece: &str, between: &str, before: &str) -> bool {
         return true;
     }
     let word = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    between.chars().all(|c| matches!(c, ' ' | ':' | '=' | '(')) && ANNOUNCE.contains(&word)
+    let announced = match piece.as_bytes().first() {
+        Some(b'@') => ANNOUNCE_USER,
+        Some(b'!') => ANNOUNCE_ROOM,
+        _ => ANNOUNCE_EVENT,
+    };
+    between.chars().all(|c| matches!(c, ' ' | ':' | '=' | '(')) && announced.contains(&word)
 }
 
 /// Writes what stands between two safe pieces: punctuation as it is, anything else as one cut.
@@ -119,23 +124,10 @@ fn braces(text: &str, out: &mut String) {
 
 const PUNCTUATION: &str = "|:,;.()[]<>=-*/!";
 /// Words behind which an id is named.
-const ANNOUNCE: &[&str] = &[
-    "participant",
-    "user",
-    "sender",
-    "for",
-    "from",
-    "transport",
-    "device",
-    "as",
-    "of",
-    "in",
-    "room",
-    "event",
-    "id",
-    "DecryptionError",
-    "decrypt",
-];
+const ANNOUNCE_USER: &[&str] =
+    &["participant", "user", "sender", "for", "from", "transport", "device"];
+const ANNOUNCE_ROOM: &[&str] = &["room", "in", "for"];
+const ANNOUNCE_EVENT: &[&str] = &["event", "decrypt"];
 
 /// A name with a value of its type, quoted or not.
 fn field(names: &str, value: &str) -> String {
@@ -162,7 +154,8 @@ static USUAL: LazyLock<Regex> = LazyLock::new(|| {
 /// What may stay by its type, in the order in which it is tried at each place.
 static TYPED: LazyLock<Regex> = LazyLock::new(|| {
     let user = format!("@{ID}:{HOST}(?:[:/][A-Z0-9]{{8,12}})?");
-    let (room, event) = (format!("!{ID}(?::{HOST})?"), format!(r"\${ID}(?::{HOST})?"));
+    let room = format!("!(?:{ID}:{HOST}|[A-Za-z0-9_-]{{43}})");
+    let event = format!(r"\$(?:{ID}:{HOST}|[A-Za-z0-9_+/-]{{20,64}})");
     let types = r"(?:m|io\.element|org\.matrix|im\.vector)\.[a-z0-9._]+";
     let all = [
         field("user_id|userId|own_user_id|other_user_id|other_user|user|sender|participant|recipient", &user),
