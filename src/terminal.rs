@@ -6,6 +6,7 @@
 mod asked;
 mod cases;
 mod doctor;
+mod folder;
 mod redact;
 mod sources;
 mod storms;
@@ -73,8 +74,8 @@ pub(super) struct Triage {
     log: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// The affected client's diagnostics report (JSON), its log, or an archive of them; may be repeated
-    #[arg(long, value_name = "FILE")]
+    /// The affected client's diagnostics report (JSON), its log, or an archive or a folder of them; may be repeated
+    #[arg(long, value_name = "FILE|FOLDER")]
     report: Vec<PathBuf>,
     /// The affected client's network log (HAR); may be repeated
     #[arg(long, value_name = "FILE")]

@@ -135,8 +135,12 @@ fn covers(evidence: &Evidence, first: Timestamp, last: Timestamp) -> Option<bool
     spans.flatten().map(covers).reduce(|one, other| one || other)
 }
 
-/// Reports that are not of the device asked about: they decide nothing.
+/// What of the reports was not read, and those that are not of the device asked about, which decide nothing.
 pub(super) fn of_clients(evidence: &Evidence, findings: &mut Vec<String>) {
+    for (id, client) in evidence.clients().filter(|(_, client)| !client.unread.is_empty()) {
+        let unread = client.unread.join("; ");
+        findings.push(format!("not all of the client's report {id} was read: {unread}"));
+    }
     let Some(subject) = evidence.device() else { return };
     // A sender that aims at nobody says so in its own report.
     let stray = |client: &ClientFacts| !client.is_of(subject) && client.count(Sign::NoTargets) == 0;

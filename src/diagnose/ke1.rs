@@ -10,7 +10,7 @@ use super::stock::{keys_exhausted, same_keys_again, too_many_keys};
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::visible::{keys_unseen, no_refusal, stopped};
 use super::walk::{Question, Ruling, Walk, database_how, log_how};
-use super::witness::{confirmation, once_by_report, order_wanted, source};
+use super::witness::{confirmation, once_by_report, order_wanted, other_identity, source};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Check;
 use crate::evidence::{KeyLog, Known, Need, State, counted};
@@ -144,8 +144,7 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
                 (Answer::No, walk.refusals.none(none).into())
             }
         };
-        walk.step(answer, because, &walk.known.stored);
-        return None;
+        return other_identity(walk, answer, because);
     }
     let mut because = Vec::new();
     if let Some(group) = group {

@@ -3,11 +3,11 @@
 //! have made it up, all but the key in the way, which nobody outside the device and the server knows.
 
 use super::refusals::{Group, Row};
-use super::verdict::Answer;
-use super::walk::Walk;
+use super::verdict::{Answer, Certainty, VerdictId};
+use super::walk::{Ruling, Walk};
 use crate::evidence::client::ClientRefusal;
 use crate::evidence::key_log::Format;
-use crate::evidence::{Known, utc};
+use crate::evidence::{DeviceKeys, Known, utc};
 
 /// A single refusal that no log has: whether it came again nobody can tell.
 pub(super) fn once_by_report(walk: &mut Walk) -> bool {
@@ -17,6 +17,44 @@ pub(super) fn once_by_report(walk: &mut Walk) -> bool {
     let why = "a single one, by the client's report: two uploads may have crossed";
     walk.step(Answer::Unknown, why, &walk.known.log);
     true
+}
+
+/// Where no key tells: whether the client's own report names another account than the server holds. Its account is
+/// the newer one only where the report was written while the server held this identity.
+pub(super) fn other_identity(walk: &mut Walk, answer: Answer, because: String) -> Option<Ruling> {
+    let Some((id, ours, theirs, after)) = told_identity(walk) else {
+        walk.step(answer, because, &walk.known.stored);
+        return None;
+    };
+    let head = |key: &str| key.chars().take(8).collect::<String>();
+    let differ = format!(
+        "the client's report names the identity {} and the server holds {}: two accounts under one device ID",
+        head(theirs),
+        head(ours)
+    );
+    if !after {
+        let when = "the report has no time after the server's identity was uploaded";
+        walk.findings
+            .push(format!("{differ}; {when}, so the account may have been replaced since"));
+        walk.step(answer, because, &walk.known.stored);
+        return None;
+    }
+    walk.decided(Answer::Yes, vec![differ], &Known::Is((), vec![id.to_owned()]));
+    Some((VerdictId::OtkRecreated, Certainty::Consistent))
+}
+
+/// The report that names another identity than the server's, both, and whether it was written after the server's
+/// was uploaded.
+fn told_identity<'a>(walk: &Walk<'a>) -> Option<(&'a str, &'a str, &'a str, bool)> {
+    let keys: &'a DeviceKeys = *walk.known.keys.value()?;
+    let ours = keys.ed25519.as_deref()?;
+    let device = walk.evidence.device()?.device.as_str();
+    let mut own = walk.own_clients().filter(|(_, client)| client.device.as_deref() == Some(device));
+    own.find_map(|(id, client)| {
+        let theirs = client.identity.as_ref()?.ed25519.as_deref().filter(|key| *key != ours)?;
+        let after = client.span.is_some_and(|(_, last)| last >= keys.added);
+        Some((id, ours, theirs, after))
+    })
 }
 
 /// Without a log: which part of it would tell the cause.
@@ -63,4 +101,65 @@ pub(super) fn confirmation(walk: &Walk, group: &Group) -> Vec<String> {
             .to_owned()
     });
     [why.to_owned()].into_iter().chain(met).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::ke1::QUESTIONS;
+    use crate::diagnose::verdict::Verdict;
+    use crate::diagnose::walk::walk;
+    use crate::evidence::client::{ClientFacts, ClientIdentity};
+    use crate::evidence::{Evidence, Gathered};
+    use jiff::{SignedDuration, Timestamp};
+
+    const OTHER: &str = "AFsahSIymiovxLK51iwjxJ0ggk1znOnwjiCLBfLePng";
+
+    /// A healthy device of a real server, and its client's report that names this identity and this device.
+    fn judged(
+        ed25519: &str,
+        device: Option<&str>,
+        last: impl Fn(Timestamp) -> Timestamp,
+    ) -> Verdict {
+        let saved = include_str!("../../tests/cases/ke1--otk-healthy--healthy/evidence.json");
+        let mut evidence: Evidence = serde_json::from_str(saved).unwrap();
+        let subject = evidence.device().unwrap().clone();
+        let known = evidence.device_keys();
+        let keys = *known.value().unwrap();
+        let ed25519 =
+            if ed25519.is_empty() { keys.ed25519.clone().unwrap() } else { ed25519.into() };
+        let at = last(keys.added);
+        let client = ClientFacts {
+            user: Some(subject.user.to_string()),
+            device: Some(device.unwrap_or(subject.device.as_str()).to_owned()),
+            span: Some((at, at)),
+            identity: Some(ClientIdentity { ed25519: Some(ed25519), curve25519: None }),
+            ..ClientFacts::default()
+        };
+        evidence.gathered.push(Gathered::client("report.json", client));
+        walk(&evidence, QUESTIONS)
+    }
+
+    #[test]
+    fn a_client_that_names_another_account_than_the_server_was_recreated() {
+        let later = |at: Timestamp| at + SignedDuration::from_mins(5);
+        let before = |at: Timestamp| at - SignedDuration::from_mins(5);
+        let verdict = judged(OTHER, None, later);
+        assert_eq!(
+            (verdict.id, verdict.certainty),
+            (VerdictId::OtkRecreated, Certainty::Consistent)
+        );
+        assert!(verdict.because[0].contains("AFsahSIy"), "{:?}", verdict.because);
+        // Written before the server's identity came: the account was replaced since, and may be well.
+        let verdict = judged(OTHER, None, before);
+        assert_eq!(verdict.id, VerdictId::OtkHealthy);
+        assert!(
+            verdict.findings.iter().any(|said| said.contains("AFsahSIy")),
+            "{:?}",
+            verdict.findings
+        );
+        // The same identity, and another device's.
+        assert_eq!(judged("", None, later).id, VerdictId::OtkHealthy);
+        assert_eq!(judged(OTHER, Some("ANOTHERDEV"), later).id, VerdictId::OtkHealthy);
+    }
 }

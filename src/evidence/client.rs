@@ -47,6 +47,28 @@ pub struct ClientFacts {
     /// What its report counted of each KE: a ring buffer may hold fewer entries than it counted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counted: BTreeMap<String, u64>,
+    /// What of its file was not read or not kept, for people: nothing is known of that part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+    /// The first and last time without a zone, as its log writes them: nobody knows when that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<(String, String)>,
+    /// The keys of the encryption account that it had when it wrote the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ClientIdentity>,
+    /// The version of its encryption library, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crypto_version: Option<String>,
+    /// The app and its version, which is not the SDK's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+}
+
+/// The public keys of a client's encryption account, unpadded base64.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientIdentity {
+    pub ed25519: Option<String>,
+    pub curve25519: Option<String>,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -263,7 +285,8 @@ impl ClientFacts {
             (Some(id), None) | (None, Some(id)) => format!(" of {id}"),
             (None, None) => String::new(),
         };
-        format!("a client's word{whose}: {}", said.join(", "))
+        let unread = if self.unread.is_empty() { "" } else { "; not all of it was read" };
+        format!("a client's word{whose}: {}{unread}", said.join(", "))
     }
 
     /// A moment of the client's clock by the server's, as far as a HAR file tells the two apart.

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::client::{ClientFacts, ClientRefusal, Noted, Sign};
+use super::client::{ClientEvent, ClientFacts, ClientIdentity, ClientRefusal, Noted, Sign};
 use super::client_line;
 
 /// Fields that are looked through for counts.
@@ -20,26 +20,68 @@ const TEXT: usize = 255;
 /// The names that fields go by, as their letters alone; the first that is there counts.
 pub(super) const USER: &[&str] = &["userid", "user", "mxid"];
 pub(super) const DEVICE: &[&str] = &["deviceid", "device"];
-pub(super) const SDK: &[&str] = &["sdkversion", "sdk", "matrixjssdk", "version"];
+pub(super) const SDK: &[&str] = &["sdkversion", "sdk", "matrixjssdk", "matrixsdkversion", "sdksha"];
+/// Of a report that names no app; of one that does it is the app's.
+const VERSION: &[&str] = &["version"];
+pub(super) const APP: &[&str] = &["app", "appname"];
+pub(super) const DEVICE_KEYS: &[&str] = &["devicekeys"];
+pub(super) const CRYPTO_VERSION: &[&str] = &["cryptoversion"];
+pub(super) const UNDECRYPTED: &[&str] = &["autouisi"];
 pub(super) const LISTS: &[&str] = &["entries", "log", "logs", "events", "messages"];
 pub(super) const LINE: &[&str] = &["message", "msg", "text", "line"];
 pub(super) const TIME: &[&str] = &["ts", "time", "timestamp", "date"];
-const SYNC: &[&str] = &["syncstate", "sync"];
+pub(super) const SYNC: &[&str] = &["syncstate", "sync"];
 const CRYPTO: &[&str] = &["cryptoready", "hascrypto", "crypto"];
 
 /// What a report says beside its entries.
 pub(super) fn head(report: &Map<String, Value>) -> ClientFacts {
     let text = |names: &[&str]| find(report, names).and_then(Value::as_str).map(clip);
+    let app = text(APP);
+    let keys = text(DEVICE_KEYS);
+    let undecrypted = text_of(report, UNDECRYPTED).and_then(undecrypted);
     let mut facts = ClientFacts {
         user: text(USER),
         device: text(DEVICE),
-        sdk: text(SDK),
+        sdk: text(SDK).or_else(|| text(VERSION).filter(|_| app.is_none())),
         sync: text(SYNC),
         crypto_ready: find(report, CRYPTO).and_then(Value::as_bool),
+        crypto_version: text(CRYPTO_VERSION),
+        identity: keys.as_deref().and_then(identity),
+        events: undecrypted.into_iter().collect(),
+        app: app.map(|app| match text(VERSION) {
+            Some(version) => format!("{app} {version}"),
+            None => app,
+        }),
         ..ClientFacts::default()
     };
     facts.counts(report);
     facts
+}
+
+fn text_of<'a>(report: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
+    find(report, names).and_then(Value::as_str)
+}
+
+/// `curve25519:KEY, ed25519:KEY`, as bug reports name the keys of the account.
+fn identity(keys: &str) -> Option<ClientIdentity> {
+    let mut identity = ClientIdentity::default();
+    for key in keys.split(',') {
+        let (name, key) = key.trim().split_once(':')?;
+        let key = Some(key.trim_end_matches('=').to_owned());
+        match name {
+            "ed25519" => identity.ed25519 = key,
+            "curve25519" => identity.curve25519 = key,
+            _ => {}
+        }
+    }
+    (identity != ClientIdentity::default()).then_some(identity)
+}
+
+/// The event of a bug report that a client made by itself, because it could not decrypt it.
+fn undecrypted(text: &str) -> Option<ClientEvent> {
+    let ids: Value = serde_json::from_str(text).ok()?;
+    let event = clip(ids["event_id"].as_str()?);
+    Some(ClientEvent { event, no_algorithm: false, column: None })
 }
 
 /// The list of a report's entries.

@@ -5,10 +5,10 @@
 //! the server's, and that is said.
 
 use jiff::{SignedDuration, Timestamp};
-use ruma::{OwnedUserId, UserId};
+use ruma::{EventId, OwnedUserId, UserId};
 
 use super::{Answer, Flow};
-use crate::command::{Command, Span, Triage};
+use crate::command::{Command, Ke3, Span, Triage};
 use crate::diagnose::Verdict;
 use crate::diagnose::advice::{Safe, safe};
 use crate::diagnose::device_list::has_keys;
@@ -83,7 +83,8 @@ impl Flow {
         let client: Vec<_> =
             parcel.artefacts.iter().map(|one| own(&one.name, &one.facts)).collect();
         let device = subject.device.as_deref().map(Into::into);
-        let typed = Triage { user: user.clone(), device, event: None, span };
+        let event = undecrypted(&facts);
+        let typed = Triage { user: user.clone(), device, event, span };
         match self.answer_with(&Command::Triage(typed), &client, now).await {
             Answer::Case(case) => {
                 if let (None, Some(millis)) = (skew, measured(&facts, &case.evidence)) {
@@ -153,6 +154,14 @@ fn chosen(evidence: &Evidence) -> Option<String> {
     })
 }
 
+/// The event that the client reported by itself, because it could not decrypt it.
+fn undecrypted(facts: &[&ClientFacts]) -> Option<Ke3> {
+    let reported = facts.iter().filter(|facts| facts.app.is_some());
+    let mut events = reported.flat_map(|facts| &facts.events);
+    let event = events.find_map(|seen| EventId::parse(&seen.event).ok())?;
+    Some(Ke3 { event, room: None, column: None })
+}
+
 /// The headline of a case, for its first line.
 pub fn headline(reported: &Reported) -> &'static str {
     match (&reported.verdict, &reported.names) {
@@ -196,7 +205,13 @@ fn span(facts: &[&ClientFacts], skew: Option<Skew>, now: Timestamp) -> (Span, Ve
     let spans: Vec<_> = facts.iter().filter_map(of).collect();
     let first = spans.iter().map(|(first, _)| *first).min();
     let (Some(first), Some(last)) = (first, spans.iter().map(|(_, last)| *last).max()) else {
-        notes.push("It has no times: the usual window up to now is judged.".into());
+        let local = facts.iter().find_map(|facts| facts.local.as_ref());
+        notes.push(match local {
+            Some((first, last)) => format!(
+                "Its times ({first} to {last}) have no time zone. Using the default window, up to now."
+            ),
+            None => "It has no times: the usual window up to now is judged.".into(),
+        });
         return (Span::Unsaid, notes);
     };
     if first > after(now, MARGIN) {

@@ -11,9 +11,9 @@ use super::page::Page;
 use crate::diagnose::advice::Safe;
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::verdict::Verdict;
-use crate::evidence::ClientFacts;
 use crate::evidence::artefact::Removed;
 use crate::evidence::client::Sign;
+use crate::evidence::{ClientFacts, counted};
 
 /// Parts that were not read, told in a receipt.
 const NOTES: usize = 3;
@@ -62,6 +62,11 @@ pub fn receipt(receipt: &Receipt<'_>, view: &View) -> Page {
     page.label("Understood").text(sentence(&understood(receipt.facts, view)));
     for note in receipt.notes.iter().take(NOTES) {
         page.line().text(sentence(note));
+    }
+    if let Some(more @ 1..) = receipt.notes.len().checked_sub(NOTES) {
+        let verb = if more == 1 { "was" } else { "were" };
+        let parts = counted(more as u64, "more part");
+        page.line().text(format!("{parts} {verb} not read."));
     }
     page.label("Removed").text(sentence(&removed(receipt.removed)));
     page.gap();

@@ -13,7 +13,7 @@ use kestrel::evidence::artefact::{Artefact, Limits, Parcel, take_in_from};
 use serde_json::json;
 
 use super::asked::slip;
-use super::say;
+use super::{folder, say};
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ use super::say;
                         2 a file is none that Kestrel reads"
 )]
 pub(crate) struct Redact {
-    /// Diagnostics reports, HAR files, logs, and archives of them
+    /// Diagnostics reports, HAR files, logs, and archives or folders of them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Keep IP addresses
@@ -80,9 +80,12 @@ pub(super) fn of_terminal() -> Limits {
     Limits { size: 64 << 20, ..Limits::default() }
 }
 
-/// Reads a client's file, whatever its kind.
+/// Reads a client's file, whatever its kind, or the files of a folder.
 pub(super) fn taken(file: &Path, limits: &Limits) -> Result<Parcel, Slip> {
     let shown = file.display();
+    if file.is_dir() {
+        return folder::taken(file, limits).map_err(|why| slip(format!("{shown}: {why}")));
+    }
     let unread = |why| slip(format!("{shown} cannot be read: {why}"));
     let mut open = File::open(file).map_err(unread)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();

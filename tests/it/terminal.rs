@@ -260,3 +260,48 @@ fn a_user_can_look_at_what_is_kept_before_sending() {
     assert_eq!(kestrel(&["redact", "/no/such/file.har"]).status.code(), Some(2));
     assert_eq!(kestrel(&["redact"]).status.code(), Some(2));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_folder_is_read_the_newest_first_and_nothing_outside_it() {
+    let (folder, outside) =
+        (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let line = |hour: usize, words: &str| {
+        format!("2026-11-22T{hour:02}:00:00Z  WARN matrix_sdk_crypto::machine: {words}\n")
+    };
+    for hour in 0..24 {
+        let words = if hour == 23 { "MissingOneTimeKey" } else { "Failed to decrypt a room event" };
+        let file = folder.path().join(format!("logs.2026-11-22-{hour:02}.log"));
+        std::fs::write(file, line(hour, words)).expect("written");
+    }
+    let secret = outside.path().join("secret.log");
+    std::fs::write(&secret, line(5, "MissingKey: missing key at index 7")).expect("written");
+    std::os::unix::fs::symlink(&secret, folder.path().join("link.log")).expect("a link");
+    std::os::unix::fs::symlink(outside.path(), folder.path().join("more")).expect("a link");
+    let name = folder.path().to_string_lossy();
+
+    let shown = kestrel(&["redact", &name]);
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
+    let (kept, said) = (text(&shown.stdout), text(&shown.stderr));
+    let lines: Vec<_> = kept.lines().collect();
+    assert_eq!(lines.len(), 25, "one log of all hours: {kept}");
+    assert!(
+        lines[1].starts_with("2026-11-22T00:00:00Z WARN")
+            && lines[24].ends_with("MissingOneTimeKey"),
+        "{kept}"
+    );
+    assert!(!kept.contains("index 7"), "{kept}");
+    assert!(said.contains("2 links in the folder were not followed"), "{said}");
+
+    let judged = kestrel(&["triage", "ke1", "@a:example.org", "DEV", "--report", &name, "--why"]);
+    let page = text(&judged.stdout);
+    assert!(
+        page.contains("a message for a one-time key it lacks"),
+        "{page}{}",
+        text(&judged.stderr)
+    );
+    let empty = tempfile::tempdir().expect("a folder");
+    let none = kestrel(&["redact", &empty.path().to_string_lossy()]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(text(&none.stderr).contains("it holds no file"), "{}", text(&none.stderr));
+}

@@ -8,13 +8,15 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use regex::Regex;
+use serde_json::Value;
 
 use super::newest::Newest;
 use super::removed::Secret;
+use super::report::Report;
 use super::scrub::Scrubber;
-use super::{Kind, Limits, Taken};
+use super::{Draft, Kind, Limits, Taken};
 use crate::evidence::client_line;
-use crate::evidence::{ClientFacts, counted};
+use crate::evidence::{ClientFacts, counted, utc};
 
 /// Lines that are kept of one log.
 const LINES: usize = 50_000;
@@ -33,20 +35,45 @@ pub(super) struct Console {
 
 struct Line {
     at: Option<Timestamp>,
+    /// A time without a zone, as it is written: nobody knows when that is.
+    local: Option<Box<str>>,
     level: &'static str,
     message: Box<str>,
 }
 
-/// Reads a log. The error is a sentence for a person.
-pub(super) fn read(from: &mut dyn BufRead, budget: usize) -> Result<Console, String> {
-    let mut read = Console { lines: Newest::new(LINES, budget), unknown: 0 };
-    each_line(from, &mut |line| read.line(line));
-    if read.lines.is_empty() {
-        return Err(NO_LINE.into());
+/// Reads a log, or the fields of a bug report where a client writes one a line. The error is a sentence for a
+/// person.
+pub(super) fn read(
+    from: &mut dyn BufRead,
+    budget: usize,
+    limits: &Limits,
+) -> Result<Draft, String> {
+    let mut read = Console { lines: Newest::new(LINES, budget, |line| line.at), unknown: 0 };
+    let (mut details, mut fields) = (Report::new(budget, limits), 0);
+    each_line(from, &mut |line| {
+        read.line(line);
+        if let Some((name, value)) = field(line).filter(|_| fields < FIELDS) {
+            fields += 1;
+            details.scalar(None, name, Value::String(value.to_owned()));
+        }
+    });
+    match read.lines.is_empty() {
+        false => Ok(Draft::Console(read)),
+        true if details.is_one().is_ok() => Ok(Draft::Report(details)),
+        true => Err(NO_LINE.into()),
     }
-    Ok(read)
 }
 
+/// `device_id = DEV`, as Element Web's `issue.txt` has it.
+fn field(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once(" = ").or_else(|| line.split_once(": "))?;
+    let is_name = name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    is_name.then(|| (name, value.trim()))
+}
+
+/// Lines that are read as fields.
+const FIELDS: usize = 200;
 const NO_LINE: &str = "it has no line of a Matrix client's log that I know";
 
 impl Console {
@@ -56,12 +83,12 @@ impl Console {
             self.unknown += u64::from(length > 0);
             return;
         }
-        let (at, level, message) = parted(line);
+        let Parted { at, local, level, message } = parted(line);
         if !is_known(message) {
             self.unknown += 1;
             return;
         }
-        let line = Line { at, level, message: message.into() };
+        let line = Line { at, local: local.map(Into::into), level, message: message.into() };
         self.lines.push(line.message.len() + OVERHEAD, line);
     }
 
@@ -74,49 +101,83 @@ impl Console {
     }
 
     /// The lines as they may be kept, in no more than so many bytes: a line may get longer by being scrubbed.
-    pub(super) fn taken(mut self, budget: usize, limits: &Limits) -> Result<Taken, String> {
-        let mut scrubber = Scrubber::new(limits.addresses);
+    fn text(&mut self, budget: usize, scrubber: &mut Scrubber) -> String {
         // The newest first, because the newest are kept; so the text is written from its end.
-        let (mut text, mut from, mut beyond) = (vec![0; budget], budget, 0);
-        while let Some(Line { at, level, message }) = self.lines.pop_newest() {
-            let message = scrubber.line(&message);
+        let (mut text, mut from) = (vec![0; budget], budget);
+        while let Some(line) = self.lines.pop_newest() {
+            let message = scrubber.line(&line.message);
             // What made it known may have stood in what was cut.
             if !is_known(&message) {
                 self.unknown += 1;
                 continue;
             }
-            let time = at.map(|at| format!("{at} ")).unwrap_or_default();
-            let space = if level.is_empty() { "" } else { " " };
-            let line = format!("{time}{level}{space}{message}\n");
-            if line.len() > from {
-                beyond = 1;
+            let time = line.at.map(|at| at.to_string()).or(line.local.as_deref().map(Into::into));
+            let time = time.map(|time| format!("{time} ")).unwrap_or_default();
+            let space = if line.level.is_empty() { "" } else { " " };
+            let written = format!("{time}{}{space}{message}\n", line.level);
+            if written.len() > from {
+                self.lines.lose(&line);
                 self.lines.drop_rest();
                 break;
             }
-            text[from - line.len()..from].copy_from_slice(line.as_bytes());
-            from -= line.len();
+            text[from - written.len()..from].copy_from_slice(written.as_bytes());
+            from -= written.len();
         }
         text.drain(..from);
         text.shrink_to_fit();
-        let text = String::from_utf8(text).unwrap_or_default();
-        if text.is_empty() {
-            return Err(NO_LINE.into());
-        }
-        beyond += self.lines.dropped();
-        let mut facts = ClientFacts::default();
-        for line in text.lines() {
-            let (at, _, message) = parted(line);
-            facts.known_line(message, at, &mut scrubber);
-        }
-        facts.unknown = self.unknown + beyond;
-        scrubber.removed.count(Secret::Line, self.unknown);
-        let note = (beyond > 0).then(|| {
-            let lines = counted(beyond, "known line");
-            format!("the log is long: {lines} between its start and its newest end were left out")
-        });
-        let notes = note.into_iter().collect();
-        Ok(Taken { kind: Kind::Console, facts, text, removed: scrubber.removed, notes })
+        String::from_utf8(text).unwrap_or_default()
     }
+}
+
+/// The parts of one log, the oldest first → the log as it may be kept. `least` are bytes that it may have in any
+/// case.
+pub(super) fn joined(parts: Vec<Console>, least: usize, limits: &Limits) -> Result<Taken, String> {
+    let mut scrubber = Scrubber::new(limits.addresses);
+    let least = least / parts.len().max(1);
+    let (mut text, mut unknown, mut beyond) = (String::new(), 0, 0);
+    let mut lost: Option<(Timestamp, Timestamp)> = None;
+    for mut part in parts {
+        let budget = part.bytes().max(least);
+        text.push_str(&part.text(budget, &mut scrubber));
+        unknown += part.unknown;
+        beyond += part.lines.dropped();
+        if let Some((first, last)) = part.lines.lost() {
+            let (from, to) = lost.unwrap_or((first, last));
+            lost = Some((from.min(first), to.max(last)));
+        }
+    }
+    if text.is_empty() {
+        return Err(NO_LINE.into());
+    }
+    let mut facts = ClientFacts::default();
+    for line in text.lines() {
+        let Parted { at, local, message, .. } = parted(line);
+        facts.known_line(message, at, &mut scrubber);
+        if let Some(local) = local {
+            let first = facts.local.take().map_or_else(|| local.to_owned(), |(first, _)| first);
+            facts.local = Some((first, local.to_owned()));
+        }
+    }
+    facts.unknown = unknown + beyond;
+    scrubber.removed.count(Secret::Line, unknown);
+    let mut notes = Vec::new();
+    if beyond > 0 {
+        let lines = counted(beyond, "known line");
+        let span = lost.map(|(first, last)| format!(" ({} to {})", utc(first), utc(last)));
+        let span = span.unwrap_or_default();
+        let note = format!(
+            "the log is long: {lines} between its start and its newest end were left out{span}"
+        );
+        facts.unread.push(note.clone());
+        notes.push(note);
+    }
+    if let Some((first, last)) = &facts.local {
+        notes.push(format!(
+            "the times {first} to {last} have no time zone and no year, as logcat writes them: they were not \
+             compared with the server's"
+        ));
+    }
+    Ok(Taken { kind: Kind::Console, facts, text, removed: scrubber.removed, notes })
 }
 
 /// Gives each line, however it ends; of a long one no more than is looked at.
@@ -178,19 +239,31 @@ impl ClientFacts {
     }
 }
 
-/// The time, the level and the rest of a line, as rageshake, Element Web and Rust's tracing write them. A
-/// browser's own time has no date, and is not believed to be one.
-fn parted(line: &str) -> (Option<Timestamp>, &'static str, &str) {
-    let Some(found) = PREFIX.captures(line) else { return (None, "", line.trim()) };
-    let at = found["time"].replace(',', ".").parse().ok();
-    let group = |name: &str| found.name(name).map_or("", |found| found.as_str());
-    let level = LEVELS.iter().find(|level| **level == group("level"));
-    (at, level.copied().unwrap_or_default(), group("rest").trim())
+/// A line by its parts.
+struct Parted<'l> {
+    at: Option<Timestamp>,
+    /// A time whose zone and year are not written.
+    local: Option<&'l str>,
+    level: &'static str,
+    message: &'l str,
+}
+
+/// The time, the level and the rest of a line, as rageshake, Element Web, Rust's tracing and Android's logcat
+/// write them. A browser's own time has no date, and is not believed to be one.
+fn parted(line: &str) -> Parted<'_> {
+    let Some(found) = PREFIX.captures(line).or_else(|| LOGCAT.captures(line)) else {
+        return Parted { at: None, local: None, level: "", message: line.trim() };
+    };
+    let group = |name: &str| found.name(name).map(|found| found.as_str());
+    let at = group("time").and_then(|time| time.replace(',', ".").parse().ok());
+    let level = LEVELS.into_iter().find(|level| Some(*level) == group("level"));
+    let message = group("rest").unwrap_or_default().trim();
+    Parted { at, local: group("local"), level: level.unwrap_or_default(), message }
 }
 
 /// As [`PREFIX`] has them.
-const LEVELS: [&str; 12] =
-    ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "T", "D", "I", "W", "E", "V", "L"];
+const LEVELS: [&str; 14] =
+    ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "T", "D", "I", "W", "E", "V", "L", "F", "A"];
 
 /// Whether a line is of a kind that is kept.
 pub(super) fn is_known(line: &str) -> bool {
@@ -211,8 +284,15 @@ fn pattern(text: &str) -> Regex {
 
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"^\s*\[?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d))\]?",
+        r"^\s*\[?(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d))\]?",
         r"(?:\s+(?P<level>TRACE|DEBUG|INFO|WARN|ERROR|[TDIWEVL])\b)?(?:\s+(?P<rest>.*))?$"
+    ))
+});
+/// `11-22 11:51:40.184  1234  1256 W tag: message`, and with `-v year`; the numbers are of processes.
+static LOGCAT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"^\s*(?P<local>(?:\d{4}-)?\d\d-\d\d \d\d:\d\d:\d\d\.\d{3,6})(?:\s+\d{1,7}){0,3}",
+        r"\s+(?P<level>[VDIWEFA])\b(?:\s+(?P<rest>.*))?$"
     ))
 });
 /// Versions, the state of the sync, whose session it is, and the loggers that are kept. It reads every line,

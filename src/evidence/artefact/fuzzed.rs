@@ -72,6 +72,8 @@ fn bent(seed: &[u8], chance: &mut Chance) -> Vec<u8> {
 fn known(facts: &ClientFacts) -> serde_json::Value {
     let mut known = serde_json::to_value(facts).unwrap();
     known["unknown"] = 0.into();
+    // Of what was left out the text holds nothing.
+    known["unread"] = serde_json::Value::Null;
     known
 }
 

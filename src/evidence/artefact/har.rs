@@ -15,8 +15,10 @@ use crate::evidence::har::{Read, body, server_date};
 
 /// Requests that are kept.
 const REQUESTS: usize = 20_000;
-/// Requests that are redacted, which takes far longer than to pass over them.
+/// Requests that are redacted, which takes far longer than to pass over them; behind them only those that tell
+/// something, so that what went wrong at the end is seen.
 const REDACTED: u64 = 100_000;
+const TELLING: u64 = 300_000;
 /// One-time keys of an upload, and targets of a to-device message, that are kept.
 const KEYS: usize = 200;
 
@@ -41,7 +43,7 @@ impl Har {
     pub(super) fn new(budget: usize, limits: &Limits) -> Self {
         Self {
             scrubber: Scrubber::new(limits.addresses),
-            kept: Newest::new(REQUESTS, budget),
+            kept: Newest::new(REQUESTS, budget, |_| None),
             requests: 0,
             others: 0,
             has_log: false,
@@ -67,7 +69,7 @@ impl Har {
     /// One entry that holds a request.
     pub(super) fn entry(&mut self, entry: &Value, whole: bool) {
         self.requests += 1;
-        if self.requests > REDACTED {
+        if self.requests > TELLING || self.requests > REDACTED && !tells(entry) {
             self.beyond += 1;
             return;
         }
@@ -109,7 +111,10 @@ impl Har {
             )
         });
         let end = (beyond > 0).then(|| {
-            format!("the HAR file is long: {} at its end were not read", requests(beyond))
+            format!(
+                "the HAR file is long: {} behind the first {REDACTED} were not read",
+                requests(beyond)
+            )
         });
         let cut = (self.cut > 0).then(|| {
             format!(
@@ -117,9 +122,17 @@ impl Har {
                 requests(self.cut)
             )
         });
-        let notes = [self.torn, middle, end, cut].into_iter().flatten().collect();
+        let notes: Vec<_> = [self.torn, middle, end, cut].into_iter().flatten().collect();
+        facts.unread.clone_from(&notes);
         Taken { kind: Kind::Har, facts, text, removed: self.scrubber.removed, notes }
     }
+}
+
+/// Whether it is a request that anything is read of.
+fn tells(entry: &Value) -> bool {
+    let url = entry["request"]["url"].as_str().unwrap_or_default();
+    let routes = ["/keys/upload", "/delayed_events/", "/sendToDevice/", "/account/whoami"];
+    routes.iter().any(|route| url.contains(route))
 }
 
 /// Whether a body that would be read is longer than any that is.

@@ -50,7 +50,7 @@ pub(super) fn read(
     drop((har, report));
     // A log's line may begin with a bracket, too.
     let Some(mut again) = json.again() else { return Err(why) };
-    console::read(&mut again, budget).map(Draft::Console).map_err(|_| why)
+    console::read(&mut again, budget, limits).map_err(|_| why)
 }
 
 /// The file, which is one of the two.

@@ -9,7 +9,10 @@
 
 mod address;
 mod console;
+mod directory;
+mod drafts;
 pub(super) mod entries;
+mod fields;
 mod har;
 mod json;
 mod json_text;
@@ -17,9 +20,12 @@ mod keys;
 mod newest;
 mod path;
 mod patterns;
+mod phrases;
 mod removed;
 mod report;
+mod safe;
 mod scrub;
+mod series;
 mod server;
 mod text;
 mod unpack;
@@ -27,6 +33,8 @@ mod unpack;
 use std::io::{Cursor, Read, SeekFrom};
 
 use crate::evidence::ClientFacts;
+use drafts::{Draft, Drafts, Taken};
+use series::Member;
 
 pub use removed::{Removed, Secret};
 pub use server::server_message;
@@ -36,9 +44,6 @@ pub use unpack::Source;
 /// and kept with a case: 8 MiB are 40 000 lines of a log, or four hours of a call's requests, and still come
 /// through to a phone.
 const KEPT: usize = 8 << 20;
-/// A file may get longer by being redacted; this part of the bound is kept of it in any case.
-const LEAST: usize = 16;
-
 /// Bounds on what one file may cost.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -46,7 +51,7 @@ pub struct Limits {
     pub size: usize,
     /// Bytes unpacked, in all: a bound on time, as they are not held.
     pub unpacked: usize,
-    /// Files of an archive.
+    /// Files of an archive; the parts of one log count as one.
     pub files: usize,
     /// Archives inside archives; a tar in a gzip is one.
     pub depth: usize,
@@ -124,22 +129,6 @@ pub struct Artefact {
     pub removed: Removed,
 }
 
-/// What a reader makes of one file; its name comes later.
-struct Taken {
-    kind: Kind,
-    facts: ClientFacts,
-    text: String,
-    removed: Removed,
-    notes: Vec<String>,
-}
-
-/// What was read of one file, of which the oldest parts may still have to go.
-enum Draft {
-    Report(report::Report),
-    Har(har::Har),
-    Console(console::Console),
-}
-
 /// One received file or pasted text → what is kept of it; one sentence for people where it is nothing that
 /// is read here. The name is not believed, and only tells what a person thought that it is.
 pub fn take_in(name: &str, bytes: &[u8], limits: &Limits) -> Result<Parcel, String> {
@@ -162,113 +151,100 @@ pub fn take_in_from(
         }
         Ok(_) => {}
     }
-    let (mut drafts, mut unread) = (Drafts::default(), Vec::new());
-    let mut each = |from: &mut dyn Read| {
-        drafts.files += 1;
-        if let Err(why) = drafts.read(from, limits) {
-            unread.push((drafts.files, why));
-        }
-    };
+    let mut drafts = Drafts::default();
+    let mut each = |from: &mut dyn Read, member| drafts.read(from, member, limits);
     let mut unpacking = unpack::Unpacking::new(limits, &mut each);
     let single = unpacking.open(&mut source);
-    let mut notes = unpacking.notes;
+    let notes = unpacking.notes;
     drop(source);
     let single = single.map_err(|_| "it cannot be read")?;
+    let within = if single { None } else { Some("archive") };
+    parcel(drafts, notes, within, limits).map_err(|why| with_hope(name, why))
+}
+
+/// A file of a folder. Its name says how new it is.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub name: String,
+    pub size: u64,
+}
+
+/// The files of a folder, the newest first, as those of an archive; each is opened by its place when it is read.
+pub fn take_in_folder<S: Source + 'static>(
+    files: &[Listed],
+    open: &mut dyn FnMut(usize) -> std::io::Result<S>,
+    limits: &Limits,
+) -> Result<Parcel, String> {
+    let mut drafts = Drafts::default();
+    let mut each = |from: &mut dyn Read, member| drafts.read(from, member, limits);
+    let mut unpacking = unpack::Unpacking::new(limits, &mut each);
+    let members = files.iter().enumerate();
+    let members = members.map(|(place, file)| Member::new(place, &file.name, file.size));
+    unpacking.folder(members.collect(), &mut |place| {
+        let file: Box<dyn Source> = Box::new(open(place)?);
+        Ok(file)
+    });
+    let notes = unpacking.notes;
+    parcel(drafts, notes, Some("folder"), limits)
+}
+
+/// What was read → what is kept of it. `within` is what the files were in, where they were in anything.
+fn parcel(
+    mut drafts: Drafts,
+    mut notes: Vec<String>,
+    within: Option<&str>,
+    limits: &Limits,
+) -> Result<Parcel, String> {
+    let unread = notes.clone();
     let mut artefacts: Vec<Artefact> = Vec::new();
-    for (place, draft) in drafts.drafts {
-        match draft.taken(limits) {
-            Ok(taken) => {
-                let before = artefacts.iter().filter(|known| known.kind == taken.kind).count();
-                let Taken { kind, facts, text, removed, notes: more } = taken;
-                let name = kind.file(before + 1);
-                notes.extend(more.into_iter().map(|note| match single {
-                    true => note,
-                    false => format!("{name}: {note}"),
-                }));
-                artefacts.push(Artefact { kind, name, facts, text, removed });
-            }
-            Err(why) => unread.push((place, why)),
-        }
+    for taken in drafts.taken(limits) {
+        let before = artefacts.iter().filter(|known| known.kind == taken.kind).count();
+        let Taken { kind, facts, text, removed, notes: more } = taken;
+        let name = kind.file(before + 1);
+        notes.extend(more.into_iter().map(|note| match within {
+            None => note,
+            Some(_) => format!("{name}: {note}"),
+        }));
+        artefacts.push(Artefact { kind, name, facts, text, removed });
     }
-    for (place, why) in unread {
-        if single {
-            return Err(with_hope(name, why));
-        }
-        notes.push(format!("file {place} of the archive was not read: {why}"));
+    for (files, place, why) in alike(drafts.unread) {
+        let Some(within) = within else { return Err(why) };
+        notes.push(match files {
+            1 => format!("file {} of the {within} was not read: {why}", place + 1),
+            files => format!("{files} files of the {within} were not read: {why}"),
+        });
     }
-    if artefacts.is_empty() {
-        let why = if notes.is_empty() { "it holds no file".to_owned() } else { notes.join("; ") };
-        return Err(with_hope(name, why));
-    }
+    let Some(first) = artefacts.first_mut() else {
+        let empty = notes.is_empty();
+        return Err(if empty { "it holds no file".to_owned() } else { notes.join("; ") });
+    };
+    first.facts.unread.extend(unread);
+    dated(&mut artefacts);
     Ok(Parcel { artefacts, notes })
 }
 
-/// What was read of all the files so far, by their places.
-#[derive(Default)]
-struct Drafts {
-    drafts: Vec<(usize, Draft)>,
-    files: usize,
+/// Files that were not read for the same reason: how many, the place of the first, and the reason.
+fn alike(unread: Vec<(usize, String)>) -> Vec<(usize, usize, String)> {
+    let mut all: Vec<(usize, usize, String)> = Vec::new();
+    for (place, why) in unread {
+        match all.iter_mut().find(|(.., known)| *known == why) {
+            Some((files, ..)) => *files += 1,
+            None => all.push((1, place, why)),
+        }
+    }
+    all
 }
 
-impl Drafts {
-    /// Reads one more file. The error is a sentence for a person.
-    fn read(&mut self, from: &mut dyn Read, limits: &Limits) -> Result<(), String> {
-        let budget = limits.kept - self.bytes().min(limits.kept / 2);
-        let mut text = text::Decoded::of(from)?;
-        let draft = match text.start() {
-            Some(b'{' | b'[') => json::read(&mut text, budget, limits),
-            _ => console::read(&mut text, budget).map(Draft::Console),
-        };
-        text.verdict()?;
-        self.drafts.push((self.files, draft?));
-        self.share(limits.kept);
-        Ok(())
-    }
-
-    fn bytes(&self) -> usize {
-        self.drafts.iter().map(|(_, draft)| draft.bytes()).sum()
-    }
-
-    /// Drops the oldest parts of the largest files until all of them fit.
-    fn share(&mut self, kept: usize) {
-        while let Some(over) = self.bytes().checked_sub(kept).filter(|over| *over > 0) {
-            self.drafts.sort_by_key(|(_, draft)| draft.bytes());
-            let second = self.drafts.iter().rev().nth(1).map_or(0, |(_, draft)| draft.bytes());
-            let Some((_, largest)) = self.drafts.last_mut() else { return };
-            let bytes = largest.bytes();
-            // One byte less than the second, so that this ends.
-            largest.shrink((bytes - over.min(bytes)).max(second.saturating_sub(1)).min(bytes - 1));
-        }
-        self.drafts.sort_by_key(|(place, _)| *place);
-    }
-}
-
-impl Draft {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Report(report) => report.bytes(),
-            Self::Har(har) => har.bytes(),
-            Self::Console(console) => console.bytes(),
-        }
-    }
-
-    fn shrink(&mut self, budget: usize) {
-        match self {
-            Self::Report(report) => report.shrink(budget),
-            Self::Har(har) => har.shrink(budget),
-            Self::Console(console) => console.shrink(budget),
-        }
-    }
-
-    /// Redacted, and no longer than what was read.
-    fn taken(self, limits: &Limits) -> Result<Taken, String> {
-        let budget = self.bytes().max(limits.kept / LEAST);
-        match self {
-            Self::Report(report) => Ok(report.taken(budget)),
-            Self::Har(har) => Ok(har.taken()),
-            Self::Console(console) => console.taken(budget, limits),
-        }
-    }
+/// A bug report's details have no time: they were written at the end of the logs that came with them.
+fn dated(artefacts: &mut [Artefact]) {
+    let spans = artefacts.iter().filter_map(|artefact| artefact.facts.span);
+    let Some(last) = spans.map(|(_, last)| last).max() else { return };
+    let undated = |facts: &&mut ClientFacts| facts.span.is_none() && facts.identity.is_some();
+    artefacts
+        .iter_mut()
+        .map(|artefact| &mut artefact.facts)
+        .filter(undated)
+        .for_each(|facts| facts.span = Some((last, last)));
 }
 
 /// A sentence about a file that was thought to be something: the name's ending says what.
@@ -288,8 +264,12 @@ fn size_words(bytes: usize) -> String {
 }
 
 #[cfg(test)]
+mod bugreports;
+#[cfg(test)]
 mod fuzzed;
 #[cfg(test)]
 mod planted;
+#[cfg(test)]
+mod private;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
+
 /// Items of the start that are kept whatever comes after them, and their bytes.
 const START: usize = 100;
 const START_BYTES: usize = 64 << 10;
@@ -16,12 +18,17 @@ pub(super) struct Newest<T> {
     most: usize,
     budget: usize,
     dropped: u64,
+    /// When an item is of, where that is known.
+    when: fn(&T) -> Option<Timestamp>,
+    /// The first and last moment of those that were dropped.
+    lost: Option<(Timestamp, Timestamp)>,
 }
 
 impl<T> Newest<T> {
     /// At most so many items, and so many bytes.
-    pub(super) fn new(most: usize, budget: usize) -> Self {
-        Self { start: Vec::new(), end: VecDeque::new(), bytes: 0, most, budget, dropped: 0 }
+    pub(super) fn new(most: usize, budget: usize, when: fn(&T) -> Option<Timestamp>) -> Self {
+        let (start, end) = (Vec::new(), VecDeque::new());
+        Self { start, end, bytes: 0, most, budget, dropped: 0, when, lost: None }
     }
 
     /// Adds the next item, and drops what is too old for it.
@@ -40,13 +47,23 @@ impl<T> Newest<T> {
     pub(super) fn shrink(&mut self, budget: usize) {
         self.budget = budget;
         while self.bytes > self.budget || self.len() > self.most {
-            let Some((size, _)) = self.end.pop_front().or_else(|| self.start.pop()) else { return };
+            let oldest = self.end.pop_front().or_else(|| self.start.pop());
+            let Some((size, item)) = oldest else { return };
             self.bytes -= size;
-            self.dropped += 1;
+            self.lose(&item);
         }
         // Room for many more is memory, too.
         if self.end.capacity() > 4 * self.end.len().max(START) {
             self.end.shrink_to(2 * self.end.len());
+        }
+    }
+
+    /// Counts an item that does not fit.
+    pub(super) fn lose(&mut self, item: &T) {
+        self.dropped += 1;
+        if let Some(at) = (self.when)(item) {
+            let (first, last) = self.lost.unwrap_or((at, at));
+            self.lost = Some((first.min(at), last.max(at)));
         }
     }
 
@@ -57,6 +74,11 @@ impl<T> Newest<T> {
     /// Items that did not fit.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// The first and last moment of them, where they have times.
+    pub(super) fn lost(&self) -> Option<(Timestamp, Timestamp)> {
+        self.lost
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -77,10 +99,9 @@ impl<T> Newest<T> {
 
     /// Drops all that is held.
     pub(super) fn drop_rest(&mut self) {
-        self.dropped += self.len() as u64;
-        self.start.clear();
-        self.end.clear();
-        self.bytes = 0;
+        while let Some(item) = self.pop_newest() {
+            self.lose(&item);
+        }
     }
 
     fn len(&self) -> usize {
@@ -94,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_start_and_the_newest_end_are_kept() {
-        let mut kept = Newest::new(150, 1 << 20);
+        let mut kept = Newest::new(150, 1 << 20, |_| None);
         (0..1000).for_each(|item| kept.push(8, item));
         assert_eq!((kept.bytes(), kept.dropped()), (150 * 8, 850));
         let items: Vec<i32> = kept.items().collect();
@@ -106,7 +127,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_whatever_the_items_are() {
-        let mut kept = Newest::new(1000, 100);
+        let mut kept = Newest::new(1000, 100, |_| None);
         (0..50).for_each(|item| kept.push(30, item));
         assert_eq!((kept.bytes(), kept.dropped()), (90, 47));
         kept.push(101, 50);

@@ -222,9 +222,20 @@ fn pattern(text: &str) -> Regex {
 /// A user, room or event id.
 static ID: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^[!$@][A-Za-z0-9._=+-]{1,128}(?::[A-Za-z0-9.:-]{1,128})?$"));
-/// An event type or an unstable feature: `org.matrix.msc4140`.
+/// An event type or an unstable feature: `org.matrix.msc4140`. Of known words, because a host name looks alike.
 static TYPE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?:m|org|io|com|net|im|dev|de)\.[A-Za-z0-9_-]{1,32}(?:\.[A-Za-z0-9_-]{1,32}){0,5}$")
+    pattern(concat!(
+        r"^(?:m|org\.matrix|io\.element|im\.vector|com\.element)(?:\.(?:msc[0-9]{2,5}|v[0-9]{1,2}|room|member|members",
+        "|message|encrypted|encryption|encryption_keys?|name|topic|avatar|power_levels|create|join_rules|redaction",
+        "|history_visibility|guest_access|canonical_alias|tombstone|pinned_events|server_acl|third_party_invite|space",
+        "|parent|child|call|candidates|answer|hangup|invite|negotiate|notify|notification|reaction|memberships?|slot",
+        "|rtc|key|secret|request|send|push|secret_storage|default_key|cross_signing|master|self_signing|user_signing",
+        "|megolm_backup|room_key|room_key_request|room_key_bundle|withheld|forwarded_room_key|dummy|verification|start",
+        "|accept|cancel|mac|done|ready|direct|tag|push_rules|ignored_user_list|fully_read|read|private|receipt|typing",
+        "|presence|sticker|sticky_event|poll|response|end|beacon|beacon_info|location|widgets?|modular|settings|web",
+        "|unstable|simplified_msc3575|sliding_sync|dehydrated_device|device_list_update|auto_rs_request|delayed_events",
+        "|delay|restart|e2e_cross_signing|rtc_foci|transports|analytics|breadcrumbs|room_key_backup|org))*$"
+    ))
 });
 static SMALL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"^(?:\d{1,9}|true|false|online|offline|unavailable|f|b|restart|send|cancel)$")

@@ -32,6 +32,8 @@ pub enum Secret {
     Unknown,
     /// Text between quotes or braces, and values whose name is not known.
     Value,
+    /// Words that no SDK is known to write.
+    Text,
     Query,
     Header,
     /// A request's or answer's body that is not read here.
@@ -62,6 +64,7 @@ impl Secret {
             Self::Contact => "mail address or phone number",
             Self::Unknown => "long value that I do not know",
             Self::Value => "value",
+            Self::Text => "piece of free text",
             Self::Query => "query value",
             Self::Header => "header",
             Self::Body => "other body",
@@ -79,6 +82,7 @@ impl Secret {
             Self::Login => format!("{count} login or refresh bodies"),
             Self::KeyBackup => format!("{count} pieces of key backup or secret storage"),
             Self::MessageBody => format!("{count} message bodies"),
+            Self::Text => format!("{count} pieces of free text"),
             Self::Jwt => format!("{count} tokens of other services"),
             Self::Address => format!("{count} IP addresses"),
             Self::Contact => format!("{count} mail addresses or phone numbers"),

@@ -1,5 +1,4 @@
-//! A client's diagnostics report → the report anew, with fields and entries that are known, and of others
-//! only plain numbers, words and yes or no. The facts are read from what was made. Of a list that is long
+//! A client's diagnostics report → the report anew, with fields and entries that are known. The facts are read from what was made. Of a list that is long
 //! its start and its newest end are kept.
 
 use std::collections::VecDeque;
@@ -11,9 +10,9 @@ use serde_json::{Map, Value, json};
 use super::newest::Newest;
 use super::removed::Secret;
 use super::scrub::{Scrubber, kind_of};
-use super::{Kind, Limits, Taken, console};
-use crate::evidence::report::{self, DEVICE, LINE, LISTS, SDK, TIME, USER, letters, moment};
-use crate::evidence::{client_line, counted};
+use super::{Kind, Limits, Taken, console, fields};
+use crate::evidence::report::{self, LINE, LISTS, TIME, letters, moment};
+use crate::evidence::{client_line, counted, utc};
 
 /// Entries that are kept; the card of the runbook keeps 200.
 const ENTRIES: usize = 20_000;
@@ -64,7 +63,7 @@ impl Report {
             kept: Map::new(),
             seen: [0; 2],
             lists: Vec::new(),
-            entries: Newest::new(ENTRIES, budget),
+            entries: Newest::new(ENTRIES, budget, when),
             torn: None,
         }
     }
@@ -73,16 +72,20 @@ impl Report {
     pub(super) fn scalar(&mut self, parent: Option<&str>, name: &str, value: Value) {
         let plain = self.is_plain(parent, name);
         let nothing = value.is_null() || value.as_str() == Some("");
-        match plain.then(|| self.value(name, value)).flatten() {
+        // A yes or no is no secret, whatever it is about.
+        let answer = value.is_boolean() || matches!(value.as_str(), Some("true" | "false"));
+        match plain.then(|| fields::kept(&mut self.scrubber, name, &value)).flatten() {
             Some(value) => self.keep(parent, name, value),
             None if nothing => {}
+            None if answer => self.scrubber.removed.one(Secret::Field),
             None => self.dropped(name),
         }
     }
 
     /// Begins an object; false where nothing in it is kept.
     pub(super) fn object(&mut self, parent: Option<&str>, name: &str) -> bool {
-        if !self.is_plain(parent, name) || parent.is_some() {
+        let known = fields::OBJECTS.contains(&letters(name).as_str());
+        if !self.is_plain(parent, name) || !known || parent.is_some() {
             self.dropped(name);
             return false;
         }
@@ -118,7 +121,7 @@ impl Report {
     /// It is no report: nothing that was read so far is.
     pub(super) fn forget(&mut self) {
         if !self.entries.is_empty() {
-            self.entries = Newest::new(0, 0);
+            self.entries = Newest::new(0, 0, when);
         }
     }
 
@@ -157,7 +160,7 @@ impl Report {
     /// What is kept of it, its entries in no more than so many bytes.
     pub(super) fn taken(mut self, budget: usize) -> Taken {
         let mut lists: Vec<VecDeque<Entry>> = self.lists.iter().map(|_| VecDeque::new()).collect();
-        let (mut left, mut beyond) = (budget, 0);
+        let mut left = budget;
         // The newest first, because the newest are kept.
         while let Some(entry) = self.entries.pop_newest() {
             let line = self.scrubber.line(&entry.line);
@@ -167,14 +170,15 @@ impl Report {
             }
             let size = line.len() + OVERHEAD;
             if size > left {
-                beyond = 1;
+                self.entries.lose(&entry);
                 self.entries.drop_rest();
                 break;
             }
             left -= size;
             lists[entry.list].push_front(Entry { line: line.into(), ..entry });
         }
-        beyond += self.entries.dropped();
+        let beyond = self.entries.dropped();
+        let lost = self.entries.lost();
         let dropped: u64 = self.lists.iter().map(|list| list.dropped).sum();
         let (mut facts, listed) = (report::head(&self.kept), self.listed());
         let mut text = String::new();
@@ -201,10 +205,13 @@ impl Report {
         let middle = (beyond > 0).then(|| {
             let lines = counted(beyond, "known line");
             format!(
-                "the report is long: {lines} between its start and its newest end were left out"
+                "the report is long: {lines} between its start and its newest end were left out{}",
+                lost.map(|(first, last)| format!(" ({} to {})", utc(first), utc(last)))
+                    .unwrap_or_default()
             )
         });
-        let notes = [self.torn, middle].into_iter().flatten().collect();
+        let notes: Vec<_> = [self.torn, middle].into_iter().flatten().collect();
+        facts.unread.clone_from(&notes);
         Taken { kind: Kind::Report, facts, text, removed: self.scrubber.removed, notes }
     }
 
@@ -236,31 +243,6 @@ impl Report {
             fields.insert(name.to_owned(), value);
         }
     }
-
-    /// What may be kept of a value.
-    fn value(&mut self, name: &str, value: Value) -> Option<Value> {
-        let is = |names: &[&str]| names.contains(&letters(name).as_str());
-        match &value {
-            Value::String(user) if is(USER) => self.scrubber.user(user).map(Value::String),
-            Value::String(device) if is(DEVICE) => self.scrubber.device(device).map(Value::String),
-            Value::String(sdk) if is(SDK) => {
-                let sdk = self.scrubber.unchanged(sdk).filter(|sdk| VERSION.is_match(sdk));
-                sdk.map(Value::String)
-            }
-            Value::Bool(_) => Some(value),
-            // What is named as a secret is one, whatever it looks like.
-            _ if kind_of(name) != Secret::Value || PRIVATE.is_match(name) => None,
-            Value::String(text) if is(TIME) && moment(&value).is_some() => {
-                text.parse::<jiff::Timestamp>().ok().map(|at| json!(at.to_string()))
-            }
-            Value::String(text) => {
-                let text = self.scrubber.unchanged(text).filter(|text| WORDS.is_match(text));
-                text.map(Value::String)
-            }
-            Value::Number(number) => is_plain(number.as_f64()?).then_some(value),
-            _ => None,
-        }
-    }
 }
 
 impl Entry {
@@ -276,6 +258,10 @@ impl Entry {
         fields.insert("message".into(), Value::String(self.line.into()));
         Value::Object(fields)
     }
+}
+
+fn when(entry: &Entry) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(entry.at?).ok()
 }
 
 /// An entry whose line is known, before it is scrubbed.
@@ -322,11 +308,6 @@ fn write(
     text.push_str(&if fields.is_empty() { "}".to_owned() } else { format!("\n{indent}}}") });
 }
 
-/// A count, a size or a moment; a phone number has other lengths.
-fn is_plain(number: f64) -> bool {
-    number.abs() < 1e6 || (1.4e12..2.2e12).contains(&number)
-}
-
 /// What an entry says beside its line: each with its words.
 const WORDS_OF_ENTRY: [(&str, &[&str]); 3] =
     [("level", LEVELS), ("ke", KES), ("signature", SIGNATURES)];
@@ -347,18 +328,3 @@ fn pattern(text: &str) -> Regex {
 }
 
 static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Za-z][A-Za-z_.-]{0,39}[0-9]{0,3}$"));
-static VERSION: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^[A-Za-z@/ ._()+-]{0,60}\d{1,4}(?:\.\d{1,4}){1,3}[A-Za-z0-9.+() -]{0,24}$")
-});
-/// A word or a version: `SYNCING`, `Firefox 143.0`. Words without a number may be what somebody wrote.
-static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"^(?:[A-Za-z]{1,16}(?:[_-][A-Za-z]{1,16}){0,3}|(?:[A-Za-z]{1,16}[ _/-]){0,3}v?\d{1,4}(?:\.\d{1,4}){0,3})$",
-    )
-});
-/// Names of fields whose value is somebody's own, though it may look plain.
-static PRIVATE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)pin|otp|code|phone|mail|address|name|text|message|note|comment|subject|reason|title|label|topic|data|value|unknown|extra|custom|hint|answer|query|url|host|phrase|word|auth|cred|sess|sid|id$",
-    )
-});

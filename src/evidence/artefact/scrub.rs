@@ -2,7 +2,8 @@
 //! same `…`, so a line that was cut once is left as it is; what the line is a sign of is still told by it.
 //!
 //! Quoted text, JSON and values whose name is not known are cut whatever they hold: a message body looks
-//! like nothing in particular. Ids of users, rooms and events and whole public keys stay.
+//! like nothing in particular. That finds and counts what is secret. Of the rest only what is known to be safe
+//! stays. Ids of users, rooms and events and whole public keys stay.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,7 @@ use super::patterns::{
     CURVE, KNOWN_NAMES, NAMED, OPAQUE, PAIR, QUOTED, RUN, SPOKEN, TOKENS, URL, VALUE,
 };
 use super::removed::{Removed, Secret};
-use super::{address, path};
+use super::{address, path, safe};
 use crate::evidence::client::Sign;
 use crate::evidence::client_line;
 
@@ -56,15 +57,21 @@ impl Scrubber {
         let found = found.or_else(|| Some((unescaped.as_str(), client_line::refused(&unescaped)?)));
         let kept = match found {
             Some((line, refused)) => {
-                let before = self.text(&line[..refused.from]);
-                let after = self.text(&line[refused.to..]);
+                let before = self.safe(&line[..refused.from]);
+                let after = self.safe(&line[refused.to..]);
                 format!("{before}{}{after}", self.refusal(&refused))
             }
-            None => self.text(line),
+            None => self.safe(line),
         };
         let Some(sign) = client_line::sign(line) else { return kept };
         // Cuts may take the very words by which the line is known.
         if client_line::sign(&kept) == Some(sign) { kept } else { words_of(sign).to_owned() }
+    }
+
+    /// Any text of a log line.
+    fn safe(&mut self, text: &str) -> String {
+        let text = self.text(text);
+        safe::kept(&text, &mut self.removed)
     }
 
     /// The text where nothing in it had to be cut.

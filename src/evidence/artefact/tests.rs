@@ -259,7 +259,7 @@ fn a_log_keeps_the_lines_that_are_known() {
         "sender=\"@b:lab.local\" | crates/matrix-sdk-crypto/src/machine/mod.rs:1234 |",
         "POST https://…/_matrix/client/v3/keys/upload?…",
         "(id=$Em6EjLqqd-WtLgEjz4tBf6U11WxhFpwkvyP0cJSAiEQ type=m.room.encrypted sender=@a:lab.local",
-        "msg: missing field `algorithm` at line 1 column 217, sender_key: abc, session_id: sess]",
+        "msg: missing field `algorithm` at line 1 column 217, sender_key: …, session_id: …]",
     ] {
         assert!(artefact.text.contains(kept), "{kept}\n{}", artefact.text);
     }

@@ -1,14 +1,15 @@
 //! Received bytes → the files in them, each as a stream: gzip, zip and tar, unpacked as they are read and never
 //! held whole. Nothing is written anywhere, so a member's name is never a path; it is looked at only to
-//! refuse what no honest archive holds, and never quoted.
+//! refuse what no honest archive holds and to read the newest first, and never quoted.
 
 use std::cell::Cell;
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
-use zip::result::ZipError;
 
+use super::directory::{headers, tar_members, zip_words};
+use super::series::{self, Member};
 use super::{Limits, size_words};
 
 /// Something received that can be read from any place.
@@ -17,7 +18,10 @@ pub trait Source: Read + Seek {}
 impl<T: Read + Seek> Source for T {}
 
 /// What is done with each file.
-pub(super) type Each<'a> = dyn FnMut(&mut dyn Read) + 'a;
+pub(super) type Each<'a> = dyn FnMut(&mut dyn Read, Member) + 'a;
+
+/// What opens a file by its place.
+pub(super) type Open<'a> = dyn FnMut(usize) -> io::Result<Box<dyn Source>> + 'a;
 
 /// An archive as it is gone through.
 pub(super) struct Unpacking<'a> {
@@ -27,6 +31,9 @@ pub(super) struct Unpacking<'a> {
     left: Rc<Cell<usize>>,
     /// Members that were begun.
     seen: usize,
+    /// What is read of the tar that was received; none of one that is inside another archive, which can be read
+    /// once only and so is read from its start.
+    wanted: Option<Vec<Member>>,
     /// What was not read and why, for people.
     pub(super) notes: Vec<String>,
 }
@@ -42,13 +49,15 @@ const PIECE: usize = 128 << 10;
 const STEP: usize = 8 << 10;
 /// Bytes that tell what a file is: a tar has its mark at 257.
 const HEAD: usize = 512;
+/// How many times as long a log is unpacked.
+const GZIP: u64 = 12;
 /// Notes of one parcel.
 const NOTES: usize = 12;
 
 impl<'a> Unpacking<'a> {
     pub(super) fn new(limits: &'a Limits, each: &'a mut Each<'a>) -> Self {
         let left = Rc::new(Cell::new(limits.unpacked));
-        Self { limits, each, left, seen: 0, notes: Vec::new() }
+        Self { limits, each, left, seen: 0, wanted: None, notes: Vec::new() }
     }
 
     /// Goes through what was received. True where it is a file itself, and no archive.
@@ -60,14 +69,48 @@ impl<'a> Unpacking<'a> {
             return Ok(false);
         }
         let packed = is_gzip(&head) || is_tar(&head);
+        if packed {
+            self.choose(source)?;
+        }
         let mut from = Metered { from: source, left: Rc::new(Cell::new(usize::MAX)), ended: None };
-        self.stream(Vec::new(), &mut from, 0);
+        self.stream(Vec::new(), &mut from, 0, Member::new(0, "", 0));
         self.ended(&from, "the file");
         Ok(!packed)
     }
 
+    /// Reads files that are opened one by one, the newest first.
+    pub(super) fn folder(&mut self, files: Vec<Member>, open: &mut Open<'_>) {
+        let chosen = series::chosen(files, self.limits.files, self.limits.unpacked);
+        chosen.note.into_iter().for_each(|note| self.note(note));
+        for member in chosen.members {
+            if self.is_full(usize::MAX) {
+                return;
+            }
+            let Ok(mut file) = open(member.place) else {
+                self.note("a file of the folder could not be opened");
+                continue;
+            };
+            let zip = head(&mut file).is_ok_and(|head| is_zip(&head));
+            match file.rewind() {
+                Err(_) => self.note("a file of the folder could not be read"),
+                Ok(()) if zip => self.zip(&mut *file, 1),
+                Ok(()) => self.member(&mut file, 0, "a file of the folder", member),
+            }
+        }
+    }
+
+    /// Looks through a tar for what is read of it.
+    fn choose(&mut self, source: &mut dyn Source) -> io::Result<()> {
+        if let Some(members) = tar_members(source, self.limits.unpacked) {
+            let chosen = series::chosen(members, self.limits.files, self.limits.unpacked);
+            chosen.note.into_iter().for_each(|note| self.note(note));
+            self.wanted = Some(chosen.members);
+        }
+        source.rewind()
+    }
+
     /// A file or an archive of which the first bytes were read.
-    fn stream(&mut self, mut start: Vec<u8>, from: &mut dyn Read, depth: usize) {
+    fn stream(&mut self, mut start: Vec<u8>, from: &mut dyn Read, depth: usize, member: Member) {
         if start.is_empty() {
             start = head(from).unwrap_or_default();
         }
@@ -79,30 +122,35 @@ impl<'a> Unpacking<'a> {
         if (zip || gzip || tar) && depth >= self.limits.depth {
             self.note("an archive inside an archive inside an archive was not opened");
         } else if gzip {
-            self.gzip(&mut from, depth);
+            self.gzip(&mut from, depth, member);
         } else if zip {
             self.nested_zip(&mut from, depth);
         } else if tar {
             self.tar(&mut from, depth);
         } else {
-            (self.each)(&mut from);
+            (self.each)(&mut from, member);
         }
     }
 
-    fn gzip(&mut self, from: &mut dyn Read, depth: usize) {
+    fn gzip(&mut self, from: &mut dyn Read, depth: usize, member: Member) {
         let mut unpacked = MultiGzDecoder::new(from);
-        let mut from = self.metered(&mut unpacked);
+        let left = Rc::new(Cell::new(self.limits.unpacked));
+        let mut from = Metered { from: &mut unpacked, left, ended: None };
         let head = head(&mut from).unwrap_or_default();
-        // A tar in a gzip is one archive.
+        // A tar in a gzip is one archive, and what is passed over in it has a bound of its own.
         let depth = if is_tar(&head) { depth } else { depth + 1 };
-        self.stream(head, &mut from, depth);
+        if !is_tar(&head) {
+            self.left.set(self.left.get().saturating_sub(head.len()));
+            from.left = self.left.clone();
+        }
+        self.stream(head, &mut from, depth, member);
         self.ended(&from, "the gzip file");
     }
 
-    fn member(&mut self, from: &mut dyn Read, depth: usize, what: &str) {
+    fn member(&mut self, from: &mut dyn Read, depth: usize, what: &str, member: Member) {
         self.seen += 1;
         let mut from = self.metered(from);
-        self.stream(Vec::new(), &mut from, depth + 1);
+        self.stream(Vec::new(), &mut from, depth + 1, member);
         self.ended(&from, what);
     }
 
@@ -140,7 +188,7 @@ impl<'a> Unpacking<'a> {
     }
 
     fn zip(&mut self, source: &mut dyn Source, depth: usize) {
-        match directory(source) {
+        match headers(source) {
             Ok((headers, _)) if headers > HEADERS => {
                 return self.note(format!("the zip holds more than {HEADERS} files"));
             }
@@ -155,17 +203,26 @@ impl<'a> Unpacking<'a> {
             self.note("the zip is torn: its directory is missing, so it was read from its start");
             return self.torn_zip(source, depth);
         };
-        for place in 0..archive.len() {
-            if self.is_full() {
+        let members = (0..archive.len()).filter_map(|place| {
+            let file = archive.by_index_raw(place).ok()?;
+            let name = file.name().ok()?;
+            // What is packed once more unpacks to about so much.
+            let size =
+                if name.ends_with(".gz") { file.size().saturating_mul(GZIP) } else { file.size() };
+            (!file.is_dir()).then(|| Member::new(place, &name, size))
+        });
+        let chosen = series::chosen(members.collect(), self.limits.files, self.limits.unpacked);
+        chosen.note.into_iter().for_each(|note| self.note(note));
+        for member in chosen.members {
+            if self.is_full(usize::MAX) {
                 return;
             }
-            match archive.by_index(place) {
-                Ok(file) if file.is_dir() => {}
+            match archive.by_index(member.place) {
                 Ok(file) if file.is_symlink() => self.note("a link in the zip was not followed"),
                 Ok(file) if file.name().is_ok_and(|name| climbs(&name)) => {
                     self.note("a file of the zip whose name leads elsewhere was not read");
                 }
-                Ok(mut file) => self.member(&mut file, depth, "a file of the zip"),
+                Ok(mut file) => self.member(&mut file, depth, "a file of the zip", member),
                 Err(why) => self.note(zip_words(&why)),
             }
         }
@@ -177,14 +234,20 @@ impl<'a> Unpacking<'a> {
             return;
         }
         let mut rest = io::BufReader::new(source);
-        while !self.is_full() {
+        for place in 0.. {
+            if self.is_full(self.limits.files) {
+                return;
+            }
             match zip::read::read_zipfile_from_stream(&mut rest) {
                 Ok(None) => return,
                 Ok(Some(file)) if file.is_dir() => {}
                 Ok(Some(file)) if file.name().is_ok_and(|name| climbs(&name)) => {
                     self.note("a file of the zip whose name leads elsewhere was not read");
                 }
-                Ok(Some(mut file)) => self.member(&mut file, depth, "a file of the zip"),
+                Ok(Some(mut file)) => {
+                    let member = Member::new(place, file.name().unwrap_or_default().as_ref(), 0);
+                    self.member(&mut file, depth, "a file of the zip", member);
+                }
                 Err(why) => return self.note(zip_words(&why)),
             }
         }
@@ -194,34 +257,39 @@ impl<'a> Unpacking<'a> {
         let mut archive = tar::Archive::new(from);
         let torn = "the tar is torn: what stands behind the tear was not read";
         let Ok(entries) = archive.entries() else { return self.note(torn) };
+        let wanted = self.wanted.take();
+        let most = if wanted.is_some() { usize::MAX } else { self.limits.files };
         // Raw: long names and extended headers are passed over, because they would be held, however long.
-        for entry in entries.raw(true) {
-            if self.is_full() {
+        for (place, entry) in entries.raw(true).enumerate() {
+            if self.is_full(most) {
                 return;
             }
             let Ok(mut entry) = entry else { return self.note(torn) };
             let kind = entry.header().entry_type();
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let member = match &wanted {
+                Some(wanted) => wanted.iter().find(|member| member.place == place).copied(),
+                None => Some(Member::new(place, &name, 0)),
+            };
             if kind.is_symlink() || kind.is_hard_link() {
                 self.note("a link in the tar was not followed");
-            } else if climbs(&String::from_utf8_lossy(&entry.path_bytes())) {
+            } else if climbs(&name) {
                 self.note("a file of the tar whose name leads elsewhere was not read");
-            } else if kind.is_file() {
-                self.member(&mut entry, depth, "a file of the tar");
+            } else if let Some(member) = member.filter(|_| kind.is_file()) {
+                self.member(&mut entry, depth, "a file of the tar", member);
             }
         }
     }
 
-    fn is_full(&mut self) -> bool {
+    /// Whether no more is read: of an archive that could not be looked through, at most so many files.
+    fn is_full(&mut self, most: usize) -> bool {
         if self.left.get() == 0 {
             self.too_large();
             return true;
         }
-        let full = self.seen >= self.limits.files;
+        let full = self.seen >= most;
         if full {
-            self.note(format!(
-                "only the first {} files of the archive were read",
-                self.limits.files
-            ));
+            self.note(format!("only the first {most} files of the archive were read"));
         }
         full
     }
@@ -295,43 +363,14 @@ impl Seek for Small<'_> {
     }
 }
 
-/// How many central headers a zip may have, and their bytes: wherever their mark stands.
-fn directory(source: &mut dyn Source) -> io::Result<(usize, usize)> {
-    const MARK: &[u8] = b"PK\x01\x02";
-    const FIXED: usize = 46;
-    source.rewind()?;
-    let (mut headers, mut bytes) = (0, 0);
-    let (mut piece, mut held) = (vec![0; 64 << 10], 0);
-    loop {
-        let read = source.read(&mut piece[held..])?;
-        let text = &piece[..held + read];
-        // The last ones may reach into the next piece.
-        let end = if read == 0 { text.len() } else { text.len().saturating_sub(FIXED - 1) };
-        for at in memchr::memmem::find_iter(text, MARK).take_while(|at| *at < end) {
-            let length = |from: usize| {
-                let pair = text.get(at + from..at + from + 2);
-                pair.map_or(0, |pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])))
-            };
-            headers += 1;
-            bytes += FIXED + length(28) + length(30) + length(32);
-        }
-        if read == 0 {
-            source.rewind()?;
-            return Ok((headers, bytes));
-        }
-        held = text.len() - end;
-        piece.copy_within(end..end + held, 0);
-    }
-}
-
 /// The first bytes, which may be few.
-fn head(from: &mut (impl Read + ?Sized)) -> io::Result<Vec<u8>> {
+pub(super) fn head(from: &mut (impl Read + ?Sized)) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     from.take(HEAD as u64).read_to_end(&mut head)?;
     Ok(head)
 }
 
-fn is_gzip(bytes: &[u8]) -> bool {
+pub(super) fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1f\x8b")
 }
 
@@ -339,7 +378,7 @@ fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
 }
 
-fn is_tar(bytes: &[u8]) -> bool {
+pub(super) fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
@@ -349,17 +388,4 @@ fn climbs(name: &str) -> bool {
     parts().any(|part| part == "..")
         || name.starts_with(['/', '\\'])
         || parts().next().is_some_and(|first| first.ends_with(':'))
-}
-
-fn zip_words(why: &ZipError) -> &'static str {
-    match why {
-        ZipError::InvalidPassword => "a file of the zip is locked with a password",
-        ZipError::UnsupportedArchive(what) if *what == ZipError::PASSWORD_REQUIRED => {
-            "a file of the zip is locked with a password"
-        }
-        ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_) => {
-            "a file of the zip is packed in a way that I do not read"
-        }
-        _ => "a file of the zip is torn or damaged",
-    }
 }

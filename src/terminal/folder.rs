@@ -1,0 +1,80 @@
+//! A folder that somebody names → its files, as the files of an archive are taken: the newest first and no more than
+//! is read of a report. A link is not followed, so that nothing outside the folder is read.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use kestrel::evidence::artefact::{Limits, Listed, Parcel, take_in_folder};
+use rustix::fs::OFlags;
+
+/// Files that are looked at, and folders inside the folder.
+const FILES: usize = 4096;
+const DEPTH: usize = 3;
+
+/// What a folder holds.
+#[derive(Default)]
+struct Found {
+    files: Vec<(SystemTime, PathBuf, u64)>,
+    links: u64,
+    /// There is more than is looked at.
+    more: bool,
+}
+
+/// Reads the files of a folder. The error is a sentence for a person.
+pub(super) fn taken(folder: &Path, limits: &Limits) -> Result<Parcel, String> {
+    let mut found = Found::default();
+    found.look(folder, 0).map_err(|why| format!("it cannot be read: {why}"))?;
+    // By their times where their names say nothing.
+    found.files.sort_by(|one, other| (other.0, &one.1).cmp(&(one.0, &other.1)));
+    let name =
+        |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
+    let listed = found.files.iter().map(|(_, path, size)| Listed { name: name(path), size: *size });
+    let listed: Vec<_> = listed.collect();
+    let mut open =
+        |place: usize| found.files.get(place).map_or_else(none, |(_, path, _)| opened(path));
+    let mut parcel = take_in_folder(&listed, &mut open, limits)?;
+    if found.links > 0 {
+        parcel.notes.push(format!("{} links in the folder were not followed", found.links));
+    }
+    if found.more {
+        parcel.notes.push(format!("the folder holds more than {FILES} files or {DEPTH} levels"));
+    }
+    Ok(parcel)
+}
+
+impl Found {
+    fn look(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
+        for entry in fs::read_dir(folder)?.flatten() {
+            let Ok(about) = entry.metadata() else { continue };
+            if self.files.len() >= FILES {
+                self.more = true;
+                return Ok(());
+            }
+            if about.is_symlink() {
+                self.links += 1;
+            } else if about.is_dir() && depth < DEPTH {
+                // A folder that cannot be read holds nothing that can.
+                let _ = self.look(&entry.path(), depth + 1);
+            } else if about.is_dir() {
+                self.more = true;
+            } else if about.is_file() && about.len() > 0 {
+                let changed = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                self.files.push((changed, entry.path(), about.len()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file that is still no link.
+fn opened(path: &Path) -> io::Result<BufReader<File>> {
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    File::options().read(true).custom_flags(flags).open(path).map(BufReader::new)
+}
+
+fn none() -> io::Result<BufReader<File>> {
+    Err(io::ErrorKind::NotFound.into())
+}
