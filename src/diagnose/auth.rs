@@ -4,7 +4,7 @@
 //! reads it. Such a log shows no refused key, and must never count as one that shows none.
 
 use super::ke4::{delays, is_read};
-use super::refusals::QUIET;
+use super::quiet::QUIET;
 use super::verdict::{Answer, Certainty, VerdictId};
 use super::walk::{Question, Ruling, Walk};
 use crate::evidence::auth::Outage;

@@ -38,6 +38,7 @@ impl Flow {
             needs: &[Need::KeyLog],
             live: None,
             client: Vec::new(),
+            listed: None,
             now,
         };
         let config = Config { database: None, prometheus: None, ..(*self.config).clone() };
