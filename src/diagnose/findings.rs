@@ -219,6 +219,7 @@ mod tests {
             format: Format::Text,
             zone: String::new(),
             notes: Vec::new(),
+            visible: None,
         };
         let log = KeyLog { coverage: vec![coverage], ..KeyLog::default() };
         let fact = Some(Fact::KeyLog(Box::new(log)));

@@ -413,6 +413,7 @@ mod tests {
             format: Format::Text,
             zone: "UTC".into(),
             notes: Vec::new(),
+            visible: None,
         };
         let log = ToDeviceLog {
             coverage: vec![coverage],

@@ -27,6 +27,7 @@ pub(super) fn log(format: Format, to: i64) -> KeyLog {
         format,
         zone: "UTC".into(),
         notes: Vec::new(),
+        visible: None,
     };
     KeyLog { coverage: vec![coverage], ..KeyLog::default() }
 }
