@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::refusals::Group;
 use super::verdict::{Answer, Certainty, Missing};
 use super::walk::Walk;
+use crate::evidence::key_log::Span;
+use crate::evidence::removal::RemovedBy;
 use crate::evidence::{Evidence, KeyLog, utc};
 
 /// What a log shows for the first time so shortly before may not be in the database yet.
@@ -23,9 +25,11 @@ pub(super) fn behind(walk: &mut Walk) -> Option<String> {
 }
 
 /// How sure it is that there is no such device where the database has none: a log that shows it for the first
-/// time a moment ago contradicts that, and the contradiction has to last.
+/// time a moment ago contradicts that, and the contradiction has to last. A log that shows its removal as the
+/// last of it agrees with the database.
 pub(super) fn no_device(walk: &mut Walk) -> Certainty {
-    match walk.known.log.value().and_then(first_seen) {
+    let log = walk.known.log.value().filter(|log| !ends_with_removal(log));
+    match log.and_then(first_seen) {
         Some(first) if is_young(first, walk.evidence.now) => {
             let why = since("the device", first);
             walk.missing(AGAIN, format!("ask again in a minute: {why}"));
@@ -62,10 +66,21 @@ pub fn is_young(first: Timestamp, now: Timestamp) -> bool {
 
 /// The first line that shows the device.
 fn first_seen(log: &KeyLog) -> Option<Timestamp> {
-    let refused = log.refused.iter().chain(&log.doubtful).map(|group| group.span.first);
+    spans(log).map(|span| span.first).min()
+}
+
+/// Whether nothing of the device comes after a line that names its removal.
+fn ends_with_removal(log: &KeyLog) -> bool {
+    let last = spans(log).map(|span| span.last).max();
+    let named = log.removed.iter().filter(|removal| removal.by != RemovedBy::Sync);
+    named.map(|removal| removal.at).max().is_some_and(|at| last.is_none_or(|last| last <= at))
+}
+
+/// When uploads and claims of the device were seen.
+fn spans(log: &KeyLog) -> impl Iterator<Item = Span> {
+    let refused = log.refused.iter().chain(&log.doubtful).map(|group| group.span);
     let counted = [log.accepted.uploads, log.too_large, log.claims.all, log.refused_beyond];
-    let counted = counted.into_iter().flatten().map(|span| span.first);
-    refused.chain(counted).min()
+    refused.chain(counted.into_iter().flatten())
 }
 
 /// The first upload of identity keys that was accepted.
@@ -118,6 +133,8 @@ fn current_how(why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scene;
+    use crate::evidence::key_log::Format;
     use super::*;
     use crate::diagnose::diagnose;
     use crate::evidence::{Fact, Gathered, Need, Replay, Replica, State};
@@ -165,5 +182,18 @@ mod tests {
             assert!(!advice, "{case}: {:?}", judged.missing);
             assert!(judged.storm.is_none_or(|storm| storm.row_stands.is_none()), "{case}");
         }
+    }
+
+    #[test]
+    fn a_removal_that_nothing_follows_agrees_with_the_database() {
+        let mut log = scene::log(Format::Json, 300);
+        scene::accepted(&mut log, 290, (0, 49), true);
+        assert!(!ends_with_removal(&log));
+        log.removed = vec![scene::removed(295, RemovedBy::Sync, Format::Json)];
+        assert!(!ends_with_removal(&log), "the line names no device");
+        log.removed = vec![scene::removed(295, RemovedBy::Deleted, Format::Json)];
+        assert!(ends_with_removal(&log));
+        scene::accepted(&mut log, 297, (0, 49), true);
+        assert!(!ends_with_removal(&log), "it is back");
     }
 }

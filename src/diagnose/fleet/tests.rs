@@ -274,3 +274,29 @@ fn ever_new_ids_are_a_conflict() {
     let log = FleetLog { devices: vec![race], ..FleetLog::default() };
     assert!(surveyed(log, None).1.is_empty());
 }
+
+#[test]
+fn quiet_is_counted_to_the_log_s_newest_record() {
+    let mut refused = uploader("a", 1000, 9, "a");
+    refused.refused = Some(Span { first: at(1000), last: at(2000), count: 9 });
+    let mut evidence = evidence(Some(vec![refused]), None);
+    assert!(!fleet(&evidence).affected[0].goes_on());
+    // The log ends right behind the last refusal: nobody knows whether it went on.
+    if let Some(Fact::FleetLog(log)) = &mut evidence.gathered[0].fact {
+        log.coverage[0].span = Some((at(0), at(2010)));
+    }
+    assert!(fleet(&evidence).affected[0].goes_on());
+}
+
+#[test]
+fn nobody_in_a_log_that_could_not_show_any_is_not_enough() {
+    let mut evidence = evidence(Some(Vec::new()), Some(FleetRows::default()));
+    assert_eq!(fleet(&evidence).certainty(), Certainty::Consistent);
+    if let Some(Fact::FleetLog(log)) = &mut evidence.gathered[0].fact {
+        log.coverage[0].visible = Some(Default::default());
+    }
+    let fleet = fleet(&evidence);
+    assert_eq!(fleet.certainty(), Certainty::NotEnoughEvidence);
+    assert_eq!(fleet.also[0].id.name(), "log-blind-to");
+    assert!(fleet.unread[0].contains("synapse.http.server: {level: INFO}"), "{:?}", fleet.unread);
+}
