@@ -62,7 +62,7 @@ pub struct FleetTally {
     /// Those with an end that may be a client's, and when it was written.
     doubted: VecDeque<((usize, String), Timestamp)>,
     refused: Refused,
-    /// Refusals that no line out of a client's reach bears out so far.
+    /// Refusals that no line out of a client's reach confirms so far.
     behind: Vec<(Open, Access, Timestamp)>,
     /// The newest moment.
     newest: Option<Timestamp>,
@@ -170,7 +170,7 @@ impl FleetTally {
             self.give_up(&oldest);
         }
         for (open, access, at) in std::mem::take(&mut self.behind) {
-            match self.bears_out(&open) {
+            match self.is_confirmed(&open) {
                 true => self.judge(open, &access, at),
                 false => self.log.doubtful += 1,
             }
@@ -287,7 +287,7 @@ impl FleetTally {
     }
 
     /// Whether a line out of a client's reach tells of the same conflict.
-    fn bears_out(&self, open: &Open) -> bool {
+    fn is_confirmed(&self, open: &Open) -> bool {
         let device = (open.upload.user.clone(), open.upload.device.clone());
         let End::Refused(refusal) = &open.end else { return false };
         self.devices.get(&device).is_some_and(|seen| seen.knows(refusal))
