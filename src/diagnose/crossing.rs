@@ -105,7 +105,7 @@ mod tests {
         assert_eq!((verdict.id, verdict.certainty), (VerdictId::OtkFlood, Certainty::Proven));
         let storm = verdict.storm.unwrap();
         assert!(storm.goes_on && storm.too_large.is_some());
-        // It stopped long ago: what stands is the conflict's account.
+        // It stopped long ago: the conflict decides.
         assert_eq!(judged(1000, ROWS).id, VerdictId::OtkRecreated);
         // Dead keys are still stored: that is the worse of the two.
         let dead = Rows { identity: 100, stored: vec![("A", 10, Fails)] };

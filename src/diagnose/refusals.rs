@@ -55,7 +55,7 @@ impl Group<'_> {
         matches!(self.row, Row::Old(_)) || self.refused.format == Format::Json
     }
 
-    /// Since when the row stands that holds the very key.
+    /// When the row was stored that still holds the conflicting key.
     fn old_since(&self) -> Option<Timestamp> {
         match self.row {
             Row::Old(key) => Some(key.added),
@@ -131,7 +131,7 @@ impl<'a> Refusals<'a> {
                 continue;
             }
             if untied && renewal.is_over(refused.span) {
-                // Whosever it was: it tells nothing of the keys that came later.
+                // A rejected upload before the removal says nothing about the keys that came later.
                 all.tied += refused.span.count;
                 continue;
             }

@@ -1,8 +1,8 @@
 //! Rejected uploads of a device that came back under its ID → history: the logout deleted the keys that were
 //! in the way, and the login made a new identity.
 //!
-//! In a text log anyone can write a removal, so it counts only where the database dates the present identity
-//! behind it: that nobody outside can forge.
+//! Anyone can write a removal into a text log, so it counts only where the database shows that the present
+//! identity came later. Nobody outside can forge that.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,8 +30,8 @@ impl<'a> Renewal<'a> {
             let mut all = log.removed.iter().rev().filter(|removal| removal.by == by);
             all.find(|removal| believed(removal, log, keys)).copied()
         };
-        // The task ends some time after the removal, maybe behind the next login: it is asked where no line
-        // tells of the removal itself.
+        // The task ends some time after the removal, maybe after the next login. It counts only where no line
+        // names the removal itself.
         let named = newest(RemovedBy::Deleted).or_else(|| newest(RemovedBy::Task));
         Self { log, keys, named }
     }
@@ -141,7 +141,7 @@ mod tests {
         assert!(says(&verdict, "6 rejected uploads before"), "{:?}", verdict.findings);
     }
 
-    /// Synapse empties the device's inbox in a task that may end behind the next login.
+    /// Synapse empties the device's inbox in a task that may end after the next login.
     #[test]
     fn a_task_that_ends_late_hides_no_refusal() {
         let mut log = cured(Format::Json, [Fails, Fails]);

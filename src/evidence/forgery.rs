@@ -34,7 +34,7 @@ pub struct Watch {
     now: Option<i64>,
     jump: Option<Jump>,
     /// Lines in a client's reach with a time ahead of the log's own: where many claims follow each other, every
-    /// line between them is in reach, and the log's time stands still meanwhile. The next record out of
+    /// line between them is in reach, and the log's own time does not advance. The next record out of
     /// reach tells whether they fit.
     ahead: VecDeque<(u64, i64)>,
     /// So many characters a client's text may still go on for.

@@ -24,7 +24,7 @@ impl KeyId {
         self.0.split_once(':').map_or(self.0.as_str(), |(_, name)| name)
     }
 
-    /// The counter behind the ID, one higher for each key that the account ever made: the unpadded base64
+    /// The counter in the ID, one higher for each key that the account ever made: the unpadded base64
     /// of a big-endian number, of 64 bits by vodozemac (11 characters, `src/types/key_id.rs`) and of 32 by
     /// libolm (6 characters). `None` for everything else.
     pub fn counter(&self) -> Option<u64> {

@@ -23,7 +23,7 @@ impl Renewed<'_> {
         let before = now.before.take();
         match (removal, before) {
             (Some(_), Some(before)) => past += before.count,
-            // Nothing bears the removal out: the refusals before it count as the others do.
+            // Nothing confirms the removal: the refusals before it count as the others do.
             (None, Some(before)) => {
                 now.repeated |= before.count > 1;
                 now.refused = Some(sum(before, now.refused));

@@ -62,7 +62,7 @@ pub struct FleetTally {
     /// Those with an end that may be a client's, and when it was written.
     doubted: VecDeque<((usize, String), Timestamp)>,
     refused: Refused,
-    /// Refusals that no line out of a client's reach bears out so far.
+    /// Refusals that no line out of a client's reach confirms so far.
     behind: Vec<(Open, Access, Timestamp)>,
     /// The newest moment.
     newest: Option<Timestamp>,
@@ -170,7 +170,7 @@ impl FleetTally {
             self.give_up(&oldest);
         }
         for (open, access, at) in std::mem::take(&mut self.behind) {
-            match self.bears_out(&open) {
+            match self.is_confirmed(&open) {
                 true => self.judge(open, &access, at),
                 false => self.log.doubtful += 1,
             }
@@ -287,7 +287,7 @@ impl FleetTally {
     }
 
     /// Whether a line out of a client's reach tells of the same conflict.
-    fn bears_out(&self, open: &Open) -> bool {
+    fn is_confirmed(&self, open: &Open) -> bool {
         let device = (open.upload.user.clone(), open.upload.device.clone());
         let End::Refused(refusal) = &open.end else { return false };
         self.devices.get(&device).is_some_and(|seen| seen.knows(refusal))
@@ -515,10 +515,40 @@ mod tests {
         uploads.collect()
     }
 
+    /// A storm among claims, each of which may reach over the lines behind it; the log ends in an upload.
+    fn among_claims() -> String {
+        const BEGIN: i64 = 1_795_348_800_000;
+        let mut at = BEGIN;
+        let mut text = String::new();
+        let mut write = |line: &str| {
+            at += 40;
+            let wall = Timestamp::from_millisecond(at).unwrap().strftime("%Y-%m-%d %H:%M:%S,%3f");
+            let line = line.replace("at 1", &format!("at {at}"));
+            text.push_str(&format!("{wall} - {line}\n"));
+        };
+        let traffic = |id: u32| {
+            let line = upload(id, "@o:s", "@o:s", 200).pop().unwrap().replace("POST", "GET");
+            line.replace("v3/keys/upload", "v3/sync?since=s1")
+        };
+        (1..12).for_each(|id| write(&traffic(id)));
+        upload(12, "@a:s", "@a:s", 400).iter().for_each(|line| write(line));
+        for id in (20..320).step_by(2) {
+            let claim = "Claimed one-time-keys: a:b for @o:s:X";
+            write(&format!("synapse.handlers.e2e_keys - 831 - INFO - POST-{id} - {claim}"));
+            let (id, status) = (id + 1, if id % 3 == 0 { 400 } else { 200 });
+            upload(id, "@a:s", "@a:s", status).iter().for_each(|line| write(line));
+        }
+        (330..350).for_each(|id| write(&traffic(id)));
+        upload(350, "@a:s", "@a:s", 400)[..2].iter().for_each(|line| write(line));
+        text
+    }
+
     #[test]
     fn the_survey_counts_what_the_question_about_one_device_counts() {
         let mut compared = 0;
-        for text in [STORM, HEALS, TABS, ROLLBACK, REUSED, SILENT, HEALTHY, INJECTION] {
+        let among_claims = among_claims();
+        let recorded = [STORM, HEALS, TABS, ROLLBACK, REUSED, SILENT, HEALTHY, INJECTION];
+        for text in recorded.into_iter().chain([among_claims.as_str()]) {
             let fleet = read(text);
             let mut accepted = 0;
             for (user, device) in uploaders(text) {
@@ -539,7 +569,10 @@ mod tests {
             }
             assert_eq!(fleet.accepted, accepted, "uploads taken");
         }
-        assert!(compared > 100, "{compared}");
+        let (own, told) =
+            (read(&among_claims), |log: &FleetLog| (log.devices[0].refusals(), log.accepted));
+        assert_eq!(told(&own), (52, 100));
+        assert!(compared > 150, "{compared}");
     }
 
     #[test]
