@@ -109,7 +109,9 @@
 //! server and the device only, so a row that equals the *Old key* of a line cannot have been guessed.
 //! Terse JSON logs escape newlines and prove by themselves. A waiting to-device message names the key that
 //! it is encrypted for: one for another key than the device's own can never be opened by it. An inbox that
-//! is empty proves nothing, because an online device's messages wait for milliseconds. See
+//! is empty proves nothing, because an online device's messages wait for milliseconds. A database that is a
+//! replica proves no absence beyond what it is known to hold, and what the log shows for less than a minute is not
+//! denied for certain by any. See [`evidence::replica`],
 //! [`evidence::attribute`], [`evidence::to_device`] and [`diagnose`].
 //!
 //! ## The stable JSON of `kestrel triage --format json`
@@ -123,7 +125,8 @@
 //! (`recommended`, `possible`, `will-not-help`, `dangerous`), `blast_radius`}], `missing` [{`need`,
 //! `how`}]. Of the whole chain (`symptom` `all`) it is the object of the verdict to act on first, with
 //! `branches` beside it, in the order to act: each has its own `symptom`, `verdict`, `path` and so on, its
-//! `place` (`root`, `follows`, `independent`, `quiet`, `unknown`) and what it `follows`. Times are RFC
+//! `place` (`root`, `follows`, `independent`, `quiet`, `unknown`) and what it `follows`. Where no device was
+//! named, `devices` are those it was chosen from. Times are RFC
 //! 3339. Fields are added over time and never renamed.
 //!
 //! `kestrel triage fleet` has no verdict: `certainty`, `affected` [{`user`, `device`, `causes` (`conflict`,

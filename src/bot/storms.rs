@@ -20,11 +20,13 @@ use crate::storm::{Event, Mute, Muted, Sure, Whose};
 /// Storms that are listed: those that go on, and those that ended last.
 const LISTED: usize = 200;
 const ENDED: usize = 5;
+/// How long an alert that was not sent is listed.
+const DROPPED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 impl Desk {
     /// What goes on, what ended last, and what is muted.
     pub(super) fn storms(&self) -> Result<Reply> {
-        let ledger = self.store.ledger();
+        let (ledger, now) = (self.store.ledger(), Timestamp::now());
         if !self.watches {
             return Ok(words::not_watching());
         }
@@ -35,13 +37,15 @@ impl Desk {
         let links: Vec<_> = known.iter().map(link).collect();
         let (dropped, told): (Vec<_>, Vec<_>) =
             known.iter().zip(&links).partition(|(known, _)| was_dropped(known));
-        let dropped: Vec<_> = dropped.into_iter().map(listed).collect();
+        let lately = |known: &Known| now.duration_since(known.event.last) < DROPPED;
+        let dropped = dropped.into_iter().filter(|(known, _)| lately(known));
+        let dropped: Vec<_> = dropped.map(listed).collect();
         let (going_on, ended): (Vec<_>, Vec<_>) =
             told.into_iter().partition(|(known, _)| known.ended.is_none());
         let mut going_on: Vec<_> = going_on.into_iter().map(listed).collect();
         let ended: Vec<_> = ended.into_iter().take(ENDED).map(listed).collect();
         going_on.sort_by_key(|listed| Reverse((listed.event.devices, listed.event.count)));
-        let mutes = ledger.mutes(Timestamp::now())?;
+        let mutes = ledger.mutes(now)?;
         let mut page = list(&going_on, &ended, &mutes, &self.flow.view());
         page.append(render::storm::dropped(&dropped, &self.flow.view()));
         page.append(restarted(&self.health.restarted()));

@@ -139,6 +139,10 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
             _ if beside > 0 => {
                 (Answer::No, "the keys of another account came after this identity".into())
             }
+            _ if walk.known.log.unknown().is_some() && walk.refusals.groups.is_empty() => {
+                let why = "no stored key was made by another account; no log was read";
+                (Answer::No, why.into())
+            }
             _ => {
                 let none = "no stored or refused key was made by another account";
                 (Answer::No, walk.refusals.none(none).into())

@@ -281,9 +281,12 @@ fn dead_by_client(walk: &mut Walk, mail: &Mail) -> Option<Ruling> {
     }
     if count > 0 {
         let many = counted(count, "message");
-        walk.findings.push(format!(
-            "its client met {many} without a part for its key, and KE-1 does not show a new account"
-        ));
+        let ke1 = match walk.known.keys.unknown() {
+            Some(_) => "whether its account is new could not be tested (KE-1)",
+            None => "KE-1 does not show a new account",
+        };
+        let why = format!("its client met {many} without a part for its key, and {ke1}");
+        walk.findings.push(why);
         if walk.known.keys.unknown().is_some() {
             let how = "the database: with the device's identity the signature test tells whether its account was \
                        made anew; then these messages were for the dead one";

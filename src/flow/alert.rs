@@ -139,7 +139,9 @@ impl Flow {
             (0, absent) if absent > 0 => {
                 Sure::Contradicted("the database has none of these devices".into())
             }
-            (0, _) => Sure::Unconfirmed(self.no_database()),
+            (0, _) => Sure::Unconfirmed(
+                survey.evidence.database_behind().unwrap_or_else(|| self.no_database()),
+            ),
             (known, absent) if absent > known * MADE_UP => Sure::Unconfirmed(format!(
                 "the database has {known} of these devices and not the other {absent}"
             )),
@@ -222,9 +224,13 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
         }
         (true, Certainty::Proven, _) | (true, _, Some(_)) => Sure::Confirmed,
         (true, ..) if verdict.id == VerdictId::OtkFlood => Sure::Confirmed,
-        (true, ..) => Sure::Unconfirmed(
-            "the device exists, and the log does not tie the refusals to uploads of its own".into(),
-        ),
+        (true, ..) => Sure::Unconfirmed(match evidence.key_log().unknown() {
+            Some(why) => format!("the device exists, and the log could not be read: {why}"),
+            None => {
+                "the device exists, and the log does not tie the refusals to uploads of its own"
+                    .into()
+            }
+        }),
     }
 }
 
@@ -353,7 +359,8 @@ impl Judged {
     /// The same of a storm that the database bore out before: a device that is gone now was signed out, which
     /// contradicts nothing.
     pub fn of_known(self) -> Self {
-        let gone = self.cure == Cure::SignedOut && matches!(self.sure, Sure::Contradicted(_));
+        let denied = matches!(self.sure, Sure::Contradicted(_)) || self.again.is_some();
+        let gone = self.cure == Cure::SignedOut && denied;
         Self { sure: if gone { Sure::Confirmed } else { self.sure }, ..self }
     }
 
