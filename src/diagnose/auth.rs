@@ -177,7 +177,8 @@ pub(super) fn proxied(walk: &Walk) -> (u64, Known<()>) {
     let (mut count, mut ids) = (0u64, Vec::new());
     for (id, client) in walk.evidence.clients() {
         let named = client.user.as_deref();
-        if !named.is_none_or(|named| user.is_some_and(|user| user.as_str() == named)) {
+        let own = named.is_none_or(|named| user.is_some_and(|user| user.as_str() == named));
+        if !own {
             continue;
         }
         let noted = client.signs.iter().filter(|noted| {
