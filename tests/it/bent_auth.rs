@@ -35,7 +35,7 @@ fn with(evidence: &Evidence, log: AuthLog) -> Evidence {
 /// Tokens could not be checked, up to the end of the window.
 fn outage(evidence: &Evidence, format: Format) -> AuthLog {
     let last = evidence.window.to;
-    let first = last.checked_sub(SignedDuration::from_secs(5)).unwrap();
+    let first = last.checked_sub(SignedDuration::from_secs(5)).expect("in range");
     let span = Span { first, last, count: 12 };
     let outage = Outage { span, uploads: 3, delays: 2, format };
     AuthLog { outage: Some(outage), ..AuthLog::default() }
