@@ -85,7 +85,6 @@ fn of_keys(verdict: VerdictId) -> &'static [Row] {
         VerdictId::AuthUnreachable => &[
             (CheckAuthService, Recommended, None),
             (Relogin, WillNotHelp, Some("nobody can log in while the service is down")),
-            (OtkSurgery, WillNotHelp, Some("these requests say nothing about keys")),
         ],
         VerdictId::KeylessDevice => {
             &[(Relogin, Possible, Some("with a client that does encryption"))]

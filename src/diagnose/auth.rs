@@ -101,13 +101,13 @@ fn certainty(outage: &Outage) -> Certainty {
 fn reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
     let Outage { span, uploads, delays, .. } = *outage;
     let mut reasons = vec![told(outage)];
-    let parts: Vec<_> = [(uploads, "uploaded keys"), (delays, "were about delayed events")]
+    let parts: Vec<_> = [(uploads, "key upload"), (delays, "delayed-event request")]
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .map(|(count, what)| counted(count, what))
         .collect();
     if !parts.is_empty() {
-        reasons.push(format!("of these {}", parts.join(", ")));
+        reasons.push(format!("among them {}", parts.join(" and ")));
     }
     reasons.push(match is_ongoing(walk, outage) {
         true => "ongoing: failures reach to the end of the log".into(),
@@ -177,7 +177,8 @@ pub(super) fn proxied(walk: &Walk) -> (u64, Known<()>) {
     let (mut count, mut ids) = (0u64, Vec::new());
     for (id, client) in walk.evidence.clients() {
         let named = client.user.as_deref();
-        if !named.is_none_or(|named| user.is_some_and(|user| user.as_str() == named)) {
+        let own = named.is_none_or(|named| user.is_some_and(|user| user.as_str() == named));
+        if !own {
             continue;
         }
         let noted = client.signs.iter().filter(|noted| {

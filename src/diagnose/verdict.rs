@@ -139,8 +139,8 @@ impl VerdictId {
     pub fn headline(self) -> &'static str {
         match self {
             Self::AuthUnreachable => {
-                "Synapse cannot check access tokens: its authentication service (MAS) does not answer, so \
-                 requests with a token get a 503"
+                "Synapse cannot check access tokens because its authentication service (MAS) gives no usable \
+                 answer: requests with a token get a 503"
             }
             Self::UnknownDevice => "the server knows no such device: a typo, or it was logged out",
             Self::KeylessDevice => {

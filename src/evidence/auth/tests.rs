@@ -3,9 +3,12 @@
 use jiff::Timestamp;
 
 use super::{AuthLog, AuthTally, By};
-use crate::evidence::aside::Glance;
+use crate::evidence::aside::{Aside, Glance};
+use crate::evidence::attribute::Attribution;
 use crate::evidence::key_log::Format;
 use crate::evidence::log_line::{Record, Stamp};
+use crate::evidence::log_time::Clock;
+use crate::evidence::sight::{Delay, What};
 use crate::evidence::{About, Subject, Window};
 
 const DOWN: &str = include_str!("../../../tests/fixtures/log/mas-down.log");
@@ -105,4 +108,35 @@ fn a_removal_names_who_did_it() {
     assert_eq!(by(REMOVAL, "@jun:quay.example", "A\nB").0, By::Unknown);
     let log = read(REMOVAL, "@gus:quay.example", "ANOTHER", false);
     assert!(log.removed.is_empty() && log.mas.is_some(), "{log:?}");
+}
+
+/// What a watch sees of a log.
+fn sights(text: &str) -> Vec<What> {
+    let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
+    let clock = Clock::new(Some(jiff::tz::TimeZone::UTC));
+    let mut reading = Attribution::new(Subject::nobody(), window, clock);
+    reading = reading.beside(Aside::watching(window));
+    reading.next_file(!text.starts_with('{'));
+    text.lines().for_each(|line| reading.line(line.as_bytes()));
+    reading.sights().sorted().into_iter().map(|sight| sight.what).collect()
+}
+
+#[test]
+fn a_watch_sees_each_failed_check_and_no_fast_restart() {
+    let seen = sights(DOWN);
+    assert_eq!(seen.iter().filter(|what| **what == What::AuthFailed).count(), 4, "{seen:?}");
+    let answers: Vec<_> = (seen.iter())
+        .filter_map(|what| match what {
+            What::Delay { answer, .. } => Some(*answer),
+            _ => None,
+        })
+        .collect();
+    // 503 with a token; 200 without one and with one that was known.
+    assert_eq!(answers, [Delay::Refused, Delay::Fast], "{seen:?}");
+    assert_eq!(sights(TERSE), [What::AuthFailed]);
+    // A restart with a token that had expired is not a fast one either.
+    assert!(
+        sights(&DOWN.replace("71B 503", "79B 401"))
+            .contains(&What::Delay { address: "192.0.2.10".into(), answer: Delay::Refused })
+    );
 }

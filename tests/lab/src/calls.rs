@@ -58,6 +58,11 @@ impl Member {
     /// The same, without the leave: for a server that has no delayed events.
     pub async fn without_leave(lab: &Lab, name: &str, address: &str) -> Result<Self> {
         let account = lab.register(&lab.fresh_name(name)).await?;
+        Self::of(lab, account, address).await
+    }
+
+    /// A room for an account that is there already; no leave yet.
+    pub async fn of(lab: &Lab, account: Account, address: &str) -> Result<Self> {
         let wire = lab.wire().behind(address);
         let token = Some(account.access_token.as_str());
         let made = wire.post("/_matrix/client/v3/createRoom", token, json!({})).await?;
