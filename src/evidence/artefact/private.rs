@@ -43,6 +43,7 @@ const SAID: &[&str] = &[
     "1984-05-03 zebra 03.05.1984",
     "room #zebra:example.org joined",
     "$zebra !zebra @Zebra",
+    "type=m.zebra event_type: m.zebra.example algorithm=m.olm.v1.zebra",
     "in !zebra for $4242 as @Zebra, event $zebra",
     "event: $zebra id=$zebra room: !zebra user: @Zebra",
     "Zebra: {\"displayname\":\"Zebra\"}",
