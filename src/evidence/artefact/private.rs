@@ -1,6 +1,7 @@
 //! Lines that a private person would not want in front of strangers, in the forms of every client: what they say
 //! behind a known logger is gone, and what Kestrel reads is still there.
 
+#[cfg(test)]
 use super::tests::{NEW, OLD, refusal};
 use super::*;
 use crate::evidence::client::Sign;
