@@ -1,6 +1,7 @@
 //! What clients send when their users report a bug: Element Web's archive of numbered logs, Element X's log of each
 //! hour, the details beside them, and Android's logcat.
 
+#[cfg(test)]
 use serde_json::json;
 
 use super::tests::{NEW, OLD, gz, har, refusal, taken, tar_of, zip_of};

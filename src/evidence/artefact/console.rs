@@ -257,8 +257,10 @@ fn parted(line: &str) -> Parted<'_> {
     let group = |name: &str| found.name(name).map(|found| found.as_str());
     let at = group("time").and_then(|time| time.replace(',', ".").parse().ok());
     let level = LEVELS.into_iter().find(|level| Some(*level) == group("level"));
-    let message = group("rest").unwrap_or_default().trim();
-    Parted { at, local: group("local"), level: level.unwrap_or_default(), message }
+    let (message, local) = (group("rest").unwrap_or_default().trim(), group("local"));
+    // Without the time that stood before it, a level is a word of the message.
+    let level = level.filter(|_| at.is_some() || local.is_some()).unwrap_or_default();
+    Parted { at, local, level, message }
 }
 
 /// As [`PREFIX`] has them.

@@ -62,7 +62,13 @@ impl Drafts {
     pub(super) fn taken(&mut self, limits: &Limits) -> Vec<Taken> {
         let mut taken: Vec<(usize, Result<Taken, String>)> = Vec::new();
         let mut logs: BTreeMap<u64, Vec<(Member, console::Console)>> = BTreeMap::new();
+        // Of files that are no parts of one log only so many come out, the newest.
+        self.drafts.sort_by_key(|(member, _)| (member.rank, member.place));
         for (member, draft) in self.drafts.drain(..) {
+            if !matches!(draft, Draft::Console(_)) && taken.len() >= limits.files {
+                self.unread.push((member.place, format!("a report has at most {}", limits.files)));
+                continue;
+            }
             let budget = draft.bytes().max(limits.kept / LEAST);
             match draft {
                 Draft::Console(log) => logs.entry(member.series()).or_default().push((member, log)),

@@ -166,6 +166,11 @@ fn segment_of(segment: &str, before: &str, removed: &mut Removed) -> String {
     CUT.to_owned()
 }
 
+/// Whether it is an event type that is known.
+pub(super) fn is_type(text: &str) -> bool {
+    TYPE.is_match(text)
+}
+
 fn pair_of(pair: &str, removed: &mut Removed) -> String {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     if QUERY.contains(&name) && SMALL.is_match(value) {

@@ -1,6 +1,7 @@
 //! Lines that a private person would not want in front of strangers, in the forms of every client: what they say
 //! behind a known logger is gone, and what Kestrel reads is still there.
 
+#[cfg(test)]
 use super::tests::{NEW, OLD, refusal};
 use super::*;
 use crate::evidence::client::Sign;
@@ -43,6 +44,7 @@ const SAID: &[&str] = &[
     "1984-05-03 zebra 03.05.1984",
     "room #zebra:example.org joined",
     "$zebra !zebra @Zebra",
+    "type=m.zebra event_type: m.zebra.example algorithm=m.olm.v1.zebra",
     "in !zebra for $4242 as @Zebra, event $zebra",
     "event: $zebra id=$zebra room: !zebra user: @Zebra",
     "Zebra: {\"displayname\":\"Zebra\"}",

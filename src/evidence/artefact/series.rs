@@ -38,6 +38,8 @@ pub(super) struct Member {
     pub(super) size: u64,
     /// How many parts of its log are newer.
     pub(super) rank: usize,
+    /// Its name is one of a film or a picture: it is read behind the others.
+    unlikely: bool,
 }
 
 /// What is to be read of an archive, the newest first.
@@ -66,7 +68,9 @@ const ROOT: Age = Age::Number(0);
 
 impl Member {
     pub(super) fn new(place: usize, name: &str, size: u64) -> Self {
-        Self { place, part: Part::of(name), size, rank: 0 }
+        let ending = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let unlikely = UNLIKELY.contains(&ending.as_str());
+        Self { place, part: Part::of(name), size, rank: 0, unlikely }
     }
 
     pub(super) fn series(&self) -> u64 {
@@ -74,11 +78,15 @@ impl Member {
     }
 }
 
+/// Endings of what users send beside their logs.
+const UNLIKELY: &[&str] =
+    &["png", "jpg", "jpeg", "gif", "webp", "heic", "mp4", "mov", "webm", "mkv", "pdf", "db", "bin"];
+
 /// Chooses what is read: of each log the newest parts first, of at most so many logs, and in no more than so many
-/// bytes. The newest file is read whatever it says of itself.
+/// bytes. No part of a log is read that is older than one that is left out.
 pub(super) fn chosen(mut all: Vec<Member>, files: usize, bytes: usize) -> Chosen {
     rank(&mut all);
-    let (mut logs, mut sum) = (Vec::new(), 0u64);
+    let (mut logs, mut left_out, mut sum) = (Vec::new(), Vec::new(), 0u64);
     let (mut members, mut late, mut other) = (Vec::new(), Vec::new(), 0u64);
     for member in all {
         let known = logs.contains(&member.series());
@@ -89,11 +97,14 @@ pub(super) fn chosen(mut all: Vec<Member>, files: usize, bytes: usize) -> Chosen
         if !known {
             logs.push(member.series());
         }
-        if sum > 0 && sum.saturating_add(member.size) > bytes as u64 {
+        // Whatever it says of its size, there is room for others beside it: what is really read has a bound, too.
+        let size = member.size.min(bytes as u64 / 2);
+        if left_out.contains(&member.series()) || sum.saturating_add(size) > bytes as u64 {
+            left_out.push(member.series());
             late.push(member);
             continue;
         }
-        sum = sum.saturating_add(member.size);
+        sum = sum.saturating_add(size);
         members.push(member);
     }
     let of_bytes = (!late.is_empty()).then(|| {
@@ -119,7 +130,7 @@ fn rank(all: &mut [Member]) {
         member.rank = *rank;
         *rank += 1;
     }
-    all.sort_by_key(|member| (member.rank, member.place));
+    all.sort_by_key(|member| (member.unlikely, member.rank, member.place));
 }
 
 /// The first and the last hour of files that are named by a date.
@@ -219,7 +230,10 @@ mod tests {
         let chosen = super::chosen(many, 16, 1000);
         assert_eq!(chosen.members.len(), 16);
         assert!(chosen.note.unwrap().contains("4 more files"));
-        // The newest is read whatever it says of its size.
-        assert_eq!(super::chosen(vec![Member::new(0, "a", u64::MAX)], 1, 1).members.len(), 1);
+        // A file does not keep others out by what it says of its size.
+        let film = vec![Member::new(0, "film.mp4", u64::MAX), Member::new(1, "console.log", 10)];
+        let chosen = super::chosen(film, 16, 1000);
+        let places: Vec<_> = chosen.members.iter().map(|member| member.place).collect();
+        assert_eq!(places, [1, 0]);
     }
 }
