@@ -121,7 +121,7 @@ async fn the_gate_is_as_the_config_says() -> Result<()> {
     let folder = lab.scratch().join("bot");
     let mut bot = Bot::prepare(&lab, &ops, Path::new(KESTREL), &folder, "").await?;
     let config = fs::read_to_string(bot.config_path())?;
-    let gate = "[matrix]\nmin_power_level = 50\nmax_command_age = \"4s\"\n";
+    let gate = "[matrix]\nmin_power_level = 50\nmax_command_age = \"20s\"\n";
     fs::write(bot.config_path(), config.replace("[matrix]\n", gate))?;
     ops.admin().invite(&bot.user_id).await?;
     bot.run()?;
@@ -136,7 +136,7 @@ async fn the_gate_is_as_the_config_says() -> Result<()> {
 
     bot.stop();
     let late = ops.ask("!help").await?;
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    tokio::time::sleep(Duration::from_secs(22)).await;
     bot.run()?;
     let said = ops.notices(PATIENCE).await?;
     let skipped = said.iter().filter(|m| m.plain.contains("skipped a command"));

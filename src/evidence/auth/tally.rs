@@ -16,7 +16,8 @@ use crate::evidence::access::{Access, access};
 use crate::evidence::aside::Glance;
 use crate::evidence::key_log::{Coverage, Format, Span};
 use crate::evidence::log_line::{self, Record};
-use crate::evidence::{About, Window, python};
+use crate::evidence::removal::{RemovedBy, removed};
+use crate::evidence::{About, Window};
 
 /// Requests of which something was said before their end.
 const OPEN: usize = 1024;
@@ -188,8 +189,9 @@ impl AuthTally {
     /// `Deleting devices ['D'] for '@u'`
     fn deleting(&mut self, glance: &Glance, record: &Record) {
         let (Some(user), Some(device)) = (&self.user, &self.device) else { return };
-        let Some((devices, of)) = deleted(&record.message) else { return };
-        if of != *user || !devices.iter().any(|one| one == device.as_str()) {
+        let Some(line) = removed(&record.logger, &record.message) else { return };
+        let named = line.devices.iter().any(|one| one == device.as_str());
+        if line.by != RemovedBy::Deleted || line.user != user.as_str() || !named {
             return;
         }
         let extras = &record.extras;
@@ -291,14 +293,6 @@ fn is_upload(uri: &str) -> bool {
 
 fn is_delay(uri: &str) -> bool {
     uri.starts_with("/_matrix/client/") && uri.contains("/delayed_events/")
-}
-
-/// `Deleting devices ['D', 'E'] for '@u'`: both are Python literals, so no client's text goes further.
-fn deleted(message: &str) -> Option<(Vec<String>, String)> {
-    let (devices, rest) = python::literal(message.strip_prefix("Deleting devices ")?)?;
-    let (user, rest) = python::string(rest.strip_prefix(" for ")?)?;
-    let devices = devices.as_array()?.iter().map(|one| one.as_str().map(str::to_owned));
-    rest.is_empty().then_some((devices.collect::<Option<_>>()?, user))
 }
 
 /// Who removed a device, by the request that did it.
