@@ -134,9 +134,9 @@ fn current_how(why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::scene;
-    use crate::evidence::key_log::Format;
     use super::*;
     use crate::diagnose::diagnose;
+    use crate::evidence::key_log::Format;
     use crate::evidence::{Fact, Gathered, Need, Replay, Replica, State};
 
     /// A recorded case as a replica would have answered it whose data ends at the start of the window.

@@ -141,10 +141,13 @@ impl Flow {
         };
         let stop = Arc::new(AtomicBool::new(false));
         let (mut slices, mut notes) = (Vec::new(), Vec::new());
-        for source in logs::distinct(&self.config.logs) {
-            let (source, wanted, flag) = (source.clone(), wanted.clone(), Arc::clone(&stop));
+        let sources = logs::distinct(&self.config.logs);
+        for source in &sources {
+            let siblings = logs::siblings::of(source, &sources);
+            let (source, wanted, flag) = ((*source).clone(), wanted.clone(), Arc::clone(&stop));
             let name = source.name.clone();
-            let mut reading = tokio::task::spawn_blocking(move || slice(&source, &wanted, &flag));
+            let mut reading =
+                tokio::task::spawn_blocking(move || slice((&source, &siblings), &wanted, &flag));
             let ended = match timeout(SLICING, &mut reading).await {
                 Ok(ended) => ended,
                 Err(_) => {

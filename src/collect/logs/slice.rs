@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use ruma::{OwnedDeviceId, OwnedUserId};
 
 use super::Reading;
 use super::file::{Left, Lines, Part};
-use super::seek;
+use super::{seek, siblings};
 use crate::config::LogSource;
 use crate::evidence::Window;
 use crate::evidence::artefact::{Removed, server_message};
@@ -66,14 +67,22 @@ pub struct Slice {
     pub notes: Vec<String>,
 }
 
-/// Reads one log twice: for the subject's requests, then for all of their lines. The error is for people.
-pub fn slice(source: &LogSource, wanted: &Wanted, stop: &AtomicBool) -> Result<Slice, String> {
+/// Reads one log twice: for the subject's requests, then for all of their lines. `siblings` may tell its zone. The
+/// error is for people.
+pub fn slice(
+    (source, siblings): (&LogSource, &[PathBuf]),
+    wanted: &Wanted,
+    stop: &AtomicBool,
+) -> Result<Slice, String> {
     let failed = |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
     let current = Part::of(&source.path)?;
     let mut clock = Clock::new(source.timezone.clone());
     if matches!(current.first, Some(Stamp::Local(_)) | None) {
         seek::ask_zone(&current, &mut clock, source.timezone.is_none(), stop).map_err(failed)?;
         clock.settle();
+        if clock.is_unknown() {
+            siblings::ask_zone(siblings, &mut clock, stop);
+        }
     }
     let mut reading = Reading { most: MOST, ..Reading::default() };
     let target = wanted.window.from.as_millisecond().saturating_sub(APART);
@@ -297,7 +306,7 @@ mod tests {
             window: Window { from: Timestamp::UNIX_EPOCH, to: Timestamp::MAX },
             addresses: false,
         };
-        slice(&source, &wanted, &AtomicBool::new(false)).unwrap()
+        slice((&source, &[]), &wanted, &AtomicBool::new(false)).unwrap()
     }
 
     #[test]
