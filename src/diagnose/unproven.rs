@@ -28,7 +28,8 @@ pub(super) fn behind(walk: &mut Walk) -> Option<String> {
 /// time a moment ago contradicts that, and the contradiction has to last. A log that shows its removal as the
 /// last of it agrees with the database.
 pub(super) fn no_device(walk: &mut Walk) -> Certainty {
-    let log = walk.known.log.value().filter(|log| !ends_with_removal(log));
+    let removed = removed_at(walk);
+    let log = walk.known.log.value().filter(|log| !ends_with_removal(log, removed));
     match log.and_then(first_seen) {
         Some(first) if is_young(first, walk.evidence.now) => {
             let why = since("the device", first);
@@ -41,8 +42,10 @@ pub(super) fn no_device(walk: &mut Walk) -> Certainty {
 
 /// Why it proves nothing yet that the database lacks the device's identity, and what would.
 pub(super) fn no_identity(walk: &mut Walk) -> Option<String> {
-    let first = first_identity(walk.known.log.value()?)?;
-    if !is_young(first, walk.evidence.now) {
+    let log = walk.known.log.value()?;
+    let first = first_identity(log)?;
+    let removed = removed_at(walk).filter(|at| last_identity(log).is_none_or(|last| last <= *at));
+    if !is_young(first, walk.evidence.now) || removed.is_some() {
         return None;
     }
     let why = since("its identity keys", first);
@@ -69,11 +72,18 @@ fn first_seen(log: &KeyLog) -> Option<Timestamp> {
     spans(log).map(|span| span.first).min()
 }
 
-/// Whether nothing of the device comes after a line that names its removal.
-fn ends_with_removal(log: &KeyLog) -> bool {
+/// The newest line that names a removal of the device.
+fn removed_at(walk: &Walk) -> Option<Timestamp> {
+    let uploads = walk.known.log.value().into_iter().flat_map(|log| &log.removed);
+    let named = uploads.filter(|removal| removal.by != RemovedBy::Sync).map(|removal| removal.at);
+    let requests = walk.known.auth.value().into_iter().flat_map(|log| &log.removed);
+    named.chain(requests.map(|removal| removal.at)).max()
+}
+
+/// Whether nothing of the device comes after its removal.
+fn ends_with_removal(log: &KeyLog, removed: Option<Timestamp>) -> bool {
     let last = spans(log).map(|span| span.last).max();
-    let named = log.removed.iter().filter(|removal| removal.by != RemovedBy::Sync);
-    named.map(|removal| removal.at).max().is_some_and(|at| last.is_none_or(|last| last <= at))
+    removed.is_some_and(|at| last.is_none_or(|last| last <= at))
 }
 
 /// When uploads and claims of the device were seen.
@@ -85,8 +95,17 @@ fn spans(log: &KeyLog) -> impl Iterator<Item = Span> {
 
 /// The first upload of identity keys that was accepted.
 fn first_identity(log: &KeyLog) -> Option<Timestamp> {
-    let with_keys = log.accepted.batches.iter().filter(|batch| batch.with_device_keys > 0);
-    with_keys.map(|batch| batch.span.first).min()
+    identities(log).map(|span| span.first).min()
+}
+
+fn last_identity(log: &KeyLog) -> Option<Timestamp> {
+    identities(log).map(|span| span.last).max()
+}
+
+/// When uploads of identity keys were accepted.
+fn identities(log: &KeyLog) -> impl Iterator<Item = Span> {
+    let batches = log.accepted.batches.iter().filter(|batch| batch.with_device_keys > 0);
+    batches.map(|batch| batch.span)
 }
 
 /// Whether the identity in the database may be older than the refusals of a group, and what would tell.
@@ -188,12 +207,9 @@ mod tests {
     fn a_removal_that_nothing_follows_agrees_with_the_database() {
         let mut log = scene::log(Format::Json, 300);
         scene::accepted(&mut log, 290, (0, 49), true);
-        assert!(!ends_with_removal(&log));
-        log.removed = vec![scene::removed(295, RemovedBy::Sync, Format::Json)];
-        assert!(!ends_with_removal(&log), "the line names no device");
-        log.removed = vec![scene::removed(295, RemovedBy::Deleted, Format::Json)];
-        assert!(ends_with_removal(&log));
+        assert!(!ends_with_removal(&log, None));
+        assert!(ends_with_removal(&log, Some(scene::at(295))));
         scene::accepted(&mut log, 297, (0, 49), true);
-        assert!(!ends_with_removal(&log), "it is back");
+        assert!(!ends_with_removal(&log, Some(scene::at(295))), "it is back");
     }
 }
