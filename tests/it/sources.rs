@@ -53,7 +53,7 @@ async fn the_role_reads_key_material_by_index_and_nothing_else() -> Result<()> {
     }
     role.batch_execute("SET enable_seqscan = off").await?;
     let mut explained = 0;
-    for answer in case.evidence.gathered.iter().filter(|answer| answer.need != Need::KeyLog) {
+    for answer in case.evidence.gathered.iter().filter(|answer| answer.need.is_of_database()) {
         for statement in answer.query.split(";\n") {
             let plan = role.query(&format!("EXPLAIN {statement}"), &[]).await?;
             let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
@@ -137,7 +137,9 @@ async fn a_saved_case_replays_to_the_same_verdict_and_holds_no_key() -> Result<(
     let replayed = serde_json::from_str(&saved)?;
     assert_eq!(kestrel::diagnose::diagnose(&replayed).id, case.verdict.id);
     assert_eq!(flow.why(&replayed), flow.why(&case.evidence));
-    assert!(case.evidence.gathered.iter().all(|answer| answer.state == State::Found));
+    // This server uses no MAS, so its log has nothing of it.
+    let mut answers = case.evidence.gathered.iter().filter(|answer| answer.need != Need::AuthLog);
+    assert!(answers.all(|answer| answer.state == State::Found));
 
     let log = std::fs::read_to_string(lab.log_path())?;
     let old = log.split("Old key: {\"key\":\"").nth(1).and_then(|rest| rest.split('"').next());
