@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use self::head::Head;
 use super::key_log::Coverage;
 use super::told::utc;
-use super::{Fact, Gathered, Need, Window};
+use super::{Evidence, Fact, Gathered, Need, Window};
 
 /// How far before the window a logger's last line is looked for.
 pub const BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -257,6 +257,11 @@ fn shows_own(answer: &Gathered) -> bool {
     let sees = log.coverage.iter().all(|part| part.visible.as_ref().is_some_and(sees));
     let uploads = log.accepted.uploads.is_some() || log.refusals() > 0 || log.too_large.is_some();
     sees && uploads
+}
+
+/// How far each log was read for the keys; nothing of logs that could not be read.
+pub fn key_logs(evidence: &Evidence) -> Vec<&Coverage> {
+    evidence.answers(Need::KeyLog).filter_map(|answer| coverage(answer).first()).collect()
 }
 
 fn coverage(answer: &Gathered) -> &[Coverage] {

@@ -7,8 +7,8 @@ use super::Flow;
 use crate::collect;
 use crate::config::Config;
 use crate::evidence::key_log::Coverage;
-use crate::evidence::visibility::{BACK, Blind, Logger, Why, blind};
-use crate::evidence::{About, Fact, Need, ServerSubject, Symptom, Window};
+use crate::evidence::visibility::{BACK, Blind, Logger, Why, blind, key_logs};
+use crate::evidence::{About, Need, ServerSubject, Symptom, Window};
 use crate::plan::Plan;
 
 /// The stretch of each log that is read whole; what a quiet server wrote before is looked for backwards.
@@ -43,14 +43,7 @@ impl Flow {
         };
         let config = Config { database: None, prometheus: None, ..(*self.config).clone() };
         let evidence = collect::run(&plan, &config).await;
-        let logs: Vec<_> = evidence
-            .answers(Need::KeyLog)
-            .filter_map(|answer| match &answer.fact {
-                Some(Fact::KeyLog(log)) => log.coverage.first(),
-                _ => None,
-            })
-            .collect();
-        unseen(&logs, now)
+        unseen(&key_logs(&evidence), now)
     }
 }
 

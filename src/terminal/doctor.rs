@@ -3,8 +3,8 @@
 
 use kestrel::collect::postgres::{limit_binds, reads_only};
 use kestrel::config::Config;
-use kestrel::evidence::visibility::{Blind, Logger, Why, blind, blind_answers};
-use kestrel::evidence::{Evidence, Fact, Need};
+use kestrel::evidence::visibility::{Blind, Logger, Why, blind, blind_answers, key_logs};
+use kestrel::evidence::{Evidence, Need};
 use kestrel::store;
 
 /// One check.
@@ -41,13 +41,7 @@ pub(super) fn is_quiet(evidence: &Evidence, need: Need, why: &str) -> bool {
 
 /// Whether the logs could show trouble; nothing of logs that could not be read, whose answers say why.
 pub(super) fn visible(evidence: &Evidence) -> Vec<Check> {
-    let logs: Vec<_> = evidence
-        .answers(Need::KeyLog)
-        .filter_map(|answer| match &answer.fact {
-            Some(Fact::KeyLog(log)) => log.coverage.first(),
-            _ => None,
-        })
-        .collect();
+    let logs = key_logs(evidence);
     // One by one for the level; of single loggers one process may have what another lacks.
     let mut found: Vec<_> = logs.iter().filter_map(|log| blind(&[*log], &[])).collect();
     if found.is_empty() {

@@ -15,8 +15,9 @@ use kestrel_lab::{Lab, LabOptions};
 use serde_json::{Value, json};
 
 use crate::crafted;
+use crate::sources::config_file;
 use crate::terminal::kestrel;
-use crate::verdicts::{ROLE, compare, config, judge, lab_with_role};
+use crate::verdicts::{compare, config, judge, lab_with_role};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -118,17 +119,7 @@ async fn nobody_is_not_said(config: &Config) -> Result<()> {
 }
 
 fn doctor_says_it(lab: &Lab) -> Result<()> {
-    let file = lab.scratch().join("kestrel.toml");
-    let text = format!(
-        "store = \"store\"\n[matrix]\nhomeserver = \"{}\"\nuser = \"@kestrel:{}\"\n\
-         rooms = [\"!ops:lab.local\"]\nadmins = [\"@a:lab.local\"]\n[[logs]]\nname = \"main\"\npath = \"{}\"\n\
-         [database]\nurl = \"{}\"\n",
-        lab.homeserver(),
-        lab.server_name(),
-        lab.log_path().display(),
-        lab.database_url_as(ROLE)
-    );
-    fs::write(&file, text)?;
+    let file = config_file(lab)?;
     let said = kestrel(&["doctor", "--config", &file.to_string_lossy()]);
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(text.contains("FAILED  log level: INFO is off in log main"), "{text}");

@@ -2,6 +2,7 @@
 //! every probe goes by an index.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -369,11 +370,8 @@ async fn a_new_password_is_used_without_a_restart() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn doctor_checks_the_role_the_session_and_the_store() -> Result<()> {
-    let lab = lab_with_role(Default::default()).await?;
-    faults::healthy(&lab).await?;
-    lab.log_written().await?;
+/// The config of a bot in the lab that never signed in, for `kestrel doctor`.
+pub(crate) fn config_file(lab: &Lab) -> Result<PathBuf> {
     let file = lab.scratch().join("kestrel.toml");
     let text = format!(
         "store = \"store\"\n[matrix]\nhomeserver = \"{}\"\nuser = \"@kestrel:{}\"\n\
@@ -385,6 +383,15 @@ async fn doctor_checks_the_role_the_session_and_the_store() -> Result<()> {
         lab.database_url_as(ROLE)
     );
     std::fs::write(&file, text)?;
+    Ok(file)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_checks_the_role_the_session_and_the_store() -> Result<()> {
+    let lab = lab_with_role(Default::default()).await?;
+    faults::healthy(&lab).await?;
+    lab.log_written().await?;
+    let file = config_file(&lab)?;
     let doctor = || {
         let said = kestrel(&["doctor", "--config", &file.to_string_lossy()]);
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
