@@ -15,21 +15,21 @@ use ruma::{OwnedDeviceId, UserId};
 use tokio::sync::Semaphore;
 
 use crate::collect;
-use crate::command::{self, Command, Ke1, Ke2, Ke3, Span, Triage};
 use crate::config::Config;
-use crate::diagnose::device_list::worst_first;
-use crate::diagnose::{
+use kestrel_core::command::{self, Command, Ke1, Ke2, Ke3, Span, Triage};
+use kestrel_core::diagnose::device_list::worst_first;
+use kestrel_core::diagnose::{
     AlsoId, Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet, questions,
 };
-use crate::evidence::{Evidence, Fact, Gathered, Need, State, Symptom, counted};
-use crate::plan::Plan;
-use crate::render::{self, Reply, View};
+use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State, Symptom, counted};
+use kestrel_core::plan::Plan;
+use kestrel_core::render::{self, Reply, View};
 
-pub use crate::diagnose::YOUNG;
-pub use crate::evidence::poll::{Cursor, Poll};
 pub use again::{again, client_said, what_changed};
 pub use alert::{Cure, Depth, Judged, SETTLE};
 pub use capture::{Captured, InboxWatch};
+pub use kestrel_core::diagnose::YOUNG;
+pub use kestrel_core::evidence::poll::{Cursor, Poll};
 pub use visible::BlindLog;
 
 /// The chain with its configuration.

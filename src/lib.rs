@@ -24,12 +24,12 @@
 //! * **Evidence** is the vocabulary: typed facts, each with where it came from and the query that shows
 //!   it again. It serialises, and a saved `evidence.json` replays to the same verdict.
 //! * **Diagnose** is pure: evidence in, verdict out. Each question of the tree is one small function in
-//!   its branch's table ([`diagnose::questions`]), and the verdict keeps the path. `!tree` shows the very
-//!   tables. [`diagnose::chain()`] puts the branches of one device in the order to act.
-//! * **Render** formats and never decides; a storm's timeline it draws ([`render::picture`]).
+//!   its branch's table ([`diagnose::questions`](kestrel_core::diagnose::questions)), and the verdict keeps the path. `!tree` shows the very
+//!   tables. [`diagnose::chain()`](kestrel_core::diagnose::chain()) puts the branches of one device in the order to act.
+//! * **Render** formats and never decides; a storm's timeline it draws ([`render::picture`](kestrel_core::render::picture)).
 //! * **Storm** stands beside the flow: sights of log lines, and slow looks at the database where they are
 //!   asked for ([`flow::Flow::poll`]), become alerts, and the flow judges each as it judges a question.
-//! * A **report** is a file of a user's client: redacted as it is read ([`evidence::artefact`]), believed of
+//! * A **report** is a file of a user's client: redacted as it is read ([`evidence::artefact`](kestrel_core::evidence::artefact)), believed of
 //!   its sender only, and judged with what the server says over the report's own times ([`flow::report`]). The
 //!   ops room gets the verdict, its sender a receipt that holds nothing of the server's.
 //!
@@ -74,24 +74,24 @@
 //!
 //! ## How a call is captured
 //!
-//! [`capture`] is a session as a state machine: what happened and when in, what is to be done out. The bot
+//! [`capture`](kestrel_core::capture) is a session as a state machine: what happened and when in, what is to be done out. The bot
 //! gives each session a task that feeds it time, commands and reactions, writes its state to the ledger
 //! before it posts anything, and at the end lets the flow judge the window and bundle what it rests on:
 //! evidence, the logs' records about the subject ([`collect::logs::slice`], redacted by
-//! [`evidence::artefact::server_message`]), statements, samples, reports, marks. [`store::bundle`] packs and
+//! [`evidence::artefact::server_message`](kestrel_core::evidence::artefact::server_message)), statements, samples, reports, marks. [`store::bundle`] packs and
 //! reads it; `kestrel replay bundle.zip` judges it again from the bundle alone.
 //!
 //! ## The walls
 //!
 //! | room | may name | never |
 //! |---|---|---|
-//! | [`evidence`] | – | any other room; tokio, files, sockets, the clock |
-//! | [`command`] | – | collect, diagnose, bot |
+//! | [`evidence`](kestrel_core::evidence) | – | any other room; tokio, files, sockets, the clock |
+//! | [`command`](kestrel_core::command) | – | collect, diagnose, bot |
 //! | [`config`] | evidence | every other room |
-//! | [`diagnose`] | evidence | everything else; regex, the clock, the environment |
-//! | [`plan`] | command, evidence, diagnose (needs only) | collect, the clock |
-//! | [`storm`], [`capture`] | evidence | every other room; the clock |
-//! | [`render`] | command, evidence, diagnose, storm, capture | collect, bot, store, the clock |
+//! | [`diagnose`](kestrel_core::diagnose) | evidence | everything else; regex, the clock, the environment |
+//! | [`plan`](kestrel_core::plan) | command, evidence, diagnose (needs only) | collect, the clock |
+//! | [`storm`](kestrel_core::storm), [`capture`](kestrel_core::capture) | evidence | every other room; the clock |
+//! | [`render`](kestrel_core::render) | command, evidence, diagnose, storm, capture | collect, bot, store, the clock |
 //! | [`collect`] | plan, evidence, config | command, diagnose, render, bot, store |
 //! | [`store`] | evidence, storm, capture, config | collect, diagnose, bot, render |
 //! | [`flow`] | command … render, storm, capture, config | bot, the Matrix client |
@@ -111,8 +111,8 @@
 //! it is encrypted for: one for another key than the device's own can never be opened by it. An inbox that
 //! is empty proves nothing, because an online device's messages wait for milliseconds. A database that is a
 //! replica proves no absence beyond what it is known to hold, and what the log shows for less than a minute is not
-//! denied for certain by any. See [`evidence::replica`],
-//! [`evidence::attribute`], [`evidence::to_device`] and [`diagnose`].
+//! denied for certain by any. See [`evidence::replica`](kestrel_core::evidence::replica),
+//! [`evidence::attribute`](kestrel_core::evidence::attribute), [`evidence::to_device`](kestrel_core::evidence::to_device) and [`diagnose`](kestrel_core::diagnose).
 //!
 //! ## The stable JSON of `kestrel triage --format json`
 //!
@@ -143,22 +143,9 @@
 //! `kestrel cases --format json` is one object: `schema` (1), `cases` [{`case`, `at`, `symptom`, `subject`,
 //! `verdict`, `certainty`, `room`, `thread`, `asker`}], the newest first.
 
-pub mod command;
 pub mod config;
 
-pub mod plan;
-
 pub mod collect;
-
-pub mod evidence;
-
-pub mod diagnose;
-
-pub mod render;
-
-pub mod storm;
-
-pub mod capture;
 
 pub mod store;
 

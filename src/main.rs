@@ -119,8 +119,8 @@ async fn main() -> ExitCode {
             if error.is::<bot::NeedsPerson>() {
                 return NEEDS_PERSON.into();
             }
-            let usage =
-                error.is::<kestrel::config::Problems>() || error.is::<kestrel::command::Slip>();
+            let usage = error.is::<kestrel::config::Problems>()
+                || error.is::<kestrel_core::command::Slip>();
             if usage { USAGE.into() } else { ExitCode::FAILURE }
         }
     }

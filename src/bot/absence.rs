@@ -9,8 +9,8 @@ use ruma::RoomId;
 use super::listen::Ear;
 use super::ops_rooms::may_send;
 use super::{matrix_of, outbox, room_words};
-use crate::render::Reply;
 use crate::store::Absence;
+use kestrel_core::render::Reply;
 
 impl Ear {
     /// Notes which ops rooms the bot is not in any more, and which it is in again.

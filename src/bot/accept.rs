@@ -14,8 +14,8 @@ use super::react::Press;
 use super::send::About;
 use super::task::Task;
 use super::words;
-use crate::render::Reply;
 use crate::store::{HandedIn, NewMessage};
+use kestrel_core::render::Reply;
 
 impl Ear {
     /// Answers a line that needs no work.

@@ -11,7 +11,7 @@ use super::post::Postman;
 use super::send::{self, Part, Place};
 use super::storm_thread::{Goes, goes};
 use crate::store::Known;
-use crate::storm::Event;
+use kestrel_core::storm::Event;
 
 impl Postman {
     /// The rooms that alerts go to, as soon as the bot is in one of them: two while an upgrade is not proven.

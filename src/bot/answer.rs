@@ -20,11 +20,11 @@ use super::send::{self, About};
 use super::supervise::Health;
 use super::transmit;
 use super::words;
-use crate::command::{Command, Look};
 use crate::config::Config;
 use crate::flow::{self, Answer, Flow};
-use crate::render::Reply;
 use crate::store::{NewCase, NewMessage, Store};
+use kestrel_core::command::{Command, Look};
+use kestrel_core::render::Reply;
 
 /// Beyond the sources' own deadline: the time to judge, and for the few answers that post by themselves to sit
 /// out a restart of the homeserver.

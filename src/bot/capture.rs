@@ -22,13 +22,13 @@ use super::gate::{Pace, Paces, TICKS, may_command};
 use super::line::ChatLine;
 use super::react::reaction;
 use super::words;
-use crate::capture::{Asked, Input, Session, Step};
-use crate::command::Capture;
 use crate::config::Config;
-use crate::evidence::artefact::{Artefact, Kind};
 use crate::flow::Flow;
-use crate::render::{Reply, capture as told};
 use crate::store::{KeptCapture, NewMessage, Store};
+use kestrel_core::capture::{Asked, Input, Session, Step};
+use kestrel_core::command::Capture;
+use kestrel_core::evidence::artefact::{Artefact, Kind};
+use kestrel_core::render::{Reply, capture as told};
 
 /// What may wait for a session that is busy posting; more is dropped and logged.
 const WAITING: usize = 64;
@@ -180,7 +180,7 @@ impl CaptureDesk {
         room: Room,
         kept: KeptCapture,
         session: Session,
-        begun: Option<Vec<crate::capture::Effect>>,
+        begun: Option<Vec<kestrel_core::capture::Effect>>,
     ) {
         let (tell, heard) = mpsc::channel(WAITING);
         let (number, user) = (kept.number, session.asked.user.clone());
@@ -315,7 +315,7 @@ fn session_of(kept: &KeptCapture) -> Option<Session> {
     session
         .map_err(|error| tracing::error!("capture {} is of another version: {error}", kept.number))
         .ok()
-        .filter(|session| session.schema == crate::capture::SCHEMA)
+        .filter(|session| session.schema == kestrel_core::capture::SCHEMA)
 }
 
 #[cfg(test)]
@@ -357,8 +357,11 @@ mod tests {
         }
         let line = "2026-11-22T11:50:00.000Z WARN One time key signed_curve25519:AAAAAAAAAA0 already \
                     exists. syt_PLANTED_1";
-        let parcel =
-            crate::evidence::artefact::take_in("c.log", line.as_bytes(), &Default::default());
+        let parcel = kestrel_core::evidence::artefact::take_in(
+            "c.log",
+            line.as_bytes(),
+            &Default::default(),
+        );
         let parcel = parcel.unwrap();
         for _ in 0..REPORTS + 3 {
             desk.received(&users[0], &parcel.artefacts[0]);

@@ -13,13 +13,13 @@ use super::outbox;
 use super::send::About;
 use super::supervise::Ended;
 use super::words;
-use crate::command::Look;
 use crate::config::Cases;
-use crate::evidence::Evidence;
 use crate::flow::{self, Answer};
-use crate::render::Reply;
-use crate::render::case::{self, CaseLine};
 use crate::store::{Kept, NewMessage, Store};
+use kestrel_core::command::Look;
+use kestrel_core::evidence::Evidence;
+use kestrel_core::render::Reply;
+use kestrel_core::render::case::{self, CaseLine};
 
 /// Cases that a list shows.
 const LISTED: usize = 20;

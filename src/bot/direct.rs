@@ -19,8 +19,8 @@ use super::send::About;
 use super::task::Task;
 use super::{client, words};
 use crate::config::Config;
-use crate::render::Reply;
 use crate::store::HandedIn;
+use kestrel_core::render::Reply;
 
 /// A report that waited longer than this is not worth reading: its sender has found another way.
 const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);

@@ -19,8 +19,8 @@ use ruma::{OwnedEventId, OwnedUserId, UserId};
 use tokio::time::timeout;
 
 use super::line::ChatLine;
-use crate::evidence::client_line;
 use fetch::{Unfetched, fetch};
+use kestrel_core::evidence::client_line;
 
 /// How long a file may take to come.
 const FETCHING: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::render::Reply;
+use kestrel_core::render::Reply;
 
 /// Both bodies, and whether it rings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

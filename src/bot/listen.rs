@@ -36,8 +36,8 @@ use super::task::Task;
 use super::unreadable::Unreadables;
 use super::{client, lease, matrix_of, read, words};
 use crate::config::Config;
-use crate::render::Reply;
 use crate::store::Store;
+use kestrel_core::render::Reply;
 
 /// The pauses between failed syncs.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

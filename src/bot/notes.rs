@@ -7,7 +7,7 @@ use ruma::DeviceId;
 
 use super::clock;
 use super::letter::Letter;
-use crate::render::Page;
+use kestrel_core::render::Page;
 
 /// A new device took the place of an old one.
 pub(super) fn replaced(old: &DeviceId, new: &DeviceId, why: &str, verified: bool) -> Letter {

@@ -22,8 +22,8 @@ use super::send;
 use super::supervise::Ended;
 use super::transmit;
 use crate::flow::Flow;
-use crate::render::{self, Reply};
 use crate::store::{NewMessage, Outgoing, Store};
+use kestrel_core::render::{self, Reply};
 
 /// How often it looks when nobody said that something is owed.
 const LOOK: Duration = Duration::from_secs(30);

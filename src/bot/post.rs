@@ -21,13 +21,13 @@ use super::supervise::Ended;
 use super::transmit;
 use super::watch::{Shared, holds};
 use crate::config::Config;
-use crate::evidence::shortened;
 use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
-use crate::render::case::numbered;
-use crate::render::storm::{AGAIN, MUTE, WHY};
-use crate::render::{self};
 use crate::store::{Due, Known, Ledger, NewCase, Owed, Store};
-use crate::storm::{Change, Event, Sure, Whose};
+use kestrel_core::evidence::shortened;
+use kestrel_core::render::case::numbered;
+use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
+use kestrel_core::render::{self};
+use kestrel_core::storm::{Change, Event, Sure, Whose};
 
 /// How often the ledger is looked through when nobody said that something is due.
 const LOOK: Duration = Duration::from_secs(2);

@@ -26,8 +26,8 @@ use super::supervise::Ended;
 use super::task::Task;
 use super::{read, transmit, words};
 use crate::config::Config;
-use crate::render::Reply;
 use crate::store::{Accepted, HandedIn, NewMessage, Store};
+use kestrel_core::render::Reply;
 
 /// How many answers are worked on at a time: each may read the whole log.
 const AT_ONCE: usize = 4;

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::answer::Asked;
 use super::line::ChatLine;
 use super::words;
-use crate::command::{Command, Span, Triage};
-use crate::render::storm::{AGAIN, MUTE, WHY};
-use crate::storm::{Event, Kind, Whose};
+use kestrel_core::command::{Command, Span, Triage};
+use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
+use kestrel_core::storm::{Event, Kind, Whose};
 
 /// How much before a storm is looked at again.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
@@ -131,7 +131,7 @@ mod tests {
 
     fn storm(kind: Kind, whose: Whose) -> Event {
         let at = Timestamp::from_second(1_000).unwrap();
-        let (change, trigger) = (crate::storm::Change::Started, "x".to_owned());
+        let (change, trigger) = (kestrel_core::storm::Change::Started, "x".to_owned());
         let (storm, count, devices, first, last) = (7, 3, 1, at, at);
         Event { at, storm, change, kind, whose, trigger, count, devices, first, last }
     }

@@ -15,8 +15,8 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard, OwnedSemaphorePermit, Semaphor
 use super::enclosed::Refused;
 use super::ops_rooms::OpsRooms;
 use crate::config::Config;
-use crate::evidence::artefact::Limits;
 use crate::store::Ledger;
+use kestrel_core::evidence::artefact::Limits;
 
 /// How many reports are fetched, read and handed on at a time. One may take up to 64 MiB of memory, and the bot
 /// runs under a limit.

@@ -24,13 +24,13 @@ use super::sealed::sealed;
 use super::send::{self, About, Place};
 use super::transmit;
 use super::words;
-use crate::evidence::ClientFacts;
-use crate::evidence::artefact::{Artefact, Kind, Parcel, Removed, take_in_from};
 use crate::flow;
 use crate::flow::report::{Reported, headline};
-use crate::render::report::{Receipt, Root, receipt, root};
-use crate::render::{self, Reply};
 use crate::store::{NewCase, NewMessage};
+use kestrel_core::evidence::ClientFacts;
+use kestrel_core::evidence::artefact::{Artefact, Kind, Parcel, Removed, take_in_from};
+use kestrel_core::render::report::{Receipt, Root, receipt, root};
+use kestrel_core::render::{self, Reply};
 
 /// How long one may take to be redacted and read.
 const READING: Duration = Duration::from_secs(60);

@@ -4,8 +4,8 @@
 use ruma::{RoomId, UserId};
 
 use super::upgrade::{Distrust, Tombstone};
-use crate::render::{Page, Reply};
 use crate::store::{Absence, Upgrade};
+use kestrel_core::render::{Page, Reply};
 
 /// In both rooms of an upgrade that is followed. `line` is a line of the config.
 pub(super) fn upgraded(upgrade: &Upgrade, sender: &UserId, line: &str) -> Reply {

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::letter::Letter;
 use super::transmit;
-use crate::render::{Picture, Reply};
+use kestrel_core::render::{Picture, Reply};
 
 /// What is said because of an event: each at most once.
 #[derive(Debug, Clone, Copy)]

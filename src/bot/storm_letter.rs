@@ -5,9 +5,9 @@ use jiff::SignedDuration;
 
 use super::letter::Letter;
 use crate::flow::{Cure, Judged};
-use crate::render::View;
-use crate::render::storm::{Alert, Cured, clear, root, root_cleared, update};
-use crate::storm::{Change, Event, Kind, Sure};
+use kestrel_core::render::View;
+use kestrel_core::render::storm::{Alert, Cured, clear, root, root_cleared, update};
+use kestrel_core::storm::{Change, Event, Kind, Sure};
 
 /// A first message that waited longer says so.
 const LATE: SignedDuration = SignedDuration::from_mins(2);

@@ -4,7 +4,7 @@
 use ruma::EventId;
 
 use crate::store::{Due, Owed};
-use crate::storm::Change;
+use kestrel_core::storm::Change;
 
 /// Whether an owed message about a storm can be worded now, and as what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +77,9 @@ mod tests {
 
     use super::*;
     use crate::bot::letter::Letter;
-    use crate::render::Reply;
     use crate::store::{Ledger, Step};
-    use crate::storm::{Event, Kind, Whose};
+    use kestrel_core::render::Reply;
+    use kestrel_core::storm::{Event, Kind, Whose};
 
     const CHANGES: [Change; 6] = [
         Change::Started,

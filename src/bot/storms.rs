@@ -10,12 +10,12 @@ use super::answer::Desk;
 use super::line::ChatLine;
 use super::room_words::absences;
 use super::words;
-use crate::command::Whom;
-use crate::evidence::shortened;
-use crate::render::storm::{Listed, list, muted, unmuted};
-use crate::render::{self, Reply, restarted};
 use crate::store::Known;
-use crate::storm::{Event, Mute, Muted, Sure, Whose};
+use kestrel_core::command::Whom;
+use kestrel_core::evidence::shortened;
+use kestrel_core::render::storm::{Listed, list, muted, unmuted};
+use kestrel_core::render::{self, Reply, restarted};
+use kestrel_core::storm::{Event, Mute, Muted, Sure, Whose};
 
 /// Storms that are listed: those that go on, and those that ended last.
 const LISTED: usize = 200;

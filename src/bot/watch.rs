@@ -16,9 +16,9 @@ use super::watch_trouble::{FailedLooks, LedgerTrouble, LowSpace, Notice, Notices
 use crate::collect::logs::follow::{Follow, Position, Round};
 use crate::config::Config;
 use crate::flow::{Cursor, Flow, Poll};
-use crate::render::{self, View};
 use crate::store::{Due, Known, Ledger, Step, free_space};
-use crate::storm::{Change, Event, Muted, Thresholds, Watch};
+use kestrel_core::render::{self, View};
+use kestrel_core::storm::{Change, Event, Muted, Thresholds, Watch};
 
 /// How often what was counted is written down: a restart reads the lines since again, at scan speed.
 const CALM: Duration = Duration::from_secs(60);
@@ -351,7 +351,9 @@ pub(super) fn holds(mute: &Muted, event: &Event) -> bool {
     match (mute, &event.whose) {
         (Muted::All, _) => true,
         (Muted::Storm(number), _) => *number == event.storm,
-        (Muted::User(muted), crate::storm::Whose::Device { user, .. }) => muted.as_str() == user,
+        (Muted::User(muted), kestrel_core::storm::Whose::Device { user, .. }) => {
+            muted.as_str() == user
+        }
         (Muted::User(_), _) => false,
     }
 }
@@ -361,8 +363,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::evidence::sight::{Sight, What};
     use crate::store::Owed;
+    use kestrel_core::evidence::sight::{Sight, What};
 
     fn lookout(folder: &TempDir) -> Lookout {
         let config = Config::parse(super::super::BOT, Path::new(".")).unwrap();

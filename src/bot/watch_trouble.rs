@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::letter::Letter;
 use crate::flow::BlindLog;
-use crate::render::{self, View};
 use crate::store::SPARE;
+use kestrel_core::render::{self, View};
 
 /// A disk that is full for longer than this is told to the room: a write that fails once may work a moment
 /// later, when another process has let go of the ledger.

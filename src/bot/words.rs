@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::clock;
 use super::gate::Refusal;
-use crate::render::{Page, Reply};
+use kestrel_core::render::{Page, Reply};
 
 /// For what a stolen access token can send and its owner's device would not.
 const STOLEN: &str = "If you did not send this, somebody has your access token: sign out the sessions that you do not know, and \

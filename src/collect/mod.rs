@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{Config, LogSource};
-use crate::evidence::visibility::blind_answers;
-use crate::evidence::{Evidence, Fact, Gathered, Need, SCHEMA, State};
-use crate::plan::Plan;
+use kestrel_core::evidence::visibility::blind_answers;
+use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, SCHEMA, State};
+use kestrel_core::plan::Plan;
 
 /// How long a question may take that had to wait for the others.
 const LAST_QUESTION: Duration = Duration::from_secs(1);

@@ -21,12 +21,12 @@ use jiff::Timestamp;
 use tokio_postgres::{Client, Error};
 
 use crate::config::Database;
-use crate::evidence::{About, Algorithm, Fact, Gathered, Need, State, counted, utc};
-use crate::plan::Plan;
 pub use device::{DeviceList, device_list};
 pub use fleet::confirm;
 pub use grants::grants;
 pub use inbox::{InboxWatch, watch};
+use kestrel_core::evidence::{About, Algorithm, Fact, Gathered, Need, State, counted, utc};
+use kestrel_core::plan::Plan;
 pub use replica::doubt;
 pub use role::{Finding, limit_binds, reads_only};
 
@@ -268,7 +268,7 @@ mod tests {
     fn a_shown_statement_is_what_it_says() {
         let user = "@o'neil:example.org".try_into().expect("a user id");
         let subject =
-            crate::evidence::Subject { user, device: "A'; DROP TABLE x; --\n$1\\".into() };
+            kestrel_core::evidence::Subject { user, device: "A'; DROP TABLE x; --\n$1\\".into() };
         let sql = shown(Need::DeviceKeys, &About::Device(subject));
         assert!(sql.contains("user_id = '@o''neil:example.org'"), "{sql}");
         assert!(sql.ends_with("device_id = E'A''; DROP TABLE x; --\\u000a$1\\\\';"), "{sql}");

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::config::{Access, Prometheus};
-use crate::evidence::delay::{Metrics, Servlet};
-use crate::evidence::{Fact, Gathered, Need, State, Window};
-use crate::plan::Plan;
+use kestrel_core::evidence::delay::{Metrics, Servlet};
+use kestrel_core::evidence::{Fact, Gathered, Need, State, Window};
+use kestrel_core::plan::Plan;
 
 /// The name of the source, in answers.
 const SOURCE: &str = "prometheus";
@@ -274,7 +274,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::command::{Ke4, Span};
+    use kestrel_core::command::{Ke4, Span};
 
     /// A server that answers every request with this, and tells what it was asked.
     async fn serve(answer: Option<String>) -> (Prometheus, tokio::sync::mpsc::Receiver<String>) {

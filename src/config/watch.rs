@@ -143,7 +143,7 @@ pub(super) fn room(section: &mut Section<'_, '_>, bot: Bot<'_>) -> Option<OwnedR
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storm::Thresholds;
+    use kestrel_core::storm::Thresholds;
 
     #[test]
     fn the_defaults_are_those_of_the_watch() {

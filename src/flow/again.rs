@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::command::{Command, Ke1, Ke2, Ke3, Ke4, LONGEST_DAYS, Span, Triage};
-use crate::diagnose::changed;
-use crate::evidence::{About, EventSubject, Evidence, Gathered, Need, Symptom};
+use kestrel_core::command::{Command, Ke1, Ke2, Ke3, Ke4, LONGEST_DAYS, Span, Triage};
+use kestrel_core::diagnose::changed;
+use kestrel_core::evidence::{About, EventSubject, Evidence, Gathered, Need, Symptom};
 
 /// The same question now: about the same subject, over a window of the same length. `None` where the case
 /// does not say whom it was about. A live watch is not repeated: it would need a call.

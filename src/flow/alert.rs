@@ -4,15 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 use ruma::{OwnedUserId, UserId};
 
 use super::{Answer, Case, Flow};
-use crate::command::{Command, Ke1, Ke2, Span, Triage};
-use crate::diagnose::fleet::{Cause, Standing};
-use crate::diagnose::verdict::Storm;
-use crate::diagnose::{
+use kestrel_core::command::{Command, Ke1, Ke2, Span, Triage};
+use kestrel_core::diagnose::fleet::{Cause, Standing};
+use kestrel_core::diagnose::verdict::Storm;
+use kestrel_core::diagnose::{
     Certainty, Verdict, VerdictId, YOUNG, advise, chain, diagnose, fleet, is_young,
 };
-use crate::evidence::{Evidence, Fact, Known, Symptom, Window, utc};
-use crate::render::{self, Page};
-use crate::storm::{BACKLOG, Change, Event, Kind, Sure, Whose};
+use kestrel_core::evidence::{Evidence, Fact, Known, Symptom, Window, utc};
+use kestrel_core::render::{self, Page};
+use kestrel_core::storm::{BACKLOG, Change, Event, Kind, Sure, Whose};
 
 /// How much before a storm its verdict looks, and how far back at most.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
@@ -154,7 +154,7 @@ impl Flow {
             dead => Cure::No(format!(
                 "{} still have keys of a dead identity: their users should log them out and in again; \
                  !fleet names them",
-                crate::evidence::counted(dead as u64, "device")
+                kestrel_core::evidence::counted(dead as u64, "device")
             )),
         };
         Judged {
@@ -271,7 +271,7 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
     if storm.dead_keys_handed_out > 0 {
         left.push(format!(
             "{} handed out: each costs who claimed it one message that cannot be decrypted",
-            crate::evidence::counted(storm.dead_keys_handed_out, "dead key")
+            kestrel_core::evidence::counted(storm.dead_keys_handed_out, "dead key")
         ));
     }
     if verdict.id == VerdictId::OtkRecreated {

@@ -10,17 +10,17 @@ use ruma::{OwnedDeviceId, UserId};
 use tokio::time::timeout;
 
 use super::{Answer, Case, Flow, page, why};
-use crate::capture::Session;
 use crate::collect::logs::slice::{Moment, Slice, Wanted, slice};
 use crate::collect::{self, logs};
-use crate::command::{self, Command, Ke4, Span, Triage};
-use crate::diagnose::diagnose;
-use crate::evidence::delay::Metrics;
-use crate::evidence::to_device::{Again, Inbox, InboxRow};
-use crate::evidence::{Evidence, Fact, Gathered, Need, State, Subject, Window};
-use crate::plan::Plan;
-use crate::render::{self, Picture, Reply};
-use crate::storm::{Curve, Timeline};
+use kestrel_core::capture::Session;
+use kestrel_core::command::{self, Command, Ke4, Span, Triage};
+use kestrel_core::diagnose::diagnose;
+use kestrel_core::evidence::delay::Metrics;
+use kestrel_core::evidence::to_device::{Again, Inbox, InboxRow};
+use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State, Subject, Window};
+use kestrel_core::plan::Plan;
+use kestrel_core::render::{self, Picture, Reply};
+use kestrel_core::storm::{Curve, Timeline};
 
 pub use crate::collect::postgres::InboxWatch;
 
@@ -340,8 +340,8 @@ fn reaching(window: Window, client: &[Gathered]) -> Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::to_device::Live;
-    use crate::evidence::{About, ClientFacts, SCHEMA, Symptom};
+    use kestrel_core::evidence::to_device::Live;
+    use kestrel_core::evidence::{About, ClientFacts, SCHEMA, Symptom};
 
     fn row(stream: i64, seen: Option<Timestamp>) -> InboxRow {
         let row = serde_json::json!({

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Flow;
 use crate::collect;
-use crate::evidence::poll::{Cursor, Poll};
+use kestrel_core::evidence::poll::{Cursor, Poll};
 
 impl Flow {
     /// Looks at the devices behind the cursor, as many as two seconds allow, and moves it on. Never fails:

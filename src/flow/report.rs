@@ -8,17 +8,17 @@ use jiff::{SignedDuration, Timestamp};
 use ruma::{EventId, OwnedUserId, UserId};
 
 use super::{Answer, Flow};
-use crate::command::{Command, Ke3, Span, Triage};
-use crate::diagnose::Verdict;
-use crate::diagnose::advice::{Safe, safe};
-use crate::diagnose::device_list::has_keys;
-use crate::evidence::artefact::Parcel;
-use crate::evidence::client::{ClientFacts, Sign, Skew};
-use crate::evidence::{
+use kestrel_core::command::{Command, Ke3, Span, Triage};
+use kestrel_core::diagnose::Verdict;
+use kestrel_core::diagnose::advice::{Safe, safe};
+use kestrel_core::diagnose::device_list::has_keys;
+use kestrel_core::evidence::artefact::Parcel;
+use kestrel_core::evidence::client::{ClientFacts, Sign, Skew};
+use kestrel_core::evidence::{
     About, Evidence, Gathered, SCHEMA, ServerSubject, Symptom, UserSubject, counted,
 };
-use crate::plan;
-use crate::render::{self, Reply};
+use kestrel_core::plan;
+use kestrel_core::render::{self, Reply};
 
 /// How much is looked at before and after what a report tells of.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
@@ -271,7 +271,7 @@ fn after(at: Timestamp, length: SignedDuration) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::client::Noted;
+    use kestrel_core::evidence::client::Noted;
     use ruma::user_id;
 
     fn at(second: i64) -> Timestamp {

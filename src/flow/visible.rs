@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::Flow;
 use crate::collect;
 use crate::config::Config;
-use crate::evidence::key_log::Coverage;
-use crate::evidence::visibility::{BACK, Blind, Logger, Why, blind, key_logs};
-use crate::evidence::{About, Need, ServerSubject, Symptom, Window};
-use crate::plan::Plan;
+use kestrel_core::evidence::key_log::Coverage;
+use kestrel_core::evidence::visibility::{BACK, Blind, Logger, Why, blind, key_logs};
+use kestrel_core::evidence::{About, Need, ServerSubject, Symptom, Window};
+use kestrel_core::plan::Plan;
 
 /// The stretch of each log that is read whole; what a quiet server wrote before is looked for backwards.
 const LAST: SignedDuration = SignedDuration::from_hours(1);
@@ -76,8 +76,8 @@ fn unseen(logs: &[&Coverage], now: Timestamp) -> Vec<BlindLog> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::key_log::Format;
-    use crate::evidence::visibility::Visibility;
+    use kestrel_core::evidence::key_log::Format;
+    use kestrel_core::evidence::visibility::Visibility;
 
     fn at(hour: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + hour * 3600).unwrap()

@@ -9,7 +9,7 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use crate::capture::{MANIFEST, Manifest};
+use kestrel_core::capture::{MANIFEST, Manifest};
 
 /// A bundle's size at the most, packed.
 pub const LARGEST: usize = 24 << 20;
@@ -105,8 +105,8 @@ fn shown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{Asked, BundledFile, Input, Session, folder_name};
     use jiff::{SignedDuration, Timestamp};
+    use kestrel_core::capture::{Asked, BundledFile, Input, Session, folder_name};
     use ruma::user_id;
 
     fn files() -> Vec<(String, Vec<u8>)> {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use ruma::{EventId, UserId};
 
 use super::{Kept, NewCase, Store, digest, read_text};
-use crate::evidence::{Evidence, SCHEMA};
+use kestrel_core::evidence::{Evidence, SCHEMA};
 
 impl Store {
     /// Keeps a judged question under the next number, with its evidence; the same cause gives the same number
@@ -135,7 +135,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{About, Subject, Symptom, Window};
+    use kestrel_core::evidence::{About, Subject, Symptom, Window};
     use ruma::{event_id, room_id, user_id};
 
     fn at(second: i64) -> Timestamp {

@@ -24,10 +24,10 @@ use ruma::{OwnedEventId, OwnedRoomId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use crate::storm::{Change, Event, Mute, Muted, Sure};
 pub use accepted::{Accepted, HandedIn};
 pub use captures::KeptCapture;
 pub use cases::{Kept, NewCase};
+use kestrel_core::storm::{Change, Event, Mute, Muted, Sure};
 pub use outgoing::{Dropped, NewMessage, Outgoing};
 pub use upgrades::{Absence, Upgrade};
 
@@ -377,7 +377,7 @@ mod tests {
     use ruma::{event_id, room_id, user_id};
 
     use super::*;
-    use crate::storm::{Kind, Whose};
+    use kestrel_core::storm::{Kind, Whose};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + second).unwrap()

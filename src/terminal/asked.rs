@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use kestrel::command::{self, Command, Ke1, Ke2, Ke4, Slip};
 use kestrel::config::Config;
-use kestrel::evidence::Gathered;
+use kestrel_core::command::{self, Command, Ke1, Ke2, Ke4, Slip};
+use kestrel_core::evidence::Gathered;
 
 use super::redact::{of_terminal, taken};
 use super::{Symptom, Triage};

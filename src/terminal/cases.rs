@@ -9,12 +9,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
-use kestrel::command::{self, Context, Look, Slip};
 use kestrel::config::Config;
 use kestrel::flow;
-use kestrel::render::case::{self, CaseLine};
-use kestrel::render::{Ink, Page, View};
 use kestrel::store::{Kept, Ledger};
+use kestrel_core::command::{self, Context, Look, Slip};
+use kestrel_core::render::case::{self, CaseLine};
+use kestrel_core::render::{Ink, Page, View};
 use serde_json::{Value, json};
 
 use super::watch::Form;

@@ -3,9 +3,9 @@
 
 use kestrel::collect::postgres::{limit_binds, reads_only};
 use kestrel::config::Config;
-use kestrel::evidence::visibility::{Blind, Logger, Why, blind, blind_answers, key_logs};
-use kestrel::evidence::{Evidence, Need};
 use kestrel::store;
+use kestrel_core::evidence::visibility::{Blind, Logger, Why, blind, blind_answers, key_logs};
+use kestrel_core::evidence::{Evidence, Need};
 
 /// One check.
 pub(super) struct Check {

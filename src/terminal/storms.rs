@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
-use kestrel::command::{self, Context, Whom};
 use kestrel::config::Config;
-use kestrel::evidence::shortened;
-use kestrel::render::View;
 use kestrel::store::{Known, Ledger};
-use kestrel::storm::{Mute, Muted, Sure, Whose};
+use kestrel_core::command::{self, Context, Whom};
+use kestrel_core::evidence::shortened;
+use kestrel_core::render::View;
+use kestrel_core::storm::{Mute, Muted, Sure, Whose};
 use serde_json::{Value, json};
 
 use super::watch::{Form, kind};

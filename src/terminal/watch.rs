@@ -12,13 +12,13 @@ use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use kestrel::collect::logs;
 use kestrel::collect::logs::follow::Follow;
-use kestrel::command;
 use kestrel::config::{Config, LogSource};
-use kestrel::evidence::shortened;
-use kestrel::evidence::sight::Sight;
 use kestrel::flow::{Depth, Flow, Judged, SETTLE};
-use kestrel::render::View;
-use kestrel::storm::{Change, Event, Kind, Sure, Thresholds, Watch, Whose};
+use kestrel_core::command;
+use kestrel_core::evidence::shortened;
+use kestrel_core::evidence::sight::Sight;
+use kestrel_core::render::View;
+use kestrel_core::storm::{Change, Event, Kind, Sure, Thresholds, Watch, Whose};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use kestrel::evidence::ClientFacts;
-use kestrel::evidence::artefact::{self, Limits};
-use kestrel::evidence::client::Sign;
+use kestrel_core::evidence::ClientFacts;
+use kestrel_core::evidence::artefact::{self, Limits};
+use kestrel_core::evidence::client::Sign;
 use kestrel_lab::jsdk::{Artefacts, Host};
 use kestrel_lab::{Account, Patient, artefacts};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use jiff::{SignedDuration, Timestamp};
-use kestrel::diagnose::{Verdict, diagnose};
+use kestrel_core::diagnose::{Verdict, diagnose};
 use serde_json::{Value, json};
 
 /// A case's evidence; keys of the answers stand in the order log, devices, identity, stored, fallback.

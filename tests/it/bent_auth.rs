@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use jiff::SignedDuration;
-use kestrel::diagnose::remedy::Remedy;
-use kestrel::diagnose::{Certainty, Verdict, diagnose};
-use kestrel::evidence::artefact::{self, Limits};
-use kestrel::evidence::auth::{AuthLog, By, Outage, Removed, Synced};
-use kestrel::evidence::client::Sign;
-use kestrel::evidence::key_log::{Format, Span};
-use kestrel::evidence::{Evidence, Fact, Gathered, Need, State};
+use kestrel_core::diagnose::remedy::Remedy;
+use kestrel_core::diagnose::{Certainty, Verdict, diagnose};
+use kestrel_core::evidence::artefact::{self, Limits};
+use kestrel_core::evidence::auth::{AuthLog, By, Outage, Removed, Synced};
+use kestrel_core::evidence::client::Sign;
+use kestrel_core::evidence::key_log::{Format, Span};
+use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State};
 
 fn case(name: &str) -> Evidence {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
@@ -162,7 +162,7 @@ fn a_proxy_that_answers_in_place_of_synapse_is_no_healthy_server() {
     assert_eq!((delays.count, delays.gone, delays.timed_out), (1, 1, 0));
     assert!((delays.slowest - 0.082).abs() < 1e-9);
     let evidence = case("ke4--delay-healthy--calm");
-    let beside = |mut facts: kestrel::evidence::ClientFacts| {
+    let beside = |mut facts: kestrel_core::evidence::ClientFacts| {
         facts.user = evidence.subject.user().map(|user| user.to_string());
         // By the server's clock, inside the window.
         facts.signs.iter_mut().for_each(|noted| noted.span = None);

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use kestrel::diagnose::{Certainty, Verdict, diagnose};
-use kestrel::evidence::artefact::{self, Limits};
-use kestrel::evidence::client::{ClientDelays, ClientRefusal, DelayMinute, Noted, Sign, Skew};
-use kestrel::evidence::delay::{DelayLog, Minute};
-use kestrel::evidence::key_log::Refused;
-use kestrel::evidence::{ClientFacts, Evidence, Fact, Gathered, KeyLog, KeyView, Need, State};
+use kestrel_core::diagnose::{Certainty, Verdict, diagnose};
+use kestrel_core::evidence::artefact::{self, Limits};
+use kestrel_core::evidence::client::{ClientDelays, ClientRefusal, DelayMinute, Noted, Sign, Skew};
+use kestrel_core::evidence::delay::{DelayLog, Minute};
+use kestrel_core::evidence::key_log::Refused;
+use kestrel_core::evidence::{ClientFacts, Evidence, Fact, Gathered, KeyLog, KeyView, Need, State};
 
 fn case(name: &str) -> Evidence {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);

@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use kestrel::diagnose::chain::{Branch, Place, chain};
-use kestrel::diagnose::{Certainty, Verdict, diagnose};
-use kestrel::evidence::client::Sign;
-use kestrel::evidence::delay::Delayed;
-use kestrel::evidence::key_log::Span;
-use kestrel::evidence::to_device::{Again, Inbox, Live, ToDeviceLog};
-use kestrel::evidence::{ClientFacts, Evidence, Fact, Need, State, Symptom};
+use kestrel_core::diagnose::chain::{Branch, Place, chain};
+use kestrel_core::diagnose::{Certainty, Verdict, diagnose};
+use kestrel_core::evidence::client::Sign;
+use kestrel_core::evidence::delay::Delayed;
+use kestrel_core::evidence::key_log::Span;
+use kestrel_core::evidence::to_device::{Again, Inbox, Live, ToDeviceLog};
+use kestrel_core::evidence::{ClientFacts, Evidence, Fact, Need, State, Symptom};
 
 fn case(name: &str) -> Evidence {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
@@ -323,7 +323,7 @@ fn a_report_counts_for_its_own_device_and_time() {
         let missing = client.signs[0].clone();
         client
             .signs
-            .push(kestrel::evidence::client::Noted { sign: Sign::MissingMediaKey, ..missing });
+            .push(kestrel_core::evidence::client::Noted { sign: Sign::MissingMediaKey, ..missing });
     });
     assert_eq!(says(&evidence), NOTHING);
 }

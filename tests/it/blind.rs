@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use kestrel::command::{Command, Span};
 use kestrel::config::{Config, LogSource};
-use kestrel::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
 use kestrel::flow::{self, Answer, Case, Flow};
+use kestrel_core::command::{Command, Span};
+use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
 use kestrel_lab::{Lab, LabOptions};
 use serde_json::{Value, json};
 

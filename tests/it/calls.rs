@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use kestrel::command::{Command, Ke4, Span};
 use kestrel::config::{Config, Database, Server};
-use kestrel::diagnose::Certainty::{self, Consistent, Proven};
-use kestrel::evidence::client::{ClientDelays, Noted, Sign};
-use kestrel::evidence::{ClientFacts, Fact, Gathered, Known, Need, State};
 use kestrel::flow::{Answer, Case, Flow};
+use kestrel_core::command::{Command, Ke4, Span};
+use kestrel_core::diagnose::Certainty::{self, Consistent, Proven};
+use kestrel_core::evidence::client::{ClientDelays, Noted, Sign};
+use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Known, Need, State};
 use kestrel_lab::calls::{Member, fresh_address};
 use kestrel_lab::prometheus::Prometheus;
 use kestrel_lab::{Lab, LabOptions, LogFormat};
@@ -50,7 +50,7 @@ async fn expect(
     let start = Instant::now();
     let case = ask(config, &member.account.user_id, &[]).await?;
     let lines = case.reply.plain.lines().filter(|line| !line.trim().is_empty()).count();
-    assert!(lines <= kestrel::render::LINES, "{cause}: {lines} lines\n{}", case.reply.plain);
+    assert!(lines <= kestrel_core::render::LINES, "{cause}: {lines} lines\n{}", case.reply.plain);
     compare(&case, "ke4", cause, start.elapsed().as_secs_f32(), (verdict, certainty))?;
     Ok(case)
 }

@@ -6,10 +6,10 @@
 use std::fs;
 
 use jiff::tz::TimeZone;
-use kestrel::diagnose::{VerdictId, diagnose};
-use kestrel::evidence::{Evidence, SCHEMA};
 use kestrel::flow;
-use kestrel::render::{self, View};
+use kestrel_core::diagnose::{VerdictId, diagnose};
+use kestrel_core::evidence::{Evidence, SCHEMA};
+use kestrel_core::render::{self, View};
 
 #[test]
 fn every_case_gets_its_reply_again() {

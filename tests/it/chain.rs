@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use kestrel::command::{self, Command, Span, Triage};
 use kestrel::config::Config;
-use kestrel::diagnose::Certainty::{self, Consistent, Proven};
 use kestrel::flow::{self, Case};
-use kestrel::render;
+use kestrel_core::command::{self, Command, Span, Triage};
+use kestrel_core::diagnose::Certainty::{self, Consistent, Proven};
+use kestrel_core::render;
 use kestrel_lab::{Lab, faults, media};
 use serde_json::{Value, json};
 

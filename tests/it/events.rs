@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use kestrel::command::{Command, event};
 use kestrel::config::{Config, Database};
-use kestrel::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
+use kestrel_core::command::{Command, event};
+use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
 use kestrel_lab::{Account, Lab, LabOptions};
 use serde_json::{Value, json};
 
@@ -222,7 +222,7 @@ async fn pruned(options: LabOptions, on: &str) -> Result<()> {
     room.redact(&event).await?;
     let config = config(&lab, true);
     let before =
-        answer(&config, Command::Ke3(kestrel::command::event(&event, "")?)).await?.reply.plain;
+        answer(&config, Command::Ke3(kestrel_core::command::event(&event, "")?)).await?.reply.plain;
     assert!(before.contains("its content stands in the database"), "{before}");
 
     let (client, connection) =

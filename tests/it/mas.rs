@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use kestrel::command::{Command, Ke1, Ke2, Ke4, Span};
 use kestrel::config::Config;
-use kestrel::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
+use kestrel_core::command::{Command, Ke1, Ke2, Ke4, Span};
+use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
 use kestrel_lab::calls::{Member, fresh_address};
 use kestrel_lab::mas::Mas;
 use kestrel_lab::{Account, Device, Lab, LabOptions, LogFormat};

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
-use kestrel::command::{Command, Ke2, Span};
 use kestrel::config::{Config, Database};
-use kestrel::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
-use kestrel::evidence::client::{Noted, Sign};
-use kestrel::evidence::to_device::Inbox;
-use kestrel::evidence::{ClientFacts, Fact, Gathered, Need, State};
 use kestrel::flow::{Answer, Case, Flow};
-use kestrel::render;
+use kestrel_core::command::{Command, Ke2, Span};
+use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
+use kestrel_core::evidence::client::{Noted, Sign};
+use kestrel_core::evidence::to_device::Inbox;
+use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, State};
+use kestrel_core::render;
 use kestrel_lab::{Lab, LabOptions, LogFormat, Patient, faults, media};
 use serde_json::{Map, json};
 

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use kestrel::config::{Config, Database};
 use kestrel::flow::{Cure, Cursor, Depth, Flow, Poll};
-use kestrel::render::{self, View};
-use kestrel::storm::{Change, Event, Kind, Sure, Thresholds, Watch, Whose};
+use kestrel_core::render::{self, View};
+use kestrel_core::storm::{Change, Event, Kind, Sure, Thresholds, Watch, Whose};
 use kestrel_lab::{Fault, Lab, LabOptions, Patient, faults, media};
 use serde_json::{Map, json};
 

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use jiff::{SignedDuration, Timestamp};
-use kestrel::command::{Command, Span, Triage};
 use kestrel::config::{Config, Database};
-use kestrel::diagnose::Certainty::{Consistent, NotEnoughEvidence, Proven};
-use kestrel::diagnose::diagnose;
-use kestrel::evidence::client::{ClientFacts, Noted, Sign};
-use kestrel::evidence::{Evidence, Gathered, Need, State};
 use kestrel::flow::{Answer, Case, Cure, Depth, Flow};
-use kestrel::storm::{Change, Event, Kind, Sure, Whose};
+use kestrel_core::command::{Command, Span, Triage};
+use kestrel_core::diagnose::Certainty::{Consistent, NotEnoughEvidence, Proven};
+use kestrel_core::diagnose::diagnose;
+use kestrel_core::evidence::client::{ClientFacts, Noted, Sign};
+use kestrel_core::evidence::{Evidence, Gathered, Need, State};
+use kestrel_core::storm::{Change, Event, Kind, Sure, Whose};
 use kestrel_lab::{LabOptions, faults};
 
 use crate::verdicts::{ROLE, answer, config, judge, lab_with_role};
@@ -37,7 +37,7 @@ where
     }
 }
 
-fn is(case: &Case) -> (&'static str, kestrel::diagnose::Certainty) {
+fn is(case: &Case) -> (&'static str, kestrel_core::diagnose::Certainty) {
     (case.verdict.id.name(), case.verdict.certainty)
 }
 

@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use kestrel::diagnose::{VerdictId, diagnose};
-use kestrel::evidence::Evidence;
+use kestrel_core::diagnose::{VerdictId, diagnose};
+use kestrel_core::evidence::Evidence;
 use kestrel_lab::ops::{Bot, Message, OpsRoom};
 use kestrel_lab::{Fault, Lab, LabOptions, Patient};
 use serde_json::json;

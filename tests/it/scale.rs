@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use kestrel::collect::postgres::{device_list, poll};
-use kestrel::command::{Command, Ke1, Span, event};
 use kestrel::config::Config;
-use kestrel::evidence::fleet::FleetRows;
-use kestrel::evidence::poll::{COUNTED, Cursor, Device, Poll};
-use kestrel::evidence::{Evidence, Fact, Need};
 use kestrel::flow::{self, Answer, Flow};
+use kestrel_core::command::{Command, Ke1, Span, event};
+use kestrel_core::evidence::fleet::FleetRows;
+use kestrel_core::evidence::poll::{COUNTED, Cursor, Device, Poll};
+use kestrel_core::evidence::{Evidence, Fact, Need};
 use kestrel_lab::Lab;
 use tokio_postgres::{Client, NoTls};
 
@@ -260,7 +260,7 @@ async fn a_slow_table_is_cut(lab: &Lab, config: &Config) -> Result<()> {
     let cut = read.cut.as_deref().context("it was not cut")?;
     assert!(cut.contains("devices were read up to @"), "{cut}");
     assert!(took < TWO_SECONDS + Duration::from_millis(500), "the survey took {took:?}");
-    let view = kestrel::render::View::of(jiff::tz::TimeZone::UTC);
+    let view = kestrel_core::render::View::of(jiff::tz::TimeZone::UTC);
     let page = flow::page(&survey, &view).markdown();
     assert!(page.contains("**Cut:** Database: "), "{page}");
     Ok(())

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use kestrel::collect::postgres::{grants, limit_binds, reads_only};
-use kestrel::command::{Ke1, Span};
 use kestrel::config::{Config, Database};
-use kestrel::diagnose::Certainty::{Consistent, NotEnoughEvidence, Proven};
-use kestrel::evidence::{Need, State};
 use kestrel::flow::Flow;
-use kestrel::plan::Plan;
+use kestrel_core::command::{Ke1, Span};
+use kestrel_core::diagnose::Certainty::{Consistent, NotEnoughEvidence, Proven};
+use kestrel_core::evidence::{Need, State};
+use kestrel_core::plan::Plan;
 use kestrel_lab::{Lab, faults};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -136,7 +136,7 @@ async fn a_saved_case_replays_to_the_same_verdict_and_holds_no_key() -> Result<(
     let flow = Flow::new(Arc::new(config));
     let saved = flow.evidence_json(&case.evidence);
     let replayed = serde_json::from_str(&saved)?;
-    assert_eq!(kestrel::diagnose::diagnose(&replayed).id, case.verdict.id);
+    assert_eq!(kestrel_core::diagnose::diagnose(&replayed).id, case.verdict.id);
     assert_eq!(flow.why(&replayed), flow.why(&case.evidence));
     // This server uses no MAS, so its log has nothing of it.
     let mut answers = case.evidence.gathered.iter().filter(|answer| answer.need != Need::AuthLog);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use kestrel::render::storm::{AGAIN, WHY};
+use kestrel_core::render::storm::{AGAIN, WHY};
 use kestrel_lab::ops::{Bot, OpsRoom};
 use kestrel_lab::{Lab, LabOptions, faults};
 

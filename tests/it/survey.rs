@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use kestrel::command::{Command, Span};
 use kestrel::config::Config;
-use kestrel::diagnose::Certainty;
-use kestrel::evidence::{Gathered, State};
 use kestrel::flow::{self, Answer, Flow, Survey};
-use kestrel::render;
+use kestrel_core::command::{Command, Span};
+use kestrel_core::diagnose::Certainty;
+use kestrel_core::evidence::{Gathered, State};
+use kestrel_core::render;
 use kestrel_lab::{Lab, Patient, cured, faults};
 use serde_json::Value;
 

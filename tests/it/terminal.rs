@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 use kestrel::store::{Ledger, Step, Store};
-use kestrel::storm::{Change, Event, Kind, Muted, Sure, Whose};
+use kestrel_core::storm::{Change, Event, Kind, Muted, Sure, Whose};
 use serde_json::Value;
 
 pub fn kestrel(arguments: &[&str]) -> Output {

@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use kestrel::collect::postgres::grants;
-use kestrel::command::{Command, Ke1, Span};
 use kestrel::config::{Config, Database, Limits, LogSource, Server};
-use kestrel::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
-use kestrel::evidence::removal::RemovedBy;
 use kestrel::flow::{Answer, Case, Cure, Depth, Flow};
-use kestrel::storm::{Change, Event, Kind, Sure, Whose};
+use kestrel_core::command::{Command, Ke1, Span};
+use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
+use kestrel_core::evidence::removal::RemovedBy;
+use kestrel_core::storm::{Change, Event, Kind, Sure, Whose};
 use kestrel_lab::{Fault, Lab, LabOptions, LogFormat, cured, faults};
 
 use crate::crafted;

@@ -67,7 +67,8 @@ struct Source {
 
 impl Source {
     fn room(&self) -> String {
-        let first = self.path.components().next().expect("a path below src").as_os_str();
+        let below = self.path.strip_prefix("core").unwrap_or(&self.path);
+        let first = below.components().next().expect("a path below src").as_os_str();
         first.to_string_lossy().trim_end_matches(".rs").to_owned()
     }
 }
@@ -106,8 +107,9 @@ fn named(code: &str) -> BTreeSet<String> {
         text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
     };
     let mut rooms = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
+    let starts = code.match_indices("crate::").chain(code.match_indices("kestrel_core::"));
+    for (at, start) in starts {
+        let rest = &code[at + start.len()..];
         match rest.strip_prefix('{') {
             Some(group) => {
                 let group = group.split('}').next().unwrap_or_default();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use kestrel::store::{Due, Ledger, Step};
-use kestrel::storm::{Change, Event, Kind, Whose};
+use kestrel_core::storm::{Change, Event, Kind, Whose};
 use kestrel_lab::calls::{Member, fresh_address};
 use kestrel_lab::faults::{evict, healthy};
 use kestrel_lab::ops::{Bot, Message, OpsRoom};

@@ -10,10 +10,10 @@ use ruma::EventId;
 use super::drive::Drive;
 use crate::bot::letter::Letter;
 use crate::bot::send::{self, Place};
-use crate::capture::{BundledFile, MANIFEST, Manifest, Session, folder_name};
-use crate::evidence::{ClientFacts, Fact, Gathered, Need, State};
 use crate::flow::{self, Captured, Case};
 use crate::store::{NewCase, bundle};
+use kestrel_core::capture::{BundledFile, MANIFEST, Manifest, Session, folder_name};
+use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, State};
 
 /// How late a line may reach Synapse's log (its handler's buffer, by default).
 const LATE: i64 = 6;
@@ -163,7 +163,7 @@ mod tests {
     use ruma::user_id;
 
     use super::*;
-    use crate::capture::{Asked, Input};
+    use kestrel_core::capture::{Asked, Input};
 
     #[test]
     fn what_makes_a_bundle_too_large_is_left_out_and_named() {

@@ -15,13 +15,13 @@ use crate::bot::letter::Letter;
 use crate::bot::outbox;
 use crate::bot::send::{self, Place};
 use crate::bot::transmit;
-use crate::capture::{Effect, Input, Said, Session, Step};
-use crate::evidence::Subject;
-use crate::evidence::delay::Metrics;
-use crate::evidence::to_device::Inbox;
 use crate::flow::InboxWatch;
-use crate::render::{Page, capture as told};
 use crate::store::KeptCapture;
+use kestrel_core::capture::{Effect, Input, Said, Session, Step};
+use kestrel_core::evidence::Subject;
+use kestrel_core::evidence::delay::Metrics;
+use kestrel_core::evidence::to_device::Inbox;
+use kestrel_core::render::{Page, capture as told};
 
 /// How long it sleeps at the least between two moments of its own.
 const SHORTEST: Duration = Duration::from_millis(200);

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::bot::line::ChatLine;
 use crate::bot::send::{About, txn_id};
 use crate::bot::words;
-use crate::render::Reply;
 use crate::store::{NewMessage, Outgoing};
+use kestrel_core::render::Reply;
 
 /// A summary's characters.
 const SUMMARY: usize = 120;

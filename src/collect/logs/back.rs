@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::file::{self, Left, Lines, Part};
-use crate::evidence::Window;
-use crate::evidence::log_line::{Shape, Stamp, shape, stamp};
-use crate::evidence::log_time::Clock;
-use crate::evidence::visibility::Looker;
+use kestrel_core::evidence::Window;
+use kestrel_core::evidence::log_line::{Shape, Stamp, shape, stamp};
+use kestrel_core::evidence::log_time::Clock;
+use kestrel_core::evidence::visibility::Looker;
 
 /// Read at once.
 const BLOCK: u64 = 1 << 20;
@@ -118,7 +118,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::evidence::visibility::{Logger, Visibility};
+    use kestrel_core::evidence::visibility::{Logger, Visibility};
 
     const START: &str =
         "synapse.config.logger - 377 - WARNING - main - ***** STARTING SERVER *****";

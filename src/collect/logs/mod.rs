@@ -22,12 +22,12 @@ use self::file::{Left, Lines, Part};
 pub use self::places::places;
 pub use self::replay::{Replayed, replay};
 use crate::config::LogSource;
-use crate::evidence::aside::{Aside, Told};
-use crate::evidence::attribute::{Attribution, End};
-use crate::evidence::key_log::Coverage;
-use crate::evidence::log_line::Stamp;
-use crate::evidence::log_time::Clock;
-use crate::evidence::{About, Fact, Gathered, KeyLog, Need, State, Subject, Window, utc};
+use kestrel_core::evidence::aside::{Aside, Told};
+use kestrel_core::evidence::attribute::{Attribution, End};
+use kestrel_core::evidence::key_log::Coverage;
+use kestrel_core::evidence::log_line::Stamp;
+use kestrel_core::evidence::log_time::Clock;
+use kestrel_core::evidence::{About, Fact, Gathered, KeyLog, Need, State, Subject, Window, utc};
 
 /// What is asked of a log.
 #[derive(Debug, Clone)]
@@ -397,7 +397,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::evidence::key_log::Format;
+    use kestrel_core::evidence::key_log::Format;
 
     const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
     const TERSE: &str = include_str!("../../../tests/fixtures/log/main.terse.jsonl");

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::evidence::{About, Need, Subject};
+use kestrel_core::evidence::{About, Need, Subject};
 
 /// The lines of one device's keys.
 pub(super) fn of_keys(path: &Path, subject: &Subject) -> String {

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use regex::bytes::Regex;
 
 use super::file::{Left, Lines, Part};
-use crate::evidence::log_line::{self, Record, Stamp, stamp};
-use crate::evidence::log_message::epoch_of;
-use crate::evidence::log_time::Clock;
+use kestrel_core::evidence::log_line::{self, Record, Stamp, stamp};
+use kestrel_core::evidence::log_message::epoch_of;
+use kestrel_core::evidence::log_time::Clock;
 
 /// A stretch without any record's start is given up after this much.
 const FURTHEST: u64 = 4 << 20;

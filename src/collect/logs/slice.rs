@@ -17,10 +17,10 @@ use super::Reading;
 use super::file::{Left, Lines, Part};
 use super::{seek, siblings};
 use crate::config::LogSource;
-use crate::evidence::Window;
-use crate::evidence::artefact::{Removed, server_message};
-use crate::evidence::log_line::{self, Record, Stamp};
-use crate::evidence::log_time::Clock;
+use kestrel_core::evidence::Window;
+use kestrel_core::evidence::artefact::{Removed, server_message};
+use kestrel_core::evidence::log_line::{self, Record, Stamp};
+use kestrel_core::evidence::log_time::Clock;
 
 /// Bytes that one slice may have; the rest is counted.
 pub const LARGEST: usize = 8 << 20;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::evidence::KeyLog;
-use crate::evidence::attribute::End;
-use crate::evidence::key_log::Format;
+use kestrel_core::evidence::KeyLog;
+use kestrel_core::evidence::attribute::End;
+use kestrel_core::evidence::key_log::Format;
 
 /// Everything that was counted, in one line.
 pub(super) fn keys(log: &KeyLog, end: &End) -> String {

@@ -7,8 +7,8 @@ use tokio_postgres::{Client, Error, Row};
 use super::event::own_server;
 use super::{connect, millis, quoted};
 use crate::config::Database;
-use crate::evidence::delay::{Delayed, MEMBERSHIPS, Pending, Sent};
-use crate::evidence::{Fact, Gathered, Need, State, Window, counted};
+use kestrel_core::evidence::delay::{Delayed, MEMBERSHIPS, Pending, Sent};
+use kestrel_core::evidence::{Fact, Gathered, Need, State, Window, counted};
 
 /// Rooms that are looked into, and rows that are read of each.
 pub const ROOMS: usize = 8;

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Error, Row};
 
 use super::{connect, millis, quoted, replica};
 use crate::config::Database;
-use crate::evidence::{
+use kestrel_core::evidence::{
     DeviceKeys, DeviceRow, Fact, FallbackKey, KeyId, KeyView, Need, StoredKey, StoredKeys, Subject,
     otk,
 };

@@ -15,8 +15,8 @@ use tokio_postgres::{Client, Error, Row};
 use super::device::identity_key;
 use super::{connect, millis};
 use crate::config::Database;
-use crate::evidence::fleet::{Confirmed, FleetLog, FleetRows, Holder, Uploader};
-use crate::evidence::{Fact, Gathered, KeyView, otk};
+use kestrel_core::evidence::fleet::{Confirmed, FleetLog, FleetRows, Holder, Uploader};
+use kestrel_core::evidence::{Fact, Gathered, KeyView, otk};
 
 /// Devices of one page: some tens of milliseconds, so that the time is kept to within one page.
 const PAGE: i64 = 4000;

@@ -15,9 +15,9 @@ use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::{answer, connect, unread};
 use crate::config::Database;
-use crate::evidence::to_device::{Again, Inbox, InboxRow, Live};
-use crate::evidence::{Fact, Gathered, Need, State, Subject};
-use crate::plan::Plan;
+use kestrel_core::evidence::to_device::{Again, Inbox, InboxRow, Live};
+use kestrel_core::evidence::{Fact, Gathered, Need, State, Subject};
+use kestrel_core::plan::Plan;
 pub use slow::InboxWatch;
 
 /// Messages counted at the most: beyond it a backlog is a backlog.

@@ -14,9 +14,9 @@ use tokio_postgres::{Client, Error};
 
 use super::{connect, fleet, millis, quoted, replica};
 use crate::config::Database;
-use crate::evidence::fleet::FleetRows;
-use crate::evidence::otk::Check;
-use crate::evidence::poll::{COUNTED, Covered, Cursor, Device, FEWEST, Poll, Waiting};
+use kestrel_core::evidence::fleet::FleetRows;
+use kestrel_core::evidence::otk::Check;
+use kestrel_core::evidence::poll::{COUNTED, Covered, Cursor, Device, FEWEST, Poll, Waiting};
 
 /// How long pages are read.
 const READ: Duration = Duration::from_secs(2);

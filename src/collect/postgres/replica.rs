@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Client;
 
 use super::connect;
-use crate::evidence::replica::length;
-use crate::evidence::{Fact, Gathered, Need, Replay, Replica, State, Window};
+use kestrel_core::evidence::replica::length;
+use kestrel_core::evidence::{Fact, Gathered, Need, Replay, Replica, State, Window};
 
 /// Every role may ask this. Outside recovery the second function fails, and the first has no value.
 const RECOVERY: &str = "SELECT pg_is_in_recovery(),\n\

@@ -12,7 +12,7 @@ use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Ledger;
-use crate::evidence::{About, Evidence, SCHEMA, Symptom};
+use kestrel_core::evidence::{About, Evidence, SCHEMA, Symptom};
 
 /// A judged question, without its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,7 +260,7 @@ mod tests {
     use ruma::{event_id, room_id, user_id};
 
     use super::*;
-    use crate::evidence::{Gathered, Need, State, Subject, Window};
+    use kestrel_core::evidence::{Gathered, Need, State, Subject, Window};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
     use crate::store::Step;
-    use crate::storm::{Change, Event, Kind, Whose};
+    use kestrel_core::storm::{Change, Event, Kind, Whose};
 
     fn event(first: i64) -> Event {
         let at = Timestamp::from_second(first).unwrap();

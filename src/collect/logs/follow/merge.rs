@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Round;
 use super::position::Position;
 use super::trail::Piece;
-use crate::evidence::sight::{Sight, Sights};
+use kestrel_core::evidence::sight::{Sight, Sights};
 
 /// The shortest time between two rounds, and the longest.
 const BATCH: Duration = Duration::from_millis(200);

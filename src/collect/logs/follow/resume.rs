@@ -12,11 +12,11 @@ use super::position::Position;
 use super::search::{self, Found, begins};
 use super::tail::Tail;
 use super::trail::{Trail, findable};
-use crate::evidence::aside::Aside;
-use crate::evidence::attribute::Attribution;
-use crate::evidence::log_line::Stamp;
-use crate::evidence::log_time::Clock;
-use crate::evidence::{Subject, Window};
+use kestrel_core::evidence::aside::Aside;
+use kestrel_core::evidence::attribute::Attribution;
+use kestrel_core::evidence::log_line::Stamp;
+use kestrel_core::evidence::log_time::Clock;
+use kestrel_core::evidence::{Subject, Window};
 
 /// More than this (bytes) is not read again, however long an upload is under way.
 const LONGEST_LEAD: u64 = 256 << 20;

@@ -10,8 +10,8 @@ use tokio_postgres::Client;
 
 use super::{A_LOOK, Sight, WATCH_LIMIT, connect, look, newest};
 use crate::config::Database;
-use crate::evidence::Subject;
-use crate::evidence::to_device::{Inbox, InboxRow, Live};
+use kestrel_core::evidence::Subject;
+use kestrel_core::evidence::to_device::{Inbox, InboxRow, Live};
 
 /// The session, and what it saw.
 pub struct InboxWatch {

@@ -405,15 +405,15 @@ mod tests {
     use crate::evidence::log_time::Clock;
     use crate::evidence::{About, Fact, Need, ServerSubject};
 
-    const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
-    const TABS: &str = include_str!("../../../tests/fixtures/log/ke1-two-clients.log");
+    const STORM: &str = include_str!("../../../../tests/fixtures/log/ke1-eviction-storm.log");
+    const TABS: &str = include_str!("../../../../tests/fixtures/log/ke1-two-clients.log");
     const HEALS: &str =
-        include_str!("../../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
-    const ROLLBACK: &str = include_str!("../../../tests/fixtures/log/ke1-rollback.log");
-    const REUSED: &str = include_str!("../../../tests/fixtures/log/ke1-claimed-then-reused.log");
-    const SILENT: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-silent.log");
-    const HEALTHY: &str = include_str!("../../../tests/fixtures/log/healthy.log");
-    const INJECTION: &str = include_str!("../../../tests/fixtures/log/injection.log");
+        include_str!("../../../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
+    const ROLLBACK: &str = include_str!("../../../../tests/fixtures/log/ke1-rollback.log");
+    const REUSED: &str = include_str!("../../../../tests/fixtures/log/ke1-claimed-then-reused.log");
+    const SILENT: &str = include_str!("../../../../tests/fixtures/log/ke1-eviction-silent.log");
+    const HEALTHY: &str = include_str!("../../../../tests/fixtures/log/healthy.log");
+    const INJECTION: &str = include_str!("../../../../tests/fixtures/log/injection.log");
 
     fn window() -> Window {
         Window {

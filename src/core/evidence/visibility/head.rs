@@ -95,12 +95,12 @@ mod tests {
     use crate::evidence::log_line::{Shape, shape};
 
     const FORMATS: [&str; 6] = [
-        include_str!("../../../tests/fixtures/log/main.precise.log"),
-        include_str!("../../../tests/fixtures/log/main.legacy.log"),
-        include_str!("../../../tests/fixtures/log/main.docker.log"),
-        include_str!("../../../tests/fixtures/log/main.terse.jsonl"),
-        include_str!("../../../tests/fixtures/log/main.json.jsonl"),
-        include_str!("../../../tests/fixtures/log/main.gcp.jsonl"),
+        include_str!("../../../../tests/fixtures/log/main.precise.log"),
+        include_str!("../../../../tests/fixtures/log/main.legacy.log"),
+        include_str!("../../../../tests/fixtures/log/main.docker.log"),
+        include_str!("../../../../tests/fixtures/log/main.terse.jsonl"),
+        include_str!("../../../../tests/fixtures/log/main.json.jsonl"),
+        include_str!("../../../../tests/fixtures/log/main.gcp.jsonl"),
     ];
 
     fn head(line: &str) -> Option<Head> {

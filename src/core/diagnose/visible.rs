@@ -190,7 +190,8 @@ mod tests {
     use crate::evidence::Fact;
     use crate::evidence::visibility::{Logger, Visibility};
 
-    const HEALTHY: &str = include_str!("../../tests/cases/ke1--otk-healthy--healthy/evidence.json");
+    const HEALTHY: &str =
+        include_str!("../../../tests/cases/ke1--otk-healthy--healthy/evidence.json");
 
     /// A healthy device whose log can say what it could have shown.
     fn healthy(change: impl Fn(&mut KeyLog, &mut Visibility)) -> Evidence {

@@ -301,13 +301,13 @@ mod tests {
     use super::*;
 
     const FORMATS: [(&str, &str, usize); 7] = [
-        ("precise", include_str!("../../tests/fixtures/log/main.precise.log"), 8),
-        ("legacy", include_str!("../../tests/fixtures/log/main.legacy.log"), 8),
-        ("docker", include_str!("../../tests/fixtures/log/main.docker.log"), 8),
-        ("terse", include_str!("../../tests/fixtures/log/main.terse.jsonl"), 8),
-        ("json", include_str!("../../tests/fixtures/log/main.json.jsonl"), 8),
-        ("gcp", include_str!("../../tests/fixtures/log/main.gcp.jsonl"), 8),
-        ("journal", include_str!("../../tests/fixtures/log/main.journalfmt.log"), 0),
+        ("precise", include_str!("../../../tests/fixtures/log/main.precise.log"), 8),
+        ("legacy", include_str!("../../../tests/fixtures/log/main.legacy.log"), 8),
+        ("docker", include_str!("../../../tests/fixtures/log/main.docker.log"), 8),
+        ("terse", include_str!("../../../tests/fixtures/log/main.terse.jsonl"), 8),
+        ("json", include_str!("../../../tests/fixtures/log/main.json.jsonl"), 8),
+        ("gcp", include_str!("../../../tests/fixtures/log/main.gcp.jsonl"), 8),
+        ("journal", include_str!("../../../tests/fixtures/log/main.journalfmt.log"), 0),
     ];
 
     #[test]

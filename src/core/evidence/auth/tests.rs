@@ -11,10 +11,10 @@ use crate::evidence::log_time::Clock;
 use crate::evidence::sight::{Delay, What};
 use crate::evidence::{About, Subject, Window};
 
-const DOWN: &str = include_str!("../../../tests/fixtures/log/mas-down.log");
-const REMOVAL: &str = include_str!("../../../tests/fixtures/log/mas-removal.log");
-const TERSE: &str = include_str!("../../../tests/fixtures/log/mas.jsonl");
-const LEGACY: &str = include_str!("../../../tests/fixtures/log/mas-legacy.log");
+const DOWN: &str = include_str!("../../../../tests/fixtures/log/mas-down.log");
+const REMOVAL: &str = include_str!("../../../../tests/fixtures/log/mas-removal.log");
+const TERSE: &str = include_str!("../../../../tests/fixtures/log/mas.jsonl");
+const LEGACY: &str = include_str!("../../../../tests/fixtures/log/mas-legacy.log");
 
 fn read(text: &str, user: &str, device: &str, reach: bool) -> AuthLog {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };

@@ -397,9 +397,9 @@ mod tests {
     use crate::evidence::delay::{Requests, Slow};
     use crate::evidence::log_line::Stamp;
 
-    const CALM: &str = include_str!("../../../tests/fixtures/log/ke4.log");
-    const REAL: &str = include_str!("../../../tests/fixtures/log/ke4-real.log");
-    const SLOW: &str = include_str!("../../../tests/fixtures/log/ke4-slow.log");
+    const CALM: &str = include_str!("../../../../tests/fixtures/log/ke4.log");
+    const REAL: &str = include_str!("../../../../tests/fixtures/log/ke4-real.log");
+    const SLOW: &str = include_str!("../../../../tests/fixtures/log/ke4-slow.log");
 
     fn read(lines: &[&str], user: &str, reach: bool) -> DelayLog {
         let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };

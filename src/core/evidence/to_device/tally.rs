@@ -212,7 +212,7 @@ impl ToDeviceTally {
 mod tests {
     use super::*;
 
-    const TEXT: &str = include_str!("../../../tests/fixtures/log/ke2-to-device-debug.log");
+    const TEXT: &str = include_str!("../../../../tests/fixtures/log/ke2-to-device-debug.log");
 
     fn tally(user: &str, device: &str) -> ToDeviceTally {
         let subject = Subject { user: user.try_into().unwrap(), device: device.into() };

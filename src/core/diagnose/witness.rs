@@ -121,7 +121,7 @@ mod tests {
         device: Option<&str>,
         last: impl Fn(Timestamp) -> Timestamp,
     ) -> Verdict {
-        let saved = include_str!("../../tests/cases/ke1--otk-healthy--healthy/evidence.json");
+        let saved = include_str!("../../../tests/cases/ke1--otk-healthy--healthy/evidence.json");
         let mut evidence: Evidence = serde_json::from_str(saved).unwrap();
         let subject = evidence.device().unwrap().clone();
         let known = evidence.device_keys();

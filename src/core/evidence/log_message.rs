@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn hostile_lines_never_panic() {
         let subject = subject("@inj:lab.local", "DEVI");
-        let text = include_str!("../../tests/fixtures/log/injection.log");
+        let text = include_str!("../../../tests/fixtures/log/injection.log");
         let mut state = 7;
         for line in text.lines().filter(|line| line.len() < 4000) {
             for _ in 0..60 {

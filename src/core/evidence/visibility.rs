@@ -365,9 +365,9 @@ mod tests {
     use crate::evidence::key_log::Format;
     use crate::evidence::log_line::{Shape, Stamp, shape, stamp};
 
-    const WARNING: &str = include_str!("../../tests/fixtures/log/b7-warning-level.log");
-    const INFO_START: &str = include_str!("../../tests/fixtures/log/b7-info-start.log");
-    const HEALTHY: &str = include_str!("../../tests/fixtures/log/healthy.log");
+    const WARNING: &str = include_str!("../../../tests/fixtures/log/b7-warning-level.log");
+    const INFO_START: &str = include_str!("../../../tests/fixtures/log/b7-info-start.log");
+    const HEALTHY: &str = include_str!("../../../tests/fixtures/log/healthy.log");
 
     fn window(from: &str, to: &str) -> Window {
         Window { from: from.parse().unwrap(), to: to.parse().unwrap() }

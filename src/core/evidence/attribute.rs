@@ -393,16 +393,16 @@ mod tests {
     use crate::evidence::key_log::Refused;
     use crate::evidence::removal::RemovedBy;
 
-    const STORM: &str = include_str!("../../tests/fixtures/log/ke1-eviction-storm.log");
+    const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
     const HEALS: &str =
-        include_str!("../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
-    const TABS: &str = include_str!("../../tests/fixtures/log/ke1-two-clients.log");
-    const ROLLBACK: &str = include_str!("../../tests/fixtures/log/ke1-rollback.log");
-    const REUSED: &str = include_str!("../../tests/fixtures/log/ke1-claimed-then-reused.log");
-    const SILENT: &str = include_str!("../../tests/fixtures/log/ke1-eviction-silent.log");
-    const HEALTHY: &str = include_str!("../../tests/fixtures/log/healthy.log");
-    const INJECTION: &str = include_str!("../../tests/fixtures/log/injection.log");
-    const TRACEBACK: &str = include_str!("../../tests/fixtures/log/traceback.log");
+        include_str!("../../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
+    const TABS: &str = include_str!("../../../tests/fixtures/log/ke1-two-clients.log");
+    const ROLLBACK: &str = include_str!("../../../tests/fixtures/log/ke1-rollback.log");
+    const REUSED: &str = include_str!("../../../tests/fixtures/log/ke1-claimed-then-reused.log");
+    const SILENT: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-silent.log");
+    const HEALTHY: &str = include_str!("../../../tests/fixtures/log/healthy.log");
+    const INJECTION: &str = include_str!("../../../tests/fixtures/log/injection.log");
+    const TRACEBACK: &str = include_str!("../../../tests/fixtures/log/traceback.log");
 
     fn subject(user: &str, device: &str) -> Subject {
         Subject { user: user.try_into().unwrap(), device: device.into() }
