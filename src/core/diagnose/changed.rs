@@ -182,6 +182,8 @@ mod tests {
     use crate::evidence::key_log::Span;
     use crate::evidence::{About, DeviceKeys, Fact, KeyLog, SCHEMA, Subject, Window};
 
+    const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
+
     fn evidence(gathered: Vec<Gathered>) -> Evidence {
         let at = |second| jiff::Timestamp::from_second(second).unwrap();
         let user = ruma::user_id!("@a:example.org").to_owned();
@@ -284,10 +286,10 @@ mod tests {
     #[test]
     fn a_recorded_verdict_that_changed_leads() {
         let read = |case: &str| -> Evidence {
-            let path = format!("tests/cases/{case}/evidence.json");
+            let path = format!("{CASES}/{case}/evidence.json");
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
         };
-        let cases: Vec<_> = std::fs::read_dir("tests/cases")
+        let cases: Vec<_> = std::fs::read_dir(CASES)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.starts_with("ke1--"))

@@ -158,9 +158,11 @@ mod tests {
     use crate::evidence::key_log::Format;
     use crate::evidence::{Fact, Gathered, Need, Replay, Replica, State};
 
+    const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
+
     /// A recorded case as a replica would have answered it whose data ends at the start of the window.
     fn on_a_replica(case: &str) -> Evidence {
-        let path = format!("tests/cases/{case}/evidence.json");
+        let path = format!("{CASES}/{case}/evidence.json");
         let text = std::fs::read_to_string(path).unwrap();
         let mut evidence: Evidence = serde_json::from_str(&text).unwrap();
         let replica = Replica { to: Some(evidence.window.from), replay: Replay::Paused };

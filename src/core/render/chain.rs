@@ -193,7 +193,10 @@ mod tests {
 
     #[test]
     fn where_a_device_was_chosen_each_with_keys_has_a_line() {
-        let path = "tests/cases/all--otk-recreated--evicted/evidence.json";
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/cases/all--otk-recreated--evicted/evidence.json"
+        );
         let text = std::fs::read_to_string(path).unwrap();
         let mut evidence: Evidence = serde_json::from_str(&text).unwrap();
         let view = View::of(TimeZone::UTC);

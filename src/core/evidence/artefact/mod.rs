@@ -3,7 +3,7 @@
 //! known that is not in what a person may look at. What is not known is dropped.
 //!
 //! A file is read as a stream, through its archives, and never held: beside what was received, memory is bounded
-//! by [`KEPT`], one string and one entry, whatever the file unpacks to and however it is nested.
+//! by `KEPT`, one string and one entry, whatever the file unpacks to and however it is nested.
 //!
 //! Nothing is written, and no name or word of a file stands in a note or an error.
 
