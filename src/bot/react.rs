@@ -131,7 +131,7 @@ mod tests {
 
     fn storm(kind: Kind, whose: Whose) -> Event {
         let at = Timestamp::from_second(1_000).unwrap();
-        let (change, trigger) = (kestrel_core::storm::Change::Started, "x".to_owned());
+        let (change, trigger) = (kestrel_core::storm::Change::Started, "x".into());
         let (storm, count, devices, first, last) = (7, 3, 1, at, at);
         Event { at, storm, change, kind, whose, trigger, count, devices, first, last }
     }

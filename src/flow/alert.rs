@@ -12,7 +12,7 @@ use kestrel_core::diagnose::{
 };
 use kestrel_core::evidence::{Evidence, Fact, Known, Symptom, Window, utc};
 use kestrel_core::render::{self, Page};
-use kestrel_core::storm::{BACKLOG, Change, Event, Kind, Sure, Whose};
+use kestrel_core::storm::{Change, Event, Kind, Sure, Trigger, Whose};
 
 /// How much before a storm its verdict looks, and how far back at most.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
@@ -68,7 +68,9 @@ impl Flow {
                 Ok(user) => self.judge_device(event, (user, device), (span, now), depth).await,
                 Err(_) => Judged::none("it names no user id".into()),
             },
-            (Whose::Everybody, Kind::Fleet) if event.trigger == BACKLOG => judge_backlogs(),
+            (Whose::Everybody, Kind::Fleet) if event.trigger == Trigger::Backlog => {
+                judge_backlogs()
+            }
             (Whose::Everybody, Kind::Fleet) => self.judge_fleet(event, span, now).await,
             (Whose::Server, _) => judge_auth(),
             (Whose::Address(_) | Whose::Everybody, _) => judge_delay(event),
@@ -318,10 +320,14 @@ fn act(verdict: &Verdict, storm: &Storm) -> &'static str {
 
 /// Delayed events name nobody: only how they were answered is known.
 fn judge_delay(event: &Event) -> Judged {
-    let id = match &*event.trigger {
-        "limited" => VerdictId::DelayRateLimited,
-        "gone" => VerdictId::DelayGone,
-        _ => VerdictId::DelayHomeserverSlow,
+    let id = match event.trigger {
+        Trigger::RateLimited => VerdictId::DelayRateLimited,
+        Trigger::NotFound => VerdictId::DelayGone,
+        Trigger::Slow
+        | Trigger::Unnamed
+        | Trigger::Key(_)
+        | Trigger::DeadIdentity
+        | Trigger::Backlog => VerdictId::DelayHomeserverSlow,
     };
     Judged {
         verdict: id.name(),

@@ -13,7 +13,7 @@ use super::page::Page;
 use super::words::lasting;
 use crate::evidence::counted;
 use crate::evidence::poll::COUNTED;
-use crate::storm::{BACKLOG, Change, DEAD_IDENTITY, Event, Kind, Mute, Muted, Sure, Whose};
+use crate::storm::{Change, Event, Kind, Mute, Muted, Sure, Trigger, Whose};
 pub use unsent::dropped;
 
 /// The reactions that a first message takes.
@@ -238,15 +238,15 @@ fn name(page: &mut Page, event: &Event, root: Option<&str>) {
 }
 
 fn kind(event: &Event) -> &'static str {
-    match (event.kind, event.trigger.as_str()) {
-        (Kind::Fleet, DEAD_IDENTITY) | (Kind::DeadIdentity, _) => "keys of a dead identity",
-        (Kind::Fleet, BACKLOG) | (Kind::Backlog, _) => "to-device messages pile up",
+    match (event.kind, &event.trigger) {
+        (Kind::Fleet, Trigger::DeadIdentity) | (Kind::DeadIdentity, _) => "keys of a dead identity",
+        (Kind::Fleet, Trigger::Backlog) | (Kind::Backlog, _) => "to-device messages pile up",
         (Kind::OtkConflict | Kind::Fleet, _) => "one-time keys refused",
         (Kind::OtkFlood, _) => "flood of one-time keys",
         (Kind::Auth, _) => "access tokens cannot be checked (503)",
-        (Kind::Delay, "limited") => "delayed events refused (429)",
-        (Kind::Delay, "gone") => "delayed events not found (404)",
-        (Kind::Delay, "slow") => "delayed events slow",
+        (Kind::Delay, Trigger::RateLimited) => "delayed events refused (429)",
+        (Kind::Delay, Trigger::NotFound) => "delayed events not found (404)",
+        (Kind::Delay, Trigger::Slow) => "delayed events slow",
         (Kind::Delay, _) => "delayed events failing",
     }
 }
@@ -271,8 +271,8 @@ fn whose_now(page: &mut Page, event: &Event, view: &View) {
     if event.whose == Whose::Everybody {
         let since = clock(event.first, event.at, view);
         // Keys have two causes in common; messages that nobody fetches may have any.
-        let cause = match (event.kind, event.trigger.as_str()) {
-            (Kind::Delay, _) | (_, BACKLOG) => "",
+        let cause = match (event.kind, &event.trigger) {
+            (Kind::Delay, _) | (_, Trigger::Backlog) => "",
             _ => ": restored database or client release?",
         };
         page.text(format!(" since {since}{cause}"));
@@ -416,7 +416,7 @@ mod tests {
             change,
             kind,
             whose,
-            trigger: String::new(),
+            trigger: Trigger::Unnamed,
             count: 62,
             devices: 1,
             first: at("2026-11-25T11:20:00Z"),
@@ -506,7 +506,7 @@ mod tests {
             ("limited", "delayed events refused (429)"),
             ("gone", "delayed events not found (404)"),
             ("slow", "delayed events slow"),
-            ("?", "delayed events failing"),
+            ("", "delayed events failing"),
         ] {
             delay.trigger = trigger.into();
             let shown =
@@ -549,13 +549,13 @@ mod tests {
         }
         for (trigger, words) in [
             (
-                DEAD_IDENTITY,
+                Trigger::DeadIdentity,
                 "keys of a dead identity · 12 devices since 11:20: restored database or client release?",
             ),
-            (BACKLOG, "to-device messages pile up · 12 devices since 11:20"),
+            (Trigger::Backlog, "to-device messages pile up · 12 devices since 11:20"),
         ] {
             let mut fleet = storm(Kind::Fleet, Whose::Everybody, Change::Started);
-            (fleet.devices, fleet.count, fleet.trigger) = (12, 12, trigger.into());
+            (fleet.devices, fleet.count, fleet.trigger) = (12, 12, trigger);
             assert_eq!(first(&fleet), format!("Storm 7 · {words}"));
         }
         let over = |event: &Event| {

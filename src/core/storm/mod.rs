@@ -11,6 +11,7 @@ mod sure;
 mod thresholds;
 mod timeline;
 mod together;
+mod trigger;
 mod watched;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,12 +19,12 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use self::polled::{BACKLOG, DEAD_IDENTITY};
 use self::polled::{Polled, UNSEEN, is_polled, told_as};
 use self::series::Part;
 pub use self::sure::{Mute, Muted, Sure};
 pub use self::thresholds::Thresholds;
 pub use self::timeline::{Curve, Timeline};
+pub use self::trigger::Trigger;
 use self::watched::Watched;
 use crate::evidence::sight::{Sight, What};
 
@@ -71,8 +72,7 @@ pub struct Event {
     pub change: Change,
     pub kind: Kind,
     pub whose: Whose,
-    /// What repeated: a key id, or how requests on delayed events were answered.
-    pub trigger: String,
+    pub trigger: Trigger,
     /// Refusals, keys or answers so far, or messages that wait; of many together, how many they are, and
     /// of keys of a dead identity one.
     pub count: u64,
@@ -147,7 +147,7 @@ impl Watch {
                 let times = (at, count, within, enough);
                 let before = self.accepted_before(&id.1, at);
                 let watched = self.watched(&id, at);
-                let repeats = watched.refused(&key, times);
+                let repeats = watched.refused(Trigger::Key(key), times);
                 if let Some((since, keys)) = before.filter(|_| watched.series.is_none()) {
                     watched.draw(since, Part::Second, keys);
                 }
@@ -157,7 +157,7 @@ impl Watch {
             What::TooLarge { user, device } => {
                 let id = (Kind::OtkFlood, Whose::Device { user, device });
                 let watched = self.watched(&id, at);
-                let repeats = watched.repeats("", (at, count, within, enough));
+                let repeats = watched.repeats(Trigger::Unnamed, (at, count, within, enough));
                 watched.draw(at, Part::Trouble, count);
                 self.count(&id, at, count, repeats, &mut events);
             }

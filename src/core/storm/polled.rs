@@ -12,12 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::series::Part;
 use super::watched::Storm;
-use super::{Change, Event, Id, Kind, Watch, Whose, tell};
+use super::{Change, Event, Id, Kind, Trigger, Watch, Whose, tell};
 use crate::evidence::poll::{COUNTED, Device, Poll, Waiting};
-
-/// The triggers of alerts about many.
-pub const DEAD_IDENTITY: &str = "dead-identity";
-pub const BACKLOG: &str = "backlog";
 
 /// Looks in a row that have to show keys of a dead identity, or have to show none any more.
 const LOOKS: u8 = 2;
@@ -246,7 +242,7 @@ impl Watch {
         let known = again.is_some();
         let mut storm = again.unwrap_or_else(|| watched.brew(at, count));
         (storm.count, storm.devices) = (count, count);
-        storm.trigger = name(crowd.0).into();
+        storm.trigger = trigger(crowd.0);
         watched.storm = Some(storm);
         self.tell_of(crowd, known, at, events);
     }
@@ -352,8 +348,8 @@ pub(super) fn is_polled(kind: Kind) -> bool {
 }
 
 /// The trigger of an alert about many.
-fn name(kind: Kind) -> &'static str {
-    if kind == Kind::Backlog { BACKLOG } else { DEAD_IDENTITY }
+fn trigger(kind: Kind) -> Trigger {
+    if kind == Kind::Backlog { Trigger::Backlog } else { Trigger::DeadIdentity }
 }
 
 fn whose(device: &Device) -> Whose {
@@ -495,7 +491,10 @@ mod tests {
         assert_eq!(changes(&begun), [(Kind::Fleet, Change::Started)]);
         let fleet = &begun[0];
         assert_eq!((fleet.devices, fleet.count, fleet.first), (12, 12, at(1)));
-        assert_eq!((fleet.whose.clone(), &*fleet.trigger), (Whose::Everybody, DEAD_IDENTITY));
+        assert_eq!(
+            (fleet.whose.clone(), &fleet.trigger),
+            (Whose::Everybody, &Trigger::DeadIdentity)
+        );
         assert_eq!(watch.members(fleet.storm).len(), 12);
         assert_eq!(watch.timeline(fleet.storm).unwrap().curves[0].counts, [12]);
         // One more is told alone; those that heal are over with the last of them.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::series::Part;
-use super::{Event, Kind, Watch, Whose};
+use super::{Event, Kind, Trigger, Watch, Whose};
 use crate::evidence::sight::Delay;
 
 impl Watch {
@@ -17,15 +17,15 @@ impl Watch {
     ) {
         let limits = &self.thresholds;
         let minute = SignedDuration::from_mins(1);
-        let (name, within, enough, part) = match answer {
-            Delay::Limited => ("limited", minute, limits.limited, Part::Trouble),
-            Delay::Slow => ("slow", limits.within, limits.slow, Part::Second),
-            Delay::Gone => ("gone", limits.within, limits.gone, Part::Third),
+        let (trigger, within, enough, part) = match answer {
+            Delay::Limited => (Trigger::RateLimited, minute, limits.limited, Part::Trouble),
+            Delay::Slow => (Trigger::Slow, limits.within, limits.slow, Part::Second),
+            Delay::Gone => (Trigger::NotFound, limits.within, limits.gone, Part::Third),
             Delay::Fast => {
                 // Not in a row any more.
                 let id = (Kind::Delay, Whose::Address(address));
                 if let Some(watched) = self.watched.get_mut(&id) {
-                    watched.recent.retain(|(name, _)| name != "slow");
+                    watched.recent.retain(|(trigger, _)| *trigger != Trigger::Slow);
                 }
                 return;
             }
@@ -34,7 +34,7 @@ impl Watch {
         };
         let id = (Kind::Delay, Whose::Address(address));
         let watched = self.watched(&id, at);
-        let repeats = watched.repeats(name, (at, count, within, enough));
+        let repeats = watched.repeats(trigger, (at, count, within, enough));
         watched.draw(at, part, count);
         self.count(&id, at, count, repeats, events);
     }
@@ -44,7 +44,7 @@ impl Watch {
         let (within, enough) = (self.thresholds.within, self.thresholds.refusals);
         let id = (Kind::Auth, Whose::Server);
         let watched = self.watched(&id, at);
-        let repeats = watched.repeats("", (at, count, within, enough));
+        let repeats = watched.repeats(Trigger::Unnamed, (at, count, within, enough));
         watched.draw(at, Part::Trouble, count);
         self.count(&id, at, count, repeats, events);
     }
@@ -100,6 +100,6 @@ mod tests {
             watch.see(Sight { at: at(second), count: 1, what })
         };
         assert!(see(0, Delay::Slow).is_empty() && see(5, Delay::Refused).is_empty());
-        assert_eq!(see(10, Delay::Slow)[0].trigger, "slow");
+        assert_eq!(see(10, Delay::Slow)[0].trigger, Trigger::Slow);
     }
 }

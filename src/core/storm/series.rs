@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Curve, Kind, Timeline};
+use super::{Curve, Kind, Timeline, Trigger};
 
 /// Steps held at once.
 const STEPS: usize = 96;
@@ -76,7 +76,7 @@ impl Series {
     }
 
     /// As a picture draws it; none where nothing was counted. Of delayed events the `trigger` comes first.
-    pub(super) fn timeline(&self, kind: Kind, trigger: &str) -> Option<Timeline> {
+    pub(super) fn timeline(&self, kind: Kind, trigger: &Trigger) -> Option<Timeline> {
         if self.counts.is_empty() {
             return None;
         }
@@ -91,10 +91,10 @@ impl Series {
                 ("claimed keys", Part::Third),
                 ("refused uploads", Part::Trouble),
             ],
-            (Kind::Delay, "slow") => {
+            (Kind::Delay, Trigger::Slow) => {
                 &[("slow restarts", Part::Second), ("answers 429", Part::Trouble)]
             }
-            (Kind::Delay, "gone") => {
+            (Kind::Delay, Trigger::NotFound) => {
                 &[("answers 404", Part::Third), ("answers 429", Part::Trouble)]
             }
             (Kind::Delay, _) => &[("answers 429", Part::Trouble), ("slow restarts", Part::Second)],
@@ -136,7 +136,7 @@ mod tests {
             series.add(at, Part::Third, 1);
         }
         assert!(series.counts.len() <= STEPS);
-        let timeline = series.timeline(Kind::OtkConflict, "").unwrap();
+        let timeline = series.timeline(Kind::OtkConflict, &Trigger::Unnamed).unwrap();
         let totals: Vec<u32> =
             timeline.curves.iter().map(|curve| curve.counts.iter().sum()).collect();
         assert_eq!(totals, [20_160, 0, 10_080]);
@@ -154,7 +154,7 @@ mod tests {
             series.level(at, 100 + poll as u64);
         }
         assert!(series.counts.len() <= STEPS);
-        let drawn = series.timeline(Kind::Backlog, "").unwrap().curves.remove(0);
+        let drawn = series.timeline(Kind::Backlog, &Trigger::Unnamed).unwrap().curves.remove(0);
         assert_eq!((drawn.name, drawn.counts.last()), ("messages waiting", Some(&299)));
         assert!(drawn.counts.is_sorted() && drawn.counts[0] >= 100, "{:?}", drawn.counts);
     }

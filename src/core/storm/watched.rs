@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::polled::told_as;
 use super::series::{Part, Series};
-use super::{Change, Event, Id};
+use super::{Change, Event, Id, Trigger};
 
 /// Messages about one storm and day, its end included. A picture goes with the first: six in all.
 const MESSAGES: u32 = 5;
@@ -23,7 +23,7 @@ const KEYS: usize = 8;
 pub(super) struct Watched {
     /// The newest moments by what repeats: a key id, or a kind of answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) recent: Vec<(String, VecDeque<Timestamp>)>,
+    pub(super) recent: Vec<(Trigger, VecDeque<Timestamp>)>,
     /// The newest refusals of a device, whichever key IDs they name: a client that makes new keys at each
     /// try names another ID each time.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
@@ -47,7 +47,7 @@ pub(super) struct Watched {
 pub(super) struct Storm {
     /// Zero until it is told by itself.
     pub(super) number: u64,
-    pub(super) trigger: String,
+    pub(super) trigger: Trigger,
     pub(super) first: Timestamp,
     pub(super) began: Timestamp,
     pub(super) count: u64,
@@ -76,18 +76,18 @@ pub(super) type Times = (Timestamp, u64, SignedDuration, usize);
 
 impl Watched {
     /// Whether the same came so often within the time.
-    pub(super) fn repeats(&mut self, what: &str, times: Times) -> bool {
+    pub(super) fn repeats(&mut self, what: Trigger, times: Times) -> bool {
         let (at, count, within, enough) = times;
         let goes_on = self.seen.filter(|(_, _, last)| at.duration_since(*last) <= within);
         let (seen, first, _) = goes_on.unwrap_or((0, at, at));
         self.seen = Some((seen + count, first, at));
-        let place = match self.recent.iter().position(|(name, _)| name == what) {
+        let place = match self.recent.iter().position(|(trigger, _)| *trigger == what) {
             Some(place) => place,
             None => {
                 if self.recent.len() >= KEYS {
                     self.recent.remove(0);
                 }
-                self.recent.push((what.to_owned(), VecDeque::new()));
+                self.recent.push((what, VecDeque::new()));
                 self.recent.len() - 1
             }
         };
@@ -95,7 +95,7 @@ impl Watched {
     }
 
     /// Whether the device was refused so often within the time; the key ID is noted as the trigger.
-    pub(super) fn refused(&mut self, key: &str, times: Times) -> bool {
+    pub(super) fn refused(&mut self, key: Trigger, times: Times) -> bool {
         self.repeats(key, times);
         newest(&mut self.refusals, times)
     }
@@ -131,7 +131,7 @@ impl Watched {
         let count = seen.max(self.surplus).max(count);
         Storm {
             number: 0,
-            trigger: trigger.map(|(name, _)| name.clone()).unwrap_or_default(),
+            trigger: trigger.map(|(trigger, _)| trigger.clone()).unwrap_or_default(),
             first,
             began: at,
             count,

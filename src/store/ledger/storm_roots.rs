@@ -73,7 +73,7 @@ mod tests {
             change: Change::Started,
             kind: Kind::OtkConflict,
             whose: Whose::Device { user: "@a:example.org".into(), device: "DEV".into() },
-            trigger: String::new(),
+            trigger: kestrel_core::storm::Trigger::Unnamed,
             count: 3,
             devices: 1,
             first: at,
