@@ -8,9 +8,9 @@
 pub mod bundle;
 mod captures;
 mod cases;
-mod handled;
-mod health;
+mod folder_check;
 mod ledger;
+mod old_handled;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use ruma::EventId;
 use sha2::{Digest, Sha256};
 
-pub use health::{SPARE, free_space, health};
+pub use folder_check::{SPARE, free_space, health};
 pub use ledger::{
     Absence, Accepted, Dropped, Due, HandedIn, Kept, KeptCapture, Known, Ledger, NewCase,
     NewMessage, Outgoing, Owed, Step, Upgrade,
@@ -78,7 +78,7 @@ impl Store {
         make_folder(folder).with_context(|| format!("cannot make the store folder {shown}"))?;
         let lock = take_lock(folder, now)?;
         let ledger = Ledger::open(folder)?;
-        handled::take_over(&folder.join("handled"), &ledger, now)
+        old_handled::take_over(&folder.join("handled"), &ledger, now)
             .with_context(|| format!("cannot read the list of handled events in {shown}"))?;
         let since = ledger.since()?.unwrap_or(now);
         let folder = folder.to_owned();

@@ -6,8 +6,8 @@
 mod asked;
 mod cases;
 mod doctor;
-mod folder;
 mod redact;
+mod report_folder;
 mod sources;
 mod storms;
 mod watch;

@@ -3,7 +3,7 @@
 //! One statement a table, each by an index, each with parameters: what was typed never becomes SQL. The
 //! statements read only the columns that `kestrel grants` gives, and work for a plain reader too.
 
-pub mod clock;
+pub mod clock_skew;
 mod connect;
 pub mod delayed;
 mod device;
@@ -13,7 +13,7 @@ mod grants;
 mod inbox;
 pub mod poll;
 mod replica;
-mod role;
+mod role_check;
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub use inbox::{InboxWatch, watch};
 use kestrel_core::evidence::{About, Algorithm, Fact, Gathered, Need, State, counted, utc};
 use kestrel_core::plan::Plan;
 pub use replica::doubt;
-pub use role::{Finding, limit_binds, reads_only};
+pub use role_check::{Finding, limit_binds, reads_only};
 
 /// Asks the database for everything the plan needs of it.
 pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration) -> Vec<Gathered> {

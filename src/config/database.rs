@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use url::Url;
 
-use super::{reading, secret};
+use super::{file, secret};
 
 /// How to reach Synapse's database.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ impl Database {
                 set_password(&mut url, &secret::read(path)?);
                 Ok(url)
             }
-            Some(SecretFile::Url(path)) => reading::database_url(&secret::read(path)?),
+            Some(SecretFile::Url(path)) => file::database_url(&secret::read(path)?),
         }
     }
 

@@ -4,7 +4,7 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use toml::{Table, Value};
 
 use super::section::Section;
-use super::watch::{Bot, room};
+use super::storm_watch::{Bot, room};
 
 pub(super) const REPORTS: &[&str] = &["enabled", "from", "largest", "each", "room", "addresses"];
 

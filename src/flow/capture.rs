@@ -58,7 +58,7 @@ impl Flow {
     /// The database server's clock minus ours, in milliseconds; none without a database.
     pub async fn database_skew(&self, now: Timestamp) -> Option<Result<i64, String>> {
         let database = self.config.database.as_ref()?;
-        Some(collect::postgres::clock::skew(database, now, self.config.limits.deadline).await)
+        Some(collect::postgres::clock_skew::skew(database, now, self.config.limits.deadline).await)
     }
 
     /// The latency of this moment; none without a Prometheus that answers.
@@ -143,7 +143,7 @@ impl Flow {
         let (mut slices, mut notes) = (Vec::new(), Vec::new());
         let sources = logs::distinct(&self.config.logs);
         for source in &sources {
-            let siblings = logs::siblings::of(source, &sources);
+            let siblings = logs::same_host::others_in_folder(source, &sources);
             let (source, wanted, flag) = ((*source).clone(), wanted.clone(), Arc::clone(&stop));
             let name = source.name.clone();
             let mut reading =

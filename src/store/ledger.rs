@@ -6,14 +6,14 @@
 //! after it finds it again after a crash. Terminal commands open the same file beside a running bot. What
 //! people or clients wrote is only ever a bound parameter, never a part of SQL.
 
-mod accepted;
 mod captures;
 mod cases;
-mod messages;
+mod command_copies;
 mod outgoing;
+mod room_changes;
 mod schema;
 mod storm_roots;
-mod upgrades;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,12 +24,12 @@ use ruma::{OwnedEventId, OwnedRoomId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-pub use accepted::{Accepted, HandedIn};
 pub use captures::KeptCapture;
 pub use cases::{Kept, NewCase};
 use kestrel_core::storm::{Change, Event, Mute, Muted, Sure};
 pub use outgoing::{Dropped, NewMessage, Outgoing};
-pub use upgrades::{Absence, Upgrade};
+pub use room_changes::{Absence, Upgrade};
+pub use tasks::{Accepted, HandedIn};
 
 /// How many storms are kept; the lowest numbers go first. A storm is about half a kilobyte.
 const KEPT_STORMS: i64 = 1000;

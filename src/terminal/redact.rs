@@ -13,7 +13,7 @@ use kestrel_core::evidence::artefact::{Artefact, Limits, Parcel, take_in_from};
 use serde_json::json;
 
 use super::asked::slip;
-use super::{folder, say};
+use super::{report_folder, say};
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -84,7 +84,7 @@ pub(super) fn of_terminal() -> Limits {
 pub(super) fn taken(file: &Path, limits: &Limits) -> Result<Parcel, Slip> {
     let shown = file.display();
     if file.is_dir() {
-        return folder::taken(file, limits).map_err(|why| slip(format!("{shown}: {why}")));
+        return report_folder::taken(file, limits).map_err(|why| slip(format!("{shown}: {why}")));
     }
     let unread = |why| slip(format!("{shown} cannot be read: {why}"));
     let mut open = File::open(file).map_err(unread)?;

@@ -4,13 +4,13 @@
 //! One thread a log reads pieces; `next` puts the pieces of all logs in order. A backlog is read in step, so
 //! that no log runs ahead of another, and a log that is silent or cannot be read holds no other up.
 
+mod find_file;
+mod folder_watch;
+mod log_reader;
 mod merge;
 mod position;
 mod resume;
-mod search;
 mod tail;
-mod trail;
-mod wake;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use std::thread;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
+use self::folder_watch::Wake;
+use self::log_reader::{Piece, Trail};
 use self::merge::{Feed, Merge};
 pub use self::position::Position;
-use self::trail::{Piece, Trail};
-use self::wake::Wake;
 use super::distinct;
 use crate::config::LogSource;
 use kestrel_core::evidence::sight::Sight;
@@ -140,10 +140,10 @@ fn now() -> i64 {
 }
 
 #[cfg(test)]
-mod chance;
+mod random_tests;
 #[cfg(test)]
-mod reader;
+mod test_reader;
+#[cfg(test)]
+mod test_writer;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod writer;

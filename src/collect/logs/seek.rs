@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use regex::bytes::Regex;
 
-use super::file::{Left, Lines, Part};
+use super::log_file::{Left, Lines, Part};
 use kestrel_core::evidence::log_line::{self, Record, Stamp, stamp};
 use kestrel_core::evidence::log_message::epoch_of;
 use kestrel_core::evidence::log_time::Clock;

@@ -14,8 +14,8 @@ use memchr::memmem;
 use ruma::{OwnedDeviceId, OwnedUserId};
 
 use super::Reading;
-use super::file::{Left, Lines, Part};
-use super::{seek, siblings};
+use super::log_file::{Left, Lines, Part};
+use super::{same_host, seek};
 use crate::config::LogSource;
 use kestrel_core::evidence::Window;
 use kestrel_core::evidence::artefact::{Removed, server_message};
@@ -81,7 +81,7 @@ pub fn slice(
         seek::ask_zone(&current, &mut clock, source.timezone.is_none(), stop).map_err(failed)?;
         clock.settle();
         if clock.is_unknown() {
-            siblings::ask_zone(siblings, &mut clock, stop);
+            same_host::ask_zone(siblings, &mut clock, stop);
         }
     }
     let mut reading = Reading { most: MOST, ..Reading::default() };

@@ -5,7 +5,7 @@
 //! and stream, and is bounded. A body is read where the role has no `kestrel.inbox_shape` function and
 //! may read the table itself; it is let go of here.
 
-mod slow;
+mod capture_watch;
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::{answer, connect, unread};
 use crate::config::Database;
+pub use capture_watch::InboxWatch;
 use kestrel_core::evidence::to_device::{Again, Inbox, InboxRow, Live};
 use kestrel_core::evidence::{Fact, Gathered, Need, State, Subject};
 use kestrel_core::plan::Plan;
-pub use slow::InboxWatch;
 
 /// Messages counted at the most: beyond it a backlog is a backlog.
 const COUNT_LIMIT: i64 = 1001;

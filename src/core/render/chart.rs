@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use resvg::{tiny_skia, usvg};
 
 use super::View;
-use super::lanes::{LANES, Lane, Lanes, Tick, alt, length, ticks};
+use super::chart_lanes::{LANES, Lane, Lanes, Tick, alt, length, ticks};
 use super::page::{clip, escape, visible};
 use crate::storm::Timeline;
 

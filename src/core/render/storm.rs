@@ -3,18 +3,18 @@
 //! The first line is what a locked phone shows, so it says which storm, of what, whose and how bad. Whether
 //! and when anything is said is not decided here.
 
-mod unsent;
+mod not_sent;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::View;
 use super::answer::sentence;
 use super::page::Page;
-use super::words::lasting;
+use super::plain_replies::lasting;
 use crate::evidence::counted;
 use crate::evidence::poll::COUNTED;
 use crate::storm::{Change, Event, Kind, Mute, Muted, Sure, Trigger, Whose};
-pub use unsent::dropped;
+pub use not_sent::dropped;
 
 /// The reactions that a first message takes.
 pub const AGAIN: &str = "🔁";

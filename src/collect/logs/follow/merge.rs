@@ -10,8 +10,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 
 use super::Round;
+use super::log_reader::Piece;
 use super::position::Position;
-use super::trail::Piece;
 use kestrel_core::evidence::sight::{Sight, Sights};
 
 /// The shortest time between two rounds, and the longest.

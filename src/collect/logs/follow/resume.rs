@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 
-use super::super::file::{Left, Lines, Part};
+use super::super::log_file::{Left, Lines, Part};
 use super::super::{LEAD_TEXT, NEARBY, NEARBY_VOTES, seek};
+use super::find_file::{self, Found, begins};
+use super::log_reader::{Trail, findable};
 use super::position::Position;
-use super::search::{self, Found, begins};
 use super::tail::Tail;
-use super::trail::{Trail, findable};
 use kestrel_core::evidence::aside::Aside;
 use kestrel_core::evidence::attribute::Attribution;
 use kestrel_core::evidence::log_line::Stamp;
@@ -40,8 +40,8 @@ impl Trail {
         let mut first = current;
         if first.first.and_then(|first| clock.peek(first)).is_none_or(|at| at > target) {
             let older = match first.first {
-                Some(_) => search::before(&self.source.path, Some(begins(&first))),
-                None => search::before(&self.source.path, Some(i64::MAX)),
+                Some(_) => find_file::before(&self.source.path, Some(begins(&first))),
+                None => find_file::before(&self.source.path, Some(i64::MAX)),
             };
             for part in older {
                 let at = part.first.and_then(|first| clock.peek(first));
@@ -65,7 +65,7 @@ impl Trail {
         let (mut open, mut lost, mut late) = (Vec::new(), false, false);
         let marks = findable(saved);
         for (number, mark) in marks.iter().enumerate() {
-            match search::find(&self.source.path, mark) {
+            match find_file::find(&self.source.path, mark) {
                 Found::At(part, current) => {
                     open.push((Tail::open(&part, mark.offset)?, part, current))
                 }
@@ -74,12 +74,12 @@ impl Trail {
                 Found::Nowhere => late = true,
             }
         }
-        if (lost || late) && self.misses < super::trail::MISSES {
+        if (lost || late) && self.misses < super::log_reader::MISSES {
             self.misses += 1;
             return Err(io::Error::other("the file that was read last is not there"));
         }
         let next = match open.is_empty() {
-            true => search::next(&self.source.path, self.began, None)?,
+            true => find_file::next(&self.source.path, self.began, None)?,
             false => None,
         };
         let Some(lead) = open.first().map(|(_, part, _)| part).or(next.as_ref()) else {
@@ -108,7 +108,7 @@ impl Trail {
         let count = open.len();
         for (number, (mut tail, part, current)) in open.into_iter().enumerate() {
             tail.closed |= !current && part.gzip;
-            let until = if number + 1 < count { now + super::trail::LATE } else { i64::MAX };
+            let until = if number + 1 < count { now + super::log_reader::LATE } else { i64::MAX };
             self.push(tail, until);
         }
         self.gap = lost;
@@ -123,7 +123,7 @@ impl Trail {
     fn warm(&self, part: &Part, at: u64, bytes: u64, into: &mut Attribution) -> io::Result<()> {
         let mut older = Vec::new();
         let mut wanted = bytes.saturating_sub(at);
-        for before in search::before(&self.source.path, part.first.map(|_| begins(part))) {
+        for before in find_file::before(&self.source.path, part.first.map(|_| begins(part))) {
             if wanted == 0 {
                 break;
             }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use super::super::file::{BEFORE, Lines, Part, Source};
+use super::super::log_file::{BEFORE, Lines, Part, Source};
 use super::position::{Digest, HEAD, Mark};
 use kestrel_core::evidence::attribute::Attribution;
 use kestrel_core::evidence::log_line::{Stamp, stamp};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::reader::Reader;
-use super::writer::{BEGIN, Writer};
+use super::test_reader::Reader;
+use super::test_writer::{BEGIN, Writer};
 use super::{Follow, Round};
 use crate::config::LogSource;
 use kestrel_core::evidence::sight::What;

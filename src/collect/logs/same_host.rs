@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::file::Part;
+use super::log_file::Part;
 use super::seek;
 use crate::config::LogSource;
 use kestrel_core::evidence::log_line::Stamp;
 use kestrel_core::evidence::log_time::Clock;
 
 /// The other logs in a log's folder.
-pub fn of(source: &LogSource, all: &[&LogSource]) -> Vec<PathBuf> {
+pub fn others_in_folder(source: &LogSource, all: &[&LogSource]) -> Vec<PathBuf> {
     let folder = source.path.parent();
     let beside = |other: &&&LogSource| other.path != source.path && other.path.parent() == folder;
     all.iter().filter(beside).map(|other| other.path.clone()).collect()

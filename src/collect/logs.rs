@@ -1,16 +1,16 @@
 //! A log source → what it says of one device's keys. Synchronous: callers put it on a thread of its
 //! own. Never fails: what goes wrong is part of the answer.
 
-mod back;
-mod file;
 pub mod follow;
-mod places;
-mod query;
+mod grep_command;
+mod log_file;
+mod log_positions;
+mod lookback;
 mod replay;
+pub mod same_host;
 mod seek;
-pub mod siblings;
 pub mod slice;
-mod told;
+mod summary;
 
 use std::io;
 use std::path::PathBuf;
@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::file::{Left, Lines, Part};
-pub use self::places::places;
+use self::log_file::{Left, Lines, Part};
+pub use self::log_positions::places;
 pub use self::replay::{Replayed, replay};
 use crate::config::LogSource;
 use kestrel_core::evidence::aside::{Aside, Told};
@@ -89,8 +89,8 @@ pub fn distinct(sources: &[LogSource]) -> Vec<&LogSource> {
     let read_before = |at: usize| {
         let own = &sources[at].path;
         sources.iter().enumerate().any(|(other, source)| {
-            let covered = file::covers(&source.path, own);
-            other != at && covered && (other < at || !file::covers(own, &source.path))
+            let covered = log_file::covers(&source.path, own);
+            other != at && covered && (other < at || !log_file::covers(own, &source.path))
         })
     };
     (0..sources.len()).filter(|at| !read_before(*at)).map(|at| &sources[at]).collect()
@@ -113,7 +113,7 @@ pub fn read(
             answers.push(Gathered::told(need, &name, state, what, reading.query.clone(), fact));
             continue;
         }
-        let query = query::of(need, &source.path, &asked.about);
+        let query = grep_command::of(need, &source.path, &asked.about);
         let told = reading.beside.iter().find(|told| told.need == need);
         let (state, what, fact) = match (&reading.state, told) {
             (State::Failed(why), None) => (reading.state.clone(), why.clone(), None),
@@ -140,7 +140,7 @@ fn read_at_most(
     let mut reading = Reading { most, siblings: siblings.to_vec(), ..Reading::default() };
     let subject = asked.subject();
     let found = reading.run(source, asked, &subject, stop);
-    let query = query::of_keys(&source.path, &subject);
+    let query = grep_command::of_keys(&source.path, &subject);
     match found {
         Ok((log, end)) => reading.answer(source, asked.window, log, end, query),
         Err(why) => {
@@ -185,7 +185,7 @@ impl Reading {
             seek::ask_zone(&current, &mut clock, whole, stop).map_err(failed)?;
             clock.settle();
             if clock.is_unknown() {
-                siblings::ask_zone(&self.siblings, &mut clock, stop);
+                same_host::ask_zone(&self.siblings, &mut clock, stop);
             }
         }
         let lead = if text { LEAD_TEXT } else { LEAD };
@@ -215,9 +215,9 @@ impl Reading {
         let (log, mut end) = attribution.finish(cut);
         if !asked.needs.is_empty() {
             let (at, into) = ((&parts[0], began), (&mut end.visible, window));
-            back::look(&source.path, at, &then, into, stop).map_err(failed)?;
+            lookback::look(&source.path, at, &then, into, stop).map_err(failed)?;
         }
-        match told::unreadable(&end, &source.path) {
+        match summary::unreadable(&end, &source.path) {
             Some(why) if self.cut_short.is_none() => Err(why),
             _ => Ok((log, end)),
         }
@@ -231,7 +231,7 @@ impl Reading {
         let from = window.from.as_millisecond();
         let mut parts = vec![current];
         if !reaches(&parts[0], target) {
-            let mut older = file::siblings(&parts[0].path, &mut self.notes);
+            let mut older = log_file::siblings(&parts[0].path, &mut self.notes);
             older.retain(|part| begins(part) < begins(&parts[0]));
             while let Some(part) = older.pop() {
                 parts.insert(0, part);
@@ -322,7 +322,7 @@ impl Reading {
         self.notes.extend(end.notes.iter().cloned());
         self.explain(&end, window);
         let whole = self.reached_back && self.cut_short.is_none();
-        let what = told::keys(&log, &end);
+        let what = summary::keys(&log, &end);
         let coverage = Coverage {
             source: source.name.clone(),
             span: end.span,
@@ -399,14 +399,14 @@ mod tests {
     use super::*;
     use kestrel_core::evidence::key_log::Format;
 
-    const STORM: &str = include_str!("../../../tests/fixtures/log/ke1-eviction-storm.log");
-    const TERSE: &str = include_str!("../../../tests/fixtures/log/main.terse.jsonl");
-    const PLAIN_JSON: &str = include_str!("../../../tests/fixtures/log/main.json.jsonl");
-    const GCP: &str = include_str!("../../../tests/fixtures/log/main.gcp.jsonl");
-    const PRECISE: &str = include_str!("../../../tests/fixtures/log/main.precise.log");
-    const LEGACY: &str = include_str!("../../../tests/fixtures/log/main.legacy.log");
-    const DOCKER: &str = include_str!("../../../tests/fixtures/log/main.docker.log");
-    const JOURNAL: &str = include_str!("../../../tests/fixtures/log/main.journalfmt.log");
+    const STORM: &str = include_str!("../../tests/fixtures/log/ke1-eviction-storm.log");
+    const TERSE: &str = include_str!("../../tests/fixtures/log/main.terse.jsonl");
+    const PLAIN_JSON: &str = include_str!("../../tests/fixtures/log/main.json.jsonl");
+    const GCP: &str = include_str!("../../tests/fixtures/log/main.gcp.jsonl");
+    const PRECISE: &str = include_str!("../../tests/fixtures/log/main.precise.log");
+    const LEGACY: &str = include_str!("../../tests/fixtures/log/main.legacy.log");
+    const DOCKER: &str = include_str!("../../tests/fixtures/log/main.docker.log");
+    const JOURNAL: &str = include_str!("../../tests/fixtures/log/main.journalfmt.log");
 
     fn source(path: PathBuf) -> LogSource {
         LogSource { name: "main".into(), path, timezone: None }
@@ -459,7 +459,7 @@ mod tests {
         let [worker, writer, other] = [path, writer, other].map(source);
         let whom = subject("@a:s", "D");
         let zone = |all: &[&LogSource]| {
-            let siblings = siblings::of(&worker, all);
+            let siblings = same_host::others_in_folder(&worker, all);
             let asked = asked(&whom, day());
             let read = read_at_most(MOST, (&worker, &siblings), &asked, &AtomicBool::new(false));
             let coverage = read.log.unwrap().coverage.remove(0);
@@ -751,7 +751,7 @@ mod tests {
     #[test]
     fn the_command_can_be_pasted() {
         let subject = subject("@u:s.org", "a'b \u{202e}$(reboot)");
-        let query = query::of_keys(Path::new("/var/log/it's.log"), &subject);
+        let query = grep_command::of_keys(Path::new("/var/log/it's.log"), &subject);
         let lines: Vec<_> = query.lines().collect();
         assert_eq!(
             lines[1..],

@@ -3,29 +3,29 @@
 //! Pure: time is a value, a fact is what one line of a log came to. What is posted, to whom and when it is
 //! muted is not decided here; counting never stops. Memory is bounded, because users can be made up.
 
-mod pairs;
-mod polled;
-mod requests;
-mod series;
-mod sure;
+mod confirmation;
+mod crowd;
+mod database_polls;
+mod map_as_pairs;
+mod request_storms;
+mod storm_state;
 mod thresholds;
+mod time_series;
 mod timeline;
-mod together;
 mod trigger;
-mod watched;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use self::polled::{Polled, UNSEEN, is_polled, told_as};
-use self::series::Part;
-pub use self::sure::{Mute, Muted, Sure};
+pub use self::confirmation::{Mute, Muted, Sure};
+use self::database_polls::{Polled, UNSEEN, is_polled, told_as};
+use self::storm_state::Watched;
 pub use self::thresholds::Thresholds;
+use self::time_series::Part;
 pub use self::timeline::{Curve, Timeline};
 pub use self::trigger::Trigger;
-use self::watched::Watched;
 use crate::evidence::sight::{Sight, What};
 
 /// What kind of storm.
@@ -108,12 +108,12 @@ const ADDRESSES: usize = 2000;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Watch {
     thresholds: Thresholds,
-    #[serde(with = "pairs")]
+    #[serde(with = "map_as_pairs")]
     watched: BTreeMap<Id, Watched>,
     /// The newest storm's number.
     next: u64,
     /// When storms of each kind of crowd started, newest last.
-    #[serde(with = "pairs")]
+    #[serde(with = "map_as_pairs")]
     starts: BTreeMap<Kind, VecDeque<Timestamp>>,
     now: Option<Timestamp>,
     #[serde(default)]
@@ -244,7 +244,7 @@ impl Watch {
             .watched
             .iter()
             .filter_map(|(id, watched)| {
-                let told = |storm: &&watched::Storm| storm.is_told() && !storm.ended;
+                let told = |storm: &&storm_state::Storm| storm.is_told() && !storm.ended;
                 let storm = watched.storm.as_ref().filter(told)?;
                 let last = watched.last?;
                 Some(storm.event(id, Change::Worse, self.now.unwrap_or(last), last))
@@ -363,7 +363,7 @@ impl Watch {
 
 /// The event of a change, where it may be told.
 fn tell(
-    storm: &mut watched::Storm,
+    storm: &mut storm_state::Storm,
     id: &Id,
     change: Change,
     at: Timestamp,

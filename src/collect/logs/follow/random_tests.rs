@@ -1,7 +1,7 @@
 //! A property: whatever happens to a log and to its reader, each refusal counts once, or its loss is told.
 
-use super::reader::Reader;
-use super::writer::Writer;
+use super::test_reader::Reader;
+use super::test_writer::Writer;
 
 /// Sequences tried, and steps of each.
 const SEQUENCES: u64 = 400;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::series::Part;
+use super::time_series::Part;
 use super::{Event, Kind, Trigger, Watch, Whose};
 use crate::evidence::sight::Delay;
 

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::polled::told_as;
-use super::series::{Part, Series};
+use super::database_polls::told_as;
+use super::time_series::{Part, Series};
 use super::{Change, Event, Id, Trigger};
 
 /// Messages about one storm and day, its end included. A picture goes with the first: six in all.

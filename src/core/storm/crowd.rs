@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 
-use super::series::Part;
-use super::watched::{Storm, Watched};
+use super::storm_state::{Storm, Watched};
+use super::time_series::Part;
 use super::{Change, Event, Id, Kind, Watch, Whose, tell};
 
 /// So many that begin together are told one by one.
@@ -191,7 +191,7 @@ fn crowd_of(kind: Kind) -> Kind {
     match kind {
         Kind::OtkConflict | Kind::OtkFlood | Kind::Fleet => Kind::Fleet,
         Kind::Delay => Kind::Delay,
-        // What the database shows has a crowd of its own: see `polled`.
+        // What the database shows has a crowd of its own: see `database_polls`.
         Kind::DeadIdentity | Kind::Backlog => kind,
         // There is one of it at a time, so it never becomes a crowd.
         Kind::Auth => kind,

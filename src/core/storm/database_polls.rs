@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::series::Part;
-use super::watched::Storm;
+use super::storm_state::Storm;
+use super::time_series::Part;
 use super::{Change, Event, Id, Kind, Trigger, Watch, Whose, tell};
 use crate::evidence::poll::{COUNTED, Device, Poll, Waiting};
 
@@ -36,9 +36,9 @@ pub(super) struct Polled {
     begun: bool,
     /// Every device was looked at once: what is found from now on is new.
     whole: bool,
-    #[serde(with = "super::pairs")]
+    #[serde(with = "super::map_as_pairs")]
     dead: BTreeMap<Device, Dead>,
-    #[serde(with = "super::pairs")]
+    #[serde(with = "super::map_as_pairs")]
     waiting: BTreeMap<Device, Growth>,
 }
 

@@ -6,12 +6,12 @@
 
 mod cases;
 mod database;
-mod metrics;
-mod reading;
+mod file;
+mod prometheus;
 mod reports;
 mod secret;
 mod section;
-mod watch;
+mod storm_watch;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -25,7 +25,7 @@ use url::Url;
 pub use self::cases::Cases;
 pub use self::database::Database;
 pub use self::reports::{Reports, Senders};
-pub use self::watch::Watch;
+pub use self::storm_watch::Watch;
 
 /// Everything that `config/example.toml` can say, checked.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Config {
 
     /// Checks a config's text. Relative paths in it start at `base`, the config file's folder.
     pub fn parse(text: &str, base: &Path) -> Result<Self, Problems> {
-        reading::config(text, base)
+        file::config(text, base)
     }
 }
 
@@ -236,12 +236,12 @@ pub fn timezone(text: &str) -> Result<TimeZone, Problems> {
 
 /// A database's URL as a flag gives it; unlike the config's it may hold a password.
 pub fn database_url(text: &str) -> Result<Url, Problems> {
-    reading::database_url(text).map_err(|says| Problems::one(format!("--database {says}")))
+    file::database_url(text).map_err(|says| Problems::one(format!("--database {says}")))
 }
 
 /// Prometheus's address as a flag gives it.
 pub fn prometheus_url(text: &str) -> Result<Url, Problems> {
-    metrics::prometheus_url(text).map_err(|says| Problems::one(format!("--prometheus {says}")))
+    prometheus::prometheus_url(text).map_err(|says| Problems::one(format!("--prometheus {says}")))
 }
 
 /// The secret in a file that holds nothing else. A file that everyone can read is refused.
@@ -259,9 +259,9 @@ mod tests {
 
     use super::*;
 
-    const EXAMPLE: &str = include_str!("../../config/example.toml");
-    const LOTUS: &str = include_str!("../../config/lotus.toml");
-    const UNIT: &str = include_str!("../../config/kestrel.service");
+    const EXAMPLE: &str = include_str!("../config/example.toml");
+    const LOTUS: &str = include_str!("../config/lotus.toml");
+    const UNIT: &str = include_str!("../config/kestrel.service");
 
     const BOT: &str = r#"
     [matrix]
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(spelled.limits.window, limits.window);
         assert_eq!(spelled.limits.timezone, limits.timezone);
         assert_eq!(spelled.limits.show_addresses, limits.show_addresses);
-        assert_eq!(spelled.store, folder.path().join(reading::STORE));
+        assert_eq!(spelled.store, folder.path().join(file::STORE));
 
         let by_file = uncommented(EXAMPLE, &["url", "password_file", "user", "token_file"]);
         let url = "[prometheus]\nurl = \"http://127.0.0.1:9090\"";
@@ -386,7 +386,7 @@ mod tests {
         let text = uncommented(EXAMPLE, &[]);
         // `url` and `url_file` both stand there, so this is read as TOML only.
         let table: toml::Table = text.parse().expect("TOML");
-        for (section, keys) in reading::KEYS {
+        for (section, keys) in file::KEYS {
             let table = match (*section, table.get(*section)) {
                 ("", _) => &table,
                 (_, Some(toml::Value::Array(blocks))) => blocks[0].as_table().expect("a block"),

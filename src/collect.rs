@@ -123,7 +123,7 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
     let sources = logs::distinct(sources);
     let stop = Arc::new(AtomicBool::new(false));
     let asked = logs::Asked { about: plan.subject.clone(), window: plan.window, needs: plan.needs };
-    let beside = |source: &LogSource| logs::siblings::of(source, &sources);
+    let beside = |source: &LogSource| logs::same_host::others_in_folder(source, &sources);
     let readers: Vec<_> =
         sources.iter().map(|source| spawn(&asked, (source, beside(source)), &stop)).collect();
     let timer = tokio::spawn({

@@ -7,9 +7,9 @@ use std::mem;
 
 use jiff::Timestamp;
 
-use super::super::file::{CHUNK, Part};
+use super::super::log_file::{CHUNK, Part};
+use super::find_file::{self, Found};
 use super::position::{Mark, Position};
-use super::search::{self, Found};
 use super::tail::{More, Tail};
 use crate::config::LogSource;
 use kestrel_core::evidence::attribute::Attribution;
@@ -206,7 +206,7 @@ impl Trail {
     fn skipped(&mut self) -> io::Result<bool> {
         let Some((tail, _)) = self.tails.back_mut() else { return Ok(false) };
         let Some(own) = tail.fill_head()? else { return Ok(false) };
-        let Some(next) = search::between(&self.source.path, self.began, own) else {
+        let Some(next) = find_file::between(&self.source.path, self.began, own) else {
             return Ok(false);
         };
         self.tails.pop_back();
@@ -238,7 +238,7 @@ impl Trail {
         let same = (!tail.closed).then_some(tail.identity);
         let began = tail.began().or(self.began);
         self.began = self.newest();
-        let found = search::next(&self.source.path, began, same);
+        let found = find_file::next(&self.source.path, began, same);
         let there = found.as_ref().map(|_| ()).map_err(ToString::to_string);
         let is_there = same.is_some() && matches!(&found, Ok(None)) && self.source.path.exists();
         let next = found.unwrap_or_default();
@@ -274,7 +274,7 @@ impl Trail {
         let found = if mark.head.length == 0 {
             Found::Ended
         } else {
-            search::find(&self.source.path, &mark)
+            find_file::find(&self.source.path, &mark)
         };
         match found {
             Found::At(part, _) => {
@@ -289,8 +289,8 @@ impl Trail {
             }
             found => {
                 self.gap |= matches!(found, Found::Nowhere);
-                let Some(next) =
-                    search::next(&self.source.path, self.began, None).map_err(io::Error::other)?
+                let Some(next) = find_file::next(&self.source.path, self.began, None)
+                    .map_err(io::Error::other)?
                 else {
                     return Ok(false);
                 };
@@ -379,7 +379,7 @@ impl Trail {
     fn tell_odd(&mut self) {
         let Some(reading) = self.reading.as_ref().filter(|_| !self.odd) else { return };
         if reading.end().lines > ODD
-            && let Some(why) = super::super::told::unreadable(reading.end(), &self.source.path)
+            && let Some(why) = super::super::summary::unreadable(reading.end(), &self.source.path)
         {
             self.odd = true;
             self.notes.push(format!("log {} cannot be followed: {why}", self.source.name));

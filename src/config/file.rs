@@ -10,8 +10,8 @@ use url::Url;
 use super::database::{SecretFile, set_password};
 use super::section::Section;
 use super::{
-    Config, Database, Limits, LogSource, Matrix, Problems, Server, cases, metrics, reports, secret,
-    watch,
+    Config, Database, Limits, LogSource, Matrix, Problems, Server, cases, prometheus, reports,
+    secret, storm_watch,
 };
 
 const FILE: &[&str] = &[
@@ -74,13 +74,14 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let server = server(server_table, bot, &mut problems);
     let logs = logs(&log_tables, base, &mut problems);
     let database = database_table.map(|table| database(table, base, &mut problems));
-    let prometheus = prometheus_table.map(|table| metrics::prometheus(table, base, &mut problems));
+    let prometheus =
+        prometheus_table.map(|table| prometheus::prometheus(table, base, &mut problems));
     let seen = match &matrix {
-        None => watch::Bot::Absent,
-        Some((_, Some(matrix))) => watch::Bot::Read(matrix),
-        Some((_, None)) => watch::Bot::Unread,
+        None => storm_watch::Bot::Absent,
+        Some((_, Some(matrix))) => storm_watch::Bot::Read(matrix),
+        Some((_, None)) => storm_watch::Bot::Unread,
     };
-    let watch = watch::watch(watch_table, seen, &mut problems);
+    let watch = storm_watch::watch(watch_table, seen, &mut problems);
     let reports = reports::reports(reports_table, seen, &mut problems);
     let cases = cases::cases(cases_table, &mut problems);
     let limits = limits(limits_table, &mut problems);
@@ -336,7 +337,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("logs", LOG),
     ("database", DATABASE),
     ("prometheus", PROMETHEUS),
-    ("watch", watch::WATCH),
+    ("watch", storm_watch::WATCH),
     ("reports", reports::REPORTS),
     ("cases", cases::CASES),
     ("limits", LIMITS),

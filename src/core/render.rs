@@ -6,16 +6,16 @@ pub mod capture;
 pub mod case;
 mod chain;
 mod chart;
+mod chart_lanes;
 mod fleet;
 pub mod json;
-mod lanes;
 mod page;
+mod plain_replies;
 pub mod report;
 pub mod storm;
 mod svg;
 mod tree;
 mod why;
-mod words;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -25,10 +25,10 @@ pub use chain::{brief, chain, chain_why};
 pub use chart::{Picture, chart, picture};
 pub use fleet::{fleet, fleet_why};
 pub use page::{Ink, Page};
+pub use plain_replies::{devices, dropped, help, late, lines, restarted, slip};
 pub use svg::svg;
 pub use tree::{all_remedies, mermaid, remedies, tree, what_to_do};
 pub use why::why;
-pub use words::{devices, dropped, help, late, lines, restarted, slip};
 
 /// One message, ready to send: both bodies say the same. Everything foreign in `html` is escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]

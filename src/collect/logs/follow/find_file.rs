@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::super::file::{self, Part};
+use super::super::log_file::{self, Part};
 use super::position::Mark;
 use super::tail::{Fit, fit};
 use kestrel_core::evidence::log_line::Stamp;
@@ -93,5 +93,5 @@ pub fn begins(part: &Part) -> i64 {
 
 fn rotated(path: &Path) -> Vec<Part> {
     // Each that cannot be read would be told at every rotation.
-    file::siblings(path, &mut Vec::new())
+    log_file::siblings(path, &mut Vec::new())
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::file::{self, Left, Lines, Part};
+use super::log_file::{self, Left, Lines, Part};
 use kestrel_core::evidence::Window;
 use kestrel_core::evidence::log_line::{Shape, Stamp, shape, stamp};
 use kestrel_core::evidence::log_time::Clock;
@@ -57,7 +57,7 @@ pub(super) fn look(
 fn before(path: &Path, part: &Part, clock: &Clock) -> Vec<Part> {
     let begins = |part: &Part| part.first.and_then(|first| clock.peek(first));
     let own = begins(part);
-    let mut rest = file::siblings(path, &mut Vec::new());
+    let mut rest = log_file::siblings(path, &mut Vec::new());
     rest.retain(|other| other.path != part.path && begins(other) < own && begins(other).is_some());
     rest
 }

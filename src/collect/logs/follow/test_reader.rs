@@ -6,9 +6,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::log_reader::{Piece, Trail};
 use super::position::Position;
-use super::trail::{Piece, Trail};
-use super::writer::BEGIN;
+use super::test_writer::BEGIN;
 use crate::config::LogSource;
 use kestrel_core::evidence::sight::What;
 

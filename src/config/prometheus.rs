@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::{Table, Value};
 use url::Url;
 
-use super::reading::{PROMETHEUS, from_file};
+use super::file::{PROMETHEUS, from_file};
 use super::section::Section;
 use super::{Access, Prometheus};
 
