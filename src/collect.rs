@@ -122,7 +122,8 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
     }
     let sources = logs::distinct(sources);
     let stop = Arc::new(AtomicBool::new(false));
-    let asked = logs::Asked { about: plan.subject.clone(), window: plan.window, needs: plan.needs };
+    let asked =
+        logs::LogQuestion { about: plan.subject.clone(), window: plan.window, needs: plan.needs };
     let beside = |source: &LogSource| logs::same_host::others_in_folder(source, &sources);
     let readers: Vec<_> =
         sources.iter().map(|source| spawn(&asked, (source, beside(source)), &stop)).collect();
@@ -163,7 +164,7 @@ fn fail_blind(answers: &mut [Gathered]) {
 }
 
 fn spawn(
-    asked: &logs::Asked,
+    asked: &logs::LogQuestion,
     (source, siblings): (&LogSource, Vec<PathBuf>),
     stop: &Arc<AtomicBool>,
 ) -> JoinHandle<Vec<Gathered>> {

@@ -258,7 +258,7 @@ impl Flow {
 
     /// How people here read times.
     pub fn view(&self) -> View {
-        View::of(self.config.limits.timezone.clone())
+        View::in_zone(self.config.limits.timezone.clone())
     }
 }
 

@@ -25,8 +25,8 @@ use sha2::{Digest, Sha256};
 
 pub use folder_check::{SPARE, free_space, health};
 pub use ledger::{
-    Absence, Accepted, Dropped, Due, HandedIn, Kept, KeptCapture, Known, Ledger, NewCase,
-    NewMessage, Outgoing, Owed, Step, Upgrade,
+    Absence, Accepted, Dropped, Due, HandedIn, Kept, KeptCapture, Ledger, NewCase, NewMessage,
+    Outgoing, Owed, Step, StoredStorm, Upgrade,
 };
 
 const SESSION: &str = "session.json";
@@ -35,21 +35,21 @@ const RECOVERY_KEY: &str = "recovery-key";
 
 /// What a command beside the running bot may read of the account. Nothing is locked, made or opened for it.
 #[derive(Clone)]
-pub struct Beside {
+pub struct AccountFiles {
     pub session: Option<String>,
     pub lease: Option<String>,
     pub has_recovery_key: bool,
 }
 
-impl std::fmt::Debug for Beside {
+impl std::fmt::Debug for AccountFiles {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Beside(…)")
+        out.write_str("AccountFiles(…)")
     }
 }
 
 /// Reads it from a store folder. A folder that is not there holds nothing.
-pub fn beside(folder: &Path) -> Result<Beside> {
-    Ok(Beside {
+pub fn account_files(folder: &Path) -> Result<AccountFiles> {
+    Ok(AccountFiles {
         session: read_text(&folder.join(SESSION))?,
         lease: read_text(&folder.join(LEASE))?,
         has_recovery_key: folder.join(RECOVERY_KEY).try_exists()?,

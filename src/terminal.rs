@@ -200,7 +200,7 @@ pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
         let (theirs, ours) = (evidence.schema, SCHEMA);
         return Err(slip(format!("{file} has schema {theirs}; this Kestrel reads {ours}")).into());
     }
-    print(&evidence, &flags.shown, &seat(View::of(TimeZone::UTC)))
+    print(&evidence, &flags.shown, &seat(View::in_zone(TimeZone::UTC)))
 }
 
 /// The evidence of a bundle whose files are as its manifest says.

@@ -10,7 +10,7 @@ use super::ops_rooms::{Open, alert_room, ops_rooms};
 use super::post::Postman;
 use super::send::{self, Part, Place};
 use super::storm_thread::{Goes, goes};
-use crate::store::Known;
+use crate::store::StoredStorm;
 use kestrel_core::storm::Event;
 
 impl Postman {
@@ -22,7 +22,7 @@ impl Postman {
     }
 
     /// The room that a storm's case belongs to: where its first message stands, or will stand.
-    pub(super) async fn case_room(&self, known: &Known) -> Option<OwnedRoomId> {
+    pub(super) async fn case_room(&self, known: &StoredStorm) -> Option<OwnedRoomId> {
         if let Some((room, _)) = &known.root {
             return Some(room.clone());
         }

@@ -25,7 +25,7 @@ use super::words;
 use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::{KeptCapture, NewMessage, Store};
-use kestrel_core::capture::{Asked, Input, Session, Step};
+use kestrel_core::capture::{CaptureRequest, Input, Session, Step};
 use kestrel_core::command::Capture;
 use kestrel_core::evidence::artefact::{Artefact, Kind};
 use kestrel_core::render::{Reply, capture as told};
@@ -73,7 +73,7 @@ impl Tick {
     pub(super) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
         let event = reaction(event)?;
         let annotation = &event.content.relates_to;
-        let step = Step::of_button(&annotation.key)?;
+        let step = Step::from_button(&annotation.key)?;
         Some(Self { sender: event.sender.clone(), step, on: annotation.event_id.clone() })
     }
 }
@@ -157,7 +157,7 @@ impl CaptureDesk {
             None => self.flow.likely_device(&user).await,
         };
         let (now, root) = (Timestamp::now(), line.root());
-        let asked = Asked { user, device, by: line.sender.clone(), length };
+        let asked = CaptureRequest { user, device, by: line.sender.clone(), length };
         let (session, effects) = Session::begin(asked, now);
         let state = serde_json::to_string(&session)?;
         let ledger = self.store.ledger();

@@ -14,7 +14,7 @@ use super::password::{self, Password};
 use super::session::Session;
 use super::{client, clock, keys};
 use crate::config::{self, Config, Matrix};
-use crate::store::{self, Beside};
+use crate::store::{self, AccountFiles};
 
 /// How long the homeserver gets for all of its answers.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ impl Finding {
 /// Looks at the account from the store's files and from the homeserver's side.
 pub(super) async fn check(config: &Config, matrix: &Matrix) -> Vec<Finding> {
     let mut found = Vec::new();
-    let beside = match store::beside(&config.store) {
+    let beside = match store::account_files(&config.store) {
         Ok(beside) => beside,
         Err(error) => {
             found.push(Finding::wrong(format!("the store cannot be read: {error:#}")));
@@ -94,7 +94,7 @@ pub(super) async fn check(config: &Config, matrix: &Matrix) -> Vec<Finding> {
 }
 
 /// What the store's own files say.
-fn on_disk(session: &Session, beside: &Beside, matrix: &Matrix) -> Vec<Finding> {
+fn on_disk(session: &Session, beside: &AccountFiles, matrix: &Matrix) -> Vec<Finding> {
     let mut found = Vec::new();
     if session.user != matrix.user {
         found.push(Finding::wrong(format!(
@@ -133,7 +133,7 @@ fn password_file(session: &Session, matrix: &Matrix) -> Option<Finding> {
 async fn on_server(
     matrix: &Matrix,
     session: Option<&Session>,
-    beside: &Beside,
+    beside: &AccountFiles,
 ) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     let bare = client::bare(matrix).await?;
@@ -222,7 +222,7 @@ async fn device(client: &Client, session: &Session) -> Result<Vec<Finding>> {
 }
 
 /// Who holds the account. Whether that process still runs shows only in time.
-async fn holder(client: &Client, beside: &Beside) -> Result<Finding> {
+async fn holder(client: &Client, beside: &AccountFiles) -> Result<Finding> {
     let mark = beside.lease.as_deref().and_then(Mark::read);
     let note = lease::read(client).await?;
     let Some(note) = note else {
@@ -281,8 +281,8 @@ mod tests {
         Session::read(text).unwrap()
     }
 
-    fn beside() -> Beside {
-        Beside { session: None, lease: None, has_recovery_key: true }
+    fn beside() -> AccountFiles {
+        AccountFiles { session: None, lease: None, has_recovery_key: true }
     }
 
     #[test]
@@ -301,7 +301,8 @@ mod tests {
         session.user = "@other:example.org".try_into().unwrap();
         let mut matrix = matrix();
         matrix.password_file = Some("/nonexistent/password".into());
-        let found = on_disk(&session, &Beside { has_recovery_key: false, ..beside() }, &matrix);
+        let found =
+            on_disk(&session, &AccountFiles { has_recovery_key: false, ..beside() }, &matrix);
         let said: Vec<_> = found.iter().map(|finding| finding.text.as_str()).collect();
         for (at, words) in [
             "is @other:example.org's",

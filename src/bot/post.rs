@@ -22,12 +22,12 @@ use super::transmit;
 use super::watch::{Shared, holds};
 use crate::config::Config;
 use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
-use crate::store::{Due, Known, Ledger, NewCase, Owed, Store};
+use crate::store::{Due, Ledger, NewCase, Owed, Store, StoredStorm};
 use kestrel_core::evidence::shortened;
 use kestrel_core::render::case::numbered;
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::render::{self};
-use kestrel_core::storm::{Change, Event, Sure, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event, Whose};
 
 /// How often the ledger is looked through when nobody said that something is due.
 const LOOK: Duration = Duration::from_secs(2);
@@ -178,10 +178,10 @@ impl Postman {
             self.wait(owed.id, again);
             return Ok(());
         }
-        if !untold && known.sure == Some(Sure::Confirmed) {
+        if !untold && known.sure == Some(Confirmation::Confirmed) {
             judged = judged.of_known();
         }
-        if untold && matches!(judged.sure, Sure::Contradicted(_)) {
+        if untold && matches!(judged.sure, Confirmation::Contradicted(_)) {
             tracing::warn!("storm {} is not told: {:?}", event.storm, judged.sure);
             self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
             return self.ledger.settle(owed.id);
@@ -327,7 +327,7 @@ impl Postman {
         &self,
         owed: &Owed,
         event: &Event,
-        known: &Known,
+        known: &StoredStorm,
         judged: &Judged,
         now: Timestamp,
     ) -> Option<u64> {

@@ -14,7 +14,7 @@ use super::line::ChatLine;
 use super::words;
 use kestrel_core::command::{Command, Span, Triage};
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
-use kestrel_core::storm::{Event, Kind, Whose};
+use kestrel_core::storm::{Event, StormKind, Whose};
 
 /// How much before a storm is looked at again.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
@@ -106,7 +106,7 @@ fn again(storm: &Event) -> Option<Command> {
             event: None,
             span: Span::Since(from),
         })),
-        (Whose::Everybody, Kind::Fleet) => Some(Command::Fleet(Span::Since(from))),
+        (Whose::Everybody, StormKind::Fleet) => Some(Command::Fleet(Span::Since(from))),
         (Whose::Address(_) | Whose::Everybody | Whose::Server, _) => None,
     }
 }
@@ -129,7 +129,7 @@ mod tests {
         Press::of(&serde_json::from_value(event).ok()?)
     }
 
-    fn storm(kind: Kind, whose: Whose) -> Event {
+    fn storm(kind: StormKind, whose: Whose) -> Event {
         let at = Timestamp::from_second(1_000).unwrap();
         let (change, trigger) = (kestrel_core::storm::Change::Started, "x".into());
         let (storm, count, devices, first, last) = (7, 3, 1, at, at);
@@ -140,9 +140,9 @@ mod tests {
     fn no_button_is_destructive() {
         let device = Whose::Device { user: "@a:example.org".into(), device: "DEV".into() };
         for (kind, whose) in [
-            (Kind::OtkConflict, device),
-            (Kind::Fleet, Whose::Everybody),
-            (Kind::OtkConflict, Whose::Everybody),
+            (StormKind::OtkConflict, device),
+            (StormKind::Fleet, Whose::Everybody),
+            (StormKind::OtkConflict, Whose::Everybody),
         ] {
             let storm = storm(kind, whose);
             for button in [Button::Again, Button::Why, Button::Mute] {

@@ -7,7 +7,7 @@ use super::letter::Letter;
 use crate::flow::{Cure, Judged};
 use kestrel_core::render::View;
 use kestrel_core::render::storm::{Alert, Cured, clear, root, root_cleared, update};
-use kestrel_core::storm::{Change, Event, Kind, Sure};
+use kestrel_core::storm::{Change, Confirmation, Event, StormKind};
 
 /// A first message that waited longer says so.
 const LATE: SignedDuration = SignedDuration::from_mins(2);
@@ -32,7 +32,7 @@ pub(super) fn storm_letter(
         sure: &judged.sure,
         // Of many at once the survey says more than that there is no verdict.
         verdict: Some((judged.verdict, judged.headline))
-            .filter(|_| event.kind != Kind::Fleet || judged.verdict != "inconclusive"),
+            .filter(|_| event.kind != StormKind::Fleet || judged.verdict != "inconclusive"),
         answer: None,
         late: (waited > LATE).then_some(waited),
         cured,
@@ -41,7 +41,7 @@ pub(super) fn storm_letter(
         alert.answer = judged.page.clone();
         let letter = Letter::quiet(&root(&alert, view).reply());
         // What anybody may have written into a log wakes nobody.
-        return Letter { rings: judged.sure == Sure::Confirmed, opens: true, ..letter };
+        return Letter { rings: judged.sure == Confirmation::Confirmed, opens: true, ..letter };
     }
     if event.change == Change::Ended {
         let over = Letter::quiet(&clear(&alert, view).reply());

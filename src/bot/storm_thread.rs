@@ -79,7 +79,7 @@ mod tests {
     use crate::bot::letter::Letter;
     use crate::store::{Ledger, Step};
     use kestrel_core::render::Reply;
-    use kestrel_core::storm::{Event, Kind, Whose};
+    use kestrel_core::storm::{Event, StormKind, Whose};
 
     const CHANGES: [Change; 6] = [
         Change::Started,
@@ -96,7 +96,7 @@ mod tests {
             at,
             storm,
             change,
-            kind: Kind::OtkConflict,
+            kind: StormKind::OtkConflict,
             whose: Whose::Address("203.0.113.7".into()),
             trigger: "a:1".into(),
             count: 3,

@@ -10,12 +10,12 @@ use super::answer::Desk;
 use super::line::ChatLine;
 use super::room_words::absences;
 use super::words;
-use crate::store::Known;
+use crate::store::StoredStorm;
 use kestrel_core::command::Whom;
 use kestrel_core::evidence::shortened;
-use kestrel_core::render::storm::{Listed, list, muted, unmuted};
+use kestrel_core::render::storm::{ListedStorm, list, muted, unmuted};
 use kestrel_core::render::{self, Reply, restarted};
-use kestrel_core::storm::{Event, Mute, Muted, Sure, Whose};
+use kestrel_core::storm::{Confirmation, Event, Mute, Muted, Whose};
 
 /// Storms that are listed: those that go on, and those that ended last.
 const LISTED: usize = 200;
@@ -37,7 +37,7 @@ impl Desk {
         let links: Vec<_> = known.iter().map(link).collect();
         let (dropped, told): (Vec<_>, Vec<_>) =
             known.iter().zip(&links).partition(|(known, _)| was_dropped(known));
-        let lately = |known: &Known| now.duration_since(known.event.last) < DROPPED;
+        let lately = |known: &StoredStorm| now.duration_since(known.event.last) < DROPPED;
         let dropped = dropped.into_iter().filter(|(known, _)| lately(known));
         let dropped: Vec<_> = dropped.map(listed).collect();
         let (going_on, ended): (Vec<_>, Vec<_>) =
@@ -89,12 +89,12 @@ impl Desk {
 }
 
 /// Whether its alert was not sent because something contradicts it.
-fn was_dropped(known: &Known) -> bool {
-    known.root.is_none() && matches!(known.sure, Some(Sure::Contradicted(_)))
+fn was_dropped(known: &StoredStorm) -> bool {
+    known.root.is_none() && matches!(known.sure, Some(Confirmation::Contradicted(_)))
 }
 
-fn listed<'a>((known, link): (&'a Known, &'a Option<String>)) -> Listed<'a> {
-    Listed {
+fn listed<'a>((known, link): (&'a StoredStorm, &'a Option<String>)) -> ListedStorm<'a> {
+    ListedStorm {
         event: &known.event,
         verdict: known.verdict.as_deref(),
         sure: known.sure.as_ref(),
@@ -117,7 +117,7 @@ fn hide(event: &mut Event) {
 }
 
 /// A link to the storm's thread.
-fn link(known: &Known) -> Option<String> {
+fn link(known: &StoredStorm) -> Option<String> {
     let (room, root) = known.root.as_ref()?;
     Some(room.matrix_to_event_uri(root.clone()).to_string())
 }

@@ -13,12 +13,12 @@ use tokio::time::{Interval, interval};
 
 use super::letter::Letter;
 use super::watch_trouble::{FailedLooks, LedgerTrouble, LowSpace, Notice, Notices, blind_log};
-use crate::collect::logs::follow::{Follow, Position, Round};
+use crate::collect::logs::follow::{Follower, Position, Round};
 use crate::config::Config;
 use crate::flow::{Cursor, Flow, Poll};
-use crate::store::{Due, Known, Ledger, Step, free_space};
+use crate::store::{Due, Ledger, Step, StoredStorm, free_space};
 use kestrel_core::render::{self, View};
-use kestrel_core::storm::{Change, Event, Muted, Thresholds, Watch};
+use kestrel_core::storm::{Change, Event, Muted, StormWatch, Thresholds};
 
 /// How often what was counted is written down: a restart reads the lines since again, at scan speed.
 const CALM: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ const NOTES: u32 = 12;
 /// The watch's state, shared with those who word its alerts.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
-    watch: Arc<Mutex<Watch>>,
+    watch: Arc<Mutex<StormWatch>>,
     /// Something is owed.
     pub(super) due: Arc<Notify>,
     /// What is to be said without the ledger.
@@ -46,14 +46,14 @@ impl Shared {
     /// The state as the ledger has it, under the thresholds of now.
     pub(super) fn restore(ledger: &Ledger, thresholds: Thresholds) -> Result<Self> {
         let newest = ledger.storms(1)?.first().map_or(0, |known| known.event.storm);
-        let kept = ledger.watch()?.map(|text| serde_json::from_str::<Watch>(&text));
+        let kept = ledger.watch()?.map(|text| serde_json::from_str::<StormWatch>(&text));
         let watch = match kept {
             Some(Ok(watch)) => watch.tuned(thresholds),
             Some(Err(error)) => {
                 tracing::warn!("the watch's state is of another version and begins anew: {error}");
-                Watch::new(thresholds)
+                StormWatch::new(thresholds)
             }
-            None => Watch::new(thresholds),
+            None => StormWatch::new(thresholds),
         };
         let watch = Arc::new(Mutex::new(watch.numbered_after(newest)));
         Ok(Self { watch, due: Arc::new(Notify::new()), notices: Notices::default() })
@@ -67,7 +67,7 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Watch> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, StormWatch> {
         // A panic elsewhere while it was held leaves at worst one sight uncounted.
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,7 +124,7 @@ impl Lookout {
             Ok(saved) => saved,
             Err(error) => return error.context("the watch cannot read its ledger"),
         };
-        let mut follow = Follow::start(config.logs.clone(), saved, self.from);
+        let mut follow = Follower::start(config.logs.clone(), saved, self.from);
         tracing::info!("watching {} logs for storms", config.logs.len());
         let mut polls = config.watch.poll.map(interval);
         let mut days = Some(interval(DAILY));
@@ -273,7 +273,7 @@ impl Lookout {
 
     /// What a backlog comes to: storms that go on are told as if they had just begun, those that were told
     /// before are told how they stand, and those that came and went are one message.
-    fn sum_up(&mut self, known: &[Known], going_on: &[Event], now: Timestamp) {
+    fn sum_up(&mut self, known: &[StoredStorm], going_on: &[Event], now: Timestamp) {
         let backlog = std::mem::take(&mut self.backlog);
         let newest: BTreeMap<u64, Event> =
             backlog.into_iter().map(|event| (event.storm, event)).collect();
@@ -314,7 +314,7 @@ impl Lookout {
             if now.duration_since(event.last) > STILL || watch.is_part(event.storm) {
                 return false;
             }
-            let of = |known: &&Known| known.event.storm == event.storm;
+            let of = |known: &&StoredStorm| known.event.storm == event.storm;
             let was_muted = known.iter().find(of).is_some_and(|known| {
                 known.root.is_none() && known.sure.is_none() && known.event.at < now
             });
@@ -371,7 +371,7 @@ mod tests {
         let ledger = Ledger::open(folder.path()).unwrap();
         let thresholds = crate::bot::thresholds(&config.watch);
         let shared = Shared::restore(&ledger, thresholds).unwrap();
-        Lookout::new(&config, View::of(jiff::tz::TimeZone::UTC), ledger, shared)
+        Lookout::new(&config, View::in_zone(jiff::tz::TimeZone::UTC), ledger, shared)
     }
 
     fn ago(minutes: i64) -> Timestamp {

@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_said_once_and_so_is_its_end() {
-        let view = View::of(TimeZone::UTC);
+        let view = View::in_zone(TimeZone::UTC);
         let full = anyhow!("SQLITE_FULL").context("The ledger cannot grow: the disk is full.");
         let mut trouble = LedgerTrouble::default();
         assert_eq!(trouble.worked(at(0), &view), None, "nothing was wrong");
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_database_that_refuses_is_said_once() {
-        let view = View::of(TimeZone::UTC);
+        let view = View::in_zone(TimeZone::UTC);
         let mut looks = FailedLooks::default();
         let why = Some("the database refused the role's password: no");
         assert_eq!(looks.looked(None, at(0), &view), None);

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::log_file::{Left, Lines, Part};
+use self::log_file::{Lines, LogFile, Remaining};
 pub use self::log_positions::places;
 pub use self::replay::{Replayed, replay};
 use crate::config::LogSource;
@@ -31,14 +31,14 @@ use kestrel_core::evidence::{About, Fact, Gathered, KeyLog, Need, State, Subject
 
 /// What is asked of a log.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct LogQuestion {
     pub about: About,
     pub window: Window,
     /// Those that a log answers; others are left to other sources.
     pub needs: &'static [Need],
 }
 
-impl Asked {
+impl LogQuestion {
     /// The readers of other needs; without a need, of everybody's moments.
     fn aside(&self) -> Aside {
         match self.needs {
@@ -100,7 +100,7 @@ pub fn distinct(sources: &[LogSource]) -> Vec<&LogSource> {
 pub fn read(
     source: &LogSource,
     siblings: &[PathBuf],
-    asked: &Asked,
+    asked: &LogQuestion,
     stop: &AtomicBool,
 ) -> Vec<Gathered> {
     let reading = read_at_most(MOST, (source, siblings), asked, stop);
@@ -113,7 +113,7 @@ pub fn read(
             answers.push(Gathered::told(need, &name, state, what, reading.query.clone(), fact));
             continue;
         }
-        let query = grep_command::of(need, &source.path, &asked.about);
+        let query = grep_command::for_need(need, &source.path, &asked.about);
         let told = reading.beside.iter().find(|told| told.need == need);
         let (state, what, fact) = match (&reading.state, told) {
             (State::Failed(why), None) => (reading.state.clone(), why.clone(), None),
@@ -134,13 +134,13 @@ pub fn read(
 fn read_at_most(
     most: u64,
     (source, siblings): (&LogSource, &[PathBuf]),
-    asked: &Asked,
+    asked: &LogQuestion,
     stop: &AtomicBool,
 ) -> LogReading {
     let mut reading = Reading { most, siblings: siblings.to_vec(), ..Reading::default() };
     let subject = asked.subject();
     let found = reading.run(source, asked, &subject, stop);
-    let query = grep_command::of_keys(&source.path, &subject);
+    let query = grep_command::for_keys(&source.path, &subject);
     match found {
         Ok((log, end)) => reading.answer(source, asked.window, log, end, query),
         Err(why) => {
@@ -170,12 +170,12 @@ impl Reading {
     fn run(
         &mut self,
         source: &LogSource,
-        asked: &Asked,
+        asked: &LogQuestion,
         subject: &Subject,
         stop: &AtomicBool,
     ) -> Result<(KeyLog, End), String> {
         let window = asked.window;
-        let current = Part::of(&source.path)?;
+        let current = LogFile::inspect(&source.path)?;
         let failed =
             |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
         let mut clock = Clock::new(source.timezone.clone());
@@ -185,7 +185,7 @@ impl Reading {
             seek::ask_zone(&current, &mut clock, whole, stop).map_err(failed)?;
             clock.settle();
             if clock.is_unknown() {
-                same_host::ask_zone(&self.siblings, &mut clock, stop);
+                same_host::take_zone(&self.siblings, &mut clock, stop);
             }
         }
         let lead = if text { LEAD_TEXT } else { LEAD };
@@ -225,13 +225,19 @@ impl Reading {
 
     /// The files to read, oldest first: the current one, and rotated ones as far as the window reaches
     /// back.
-    fn parts(&mut self, current: Part, clock: &Clock, window: Window, target: i64) -> Vec<Part> {
-        let begins = |part: &Part| part.first.and_then(|first| clock.peek(first));
-        let reaches = |part: &Part, to: i64| begins(part).is_some_and(|at| at <= to);
+    fn parts(
+        &mut self,
+        current: LogFile,
+        clock: &Clock,
+        window: Window,
+        target: i64,
+    ) -> Vec<LogFile> {
+        let begins = |part: &LogFile| part.first.and_then(|first| clock.peek(first));
+        let reaches = |part: &LogFile, to: i64| begins(part).is_some_and(|at| at <= to);
         let from = window.from.as_millisecond();
         let mut parts = vec![current];
         if !reaches(&parts[0], target) {
-            let mut older = log_file::siblings(&parts[0].path, &mut self.notes);
+            let mut older = log_file::rotated_files(&parts[0].path, &mut self.notes);
             older.retain(|part| begins(part) < begins(&parts[0]));
             while let Some(part) = older.pop() {
                 parts.insert(0, part);
@@ -248,7 +254,7 @@ impl Reading {
     /// of the parts that are left.
     fn newest(
         &mut self,
-        parts: &mut Vec<Part>,
+        parts: &mut Vec<LogFile>,
         start: u64,
         window: Window,
         clock: &Clock,
@@ -277,7 +283,7 @@ impl Reading {
     }
 
     /// Reads one file; gives whether its last line may be half written.
-    fn part(&mut self, part: &Part, at: u64, into: &mut Attribution, stop: &AtomicBool) -> bool {
+    fn part(&mut self, part: &LogFile, at: u64, into: &mut Attribution, stop: &AtomicBool) -> bool {
         let mut lines = match part.open(at) {
             Ok(source) => Lines::new(source),
             Err(error) => {
@@ -300,9 +306,9 @@ impl Reading {
             let left = lines.chunk(|line| into.line(line));
             self.read = before + lines.read;
             match left {
-                Ok(Left::More) if !into.is_past() => {}
-                Ok(Left::More) => return false,
-                Ok(Left::Nothing { cut }) => return cut && !into.last_is_whole(),
+                Ok(Remaining::More) if !into.is_past() => {}
+                Ok(Remaining::More) => return false,
+                Ok(Remaining::Nothing { cut }) => return cut && !into.last_is_whole(),
                 Err(error) => {
                     self.cut_short = Some(format!("{} broke off: {error}", part.path.display()));
                     return false;
@@ -322,7 +328,7 @@ impl Reading {
         self.notes.extend(end.notes.iter().cloned());
         self.explain(&end, window);
         let whole = self.reached_back && self.cut_short.is_none();
-        let what = summary::keys(&log, &end);
+        let what = summary::of_keys(&log, &end);
         let coverage = Coverage {
             source: source.name.clone(),
             span: end.span,
@@ -436,8 +442,8 @@ mod tests {
         read_at_most(MOST, (&source(path), &[]), &asked, &AtomicBool::new(false))
     }
 
-    fn asked(subject: &Subject, window: Window) -> Asked {
-        Asked { about: About::Device(subject.clone()), window, needs: &[Need::KeyLog] }
+    fn asked(subject: &Subject, window: Window) -> LogQuestion {
+        LogQuestion { about: About::Device(subject.clone()), window, needs: &[Need::KeyLog] }
     }
 
     fn storm() -> Subject {
@@ -751,7 +757,7 @@ mod tests {
     #[test]
     fn the_command_can_be_pasted() {
         let subject = subject("@u:s.org", "a'b \u{202e}$(reboot)");
-        let query = grep_command::of_keys(Path::new("/var/log/it's.log"), &subject);
+        let query = grep_command::for_keys(Path::new("/var/log/it's.log"), &subject);
         let lines: Vec<_> = query.lines().collect();
         assert_eq!(
             lines[1..],

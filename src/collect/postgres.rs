@@ -42,10 +42,10 @@ pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration)
         let why = State::NotAsked("no database is configured".into());
         return needs.into_iter().map(|need| unread(need, &plan.subject, why.clone())).collect();
     };
-    let mut asked = Asked::default();
+    let mut asked = SessionAnswers::default();
     let came =
         tokio::time::timeout(deadline, ask(plan, database, deadline, &needs, &mut asked)).await;
-    let Asked { mut answers, replica } = asked;
+    let SessionAnswers { mut answers, replica } = asked;
     let why = match came {
         Ok(Ok(())) => {
             inbox::again(plan, database, deadline, &mut answers).await;
@@ -64,7 +64,7 @@ pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration)
 
 /// What a session came to so far.
 #[derive(Default)]
-struct Asked {
+struct SessionAnswers {
     answers: Vec<Gathered>,
     /// The database, where it is a replica.
     replica: Option<Gathered>,
@@ -75,7 +75,7 @@ async fn ask(
     database: &Database,
     deadline: Duration,
     needs: &[Need],
-    asked: &mut Asked,
+    asked: &mut SessionAnswers,
 ) -> Result<(), String> {
     let client = connect::open(database, deadline).await?;
     let lag = replica::lag(&client).await;
@@ -157,7 +157,7 @@ fn table(need: Need) -> &'static str {
 fn answer(need: Need, subject: &About, fact: Option<Fact>) -> Gathered {
     let what = match &fact {
         None => format!("{} has no row", table(need)),
-        Some(fact) => told(fact),
+        Some(fact) => summary(fact),
     };
     let state = match &fact {
         Some(Fact::Inbox(inbox)) if inbox.unread => State::Failed(inbox::NO_SHAPES.into()),
@@ -169,7 +169,7 @@ fn answer(need: Need, subject: &About, fact: Option<Fact>) -> Gathered {
 }
 
 /// One line for a person.
-fn told(fact: &Fact) -> String {
+fn summary(fact: &Fact) -> String {
     match fact {
         Fact::Devices(rows) => {
             counted(rows.iter().filter(|row| !row.hidden).count() as u64, "device")

@@ -27,7 +27,7 @@ const SHORTEST: i64 = 120;
 
 /// One figure: how it is asked for.
 #[derive(Debug, Clone, Copy)]
-enum Figure {
+enum MetricQuery {
     Count,
     P50,
     P99,
@@ -36,7 +36,7 @@ enum Figure {
     Lag,
 }
 
-impl Figure {
+impl MetricQuery {
     const ALL: [Self; 6] =
         [Self::P99, Self::P50, Self::Count, Self::Pool, Self::Reactor, Self::Lag];
 
@@ -77,7 +77,7 @@ pub async fn ask(
         return vec![Gathered::unread(Need::Metrics, SOURCE, String::new(), why)];
     };
     let (labels, seconds) = (labels(prometheus), length(plan.window));
-    let query = Figure::P99.query(&labels, seconds);
+    let query = MetricQuery::P99.query(&labels, seconds);
     let read = timeout(deadline, read(prometheus, plan.window, &labels, seconds)).await;
     let metrics = match read {
         Ok(Ok(metrics)) => metrics,
@@ -121,7 +121,7 @@ async fn read(
         .build()
         .map_err(|error| words(&error))?;
     let mut metrics = Metrics { seconds: seconds.unsigned_abs(), ..Metrics::default() };
-    for figure in Figure::ALL {
+    for figure in MetricQuery::ALL {
         let query = figure.query(labels, seconds);
         let samples = samples(prometheus, &client, &query, window).await?;
         take(&mut metrics, figure, &samples);
@@ -140,20 +140,20 @@ async fn read(
 }
 
 /// Puts what a query gave to its place.
-fn take(metrics: &mut Metrics, figure: Figure, samples: &[Sample]) {
+fn take(metrics: &mut Metrics, figure: MetricQuery, samples: &[Sample]) {
     let first = || samples.first().and_then(Sample::number);
     match figure {
-        Figure::Pool => metrics.pool = first(),
-        Figure::Reactor => metrics.reactor = first(),
-        Figure::Lag => metrics.lag = first(),
-        Figure::Count | Figure::P50 | Figure::P99 => {
+        MetricQuery::Pool => metrics.pool = first(),
+        MetricQuery::Reactor => metrics.reactor = first(),
+        MetricQuery::Lag => metrics.lag = first(),
+        MetricQuery::Count | MetricQuery::P50 | MetricQuery::P99 => {
             for (name, value) in
                 samples.iter().filter_map(|one| Some((one.servlet()?, one.number()?)))
             {
                 let servlet = servlet(&mut metrics.servlets, name);
                 match figure {
-                    Figure::Count => servlet.count = value,
-                    Figure::P50 => servlet.p50 = Some(value),
+                    MetricQuery::Count => servlet.count = value,
+                    MetricQuery::P50 => servlet.p50 = Some(value),
                     _ => servlet.p99 = Some(value),
                 }
             }
@@ -171,7 +171,7 @@ fn servlet<'a>(servlets: &'a mut Vec<Servlet>, name: &str) -> &'a mut Servlet {
 
 /// Prometheus's answer to an instant query (<https://prometheus.io/docs/prometheus/latest/querying/api/>).
 #[derive(Debug, Deserialize)]
-struct Told {
+struct QueryAnswer {
     status: String,
     #[serde(default)]
     error: Option<String>,
@@ -228,10 +228,10 @@ async fn samples(
             return Err(format!("its answer is longer than {} KiB", LARGEST >> 10));
         }
     }
-    let told: Result<Told, _> = serde_json::from_slice(&body);
+    let told: Result<QueryAnswer, _> = serde_json::from_slice(&body);
     match told {
-        Ok(Told { status, data: Some(data), .. }) if status == "success" => Ok(data.result),
-        Ok(Told { error: Some(error), .. }) => {
+        Ok(QueryAnswer { status, data: Some(data), .. }) if status == "success" => Ok(data.result),
+        Ok(QueryAnswer { error: Some(error), .. }) => {
             let error: String = error.chars().filter(|c| !c.is_control()).take(200).collect();
             Err(format!("it refused the query: {error}"))
         }

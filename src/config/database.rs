@@ -41,7 +41,7 @@ impl Database {
     }
 
     /// One whose URL holds a secret of this file.
-    pub(super) fn of_file(url: Url, file: Option<SecretFile>) -> Self {
+    pub(super) fn with_secret_file(url: Url, file: Option<SecretFile>) -> Self {
         Self { file, ..Self::new(url) }
     }
 
@@ -116,7 +116,8 @@ mod tests {
         let path = folder.path().join("password");
         write(&path, "second%41");
         let url: Url = "postgresql://k:first@h/s".parse().unwrap();
-        let database = Database::of_file(url.clone(), Some(SecretFile::Password(path.clone())));
+        let database =
+            Database::with_secret_file(url.clone(), Some(SecretFile::Password(path.clone())));
         let clone = database.clone();
         assert_eq!(database.current(), url);
         let read = database.reread().unwrap();
@@ -136,7 +137,7 @@ mod tests {
         let path = folder.path().join("url");
         write(&path, "postgresql://other:new@h2/s");
         let url: Url = "postgresql://k:first@h/s".parse().unwrap();
-        let database = Database::of_file(url.clone(), Some(SecretFile::Url(path.clone())));
+        let database = Database::with_secret_file(url.clone(), Some(SecretFile::Url(path.clone())));
         assert_eq!(database.reread().unwrap().as_str(), "postgresql://other:new@h2/s");
         assert_eq!(database.secret_key(), Some("database.url_file"));
         write(&path, "hunter2");

@@ -77,9 +77,9 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     let prometheus =
         prometheus_table.map(|table| prometheus::prometheus(table, base, &mut problems));
     let seen = match &matrix {
-        None => storm_watch::Bot::Absent,
-        Some((_, Some(matrix))) => storm_watch::Bot::Read(matrix),
-        Some((_, None)) => storm_watch::Bot::Unread,
+        None => storm_watch::BotSection::Absent,
+        Some((_, Some(matrix))) => storm_watch::BotSection::Read(matrix),
+        Some((_, None)) => storm_watch::BotSection::Unread,
     };
     let watch = storm_watch::watch(watch_table, seen, &mut problems);
     let reports = reports::reports(reports_table, seen, &mut problems);
@@ -253,7 +253,7 @@ fn database(table: &Table, base: &Path, problems: &mut Vec<String>) -> Option<Da
     {
         section.problem("password_file", "has no use: the database's url names no host");
     }
-    Some(Database::of_file(url, file))
+    Some(Database::with_secret_file(url, file))
 }
 
 /// The URL that stands in the config, which everyone may read.

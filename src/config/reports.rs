@@ -4,7 +4,7 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use toml::{Table, Value};
 
 use super::section::Section;
-use super::storm_watch::{Bot, room};
+use super::storm_watch::{BotSection, room};
 
 pub(super) const REPORTS: &[&str] = &["enabled", "from", "largest", "each", "room", "addresses"];
 
@@ -64,7 +64,11 @@ impl Reports {
 }
 
 /// Reads and checks the section.
-pub(super) fn reports(table: Option<&Table>, bot: Bot<'_>, problems: &mut Vec<String>) -> Reports {
+pub(super) fn reports(
+    table: Option<&Table>,
+    bot: BotSection<'_>,
+    problems: &mut Vec<String>,
+) -> Reports {
     let mut section = Section::new(table, "reports", REPORTS, problems);
     let unsaid = Reports::default();
     let listed = table.and_then(|table| table.get("from")).is_some_and(Value::is_array);
@@ -105,7 +109,7 @@ mod tests {
 
     fn read(text: &str) -> (Reports, Vec<String>) {
         let (table, mut problems) = (text.parse::<Table>().unwrap(), Vec::new());
-        let read = reports(Some(&table), Bot::Absent, &mut problems);
+        let read = reports(Some(&table), BotSection::Absent, &mut problems);
         (read, problems)
     }
 

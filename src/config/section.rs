@@ -178,7 +178,7 @@ impl<'a, 'p> Section<'a, 'p> {
     }
 
     fn wrong(&mut self, key: &str, wanted: &str, value: &Value) {
-        self.problem(key, format_args!("must be {wanted}, not {}", told(value)));
+        self.problem(key, format_args!("must be {wanted}, not {}", type_name(value)));
     }
 
     fn refuse_unknown(&mut self) {
@@ -233,7 +233,7 @@ fn nearest<'k>(key: &str, keys: &[&'k str]) -> Option<&'k str> {
         .map(|(_, known)| known)
 }
 
-fn told(value: &Value) -> &'static str {
+fn type_name(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "a text",
         Value::Integer(_) => "a number",

@@ -80,7 +80,7 @@ impl Default for Watch {
 
 /// The bot as far as it could be read: a room is checked against its rooms.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Bot<'a> {
+pub(super) enum BotSection<'a> {
     /// There is no such section.
     Absent,
     /// There is one, with problems of its own.
@@ -89,7 +89,11 @@ pub(super) enum Bot<'a> {
 }
 
 /// Reads and checks the section.
-pub(super) fn watch(table: Option<&Table>, bot: Bot<'_>, problems: &mut Vec<String>) -> Watch {
+pub(super) fn watch(
+    table: Option<&Table>,
+    bot: BotSection<'_>,
+    problems: &mut Vec<String>,
+) -> Watch {
     let mut section = Section::new(table, "watch", WATCH, problems);
     let unsaid = Watch::default();
     Watch {
@@ -115,15 +119,15 @@ pub(super) fn watch(table: Option<&Table>, bot: Bot<'_>, problems: &mut Vec<Stri
 }
 
 /// One of the bot's rooms; the first of them where none is named.
-pub(super) fn room(section: &mut Section<'_, '_>, bot: Bot<'_>) -> Option<OwnedRoomId> {
+pub(super) fn room(section: &mut Section<'_, '_>, bot: BotSection<'_>) -> Option<OwnedRoomId> {
     let named = section.text("room");
     let rooms = match bot {
-        Bot::Read(matrix) => &matrix.rooms,
-        Bot::Absent if named.is_some() => {
+        BotSection::Read(matrix) => &matrix.rooms,
+        BotSection::Absent if named.is_some() => {
             section.problem("room", "has no use without a [matrix] section: no bot is in it");
             return None;
         }
-        Bot::Absent | Bot::Unread => return None,
+        BotSection::Absent | BotSection::Unread => return None,
     };
     let Some(named) = named else { return rooms.first().cloned() };
     let Ok(room) = RoomId::parse(named) else {

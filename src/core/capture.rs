@@ -38,7 +38,7 @@ const MARK_TEXT: usize = 500;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct CaptureRequest {
     pub user: OwnedUserId,
     /// `None`: all of the user's devices are looked at.
     pub device: Option<OwnedDeviceId>,
@@ -164,7 +164,7 @@ pub enum Note {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     pub schema: u32,
-    pub asked: Asked,
+    pub asked: CaptureRequest,
     pub started: Timestamp,
     /// When it ends by itself.
     pub until: Timestamp,
@@ -186,7 +186,7 @@ pub struct Session {
 
 impl Session {
     /// Begins a session.
-    pub fn begin(mut asked: Asked, now: Timestamp) -> (Self, Vec<Effect>) {
+    pub fn begin(mut asked: CaptureRequest, now: Timestamp) -> (Self, Vec<Effect>) {
         asked.length = asked.length.clamp(SHORTEST, LONGEST);
         let until = now.checked_add(asked.length).unwrap_or(Timestamp::MAX);
         let mut session = Self {

@@ -47,7 +47,7 @@ pub struct View {
 
 impl View {
     /// A reader in a room.
-    pub fn of(zone: TimeZone) -> Self {
+    pub fn in_zone(zone: TimeZone) -> Self {
         Self { zone, why: "!why" }
     }
 
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_repeated_hour_is_told_apart() {
-        let view = View::of(TimeZone::get("Europe/Berlin").unwrap());
+        let view = View::in_zone(TimeZone::get("Europe/Berlin").unwrap());
         let span = |from: &str, to: &str| view.span(from.parse().unwrap(), to.parse().unwrap());
         assert_eq!(
             span("2026-10-25T00:30:46Z", "2026-10-25T01:30:52Z"),

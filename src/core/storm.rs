@@ -19,11 +19,11 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use self::confirmation::{Mute, Muted, Sure};
-use self::database_polls::{Polled, UNSEEN, is_polled, told_as};
+pub use self::confirmation::{Confirmation, Mute, Muted};
+use self::database_polls::{PollState, UNSEEN, is_polled, told_as};
 use self::storm_state::Watched;
 pub use self::thresholds::Thresholds;
-use self::time_series::Part;
+use self::time_series::Measure;
 pub use self::timeline::{Curve, Timeline};
 pub use self::trigger::Trigger;
 use crate::evidence::sight::{Sight, What};
@@ -31,7 +31,7 @@ use crate::evidence::sight::{Sight, What};
 /// What kind of storm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum StormKind {
     OtkConflict,
     OtkFlood,
     Delay,
@@ -61,7 +61,7 @@ pub enum Whose {
 }
 
 /// What is watched.
-type Id = (Kind, Whose);
+type Id = (StormKind, Whose);
 
 /// Something to say of a storm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub struct Event {
     /// The storm's number; it stays over updates.
     pub storm: u64,
     pub change: Change,
-    pub kind: Kind,
+    pub kind: StormKind,
     pub whose: Whose,
     pub trigger: Trigger,
     /// Refusals, keys or answers so far, or messages that wait; of many together, how many they are, and
@@ -92,7 +92,7 @@ pub enum Change {
     /// Another device of the user's is in it.
     Spread,
     /// It is time to look whether its verdict is still the one told. To be told only where it is another,
-    /// and where `Watch::spend` allows.
+    /// and where `StormWatch::spend` allows.
     Cause,
     /// It came back after its end was told.
     Resumed,
@@ -106,7 +106,7 @@ const ADDRESSES: usize = 2000;
 
 /// All that is being watched; serialises, so that a restart goes on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Watch {
+pub struct StormWatch {
     thresholds: Thresholds,
     #[serde(with = "map_as_pairs")]
     watched: BTreeMap<Id, Watched>,
@@ -114,13 +114,13 @@ pub struct Watch {
     next: u64,
     /// When storms of each kind of crowd started, newest last.
     #[serde(with = "map_as_pairs")]
-    starts: BTreeMap<Kind, VecDeque<Timestamp>>,
+    starts: BTreeMap<StormKind, VecDeque<Timestamp>>,
     now: Option<Timestamp>,
     #[serde(default)]
-    polled: Polled,
+    polled: PollState,
 }
 
-impl Watch {
+impl StormWatch {
     /// Nothing seen yet.
     pub fn new(thresholds: Thresholds) -> Self {
         Self { thresholds, ..Self::default() }
@@ -143,22 +143,22 @@ impl Watch {
         let (within, enough) = (self.thresholds.within, self.thresholds.refusals);
         match sight.what {
             What::Refused { user, device, key } => {
-                let id = (Kind::OtkConflict, Whose::Device { user, device });
+                let id = (StormKind::OtkConflict, Whose::Device { user, device });
                 let times = (at, count, within, enough);
                 let before = self.accepted_before(&id.1, at);
                 let watched = self.watched(&id, at);
                 let repeats = watched.refused(Trigger::Key(key), times);
                 if let Some((since, keys)) = before.filter(|_| watched.series.is_none()) {
-                    watched.draw(since, Part::Second, keys);
+                    watched.draw(since, Measure::Second, keys);
                 }
-                watched.draw(at, Part::Trouble, count);
+                watched.draw(at, Measure::Trouble, count);
                 self.count(&id, at, count, repeats, &mut events);
             }
             What::TooLarge { user, device } => {
-                let id = (Kind::OtkFlood, Whose::Device { user, device });
+                let id = (StormKind::OtkFlood, Whose::Device { user, device });
                 let watched = self.watched(&id, at);
                 let repeats = watched.repeats(Trigger::Unnamed, (at, count, within, enough));
-                watched.draw(at, Part::Trouble, count);
+                watched.draw(at, Measure::Trouble, count);
                 self.count(&id, at, count, repeats, &mut events);
             }
             What::Accepted { user, device } => {
@@ -166,8 +166,8 @@ impl Watch {
             }
             What::Claimed { user, device } => {
                 let whose = Whose::Device { user, device };
-                self.beside(&whose, (at, count), Part::Third);
-                if let Some(watched) = self.watched.get_mut(&(Kind::OtkFlood, whose)) {
+                self.beside(&whose, (at, count), Measure::Third);
+                if let Some(watched) = self.watched.get_mut(&(StormKind::OtkFlood, whose)) {
                     watched.surplus = watched.surplus.saturating_sub(count);
                 }
             }
@@ -244,7 +244,7 @@ impl Watch {
             .watched
             .iter()
             .filter_map(|(id, watched)| {
-                let told = |storm: &&storm_state::Storm| storm.is_told() && !storm.ended;
+                let told = |storm: &&storm_state::StormState| storm.is_told() && !storm.ended;
                 let storm = watched.storm.as_ref().filter(told)?;
                 let last = watched.last?;
                 Some(storm.event(id, Change::Worse, self.now.unwrap_or(last), last))
@@ -277,14 +277,14 @@ impl Watch {
 
     fn accepted(&mut self, whose: Whose, seen: (Timestamp, u64), events: &mut Vec<Event>) {
         let (at, count) = seen;
-        self.beside(&whose, seen, Part::Second);
+        self.beside(&whose, seen, Measure::Second);
         let (sustained, enough) = (self.thresholds.sustained, self.thresholds.surplus);
-        let id = (Kind::OtkFlood, whose);
+        let id = (StormKind::OtkFlood, whose);
         let before = self.watched.get(&id).and_then(|watched| watched.last);
         let watched = self.watched(&id, at);
         let surplus = watched.add(count, at, sustained);
         if surplus > enough / 4 && watched.series.is_none() {
-            watched.draw(at, Part::Second, surplus);
+            watched.draw(at, Measure::Second, surplus);
         }
         // A device that tops up as it should keeps no flood alive.
         if surplus <= enough && watched.storm.is_some() {
@@ -296,15 +296,15 @@ impl Watch {
 
     /// The keys of a device that were accepted lately: those of a dead account stand at a storm's beginning.
     fn accepted_before(&self, whose: &Whose, at: Timestamp) -> Option<(Timestamp, u64)> {
-        let uploads = self.watched.get(&(Kind::OtkFlood, whose.clone()))?;
+        let uploads = self.watched.get(&(StormKind::OtkFlood, whose.clone()))?;
         let since =
             uploads.since.filter(|since| at.duration_since(*since) < self.thresholds.within)?;
         Some((since, uploads.surplus)).filter(|(_, keys)| *keys > 0)
     }
 
     /// Notes for the pictures what a device did beside its trouble.
-    fn beside(&mut self, whose: &Whose, (at, count): (Timestamp, u64), part: Part) {
-        for kind in [Kind::OtkConflict, Kind::OtkFlood] {
+    fn beside(&mut self, whose: &Whose, (at, count): (Timestamp, u64), part: Measure) {
+        for kind in [StormKind::OtkConflict, StormKind::OtkFlood] {
             if let Some(watched) = self.watched.get_mut(&(kind, whose.clone()))
                 && watched.series.is_some()
             {
@@ -328,7 +328,7 @@ impl Watch {
         let mut all: Vec<_> = std::mem::take(&mut self.watched).into_iter().collect();
         all.sort_by_key(|(_, one)| std::cmp::Reverse((one.storm.is_some(), one.last)));
         let (mut addresses, mut others): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|((kind, _), _)| *kind == Kind::Delay);
+            all.into_iter().partition(|((kind, _), _)| *kind == StormKind::Delay);
         // Anybody may call himself by any address: these never push a device out, nor devices them.
         let room = WATCHED - WATCHED / 8;
         others.truncate(room - addresses.len().min(ADDRESSES));
@@ -363,7 +363,7 @@ impl Watch {
 
 /// The event of a change, where it may be told.
 fn tell(
-    storm: &mut storm_state::Storm,
+    storm: &mut storm_state::StormState,
     id: &Id,
     change: Change,
     at: Timestamp,
@@ -384,7 +384,7 @@ mod tests {
         Timestamp::from_second(1_795_348_000 + seconds).unwrap()
     }
 
-    fn see(watch: &mut Watch, seconds: i64, count: u64, what: What) -> Vec<Event> {
+    fn see(watch: &mut StormWatch, seconds: i64, count: u64, what: What) -> Vec<Event> {
         watch.see(Sight { at: at(seconds), count, what })
     }
 
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_flood_ends_though_the_device_tops_up() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         let of = || ("@a:x".to_owned(), "D".to_owned());
         let accepted = || What::Accepted { user: of().0, device: of().1 };
         assert_eq!(changes(&see(&mut watch, 0, 600, accepted())), [Change::Started]);
@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn repetition_is_a_storm_and_one_refusal_is_none() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         assert!(see(&mut watch, 0, 1, refused("D")).is_empty());
         assert!(see(&mut watch, 30, 1, refused("D")).is_empty());
         let events = see(&mut watch, 60, 1, refused("D"));
@@ -435,7 +435,7 @@ mod tests {
     /// matrix-nio 0.26 makes fifty new keys at each failed try, so that each refusal names another key ID.
     #[test]
     fn a_device_that_names_another_key_each_time_is_a_storm() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         let mut told = Vec::new();
         for n in 0..34 {
             let (user, device) = ("@nio:x".into(), "NIO".into());
@@ -445,7 +445,7 @@ mod tests {
         }
         assert_eq!(told[0].count, 3);
         // Three within half an hour are none.
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         for (minutes, key) in [(0, "a:1"), (12, "a:2"), (24, "a:3")] {
             let (user, device) = ("@a:x".into(), "E".into());
             let fact = What::Refused { user, device, key: key.into() };
@@ -455,7 +455,7 @@ mod tests {
 
     #[test]
     fn what_came_before_it_was_a_storm_is_counted() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         assert!(see(&mut watch, 0, 1, refused("D")).is_empty());
         let events = see(&mut watch, 1, 4, refused("D"));
         assert_eq!((events[0].count, events[0].first), (5, at(0)));
@@ -470,7 +470,7 @@ mod tests {
     fn a_day_of_storm_is_few_messages() {
         // A hundred a second for a day, and one that comes and goes every eleven minutes.
         for pause in [0, 660] {
-            let mut watch = Watch::new(Thresholds::default());
+            let mut watch = StormWatch::new(Thresholds::default());
             let mut events = Vec::new();
             let mut seen = 0;
             for second in 0..86_400 {
@@ -496,7 +496,7 @@ mod tests {
         }
     }
 
-    fn storm_of(watch: &mut Watch, seconds: i64, user: &str, device: &str) -> Vec<Event> {
+    fn storm_of(watch: &mut StormWatch, seconds: i64, user: &str, device: &str) -> Vec<Event> {
         let (user, device, key) = (user.to_owned(), device.to_owned(), "a:1".to_owned());
         see(watch, seconds, 3, What::Refused { user, device, key })
     }
@@ -505,7 +505,7 @@ mod tests {
     fn what_goes_on_was_never_told_to_be_over_last() {
         // Minutes of storm and of silence, over and over.
         for (storm, silence) in [(1, 11), (5, 21), (30, 12), (200, 15), (1, 45), (90, 59)] {
-            let mut watch = Watch::new(Thresholds::default());
+            let mut watch = StormWatch::new(Thresholds::default());
             let (mut over, mut told) = (None, 0);
             for second in (0..86_000).step_by(15) {
                 let storms = second / 60 % (storm + silence) < storm;
@@ -529,7 +529,7 @@ mod tests {
 
     #[test]
     fn made_up_addresses_push_no_device_out() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         assert!(see(&mut watch, 0, 2, refused("D")).is_empty());
         let storm = |n| What::Delay { address: format!("203.0.113.{n}"), answer: Delay::Limited };
         for address in 0..20_000 {
@@ -541,22 +541,26 @@ mod tests {
         for device in 0..20_000 {
             see(&mut watch, 301, 1, refused(&format!("invented-{device}")));
         }
-        assert!(watch.watched.keys().any(|(kind, _)| *kind == Kind::Delay));
+        assert!(watch.watched.keys().any(|(kind, _)| *kind == StormKind::Delay));
     }
 
     #[test]
     fn many_devices_at_once_are_one_alert() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         let mut events = Vec::new();
         for n in 0..37 {
             events.extend(storm_of(&mut watch, n, &format!("@u{n}:x"), "D"));
         }
         let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
-        let alone = Kind::OtkConflict;
-        assert_eq!(kinds, [alone, alone, alone, Kind::Fleet], "those behind it are part of it");
+        let alone = StormKind::OtkConflict;
+        assert_eq!(
+            kinds,
+            [alone, alone, alone, StormKind::Fleet],
+            "those behind it are part of it"
+        );
         assert_eq!((events[3].devices, events[3].first), (10, at(0)));
         let now = watch.going_on();
-        assert_eq!((now[0].kind, now[0].devices, now[0].count), (Kind::Fleet, 37, 37));
+        assert_eq!((now[0].kind, now[0].devices, now[0].count), (StormKind::Fleet, 37, 37));
         assert_eq!(watch.members(events[3].storm).len(), 37);
         let drawn = watch.timeline(events[3].storm).unwrap();
         assert_eq!(drawn.curves[0].counts.iter().sum::<u32>(), 37);
@@ -565,12 +569,12 @@ mod tests {
         assert_eq!(changes(&goes_on.collect::<Vec<_>>()), [Change::Ended; 3]);
         assert_eq!(changes(&watch.tick(at(3300))), [Change::Ended]);
         // Behind its end one of them is a storm of its own.
-        assert_eq!(storm_of(&mut watch, 3400, "@u20:x", "D")[0].kind, Kind::OtkConflict);
+        assert_eq!(storm_of(&mut watch, 3400, "@u20:x", "D")[0].kind, StormKind::OtkConflict);
     }
 
     #[test]
     fn what_might_become_a_crowd_is_held_back() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         let mut events = Vec::new();
         for n in 0..6 {
             events.extend(storm_of(&mut watch, n, &format!("@u{n}:x"), "D"));
@@ -596,7 +600,7 @@ mod tests {
     fn what_is_held_back_is_told_before_it_is_over() {
         // An end comes sooner here than a crowd is waited for.
         let quiet = SignedDuration::from_secs(10);
-        let mut watch = Watch::new(Thresholds { quiet, ..Thresholds::default() });
+        let mut watch = StormWatch::new(Thresholds { quiet, ..Thresholds::default() });
         for n in 0..4 {
             storm_of(&mut watch, 0, &format!("@u{n}:x"), "D");
         }
@@ -609,7 +613,7 @@ mod tests {
 
     #[test]
     fn at_the_end_of_a_log_what_is_held_back_is_told() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         for n in 0..5 {
             storm_of(&mut watch, n, &format!("@u{n}:x"), "D");
         }
@@ -623,7 +627,7 @@ mod tests {
 
     #[test]
     fn a_user_s_devices_are_one_storm() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         assert_eq!(changes(&storm_of(&mut watch, 0, "@a:x", "D")), [Change::Started]);
         assert!(storm_of(&mut watch, 10, "@a:x", "E").is_empty());
         assert_eq!(changes(&storm_of(&mut watch, 20, "@ab:x", "F")), [Change::Started]);
@@ -638,7 +642,7 @@ mod tests {
 
     #[test]
     fn another_verdict_is_looked_for_and_told_within_the_bounds() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         storm_of(&mut watch, 0, "@a:x", "D");
         let (mut looks, mut told) = (0, 0);
         for second in (10..40_000).step_by(10) {
@@ -655,7 +659,7 @@ mod tests {
 
     #[test]
     fn floods_and_delays_have_their_own_measure() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         let accepted = || {
             let (user, device) = ("@a:x".into(), "D".into());
             What::Accepted { user, device }
@@ -672,7 +676,7 @@ mod tests {
         }
         assert_eq!(
             events.iter().map(|e| (e.kind, e.change)).collect::<Vec<_>>(),
-            [(Kind::OtkFlood, Change::Started)]
+            [(StormKind::OtkFlood, Change::Started)]
         );
         let delay = |answer| What::Delay { address: "203.0.113.7".into(), answer };
         let answers = [Delay::Slow, Delay::Fast, Delay::Slow, Delay::Slow];
@@ -683,12 +687,12 @@ mod tests {
 
     #[test]
     fn a_restart_goes_on_and_made_up_users_cost_no_memory() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         for _ in 0..3 {
             see(&mut watch, 0, 1, refused("D"));
         }
         let kept = serde_json::to_string(&watch).unwrap();
-        let mut watch: Watch = serde_json::from_str(&kept).unwrap();
+        let mut watch: StormWatch = serde_json::from_str(&kept).unwrap();
         assert!(see(&mut watch, 1, 1, refused("D")).is_empty(), "a second root");
         for invented in 0..50_000 {
             see(&mut watch, 2, 1, refused(&format!("invented-{invented}")));

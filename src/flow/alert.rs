@@ -12,7 +12,7 @@ use kestrel_core::diagnose::{
 };
 use kestrel_core::evidence::{Evidence, Fact, Known, Symptom, Window, utc};
 use kestrel_core::render::{self, Page};
-use kestrel_core::storm::{Change, Event, Kind, Sure, Trigger, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event, StormKind, Trigger, Whose};
 
 /// How much before a storm its verdict looks, and how far back at most.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
@@ -37,7 +37,7 @@ pub enum Depth {
 pub struct Judged {
     pub verdict: &'static str,
     pub headline: &'static str,
-    pub sure: Sure,
+    pub sure: Confirmation,
     /// The answer as a room reads it; none where no source could be asked about this.
     pub page: Option<Page>,
     pub evidence: Option<Evidence>,
@@ -68,10 +68,10 @@ impl Flow {
                 Ok(user) => self.judge_device(event, (user, device), (span, now), depth).await,
                 Err(_) => Judged::none("it names no user id".into()),
             },
-            (Whose::Everybody, Kind::Fleet) if event.trigger == Trigger::Backlog => {
+            (Whose::Everybody, StormKind::Fleet) if event.trigger == Trigger::Backlog => {
                 judge_backlogs()
             }
-            (Whose::Everybody, Kind::Fleet) => self.judge_fleet(event, span, now).await,
+            (Whose::Everybody, StormKind::Fleet) => self.judge_fleet(event, span, now).await,
             (Whose::Server, _) => judge_auth(),
             (Whose::Address(_) | Whose::Everybody, _) => judge_delay(event),
         }
@@ -86,14 +86,16 @@ impl Flow {
     ) -> Judged {
         if self.is_foreign(&user) {
             return Judged {
-                sure: Sure::Contradicted(format!("{user} is not of this homeserver")),
+                sure: Confirmation::Contradicted(format!("{user} is not of this homeserver")),
                 ..Judged::none(String::new())
             };
         }
         let typed = Some(device.into());
         let (sender, live) = (None, None);
         let command = match (event.kind, depth) {
-            (Kind::Backlog, _) => Command::Ke2(Ke2 { user, device: typed, sender, span, live }),
+            (StormKind::Backlog, _) => {
+                Command::Ke2(Ke2 { user, device: typed, sender, span, live })
+            }
             (_, Depth::Full) => Command::Triage(Triage { user, device: typed, event: None, span }),
             (_, Depth::Keys) => Command::Ke1(Ke1 { user, device: typed, span }),
         };
@@ -105,7 +107,7 @@ impl Flow {
 
     fn judged(&self, event: &Event, device: &str, case: Case) -> Judged {
         let Case { mut evidence, .. } = case;
-        if event.kind == Kind::Backlog && event.change != Change::Ended {
+        if event.kind == StormKind::Backlog && event.change != Change::Ended {
             note_growth(&mut evidence, event);
         }
         let keys = keys_verdict(&evidence);
@@ -117,7 +119,7 @@ impl Flow {
             sure,
             again,
             cure: match event.kind {
-                Kind::Backlog => fetched(&evidence, &keys),
+                StormKind::Backlog => fetched(&evidence, &keys),
                 _ => cure(event, &keys),
             },
             page: Some(match evidence.symptom {
@@ -139,15 +141,15 @@ impl Flow {
         let known = with(&[Standing::Proven, Standing::Exists]);
         let sure = match (known, with(&[Standing::Absent])) {
             (0, absent) if absent > 0 => {
-                Sure::Contradicted("the database has none of these devices".into())
+                Confirmation::Contradicted("the database has none of these devices".into())
             }
-            (0, _) => Sure::Unconfirmed(
+            (0, _) => Confirmation::Unconfirmed(
                 survey.evidence.database_behind().unwrap_or_else(|| self.no_database()),
             ),
-            (known, absent) if absent > known * MADE_UP => Sure::Unconfirmed(format!(
+            (known, absent) if absent > known * MADE_UP => Confirmation::Unconfirmed(format!(
                 "the database has {known} of these devices and not the other {absent}"
             )),
-            _ => Sure::Confirmed,
+            _ => Confirmation::Confirmed,
         };
         let (sure, again) = in_time(event, now, sure);
         let dead = all.affected.iter().filter(|one| one.has(Cause::DeadIdentity)).count();
@@ -204,29 +206,31 @@ fn keys_verdict(evidence: &Evidence) -> Verdict {
 
 /// The device exists, and the refusals were of uploads of its own. What the database itself showed needs no
 /// log to bear it out.
-fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> Sure {
+fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> Confirmation {
     let rows = match evidence.devices() {
         Known::Is(rows, _) => rows,
         Known::None(_) => &[],
-        Known::Unknown(why, _) => return Sure::Unconfirmed(why),
+        Known::Unknown(why, _) => return Confirmation::Unconfirmed(why),
     };
     let exists = rows.iter().any(|row| row.device.as_str() == device && !row.hidden);
     if let Some(why) = evidence.database_behind().filter(|_| !exists) {
-        return Sure::Unconfirmed(why);
+        return Confirmation::Unconfirmed(why);
     }
     match (exists, verdict.certainty, &verdict.storm) {
-        (false, ..) => Sure::Contradicted("the database has no such device".into()),
-        (true, ..) if matches!(event.kind, Kind::DeadIdentity | Kind::Backlog) => Sure::Confirmed,
+        (false, ..) => Confirmation::Contradicted("the database has no such device".into()),
+        (true, ..) if matches!(event.kind, StormKind::DeadIdentity | StormKind::Backlog) => {
+            Confirmation::Confirmed
+        }
         // It is the homeserver's trouble, and no word on this device's uploads.
-        (true, ..) if verdict.id == VerdictId::AuthUnreachable => Sure::Unconfirmed(
+        (true, ..) if verdict.id == VerdictId::AuthUnreachable => Confirmation::Unconfirmed(
             "the device exists; Synapse could not check access tokens meanwhile".into(),
         ),
         (true, _, None) if let Some(resolved) = resolved(event, verdict) => {
-            Sure::Unconfirmed(resolved)
+            Confirmation::Unconfirmed(resolved)
         }
-        (true, Certainty::Proven, _) | (true, _, Some(_)) => Sure::Confirmed,
-        (true, ..) if verdict.id == VerdictId::OtkFlood => Sure::Confirmed,
-        (true, ..) => Sure::Unconfirmed(match evidence.key_log().unknown() {
+        (true, Certainty::Proven, _) | (true, _, Some(_)) => Confirmation::Confirmed,
+        (true, ..) if verdict.id == VerdictId::OtkFlood => Confirmation::Confirmed,
+        (true, ..) => Confirmation::Unconfirmed(match evidence.key_log().unknown() {
             Some(why) => format!("the device exists, and the log could not be read: {why}"),
             None => {
                 "the device exists, and the log does not tie the refusals to uploads of its own"
@@ -248,11 +252,11 @@ fn resolved(event: &Event, verdict: &Verdict) -> Option<String> {
 /// What the database denies of a storm that began less than a minute ago is not denied yet: the device may have
 /// been logged in a moment before, and an alert that is dropped is never heard of. How long the storm goes on
 /// does not matter, so that made-up lines cannot hold the answer off for ever.
-fn in_time(event: &Event, now: Timestamp, sure: Sure) -> (Sure, Option<Timestamp>) {
+fn in_time(event: &Event, now: Timestamp, sure: Confirmation) -> (Confirmation, Option<Timestamp>) {
     match sure {
-        Sure::Contradicted(why) if is_young(event.first, now) => {
+        Confirmation::Contradicted(why) if is_young(event.first, now) => {
             let why = format!("{why}, and the log shows it for less than a minute");
-            (Sure::Unconfirmed(why), event.first.checked_add(YOUNG).ok())
+            (Confirmation::Unconfirmed(why), event.first.checked_add(YOUNG).ok())
         }
         sure => (sure, None),
     }
@@ -356,7 +360,7 @@ fn judge_backlogs() -> Judged {
     Judged {
         verdict: id.name(),
         headline: id.headline(),
-        sure: Sure::Confirmed,
+        sure: Confirmation::Confirmed,
         ..Judged::none(String::new())
     }
 }
@@ -365,9 +369,9 @@ impl Judged {
     /// The same of a storm that the database bore out before: a device that is gone now was signed out, which
     /// contradicts nothing.
     pub fn of_known(self) -> Self {
-        let denied = matches!(self.sure, Sure::Contradicted(_)) || self.again.is_some();
+        let denied = matches!(self.sure, Confirmation::Contradicted(_)) || self.again.is_some();
         let gone = self.cure == Cure::SignedOut && denied;
-        Self { sure: if gone { Sure::Confirmed } else { self.sure }, ..self }
+        Self { sure: if gone { Confirmation::Confirmed } else { self.sure }, ..self }
     }
 
     /// No verdict, and why nobody could say.
@@ -375,7 +379,7 @@ impl Judged {
         Self {
             verdict: VerdictId::Inconclusive.name(),
             headline: VerdictId::Inconclusive.headline(),
-            sure: Sure::Unconfirmed(why),
+            sure: Confirmation::Unconfirmed(why),
             page: None,
             evidence: None,
             cure: Cure::Unknown,

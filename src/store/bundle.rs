@@ -106,22 +106,23 @@ fn shown(name: &str) -> String {
 mod tests {
     use super::*;
     use jiff::{SignedDuration, Timestamp};
-    use kestrel_core::capture::{Asked, BundledFile, Input, Session, folder_name};
+    use kestrel_core::capture::{BundledFile, CaptureRequest, Input, Session, folder_name};
     use ruma::user_id;
 
     fn files() -> Vec<(String, Vec<u8>)> {
         let now = Timestamp::from_second(1_763_820_000).unwrap();
         let user = user_id!("@a:example.org").to_owned();
         let length = SignedDuration::from_mins(30);
-        let asked = Asked { user: user.clone(), device: None, by: user.clone(), length };
+        let asked = CaptureRequest { user: user.clone(), device: None, by: user.clone(), length };
         let (mut session, _) = Session::begin(asked, now);
         session.take(Input::Stopped { by: user }, now);
         let mut files = vec![
             ("evidence.json".to_owned(), b"{}".to_vec()),
             ("log/main.log".to_owned(), b"a line\n".repeat(1000)),
         ];
-        let listed = files.iter().map(|(name, content)| BundledFile::of(name, content)).collect();
-        let manifest = Manifest::of(&session, "0.1.0", listed).unwrap();
+        let listed =
+            files.iter().map(|(name, content)| BundledFile::from_content(name, content)).collect();
+        let manifest = Manifest::for_session(&session, "0.1.0", listed).unwrap();
         files.push((MANIFEST.to_owned(), serde_json::to_vec(&manifest).unwrap()));
         files
     }

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use captures::KeptCapture;
 pub use cases::{Kept, NewCase};
-use kestrel_core::storm::{Change, Event, Mute, Muted, Sure};
+use kestrel_core::storm::{Change, Confirmation, Event, Mute, Muted};
 pub use outgoing::{Dropped, NewMessage, Outgoing};
 pub use room_changes::{Absence, Upgrade};
 pub use tasks::{Accepted, HandedIn};
@@ -64,7 +64,7 @@ pub struct Step<'a> {
 
 /// A storm as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct StoredStorm {
     /// The newest: counts, last moment.
     pub event: Event,
     /// When it was first told of; `event.first` is when its first line was written.
@@ -72,7 +72,7 @@ pub struct Known {
     pub ended: Option<Timestamp>,
     /// A verdict's name.
     pub verdict: Option<String>,
-    pub sure: Option<Sure>,
+    pub sure: Option<Confirmation>,
     /// The room and the message that its thread hangs on.
     pub root: Option<(OwnedRoomId, OwnedEventId)>,
 }
@@ -114,21 +114,21 @@ impl Ledger {
 
     /// One step of the watch, written whole or not at all, and durable when this returns.
     pub fn record(&self, step: &Step<'_>) -> Result<()> {
-        self.write(|all| {
+        self.write(|tx| {
             for (source, position) in step.places {
                 let sql = "INSERT INTO place (source, position) VALUES (?1, ?2)
                            ON CONFLICT (source) DO UPDATE SET position = excluded.position";
-                all.execute(sql, params![source, position])?;
+                tx.execute(sql, params![source, position])?;
             }
             if let Some(state) = step.watch {
                 let sql = "INSERT INTO watch (one, state) VALUES (1, ?1)
                            ON CONFLICT (one) DO UPDATE SET state = excluded.state";
-                all.execute(sql, params![state])?;
+                tx.execute(sql, params![state])?;
             }
-            step.storms.iter().try_for_each(|event| note(all, event))?;
+            step.storms.iter().try_for_each(|event| note(tx, event))?;
             for due in step.owed {
                 let due = serde_json::to_string(due)?;
-                all.execute("INSERT INTO owed (due) VALUES (?1)", params![due])?;
+                tx.execute("INSERT INTO owed (due) VALUES (?1)", params![due])?;
             }
             Ok(())
         })
@@ -148,23 +148,23 @@ impl Ledger {
     }
 
     /// Storms, the newest number first. One of another version's shape is passed over; the log says so.
-    pub fn storms(&self, most: usize) -> Result<Vec<Known>> {
+    pub fn storms(&self, most: usize) -> Result<Vec<StoredStorm>> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.known("ORDER BY number DESC LIMIT ?1", most)
     }
 
     /// One storm.
-    pub fn storm(&self, number: u64) -> Result<Option<Known>> {
+    pub fn storm(&self, number: u64) -> Result<Option<StoredStorm>> {
         let Ok(number) = i64::try_from(number) else { return Ok(None) };
         Ok(self.known("WHERE number = ?1", number)?.pop())
     }
 
     /// What a storm was judged to be. One that is not known stays unknown.
-    pub fn judged(&self, number: u64, verdict: &str, sure: &Sure) -> Result<()> {
+    pub fn judged(&self, number: u64, verdict: &str, sure: &Confirmation) -> Result<()> {
         let Ok(number) = i64::try_from(number) else { return Ok(()) };
         let sure = serde_json::to_string(sure)?;
         let sql = "UPDATE storm SET verdict = ?2, sure = ?3 WHERE number = ?1";
-        self.write(|all| Ok(all.execute(sql, params![number, verdict, sure]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![number, verdict, sure]).map(drop)?))
     }
 
     /// Messages that are due and not sent, oldest first. One of another version's shape is passed over.
@@ -186,20 +186,18 @@ impl Ledger {
     /// The message's text as it will be sent, so that a retry says the same.
     pub fn compose(&self, id: i64, text: &str) -> Result<()> {
         let sql = "UPDATE owed SET text = ?2 WHERE id = ?1";
-        self.write(|all| Ok(all.execute(sql, params![id, text]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![id, text]).map(drop)?))
     }
 
     /// Writes a message that is due as it stands: an error where nothing can be written now.
     pub fn touch(&self, id: i64) -> Result<()> {
         let sql = "UPDATE owed SET due = due WHERE id = ?1";
-        self.write(|all| Ok(all.execute(sql, params![id]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![id]).map(drop)?))
     }
 
     /// It was sent, or is not to be sent any more.
     pub fn settle(&self, id: i64) -> Result<()> {
-        self.write(|all| {
-            Ok(all.execute("DELETE FROM owed WHERE id = ?1", params![id]).map(drop)?)
-        })
+        self.write(|tx| Ok(tx.execute("DELETE FROM owed WHERE id = ?1", params![id]).map(drop)?))
     }
 
     /// From now on; a later one of the same takes its place.
@@ -207,18 +205,18 @@ impl Ledger {
         let (what, until) = (name(&mute.what)?, mute.until.as_microsecond());
         let sql = "INSERT INTO mute (what, until, asked) VALUES (?1, ?2, ?3)
                    ON CONFLICT (what) DO UPDATE SET until = excluded.until, asked = excluded.asked";
-        self.write(|all| Ok(all.execute(sql, params![what, until, mute.by]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![what, until, mute.by]).map(drop)?))
     }
 
     /// Ends a mute, and says whether there was one.
     pub fn unmute(&self, what: &Muted) -> Result<bool> {
         let what = name(what)?;
-        self.write(|all| Ok(all.execute("DELETE FROM mute WHERE what = ?1", params![what])? > 0))
+        self.write(|tx| Ok(tx.execute("DELETE FROM mute WHERE what = ?1", params![what])? > 0))
     }
 
     /// Ends all mutes, and says how many there were.
     pub fn unmute_everything(&self) -> Result<usize> {
-        self.write(|all| Ok(all.execute("DELETE FROM mute", [])?))
+        self.write(|tx| Ok(tx.execute("DELETE FROM mute", [])?))
     }
 
     /// Mutes that still hold, the first to end first. Those that ended are forgotten.
@@ -238,21 +236,21 @@ impl Ledger {
         }
         if ended {
             let sql = "DELETE FROM mute WHERE until <= ?1";
-            self.write(|all| Ok(all.execute(sql, params![now.as_microsecond()])?))?;
+            self.write(|tx| Ok(tx.execute(sql, params![now.as_microsecond()])?))?;
         }
         Ok(hold)
     }
 
-    fn known(&self, which: &str, number: i64) -> Result<Vec<Known>> {
+    fn known(&self, which: &str, number: i64) -> Result<Vec<StoredStorm>> {
         let sql = format!(
             "SELECT number, event, started, ended, verdict, sure, room, root FROM storm {which}"
         );
-        let rows = self.read(|all| {
-            let mut query = all.prepare(&sql)?;
-            let rows = query.query_map(params![number], KnownRow::read)?;
+        let rows = self.read(|tx| {
+            let mut query = tx.prepare(&sql)?;
+            let rows = query.query_map(params![number], StormRow::read)?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         })?;
-        Ok(rows.into_iter().filter_map(KnownRow::known).collect())
+        Ok(rows.into_iter().filter_map(StormRow::known).collect())
     }
 
     fn rows<T>(
@@ -260,12 +258,12 @@ impl Ledger {
         sql: &str,
         row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
-        self.read(|all| all.prepare(sql)?.query_map([], row)?.collect())
+        self.read(|tx| tx.prepare(sql)?.query_map([], row)?.collect())
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let connection = self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&connection).map_err(|error| schema::told(&self.inner.path, error))
+        work(&connection).map_err(|error| schema::explain(&self.inner.path, error))
     }
 
     /// Everything that `work` does, or nothing of it. It waits for another process's write first: one that
@@ -274,47 +272,47 @@ impl Ledger {
         // A panic elsewhere while it was held has rolled its transaction back.
         let mut connection = self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let plain = |error: anyhow::Error| match error.downcast::<rusqlite::Error>() {
-            Ok(error) => schema::told(&self.inner.path, error),
+            Ok(error) => schema::explain(&self.inner.path, error),
             Err(error) => error,
         };
-        let all = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let all = all.map_err(|error| plain(error.into()))?;
-        let came = work(&all).map_err(plain)?;
-        all.commit().map_err(|error| plain(error.into()))?;
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let tx = tx.map_err(|error| plain(error.into()))?;
+        let came = work(&tx).map_err(plain)?;
+        tx.commit().map_err(|error| plain(error.into()))?;
         Ok(came)
     }
 }
 
 /// Notes what is new of a storm. A number whose storm began at another moment was given anew, after the
 /// watch's state was lost: nothing of the old storm holds for it.
-fn note(all: &Transaction<'_>, event: &Event) -> Result<()> {
+fn note(tx: &Transaction<'_>, event: &Event) -> Result<()> {
     let number = i64::try_from(event.storm)
         .with_context(|| format!("storm {} has a number that cannot be kept", event.storm))?;
     let held = "SELECT event FROM storm WHERE number = ?1";
-    let held: Option<String> = all.query_row(held, params![number], |row| row.get(0)).optional()?;
+    let held: Option<String> = tx.query_row(held, params![number], |row| row.get(0)).optional()?;
     let same = held.as_deref().and_then(|text| serde_json::from_str::<Event>(text).ok());
     let same = same.is_some_and(|old| (old.kind, old.first) == (event.kind, event.first));
     let (text, at) = (serde_json::to_string(event)?, event.at.as_microsecond());
     if !same {
         let sql = "INSERT OR REPLACE INTO storm (number, event, started) VALUES (?1, ?2, ?3)";
-        all.execute(sql, params![number, text, at])?;
-        all.execute("DELETE FROM storm_copy WHERE number = ?1", params![number])?;
+        tx.execute(sql, params![number, text, at])?;
+        tx.execute("DELETE FROM storm_copy WHERE number = ?1", params![number])?;
     } else {
-        all.execute("UPDATE storm SET event = ?2 WHERE number = ?1", params![number, text])?;
+        tx.execute("UPDATE storm SET event = ?2 WHERE number = ?1", params![number, text])?;
     }
     let ended = match event.change {
         Change::Ended => Some(at),
         Change::Started | Change::Resumed => None,
-        Change::Worse | Change::Spread | Change::Cause => return prune(all),
+        Change::Worse | Change::Spread | Change::Cause => return prune(tx),
     };
-    all.execute("UPDATE storm SET ended = ?2 WHERE number = ?1", params![number, ended])?;
-    prune(all)
+    tx.execute("UPDATE storm SET ended = ?2 WHERE number = ?1", params![number, ended])?;
+    prune(tx)
 }
 
-fn prune(all: &Transaction<'_>) -> Result<()> {
+fn prune(tx: &Transaction<'_>) -> Result<()> {
     let sql = "DELETE FROM storm WHERE number <=
                (SELECT number FROM storm ORDER BY number DESC LIMIT 1 OFFSET ?1)";
-    Ok(all.execute(sql, params![KEPT_STORMS]).map(drop)?)
+    Ok(tx.execute(sql, params![KEPT_STORMS]).map(drop)?)
 }
 
 /// What is muted, as a key: its JSON, which is one text for one thing.
@@ -323,7 +321,7 @@ fn name(what: &Muted) -> Result<String> {
 }
 
 /// A storm's row as it lies in the database.
-struct KnownRow {
+struct StormRow {
     number: i64,
     event: String,
     started: i64,
@@ -334,7 +332,7 @@ struct KnownRow {
     root: Option<String>,
 }
 
-impl KnownRow {
+impl StormRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             number: row.get(0)?,
@@ -348,15 +346,15 @@ impl KnownRow {
         })
     }
 
-    fn known(self) -> Option<Known> {
+    fn known(self) -> Option<StoredStorm> {
         let number = self.number;
         self.checked()
             .inspect_err(|error| tracing::warn!("storm {number} is of another version: {error:#}"))
             .ok()
     }
 
-    fn checked(self) -> Result<Known> {
-        Ok(Known {
+    fn checked(self) -> Result<StoredStorm> {
+        Ok(StoredStorm {
             event: serde_json::from_str(&self.event)?,
             started: Timestamp::from_microsecond(self.started)?,
             ended: self.ended.map(Timestamp::from_microsecond).transpose()?,
@@ -377,7 +375,7 @@ mod tests {
     use ruma::{event_id, room_id, user_id};
 
     use super::*;
-    use kestrel_core::storm::{Kind, Whose};
+    use kestrel_core::storm::{StormKind, Whose};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + second).unwrap()
@@ -389,7 +387,7 @@ mod tests {
             at: at(second),
             storm,
             change,
-            kind: Kind::OtkConflict,
+            kind: StormKind::OtkConflict,
             whose: Whose::Device { user: "@a:example.org".into(), device: "DEV".into() },
             trigger: "signed_curve25519:AAAAAAAAAA0".into(),
             count,
@@ -454,9 +452,9 @@ mod tests {
         assert!(why.contains("cannot be kept"), "{why}");
         assert_eq!(all(&ledger), told);
         // What SQLite itself refuses, too.
-        let refused = ledger.write(|all| {
-            all.execute("DELETE FROM storm", [])?;
-            all.execute("INSERT INTO watch (one, state) VALUES (2, '')", [])?;
+        let refused = ledger.write(|tx| {
+            tx.execute("DELETE FROM storm", [])?;
+            tx.execute("INSERT INTO watch (one, state) VALUES (2, '')", [])?;
             Ok(())
         });
         assert!(refused.is_err());
@@ -519,15 +517,17 @@ mod tests {
         let (_folder, ledger) = ledger();
         let (room, root) = (room_id!("!ops:example.org"), event_id!("$root"));
         storms(&ledger, &[event(7, Change::Started, 5, 3)]);
-        ledger.judged(7, "otk-recreated", &Sure::Unconfirmed("no database".into())).unwrap();
-        ledger.judged(7, "otk-recreated", &Sure::Confirmed).unwrap();
+        ledger
+            .judged(7, "otk-recreated", &Confirmation::Unconfirmed("no database".into()))
+            .unwrap();
+        ledger.judged(7, "otk-recreated", &Confirmation::Confirmed).unwrap();
         ledger.rooted(7, room, root).unwrap();
         storms(&ledger, &[event(7, Change::Worse, 60, 40), event(7, Change::Ended, 900, 41)]);
         let known = ledger.storm(7).unwrap().unwrap();
         assert_eq!((known.started, known.ended), (at(5), Some(at(900))));
         assert_eq!(known.event, event(7, Change::Ended, 900, 41));
         assert_eq!(known.verdict.as_deref(), Some("otk-recreated"));
-        assert_eq!(known.sure, Some(Sure::Confirmed));
+        assert_eq!(known.sure, Some(Confirmation::Confirmed));
         assert_eq!(known.root, Some((room.to_owned(), root.to_owned())));
         assert_eq!(ledger.storm_of(root).unwrap(), Some(7));
         storms(&ledger, &[event(7, Change::Resumed, 1200, 42)]);
@@ -546,7 +546,7 @@ mod tests {
     fn a_storm_that_is_not_known_is_no_fault() {
         let (_folder, ledger) = ledger();
         for number in [0, 7, u64::MAX] {
-            ledger.judged(number, "otk-recreated", &Sure::Confirmed).unwrap();
+            ledger.judged(number, "otk-recreated", &Confirmation::Confirmed).unwrap();
             ledger.rooted(number, room_id!("!ops:example.org"), event_id!("$root")).unwrap();
             assert_eq!(ledger.storm(number).unwrap(), None);
         }
@@ -579,7 +579,7 @@ mod tests {
         let storms = [started.clone()];
         let step = Step { places: &places, watch: Some(hostile), storms: &storms, owed: &owed };
         ledger.record(&step).unwrap();
-        ledger.judged(1, hostile, &Sure::Contradicted(hostile.into())).unwrap();
+        ledger.judged(1, hostile, &Confirmation::Contradicted(hostile.into())).unwrap();
         ledger.compose(1, hostile).unwrap();
         let user = user_id!("@o'brien\"--:example.org").to_owned();
         let mute = Mute { what: Muted::User(user), until: at(60), by: hostile.into() };
@@ -590,7 +590,7 @@ mod tests {
         assert_eq!(ledger.watch().unwrap().as_deref(), Some(hostile));
         let known = ledger.storm(1).unwrap().unwrap();
         assert_eq!((known.event, known.verdict.as_deref()), (started, Some(hostile)));
-        assert_eq!(known.sure, Some(Sure::Contradicted(hostile.into())));
+        assert_eq!(known.sure, Some(Confirmation::Contradicted(hostile.into())));
         let due = ledger.owed().unwrap();
         assert_eq!(due.iter().map(|one| one.due.clone()).collect::<Vec<_>>(), owed);
         assert_eq!(due[0].text.as_deref(), Some(hostile));

@@ -17,7 +17,7 @@ use kestrel_core::render::case::{self, CaseLine};
 use kestrel_core::render::{Ink, Page, View};
 use serde_json::{Value, json};
 
-use super::watch::Form;
+use super::watch::ListFormat;
 use super::{coloured, say, slip};
 use crate::Configured;
 
@@ -33,8 +33,8 @@ pub(crate) struct Cases {
     #[command(flatten)]
     configured: Configured,
     /// json prints one object
-    #[arg(long, value_enum, default_value_t = Form::Text)]
-    format: Form,
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    format: ListFormat,
 }
 
 /// One case.
@@ -58,17 +58,17 @@ pub(crate) fn cases(flags: &Cases) -> Result<ExitCode> {
         true => Ledger::open(&config.store)?.cases(user.as_deref(), LISTED)?,
         false => Vec::new(),
     };
-    let view = View::of(config.limits.timezone);
+    let view = View::in_zone(config.limits.timezone);
     let lines: Vec<_> = cases.iter().map(line).collect();
     match (flags.format, there) {
-        (Form::Json, _) => {
+        (ListFormat::Json, _) => {
             let cases: Vec<_> = cases.iter().map(object).collect();
             say(&format!("{:#}\n", json!({ "schema": 1, "cases": cases })))?;
         }
-        (Form::Text, true) => {
+        (ListFormat::Text, true) => {
             show(&case::cases(&lines, user.as_ref().map(|user| user.as_str()), &view))?;
         }
-        (Form::Text, false) => say(&format!("{}\n", no_ledger(&config.store)))?,
+        (ListFormat::Text, false) => say(&format!("{}\n", no_ledger(&config.store)))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -99,7 +99,7 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
         };
     }
     let (kept, evidence) = ledger.case(number)?.ok_or_else(none)?;
-    let view = View::of(config.limits.timezone);
+    let view = View::in_zone(config.limits.timezone);
     show(&match look {
         Look::Why => flow::why(&evidence, &view),
         _ => case::kept(&line(&kept), flow::page(&evidence, &view), &view),

@@ -28,12 +28,12 @@ pub(crate) struct Redact {
     /// Keep IP addresses
     #[arg(long)]
     addresses: bool,
-    #[arg(long, value_enum, default_value_t = Shape::Text)]
-    format: Shape,
+    #[arg(long, value_enum, default_value_t = RedactFormat::Text)]
+    format: RedactFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Shape {
+enum RedactFormat {
     Text,
     /// One object for each artefact, a line each
     Json,
@@ -62,9 +62,9 @@ pub(crate) fn redact(flags: &Redact) -> Result<ExitCode> {
     Ok(ended)
 }
 
-fn show(file: &Path, artefact: &Artefact, shape: Shape) -> Result<()> {
+fn show(file: &Path, artefact: &Artefact, shape: RedactFormat) -> Result<()> {
     let Artefact { kind, name, facts, text, removed } = artefact;
-    if shape == Shape::Json {
+    if shape == RedactFormat::Json {
         let shown = json!({
             "name": name, "kind": kind, "removed": removed, "facts": facts, "text": text,
         });

@@ -16,7 +16,7 @@ const DEPTH: usize = 3;
 
 /// What a folder holds.
 #[derive(Default)]
-struct Found {
+struct FolderContents {
     files: Vec<(SystemTime, PathBuf, u64)>,
     links: u64,
     /// There is more than is looked at.
@@ -25,7 +25,7 @@ struct Found {
 
 /// Reads the files of a folder. The error is a sentence for a person.
 pub(super) fn taken(folder: &Path, limits: &Limits) -> Result<Parcel, String> {
-    let mut found = Found::default();
+    let mut found = FolderContents::default();
     found.look(folder, 0).map_err(|why| format!("it cannot be read: {why}"))?;
     // By their times where their names say nothing.
     found.files.sort_by(|one, other| (other.0, &one.1).cmp(&(one.0, &other.1)));
@@ -45,7 +45,7 @@ pub(super) fn taken(folder: &Path, limits: &Limits) -> Result<Parcel, String> {
     Ok(parcel)
 }
 
-impl Found {
+impl FolderContents {
     fn look(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
         for entry in fs::read_dir(folder)?.flatten() {
             let Ok(about) = entry.metadata() else { continue };

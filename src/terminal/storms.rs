@@ -8,14 +8,14 @@ use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
 use kestrel::config::Config;
-use kestrel::store::{Known, Ledger};
+use kestrel::store::{Ledger, StoredStorm};
 use kestrel_core::command::{self, Context, Whom};
 use kestrel_core::evidence::shortened;
 use kestrel_core::render::View;
-use kestrel_core::storm::{Mute, Muted, Sure, Whose};
+use kestrel_core::storm::{Confirmation, Mute, Muted, Whose};
 use serde_json::{Value, json};
 
-use super::watch::{Form, kind};
+use super::watch::{ListFormat, kind};
 use super::{say, slip};
 use crate::Configured;
 
@@ -29,8 +29,8 @@ pub(crate) struct Storms {
     #[command(flatten)]
     configured: Configured,
     /// json prints one object
-    #[arg(long, value_enum, default_value_t = Form::Text)]
-    format: Form,
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    format: ListFormat,
 }
 
 /// What to be silent about, and for how long.
@@ -67,9 +67,9 @@ pub(crate) fn storms(flags: &Storms) -> Result<ExitCode> {
     ended.truncate(ENDED);
     let list = List { going_on, ended, mutes, addresses: config.limits.show_addresses };
     say(&match (flags.format, there) {
-        (Form::Json, _) => format!("{:#}\n", list.json()),
-        (Form::Text, true) => list.text(&View::of(config.limits.timezone)),
-        (Form::Text, false) => format!("{}\n", no_ledger(&config.store)),
+        (ListFormat::Json, _) => format!("{:#}\n", list.json()),
+        (ListFormat::Text, true) => list.text(&View::in_zone(config.limits.timezone)),
+        (ListFormat::Text, false) => format!("{}\n", no_ledger(&config.store)),
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -89,7 +89,7 @@ pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
     }
     let (what, until) = (muted(whom), now.checked_add(length)?);
     ledger.mute(&Mute { what: what.clone(), until, by: asker() })?;
-    let view = View::of(config.limits.timezone);
+    let view = View::in_zone(config.limits.timezone);
     say(&format!("{} until {}.\n", is_muted(&what), view.moment(until)))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -180,8 +180,8 @@ fn shown(text: &str) -> String {
 
 /// What is listed.
 struct List {
-    going_on: Vec<Known>,
-    ended: Vec<Known>,
+    going_on: Vec<StoredStorm>,
+    ended: Vec<StoredStorm>,
     mutes: Vec<Mute>,
     /// Whether addresses are shown in full.
     addresses: bool,
@@ -206,7 +206,7 @@ impl List {
         out
     }
 
-    fn storm(&self, known: &Known, view: &View) -> String {
+    fn storm(&self, known: &StoredStorm, view: &View) -> String {
         let event = &known.event;
         let (kind, whose) = (kind(event.kind), self.whose(&event.whose, event.devices));
         let mut lines =
@@ -245,7 +245,7 @@ impl List {
     }
 
     /// The mute that holds longest of those that cover the storm.
-    fn mute_of(&self, known: &Known) -> Option<&Mute> {
+    fn mute_of(&self, known: &StoredStorm) -> Option<&Mute> {
         let covers = |mute: &&Mute| match (&mute.what, &known.event.whose) {
             (Muted::All, _) => true,
             (Muted::Storm(number), _) => *number == known.event.storm,
@@ -262,7 +262,7 @@ impl List {
         json!({ "schema": 1, "storms": storms, "mutes": mutes })
     }
 
-    fn object(&self, known: &Known) -> Value {
+    fn object(&self, known: &StoredStorm) -> Value {
         let event = &known.event;
         let (user, device, address) = match &event.whose {
             Whose::Device { user, device } => (Some(user), Some(device), None),
@@ -270,9 +270,9 @@ impl List {
             Whose::Everybody | Whose::Server => (None, None, None),
         };
         let (sure, because) = match &known.sure {
-            Some(Sure::Confirmed) => (Some("confirmed"), None),
-            Some(Sure::Unconfirmed(why)) => (Some("unconfirmed"), Some(why)),
-            Some(Sure::Contradicted(why)) => (Some("contradicted"), Some(why)),
+            Some(Confirmation::Confirmed) => (Some("confirmed"), None),
+            Some(Confirmation::Unconfirmed(why)) => (Some("unconfirmed"), Some(why)),
+            Some(Confirmation::Contradicted(why)) => (Some("contradicted"), Some(why)),
             None => (None, None),
         };
         json!({
@@ -297,11 +297,13 @@ impl List {
     }
 }
 
-fn told(sure: &Sure) -> String {
+fn told(sure: &Confirmation) -> String {
     match sure {
-        Sure::Confirmed => "confirmed".to_owned(),
-        Sure::Unconfirmed(why) => format!("unconfirmed: {}", shown(why)),
-        Sure::Contradicted(why) => format!("contradicted, so nobody was told: {}", shown(why)),
+        Confirmation::Confirmed => "confirmed".to_owned(),
+        Confirmation::Unconfirmed(why) => format!("unconfirmed: {}", shown(why)),
+        Confirmation::Contradicted(why) => {
+            format!("contradicted, so nobody was told: {}", shown(why))
+        }
     }
 }
 

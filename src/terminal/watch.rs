@@ -11,14 +11,14 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use kestrel::collect::logs;
-use kestrel::collect::logs::follow::Follow;
+use kestrel::collect::logs::follow::Follower;
 use kestrel::config::{Config, LogSource};
 use kestrel::flow::{Depth, Flow, Judged, SETTLE};
 use kestrel_core::command;
 use kestrel_core::evidence::shortened;
 use kestrel_core::evidence::sight::Sight;
 use kestrel_core::render::View;
-use kestrel_core::storm::{Change, Event, Kind, Sure, Thresholds, Watch, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event, StormKind, StormWatch, Thresholds, Whose};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -51,12 +51,12 @@ pub(crate) struct Watching {
     #[arg(long, value_name = "SPAN")]
     quiet: Option<String>,
     /// json prints one object a line
-    #[arg(long, value_enum, default_value_t = Form::Text)]
-    format: Form,
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    format: ListFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Form {
+pub(super) enum ListFormat {
     Text,
     Json,
 }
@@ -65,7 +65,7 @@ pub(super) enum Form {
 pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
     let logs = [&flags.replay[..], &flags.follow].concat();
     let config = Arc::new(flags.sources.config(&logs)?);
-    let watch = Watch::new(flags.thresholds(&config)?);
+    let watch = StormWatch::new(flags.thresholds(&config)?);
     let flow = Flow::new(Arc::clone(&config));
     let mut teller = Teller { watch, flow, config, form: flags.format, judged: HashMap::new() };
     if !flags.follow.is_empty() {
@@ -84,10 +84,10 @@ pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
 
 /// Prints events with their verdicts.
 struct Teller {
-    watch: Watch,
+    watch: StormWatch,
     flow: Flow,
     config: Arc<Config>,
-    form: Form,
+    form: ListFormat,
     /// By the storm's number.
     judged: HashMap<u64, Judged>,
 }
@@ -100,7 +100,8 @@ impl Teller {
         for log in self.flow.blind_logs(Timestamp::now()).await {
             tracing::warn!("the watch cannot see every storm: {}. {}", log.text, log.how);
         }
-        let mut follow = Follow::start(self.config.logs.clone(), HashMap::new(), Timestamp::now());
+        let mut follow =
+            Follower::start(self.config.logs.clone(), HashMap::new(), Timestamp::now());
         loop {
             let round = tokio::select! {
                 round = follow.next() => round,
@@ -167,8 +168,8 @@ impl Teller {
         let judged = &self.judged[&event.storm];
         let named = named.unwrap_or_else(|| change(event.change));
         say(&match self.form {
-            Form::Json => object(&event, named, judged),
-            Form::Text => line(&event, named, judged, &self.flow.view()),
+            ListFormat::Json => object(&event, named, judged),
+            ListFormat::Text => line(&event, named, judged, &self.flow.view()),
         })
     }
 }
@@ -207,7 +208,7 @@ fn object(event: &Event, named: &str, judged: &Judged) -> String {
         "devices": event.devices,
         "first": event.first,
         "last": event.last,
-        "confirmed": judged.sure == Sure::Confirmed,
+        "confirmed": judged.sure == Confirmation::Confirmed,
     });
     format!("{object}\n")
 }
@@ -221,9 +222,9 @@ fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
         Whose::Server => "the homeserver".to_owned(),
     };
     let sure = match judged.sure {
-        Sure::Confirmed => "confirmed",
-        Sure::Unconfirmed(_) => "unconfirmed",
-        Sure::Contradicted(_) => "contradicted",
+        Confirmation::Confirmed => "confirmed",
+        Confirmation::Unconfirmed(_) => "unconfirmed",
+        Confirmation::Contradicted(_) => "contradicted",
     };
     let at = view.moment(event.at);
     let kind = kind(event.kind);
@@ -234,15 +235,15 @@ fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
 }
 
 /// A kind's name.
-pub(super) fn kind(kind: Kind) -> &'static str {
+pub(super) fn kind(kind: StormKind) -> &'static str {
     match kind {
-        Kind::OtkConflict => "otk-conflict",
-        Kind::OtkFlood => "otk-flood",
-        Kind::Delay => "delay",
-        Kind::Fleet => "fleet",
-        Kind::DeadIdentity => "dead-identity",
-        Kind::Backlog => "backlog",
-        Kind::Auth => "auth",
+        StormKind::OtkConflict => "otk-conflict",
+        StormKind::OtkFlood => "otk-flood",
+        StormKind::Delay => "delay",
+        StormKind::Fleet => "fleet",
+        StormKind::DeadIdentity => "dead-identity",
+        StormKind::Backlog => "backlog",
+        StormKind::Auth => "auth",
     }
 }
 

@@ -22,7 +22,7 @@ fn every_case_gets_its_reply_again() {
             serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(evidence.schema, SCHEMA, "{name}");
         let verdict = diagnose(&evidence);
-        let view = View::of(TimeZone::UTC);
+        let view = View::in_zone(TimeZone::UTC);
         let page = flow::page(&evidence, &view);
         assert!(
             page.len() <= render::LINES,

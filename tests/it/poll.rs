@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kestrel::config::{Config, Database};
 use kestrel::flow::{Cure, Cursor, Depth, Flow, Poll};
 use kestrel_core::render::{self, View};
-use kestrel_core::storm::{Change, Event, Kind, Sure, Thresholds, Watch, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event, StormKind, StormWatch, Thresholds, Whose};
 use kestrel_lab::{Fault, Lab, LabOptions, Patient, faults, media};
 use serde_json::{Map, json};
 
@@ -21,14 +21,14 @@ const SENT: u64 = 40;
 /// A watch and its looks.
 struct Looking {
     flow: Flow,
-    watch: Watch,
+    watch: StormWatch,
     cursor: Cursor,
 }
 
 impl Looking {
     fn new(config: &Config) -> Self {
         let flow = Flow::new(Arc::new(config.clone()));
-        Self { flow, watch: Watch::new(Thresholds::default()), cursor: Cursor::default() }
+        Self { flow, watch: StormWatch::new(Thresholds::default()), cursor: Cursor::default() }
     }
 
     /// One look, which has to be whole.
@@ -46,7 +46,7 @@ fn whose(patient: &Patient) -> Whose {
     Whose::Device { user: patient.user.clone(), device: patient.device.clone() }
 }
 
-fn told(events: &[Event]) -> Vec<(Kind, Change, Whose)> {
+fn told(events: &[Event]) -> Vec<(StormKind, Change, Whose)> {
     events.iter().map(|event| (event.kind, event.change, event.whose.clone())).collect()
 }
 
@@ -88,8 +88,8 @@ async fn each_fault_is_a_storm(version: &str) -> Result<()> {
         assert!(!listed.into_iter().any(|device| *device == asleep.device), "it was never seen");
         events.extend(more);
     }
-    let dead = (Kind::DeadIdentity, Change::Started, whose(&silent));
-    let backlog = (Kind::Backlog, Change::Started, whose(&away));
+    let dead = (StormKind::DeadIdentity, Change::Started, whose(&silent));
+    let backlog = (StormKind::Backlog, Change::Started, whose(&away));
     assert_eq!(told(&events), [dead, backlog], "online: {}", online.device);
     assert!(events[1].count > 3 * SENT, "{}", events[1].count);
     let drawn = looking.watch.timeline(events[1].storm).context("no timeline")?;
@@ -120,11 +120,11 @@ async fn it_is_over(
     device.close().await;
     let mut events = looking.look().await?.1;
     events.extend(looking.look().await?.1);
-    let backlog = (Kind::Backlog, Change::Ended, whose(&away));
-    assert_eq!(told(&events), [backlog, (Kind::DeadIdentity, Change::Ended, whose(&silent))]);
+    let backlog = (StormKind::Backlog, Change::Ended, whose(&away));
+    assert_eq!(told(&events), [backlog, (StormKind::DeadIdentity, Change::Ended, whose(&silent))]);
     let now = Timestamp::now();
     let fetched = looking.flow.judge_storm(&events[0], now, Depth::Full).await;
-    assert_eq!((fetched.cure, fetched.sure), (Cure::Yes, Sure::Confirmed));
+    assert_eq!((fetched.cure, fetched.sure), (Cure::Yes, Confirmation::Confirmed));
     let gone = looking.flow.judge_storm(&events[1], now, Depth::Full).await;
     assert_eq!(gone.cure, Cure::SignedOut, "{}", gone.verdict);
     assert!(looking.watch.going_on().is_empty());
@@ -133,11 +133,11 @@ async fn it_is_over(
 
 /// Verdict and first message of each.
 async fn judged(flow: &Flow, events: &[Event]) -> Result<Vec<(&'static str, String)>> {
-    let view = View::of(jiff::tz::TimeZone::UTC);
+    let view = View::in_zone(jiff::tz::TimeZone::UTC);
     let mut all = Vec::new();
     for event in events {
         let judged = flow.judge_storm(event, Timestamp::now(), Depth::Full).await;
-        assert_eq!(judged.sure, Sure::Confirmed, "{}", judged.verdict);
+        assert_eq!(judged.sure, Confirmation::Confirmed, "{}", judged.verdict);
         let alert = render::storm::Alert {
             event,
             sure: &judged.sure,

@@ -14,7 +14,7 @@ use kestrel_core::diagnose::Certainty::{Consistent, NotEnoughEvidence, Proven};
 use kestrel_core::diagnose::diagnose;
 use kestrel_core::evidence::client::{ClientFacts, Noted, Sign};
 use kestrel_core::evidence::{Evidence, Gathered, Need, State};
-use kestrel_core::storm::{Change, Event, Kind, Sure, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event, StormKind, Whose};
 use kestrel_lab::{LabOptions, faults};
 
 use crate::verdicts::{ROLE, answer, config, judge, lab_with_role};
@@ -57,7 +57,7 @@ fn storm(user: &str, device: &str, first: Timestamp) -> Event {
         at: first,
         storm: 1,
         change: Change::Started,
-        kind: Kind::OtkConflict,
+        kind: StormKind::OtkConflict,
         whose: Whose::Device { user: user.into(), device: device.into() },
         trigger: "signed_curve25519:AAAAAAAAAA0".into(),
         count: 9,
@@ -97,10 +97,14 @@ async fn a_replica_that_is_behind_denies_no_device() -> Result<()> {
     };
     let first = now();
     let young = judged(&primary, &nobody, first).await;
-    assert!(matches!(young.sure, Sure::Unconfirmed(_)), "{:?}", young.sure);
+    assert!(matches!(young.sure, Confirmation::Unconfirmed(_)), "{:?}", young.sure);
     assert_eq!(young.again, first.checked_add(SignedDuration::from_mins(1)).ok());
     let old = judged(&primary, &nobody, now() - SignedDuration::from_mins(2)).await;
-    assert!(matches!(old.sure, Sure::Contradicted(_)) && old.again.is_none(), "{:?}", old.sure);
+    assert!(
+        matches!(old.sure, Confirmation::Contradicted(_)) && old.again.is_none(),
+        "{:?}",
+        old.sure
+    );
 
     replica.pause().await?;
     let late = lab.register("late").await?;
@@ -114,7 +118,7 @@ async fn a_replica_that_is_behind_denies_no_device() -> Result<()> {
     assert!(case.reply.plain.contains("replay is paused"), "{}", case.reply.plain);
     assert!(case.reply.plain.contains("to the primary"), "{}", case.reply.plain);
     let alert = judged(&copy, &late, now() - SignedDuration::from_mins(2)).await;
-    let Sure::Unconfirmed(why) = &alert.sure else { panic!("{:?}", alert.sure) };
+    let Confirmation::Unconfirmed(why) = &alert.sure else { panic!("{:?}", alert.sure) };
     assert!(why.contains("replica"), "{why}");
     let flow = Flow::new(Arc::new(copy.clone()));
     let Answer::Survey(survey) = flow.answer(&Command::Fleet(Span::Unsaid), now()).await else {
@@ -202,7 +206,7 @@ async fn a_leftover_session_is_not_judged_for_the_user_s_devices() -> Result<()>
     let ended =
         Event { change: Change::Ended, ..storm(&patient.user, &patient.device, first_of(&case)) };
     let end = flow.judge_storm(&ended, Timestamp::now(), Depth::Keys).await.of_known();
-    assert_eq!((end.sure, end.cure), (Sure::Confirmed, Cure::SignedOut));
+    assert_eq!((end.sure, end.cure), (Confirmation::Confirmed, Cure::SignedOut));
     Ok(())
 }
 

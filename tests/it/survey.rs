@@ -166,5 +166,5 @@ async fn a_row_that_synapse_never_writes_is_evidence_and_no_panic() -> Result<()
 }
 
 fn flow_view() -> render::View {
-    render::View::of(jiff::tz::TimeZone::UTC)
+    render::View::in_zone(jiff::tz::TimeZone::UTC)
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 use kestrel::store::{Ledger, Step, Store};
-use kestrel_core::storm::{Change, Event, Kind, Muted, Sure, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event, Muted, StormKind, Whose};
 use serde_json::Value;
 
 pub fn kestrel(arguments: &[&str]) -> Output {
@@ -109,7 +109,7 @@ fn storm(number: u64, change: Change, whose: Whose) -> Event {
         at: at("2026-11-22T13:00:02Z"),
         storm: number,
         change,
-        kind: if whose == Whose::Everybody { Kind::Fleet } else { Kind::OtkConflict },
+        kind: if whose == Whose::Everybody { StormKind::Fleet } else { StormKind::OtkConflict },
         whose,
         trigger: "signed_curve25519:AAAAAAAAAA0".into(),
         count: 41,
@@ -134,7 +134,7 @@ fn storms_are_listed_and_muted_beside_a_running_bot() {
         storm(4, Change::Started, Whose::Address("203.0.113.7".into())),
     ];
     bot.record(&Step { storms: &storms, ..Step::default() }).expect("recorded");
-    bot.judged(2, "otk-recreated", &Sure::Unconfirmed("the database isn't there".into()))
+    bot.judged(2, "otk-recreated", &Confirmation::Unconfirmed("the database isn't there".into()))
         .expect("judged");
     let (room, root) = ("!ops:example.org", "$root");
     let (room, root) = (room.try_into().expect("a room"), root.try_into().expect("an event"));

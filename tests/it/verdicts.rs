@@ -13,7 +13,7 @@ use kestrel::flow::{Answer, Case, Cure, Depth, Flow};
 use kestrel_core::command::{Command, Ke1, Span};
 use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
 use kestrel_core::evidence::removal::RemovedBy;
-use kestrel_core::storm::{Change, Event, Kind, Sure, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event, StormKind, Whose};
 use kestrel_lab::{Fault, Lab, LabOptions, LogFormat, cured, faults};
 
 use crate::crafted;
@@ -243,7 +243,7 @@ async fn a_cure_is_history(lab: &Lab, config: &Config) -> Result<()> {
         at: jiff::Timestamp::now(),
         storm: 1,
         change,
-        kind: Kind::OtkConflict,
+        kind: StormKind::OtkConflict,
         whose: Whose::Device { user: cured.user.clone(), device: cured.device.clone() },
         trigger: "signed_curve25519:AAAAAAAAAA0".into(),
         count: resolved.span.count,
@@ -254,7 +254,7 @@ async fn a_cure_is_history(lab: &Lab, config: &Config) -> Result<()> {
     let flow = Flow::new(Arc::new(config.clone()));
     for change in [Change::Started, Change::Ended] {
         let judged = flow.judge_storm(&event(change), jiff::Timestamp::now(), Depth::Keys).await;
-        assert!(matches!(judged.sure, Sure::Unconfirmed(_)), "{:?}", judged.sure);
+        assert!(matches!(judged.sure, Confirmation::Unconfirmed(_)), "{:?}", judged.sure);
         assert_eq!(judged.cure, Cure::Yes);
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use kestrel::store::{Due, Ledger, Step};
-use kestrel_core::storm::{Change, Event, Kind, Whose};
+use kestrel_core::storm::{Change, Event, StormKind, Whose};
 use kestrel_lab::calls::{Member, fresh_address};
 use kestrel_lab::faults::{evict, healthy};
 use kestrel_lab::ops::{Bot, Message, OpsRoom};
@@ -232,7 +232,7 @@ async fn what_is_muted_is_counted_and_told_when_the_mute_ends() -> Result<()> {
         at: first,
         storm: 7,
         change: Change::Started,
-        kind: Kind::OtkConflict,
+        kind: StormKind::OtkConflict,
         whose: Whose::Device { user: user.clone(), device: "MADEUP".into() },
         trigger: "signed_curve25519:AAAAAAAAAA0".into(),
         count: 9,
@@ -281,7 +281,7 @@ async fn a_storm_has_one_root_in_whatever_order_it_is_told() -> Result<()> {
             at,
             storm: number,
             change: *change,
-            kind: Kind::Delay,
+            kind: StormKind::Delay,
             whose: Whose::Address(format!("203.0.{number}.7")),
             trigger: "limited".into(),
             count: 6,

@@ -139,9 +139,9 @@ fn packed(
 ) -> Result<(Vec<u8>, Vec<String>)> {
     let mut left_out = Vec::new();
     loop {
-        let listed = files.iter().map(|(name, content)| BundledFile::of(name, content));
+        let listed = files.iter().map(|(name, content)| BundledFile::from_content(name, content));
         let version = env!("CARGO_PKG_VERSION");
-        let manifest = Manifest::of(session, version, listed.collect());
+        let manifest = Manifest::for_session(session, version, listed.collect());
         let manifest = manifest.context("the capture is not over")?;
         files.push((MANIFEST.to_owned(), serde_json::to_vec_pretty(&manifest)?));
         let bytes = bundle::pack(folder, &files)?;
@@ -163,14 +163,14 @@ mod tests {
     use ruma::user_id;
 
     use super::*;
-    use kestrel_core::capture::{Asked, Input};
+    use kestrel_core::capture::{CaptureRequest, Input};
 
     #[test]
     fn what_makes_a_bundle_too_large_is_left_out_and_named() {
         let now = Timestamp::from_second(1_763_820_000).unwrap();
         let user = user_id!("@a:example.org").to_owned();
         let length = SignedDuration::from_mins(30);
-        let asked = Asked { user: user.clone(), device: None, by: user.clone(), length };
+        let asked = CaptureRequest { user: user.clone(), device: None, by: user.clone(), length };
         let (mut session, _) = Session::begin(asked, now);
         assert!(packed(&session, "f", Vec::new(), 1).is_err(), "it is not over");
         session.take(Input::Stopped { by: user }, now);

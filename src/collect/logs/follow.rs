@@ -20,8 +20,8 @@ use std::thread;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
-use self::folder_watch::Wake;
-use self::log_reader::{Piece, Trail};
+use self::folder_watch::FolderWatch;
+use self::log_reader::{LogPiece, LogReader};
 use self::merge::{Feed, Merge};
 pub use self::position::Position;
 use super::distinct;
@@ -61,12 +61,12 @@ impl Round {
 
 /// Logs that are followed. Its threads end when it is dropped.
 #[derive(Debug)]
-pub struct Follow {
+pub struct Follower {
     merge: Merge,
     stop: Arc<AtomicBool>,
 }
 
-impl Follow {
+impl Follower {
     /// Follows logs from where they were left; a log without a saved position is read from `from` on.
     pub fn start(
         sources: Vec<LogSource>,
@@ -79,8 +79,9 @@ impl Follow {
             // One piece is made, one waits here and one in the merge: no more is held of a log.
             let (sender, pieces) = mpsc::channel(1);
             feeds.push(Feed::new(source.name.clone(), pieces));
-            let trail = Trail::new(source.clone(), saved.remove(&source.name), from, LEAD);
-            let thread = Thread { trail, sender, stop: Arc::clone(&stop), news: Arc::clone(&news) };
+            let trail = LogReader::new(source.clone(), saved.remove(&source.name), from, LEAD);
+            let thread =
+                ReaderThread { trail, sender, stop: Arc::clone(&stop), news: Arc::clone(&news) };
             thread::spawn(move || thread.run());
         }
         Self { merge: Merge::new(feeds, news), stop }
@@ -93,23 +94,23 @@ impl Follow {
     }
 }
 
-impl Drop for Follow {
+impl Drop for Follower {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 }
 
 /// Reads one log.
-struct Thread {
-    trail: Trail,
-    sender: mpsc::Sender<Piece>,
+struct ReaderThread {
+    trail: LogReader,
+    sender: mpsc::Sender<LogPiece>,
     stop: Arc<AtomicBool>,
     news: Arc<Notify>,
 }
 
-impl Thread {
+impl ReaderThread {
     fn run(mut self) {
-        let wake = Wake::of(&self.trail.source.path);
+        let wake = FolderWatch::new(&self.trail.source.path);
         let mut before = None;
         while !self.stop.load(Ordering::Relaxed) {
             let piece = self.trail.look(now());

@@ -6,14 +6,14 @@ use std::path::Path;
 use kestrel_core::evidence::{About, Need, Subject};
 
 /// The lines of one device's keys.
-pub(super) fn of_keys(path: &Path, subject: &Subject) -> String {
+pub(super) fn for_keys(path: &Path, subject: &Subject) -> String {
     let uploads = format!("for user '{}' at", subject.user);
     let claims = format!("for {}:{}", subject.user, plain(subject.device.as_str()));
     grep(path, &["already exists. Old key", &uploads, &claims])
 }
 
 /// The lines that another need is read from.
-pub(super) fn of(need: Need, path: &Path, about: &About) -> String {
+pub(super) fn for_need(need: Need, path: &Path, about: &About) -> String {
     let user = about.user().map_or("", |user| plain(user.as_str()));
     let device = about.device().map_or("", |subject| plain(subject.device.as_str()));
     match need {

@@ -20,7 +20,7 @@ const SIBLINGS: usize = 64;
 
 /// One file of a log: the current one, or one that was rotated away.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct LogFile {
     pub path: PathBuf,
     pub gzip: bool,
     /// Bytes on disk when it was opened; a growing file is read up to here.
@@ -29,9 +29,9 @@ pub struct Part {
     pub first: Option<Stamp>,
 }
 
-impl Part {
+impl LogFile {
     /// Looks at one file; the text of an error is for people.
-    pub fn of(path: &Path) -> Result<Self, String> {
+    pub fn inspect(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let explain = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -61,19 +61,19 @@ impl Part {
     }
 
     /// Opens the file at a byte; a compressed one only at its start.
-    pub fn open(&self, at: u64) -> io::Result<Source> {
+    pub fn open(&self, at: u64) -> io::Result<FileBytes> {
         let mut file = File::open(&self.path)?;
         if self.gzip {
-            return Ok(Source::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(file)))));
+            return Ok(FileBytes::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(file)))));
         }
         file.seek(SeekFrom::Start(at))?;
-        Ok(Source::Plain(file.take(self.length.saturating_sub(at))))
+        Ok(FileBytes::Plain(file.take(self.length.saturating_sub(at))))
     }
 }
 
 /// The rotated files beside a log, oldest first: `homeserver.log.2026-11-24`, `.1`, `.1.gz`,
 /// `-20261122`. Those that cannot be read are named in the notes.
-pub fn siblings(path: &Path, notes: &mut Vec<String>) -> Vec<Part> {
+pub fn rotated_files(path: &Path, notes: &mut Vec<String>) -> Vec<LogFile> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
     else {
         return Vec::new();
@@ -86,7 +86,7 @@ pub fn siblings(path: &Path, notes: &mut Vec<String>) -> Vec<Part> {
     let rotated = |entry: &fs::DirEntry| is_rotated(entry.file_name().to_str(), name);
     let mut parts = Vec::new();
     for entry in entries.flatten().filter(rotated).take(SIBLINGS) {
-        match Part::of(&entry.path()) {
+        match LogFile::inspect(&entry.path()) {
             Ok(part) if part.first.is_some() => parts.push(part),
             Ok(part) if part.length > 0 => {
                 notes.push(format!("{} holds no record with a time", part.path.display()));
@@ -144,12 +144,12 @@ fn is_copy(log: &Path, other: &Path) -> bool {
 
 /// The bytes of one file.
 #[derive(Debug)]
-pub enum Source {
+pub enum FileBytes {
     Plain(io::Take<File>),
     Gzip(Box<MultiGzDecoder<BufReader<File>>>),
 }
 
-impl Read for Source {
+impl Read for FileBytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.read(buffer),
@@ -180,7 +180,7 @@ pub const BEFORE: usize = 1024;
 
 /// What is left of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum Remaining {
     More,
     /// Read to the end; `cut` where the last line has no newline and may be half written.
     Nothing {
@@ -196,12 +196,12 @@ impl<R: Read> Lines<R> {
     }
 
     /// Reads one more chunk and hands out its lines, without newlines. Only `\n` ends a line.
-    pub fn chunk(&mut self, each: impl FnMut(&[u8])) -> io::Result<Left> {
+    pub fn chunk(&mut self, each: impl FnMut(&[u8])) -> io::Result<Remaining> {
         if self.fill(CHUNK)? > 0 {
             self.split(each);
-            return Ok(Left::More);
+            return Ok(Remaining::More);
         }
-        Ok(Left::Nothing { cut: self.rest(each) })
+        Ok(Remaining::Nothing { cut: self.rest(each) })
     }
 
     /// Reads at most so many bytes, whose lines are handed out by `split`. None is the source's end, which
@@ -284,7 +284,7 @@ mod tests {
 
     fn lines_of(bytes: &[u8]) -> Vec<Vec<u8>> {
         let (mut lines, mut all) = (Lines::new(bytes), Vec::new());
-        while lines.chunk(|line| all.push(line.to_vec())).unwrap() == Left::More {}
+        while lines.chunk(|line| all.push(line.to_vec())).unwrap() == Remaining::More {}
         all
     }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::log_file::{self, Left, Lines, Part};
+use super::log_file::{self, Lines, LogFile, Remaining};
 use kestrel_core::evidence::Window;
 use kestrel_core::evidence::log_line::{Shape, Stamp, shape, stamp};
 use kestrel_core::evidence::log_time::Clock;
@@ -23,14 +23,14 @@ const MOST: u64 = 64 << 20;
 /// as it can still tell something: to the server's last start, to a record of each logger, or to the bound.
 pub(super) fn look(
     path: &Path,
-    (part, at): (&Part, u64),
+    (part, at): (&LogFile, u64),
     clock: &Clock,
     (into, window): (&mut Looker, Window),
     stop: &AtomicBool,
 ) -> io::Result<()> {
     let mut left = MOST;
     let mut end = at;
-    let mut older: Option<Vec<Part>> = None;
+    let mut older: Option<Vec<LogFile>> = None;
     let mut part = part.clone();
     while into.wants_more(into.oldest()) && left > 0 && !stop.load(Ordering::Relaxed) {
         if end == 0 {
@@ -54,16 +54,16 @@ pub(super) fn look(
 }
 
 /// The rotated files that begin before this one, oldest first.
-fn before(path: &Path, part: &Part, clock: &Clock) -> Vec<Part> {
-    let begins = |part: &Part| part.first.and_then(|first| clock.peek(first));
+fn before(path: &Path, part: &LogFile, clock: &Clock) -> Vec<LogFile> {
+    let begins = |part: &LogFile| part.first.and_then(|first| clock.peek(first));
     let own = begins(part);
-    let mut rest = log_file::siblings(path, &mut Vec::new());
+    let mut rest = log_file::rotated_files(path, &mut Vec::new());
     rest.retain(|other| other.path != part.path && begins(other) < own && begins(other).is_some());
     rest
 }
 
 /// The lines that begin between two bytes.
-fn block(part: &Part, from: u64, to: u64, clock: &Clock, window: Window) -> io::Result<Looker> {
+fn block(part: &LogFile, from: u64, to: u64, clock: &Clock, window: Window) -> io::Result<Looker> {
     let mut looker = Looker::new(window);
     // One byte earlier: a line that begins right at `from` is not taken for the rest of another.
     let start = from.saturating_sub(1);
@@ -78,7 +78,7 @@ fn block(part: &Part, from: u64, to: u64, clock: &Clock, window: Window) -> io::
                 see(&mut looker, line, clock);
             }
         })?;
-        if over || left != Left::More {
+        if over || left != Remaining::More {
             return Ok(looker);
         }
     }
@@ -86,7 +86,7 @@ fn block(part: &Part, from: u64, to: u64, clock: &Clock, window: Window) -> io::
 
 /// A compressed file whole, and how many bytes it has; none where it is longer than what is left.
 fn compressed(
-    part: &Part,
+    part: &LogFile,
     clock: &Clock,
     window: Window,
     most: u64,
@@ -95,7 +95,7 @@ fn compressed(
     let mut lines = Lines::new(part.open(0)?);
     while lines.read <= most {
         let left = lines.chunk(|line| see(&mut looker, line, clock))?;
-        if left != Left::More {
+        if left != Remaining::More {
             return Ok(Some((looker, lines.read)));
         }
     }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn at(path: &Path, part: &Path, from: u64, inside: &str) -> Visibility {
-        let (part, clock) = (Part::of(part).unwrap(), Clock::new(None));
+        let (part, clock) = (LogFile::inspect(part).unwrap(), Clock::new(None));
         let mut looker = Looker::new(window());
         inside.lines().for_each(|line| see(&mut looker, line.as_bytes(), &clock));
         look(path, (&part, from), &clock, (&mut looker, window()), &AtomicBool::new(false))

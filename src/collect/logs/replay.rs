@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 
-use super::{Asked, Reading};
+use super::{LogQuestion, Reading};
 use crate::config::LogSource;
 use kestrel_core::evidence::sight::Sights;
 use kestrel_core::evidence::{About, ServerSubject, Subject, Window};
@@ -23,7 +23,7 @@ pub struct Replayed {
 pub fn replay(source: &LogSource) -> Result<Replayed, String> {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
     let about = About::Server(ServerSubject { server: None });
-    let asked = Asked { about, window, needs: &[] };
+    let asked = LogQuestion { about, window, needs: &[] };
     let mut reading = Reading { most: u64::MAX, ..Reading::default() };
     let stop = AtomicBool::new(false);
     let (_, mut end) = reading.run(source, &asked, &Subject::nobody(), &stop)?;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::log_file::Part;
+use super::log_file::LogFile;
 use super::seek;
 use crate::config::LogSource;
 use kestrel_core::evidence::log_line::Stamp;
@@ -18,9 +18,9 @@ pub fn others_in_folder(source: &LogSource, all: &[&LogSource]) -> Vec<PathBuf> 
 }
 
 /// Takes the zone that the first of them proves. One that cannot be read proves nothing.
-pub(super) fn ask_zone(siblings: &[PathBuf], clock: &mut Clock, stop: &AtomicBool) {
+pub(super) fn take_zone(siblings: &[PathBuf], clock: &mut Clock, stop: &AtomicBool) {
     for path in siblings {
-        let Ok(part) = Part::of(path) else { continue };
+        let Ok(part) = LogFile::inspect(path) else { continue };
         if !matches!(part.first, Some(Stamp::Local(_))) {
             continue;
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use regex::bytes::Regex;
 
-use super::log_file::{Left, Lines, Part};
+use super::log_file::{Lines, LogFile, Remaining};
 use kestrel_core::evidence::log_line::{self, Record, Stamp, stamp};
 use kestrel_core::evidence::log_message::epoch_of;
 use kestrel_core::evidence::log_time::Clock;
@@ -36,7 +36,7 @@ pub fn first_stamp(source: &mut impl Read) -> io::Result<Option<Stamp>> {
     let mut first = None;
     while first.is_none() {
         let left = lines.chunk(|line| first = first.or_else(|| stamp(line)))?;
-        if left != Left::More {
+        if left != Remaining::More {
             break;
         }
     }
@@ -44,7 +44,7 @@ pub fn first_stamp(source: &mut impl Read) -> io::Result<Option<Stamp>> {
 }
 
 /// The first record that begins behind a byte; the byte itself where none is found near.
-pub fn record_behind(part: &Part, at: u64, clock: &Clock) -> io::Result<u64> {
+pub fn record_behind(part: &LogFile, at: u64, clock: &Clock) -> io::Result<u64> {
     let mut file = File::open(&part.path)?;
     let found = probe(&mut file, at, part.length, clock)?;
     Ok(found.map_or(at, |(start, _)| start))
@@ -52,7 +52,7 @@ pub fn record_behind(part: &Part, at: u64, clock: &Clock) -> io::Result<u64> {
 
 /// Where to begin reading to have every record from `target` (milliseconds UTC) on; always a line's
 /// start.
-pub fn start_of(part: &Part, target: i64, clock: &Clock) -> io::Result<u64> {
+pub fn start_of(part: &LogFile, target: i64, clock: &Clock) -> io::Result<u64> {
     if part.gzip {
         return Ok(0);
     }
@@ -94,7 +94,7 @@ fn probe(file: &mut File, at: u64, length: u64, clock: &Clock) -> io::Result<Opt
             start.get_or_insert(here);
             times.push(at);
         })?;
-        if left != Left::More {
+        if left != Remaining::More {
             break;
         }
     }
@@ -104,7 +104,12 @@ fn probe(file: &mut File, at: u64, length: u64, clock: &Clock) -> io::Result<Opt
 
 /// Lets lines from all over the file vote on the offset; where none is found there and the zone is not
 /// configured, the whole file is searched for some.
-pub fn ask_zone(part: &Part, clock: &mut Clock, whole: bool, stop: &AtomicBool) -> io::Result<()> {
+pub fn ask_zone(
+    part: &LogFile,
+    clock: &mut Clock,
+    whole: bool,
+    stop: &AtomicBool,
+) -> io::Result<()> {
     if part.gzip {
         return if whole { votes(part, 0, u64::MAX, clock, stop) } else { Ok(()) };
     }
@@ -123,7 +128,7 @@ pub fn ask_zone(part: &Part, clock: &mut Clock, whole: bool, stop: &AtomicBool) 
 
 /// The votes of one stretch; of an endless one until there are enough.
 pub fn votes(
-    part: &Part,
+    part: &LogFile,
     at: u64,
     bytes: u64,
     clock: &mut Clock,
@@ -133,7 +138,7 @@ pub fn votes(
     while !stop.load(Ordering::Relaxed) {
         let left = lines.chunk(|line| vote(line, clock))?;
         let enough = bytes == u64::MAX && clock.voted() >= ENOUGH;
-        if left != Left::More || enough {
+        if left != Remaining::More || enough {
             break;
         }
     }

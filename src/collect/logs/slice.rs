@@ -14,7 +14,7 @@ use memchr::memmem;
 use ruma::{OwnedDeviceId, OwnedUserId};
 
 use super::Reading;
-use super::log_file::{Left, Lines, Part};
+use super::log_file::{Lines, LogFile, Remaining};
 use super::{same_host, seek};
 use crate::config::LogSource;
 use kestrel_core::evidence::Window;
@@ -75,13 +75,13 @@ pub fn slice(
     stop: &AtomicBool,
 ) -> Result<Slice, String> {
     let failed = |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
-    let current = Part::of(&source.path)?;
+    let current = LogFile::inspect(&source.path)?;
     let mut clock = Clock::new(source.timezone.clone());
     if matches!(current.first, Some(Stamp::Local(_)) | None) {
         seek::ask_zone(&current, &mut clock, source.timezone.is_none(), stop).map_err(failed)?;
         clock.settle();
         if clock.is_unknown() {
-            same_host::ask_zone(siblings, &mut clock, stop);
+            same_host::take_zone(siblings, &mut clock, stop);
         }
     }
     let mut reading = Reading { most: MOST, ..Reading::default() };
@@ -89,7 +89,7 @@ pub fn slice(
     let mut parts = reading.parts(current, &clock, wanted.window, target);
     let mut start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
     start = reading.newest(&mut parts, start, wanted.window, &clock).map_err(failed)?;
-    let mut about = Subject::of(wanted);
+    let mut about = SubjectFilter::new(wanted);
     walk(&parts, start, &clock, wanted.window, stop, |line, at| about.learn(line, at))
         .map_err(failed)?;
     let mut slice = Slice { source: source.name.clone(), ..Slice::default() };
@@ -110,7 +110,7 @@ pub fn slice(
 
 /// Hands out the records of the window, and of the two minutes before it.
 fn walk(
-    parts: &[Part],
+    parts: &[LogFile],
     start: u64,
     clock: &Clock,
     window: Window,
@@ -129,7 +129,7 @@ fn walk(
                     each(line, at);
                 }
             })?;
-            if left != Left::More || stop.load(Ordering::Relaxed) {
+            if left != Remaining::More || stop.load(Ordering::Relaxed) {
                 break;
             }
         }
@@ -138,7 +138,7 @@ fn walk(
 }
 
 /// What tells the subject's lines from others.
-struct Subject<'a> {
+struct SubjectFilter<'a> {
     wanted: &'a Wanted,
     names: Vec<memmem::Finder<'a>>,
     /// The device's id, which has to stand alone.
@@ -148,8 +148,8 @@ struct Subject<'a> {
     addresses: HashSet<String>,
 }
 
-impl<'a> Subject<'a> {
-    fn of(wanted: &'a Wanted) -> Self {
+impl<'a> SubjectFilter<'a> {
+    fn new(wanted: &'a Wanted) -> Self {
         let user = wanted.user.as_str();
         let encoded = user.replace('@', "%40").replace(':', "%3A");
         let own = |text: &str| memmem::Finder::new(text.as_bytes()).into_owned();
@@ -233,7 +233,7 @@ fn is_request(request: &str) -> bool {
 }
 
 impl Slice {
-    fn take(&mut self, line: &[u8], at: i64, about: &Subject<'_>) {
+    fn take(&mut self, line: &[u8], at: i64, about: &SubjectFilter<'_>) {
         let Ok(moment) = Timestamp::from_millisecond(at) else { return };
         if !about.wanted.window.holds(moment) {
             return;

@@ -7,7 +7,7 @@ use kestrel_core::evidence::attribute::End;
 use kestrel_core::evidence::key_log::Format;
 
 /// Everything that was counted, in one line.
-pub(super) fn keys(log: &KeyLog, end: &End) -> String {
+pub(super) fn of_keys(log: &KeyLog, end: &End) -> String {
     let mut said = Vec::new();
     let mut say = |count: u64, one: &str, many: &str| {
         if count > 0 {

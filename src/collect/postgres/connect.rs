@@ -77,7 +77,8 @@ async fn enter(url: &Url, deadline: Duration) -> Result<Client, NoEntry> {
     let (mut config, trust) = settings(url).map_err(NoEntry::Other)?;
     config.connect_timeout(deadline).application_name("kestrel");
     let tls = MakeRustlsConnect::new(trust.client_config().map_err(NoEntry::Other)?);
-    let (client, connection) = config.connect(tls).await.map_err(|error| NoEntry::of(&error))?;
+    let (client, connection) =
+        config.connect(tls).await.map_err(|error| NoEntry::from_error(&error))?;
     // The task ends with the client; an error there reaches us as the failure of a statement.
     tokio::spawn(async move { drop(connection.await) });
     Ok(client)
@@ -118,7 +119,7 @@ async fn again(
 }
 
 impl NoEntry {
-    fn of(error: &Error) -> Self {
+    fn from_error(error: &Error) -> Self {
         let password = match error.code() {
             Some(&SqlState::INVALID_PASSWORD) => true,
             Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => false,

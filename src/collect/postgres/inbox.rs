@@ -95,14 +95,14 @@ pub(super) async fn ask(
 }
 
 /// How a role reads shapes.
-enum Sight {
+enum InboxAccess {
     Shapes(Statement),
     Bodies(Statement),
     Nothing,
 }
 
-impl Sight {
-    async fn of(client: &Client) -> Result<Self, Error> {
+impl InboxAccess {
+    async fn ask(client: &Client) -> Result<Self, Error> {
         let may = client.query_one(MAY, &[]).await?;
         Ok(match (may.get(0), may.get(1)) {
             (true, _) => Self::Shapes(client.prepare(SHAPES).await?),
@@ -151,8 +151,8 @@ async fn look(client: &Client, subject: &Subject) -> Result<Inbox, Error> {
     let mut inbox = Inbox::default();
     count(client, subject, &mut inbox).await?;
     if inbox.pending > 0 {
-        let sight = Sight::of(client).await?;
-        inbox.unread = matches!(sight, Sight::Nothing);
+        let sight = InboxAccess::ask(client).await?;
+        inbox.unread = matches!(sight, InboxAccess::Nothing);
         inbox.rows = sight.behind(client, subject, 0, SHAPE_LIMIT).await?;
     }
     Ok(inbox)
@@ -253,9 +253,9 @@ async fn watched(
         let since = SignedDuration::try_from(start.elapsed()).unwrap_or_default();
         from.checked_add(since).unwrap_or(from)
     };
-    let sight = Sight::of(client).await?;
+    let sight = InboxAccess::ask(client).await?;
     let mut inbox = look(client, subject).await?;
-    inbox.unread = matches!(sight, Sight::Nothing);
+    inbox.unread = matches!(sight, InboxAccess::Nothing);
     inbox.rows.iter_mut().for_each(|row| row.seen = Some(from));
     let oldest = inbox.rows.first().map(|row| row.stream);
     let first = newest(client, subject).await?;

@@ -124,7 +124,7 @@ enum Unread {
 }
 
 impl Unread {
-    fn of(error: &Error, table: &str) -> Self {
+    fn from_error(error: &Error, table: &str) -> Self {
         match error.code() {
             Some(&SqlState::QUERY_CANCELED) => Self::Slow,
             _ => Self::Failed(connect::words(error, table)),
@@ -147,7 +147,7 @@ fn add(poll: &mut Poll, page: Page, after: &Option<Device>) {
 }
 
 async fn page(client: &Client, from: &Device, size: u32, so_far: &Poll) -> Result<Page, Unread> {
-    let keys = |error: Error| Unread::of(&error, "e2e_one_time_keys_json");
+    let keys = |error: Error| Unread::from_error(&error, "e2e_one_time_keys_json");
     let mut rows = FleetRows::default();
     let start = (from.user.clone(), from.device.clone());
     let last = fleet::page(client, &start, size.into(), &mut rows).await.map_err(keys)?;
@@ -172,7 +172,7 @@ async fn page(client: &Client, from: &Device, size: u32, so_far: &Poll) -> Resul
     if so_far.waiting.is_some() {
         page.waiting = match waiting(client, (from, &last), size, so_far.at).await {
             Ok(waiting) => Ok(waiting),
-            Err(error) => match Unread::of(&error, "device_inbox") {
+            Err(error) => match Unread::from_error(&error, "device_inbox") {
                 Unread::Slow => return Err(Unread::Slow),
                 Unread::Failed(why) => Err(why),
             },

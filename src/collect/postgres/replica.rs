@@ -59,7 +59,7 @@ pub(super) async fn lag(client: &Client) -> Option<Lag> {
     }
     let replayed = row.try_get(1).ok().flatten().map(SignedDuration::from_millis);
     let paused = row.try_get::<_, Option<bool>>(2).ok().flatten() == Some(true);
-    Some(Lag::of(replayed, paused, receiver(client).await))
+    Some(Lag::from_parts(replayed, paused, receiver(client).await))
 }
 
 /// What the receiver says, as far as the role may see it. No receiver runs where there is no row.
@@ -78,7 +78,11 @@ async fn receiver(client: &Client) -> Option<Receiver> {
 }
 
 impl Lag {
-    fn of(replayed: Option<SignedDuration>, paused: bool, receiver: Option<Receiver>) -> Self {
+    fn from_parts(
+        replayed: Option<SignedDuration>,
+        paused: bool,
+        receiver: Option<Receiver>,
+    ) -> Self {
         let replay = match (paused, receiver) {
             (true, _) => Replay::Paused,
             (false, None) => Replay::Disconnected,
@@ -176,7 +180,7 @@ mod tests {
             (None, false, Some(Receiver::default()), None, Replay::Runs),
             (seconds(-2), false, None, seconds(0), Replay::Disconnected),
         ] {
-            assert_eq!(Lag::of(replayed, paused, receiver), Lag { age, replay });
+            assert_eq!(Lag::from_parts(replayed, paused, receiver), Lag { age, replay });
         }
     }
 }

@@ -106,18 +106,18 @@ impl Step {
 
     /// The reaction that ticks it; none for what the bot does itself.
     pub fn button(self) -> Option<&'static str> {
-        let at = Self::of_people().position(|step| step == self)?;
+        let at = Self::by_people().position(|step| step == self)?;
         BUTTONS.get(at).copied()
     }
 
     /// The step that a reaction ticks. Clients send some of them without the selector for colour.
-    pub fn of_button(key: &str) -> Option<Self> {
+    pub fn from_button(key: &str) -> Option<Self> {
         let bare = |text: &str| text.replace('\u{fe0f}', "");
         let at = BUTTONS.iter().position(|button| bare(button) == bare(key))?;
-        Self::of_people().nth(at)
+        Self::by_people().nth(at)
     }
 
-    fn of_people() -> impl Iterator<Item = Self> {
+    fn by_people() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|step| step.doer() == Doer::Person)
     }
 }
@@ -131,12 +131,12 @@ mod tests {
         for step in Step::ALL {
             assert_eq!(step.button().is_some(), step.doer() == Doer::Person, "{step:?}");
             if let Some(button) = step.button() {
-                assert_eq!(Step::of_button(button), Some(step));
-                assert_eq!(Step::of_button(&button.replace('\u{fe0f}', "")), Some(step));
+                assert_eq!(Step::from_button(button), Some(step));
+                assert_eq!(Step::from_button(&button.replace('\u{fe0f}', "")), Some(step));
             }
         }
         for key in ["", "1", "👍", "🔁", "0️⃣"] {
-            assert_eq!(Step::of_button(key), None, "{key}");
+            assert_eq!(Step::from_button(key), None, "{key}");
         }
     }
 }

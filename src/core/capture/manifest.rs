@@ -41,7 +41,7 @@ pub struct BundledFile {
 
 impl BundledFile {
     /// A file by what is in it.
-    pub fn of(name: &str, content: &[u8]) -> Self {
+    pub fn from_content(name: &str, content: &[u8]) -> Self {
         let sum = Sha256::digest(content);
         Self {
             name: name.to_owned(),
@@ -53,7 +53,11 @@ impl BundledFile {
 
 impl Manifest {
     /// The manifest of a session's bundle; `None` as long as the session goes on.
-    pub fn of(session: &Session, kestrel: &str, mut files: Vec<BundledFile>) -> Option<Self> {
+    pub fn for_session(
+        session: &Session,
+        kestrel: &str,
+        mut files: Vec<BundledFile>,
+    ) -> Option<Self> {
         let (_, end) = session.ended?;
         files.sort_by(|one, other| one.name.cmp(&other.name));
         files.dedup_by(|one, other| one.name == other.name);
@@ -84,7 +88,7 @@ impl Manifest {
     pub fn check(&self, name: &str, content: &[u8]) -> Result<(), String> {
         let listed = self.files.iter().find(|file| file.name == name);
         let listed = listed.ok_or_else(|| format!("{name} is not listed in {MANIFEST}"))?;
-        match *listed == BundledFile::of(name, content) {
+        match *listed == BundledFile::from_content(name, content) {
             true => Ok(()),
             false => Err(format!("{name} is not what {MANIFEST} says: it was changed or cut")),
         }

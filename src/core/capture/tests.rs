@@ -13,7 +13,7 @@ fn admin() -> OwnedUserId {
 }
 
 fn begin(minutes: i64) -> (Session, Vec<Effect>) {
-    let asked = Asked {
+    let asked = CaptureRequest {
         user: user_id!("@a:example.org").to_owned(),
         device: Some("DEV".into()),
         by: admin(),
@@ -169,11 +169,13 @@ fn a_restart_goes_on_where_it_was() {
 #[test]
 fn the_manifest_lists_every_file_by_its_hash() {
     let (mut session, _) = begin(30);
-    let files = || vec![BundledFile::of("ke1.json", b"{}"), BundledFile::of("a.log", b"")];
-    assert_eq!(Manifest::of(&session, "0.5.0", files()), None);
+    let files = || {
+        vec![BundledFile::from_content("ke1.json", b"{}"), BundledFile::from_content("a.log", b"")]
+    };
+    assert_eq!(Manifest::for_session(&session, "0.5.0", files()), None);
     session.take(mark("audio"), at(10));
     session.take(Input::Stopped { by: admin() }, at(60));
-    let manifest = Manifest::of(&session, "0.5.0", files()).unwrap();
+    let manifest = Manifest::for_session(&session, "0.5.0", files()).unwrap();
     let names: Vec<_> = manifest.files.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(names, ["a.log", "ke1.json"]);
     assert_eq!(manifest.files[0].length, 0);

@@ -151,7 +151,7 @@ pub fn marks(session: &Session, number: u64, notes: &[String], view: &View) -> P
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{Asked, Input};
+    use crate::capture::{CaptureRequest, Input};
     use jiff::{SignedDuration, Timestamp};
     use ruma::user_id;
 
@@ -160,10 +160,14 @@ mod tests {
         let now = Timestamp::from_second(1_763_820_000).unwrap();
         let user = user_id!("@a:example.org").to_owned();
         let length = SignedDuration::from_mins(30);
-        let asked =
-            Asked { user: user.clone(), device: Some("D<b>".into()), by: user.clone(), length };
+        let asked = CaptureRequest {
+            user: user.clone(),
+            device: Some("D<b>".into()),
+            by: user.clone(),
+            length,
+        };
         let (mut session, _) = Session::begin(asked, now);
-        let view = View::of(jiff::tz::TimeZone::UTC);
+        let view = View::in_zone(jiff::tz::TimeZone::UTC);
         let page = checklist(&session, 3, &view).reply();
         assert!(page.plain.starts_with("Capture 3 · @a:example.org D<b> · until "));
         assert!(page.plain.contains("1️⃣ ☐ on the server") && !page.html.contains("<b>"));

@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn view() -> View {
-        View::of(TimeZone::UTC)
+        View::in_zone(TimeZone::UTC)
     }
 
     #[test]

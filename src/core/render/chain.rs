@@ -199,7 +199,7 @@ mod tests {
         );
         let text = std::fs::read_to_string(path).unwrap();
         let mut evidence: Evidence = serde_json::from_str(&text).unwrap();
-        let view = View::of(TimeZone::UTC);
+        let view = View::in_zone(TimeZone::UTC);
         let plain = |evidence: &Evidence| {
             super::chain(evidence, &crate::diagnose::chain(evidence), &view).reply().plain
         };

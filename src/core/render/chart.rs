@@ -56,7 +56,7 @@ static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
 /// Draws a storm's timeline; `title` says whose it is. None where there is nothing to draw, or it cannot be
 /// drawn.
 pub fn picture(timeline: &Timeline, title: &str, view: &View) -> Option<Picture> {
-    let lanes = Lanes::of(timeline).filter(Lanes::have_something)?;
+    let lanes = Lanes::from_timeline(timeline).filter(Lanes::have_something)?;
     let options =
         usvg::Options { font_family: FONT.into(), fontdb: FONTS.clone(), ..Default::default() };
     let tree = usvg::Tree::from_str(&drawn(&lanes, title, view), &options).ok()?;
@@ -83,7 +83,7 @@ fn packed(pixels: &tiny_skia::Pixmap) -> Result<Vec<u8>, png::EncodingError> {
 
 /// The same as SVG text; empty where there is nothing to draw.
 pub fn chart(timeline: &Timeline, title: &str, view: &View) -> String {
-    Lanes::of(timeline).map(|lanes| drawn(&lanes, title, view)).unwrap_or_default()
+    Lanes::from_timeline(timeline).map(|lanes| drawn(&lanes, title, view)).unwrap_or_default()
 }
 
 fn drawn(lanes: &Lanes, title: &str, view: &View) -> String {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     fn utc() -> View {
-        View::of(TimeZone::UTC)
+        View::in_zone(TimeZone::UTC)
     }
 
     /// A storm as clients make it: three at the start, then a few at each sync.
@@ -313,7 +313,7 @@ mod tests {
     }
 
     fn samples() -> Vec<(&'static str, Timeline, &'static str, View)> {
-        let berlin = || View::of(TimeZone::get("Europe/Berlin").unwrap());
+        let berlin = || View::in_zone(TimeZone::get("Europe/Berlin").unwrap());
         let mut claims = vec![0; 44];
         (claims[9], claims[30]) = (2, 1);
         let mut refused = noise(44, 60);

@@ -35,7 +35,7 @@ pub(super) struct Lane {
 }
 
 impl Lanes {
-    pub(super) fn of(timeline: &Timeline) -> Option<Self> {
+    pub(super) fn from_timeline(timeline: &Timeline) -> Option<Self> {
         let steps = timeline.curves.iter().map(|curve| curve.counts.len()).max()?;
         let step = timeline.step.as_secs().max(1);
         let fold = fold(step, steps);
@@ -191,12 +191,13 @@ mod tests {
     }
 
     fn in_zone(zone: &str) -> View {
-        View::of(TimeZone::get(zone).unwrap())
+        View::in_zone(TimeZone::get(zone).unwrap())
     }
 
     fn labels(from: &str, step: i64, steps: usize, zone: &str) -> Vec<String> {
         let lanes =
-            Lanes::of(&timeline(from, step, &[("refused uploads", vec![1; steps])])).unwrap();
+            Lanes::from_timeline(&timeline(from, step, &[("refused uploads", vec![1; steps])]))
+                .unwrap();
         ticks(&lanes, &in_zone(zone)).into_iter().map(|(_, label)| label).collect()
     }
 
@@ -210,7 +211,7 @@ mod tests {
         let curves =
             [("refused uploads", refused), ("accepted uploads", vec![]), ("claims", claims)];
         let storm = timeline("2026-11-25T14:02:00Z", 10, &curves);
-        let words = |zone| alt(&Lanes::of(&storm).unwrap(), "@u:x DEV", &in_zone(zone));
+        let words = |zone| alt(&Lanes::from_timeline(&storm).unwrap(), "@u:x DEV", &in_zone(zone));
         assert_eq!(
             words("UTC"),
             "Refused uploads of @u:x DEV: 412 between 14:02:10 and 14:09:30 UTC, most 60 per 10 s at \
@@ -222,10 +223,10 @@ mod tests {
     #[test]
     fn summer_time_and_days_are_told() {
         let night = timeline("2026-10-25T00:00:00Z", 600, &[("refused uploads", vec![1; 12])]);
-        let words = alt(&Lanes::of(&night).unwrap(), "D", &in_zone("Europe/Berlin"));
+        let words = alt(&Lanes::from_timeline(&night).unwrap(), "D", &in_zone("Europe/Berlin"));
         assert!(words.contains("between 02:00:00 CEST and 03:00:00 CET"), "{words}");
         let days = timeline("2026-11-25T22:00:00Z", 600, &[("refused uploads", vec![1; 24])]);
-        let words = alt(&Lanes::of(&days).unwrap(), "D", &in_zone("UTC"));
+        let words = alt(&Lanes::from_timeline(&days).unwrap(), "D", &in_zone("UTC"));
         assert!(words.contains("2026-11-25 22:00:00 and 2026-11-26 02:00:00 UTC"), "{words}");
     }
 
@@ -234,7 +235,8 @@ mod tests {
         for (step, steps, seconds) in [(10, 44, 10), (1, 300, 2), (10, 9000, 600), (7, 400, 21)] {
             let counts = vec![u32::MAX; steps];
             let lanes =
-                Lanes::of(&timeline("2026-11-25T14:00:00Z", step, &[("x", counts)])).unwrap();
+                Lanes::from_timeline(&timeline("2026-11-25T14:00:00Z", step, &[("x", counts)]))
+                    .unwrap();
             assert_eq!(lanes.step, seconds, "{steps} of {step} s");
             assert!(lanes.all[0].counts.len() <= COLUMNS);
             assert_eq!(lanes.all[0].total, steps as u64 * u64::from(u32::MAX));

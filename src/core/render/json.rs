@@ -29,7 +29,7 @@ pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
         "findings": verdict.findings,
         "also": verdict.also,
         "notes": verdict.notes,
-        "evidence": evidence.gathered.iter().map(Row::of).collect::<Vec<_>>(),
+        "evidence": evidence.gathered.iter().map(Row::from_answer).collect::<Vec<_>>(),
         "remedies": verdict.remedies,
         "missing": verdict.missing,
     })
@@ -105,7 +105,7 @@ pub fn fleet(evidence: &Evidence, fleet: &Fleet) -> Value {
         "unread": fleet.unread,
         "findings": fleet.findings,
         "also": fleet.also,
-        "evidence": evidence.gathered.iter().map(Row::of).collect::<Vec<_>>(),
+        "evidence": evidence.gathered.iter().map(Row::from_answer).collect::<Vec<_>>(),
     })
 }
 
@@ -143,7 +143,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(answer: &'a crate::evidence::Gathered) -> Self {
+    fn from_answer(answer: &'a crate::evidence::Gathered) -> Self {
         let state = answer.state.name();
         Self {
             id: &answer.id,

@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_late_answer_says_when_it_was_asked() {
-        let view = View::of(TimeZone::UTC);
+        let view = View::in_zone(TimeZone::UTC);
         assert_eq!(
             late(at(0), at(3 * 3600 + 120), true, &view),
             "Late answer: asked 2026-11-22 11:46:40 UTC, answered 3 h 2 min later. The log window ends when it \
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_was_dropped_is_one_line_and_no_markup() {
-        let view = View::of(TimeZone::UTC);
+        let view = View::in_zone(TimeZone::UTC);
         let day = SignedDuration::from_hours(24);
         let one = [(at(0), "!ke1 @a:x <b>D</b>".to_owned())];
         let reply = dropped(&one, day, &view).reply();

@@ -200,7 +200,7 @@ mod tests {
     use ruma::user_id;
 
     fn view() -> View {
-        View::of(TimeZone::UTC)
+        View::in_zone(TimeZone::UTC)
     }
 
     fn facts(device: &str) -> ClientFacts {

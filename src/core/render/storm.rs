@@ -13,7 +13,7 @@ use super::page::Page;
 use super::plain_replies::lasting;
 use crate::evidence::counted;
 use crate::evidence::poll::COUNTED;
-use crate::storm::{Change, Event, Kind, Mute, Muted, Sure, Trigger, Whose};
+use crate::storm::{Change, Confirmation, Event, Mute, Muted, StormKind, Trigger, Whose};
 pub use not_sent::dropped;
 
 /// The reactions that a first message takes.
@@ -31,7 +31,7 @@ const SIGNED_OUT: &str = "yes; the device was signed out, and its keys are gone 
 #[derive(Debug, Clone)]
 pub struct Alert<'a> {
     pub event: &'a Event,
-    pub sure: &'a Sure,
+    pub sure: &'a Confirmation,
     /// The verdict's name and headline, where there is one.
     pub verdict: Option<(&'a str, &'a str)>,
     /// The whole answer of the triage or the survey, for the first message.
@@ -55,10 +55,10 @@ pub enum Cured<'a> {
 
 /// A storm as the list shows it.
 #[derive(Debug, Clone, Copy)]
-pub struct Listed<'a> {
+pub struct ListedStorm<'a> {
     pub event: &'a Event,
     pub verdict: Option<&'a str>,
-    pub sure: Option<&'a Sure>,
+    pub sure: Option<&'a Confirmation>,
     /// Where its thread is.
     pub root: Option<&'a str>,
 }
@@ -66,7 +66,7 @@ pub struct Listed<'a> {
 /// The first message about a storm.
 pub fn root(alert: &Alert, view: &View) -> Page {
     let mut page = Page::default();
-    let unconfirmed = matches!(alert.sure, Sure::Unconfirmed(_)).then_some("unconfirmed");
+    let unconfirmed = matches!(alert.sure, Confirmation::Unconfirmed(_)).then_some("unconfirmed");
     head(&mut page, alert.event, unconfirmed);
     page.text(format!(" · {}", kind(alert.event)));
     whose_now(&mut page, alert.event, view);
@@ -87,7 +87,7 @@ pub fn update(alert: &Alert, view: &View) -> Page {
     let mut page = Page::default();
     head(&mut page, event, Some(news(event.change)));
     whose_now(&mut page, event, view);
-    if event.kind != Kind::Fleet && event.devices > 1 {
+    if event.kind != StormKind::Fleet && event.devices > 1 {
         page.text(format!(" · {}", counted(event.devices, "device")));
     }
     so_far(&mut page, event);
@@ -146,7 +146,7 @@ pub fn summary(ended: &[Event], from: Timestamp, to: Timestamp, view: &View) -> 
 }
 
 /// What goes on, what ended lately, and what is muted.
-pub fn list(going_on: &[Listed], ended: &[Listed], mutes: &[Mute], view: &View) -> Page {
+pub fn list(going_on: &[ListedStorm], ended: &[ListedStorm], mutes: &[Mute], view: &View) -> Page {
     let mut page = Page::default();
     page.line().text(match going_on.len() {
         0 => "No storm is going on.".to_owned(),
@@ -239,15 +239,19 @@ fn name(page: &mut Page, event: &Event, root: Option<&str>) {
 
 fn kind(event: &Event) -> &'static str {
     match (event.kind, &event.trigger) {
-        (Kind::Fleet, Trigger::DeadIdentity) | (Kind::DeadIdentity, _) => "keys of a dead identity",
-        (Kind::Fleet, Trigger::Backlog) | (Kind::Backlog, _) => "to-device messages pile up",
-        (Kind::OtkConflict | Kind::Fleet, _) => "one-time keys refused",
-        (Kind::OtkFlood, _) => "flood of one-time keys",
-        (Kind::Auth, _) => "access tokens cannot be checked (503)",
-        (Kind::Delay, Trigger::RateLimited) => "delayed events refused (429)",
-        (Kind::Delay, Trigger::NotFound) => "delayed events not found (404)",
-        (Kind::Delay, Trigger::Slow) => "delayed events slow",
-        (Kind::Delay, _) => "delayed events failing",
+        (StormKind::Fleet, Trigger::DeadIdentity) | (StormKind::DeadIdentity, _) => {
+            "keys of a dead identity"
+        }
+        (StormKind::Fleet, Trigger::Backlog) | (StormKind::Backlog, _) => {
+            "to-device messages pile up"
+        }
+        (StormKind::OtkConflict | StormKind::Fleet, _) => "one-time keys refused",
+        (StormKind::OtkFlood, _) => "flood of one-time keys",
+        (StormKind::Auth, _) => "access tokens cannot be checked (503)",
+        (StormKind::Delay, Trigger::RateLimited) => "delayed events refused (429)",
+        (StormKind::Delay, Trigger::NotFound) => "delayed events not found (404)",
+        (StormKind::Delay, Trigger::Slow) => "delayed events slow",
+        (StormKind::Delay, _) => "delayed events failing",
     }
 }
 
@@ -257,7 +261,7 @@ fn whose(page: &mut Page, event: &Event) {
     match &event.whose {
         Whose::Device { user, device } => page.code(user).text(" ").code(device),
         Whose::Address(address) => page.text("clients at ").code(address),
-        Whose::Everybody if event.kind == Kind::Delay => {
+        Whose::Everybody if event.kind == StormKind::Delay => {
             page.text(format!("clients at {} addresses", event.devices))
         }
         Whose::Everybody => page.text(counted(event.devices, "device")),
@@ -272,7 +276,7 @@ fn whose_now(page: &mut Page, event: &Event, view: &View) {
         let since = clock(event.first, event.at, view);
         // Keys have two causes in common; messages that nobody fetches may have any.
         let cause = match (event.kind, &event.trigger) {
-            (Kind::Delay, _) | (_, Trigger::Backlog) => "",
+            (StormKind::Delay, _) | (_, Trigger::Backlog) => "",
             _ => ": restored database or client release?",
         };
         page.text(format!(" since {since}{cause}"));
@@ -283,11 +287,11 @@ fn whose_now(page: &mut Page, event: &Event, view: &View) {
 fn so_far(page: &mut Page, event: &Event) {
     match event.kind {
         _ if event.whose == Whose::Everybody => {}
-        Kind::Fleet | Kind::DeadIdentity => {}
-        Kind::Backlog => {
+        StormKind::Fleet | StormKind::DeadIdentity => {}
+        StormKind::Backlog => {
             page.text(format!(" · {}", waiting(event.count)));
         }
-        Kind::OtkConflict | Kind::OtkFlood | Kind::Delay | Kind::Auth => {
+        StormKind::OtkConflict | StormKind::OtkFlood | StormKind::Delay | StormKind::Auth => {
             let pace = pace(event).map(|pace| format!(", {pace}")).unwrap_or_default();
             page.text(format!(" · {} so far{pace}", event.count));
         }
@@ -298,9 +302,11 @@ fn in_all(event: &Event) -> String {
     let length = lasting(event.last.duration_since(event.first));
     match event.kind {
         _ if event.whose == Whose::Everybody => length,
-        Kind::Fleet | Kind::DeadIdentity => length,
-        Kind::Backlog if event.count > 0 => format!("{length}, {} still", waiting(event.count)),
-        Kind::Backlog => length,
+        StormKind::Fleet | StormKind::DeadIdentity => length,
+        StormKind::Backlog if event.count > 0 => {
+            format!("{length}, {} still", waiting(event.count))
+        }
+        StormKind::Backlog => length,
         _ => format!("{} in {length}", event.count),
     }
 }
@@ -323,26 +329,28 @@ fn verdict(page: &mut Page, alert: &Alert) {
 /// What to know before believing it, in one line.
 fn caveats(page: &mut Page, alert: &Alert) {
     match alert.sure {
-        Sure::Confirmed if alert.late.is_none() => return,
-        Sure::Confirmed => page.line(),
-        Sure::Unconfirmed(why) => page.label("Unconfirmed").text(sentence(why)),
-        Sure::Contradicted(why) => page.label("The database says otherwise").text(sentence(why)),
+        Confirmation::Confirmed if alert.late.is_none() => return,
+        Confirmation::Confirmed => page.line(),
+        Confirmation::Unconfirmed(why) => page.label("Unconfirmed").text(sentence(why)),
+        Confirmation::Contradicted(why) => {
+            page.label("The database says otherwise").text(sentence(why))
+        }
     };
     if let Some(late) = alert.late {
-        let space = if *alert.sure == Sure::Confirmed { "" } else { " " };
+        let space = if *alert.sure == Confirmation::Confirmed { "" } else { " " };
         page.text(format!("{space}Raised {} ago: I could not send it sooner.", lasting(late)));
     }
 }
 
 /// What the list knows of a storm beside its counts.
-fn known(page: &mut Page, storm: &Listed) {
+fn known(page: &mut Page, storm: &ListedStorm) {
     if let Some(verdict) = storm.verdict {
         page.text(" · ").code(verdict);
     }
     match storm.sure {
-        Some(Sure::Unconfirmed(_)) => page.text(" · unconfirmed"),
-        Some(Sure::Contradicted(_)) => page.text(" · the database says otherwise"),
-        Some(Sure::Confirmed) | None => page,
+        Some(Confirmation::Unconfirmed(_)) => page.text(" · unconfirmed"),
+        Some(Confirmation::Contradicted(_)) => page.text(" · the database says otherwise"),
+        Some(Confirmation::Confirmed) | None => page,
     };
 }
 
@@ -405,10 +413,10 @@ mod tests {
     use super::*;
 
     fn view() -> View {
-        View::of(TimeZone::UTC)
+        View::in_zone(TimeZone::UTC)
     }
 
-    fn storm(kind: Kind, whose: Whose, change: Change) -> Event {
+    fn storm(kind: StormKind, whose: Whose, change: Change) -> Event {
         let at = |text: &str| text.parse().unwrap();
         Event {
             at: at("2026-11-25T11:22:00Z"),
@@ -429,17 +437,17 @@ mod tests {
     }
 
     fn conflict(change: Change) -> Event {
-        storm(Kind::OtkConflict, device(), change)
+        storm(StormKind::OtkConflict, device(), change)
     }
 
-    fn alert<'a>(event: &'a Event, sure: &'a Sure) -> Alert<'a> {
+    fn alert<'a>(event: &'a Event, sure: &'a Confirmation) -> Alert<'a> {
         Alert { event, sure, verdict: None, answer: None, late: None, cured: Cured::Unknown }
     }
 
     #[test]
     fn the_first_line_is_for_a_locked_phone() {
         let event = conflict(Change::Started);
-        let mut alert = alert(&event, &Sure::Confirmed);
+        let mut alert = alert(&event, &Confirmation::Confirmed);
         alert.answer = Some(super::super::lines(["KE-1 · proven", "Do: log it out"]));
         assert_eq!(
             root(&alert, &view()).reply().plain,
@@ -453,7 +461,7 @@ mod tests {
     #[test]
     fn doubt_and_lateness_stand_in_the_first_two_lines() {
         let event = conflict(Change::Started);
-        let sure = Sure::Unconfirmed("the database did not answer".into());
+        let sure = Confirmation::Unconfirmed("the database did not answer".into());
         let mut alert = alert(&event, &sure);
         alert.late = Some(SignedDuration::from_mins(12));
         alert.verdict = Some(("otk-recreated", "the store was wiped or evicted"));
@@ -464,7 +472,7 @@ mod tests {
              Verdict: The store was wiped or evicted. (otk-recreated)\n\
              🔁 run again · ❓ why · 🔕 how to mute"
         );
-        alert.sure = &Sure::Confirmed;
+        alert.sure = &Confirmation::Confirmed;
         let plain = root(&alert, &view()).reply().plain;
         assert_eq!(plain.lines().nth(1), Some("Raised 12 min ago: I could not send it sooner."));
     }
@@ -472,9 +480,9 @@ mod tests {
     #[test]
     fn an_alert_that_was_not_sent_is_listed_with_its_reason() {
         let event = conflict(Change::Started);
-        let sure = Sure::Contradicted("the database has no such device".into());
+        let sure = Confirmation::Contradicted("the database has no such device".into());
         let (verdict, root) = (Some("unknown-device"), None);
-        let listed = [Listed { event: &event, verdict, sure: Some(&sure), root }];
+        let listed = [ListedStorm { event: &event, verdict, sure: Some(&sure), root }];
         assert_eq!(
             dropped(&listed, &view()).reply().plain,
             "Alerts not sent:\n\
@@ -487,7 +495,7 @@ mod tests {
     #[test]
     fn a_storm_whose_device_is_gone_is_cured_and_not_contradicted() {
         let event = conflict(Change::Ended);
-        let mut alert = alert(&event, &Sure::Confirmed);
+        let mut alert = alert(&event, &Confirmation::Confirmed);
         alert.cured = Cured::SignedOut;
         let plain = clear(&alert, &view()).reply().plain;
         assert!(plain.contains("Cured: yes; the device was signed out"), "{plain}");
@@ -497,11 +505,11 @@ mod tests {
     #[test]
     fn every_kind_has_its_name() {
         let first = |event: &Event| {
-            let plain = root(&alert(event, &Sure::Confirmed), &view()).reply().plain;
+            let plain = root(&alert(event, &Confirmation::Confirmed), &view()).reply().plain;
             plain.lines().next().unwrap().to_owned()
         };
         let address = || Whose::Address("198.51.100.x".into());
-        let mut delay = storm(Kind::Delay, address(), Change::Started);
+        let mut delay = storm(StormKind::Delay, address(), Change::Started);
         for (trigger, words) in [
             ("limited", "delayed events refused (429)"),
             ("gone", "delayed events not found (404)"),
@@ -513,19 +521,19 @@ mod tests {
                 format!("Storm 7 · {words} · clients at 198.51.100.x · 62 so far, 31 a minute");
             assert_eq!(first(&delay), shown);
         }
-        let flood = storm(Kind::OtkFlood, device(), Change::Started);
+        let flood = storm(StormKind::OtkFlood, device(), Change::Started);
         assert_eq!(
             first(&flood),
             "Storm 7 · flood of one-time keys · @u:server DEV · 62 so far, 31 a minute"
         );
-        let mut fleet = storm(Kind::Fleet, Whose::Everybody, Change::Started);
+        let mut fleet = storm(StormKind::Fleet, Whose::Everybody, Change::Started);
         (fleet.devices, fleet.count) = (37, 37);
         assert_eq!(
             first(&fleet),
             "Storm 7 · one-time keys refused · 37 devices since 11:20: restored database or client \
              release?"
         );
-        let plain = clear(&alert(&fleet, &Sure::Confirmed), &view()).reply().plain;
+        let plain = clear(&alert(&fleet, &Confirmation::Confirmed), &view()).reply().plain;
         assert_eq!(
             plain.lines().next(),
             Some("Storm 7 · over · one-time keys refused · 37 devices · 2 min")
@@ -535,13 +543,13 @@ mod tests {
     #[test]
     fn what_the_database_shows_is_told_in_its_own_words() {
         let first = |event: &Event| {
-            let plain = root(&alert(event, &Sure::Confirmed), &view()).reply().plain;
+            let plain = root(&alert(event, &Confirmation::Confirmed), &view()).reply().plain;
             plain.lines().next().unwrap().to_owned()
         };
-        let mut dead = storm(Kind::DeadIdentity, device(), Change::Started);
+        let mut dead = storm(StormKind::DeadIdentity, device(), Change::Started);
         dead.count = 1;
         assert_eq!(first(&dead), "Storm 7 · keys of a dead identity · @u:server DEV");
-        let mut backlog = storm(Kind::Backlog, device(), Change::Started);
+        let mut backlog = storm(StormKind::Backlog, device(), Change::Started);
         for (count, words) in [(163, "163 wait"), (COUNTED, "more than 1000 wait")] {
             backlog.count = count;
             let shown = format!("Storm 7 · to-device messages pile up · @u:server DEV · {words}");
@@ -554,12 +562,12 @@ mod tests {
             ),
             (Trigger::Backlog, "to-device messages pile up · 12 devices since 11:20"),
         ] {
-            let mut fleet = storm(Kind::Fleet, Whose::Everybody, Change::Started);
+            let mut fleet = storm(StormKind::Fleet, Whose::Everybody, Change::Started);
             (fleet.devices, fleet.count, fleet.trigger) = (12, 12, trigger);
             assert_eq!(first(&fleet), format!("Storm 7 · {words}"));
         }
         let over = |event: &Event| {
-            let plain = clear(&alert(event, &Sure::Confirmed), &view()).reply().plain;
+            let plain = clear(&alert(event, &Confirmation::Confirmed), &view()).reply().plain;
             plain.lines().next().unwrap().to_owned()
         };
         assert_eq!(over(&dead), "Storm 7 · over · keys of a dead identity · @u:server DEV · 2 min");
@@ -572,7 +580,7 @@ mod tests {
 
     #[test]
     fn updates_say_what_is_new_in_three_lines() {
-        let sure = Sure::Unconfirmed("no database is configured".into());
+        let sure = Confirmation::Unconfirmed("no database is configured".into());
         for (change, words) in [
             (Change::Worse, "ten times as many"),
             (Change::Spread, "spread to another device"),
@@ -600,7 +608,7 @@ mod tests {
     #[test]
     fn the_all_clear_says_who_should_act() {
         let event = conflict(Change::Ended);
-        let mut alert = alert(&event, &Sure::Confirmed);
+        let mut alert = alert(&event, &Confirmation::Confirmed);
         alert.cured = Cured::No("12 dead keys were handed out: log @u:server DEV out");
         alert.verdict = Some(("otk-recreated", "the store was wiped or evicted"));
         let head = "Storm 7 · over · one-time keys refused · @u:server DEV · 62 in 2 min";
@@ -653,11 +661,11 @@ mod tests {
     #[test]
     fn the_list_leads_to_the_threads() {
         let (event, over) = (conflict(Change::Started), conflict(Change::Ended));
-        let sure = Sure::Unconfirmed("no database".into());
+        let sure = Confirmation::Unconfirmed("no database".into());
         let root = Some("https://matrix.to/#/!r%3Ax/%24e");
         let going_on =
-            Listed { event: &event, verdict: Some("otk-recreated"), sure: Some(&sure), root };
-        let ended = Listed { event: &over, verdict: None, sure: None, root: None };
+            ListedStorm { event: &event, verdict: Some("otk-recreated"), sure: Some(&sure), root };
+        let ended = ListedStorm { event: &over, verdict: None, sure: None, root: None };
         let until = "2026-11-25T13:04:00Z".parse().unwrap();
         let mute = Mute { what: Muted::Storm(3), until, by: "@admin:x".into() };
         let page = list(&[going_on], &[ended], std::slice::from_ref(&mute), &view()).reply();
@@ -685,7 +693,7 @@ mod tests {
         let mut event = conflict(Change::Started);
         event.whose =
             Whose::Device { user: "@<b>\u{202e}:x".into(), device: "D\n@room".repeat(40) };
-        let sure = Sure::Unconfirmed("<i>\nno".into());
+        let sure = Confirmation::Unconfirmed("<i>\nno".into());
         let reply = root(&alert(&event, &sure), &view()).reply();
         assert!(reply.html.contains("<code>@&lt;b&gt;\\u{202e}:x</code> <code>D\\u{a}@room"));
         assert!(!reply.html.contains("<i>") && !reply.plain.contains('\u{202e}'));

@@ -5,14 +5,14 @@
 
 use jiff::Timestamp;
 
-use super::storm_state::{Storm, Watched};
-use super::time_series::Part;
-use super::{Change, Event, Id, Kind, Watch, Whose, tell};
+use super::storm_state::{StormState, Watched};
+use super::time_series::Measure;
+use super::{Change, Event, Id, StormKind, StormWatch, Whose, tell};
 
 /// So many that begin together are told one by one.
 const ALONE: usize = 3;
 
-impl Watch {
+impl StormWatch {
     /// A storm begins: told by itself, held back, or part of another.
     pub(super) fn begin(&mut self, id: &Id, at: Timestamp, events: &mut Vec<Event>) {
         if let Some(leader) = self.same_user(id) {
@@ -54,7 +54,7 @@ impl Watch {
     /// end.
     pub fn release(&mut self) -> Vec<Event> {
         let now = self.now;
-        let held = |storm: &&mut Storm| !storm.ended && storm.held_until().is_some();
+        let held = |storm: &&mut StormState| !storm.ended && storm.held_until().is_some();
         let mut events = Vec::new();
         for (id, watched) in &mut self.watched {
             let Some(last) = watched.last else { continue };
@@ -84,7 +84,7 @@ impl Watch {
         }
         let watched = self.watched(leader, at);
         if watched.series.is_some() {
-            watched.draw(at, Part::Trouble, count);
+            watched.draw(at, Measure::Trouble, count);
         }
         self.count(leader, at, count, true, events);
     }
@@ -96,7 +96,7 @@ impl Watch {
             .watched
             .iter()
             .filter(|((kind, whose), one)| {
-                let began = |storm: &Storm| {
+                let began = |storm: &StormState| {
                     !storm.ended
                         && storm.joined.is_none()
                         && at.duration_since(storm.began) <= together
@@ -113,7 +113,7 @@ impl Watch {
         let watched = self.watched(crowd, at);
         watched.since = Some(first);
         for (_, first) in &recent {
-            watched.draw(*first, Part::Trouble, 1);
+            watched.draw(*first, Measure::Trouble, 1);
         }
         let known = watched.storm.is_some();
         if !known {
@@ -143,7 +143,7 @@ impl Watch {
             storm.devices += more;
         }
         if more == 1 {
-            watched.draw(at, Part::Trouble, 1);
+            watched.draw(at, Measure::Trouble, 1);
         }
         self.count(crowd, at, more, true, events);
     }
@@ -177,23 +177,23 @@ impl Watch {
         storm.joined.as_ref().is_some_and(over)
     }
 
-    fn storm(&self, id: &Id) -> Option<&Storm> {
+    fn storm(&self, id: &Id) -> Option<&StormState> {
         self.watched.get(id).and_then(|one| one.storm.as_ref())
     }
 
-    fn storm_mut(&mut self, id: &Id) -> Option<&mut Storm> {
+    fn storm_mut(&mut self, id: &Id) -> Option<&mut StormState> {
         self.watched.get_mut(id).and_then(|one| one.storm.as_mut())
     }
 }
 
 /// What kind of alert many of a kind are.
-fn crowd_of(kind: Kind) -> Kind {
+fn crowd_of(kind: StormKind) -> StormKind {
     match kind {
-        Kind::OtkConflict | Kind::OtkFlood | Kind::Fleet => Kind::Fleet,
-        Kind::Delay => Kind::Delay,
+        StormKind::OtkConflict | StormKind::OtkFlood | StormKind::Fleet => StormKind::Fleet,
+        StormKind::Delay => StormKind::Delay,
         // What the database shows has a crowd of its own: see `database_polls`.
-        Kind::DeadIdentity | Kind::Backlog => kind,
+        StormKind::DeadIdentity | StormKind::Backlog => kind,
         // There is one of it at a time, so it never becomes a crowd.
-        Kind::Auth => kind,
+        StormKind::Auth => kind,
     }
 }

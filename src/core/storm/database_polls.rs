@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::storm_state::Storm;
-use super::time_series::Part;
-use super::{Change, Event, Id, Kind, Trigger, Watch, Whose, tell};
+use super::storm_state::StormState;
+use super::time_series::Measure;
+use super::{Change, Event, Id, StormKind, StormWatch, Trigger, Whose, tell};
 use crate::evidence::poll::{COUNTED, Device, Poll, Waiting};
 
 /// Looks in a row that have to show keys of a dead identity, or have to show none any more.
@@ -31,7 +31,7 @@ pub(super) const UNSEEN: SignedDuration = SignedDuration::from_hours(72);
 /// What the looks came to so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Polled {
+pub(super) struct PollState {
     /// A round began with the first device.
     begun: bool,
     /// Every device was looked at once: what is found from now on is new.
@@ -69,7 +69,7 @@ struct New {
     count: u64,
 }
 
-impl Watch {
+impl StormWatch {
     /// What one look came to.
     pub fn polled(&mut self, poll: &Poll) -> Vec<Event> {
         let at = self.now.map_or(poll.at, |now| now.max(poll.at));
@@ -79,7 +79,7 @@ impl Watch {
             begun.extend(self.grow(waiting, at, &mut over, &mut events));
         }
         self.drain(poll, &mut over);
-        for kind in [Kind::DeadIdentity, Kind::Backlog] {
+        for kind in [StormKind::DeadIdentity, StormKind::Backlog] {
             let (of_kind, rest) = begun.into_iter().partition(|new| new.id.0 == kind);
             begun = rest;
             self.start(kind, of_kind, at, &mut events);
@@ -106,7 +106,7 @@ impl Watch {
             (dead.shown, dead.missed) = (dead.shown.saturating_add(1), 0);
             let (first, new) = (dead.first, !dead.settled && dead.shown >= LOOKS);
             dead.settled |= new;
-            let id = (Kind::DeadIdentity, whose(device));
+            let id = (StormKind::DeadIdentity, whose(device));
             self.goes_on_at(&id, poll.at);
             if new && !self.is_refused(device) {
                 begun.push(New { id, first, count: 1 });
@@ -130,7 +130,7 @@ impl Watch {
             (dead.shown, dead.missed) = (0, dead.missed + 1);
             let gone = !dead.settled || dead.missed >= LOOKS;
             if gone {
-                over.push(((Kind::DeadIdentity, whose(device)), 0));
+                over.push(((StormKind::DeadIdentity, whose(device)), 0));
             }
             !gone
         });
@@ -146,7 +146,7 @@ impl Watch {
         events: &mut Vec<Event>,
     ) -> Option<New> {
         let (id, count, pause) =
-            ((Kind::Backlog, whose(&waiting.of)), waiting.count, self.thresholds.pause);
+            ((StormKind::Backlog, whose(&waiting.of)), waiting.count, self.thresholds.pause);
         let known = &mut self.polled.waiting;
         if known.len() >= KEPT && !known.contains_key(&waiting.of) {
             return None;
@@ -187,14 +187,14 @@ impl Watch {
         self.polled.waiting.retain(|device, _| {
             let gone = poll.covers(device) && !listed.contains(device);
             if gone {
-                over.push(((Kind::Backlog, whose(device)), 0));
+                over.push(((StormKind::Backlog, whose(device)), 0));
             }
             !gone
         });
     }
 
     /// Tells of those that begin: one by one, or of many as one.
-    fn start(&mut self, kind: Kind, begun: Vec<New>, at: Timestamp, events: &mut Vec<Event>) {
+    fn start(&mut self, kind: StormKind, begun: Vec<New>, at: Timestamp, events: &mut Vec<Event>) {
         let crowd = (kind, Whose::Everybody);
         let many = begun.len() >= self.thresholds.fleet;
         let first = begun.iter().map(|new| new.first).min().unwrap_or(at);
@@ -229,7 +229,7 @@ impl Watch {
     ) {
         let pause = self.thresholds.pause;
         let watched = self.watched(crowd, at);
-        watched.draw(at, Part::Trouble, count);
+        watched.draw(at, Measure::Trouble, count);
         if let Some(storm) = watched.storm.as_mut().filter(|storm| !storm.ended) {
             (storm.count, storm.devices) = (storm.count + count, storm.devices + count);
             storm.spread = true;
@@ -269,7 +269,7 @@ impl Watch {
         let last = watched.last.unwrap_or(at);
         let Some(storm) = &mut watched.storm else { return };
         storm.ended = true;
-        if id.0 == Kind::Backlog {
+        if id.0 == StormKind::Backlog {
             storm.count = left;
         }
         events.extend(tell(storm, id, Change::Ended, at, last));
@@ -277,9 +277,10 @@ impl Watch {
 
     /// An alert about many is over when all of them are.
     fn end_crowds(&mut self, at: Timestamp, events: &mut Vec<Event>) {
-        for kind in [Kind::DeadIdentity, Kind::Backlog] {
+        for kind in [StormKind::DeadIdentity, StormKind::Backlog] {
             let crowd = (kind, Whose::Everybody);
-            let is_part = |storm: &Storm| !storm.ended && storm.joined.as_ref() == Some(&crowd);
+            let is_part =
+                |storm: &StormState| !storm.ended && storm.joined.as_ref() == Some(&crowd);
             let part = self.watched.values().any(|one| one.storm.as_ref().is_some_and(is_part));
             if !part {
                 let left = self.watched.get(&crowd).and_then(|one| one.storm.as_ref());
@@ -302,7 +303,7 @@ impl Watch {
 
     /// The log told of the device's keys, now or lately: it is the same fault.
     fn is_refused(&self, device: &Device) -> bool {
-        let id = (Kind::OtkConflict, whose(device));
+        let id = (StormKind::OtkConflict, whose(device));
         self.watched.get(&id).is_some_and(|watched| watched.storm.is_some())
     }
 
@@ -310,7 +311,7 @@ impl Watch {
     fn steps(&self, id: &Id) -> Vec<(Timestamp, u64)> {
         let Whose::Device { user, device } = &id.1 else { return Vec::new() };
         let device = Device { user: user.clone(), device: device.clone() };
-        let growth = self.polled.waiting.get(&device).filter(|_| id.0 == Kind::Backlog);
+        let growth = self.polled.waiting.get(&device).filter(|_| id.0 == StormKind::Backlog);
         growth.map(|growth| growth.steps.clone()).unwrap_or_default()
     }
 }
@@ -335,21 +336,21 @@ impl Growth {
 }
 
 /// What kind a storm is told as: many devices are a fleet, of whichever kind.
-pub(super) fn told_as(id: &Id) -> Kind {
+pub(super) fn told_as(id: &Id) -> StormKind {
     match id {
-        (Kind::DeadIdentity | Kind::Backlog, Whose::Everybody) => Kind::Fleet,
+        (StormKind::DeadIdentity | StormKind::Backlog, Whose::Everybody) => StormKind::Fleet,
         (kind, _) => *kind,
     }
 }
 
 /// Whether storms of a kind come from looks at the database.
-pub(super) fn is_polled(kind: Kind) -> bool {
-    matches!(kind, Kind::DeadIdentity | Kind::Backlog)
+pub(super) fn is_polled(kind: StormKind) -> bool {
+    matches!(kind, StormKind::DeadIdentity | StormKind::Backlog)
 }
 
 /// The trigger of an alert about many.
-fn trigger(kind: Kind) -> Trigger {
-    if kind == Kind::Backlog { Trigger::Backlog } else { Trigger::DeadIdentity }
+fn trigger(kind: StormKind) -> Trigger {
+    if kind == StormKind::Backlog { Trigger::Backlog } else { Trigger::DeadIdentity }
 }
 
 fn whose(device: &Device) -> Whose {
@@ -390,19 +391,19 @@ mod tests {
         }
     }
 
-    fn watch() -> Watch {
-        let mut watch = Watch::new(Thresholds::default());
+    fn watch() -> StormWatch {
+        let mut watch = StormWatch::new(Thresholds::default());
         assert!(watch.polled(&look(0, &[], &[])).is_empty());
         watch
     }
 
-    fn changes(events: &[Event]) -> Vec<(Kind, Change)> {
+    fn changes(events: &[Event]) -> Vec<(StormKind, Change)> {
         events.iter().map(|event| (event.kind, event.change)).collect()
     }
 
     #[test]
     fn what_is_new_in_two_looks_is_a_storm_until_two_looks_miss_it() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         let mut told = Vec::new();
         for poll in 0..3 {
             told.extend(watch.polled(&look(poll, &["old"], &[])));
@@ -411,7 +412,7 @@ mod tests {
         told.extend(watch.polled(&look(3, &["old", "a", "blink"], &[])));
         assert!(told.is_empty());
         let begun = watch.polled(&look(4, &["old", "a"], &[]));
-        assert_eq!(changes(&begun), [(Kind::DeadIdentity, Change::Started)]);
+        assert_eq!(changes(&begun), [(StormKind::DeadIdentity, Change::Started)]);
         assert_eq!((begun[0].count, begun[0].first, begun[0].last), (1, at(3), at(4)));
         assert_eq!(begun[0].whose, whose(&device("a")));
         // The log is silent for days, and a look that was not whole says nothing.
@@ -431,13 +432,13 @@ mod tests {
         assert!(watch.polled(&aside).is_empty());
         assert_eq!(watch.going_on().len(), 1);
         let over = watch.polled(&look(205, &["old"], &[]));
-        assert_eq!(changes(&over), [(Kind::DeadIdentity, Change::Ended)]);
+        assert_eq!(changes(&over), [(StormKind::DeadIdentity, Change::Ended)]);
         assert_eq!((over[0].storm, over[0].last), (begun[0].storm, at(199)));
     }
 
     #[test]
     fn the_first_round_may_take_several_looks() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         let part = |poll, after: Option<&str>, to: Option<&str>, dead: &[&str]| Poll {
             covered: Some(Covered { after: after.map(device), to: to.map(device), devices: 1 }),
             ..look(poll, dead, &[])
@@ -449,7 +450,7 @@ mod tests {
         }
         assert!(told.is_empty(), "{told:?}");
         // A round whose begin nobody remembers is none.
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         for round in 0..3 {
             told.extend(watch.polled(&part(round * 2, Some("m"), None, &["z"])));
             told.extend(watch.polled(&part(round * 2 + 1, None, Some("m"), &["a"])));
@@ -463,7 +464,7 @@ mod tests {
         let Device { user, device: id } = device("a");
         let what = What::Refused { user, device: id, key: "a:1".into() };
         let began = watch.see(Sight { at: at(1), count: 3, what });
-        assert_eq!(changes(&began), [(Kind::OtkConflict, Change::Started)]);
+        assert_eq!(changes(&began), [(StormKind::OtkConflict, Change::Started)]);
         for poll in 1..4 {
             assert!(watch.polled(&look(poll, &["a"], &[])).is_empty());
         }
@@ -477,7 +478,7 @@ mod tests {
             watch.see(Sight { at: at(2), count: 3, what: What::Refused { user, device, key } })
         });
         let crowd: Vec<_> = crowd.collect();
-        let fleet = crowd.iter().find(|event| event.kind == Kind::Fleet).unwrap();
+        let fleet = crowd.iter().find(|event| event.kind == StormKind::Fleet).unwrap();
         assert_eq!(fleet.devices, 10, "{crowd:?}");
     }
 
@@ -488,7 +489,7 @@ mod tests {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         assert!(watch.polled(&look(1, &names, &[])).is_empty());
         let begun = watch.polled(&look(2, &names, &[]));
-        assert_eq!(changes(&begun), [(Kind::Fleet, Change::Started)]);
+        assert_eq!(changes(&begun), [(StormKind::Fleet, Change::Started)]);
         let fleet = &begun[0];
         assert_eq!((fleet.devices, fleet.count, fleet.first), (12, 12, at(1)));
         assert_eq!(
@@ -501,13 +502,13 @@ mod tests {
         let more: Vec<_> = names.iter().copied().chain(["z"]).collect();
         assert!(watch.polled(&look(3, &more, &[])).is_empty());
         let alone = watch.polled(&look(4, &more, &[]));
-        assert_eq!(changes(&alone), [(Kind::DeadIdentity, Change::Started)]);
+        assert_eq!(changes(&alone), [(StormKind::DeadIdentity, Change::Started)]);
         for poll in 5..9 {
             assert!(watch.polled(&look(poll, &["u00", "z"], &[])).is_empty());
         }
         assert!(watch.polled(&look(9, &["z"], &[])).is_empty());
         let over = watch.polled(&look(10, &["z"], &[]));
-        assert_eq!(changes(&over), [(Kind::Fleet, Change::Ended)]);
+        assert_eq!(changes(&over), [(StormKind::Fleet, Change::Ended)]);
         assert_eq!((over[0].storm, over[0].count), (fleet.storm, 12));
     }
 
@@ -520,7 +521,7 @@ mod tests {
         }
         assert!(told.is_empty(), "it grew three times, and is small");
         let begun = watch.polled(&look(5, &[], &[("a", 110)]));
-        assert_eq!(changes(&begun), [(Kind::Backlog, Change::Started)]);
+        assert_eq!(changes(&begun), [(StormKind::Backlog, Change::Started)]);
         assert_eq!((begun[0].count, begun[0].first), (110, at(2)));
         let mut told = watch.polled(&look(6, &[], &[("a", 400)]));
         told.extend(watch.polled(&look(7, &[], &[("a", 390)])));
@@ -534,7 +535,7 @@ mod tests {
         assert_eq!((counts.first(), counts.last()), (Some(&50), Some(&1001)));
         assert!(watch.tick(at(9)).iter().all(|event| event.change == Change::Cause));
         let over = watch.polled(&look(10, &[], &[("a", 500)]));
-        assert_eq!(changes(&over), [(Kind::Backlog, Change::Ended)]);
+        assert_eq!(changes(&over), [(StormKind::Backlog, Change::Ended)]);
         assert_eq!(over[0].count, 500);
         assert!(watch.going_on().is_empty());
         assert!(watch.polled(&look(11, &[], &[("a", 300)])).is_empty());
@@ -543,17 +544,17 @@ mod tests {
     #[test]
     fn one_that_is_fetched_whole_is_over_and_may_come_back() {
         let mut watch = watch();
-        let grown = |watch: &mut Watch, from: i64| {
+        let grown = |watch: &mut StormWatch, from: i64| {
             let polls = (from..).zip([30, 60, 90, 120]);
             polls.flat_map(|(n, count)| watch.polled(&look(n, &[], &[("a", count)]))).collect()
         };
         let begun: Vec<_> = grown(&mut watch, 1);
-        assert_eq!(changes(&begun), [(Kind::Backlog, Change::Started)]);
+        assert_eq!(changes(&begun), [(StormKind::Backlog, Change::Started)]);
         let over = watch.polled(&look(5, &[], &[]));
-        assert_eq!((changes(&over), over[0].count), (vec![(Kind::Backlog, Change::Ended)], 0));
+        assert_eq!((changes(&over), over[0].count), (vec![(StormKind::Backlog, Change::Ended)], 0));
         watch.tick(at(5));
         let again: Vec<_> = grown(&mut watch, 6);
-        assert_eq!(changes(&again), [(Kind::Backlog, Change::Resumed)]);
+        assert_eq!(changes(&again), [(StormKind::Backlog, Change::Resumed)]);
         assert_eq!((again[0].storm, again[0].count), (begun[0].storm, 120));
     }
 
@@ -582,7 +583,7 @@ mod tests {
         let counts = (1..).zip([400, COUNTED, COUNTED, COUNTED]);
         let told: Vec<_> =
             counts.flat_map(|(n, count)| watch.polled(&look(n, &[], &[("a", count)]))).collect();
-        assert_eq!(changes(&told), [(Kind::Backlog, Change::Started)]);
+        assert_eq!(changes(&told), [(StormKind::Backlog, Change::Started)]);
     }
 
     #[test]
@@ -626,9 +627,9 @@ mod tests {
         let mut watch = watch();
         watch.polled(&look(1, &["a"], &[]));
         let kept = serde_json::to_string(&watch).unwrap();
-        let mut watch: Watch = serde_json::from_str(&kept).unwrap();
+        let mut watch: StormWatch = serde_json::from_str(&kept).unwrap();
         let begun = watch.polled(&look(2, &["a"], &[]));
-        assert_eq!(changes(&begun), [(Kind::DeadIdentity, Change::Started)]);
+        assert_eq!(changes(&begun), [(StormKind::DeadIdentity, Change::Started)]);
         // Thousands at once are one alert, and those that do not fit are never new.
         let names: Vec<_> = (0..5000).map(|n| format!("u{n}")).collect();
         let mut dead: Vec<_> = names.iter().map(String::as_str).collect();
@@ -637,8 +638,8 @@ mod tests {
         for poll in 3..6 {
             told.extend(watch.polled(&look(poll, &dead, &waiting)));
         }
-        let ended = (Kind::DeadIdentity, Change::Ended);
-        assert_eq!(changes(&told), [(Kind::Fleet, Change::Started), ended]);
+        let ended = (StormKind::DeadIdentity, Change::Ended);
+        assert_eq!(changes(&told), [(StormKind::Fleet, Change::Started), ended]);
         assert!(watch.polled.dead.len() <= KEPT && watch.polled.waiting.len() <= KEPT);
         dead.drain(..4000);
         for poll in 6..12 {
@@ -648,6 +649,6 @@ mod tests {
         // A state of before there were looks is read too.
         let mut old: serde_json::Value = serde_json::from_str(&kept).unwrap();
         old.as_object_mut().unwrap().remove("polled");
-        assert!(serde_json::from_value::<Watch>(old).is_ok());
+        assert!(serde_json::from_value::<StormWatch>(old).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Change, Event, Thresholds, Watch};
+use super::{Change, Event, StormWatch, Thresholds};
 use crate::evidence::poll::{Covered, Device, Poll, Waiting};
 use crate::evidence::sight::{Delay, Sight, What};
 
@@ -109,7 +109,7 @@ fn each_storm_begins_once_whatever_is_seen() {
     let (mut storms, mut held) = (0, 0);
     for seed in 0..RUNS {
         let mut dice = Dice(seed);
-        let mut watch = Watch::new(dice.thresholds());
+        let mut watch = StormWatch::new(dice.thresholds());
         let mut told = Told::new();
         let mut now = Timestamp::from_second(1_795_348_000).unwrap();
         for step in 0..STEPS {

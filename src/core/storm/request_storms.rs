@@ -2,11 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::time_series::Part;
-use super::{Event, Kind, Trigger, Watch, Whose};
+use super::time_series::Measure;
+use super::{Event, StormKind, StormWatch, Trigger, Whose};
 use crate::evidence::sight::Delay;
 
-impl Watch {
+impl StormWatch {
     /// A request on a delayed event was answered.
     pub(super) fn delay(
         &mut self,
@@ -18,12 +18,12 @@ impl Watch {
         let limits = &self.thresholds;
         let minute = SignedDuration::from_mins(1);
         let (trigger, within, enough, part) = match answer {
-            Delay::Limited => (Trigger::RateLimited, minute, limits.limited, Part::Trouble),
-            Delay::Slow => (Trigger::Slow, limits.within, limits.slow, Part::Second),
-            Delay::Gone => (Trigger::NotFound, limits.within, limits.gone, Part::Third),
+            Delay::Limited => (Trigger::RateLimited, minute, limits.limited, Measure::Trouble),
+            Delay::Slow => (Trigger::Slow, limits.within, limits.slow, Measure::Second),
+            Delay::Gone => (Trigger::NotFound, limits.within, limits.gone, Measure::Third),
             Delay::Fast => {
                 // Not in a row any more.
-                let id = (Kind::Delay, Whose::Address(address));
+                let id = (StormKind::Delay, Whose::Address(address));
                 if let Some(watched) = self.watched.get_mut(&id) {
                     watched.recent.retain(|(trigger, _)| *trigger != Trigger::Slow);
                 }
@@ -32,7 +32,7 @@ impl Watch {
             // Neither fast nor slow: it was not restarted.
             Delay::Refused => return,
         };
-        let id = (Kind::Delay, Whose::Address(address));
+        let id = (StormKind::Delay, Whose::Address(address));
         let watched = self.watched(&id, at);
         let repeats = watched.repeats(trigger, (at, count, within, enough));
         watched.draw(at, part, count);
@@ -42,10 +42,10 @@ impl Watch {
     /// An access token could not be checked. It is counted for the homeserver: such a request names nobody.
     pub(super) fn auth_failed(&mut self, (at, count): (Timestamp, u64), events: &mut Vec<Event>) {
         let (within, enough) = (self.thresholds.within, self.thresholds.refusals);
-        let id = (Kind::Auth, Whose::Server);
+        let id = (StormKind::Auth, Whose::Server);
         let watched = self.watched(&id, at);
         let repeats = watched.repeats(Trigger::Unnamed, (at, count, within, enough));
-        watched.draw(at, Part::Trouble, count);
+        watched.draw(at, Measure::Trouble, count);
         self.count(&id, at, count, repeats, events);
     }
 }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn tokens_that_cannot_be_checked_are_one_storm_of_the_homeserver() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         let mut told = Vec::new();
         for second in 0..40 {
             told.extend(watch.see(Sight { at: at(second * 3), count: 1, what: What::AuthFailed }));
@@ -70,14 +70,14 @@ mod tests {
         let [began] = told.as_slice() else { panic!("{told:?}") };
         assert_eq!(
             (began.change, began.kind, &began.whose),
-            (Change::Started, Kind::Auth, &Whose::Server)
+            (Change::Started, StormKind::Auth, &Whose::Server)
         );
         let timeline = watch.timeline(began.storm).unwrap();
         assert_eq!(timeline.curves[0].counts.iter().sum::<u32>(), 40);
         assert_eq!(watch.going_on().len(), 1);
         // It survives a restart of the bot, and ends.
         let kept = serde_json::to_string(&watch).unwrap();
-        let mut watch: Watch = serde_json::from_str(&kept).unwrap();
+        let mut watch: StormWatch = serde_json::from_str(&kept).unwrap();
         let ended = watch.tick(at(117 + 601));
         assert_eq!(ended.iter().map(|event| event.change).collect::<Vec<_>>(), [Change::Ended]);
         assert_eq!(ended[0].count, 40);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn one_request_that_failed_is_no_storm() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         for minute in 0..10 {
             let what = What::AuthFailed;
             assert!(watch.see(Sight { at: at(minute * 400), count: 1, what }).is_empty());
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_restart_that_was_refused_is_no_fast_one() {
-        let mut watch = Watch::new(Thresholds::default());
+        let mut watch = StormWatch::new(Thresholds::default());
         let mut see = |second: i64, answer: Delay| {
             let what = What::Delay { address: "192.0.2.1".into(), answer };
             watch.see(Sight { at: at(second), count: 1, what })

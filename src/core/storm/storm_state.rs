@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::database_polls::told_as;
-use super::time_series::{Part, Series};
+use super::time_series::{Measure, TimeSeries};
 use super::{Change, Event, Id, Trigger};
 
 /// Messages about one storm and day, its end included. A picture goes with the first: six in all.
@@ -36,15 +36,15 @@ pub(super) struct Watched {
     pub(super) since: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) storm: Option<Storm>,
+    pub(super) storm: Option<StormState>,
     /// What came when, of those that may be drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) series: Option<Series>,
+    pub(super) series: Option<TimeSeries>,
 }
 
 /// A storm, told or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Storm {
+pub(super) struct StormState {
     /// Zero until it is told by itself.
     pub(super) number: u64,
     pub(super) trigger: Trigger,
@@ -110,7 +110,7 @@ impl Watched {
     }
 
     /// Notes a count for the picture.
-    pub(super) fn draw(&mut self, at: Timestamp, part: Part, count: u64) {
+    pub(super) fn draw(&mut self, at: Timestamp, part: Measure, count: u64) {
         self.series.get_or_insert_default().add(at, part, count);
     }
 
@@ -125,11 +125,11 @@ impl Watched {
     }
 
     /// A storm of what was seen so far, told by nobody yet.
-    pub(super) fn brew(&self, at: Timestamp, count: u64) -> Storm {
+    pub(super) fn brew(&self, at: Timestamp, count: u64) -> StormState {
         let (seen, first, _) = self.seen.unwrap_or((0, self.since.unwrap_or(at), at));
         let trigger = self.recent.iter().max_by_key(|(_, times)| times.back());
         let count = seen.max(self.surplus).max(count);
-        Storm {
+        StormState {
             number: 0,
             trigger: trigger.map(|(trigger, _)| trigger.clone()).unwrap_or_default(),
             first,
@@ -150,7 +150,7 @@ impl Watched {
     }
 }
 
-impl Storm {
+impl StormState {
     /// Whether people were told of it.
     pub(super) fn is_told(&self) -> bool {
         self.number > 0

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Curve, Kind, Timeline, Trigger};
+use super::{Curve, StormKind, Timeline, Trigger};
 
 /// Steps held at once.
 const STEPS: usize = 96;
@@ -12,7 +12,7 @@ const STEP: i64 = 10;
 
 /// What of a subject's doings one count is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Measure {
     /// Refused uploads; answers 429; devices that started.
     Trouble = 0,
     /// Accepted keys; restarts of two seconds and more.
@@ -23,7 +23,7 @@ pub(super) enum Part {
 
 /// Three counts, step by step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Series {
+pub(super) struct TimeSeries {
     /// The first step's begin, in seconds since 1970, and the steps' length.
     from: i64,
     step: i64,
@@ -33,9 +33,9 @@ pub(super) struct Series {
     level: bool,
 }
 
-impl Series {
+impl TimeSeries {
     /// Counts so many at a moment; one before the first step counts into that.
-    pub(super) fn add(&mut self, at: Timestamp, part: Part, count: u64) {
+    pub(super) fn add(&mut self, at: Timestamp, part: Measure, count: u64) {
         let slot = &mut self.step_of(at)[part as usize];
         *slot = slot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
@@ -76,33 +76,37 @@ impl Series {
     }
 
     /// As a picture draws it; none where nothing was counted. Of delayed events the `trigger` comes first.
-    pub(super) fn timeline(&self, kind: Kind, trigger: &Trigger) -> Option<Timeline> {
+    pub(super) fn timeline(&self, kind: StormKind, trigger: &Trigger) -> Option<Timeline> {
         if self.counts.is_empty() {
             return None;
         }
-        let curves: &[(&'static str, Part)] = match (kind, trigger) {
-            (Kind::OtkConflict, _) => &[
-                ("refused uploads", Part::Trouble),
-                ("accepted keys", Part::Second),
-                ("claimed keys", Part::Third),
+        let curves: &[(&'static str, Measure)] = match (kind, trigger) {
+            (StormKind::OtkConflict, _) => &[
+                ("refused uploads", Measure::Trouble),
+                ("accepted keys", Measure::Second),
+                ("claimed keys", Measure::Third),
             ],
-            (Kind::OtkFlood, _) => &[
-                ("accepted keys", Part::Second),
-                ("claimed keys", Part::Third),
-                ("refused uploads", Part::Trouble),
+            (StormKind::OtkFlood, _) => &[
+                ("accepted keys", Measure::Second),
+                ("claimed keys", Measure::Third),
+                ("refused uploads", Measure::Trouble),
             ],
-            (Kind::Delay, Trigger::Slow) => {
-                &[("slow restarts", Part::Second), ("answers 429", Part::Trouble)]
+            (StormKind::Delay, Trigger::Slow) => {
+                &[("slow restarts", Measure::Second), ("answers 429", Measure::Trouble)]
             }
-            (Kind::Delay, Trigger::NotFound) => {
-                &[("answers 404", Part::Third), ("answers 429", Part::Trouble)]
+            (StormKind::Delay, Trigger::NotFound) => {
+                &[("answers 404", Measure::Third), ("answers 429", Measure::Trouble)]
             }
-            (Kind::Delay, _) => &[("answers 429", Part::Trouble), ("slow restarts", Part::Second)],
-            (Kind::Auth, _) => &[("requests not checked", Part::Trouble)],
-            (Kind::Backlog, _) => &[("messages waiting", Part::Trouble)],
-            (Kind::Fleet | Kind::DeadIdentity, _) => &[("devices that began", Part::Trouble)],
+            (StormKind::Delay, _) => {
+                &[("answers 429", Measure::Trouble), ("slow restarts", Measure::Second)]
+            }
+            (StormKind::Auth, _) => &[("requests not checked", Measure::Trouble)],
+            (StormKind::Backlog, _) => &[("messages waiting", Measure::Trouble)],
+            (StormKind::Fleet | StormKind::DeadIdentity, _) => {
+                &[("devices that began", Measure::Trouble)]
+            }
         };
-        let curve = |(name, part): &(&'static str, Part)| {
+        let curve = |(name, part): &(&'static str, Measure)| {
             let counts = self.counts.iter().map(|counts| counts[*part as usize]);
             Curve { name, counts: if self.level { self.levels() } else { counts.collect() } }
         };
@@ -128,15 +132,15 @@ mod tests {
 
     #[test]
     fn a_week_fits_and_nothing_is_lost() {
-        let mut series = Series::default();
+        let mut series = TimeSeries::default();
         let from = 1_795_348_000;
         for minute in 0..7 * 24 * 60 {
             let at = Timestamp::from_second(from + minute * 60).unwrap();
-            series.add(at, Part::Trouble, 2);
-            series.add(at, Part::Third, 1);
+            series.add(at, Measure::Trouble, 2);
+            series.add(at, Measure::Third, 1);
         }
         assert!(series.counts.len() <= STEPS);
-        let timeline = series.timeline(Kind::OtkConflict, &Trigger::Unnamed).unwrap();
+        let timeline = series.timeline(StormKind::OtkConflict, &Trigger::Unnamed).unwrap();
         let totals: Vec<u32> =
             timeline.curves.iter().map(|curve| curve.counts.iter().sum()).collect();
         assert_eq!(totals, [20_160, 0, 10_080]);
@@ -147,14 +151,15 @@ mod tests {
 
     #[test]
     fn a_level_is_held_and_never_added_up() {
-        let mut series = Series::default();
+        let mut series = TimeSeries::default();
         let from = 1_795_348_000;
         for poll in 0..200 {
             let at = Timestamp::from_second(from + poll * 900).unwrap();
             series.level(at, 100 + poll as u64);
         }
         assert!(series.counts.len() <= STEPS);
-        let drawn = series.timeline(Kind::Backlog, &Trigger::Unnamed).unwrap().curves.remove(0);
+        let drawn =
+            series.timeline(StormKind::Backlog, &Trigger::Unnamed).unwrap().curves.remove(0);
         assert_eq!((drawn.name, drawn.counts.last()), ("messages waiting", Some(&299)));
         assert!(drawn.counts.is_sorted() && drawn.counts[0] >= 100, "{:?}", drawn.counts);
     }

@@ -44,9 +44,9 @@ impl Ledger {
         }
         let sql = "INSERT INTO capture (room, root, state, began) VALUES (?1, ?2, ?3, ?4)";
         let row = params![room.as_str(), root.as_str(), state, now.as_microsecond()];
-        let number = self.write(|all| {
-            all.execute(sql, row)?;
-            Ok(all.last_insert_rowid())
+        let number = self.write(|tx| {
+            tx.execute(sql, row)?;
+            Ok(tx.last_insert_rowid())
         })?;
         Ok(Ok(u64::try_from(number).context("the ledger gave a capture no number")?))
     }
@@ -80,7 +80,7 @@ impl Ledger {
     fn set_capture(&self, what: &str, number: u64, text: &str) -> Result<()> {
         let sql = format!("UPDATE capture SET {what} WHERE number = ?1");
         let number = i64::try_from(number).unwrap_or(i64::MAX);
-        self.write(|all| Ok(all.execute(&sql, params![number, text]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(&sql, params![number, text]).map(drop)?))
     }
 
     /// The room's capture that goes on.
@@ -127,8 +127,8 @@ impl Ledger {
 
     fn captures(&self, which: &str, with: &str) -> Result<Vec<KeptCapture>> {
         let sql = format!("SELECT {KEPT} FROM capture {which} ORDER BY number");
-        let rows = self.read(|all| {
-            let mut query = all.prepare(&sql)?;
+        let rows = self.read(|tx| {
+            let mut query = tx.prepare(&sql)?;
             let rows = query.query_map(params![with], read)?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         })?;
@@ -139,7 +139,7 @@ impl Ledger {
     pub fn capture(&self, number: u64) -> Result<Option<KeptCapture>> {
         let sql = format!("SELECT {KEPT} FROM capture WHERE number = ?1");
         let number = i64::try_from(number).unwrap_or(i64::MAX);
-        let row = self.read(|all| all.query_row(&sql, params![number], read).optional())?;
+        let row = self.read(|tx| tx.query_row(&sql, params![number], read).optional())?;
         Ok(row.flatten())
     }
 }

@@ -54,16 +54,16 @@ impl Ledger {
         let evidence = serde_json::to_vec(new.evidence).context("cannot write a case as JSON")?;
         let subject = serde_json::to_string(&new.evidence.subject)?;
         let user = new.evidence.subject.user().map(UserId::as_str);
-        let number: i64 = self.write(|all| {
+        let number: i64 = self.write(|tx| {
             let known = "SELECT number FROM kase WHERE cause = ?1";
             let cause = new.cause.as_str();
             let known: Option<i64> =
-                all.query_row(known, params![cause], |row| row.get(0)).optional()?;
+                tx.query_row(known, params![cause], |row| row.get(0)).optional()?;
             if let Some(number) = known {
                 let sql = "UPDATE kase SET at = ?2, verdict = ?3, certainty = ?4, evidence = ?5
                            WHERE number = ?1 AND answer IS NULL";
                 let at = new.now.as_microsecond();
-                all.execute(sql, params![number, at, new.verdict, new.certainty, evidence])?;
+                tx.execute(sql, params![number, at, new.verdict, new.certainty, evidence])?;
                 return Ok(number);
             }
             let sql = "INSERT INTO kase (cause, at, symptom, subject, user, verdict, certainty,
@@ -82,8 +82,8 @@ impl Ledger {
                 new.asker.as_str(),
                 evidence,
             ];
-            all.execute(sql, row)?;
-            Ok(all.last_insert_rowid())
+            tx.execute(sql, row)?;
+            Ok(tx.last_insert_rowid())
         })?;
         u64::try_from(number).context("the ledger gave a case no number")
     }
@@ -92,13 +92,13 @@ impl Ledger {
     pub fn answered(&self, number: u64, answer: &EventId) -> Result<()> {
         let sql = "UPDATE kase SET answer = ?2 WHERE number = ?1";
         let number = rowid(number);
-        self.write(|all| Ok(all.execute(sql, params![number, answer.as_str()]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![number, answer.as_str()]).map(drop)?))
     }
 
     /// Puts the cases of one thread into another: a storm is judged before its first message stands.
     pub fn rethread(&self, from: &EventId, to: &EventId) -> Result<()> {
         let sql = "UPDATE kase SET thread = ?2 WHERE thread = ?1";
-        self.write(|all| Ok(all.execute(sql, params![from.as_str(), to.as_str()]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![from.as_str(), to.as_str()]).map(drop)?))
     }
 
     /// A case and its evidence; `None` where there is none of this number. Evidence of another version is
@@ -106,7 +106,7 @@ impl Ledger {
     pub fn case(&self, number: u64) -> Result<Option<(Kept, Evidence)>> {
         let sql = format!("SELECT {KEPT}, evidence FROM kase WHERE number = ?1");
         let read = |row: &Row<'_>| Ok((KeptRow::read(row)?, row.get::<_, Vec<u8>>(9)?));
-        let row = self.read(|all| all.query_row(&sql, params![rowid(number)], read).optional())?;
+        let row = self.read(|tx| tx.query_row(&sql, params![rowid(number)], read).optional())?;
         let Some((row, evidence)) = row else { return Ok(None) };
         let kept = row.kept()?;
         let evidence: Evidence = serde_json::from_slice(&evidence)
@@ -126,7 +126,7 @@ impl Ledger {
                        UNION ALL SELECT number FROM kase WHERE answer = ?1
                        UNION ALL SELECT number FROM kase WHERE cause = ?1)";
         let number: Option<i64> =
-            self.read(|all| all.query_row(sql, params![event.as_str()], |row| row.get(0)))?;
+            self.read(|tx| tx.query_row(sql, params![event.as_str()], |row| row.get(0)))?;
         Ok(number.and_then(|number| u64::try_from(number).ok()))
     }
 
@@ -136,8 +136,8 @@ impl Ledger {
         let sql = format!("SELECT {KEPT} FROM kase {which} ORDER BY number DESC LIMIT ?1");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let user = user.map(UserId::as_str);
-        let rows = self.read(|all| {
-            let mut query = all.prepare(&sql)?;
+        let rows = self.read(|tx| {
+            let mut query = tx.prepare(&sql)?;
             let rows = query.query_map(params![limit, user], KeptRow::read)?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         })?;
@@ -169,10 +169,10 @@ impl Ledger {
 
     /// Deletes, and notes in the same breath that the files are to be wiped.
     pub(super) fn forget(&self, sql: &str, with: &[i64]) -> Result<usize> {
-        self.write(|all| {
-            let gone = all.execute(sql, rusqlite::params_from_iter(with))?;
+        self.write(|tx| {
+            let gone = tx.execute(sql, rusqlite::params_from_iter(with))?;
             if gone > 0 {
-                all.execute("INSERT OR IGNORE INTO unwiped (one) VALUES (1)", [])?;
+                tx.execute("INSERT OR IGNORE INTO unwiped (one) VALUES (1)", [])?;
             }
             Ok(gone)
         })
@@ -183,12 +183,12 @@ impl Ledger {
     /// pages, is brought over and cut to nothing.
     pub(super) fn wipe(&self) -> Result<()> {
         let due = "SELECT EXISTS (SELECT 1 FROM unwiped)";
-        if !self.read(|all| all.query_row(due, [], |row| row.get::<_, bool>(0)))? {
+        if !self.read(|tx| tx.query_row(due, [], |row| row.get::<_, bool>(0)))? {
             return Ok(());
         }
-        let busy: i64 = self.read(|all| {
-            all.execute_batch("VACUUM")?;
-            all.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        let busy: i64 = self.read(|tx| {
+            tx.execute_batch("VACUUM")?;
+            tx.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         })?;
         if busy != 0 {
             bail!(
@@ -197,7 +197,7 @@ impl Ledger {
                 self.inner.path.display()
             );
         }
-        self.write(|all| Ok(all.execute("DELETE FROM unwiped", []).map(drop)?))
+        self.write(|tx| Ok(tx.execute("DELETE FROM unwiped", []).map(drop)?))
     }
 }
 

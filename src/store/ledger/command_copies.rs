@@ -16,8 +16,8 @@ impl Ledger {
     pub fn is_first_event(&self, event: &EventId) -> Result<bool> {
         let sql = "SELECT 1 FROM command_message WHERE event = ?1";
         let event = Sha256::digest(event.as_bytes());
-        let row = self.read(|all| {
-            all.query_row(sql, params![event.as_slice()], |row| row.get::<_, i64>(0)).optional()
+        let row = self.read(|tx| {
+            tx.query_row(sql, params![event.as_slice()], |row| row.get::<_, i64>(0)).optional()
         })?;
         Ok(row.is_some())
     }
@@ -31,13 +31,13 @@ impl Ledger {
         message.update(session);
         message.update(index.to_be_bytes());
         let (message, event) = (message.finalize(), Sha256::digest(event.as_bytes()));
-        self.write(|all| {
+        self.write(|tx| {
             let sql = "INSERT INTO command_message (message, event) VALUES (?1, ?2)
                        ON CONFLICT (message) DO NOTHING";
-            all.execute(sql, params![message.as_slice(), event.as_slice()])?;
+            tx.execute(sql, params![message.as_slice(), event.as_slice()])?;
             let sql = "SELECT event FROM command_message WHERE message = ?1";
             let first: Vec<u8> =
-                all.query_row(sql, params![message.as_slice()], |row| row.get(0))?;
+                tx.query_row(sql, params![message.as_slice()], |row| row.get(0))?;
             Ok(first == event.as_slice())
         })
     }
@@ -56,14 +56,14 @@ impl Ledger {
     pub fn was_said(&self, what: &str) -> Result<bool> {
         let sql = "SELECT 1 FROM warned WHERE what = ?1";
         let row = self
-            .read(|all| all.query_row(sql, params![what], |row| row.get::<_, i64>(0)).optional())?;
+            .read(|tx| tx.query_row(sql, params![what], |row| row.get::<_, i64>(0)).optional())?;
         Ok(row.is_some())
     }
 
     /// It was given, for good.
     pub fn note_said(&self, what: &str) -> Result<()> {
         let sql = "INSERT INTO warned (what) VALUES (?1) ON CONFLICT (what) DO NOTHING";
-        self.write(|all| Ok(all.execute(sql, params![what]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![what]).map(drop)?))
     }
 }
 

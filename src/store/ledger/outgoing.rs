@@ -69,32 +69,32 @@ impl Ledger {
 
     /// Owes messages that no task of a person's settles.
     pub fn owe_messages(&self, messages: &[NewMessage]) -> Result<()> {
-        self.write(|all| messages.iter().try_for_each(|message| owe(all, message)))
+        self.write(|tx| messages.iter().try_for_each(|message| owe(tx, message)))
     }
 
     /// It was sent, or will never be.
     pub fn sent(&self, id: i64) -> Result<()> {
-        self.write(|all| {
-            Ok(all.execute("DELETE FROM outgoing WHERE id = ?1", params![id]).map(drop)?)
+        self.write(|tx| {
+            Ok(tx.execute("DELETE FROM outgoing WHERE id = ?1", params![id]).map(drop)?)
         })
     }
 
     /// Gives up what was asked before `oldest` and is still unsent; forgets what was given up a week before
     /// that, because nobody could be told. Returns how many messages were given up.
     pub fn drop_unsent(&self, oldest: Timestamp) -> Result<usize> {
-        self.write(|all| {
+        self.write(|tx| {
             let untold = "DELETE FROM outgoing WHERE asked < ?1 AND message IS NULL";
-            all.execute(untold, params![oldest.as_microsecond().saturating_sub(WEEK)])?;
+            tx.execute(untold, params![oldest.as_microsecond().saturating_sub(WEEK)])?;
             let oldest = params![oldest.as_microsecond()];
             // An answer is one line of the list, however many messages it has.
             let silent = "DELETE FROM outgoing WHERE asked < ?1 AND message IS NOT NULL AND
                           (summary = '' OR EXISTS (SELECT 1 FROM outgoing AS other
                            WHERE other.room = outgoing.room AND other.asked = outgoing.asked
                              AND other.summary = outgoing.summary AND other.id > outgoing.id))";
-            let gone = all.execute(silent, oldest)?;
+            let gone = tx.execute(silent, oldest)?;
             let told =
                 "UPDATE outgoing SET message = NULL WHERE asked < ?1 AND message IS NOT NULL";
-            Ok(gone + all.execute(told, oldest)?)
+            Ok(gone + tx.execute(told, oldest)?)
         })
     }
 
@@ -111,12 +111,12 @@ impl Ledger {
 }
 
 /// Notes one message as owed. The same transaction id is owed once.
-pub(super) fn owe(all: &Transaction<'_>, new: &NewMessage) -> Result<()> {
+pub(super) fn owe(tx: &Transaction<'_>, new: &NewMessage) -> Result<()> {
     let sql = "INSERT OR IGNORE INTO outgoing (txn, room, message, asked, summary, kase)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let case = new.case.and_then(|case| i64::try_from(case).ok());
     let (room, asked) = (new.room.as_str(), new.asked.as_microsecond());
-    all.execute(sql, params![new.txn, room, new.message, asked, new.summary, case])?;
+    tx.execute(sql, params![new.txn, room, new.message, asked, new.summary, case])?;
     Ok(())
 }
 

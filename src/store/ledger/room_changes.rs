@@ -46,19 +46,19 @@ impl Ledger {
                    ON CONFLICT (old) DO UPDATE SET new = excluded.new, proven = excluded.proven, at = excluded.at";
         let (old, new) = (upgrade.old.as_str(), upgrade.new.as_str());
         let row = params![old, new, upgrade.proven, now.as_microsecond()];
-        self.write(|all| Ok(all.execute(sql, row).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, row).map(drop)?))
     }
 
     /// An admin's encrypted command came from the new room.
     pub fn prove_upgrade(&self, new: &RoomId) -> Result<()> {
         let sql = "UPDATE upgrade SET proven = 1 WHERE new = ?1";
-        self.write(|all| Ok(all.execute(sql, params![new.as_str()]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![new.as_str()]).map(drop)?))
     }
 
     /// Follows an upgrade no longer, unless it was proven.
     pub fn unfollow_upgrade(&self, new: &RoomId) -> Result<()> {
         let sql = "DELETE FROM upgrade WHERE new = ?1 AND proven = 0";
-        self.write(|all| Ok(all.execute(sql, params![new.as_str()]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![new.as_str()]).map(drop)?))
     }
 
     /// Ops rooms that the bot is not in any more, the longest first.
@@ -77,13 +77,13 @@ impl Ledger {
     pub fn note_absence(&self, absence: &Absence) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO absence (room, how, since) VALUES (?1, ?2, ?3)";
         let (room, since) = (absence.room.as_str(), absence.since.as_microsecond());
-        self.write(|all| Ok(all.execute(sql, params![room, absence.how, since]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![room, absence.how, since]).map(drop)?))
     }
 
     /// It is in the room again, or the room is no ops room any more.
     pub fn end_absence(&self, room: &RoomId) -> Result<()> {
         let sql = "DELETE FROM absence WHERE room = ?1";
-        self.write(|all| Ok(all.execute(sql, params![room.as_str()]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![room.as_str()]).map(drop)?))
     }
 }
 

@@ -145,7 +145,7 @@ fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection> {
     // Without URI: a folder may be called anything.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
-        Connection::open_with_flags(path, flags).map_err(|error| told(path, error))?;
+        Connection::open_with_flags(path, flags).map_err(|error| explain(path, error))?;
     prepare(&mut connection, path, migrations)?;
     Ok(connection)
 }
@@ -169,7 +169,7 @@ fn make_file(path: &Path) -> std::io::Result<()> {
 }
 
 fn prepare(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<()> {
-    let plain = |error| told(path, error);
+    let plain = |error| explain(path, error);
     connection.busy_timeout(PATIENCE).map_err(plain)?;
     // Reads only, and of one moment: what is refused is left as it was.
     let look = connection.transaction().map_err(plain)?;
@@ -192,7 +192,7 @@ fn prepare(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Res
 /// Whether the file is ours to open, and how many migrations it has seen.
 fn recognise(connection: &Connection, path: &Path, known: usize) -> Result<usize> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    let plain = |error| told(path, error);
+    let plain = |error| explain(path, error);
     let shape = number("user_version").map_err(plain)?;
     let whose = number("application_id").map_err(plain)?;
     let things: i64 = connection
@@ -222,7 +222,7 @@ fn recognise(connection: &Connection, path: &Path, known: usize) -> Result<usize
 fn sound(connection: &Connection, path: &Path) -> Result<()> {
     let says: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|error| told(path, error))?;
+        .map_err(|error| explain(path, error))?;
     match says.as_str() {
         "ok" => Ok(()),
         says => Err(anyhow!("{says}").context(broken(path))),
@@ -259,22 +259,21 @@ fn migrate(
     migrations: &[&str],
     done: usize,
 ) -> Result<()> {
-    let plain = |error| told(path, error);
-    let all =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(plain)?;
+    let plain = |error| explain(path, error);
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(plain)?;
     // Another process may have been here first.
-    if recognise(&all, path, migrations.len())? > done {
+    if recognise(&tx, path, migrations.len())? > done {
         return Ok(());
     }
-    all.execute_batch(migrations[done])
-        .and_then(|()| all.pragma_update(None, "application_id", OURS))
-        .and_then(|()| all.pragma_update(None, "user_version", done + 1))
-        .and_then(|()| all.commit())
+    tx.execute_batch(migrations[done])
+        .and_then(|()| tx.pragma_update(None, "application_id", OURS))
+        .and_then(|()| tx.pragma_update(None, "user_version", done + 1))
+        .and_then(|()| tx.commit())
         .map_err(plain)
 }
 
 /// What SQLite could not do → what a person can do about it.
-pub(super) fn told(path: &Path, error: rusqlite::Error) -> anyhow::Error {
+pub(super) fn explain(path: &Path, error: rusqlite::Error) -> anyhow::Error {
     let shown = path.display();
     let says = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => broken(path),

@@ -16,9 +16,9 @@ impl Ledger {
         let copy = "INSERT OR REPLACE INTO storm_copy (number, room, root)
                     SELECT number, ?2, ?3 FROM storm WHERE number = ?1";
         let named = params![number, room.as_str(), root.as_str()];
-        self.write(|all| {
-            if all.execute(own, named)? == 0 {
-                all.execute(copy, named)?;
+        self.write(|tx| {
+            if tx.execute(own, named)? == 0 {
+                tx.execute(copy, named)?;
             }
             Ok(())
         })
@@ -28,8 +28,8 @@ impl Ledger {
     pub fn storm_of(&self, root: &EventId) -> Result<Option<u64>> {
         let sql = "SELECT number FROM storm WHERE root = ?1
                    UNION SELECT number FROM storm_copy WHERE root = ?1 ORDER BY number DESC";
-        let number: Option<i64> = self
-            .read(|all| all.query_row(sql, params![root.as_str()], |row| row.get(0)).optional())?;
+        let number: Option<i64> =
+            self.read(|tx| tx.query_row(sql, params![root.as_str()], |row| row.get(0)).optional())?;
         Ok(number.and_then(|number| u64::try_from(number).ok()))
     }
 
@@ -40,7 +40,7 @@ impl Ledger {
                    UNION SELECT root FROM storm_copy WHERE number = ?1 AND room = ?2";
         let named = params![number, room.as_str()];
         let root: Option<String> =
-            self.read(|all| all.query_row(sql, named, |row| row.get(0)).optional())?;
+            self.read(|tx| tx.query_row(sql, named, |row| row.get(0)).optional())?;
         Ok(root.and_then(|root| root.try_into().ok()))
     }
 
@@ -48,9 +48,9 @@ impl Ledger {
     pub fn original_root(&self, copy: &EventId) -> Result<Option<(OwnedRoomId, OwnedEventId)>> {
         let sql = "SELECT storm.room, storm.root FROM storm_copy JOIN storm USING (number)
                    WHERE storm_copy.root = ?1";
-        let row: Option<(String, String)> = self.read(|all| {
+        let row: Option<(String, String)> = self.read(|tx| {
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            all.query_row(sql, params![copy.as_str()], read).optional()
+            tx.query_row(sql, params![copy.as_str()], read).optional()
         })?;
         Ok(row.and_then(|(room, root)| room.try_into().ok().zip(root.try_into().ok())))
     }
@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
     use crate::store::Step;
-    use kestrel_core::storm::{Change, Event, Kind, Whose};
+    use kestrel_core::storm::{Change, Event, StormKind, Whose};
 
     fn event(first: i64) -> Event {
         let at = Timestamp::from_second(first).unwrap();
@@ -71,7 +71,7 @@ mod tests {
             at,
             storm: 1,
             change: Change::Started,
-            kind: Kind::OtkConflict,
+            kind: StormKind::OtkConflict,
             whose: Whose::Device { user: "@a:example.org".into(), device: "DEV".into() },
             trigger: kestrel_core::storm::Trigger::Unnamed,
             count: 3,

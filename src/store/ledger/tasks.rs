@@ -45,22 +45,22 @@ pub enum HandedIn {
 impl Ledger {
     /// When this store began. What was sent before it is history: whether it was answered is not known.
     pub fn since(&self) -> Result<Option<Timestamp>> {
-        let at: Option<i64> = self
-            .read(|all| all.query_row("SELECT at FROM began", [], |row| row.get(0)).optional())?;
+        let at: Option<i64> =
+            self.read(|tx| tx.query_row("SELECT at FROM began", [], |row| row.get(0)).optional())?;
         Ok(at.map(Timestamp::from_microsecond).transpose()?)
     }
 
     /// Notes when this store began, and digests of events that an older Kestrel answered. Does nothing
     /// where a beginning is noted already.
     pub(in crate::store) fn begin_at(&self, at: Timestamp, answered: &[String]) -> Result<()> {
-        self.write(|all| {
+        self.write(|tx| {
             let sql = "INSERT OR IGNORE INTO began (one, at) VALUES (1, ?1)";
-            if all.execute(sql, params![at.as_microsecond()])? == 0 {
+            if tx.execute(sql, params![at.as_microsecond()])? == 0 {
                 return Ok(());
             }
             let sql = "INSERT OR IGNORE INTO accepted (event, room, at) VALUES (?1, '', ?2)";
             for event in answered {
-                all.execute(sql, params![event, at.as_microsecond()])?;
+                tx.execute(sql, params![event, at.as_microsecond()])?;
             }
             Ok(())
         })
@@ -74,15 +74,15 @@ impl Ledger {
         (task, most): (&str, usize),
         now: Timestamp,
     ) -> Result<HandedIn> {
-        self.write(|all| {
-            if is_noted(all, event)? {
+        self.write(|tx| {
+            if is_noted(tx, event)? {
                 return Ok(HandedIn::Known);
             }
-            if count_open(all)? >= most {
+            if count_open(tx)? >= most {
                 return Ok(HandedIn::Full);
             }
             let sql = "INSERT INTO accepted (event, room, at, task) VALUES (?1, ?2, ?3, ?4)";
-            all.execute(sql, params![digest(event), room.as_str(), now.as_microsecond(), task])?;
+            tx.execute(sql, params![digest(event), room.as_str(), now.as_microsecond(), task])?;
             Ok(HandedIn::Accepted)
         })
     }
@@ -96,21 +96,21 @@ impl Ledger {
         now: Timestamp,
         messages: &[NewMessage],
     ) -> Result<bool> {
-        self.write(|all| {
+        self.write(|tx| {
             let sql = "INSERT OR IGNORE INTO accepted (event, room, at) VALUES (?1, ?2, ?3)";
             let row = params![digest(event), room.as_str(), now.as_microsecond()];
-            if all.execute(sql, row)? == 0 {
+            if tx.execute(sql, row)? == 0 {
                 return Ok(false);
             }
-            messages.iter().try_for_each(|message| owe(all, message))?;
-            prune(all)?;
+            messages.iter().try_for_each(|message| owe(tx, message))?;
+            prune(tx)?;
             Ok(true)
         })
     }
 
     /// Whether an event was noted, open or settled.
     pub fn is_noted(&self, event: &EventId) -> Result<bool> {
-        self.read(|all| is_noted(all, event))
+        self.read(|tx| is_noted(tx, event))
     }
 
     /// What is open, the first accepted first.
@@ -118,8 +118,8 @@ impl Ledger {
         let sql = "SELECT number, room, at, tries, task FROM accepted WHERE task IS NOT NULL
                    ORDER BY number LIMIT ?1";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let rows = self.read(|all| {
-            let mut query = all.prepare_cached(sql)?;
+        let rows = self.read(|tx| {
+            let mut query = tx.prepare_cached(sql)?;
             let rows = query.query_map(params![most], OpenRow::read)?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         })?;
@@ -130,33 +130,33 @@ impl Ledger {
     /// given up in the end.
     pub fn count_try(&self, number: i64) -> Result<()> {
         let sql = "UPDATE accepted SET tries = tries + 1 WHERE number = ?1";
-        self.write(|all| Ok(all.execute(sql, params![number]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![number]).map(drop)?))
     }
 
     /// Puts it back as if this process had not begun it: it was no fault of the task that it did not end.
     pub fn put_back(&self, number: i64) -> Result<()> {
         let sql = "UPDATE accepted SET tries = max(tries - 1, 0) WHERE number = ?1";
-        self.write(|all| Ok(all.execute(sql, params![number]).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, params![number]).map(drop)?))
     }
 
     /// Settles it, with the messages that answer it, all or nothing: after this it is not asked again, and
     /// its answer is not lost.
     pub fn settle_task(&self, number: i64, messages: &[NewMessage]) -> Result<()> {
-        self.write(|all| {
+        self.write(|tx| {
             let sql = "UPDATE accepted SET task = NULL WHERE number = ?1 AND task IS NOT NULL";
-            if all.execute(sql, params![number])? == 0 {
+            if tx.execute(sql, params![number])? == 0 {
                 return Ok(());
             }
-            messages.iter().try_for_each(|message| owe(all, message))?;
-            prune(all)
+            messages.iter().try_for_each(|message| owe(tx, message))?;
+            prune(tx)
         })
     }
 
     /// The newest event of a room up to which everything was heard.
     pub fn heard(&self, room: &RoomId) -> Result<Option<OwnedEventId>> {
         let sql = "SELECT event FROM heard WHERE room = ?1";
-        let event: Option<String> = self
-            .read(|all| all.query_row(sql, params![room.as_str()], |row| row.get(0)).optional())?;
+        let event: Option<String> =
+            self.read(|tx| tx.query_row(sql, params![room.as_str()], |row| row.get(0)).optional())?;
         Ok(event.and_then(|event| event.try_into().ok()))
     }
 
@@ -165,26 +165,26 @@ impl Ledger {
         let sql = "INSERT INTO heard (room, event) VALUES (?1, ?2)
                    ON CONFLICT (room) DO UPDATE SET event = excluded.event";
         let row = params![room.as_str(), event.as_str()];
-        self.write(|all| Ok(all.execute(sql, row).map(drop)?))
+        self.write(|tx| Ok(tx.execute(sql, row).map(drop)?))
     }
 }
 
-fn is_noted(all: &Connection, event: &EventId) -> rusqlite::Result<bool> {
+fn is_noted(tx: &Connection, event: &EventId) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM accepted WHERE event = ?1)";
-    all.query_row(sql, params![digest(event)], |row| row.get(0))
+    tx.query_row(sql, params![digest(event)], |row| row.get(0))
 }
 
-fn count_open(all: &Connection) -> rusqlite::Result<usize> {
+fn count_open(tx: &Connection) -> rusqlite::Result<usize> {
     let sql = "SELECT count(*) FROM accepted WHERE task IS NOT NULL";
-    let count: i64 = all.query_row(sql, [], |row| row.get(0))?;
+    let count: i64 = tx.query_row(sql, [], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 /// Forgets the oldest of what is settled.
-fn prune(all: &Transaction<'_>) -> Result<()> {
+fn prune(tx: &Transaction<'_>) -> Result<()> {
     let sql = "DELETE FROM accepted WHERE task IS NULL AND number <=
                (SELECT number FROM accepted WHERE task IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?1)";
-    Ok(all.execute(sql, params![REMEMBERED]).map(drop)?)
+    Ok(tx.execute(sql, params![REMEMBERED]).map(drop)?)
 }
 
 /// A row as it lies in the database.

@@ -7,27 +7,27 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::super::log_file::{self, Part};
-use super::position::Mark;
+use super::super::log_file::{self, LogFile};
+use super::position::FilePosition;
 use super::tail::{Fit, fit};
 use kestrel_core::evidence::log_line::Stamp;
 
 /// Where a place was found.
 #[derive(Debug)]
-pub enum Found {
+pub enum FoundFile {
     /// Reading goes on in this file; whether it is the log's current one.
-    At(Part, bool),
+    At(LogFile, bool),
     /// A copy that ends before the place: all of it was read.
     Ended,
     Nowhere,
 }
 
 /// Looks for a place: in the log itself, then in rotated files, plain ones first.
-pub fn find(path: &Path, mark: &Mark) -> Found {
+pub fn find(path: &Path, mark: &FilePosition) -> FoundFile {
     let mut ended = false;
-    if let Ok(part) = Part::of(path) {
+    if let Ok(part) = LogFile::inspect(path) {
         match fit(&part, mark) {
-            Ok(Fit::GoesOn) => return Found::At(part, true),
+            Ok(Fit::GoesOn) => return FoundFile::At(part, true),
             Ok(Fit::Short) => ended = true,
             _ => {}
         }
@@ -36,18 +36,22 @@ pub fn find(path: &Path, mark: &Mark) -> Found {
     parts.sort_by_key(|part| (part.gzip, Reverse(begins(part))));
     for part in parts {
         match fit(&part, mark) {
-            Ok(Fit::GoesOn) => return Found::At(part, false),
+            Ok(Fit::GoesOn) => return FoundFile::At(part, false),
             Ok(Fit::Short) => ended = true,
             // Just being compressed, or renamed: not yet to be said.
             _ => {}
         }
     }
-    if ended { Found::Ended } else { Found::Nowhere }
+    if ended { FoundFile::Ended } else { FoundFile::Nowhere }
 }
 
 /// The file behind one that began at `began`: the oldest rotated one that is newer, else the log itself.
 /// None where the log is not there, or is `same`.
-pub fn next(path: &Path, began: Option<i64>, same: Option<(u64, u64)>) -> io::Result<Option<Part>> {
+pub fn next(
+    path: &Path,
+    began: Option<i64>,
+    same: Option<(u64, u64)>,
+) -> io::Result<Option<LogFile>> {
     let about = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         about => about?,
@@ -55,26 +59,26 @@ pub fn next(path: &Path, began: Option<i64>, same: Option<(u64, u64)>) -> io::Re
     if same == Some((about.dev(), about.ino())) {
         return Ok(None);
     }
-    let newer = |part: &Part| began.is_some_and(|began| begins(part) > began);
+    let newer = |part: &LogFile| began.is_some_and(|began| begins(part) > began);
     let mut parts = rotated(path);
     parts.retain(newer);
     // Of one that is there twice, the plain one.
     let oldest = parts.into_iter().min_by_key(|part| (begins(part), part.gzip));
-    let current = Part::of(path).map_err(io::Error::other)?;
+    let current = LogFile::inspect(path).map_err(io::Error::other)?;
     // A copy of the log itself, made but not cut yet.
     let oldest = oldest.filter(|part| current.first.is_none() || part.first != current.first);
     Ok(Some(oldest.unwrap_or(current)))
 }
 
 /// The oldest rotated file that is newer than `began` and older than `own`.
-pub fn between(path: &Path, began: Option<i64>, own: i64) -> Option<Part> {
+pub fn between(path: &Path, began: Option<i64>, own: i64) -> Option<LogFile> {
     let mut parts = rotated(path);
     parts.retain(|part| began.is_some_and(|began| (began + 1..own).contains(&begins(part))));
     parts.into_iter().min_by_key(|part| (begins(part), part.gzip))
 }
 
 /// The rotated files before one, newest first.
-pub fn before(path: &Path, began: Option<i64>) -> Vec<Part> {
+pub fn before(path: &Path, began: Option<i64>) -> Vec<LogFile> {
     let mut parts = rotated(path);
     parts.retain(|part| began.is_some_and(|began| begins(part) < began));
     parts.sort_by_key(|part| (Reverse(begins(part)), part.gzip));
@@ -83,7 +87,7 @@ pub fn before(path: &Path, began: Option<i64>) -> Vec<Part> {
 }
 
 /// When a file begins, as its first record writes it.
-pub fn begins(part: &Part) -> i64 {
+pub fn begins(part: &LogFile) -> i64 {
     match part.first {
         Some(Stamp::Local(at) | Stamp::Utc(at)) => at,
         // Synapse's plain JSON has no times; the file's own then tell an order.
@@ -91,7 +95,7 @@ pub fn begins(part: &Part) -> i64 {
     }
 }
 
-fn rotated(path: &Path) -> Vec<Part> {
+fn rotated(path: &Path) -> Vec<LogFile> {
     // Each that cannot be read would be told at every rotation.
-    log_file::siblings(path, &mut Vec::new())
+    log_file::rotated_files(path, &mut Vec::new())
 }

@@ -15,15 +15,15 @@ const REST: Duration = Duration::from_millis(200);
 
 /// What wakes one log's reader.
 #[derive(Debug)]
-pub struct Wake {
+pub struct FolderWatch {
     folder: PathBuf,
     /// None where the system gives no watch: then looking often has to do.
     inotify: Option<OwnedFd>,
 }
 
-impl Wake {
+impl FolderWatch {
     /// For a log.
-    pub fn of(log: &Path) -> Self {
+    pub fn new(log: &Path) -> Self {
         let folder = log.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new(".")).to_owned();
         Self { folder, inotify: init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok() }
@@ -36,7 +36,7 @@ impl Wake {
             return std::thread::sleep(REST);
         };
         let what = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVE | WatchFlags::DELETE;
-        // Asked for each time: the folder of before may be gone, and a second watch of one is the same.
+        // LogQuestion for each time: the folder of before may be gone, and a second watch of one is the same.
         if add_watch(inotify, &self.folder, what).is_err() {
             return std::thread::sleep(REST);
         }

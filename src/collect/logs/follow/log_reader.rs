@@ -7,9 +7,9 @@ use std::mem;
 
 use jiff::Timestamp;
 
-use super::super::log_file::{CHUNK, Part};
-use super::find_file::{self, Found};
-use super::position::{Mark, Position};
+use super::super::log_file::{CHUNK, LogFile};
+use super::find_file::{self, FoundFile};
+use super::position::{FilePosition, Position};
 use super::tail::{More, Tail};
 use crate::config::LogSource;
 use kestrel_core::evidence::attribute::Attribution;
@@ -37,7 +37,7 @@ const FAILURES: u32 = 8;
 
 /// One log that is followed.
 #[derive(Debug)]
-pub struct Trail {
+pub struct LogReader {
     pub(super) source: LogSource,
     /// Bytes before a place that are read again, at least.
     pub(super) lead: u64,
@@ -64,7 +64,7 @@ pub struct Trail {
 
 /// What one look came to.
 #[derive(Debug, Default)]
-pub struct Piece {
+pub struct LogPiece {
     /// Oldest first.
     pub sights: Vec<Sight>,
     /// Where the log stands after them; none before anything was opened.
@@ -80,7 +80,7 @@ pub struct Piece {
     pub notes: Vec<String>,
 }
 
-impl Trail {
+impl LogReader {
     /// Follows a log from a place, or from a time on. `lead` bytes before are read again.
     pub fn new(source: LogSource, saved: Option<Position>, since: Timestamp, lead: u64) -> Self {
         Self {
@@ -105,14 +105,14 @@ impl Trail {
     }
 
     /// Reads what came, at most a piece; `now` in milliseconds.
-    pub fn look(&mut self, now: i64) -> Piece {
+    pub fn look(&mut self, now: i64) -> LogPiece {
         if self.tails.is_empty() {
             let opened = self.open(now);
             if opened.is_err() || self.failures == 0 {
                 self.seen(opened, now);
             }
         }
-        let mut piece = Piece { from: self.last, ..Piece::default() };
+        let mut piece = LogPiece { from: self.last, ..LogPiece::default() };
         match self.read(now) {
             Ok((behind, bytes)) => {
                 (piece.behind, piece.bytes) = (behind, bytes);
@@ -272,23 +272,23 @@ impl Trail {
         // Of a file without a whole line nothing was taken: a copy of it is read from its beginning.
         self.began = self.newest();
         let found = if mark.head.length == 0 {
-            Found::Ended
+            FoundFile::Ended
         } else {
             find_file::find(&self.source.path, &mark)
         };
         match found {
-            Found::At(part, _) => {
+            FoundFile::At(part, _) => {
                 let mut copy = Tail::open(&part, mark.offset)?;
                 copy.closed = true;
                 self.tails.pop_back();
                 self.push(copy, i64::MAX);
             }
-            Found::Nowhere if self.misses < MISSES => {
+            FoundFile::Nowhere if self.misses < MISSES => {
                 self.misses += 1;
                 return Ok(false);
             }
             found => {
-                self.gap |= matches!(found, Found::Nowhere);
+                self.gap |= matches!(found, FoundFile::Nowhere);
                 let Some(next) = find_file::next(&self.source.path, self.began, None)
                     .map_err(io::Error::other)?
                 else {
@@ -342,7 +342,7 @@ impl Trail {
         }
         self.told = true;
         let why = if why.is_empty() {
-            let gone = Part::of(&self.source.path).err();
+            let gone = LogFile::inspect(&self.source.path).err();
             gone.unwrap_or_else(|| "it was being replaced".into())
         } else {
             why
@@ -395,6 +395,6 @@ const DAY: i64 = 24 * 3_600_000;
 const ODD: u64 = 1000;
 
 /// Marks that can be found again by their content.
-pub(super) fn findable(place: &Position) -> Vec<Mark> {
+pub(super) fn findable(place: &Position) -> Vec<FilePosition> {
     place.files.iter().filter(|mark| mark.head.length > 0).cloned().collect()
 }

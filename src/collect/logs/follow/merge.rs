@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 
 use super::Round;
-use super::log_reader::Piece;
+use super::log_reader::LogPiece;
 use super::position::Position;
 use kestrel_core::evidence::sight::{Sight, Sights};
 
@@ -27,9 +27,9 @@ const HANGS: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Feed {
     name: String,
-    pieces: mpsc::Receiver<Piece>,
+    pieces: mpsc::Receiver<LogPiece>,
     /// The oldest piece that was not given out.
-    waiting: Option<Piece>,
+    waiting: Option<LogPiece>,
     /// More of it will come at once.
     behind: bool,
     read_to: Option<Timestamp>,
@@ -40,7 +40,7 @@ pub struct Feed {
 
 impl Feed {
     /// Of a log of this name.
-    pub fn new(name: String, pieces: mpsc::Receiver<Piece>) -> Self {
+    pub fn new(name: String, pieces: mpsc::Receiver<LogPiece>) -> Self {
         let (waiting, read_to, heard) = (None, None, Instant::now());
         Self { name, pieces, waiting, behind: true, read_to, blind: false, heard, hangs: false }
     }
@@ -53,7 +53,7 @@ impl Feed {
 
 /// A round so far.
 #[derive(Debug, Default)]
-struct Heap {
+struct PendingRound {
     sights: Vec<Sight>,
     places: BTreeMap<String, Position>,
     notes: Vec<String>,
@@ -65,14 +65,14 @@ struct Heap {
 pub struct Merge {
     feeds: Vec<Feed>,
     news: Arc<Notify>,
-    heap: Heap,
+    heap: PendingRound,
     given: Instant,
 }
 
 impl Merge {
     /// Of these; `news` tells that one of them has a piece.
     pub fn new(feeds: Vec<Feed>, news: Arc<Notify>) -> Self {
-        Self { feeds, news, heap: Heap::default(), given: Instant::now() }
+        Self { feeds, news, heap: PendingRound::default(), given: Instant::now() }
     }
 
     /// The next round. What was put together so far stays if this is dropped.
@@ -163,6 +163,6 @@ impl Merge {
 }
 
 /// The moment that a piece reads on from; a log without records goes first.
-fn begins(piece: &Piece) -> Option<Timestamp> {
+fn begins(piece: &LogPiece) -> Option<Timestamp> {
     piece.from
 }

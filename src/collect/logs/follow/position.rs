@@ -12,7 +12,7 @@ pub const HEAD: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The files that are read, oldest first: rotated ones that may still get late lines, then the current.
-    pub(super) files: Vec<Mark>,
+    pub(super) files: Vec<FilePosition>,
     /// So many bytes before it have to be read again to know the uploads under way.
     pub(super) lead: u64,
     /// The newest moment that was read.
@@ -25,26 +25,26 @@ pub struct Position {
 
 /// A place in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct FilePosition {
     pub device: u64,
     pub inode: u64,
-    pub head: Digest,
+    pub head: Fingerprint,
     /// The start of the first line that was not read.
     pub offset: u64,
     /// The bytes right before it.
-    pub before: Digest,
+    pub before: Fingerprint,
 }
 
 /// Some bytes, told from others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Digest {
+pub struct Fingerprint {
     pub length: u64,
     sha256: String,
 }
 
-impl Digest {
+impl Fingerprint {
     /// Of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn of_bytes(bytes: &[u8]) -> Self {
         let digest = Sha256::digest(bytes);
         // Half of it tells files apart well enough.
         let sha256 = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -52,10 +52,11 @@ impl Digest {
     }
 }
 
-impl Mark {
+impl FilePosition {
     /// Whether a file that begins with `head` is this one, or a copy of it.
     pub fn begins(&self, head: &[u8]) -> bool {
         let length = self.head.length as usize;
-        length > 0 && head.get(..length).is_some_and(|head| Digest::of(head) == self.head)
+        length > 0
+            && head.get(..length).is_some_and(|head| Fingerprint::of_bytes(head) == self.head)
     }
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 
-use super::super::log_file::{Left, Lines, Part};
+use super::super::log_file::{Lines, LogFile, Remaining};
 use super::super::{LEAD_TEXT, NEARBY, NEARBY_VOTES, seek};
-use super::find_file::{self, Found, begins};
-use super::log_reader::{Trail, findable};
+use super::find_file::{self, FoundFile, begins};
+use super::log_reader::{LogReader, findable};
 use super::position::Position;
 use super::tail::Tail;
 use kestrel_core::evidence::aside::Aside;
@@ -21,7 +21,7 @@ use kestrel_core::evidence::{Subject, Window};
 /// More than this (bytes) is not read again, however long an upload is under way.
 const LONGEST_LEAD: u64 = 256 << 20;
 
-impl Trail {
+impl LogReader {
     /// Opens what is to be read.
     pub(super) fn open(&mut self, now: i64) -> Result<(), String> {
         let shown = self.source.path.display().to_string();
@@ -34,7 +34,7 @@ impl Trail {
 
     /// From a time on.
     fn begin(&mut self) -> io::Result<()> {
-        let current = Part::of(&self.source.path).map_err(io::Error::other)?;
+        let current = LogFile::inspect(&self.source.path).map_err(io::Error::other)?;
         let clock = self.clock(&current, 0)?;
         let target = self.since.as_millisecond().saturating_sub(LEAD_TEXT);
         let mut first = current;
@@ -66,12 +66,12 @@ impl Trail {
         let marks = findable(saved);
         for (number, mark) in marks.iter().enumerate() {
             match find_file::find(&self.source.path, mark) {
-                Found::At(part, current) => {
+                FoundFile::At(part, current) => {
                     open.push((Tail::open(&part, mark.offset)?, part, current))
                 }
-                Found::Ended => {}
-                Found::Nowhere if number + 1 == marks.len() => lost = true,
-                Found::Nowhere => late = true,
+                FoundFile::Ended => {}
+                FoundFile::Nowhere if number + 1 == marks.len() => lost = true,
+                FoundFile::Nowhere => late = true,
             }
         }
         if (lost || late) && self.misses < super::log_reader::MISSES {
@@ -120,7 +120,7 @@ impl Trail {
     }
 
     /// Reads so many bytes before a place, over the border into the file before, and counts nothing.
-    fn warm(&self, part: &Part, at: u64, bytes: u64, into: &mut Attribution) -> io::Result<()> {
+    fn warm(&self, part: &LogFile, at: u64, bytes: u64, into: &mut Attribution) -> io::Result<()> {
         let mut older = Vec::new();
         let mut wanted = bytes.saturating_sub(at);
         for before in find_file::before(&self.source.path, part.first.map(|_| begins(part))) {
@@ -139,7 +139,7 @@ impl Trail {
     }
 
     /// How the log's times are understood: by lines of all over the file, and rather by those near the place.
-    fn clock(&self, part: &Part, at: u64) -> io::Result<Clock> {
+    fn clock(&self, part: &LogFile, at: u64) -> io::Result<Clock> {
         let mut clock = Clock::new(self.source.timezone.clone());
         if !matches!(part.first, Some(Stamp::Local(_)) | None) {
             return Ok(clock);
@@ -165,7 +165,7 @@ fn reader(clock: Clock) -> Attribution {
 }
 
 /// Lets a reader see a stretch of a file.
-fn feed(part: &Part, from: u64, to: u64, into: &mut Attribution) -> io::Result<()> {
+fn feed(part: &LogFile, from: u64, to: u64, into: &mut Attribution) -> io::Result<()> {
     // The byte before tells whether a line begins here: what goes up to the next newline is passed over.
     let start = from.saturating_sub(1);
     let mut source = part.open(if part.gzip { 0 } else { start })?;
@@ -181,14 +181,14 @@ fn feed(part: &Part, from: u64, to: u64, into: &mut Attribution) -> io::Result<(
                 into.line(line);
             }
         })?;
-        if left != Left::More {
+        if left != Remaining::More {
             return Ok(());
         }
     }
 }
 
 /// How long a compressed file is, as it says itself at its end.
-fn unpacked(part: &Part) -> io::Result<u64> {
+fn unpacked(part: &LogFile) -> io::Result<u64> {
     use std::os::unix::fs::FileExt;
     let mut size = [0; 4];
     let file = std::fs::File::open(&part.path)?;

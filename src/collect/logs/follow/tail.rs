@@ -6,8 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use super::super::log_file::{BEFORE, Lines, Part, Source};
-use super::position::{Digest, HEAD, Mark};
+use super::super::log_file::{BEFORE, FileBytes, Lines, LogFile};
+use super::position::{FilePosition, Fingerprint, HEAD};
 use kestrel_core::evidence::attribute::Attribution;
 use kestrel_core::evidence::log_line::{Stamp, stamp};
 
@@ -21,7 +21,7 @@ pub struct Tail {
     pub first: Option<Stamp>,
     /// Nothing is written to it any more: it is compressed, or a copy.
     pub closed: bool,
-    lines: Lines<Source>,
+    lines: Lines<FileBytes>,
     start: u64,
     head: Vec<u8>,
     /// The reader was told that another file begins.
@@ -53,7 +53,7 @@ pub enum Fit {
 
 impl Tail {
     /// Opens a file at the start of a line.
-    pub fn open(part: &Part, at: u64) -> io::Result<Self> {
+    pub fn open(part: &LogFile, at: u64) -> io::Result<Self> {
         let mut file = File::open(&part.path)?;
         let about = file.metadata()?;
         let (head, before, source);
@@ -67,7 +67,7 @@ impl Tail {
             let length = at.min(BEFORE as u64);
             before = piece(&file, at - length, length)?;
             file.seek(SeekFrom::Start(at))?;
-            source = Source::Plain(file.take(u64::MAX));
+            source = FileBytes::Plain(file.take(u64::MAX));
         }
         let mut lines = Lines::new(source);
         lines.before = before;
@@ -100,7 +100,7 @@ impl Tail {
 
     /// Looks at the beginning of a file that was empty when it was opened; gives when it begins.
     pub fn fill_head(&mut self) -> io::Result<Option<i64>> {
-        if let Source::Plain(file) = self.lines.source() {
+        if let FileBytes::Plain(file) = self.lines.source() {
             let file = file.get_ref();
             self.head = piece(file, 0, file.metadata()?.len().min(HEAD as u64))?;
         }
@@ -110,7 +110,7 @@ impl Tail {
     /// Reads on, at most so many bytes.
     pub fn more(&mut self, most: usize, into: &mut Attribution) -> io::Result<More> {
         let got = self.lines.fill(most)?;
-        // Asked behind the read: what was read of another file is never looked at.
+        // LogQuestion behind the read: what was read of another file is never looked at.
         if !self.is_same()? {
             return Ok(More::Other);
         }
@@ -134,7 +134,7 @@ impl Tail {
     }
 
     /// Whether a file goes on where this one was read to.
-    pub fn is_in(&self, part: &Part) -> bool {
+    pub fn is_in(&self, part: &LogFile) -> bool {
         self.offset() > 0 && matches!(fit(part, &self.mark()), Ok(Fit::GoesOn))
     }
 
@@ -154,20 +154,20 @@ impl Tail {
     }
 
     /// What finds this place again.
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self) -> FilePosition {
         let length = self.head.len().min(self.offset() as usize);
-        Mark {
+        FilePosition {
             device: self.identity.0,
             inode: self.identity.1,
-            head: Digest::of(&self.head[..length]),
+            head: Fingerprint::of_bytes(&self.head[..length]),
             offset: self.offset(),
-            before: Digest::of(&self.lines.before),
+            before: Fingerprint::of_bytes(&self.lines.before),
         }
     }
 
     /// The local time of the newest record, and when the file was written last: they tell the zone.
     pub fn written(&self) -> io::Result<Option<(i64, i64)>> {
-        let Source::Plain(file) = self.lines.source() else { return Ok(None) };
+        let FileBytes::Plain(file) = self.lines.source() else { return Ok(None) };
         let about = file.get_ref().metadata()?;
         let length = about.len().min(NEWEST);
         let end = piece(file.get_ref(), about.len() - length, length)?;
@@ -181,7 +181,7 @@ impl Tail {
 
     /// Whether the file still holds what was read of it.
     fn is_same(&mut self) -> io::Result<bool> {
-        let Source::Plain(file) = self.lines.source() else { return Ok(true) };
+        let FileBytes::Plain(file) = self.lines.source() else { return Ok(true) };
         let (file, offset) = (file.get_ref(), self.offset());
         if file.metadata()?.len() < offset + self.lines.unfinished() {
             return Ok(false);
@@ -203,7 +203,7 @@ impl Tail {
 }
 
 /// What a file is to a place. An error is a file that is just being written or taken away.
-pub fn fit(part: &Part, mark: &Mark) -> io::Result<Fit> {
+pub fn fit(part: &LogFile, mark: &FilePosition) -> io::Result<Fit> {
     if !mark.begins(&head(part)?) {
         return Ok(Fit::Not);
     }
@@ -217,7 +217,7 @@ pub fn fit(part: &Part, mark: &Mark) -> io::Result<Fit> {
         piece(&file, mark.offset - mark.before.length, mark.before.length)?
     };
     let extra = before.len().checked_sub(mark.before.length as usize);
-    Ok(match extra.map(|extra| Digest::of(&before[extra..]) == mark.before) {
+    Ok(match extra.map(|extra| Fingerprint::of_bytes(&before[extra..]) == mark.before) {
         None => Fit::Short,
         Some(true) => Fit::GoesOn,
         Some(false) => Fit::Not,
@@ -225,7 +225,7 @@ pub fn fit(part: &Part, mark: &Mark) -> io::Result<Fit> {
 }
 
 /// The first bytes of a file.
-fn head(part: &Part) -> io::Result<Vec<u8>> {
+fn head(part: &LogFile) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     part.open(0)?.take(HEAD as u64).read_to_end(&mut head)?;
     Ok(head)

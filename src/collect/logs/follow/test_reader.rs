@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::log_reader::{Piece, Trail};
+use super::log_reader::{LogPiece, LogReader};
 use super::position::Position;
 use super::test_writer::BEGIN;
 use crate::config::LogSource;
@@ -19,13 +19,13 @@ const LEAD: u64 = 600;
 #[derive(Debug)]
 pub struct Reader {
     source: LogSource,
-    trail: Trail,
+    trail: LogReader,
     pub now: i64,
     saved: Option<Position>,
     counted: BTreeMap<u64, u64>,
     notes: Vec<String>,
     /// Read and not saved.
-    pieces: Vec<Piece>,
+    pieces: Vec<LogPiece>,
 }
 
 impl Reader {
@@ -100,6 +100,6 @@ impl Reader {
     }
 }
 
-fn trail(source: &LogSource, saved: Option<Position>) -> Trail {
-    Trail::new(source.clone(), saved, Timestamp::from_millisecond(BEGIN).unwrap(), LEAD)
+fn trail(source: &LogSource, saved: Option<Position>) -> LogReader {
+    LogReader::new(source.clone(), saved, Timestamp::from_millisecond(BEGIN).unwrap(), LEAD)
 }

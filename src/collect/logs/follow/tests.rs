@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::test_reader::Reader;
 use super::test_writer::{BEGIN, Writer};
-use super::{Follow, Round};
+use super::{Follower, Round};
 use crate::config::LogSource;
 use kestrel_core::evidence::sight::What;
 
@@ -254,7 +254,7 @@ fn what_waits_behind_a_claim_counts_once_wherever_the_reader_is_killed() {
 }
 
 /// Rounds until so many refusals came.
-async fn rounds(follow: &mut Follow, refusals: u64) -> Vec<Round> {
+async fn rounds(follow: &mut Follower, refusals: u64) -> Vec<Round> {
     let mut rounds = Vec::new();
     let mut seen = 0;
     while seen < refusals {
@@ -283,7 +283,7 @@ async fn several_logs_are_followed_and_one_that_is_not_there_holds_none_up() {
         source("c", a.folder.path().join("gone.log")),
     ];
     let from = Timestamp::from_millisecond(BEGIN).unwrap();
-    let mut follow = Follow::start(sources.clone(), HashMap::new(), from);
+    let mut follow = Follower::start(sources.clone(), HashMap::new(), from);
     let first = rounds(&mut follow, 40).await;
     let notes: Vec<_> = first.iter().flat_map(|round| &round.notes).collect();
     assert_eq!(notes.len(), 1, "{notes:?}");
@@ -297,7 +297,7 @@ async fn several_logs_are_followed_and_one_that_is_not_there_holds_none_up() {
     drop(follow);
     a.uploads(1);
     b.uploads(1);
-    let mut follow = Follow::start(sources, saved, Timestamp::MAX);
+    let mut follow = Follower::start(sources, saved, Timestamp::MAX);
     let second = rounds(&mut follow, 2).await;
     let again: u64 = second.iter().flat_map(|round| &round.sights).map(|sight| sight.count).sum();
     assert_eq!(again, 2);

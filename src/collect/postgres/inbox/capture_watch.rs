@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use super::{A_LOOK, Sight, WATCH_LIMIT, connect, look, newest};
+use super::{A_LOOK, InboxAccess, WATCH_LIMIT, connect, look, newest};
 use crate::config::Database;
 use kestrel_core::evidence::Subject;
 use kestrel_core::evidence::to_device::{Inbox, InboxRow, Live};
@@ -16,7 +16,7 @@ use kestrel_core::evidence::to_device::{Inbox, InboxRow, Live};
 /// The session, and what it saw.
 pub struct InboxWatch {
     client: Client,
-    sight: Sight,
+    sight: InboxAccess,
     subject: Subject,
     after: i64,
     deadline: Duration,
@@ -41,9 +41,9 @@ impl InboxWatch {
         let opening = async {
             let client = connect::open(database, deadline).await?;
             let words = |error| connect::words(&error, "device_inbox");
-            let sight = Sight::of(&client).await.map_err(words)?;
+            let sight = InboxAccess::ask(&client).await.map_err(words)?;
             let mut first = look(&client, &subject).await.map_err(words)?;
-            first.unread = matches!(sight, Sight::Nothing);
+            first.unread = matches!(sight, InboxAccess::Nothing);
             let last = seen.as_ref().and_then(|seen| seen.rows.last()).map(|row| row.stream);
             let after = match last {
                 Some(last) => last,

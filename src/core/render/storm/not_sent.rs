@@ -1,11 +1,11 @@
 //! Alerts that something contradicted → a list with the reasons: what was kept from a room is not hidden.
 
-use super::{LISTED, Listed, View, kind, more, name, sentence, whose};
+use super::{LISTED, ListedStorm, View, kind, more, name, sentence, whose};
 use crate::render::page::Page;
-use crate::storm::Sure;
+use crate::storm::Confirmation;
 
 /// Alerts that were not sent, because the database has no such device, or another server has the user.
-pub fn dropped(storms: &[Listed], view: &View) -> Page {
+pub fn dropped(storms: &[ListedStorm], view: &View) -> Page {
     let mut page = Page::default();
     if storms.is_empty() {
         return page;
@@ -17,7 +17,7 @@ pub fn dropped(storms: &[Listed], view: &View) -> Page {
         page.text(format!(" · {}", kind(storm.event)));
         whose(&mut page, storm.event);
         page.text(format!(" · {}", view.span(storm.event.first, storm.event.last)));
-        if let Some(Sure::Contradicted(why)) = storm.sure {
+        if let Some(Confirmation::Contradicted(why)) = storm.sure {
             page.text(format!(" · {}", sentence(why)));
         }
     }
