@@ -29,7 +29,7 @@ use kestrel_core::command;
 use kestrel_core::diagnose::{Certainty, questions};
 use kestrel_core::evidence::{self, Evidence, Fact, SCHEMA, State};
 use kestrel_core::plan::Plan;
-use kestrel_core::render::{self, Ink, View};
+use kestrel_core::render::{self, Ink, Page, View};
 
 use self::asked::slip;
 pub(super) use self::cases::{Cases, OneCase, case, cases};
@@ -296,6 +296,12 @@ pub(super) fn say(text: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         said => said.context("standard output cannot be written"),
     }
+}
+
+/// Prints a page, in colour where that is wanted.
+fn show(page: &Page) -> Result<()> {
+    let ink = if coloured(&std::io::stdout()) { Ink::Colour } else { Ink::Plain };
+    say(&page.terminal(ink))
 }
 
 /// Whether a stream is for eyes that want colour: <https://no-color.org>.

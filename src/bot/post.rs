@@ -19,7 +19,7 @@ use super::storm_letter::storm_letter;
 use super::storm_thread::{Turn, same_storm, turn};
 use super::supervise::Ended;
 use super::transmit;
-use super::watch::{Shared, holds};
+use super::watch::Shared;
 use crate::config::Config;
 use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
 use crate::store::{Due, Ledger, NewCase, Owed, Store, StoredStorm};
@@ -163,7 +163,7 @@ impl Postman {
         }
         let untold = turn == Turn::First;
         let middle = !matches!(event.change, Change::Started | Change::Ended);
-        let muted = self.ledger.mutes(now)?.iter().any(|mute| holds(&mute.what, event));
+        let muted = self.ledger.mutes(now)?.iter().any(|mute| mute.what.covers(event));
         // An end is told where a beginning was, muted or not: nobody should wait for it.
         let silent = muted && event.change != Change::Ended;
         // While it waited it turned out to be part of a crowd.

@@ -12,10 +12,9 @@ use super::room_words::absences;
 use super::words;
 use crate::store::StoredStorm;
 use kestrel_core::command::Whom;
-use kestrel_core::evidence::shortened;
 use kestrel_core::render::storm::{ListedStorm, list, muted, unmuted};
 use kestrel_core::render::{self, Reply, restarted};
-use kestrel_core::storm::{Confirmation, Event, Mute, Muted, Whose};
+use kestrel_core::storm::{Confirmation, Mute, Muted};
 
 /// Storms that are listed: those that go on, and those that ended last.
 const LISTED: usize = 200;
@@ -32,7 +31,7 @@ impl Desk {
         }
         let mut known = ledger.storms(LISTED)?;
         if !self.show_addresses {
-            known.iter_mut().for_each(|known| hide(&mut known.event));
+            known.iter_mut().for_each(|known| known.event.hide_address());
         }
         let links: Vec<_> = known.iter().map(link).collect();
         let (dropped, told): (Vec<_>, Vec<_>) =
@@ -107,12 +106,6 @@ fn muted_of(whom: &Whom) -> Muted {
         Whom::Storm(number) => Muted::Storm(*number),
         Whom::User(user) => Muted::User(user.clone()),
         Whom::All => Muted::All,
-    }
-}
-
-fn hide(event: &mut Event) {
-    if let Whose::Address(address) = &mut event.whose {
-        *address = shortened(address);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::flow::{Cursor, Flow, Poll};
 use crate::store::{Due, Ledger, Step, StoredStorm, free_space};
 use kestrel_core::render::{self, View};
-use kestrel_core::storm::{Change, Event, Muted, StormWatch, Thresholds};
+use kestrel_core::storm::{Change, Event, StormWatch, Thresholds};
 
 /// How often what was counted is written down: a restart reads the lines since again, at scan speed.
 const CALM: Duration = Duration::from_secs(60);
@@ -318,7 +318,7 @@ impl Lookout {
             let was_muted = known.iter().find(of).is_some_and(|known| {
                 known.root.is_none() && known.sure.is_none() && known.event.at < now
             });
-            was_muted && !waits(event.storm) && !mutes.iter().any(|mute| holds(&mute.what, event))
+            was_muted && !waits(event.storm) && !mutes.iter().any(|mute| mute.what.covers(event))
         };
         let began = |event: &Event| Event { change: Change::Started, at: now, ..event.clone() };
         Ok(going_on.iter().filter(untold).map(|event| Due::Storm(began(event))).collect())
@@ -346,18 +346,6 @@ async fn beat(rhythm: &mut Option<Interval>) {
     }
 }
 
-/// Whether a mute silences a storm.
-pub(super) fn holds(mute: &Muted, event: &Event) -> bool {
-    match (mute, &event.whose) {
-        (Muted::All, _) => true,
-        (Muted::Storm(number), _) => *number == event.storm,
-        (Muted::User(muted), kestrel_core::storm::Whose::Device { user, .. }) => {
-            muted.as_str() == user
-        }
-        (Muted::User(_), _) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
@@ -365,6 +353,7 @@ mod tests {
     use super::*;
     use crate::store::Owed;
     use kestrel_core::evidence::sight::{Sight, What};
+    use kestrel_core::storm::Muted;
 
     fn lookout(folder: &TempDir) -> Lookout {
         let config = Config::parse(super::super::BOT, Path::new(".")).unwrap();
@@ -519,7 +508,7 @@ mod tests {
             (Muted::User("@a:x".try_into().unwrap()), true),
             (Muted::User("@b:x".try_into().unwrap()), false),
         ] {
-            assert_eq!(holds(&what, &event), silent, "{what:?}");
+            assert_eq!(what.covers(&event), silent, "{what:?}");
         }
     }
 }

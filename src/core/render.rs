@@ -15,76 +15,16 @@ pub mod report;
 pub mod storm;
 mod svg;
 mod tree;
+mod view;
 mod why;
-
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 pub use answer::{LINES, answer};
 pub use chain::{brief, chain, chain_why};
 pub use chart::{Picture, chart, picture};
 pub use fleet::{fleet, fleet_why};
-pub use page::{Ink, Page};
+pub use page::{Ink, Page, Reply};
 pub use plain_replies::{devices, dropped, help, late, lines, restarted, slip};
 pub use svg::svg;
 pub use tree::{all_remedies, mermaid, remedies, tree, what_to_do};
+pub use view::View;
 pub use why::why;
-
-/// One message, ready to send: both bodies say the same. Everything foreign in `html` is escaped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    pub plain: String,
-    pub html: String,
-}
-
-/// How a person reads: the zone of the times, and the way to more.
-#[derive(Debug, Clone)]
-pub struct View {
-    pub zone: TimeZone,
-    /// What asks for every step and every query.
-    pub why: &'static str,
-}
-
-impl View {
-    /// A reader in a room.
-    pub fn in_zone(zone: TimeZone) -> Self {
-        Self { zone, why: "!why" }
-    }
-
-    /// A moment with its date and zone.
-    pub fn moment(&self, at: Timestamp) -> String {
-        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
-    }
-
-    /// A span; the date and zone stand once where both ends share them.
-    pub fn span(&self, from: Timestamp, to: Timestamp) -> String {
-        let (from, to) = (from.to_zoned(self.zone.clone()), to.to_zoned(self.zone.clone()));
-        let start = from.strftime("%Y-%m-%d %H:%M:%S");
-        let end = to.strftime("%Y-%m-%d %H:%M:%S %Z");
-        match (from.offset() == to.offset(), from.date() == to.date()) {
-            (true, true) => format!("{start} to {}", to.strftime("%H:%M:%S %Z")),
-            (true, false) => format!("{start} to {end}"),
-            // Summer time ended in between: an hour stands on the clock twice.
-            (false, _) => format!("{start} {} to {end}", from.strftime("%Z")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repeated_hour_is_told_apart() {
-        let view = View::in_zone(TimeZone::get("Europe/Berlin").unwrap());
-        let span = |from: &str, to: &str| view.span(from.parse().unwrap(), to.parse().unwrap());
-        assert_eq!(
-            span("2026-10-25T00:30:46Z", "2026-10-25T01:30:52Z"),
-            "2026-10-25 02:30:46 CEST to 2026-10-25 02:30:52 CET"
-        );
-        assert_eq!(
-            span("2026-11-25T00:30:46Z", "2026-11-25T01:30:52Z"),
-            "2026-11-25 01:30:46 to 02:30:52 CET"
-        );
-    }
-}

@@ -13,12 +13,12 @@ use kestrel::config::Config;
 use kestrel::flow;
 use kestrel::store::{Kept, Ledger};
 use kestrel_core::command::{self, Context, Look, Slip};
+use kestrel_core::render::View;
 use kestrel_core::render::case::{self, CaseLine};
-use kestrel_core::render::{Ink, Page, View};
 use serde_json::{Value, json};
 
 use super::watch::ListFormat;
-use super::{coloured, say, slip};
+use super::{say, show, slip};
 use crate::Configured;
 
 /// Cases that are listed, as in a room.
@@ -54,10 +54,10 @@ pub(crate) fn cases(flags: &Cases) -> Result<ExitCode> {
     let text = flags.user.as_deref().unwrap_or_default();
     let user = command::cases_words(text, &context(&config)).map_err(without_usage)?;
     let there = Ledger::is_in(&config.store)?;
-    let cases = match there {
-        true => Ledger::open(&config.store)?.cases(user.as_deref(), LISTED)?,
-        false => Vec::new(),
-    };
+    let mut cases = Vec::new();
+    if there {
+        cases = Ledger::open(&config.store)?.cases(user.as_deref(), LISTED)?;
+    }
     let view = View::in_zone(config.limits.timezone);
     let lines: Vec<_> = cases.iter().map(line).collect();
     match (flags.format, there) {
@@ -88,15 +88,13 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
     let ledger = Ledger::open(&config.store)?;
     let none = || slip(format!("There is no case {number}; `kestrel cases` shows the newest."));
     if look == Look::Delete {
-        return match ledger.forget_case(number)? {
-            true => {
-                say(&format!(
-                    "Case {number} is deleted with its evidence. What stands in the room stays.\n"
-                ))?;
-                Ok(ExitCode::SUCCESS)
-            }
-            false => Err(none().into()),
-        };
+        if !ledger.forget_case(number)? {
+            return Err(none().into());
+        }
+        say(&format!(
+            "Case {number} is deleted with its evidence. What stands in the room stays.\n"
+        ))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let (kept, evidence) = ledger.case(number)?.ok_or_else(none)?;
     let view = View::in_zone(config.limits.timezone);
@@ -105,11 +103,6 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
         _ => case::kept(&line(&kept), flow::page(&evidence, &view), &view),
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn show(page: &Page) -> Result<()> {
-    let ink = if coloured(&std::io::stdout()) { Ink::Colour } else { Ink::Plain };
-    say(&page.terminal(ink))
 }
 
 fn no_ledger(store: &Path) -> String {

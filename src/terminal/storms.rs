@@ -1,6 +1,7 @@
 //! The ledger beside a running bot → the list of storms, and mutes that hold at once: the bot reads them
 //! anew before each message. Takes no lock, asks no source, and makes no ledger where there is none.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,13 +11,13 @@ use jiff::Timestamp;
 use kestrel::config::Config;
 use kestrel::store::{Ledger, StoredStorm};
 use kestrel_core::command::{self, Context, Whom};
-use kestrel_core::evidence::shortened;
-use kestrel_core::render::View;
+use kestrel_core::render::storm::{self, ListedStorm};
+use kestrel_core::render::{Page, View};
 use kestrel_core::storm::{Confirmation, Mute, Muted, Whose};
 use serde_json::{Value, json};
 
-use super::watch::{ListFormat, kind};
-use super::{say, slip};
+use super::watch::ListFormat;
+use super::{say, show, slip};
 use crate::Configured;
 
 /// How many storms are read, and how many of those that ended are shown.
@@ -56,21 +57,26 @@ pub(crate) struct Unmuting {
 /// Storms that go on first, then the newest that ended.
 pub(crate) fn storms(flags: &Storms) -> Result<ExitCode> {
     let config = Config::load(&flags.configured.config)?;
-    let (mut storms, mut mutes) = (Vec::new(), Vec::new());
+    let mut storms = Vec::new();
+    let mut mutes = Vec::new();
     let there = Ledger::is_in(&config.store)?;
     if there {
         let ledger = Ledger::open(&config.store)?;
-        (storms, mutes) = (ledger.storms(READ)?, ledger.mutes(Timestamp::now())?);
+        storms = ledger.storms(READ)?;
+        mutes = ledger.mutes(Timestamp::now())?;
+    }
+    if !config.limits.show_addresses {
+        storms.iter_mut().for_each(|known| known.event.hide_address());
     }
     let (going_on, mut ended): (Vec<_>, Vec<_>) =
         storms.into_iter().partition(|known| known.ended.is_none());
     ended.truncate(ENDED);
-    let list = List { going_on, ended, mutes, addresses: config.limits.show_addresses };
-    say(&match (flags.format, there) {
-        (ListFormat::Json, _) => format!("{:#}\n", list.json()),
-        (ListFormat::Text, true) => list.text(&View::in_zone(config.limits.timezone)),
-        (ListFormat::Text, false) => format!("{}\n", no_ledger(&config.store)),
-    })?;
+    let list = List { going_on, ended, mutes };
+    match (flags.format, there) {
+        (ListFormat::Json, _) => say(&format!("{:#}\n", list.json()))?,
+        (ListFormat::Text, true) => show(&list.page(&View::in_zone(config.limits.timezone)))?,
+        (ListFormat::Text, false) => say(&format!("{}\n", no_ledger(&config.store)))?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -87,7 +93,8 @@ pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
         let says = format!("There is no storm {number}; `kestrel storms` shows them.");
         return Err(slip(says).into());
     }
-    let (what, until) = (muted(whom), now.checked_add(length)?);
+    let what = muted(whom);
+    let until = now.checked_add(length)?;
     ledger.mute(&Mute { what: what.clone(), until, by: asker() })?;
     let view = View::in_zone(config.limits.timezone);
     say(&format!("{} until {}.\n", is_muted(&what), view.moment(until)))?;
@@ -183,75 +190,26 @@ struct List {
     going_on: Vec<StoredStorm>,
     ended: Vec<StoredStorm>,
     mutes: Vec<Mute>,
-    /// Whether addresses are shown in full.
-    addresses: bool,
 }
 
 impl List {
-    fn text(&self, view: &View) -> String {
-        let mut out = String::new();
-        if self.going_on.is_empty() {
-            out.push_str("No storm goes on.\n");
-        }
-        for (head, storms) in [("Going on:", &self.going_on), ("Ended:", &self.ended)] {
-            if !storms.is_empty() {
-                out.push_str(&format!("{head}\n"));
-            }
-            storms.iter().for_each(|known| out.push_str(&self.storm(known, view)));
-        }
-        for mute in &self.mutes {
-            let (what, until) = (is_muted(&mute.what), view.moment(mute.until));
-            out.push_str(&format!("{what} until {until}, by {}.\n", shown(&mute.by)));
-        }
-        out
-    }
-
-    fn storm(&self, known: &StoredStorm, view: &View) -> String {
-        let event = &known.event;
-        let (kind, whose) = (kind(event.kind), self.whose(&event.whose, event.devices));
-        let mut lines =
-            vec![format!("  #{}  {kind}  {whose}  {} so far", event.storm, event.count)];
-        lines.push(match known.ended {
-            Some(ended) => {
-                format!("{}; over at {}", view.span(event.first, event.last), view.moment(ended))
-            }
-            None => format!("since {}, last {}", view.moment(event.first), view.moment(event.last)),
-        });
-        lines.push(match (&known.verdict, &known.sure) {
-            (Some(verdict), Some(sure)) => format!("{}, {}", shown(verdict), told(sure)),
-            _ => "not judged yet".to_owned(),
-        });
-        lines.push(match &known.root {
-            Some((room, _)) => format!("told in {}", shown(room.as_str())),
-            None => "not told in a room".to_owned(),
-        });
-        if let Some(mute) = self.mute_of(known) {
-            lines.push(format!("muted until {}", view.moment(mute.until)));
-        }
-        lines.join("\n      ") + "\n"
-    }
-
-    fn whose(&self, whose: &Whose, devices: u64) -> String {
-        match whose {
-            Whose::Device { user, device } => format!("{} {}", shown(user), shown(device)),
-            Whose::Address(address) => format!("from {}", shown(&self.address(address))),
-            Whose::Everybody => format!("{devices} devices"),
-            Whose::Server => "the homeserver".to_owned(),
-        }
-    }
-
-    fn address(&self, address: &str) -> String {
-        if self.addresses { address.to_owned() } else { shortened(address) }
+    /// The list as a room shows it, with every storm that goes on.
+    fn page(&self, view: &View) -> Page {
+        let links: Vec<_> = self.going_on.iter().chain(&self.ended).map(link).collect();
+        let (going_links, ended_links) = links.split_at(self.going_on.len());
+        let listed = |(known, link)| listed(known, link);
+        let mut going_on: Vec<_> = self.going_on.iter().zip(going_links).map(listed).collect();
+        going_on.sort_by_key(|storm| Reverse((storm.event.devices, storm.event.count)));
+        let ended: Vec<_> = self.ended.iter().zip(ended_links).map(listed).collect();
+        let (not_sent, ended): (Vec<_>, Vec<_>) = ended.into_iter().partition(was_not_sent);
+        let mut page = storm::list_at_most(READ, &going_on, &ended, &self.mutes, view);
+        page.append(storm::dropped(&not_sent, view));
+        page
     }
 
     /// The mute that holds longest of those that cover the storm.
     fn mute_of(&self, known: &StoredStorm) -> Option<&Mute> {
-        let covers = |mute: &&Mute| match (&mute.what, &known.event.whose) {
-            (Muted::All, _) => true,
-            (Muted::Storm(number), _) => *number == known.event.storm,
-            (Muted::User(muted), Whose::Device { user, .. }) => muted.as_str() == user,
-            (Muted::User(_), _) => false,
-        };
+        let covers = |mute: &&Mute| mute.what.covers(&known.event);
         self.mutes.iter().filter(covers).max_by_key(|mute| mute.until)
     }
 
@@ -266,7 +224,7 @@ impl List {
         let event = &known.event;
         let (user, device, address) = match &event.whose {
             Whose::Device { user, device } => (Some(user), Some(device), None),
-            Whose::Address(address) => (None, None, Some(self.address(address))),
+            Whose::Address(address) => (None, None, Some(address)),
             Whose::Everybody | Whose::Server => (None, None, None),
         };
         let (sure, because) = match &known.sure {
@@ -297,14 +255,24 @@ impl List {
     }
 }
 
-fn told(sure: &Confirmation) -> String {
-    match sure {
-        Confirmation::Confirmed => "confirmed".to_owned(),
-        Confirmation::Unconfirmed(why) => format!("unconfirmed: {}", shown(why)),
-        Confirmation::Contradicted(why) => {
-            format!("contradicted, so nobody was told: {}", shown(why))
-        }
+fn listed<'a>(known: &'a StoredStorm, link: &'a Option<String>) -> ListedStorm<'a> {
+    ListedStorm {
+        event: &known.event,
+        verdict: known.verdict.as_deref(),
+        sure: known.sure.as_ref(),
+        root: link.as_deref(),
     }
+}
+
+/// A link to the storm's thread.
+fn link(known: &StoredStorm) -> Option<String> {
+    let (room, root) = known.root.as_ref()?;
+    Some(room.matrix_to_event_uri(root.clone()).to_string())
+}
+
+/// Whether its alert was not sent because something contradicts it.
+fn was_not_sent(storm: &ListedStorm<'_>) -> bool {
+    storm.root.is_none() && matches!(storm.sure, Some(Confirmation::Contradicted(_)))
 }
 
 fn mute_object(mute: &Mute) -> Value {

@@ -6,7 +6,8 @@ use ruma::{OwnedDeviceId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{End, Mark, Note, Session};
+use super::inputs::{End, Mark, Note};
+use super::session::Session;
 use crate::evidence::Window;
 
 /// The version of the manifest's form.
@@ -88,10 +89,10 @@ impl Manifest {
     pub fn check(&self, name: &str, content: &[u8]) -> Result<(), String> {
         let listed = self.files.iter().find(|file| file.name == name);
         let listed = listed.ok_or_else(|| format!("{name} is not listed in {MANIFEST}"))?;
-        match *listed == BundledFile::from_content(name, content) {
-            true => Ok(()),
-            false => Err(format!("{name} is not what {MANIFEST} says: it was changed or cut")),
+        if *listed == BundledFile::from_content(name, content) {
+            return Ok(());
         }
+        Err(format!("{name} is not what {MANIFEST} says: it was changed or cut"))
     }
 }
 

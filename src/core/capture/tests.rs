@@ -1,8 +1,11 @@
 //! Sessions as they happen, and as nobody would wish.
 
-use ruma::user_id;
+use jiff::{SignedDuration, Timestamp};
+use ruma::{OwnedUserId, user_id};
 
+use super::session::{MARK_TEXT, MOST_MARKS};
 use super::*;
+use crate::evidence::Window;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_763_820_000 + second).unwrap()

@@ -1,7 +1,7 @@
 //! The answer in the thread: at most twelve lines that fit a phone.
 
-use super::View;
 use super::page::Page;
+use super::view::View;
 use crate::diagnose::Also;
 use crate::diagnose::remedy::{Advice, Judgement};
 use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict, VerdictId};

@@ -1,7 +1,7 @@
 //! A capture session → its checklist, the words said in its thread, and its marks for the bundle.
 
-use super::View;
 use super::page::Page;
+use super::view::View;
 use crate::capture::{Doer, End, Item, Note, Reminder, Said, Session, Step};
 
 /// The checklist: one message for as long as the session goes on, edited as steps are ticked.

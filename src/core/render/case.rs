@@ -1,8 +1,8 @@
 //! Kept cases → the list of them, one by its number, and what changed since.
 
-use super::View;
 use super::answer::{LINES, about, symptom};
 use super::page::{Page, clip};
+use super::view::View;
 use crate::evidence::{About, Symptom};
 
 /// A verdict's name as it is shown; ours are short.

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::View;
 use super::answer::{about, act, also, remedies, sentence, symptom};
 use super::page::Page;
 use super::plain_replies::device;
+use super::view::View;
 use super::why::{head, walked};
 use crate::diagnose::Chain;
 use crate::diagnose::chain::{Branch, Place};

@@ -10,9 +10,9 @@ use std::sync::{Arc, LazyLock};
 use jiff::Timestamp;
 use resvg::{tiny_skia, usvg};
 
-use super::View;
 use super::chart_lanes::{LANES, Lane, Lanes, Tick, alt, length, ticks};
 use super::page::{clip, escape, visible};
+use super::view::View;
 use crate::storm::Timeline;
 
 /// A picture of a storm, ready to be attached.

@@ -3,8 +3,8 @@
 
 use jiff::{SignedDuration, Timestamp, ToSpan, Unit};
 
-use super::View;
 use super::page::{clip, visible};
+use super::view::View;
 use crate::storm::Timeline;
 
 /// The most curves that are told apart.

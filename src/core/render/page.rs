@@ -5,7 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Reply;
+/// One message, ready to send: both bodies say the same. Everything foreign in `html` is escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub plain: String,
+    pub html: String,
+}
 
 /// Characters of a foreign id that are shown; Synapse takes device ids of up to 512.
 const SHOWN_ID: usize = 80;
@@ -259,9 +264,10 @@ pub(super) fn visible(text: &str) -> String {
     for letter in text.chars() {
         let hidden = letter.is_control()
             || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{061c}');
-        match hidden {
-            true => out.extend(letter.escape_unicode()),
-            false => out.push(letter),
+        if hidden {
+            out.extend(letter.escape_unicode());
+        } else {
+            out.push(letter);
         }
     }
     out

@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::View;
 use super::page::Page;
+use super::view::View;
 use crate::command::{Help, Slip};
 use crate::diagnose::device_list::{trouble, worst_first};
 use crate::evidence::DeviceRow;

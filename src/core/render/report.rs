@@ -5,14 +5,15 @@
 
 use ruma::{DeviceId, UserId};
 
-use super::View;
 use super::answer::sentence;
 use super::page::Page;
+use super::view::View;
 use crate::diagnose::advice::Safe;
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::verdict::Verdict;
 use crate::evidence::artefact::Removed;
 use crate::evidence::client::Sign;
+use crate::evidence::quoted_device::quoted_device;
 use crate::evidence::{ClientFacts, counted};
 
 /// Parts that were not read, told in a receipt.
@@ -130,7 +131,7 @@ pub fn unasked(by: Option<&UserId>, names: Option<&str>, device: Option<&str>) -
         None => page.text("which is no user id: not believed. Nothing was asked for it."),
     };
     if let Ok(user) = UserId::parse(named) {
-        let device = device.map(|device| format!(" {}", quoted(device))).unwrap_or_default();
+        let device = device.map(|device| format!(" {}", quoted_device(device))).unwrap_or_default();
         page.line().text("The server alone says more: ").code(format!("!triage {user}{device}"));
     }
     page
@@ -181,13 +182,6 @@ fn to_do(page: &mut Page, advice: Safe, facts: &[&ClientFacts]) {
     page.label("Cost").text(sentence(remedy.blast_radius()));
 }
 
-fn quoted(device: &str) -> String {
-    match device.contains(char::is_whitespace) {
-        true => format!("\"{device}\""),
-        false => device.to_owned(),
-    }
-}
-
 fn clip(text: &str) -> String {
     super::page::clip(text, 80)
 }
@@ -211,7 +205,7 @@ mod tests {
         ClientFacts { device, span, signs: vec![noted], ..ClientFacts::default() }
     }
 
-    fn told(advice: Option<Safe>, believed: bool, device: &str) -> super::super::Reply {
+    fn told(advice: Option<Safe>, believed: bool, device: &str) -> crate::render::Reply {
         let (facts, removed) = (facts(device), Removed::default());
         let notes = ["file 2 of the archive was not read: it is torn".to_owned()];
         let (case, facts) = (Some(12), [&facts]);

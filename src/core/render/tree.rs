@@ -34,9 +34,10 @@ pub fn mermaid(symptom: Symptom, questions: &[Question]) -> String {
         let decided =
             question.rules.iter().map(|rule| format!("  {node} -->|decides| {}", end(*rule)));
         lines.extend(decided);
-        lines.push(match number < questions.len() {
-            true => format!("  {node} --> {prefix}q{}", number + 1),
-            false => format!("  {node} --> {}", end(VerdictId::Inconclusive)),
+        lines.push(if number < questions.len() {
+            format!("  {node} --> {prefix}q{}", number + 1)
+        } else {
+            format!("  {node} --> {}", end(VerdictId::Inconclusive))
         });
     }
     lines.join("\n") + "\n"

@@ -1,8 +1,8 @@
 //! The whole path of a verdict: every question, every answer, every query that was run.
 
-use super::View;
 use super::answer::{about, besides, symptom};
 use super::page::{Page, clip};
+use super::view::View;
 use crate::diagnose::verdict::Verdict;
 use crate::evidence::{About, Evidence, Symptom};
 

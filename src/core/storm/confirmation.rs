@@ -1,7 +1,5 @@
-//! Whether the database bears an alert out, and what people asked not to hear of.
+//! Whether the database bears an alert out.
 
-use jiff::Timestamp;
-use ruma::OwnedUserId;
 use serde::{Deserialize, Serialize};
 
 /// Whether an alert is borne out by more than a log that anyone may write lines into.
@@ -14,24 +12,4 @@ pub enum Confirmation {
     Unconfirmed(String),
     /// The database says otherwise: nobody is told.
     Contradicted(String),
-}
-
-/// What is not to be told of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Muted {
-    /// A storm, by its number.
-    Storm(u64),
-    /// Every device of a user.
-    User(OwnedUserId),
-    All,
-}
-
-/// A mute, and when it ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mute {
-    pub what: Muted,
-    pub until: Timestamp,
-    /// Who asked for it.
-    pub by: String,
 }

@@ -5,9 +5,10 @@
 
 use jiff::Timestamp;
 
+use super::event::{Change, Event, Id, StormKind, Whose};
 use super::storm_state::{StormState, Watched};
 use super::time_series::Measure;
-use super::{Change, Event, Id, StormKind, StormWatch, Whose, tell};
+use super::watch::StormWatch;
 
 /// So many that begin together are told one by one.
 const ALONE: usize = 3;
@@ -46,7 +47,7 @@ impl StormWatch {
             return;
         }
         storm.number_as(number, at);
-        events.extend(tell(storm, id, Change::Started, at, at));
+        events.extend(storm.tell(id, Change::Started, at, at));
         self.next = number;
     }
 
@@ -62,7 +63,7 @@ impl StormWatch {
             let at = now.unwrap_or(last);
             self.next += 1;
             storm.number_as(self.next, at);
-            events.extend(tell(storm, id, Change::Started, at, last));
+            events.extend(storm.tell(id, Change::Started, at, last));
         }
         events
     }
@@ -86,7 +87,7 @@ impl StormWatch {
         if watched.series.is_some() {
             watched.draw(at, Measure::Trouble, count);
         }
-        self.count(leader, at, count, true, events);
+        self.count(leader, (at, count), true, events);
     }
 
     /// Makes one alert of all that began together.
@@ -132,7 +133,7 @@ impl StormWatch {
         let number = self.next;
         if let Some(storm) = self.storm_mut(crowd) {
             storm.number_as(number, at);
-            events.extend(tell(storm, crowd, Change::Started, at, at));
+            events.extend(storm.tell(crowd, Change::Started, at, at));
         }
     }
 
@@ -145,7 +146,7 @@ impl StormWatch {
         if more == 1 {
             watched.draw(at, Measure::Trouble, 1);
         }
-        self.count(crowd, at, more, true, events);
+        self.count(crowd, (at, more), true, events);
     }
 
     fn join(&mut self, id: &Id, leader: &Id) {

@@ -5,62 +5,24 @@
 //! device changes nothing of it, so that a database that fails neither begins nor ends a storm; and log
 //! silence ends none of these.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
 
+use super::event::{Change, Event, Id, StormKind, Whose};
+use super::poll_state::{Dead, GROWTHS, Growth};
 use super::storm_state::StormState;
 use super::time_series::Measure;
-use super::{Change, Event, Id, StormKind, StormWatch, Trigger, Whose, tell};
-use crate::evidence::poll::{COUNTED, Device, Poll, Waiting};
+use super::trigger::Trigger;
+use super::watch::StormWatch;
+use crate::evidence::poll::{Device, Poll, Waiting};
 
 /// Looks in a row that have to show keys of a dead identity, or have to show none any more.
 const LOOKS: u8 = 2;
-/// Looks in a row at each of which a backlog has to have grown.
-const GROWTHS: usize = 3;
 /// Messages that make a growing backlog a storm.
 const ENOUGH: u64 = 100;
-/// How late Synapse may note that a device was seen.
-const NOTED: SignedDuration = SignedDuration::from_mins(2);
 /// Devices remembered, of each kind. A look names no more than some thousands.
 const KEPT: usize = 2000;
-/// Nobody looked for so long (the longest way between two looks is a day): it is taken to be over.
-pub(super) const UNSEEN: SignedDuration = SignedDuration::from_hours(72);
-
-/// What the looks came to so far.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct PollState {
-    /// A round began with the first device.
-    begun: bool,
-    /// Every device was looked at once: what is found from now on is new.
-    whole: bool,
-    #[serde(with = "super::map_as_pairs")]
-    dead: BTreeMap<Device, Dead>,
-    #[serde(with = "super::map_as_pairs")]
-    waiting: BTreeMap<Device, Growth>,
-}
-
-/// A device with keys of a dead identity.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Dead {
-    first: Timestamp,
-    /// Looks in a row that showed it, and that did not.
-    shown: u8,
-    missed: u8,
-    /// It is old, or was told of.
-    settled: bool,
-}
-
-/// A backlog.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Growth {
-    /// The newest counts, each greater than the one before.
-    steps: Vec<(Timestamp, u64)>,
-    /// The most of its storm.
-    peak: u64,
-}
 
 /// A storm that begins.
 struct New {
@@ -73,7 +35,8 @@ impl StormWatch {
     /// What one look came to.
     pub fn polled(&mut self, poll: &Poll) -> Vec<Event> {
         let at = self.now.map_or(poll.at, |now| now.max(poll.at));
-        let (mut events, mut begun) = (Vec::new(), self.show_dead(poll));
+        let mut events = Vec::new();
+        let mut begun = self.show_dead(poll);
         let mut over = self.miss_dead(poll);
         for waiting in poll.waiting.iter().flatten() {
             begun.extend(self.grow(waiting, at, &mut over, &mut events));
@@ -104,7 +67,8 @@ impl StormWatch {
             let first = Dead { first: poll.at, shown: 0, missed: 0, settled: old };
             let dead = self.polled.dead.entry(device.clone()).or_insert(first);
             (dead.shown, dead.missed) = (dead.shown.saturating_add(1), 0);
-            let (first, new) = (dead.first, !dead.settled && dead.shown >= LOOKS);
+            let first = dead.first;
+            let new = !dead.settled && dead.shown >= LOOKS;
             dead.settled |= new;
             let id = (StormKind::DeadIdentity, whose(device));
             self.goes_on_at(&id, poll.at);
@@ -145,8 +109,9 @@ impl StormWatch {
         over: &mut Vec<(Id, u64)>,
         events: &mut Vec<Event>,
     ) -> Option<New> {
-        let (id, count, pause) =
-            ((StormKind::Backlog, whose(&waiting.of)), waiting.count, self.thresholds.pause);
+        let id = (StormKind::Backlog, whose(&waiting.of));
+        let count = waiting.count;
+        let pause = self.thresholds.pause;
         let known = &mut self.polled.waiting;
         if known.len() >= KEPT && !known.contains_key(&waiting.of) {
             return None;
@@ -173,7 +138,7 @@ impl StormWatch {
         storm.count = count;
         let leader = storm.joined.clone();
         let change = storm.worse(at, pause);
-        events.extend(change.and_then(|change| tell(storm, &id, change, at, at)));
+        events.extend(change.and_then(|change| storm.tell(&id, change, at, at)));
         if let Some(leader) = leader {
             self.goes_on_at(&leader, at);
         }
@@ -234,7 +199,7 @@ impl StormWatch {
             (storm.count, storm.devices) = (storm.count + count, storm.devices + count);
             storm.spread = true;
             let change = storm.worse(at, pause);
-            events.extend(change.and_then(|change| tell(storm, crowd, change, at, at)));
+            events.extend(change.and_then(|change| storm.tell(crowd, change, at, at)));
             return;
         }
         watched.since = Some(first);
@@ -258,7 +223,7 @@ impl StormWatch {
             storm.number_as(number, at);
             self.next = number;
         }
-        events.extend(tell(storm, id, change, at, at));
+        events.extend(storm.tell(id, change, at, at));
     }
 
     /// It is over, with so much left.
@@ -272,7 +237,7 @@ impl StormWatch {
         if id.0 == StormKind::Backlog {
             storm.count = left;
         }
-        events.extend(tell(storm, id, Change::Ended, at, last));
+        events.extend(storm.tell(id, Change::Ended, at, last));
     }
 
     /// An alert about many is over when all of them are.
@@ -316,38 +281,6 @@ impl StormWatch {
     }
 }
 
-impl Growth {
-    /// Adds a count where the backlog grew while the device was there; else begins anew with it.
-    fn step(&mut self, waiting: &Waiting, at: Timestamp) {
-        let grew = self.steps.last().is_some_and(|(then, before)| {
-            let there = waiting.last_seen >= then.checked_sub(NOTED).unwrap_or(*then);
-            // Where counting ends, what was growing is taken to grow on.
-            let beyond = waiting.count >= COUNTED && self.steps.len() > 1;
-            there && (waiting.count > *before || beyond)
-        });
-        if !grew {
-            self.steps.clear();
-        }
-        if self.steps.len() > GROWTHS {
-            self.steps.remove(0);
-        }
-        self.steps.push((at, waiting.count));
-    }
-}
-
-/// What kind a storm is told as: many devices are a fleet, of whichever kind.
-pub(super) fn told_as(id: &Id) -> StormKind {
-    match id {
-        (StormKind::DeadIdentity | StormKind::Backlog, Whose::Everybody) => StormKind::Fleet,
-        (kind, _) => *kind,
-    }
-}
-
-/// Whether storms of a kind come from looks at the database.
-pub(super) fn is_polled(kind: StormKind) -> bool {
-    matches!(kind, StormKind::DeadIdentity | StormKind::Backlog)
-}
-
 /// The trigger of an alert about many.
 fn trigger(kind: StormKind) -> Trigger {
     if kind == StormKind::Backlog { Trigger::Backlog } else { Trigger::DeadIdentity }
@@ -359,8 +292,11 @@ fn whose(device: &Device) -> Whose {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
+    use super::super::poll_state::UNSEEN;
     use super::*;
-    use crate::evidence::poll::Covered;
+    use crate::evidence::poll::{COUNTED, Covered};
     use crate::evidence::sight::{Sight, What};
     use crate::storm::Thresholds;
 

@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::event::{Event, StormKind, Whose};
 use super::time_series::Measure;
-use super::{Event, StormKind, StormWatch, Trigger, Whose};
+use super::trigger::Trigger;
+use super::watch::StormWatch;
 use crate::evidence::sight::Delay;
 
 impl StormWatch {
@@ -36,17 +38,18 @@ impl StormWatch {
         let watched = self.watched(&id, at);
         let repeats = watched.repeats(trigger, (at, count, within, enough));
         watched.draw(at, part, count);
-        self.count(&id, at, count, repeats, events);
+        self.count(&id, (at, count), repeats, events);
     }
 
     /// An access token could not be checked. It is counted for the homeserver: such a request names nobody.
     pub(super) fn auth_failed(&mut self, (at, count): (Timestamp, u64), events: &mut Vec<Event>) {
-        let (within, enough) = (self.thresholds.within, self.thresholds.refusals);
+        let within = self.thresholds.within;
+        let enough = self.thresholds.refusals;
         let id = (StormKind::Auth, Whose::Server);
         let watched = self.watched(&id, at);
         let repeats = watched.repeats(Trigger::Unnamed, (at, count, within, enough));
         watched.draw(at, Measure::Trouble, count);
-        self.count(&id, at, count, repeats, events);
+        self.count(&id, (at, count), repeats, events);
     }
 }
 

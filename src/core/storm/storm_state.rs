@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::database_polls::told_as;
+use super::event::{Change, Event, Id, told_as};
 use super::time_series::{Measure, TimeSeries};
-use super::{Change, Event, Id, Trigger};
+use super::trigger::Trigger;
 
 /// Messages about one storm and day, its end included. A picture goes with the first: six in all.
 const MESSAGES: u32 = 5;
@@ -217,11 +217,30 @@ impl StormState {
         tells
     }
 
+    /// The event of a change, where it may be told.
+    pub(super) fn tell(
+        &mut self,
+        id: &Id,
+        change: Change,
+        at: Timestamp,
+        last: Timestamp,
+    ) -> Option<Event> {
+        self.may_tell(change, at).then(|| self.event(id, change, at, last))
+    }
+
     pub(super) fn event(&self, id: &Id, change: Change, at: Timestamp, last: Timestamp) -> Event {
-        let (kind, whose) = (told_as(id), id.1.clone());
-        let (storm, count, devices, first) = (self.number, self.count, self.devices, self.first);
-        let trigger = self.trigger.clone();
-        Event { at, storm, change, kind, whose, trigger, count, devices, first, last }
+        Event {
+            at,
+            storm: self.number,
+            change,
+            kind: told_as(id),
+            whose: id.1.clone(),
+            trigger: self.trigger.clone(),
+            count: self.count,
+            devices: self.devices,
+            first: self.first,
+            last,
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Curve, StormKind, Timeline, Trigger};
+use super::event::StormKind;
+use super::timeline::{Curve, Timeline};
+use super::trigger::Trigger;
 
 /// Steps held at once.
 const STEPS: usize = 96;

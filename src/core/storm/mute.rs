@@ -1,0 +1,39 @@
+//! What people asked not to hear of, and whether it covers a storm.
+
+use jiff::Timestamp;
+use ruma::OwnedUserId;
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, Whose};
+
+/// What is not to be told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Muted {
+    /// A storm, by its number.
+    Storm(u64),
+    /// Every device of a user.
+    User(OwnedUserId),
+    All,
+}
+
+/// A mute, and when it ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mute {
+    pub what: Muted,
+    pub until: Timestamp,
+    /// Who asked for it.
+    pub by: String,
+}
+
+impl Muted {
+    /// Whether a mute of this covers a storm. A storm of many devices is no single user's.
+    pub fn covers(&self, storm: &Event) -> bool {
+        match (self, &storm.whose) {
+            (Muted::All, _) => true,
+            (Muted::Storm(number), _) => *number == storm.storm,
+            (Muted::User(muted), Whose::Device { user, .. }) => muted.as_str() == user,
+            (Muted::User(_), _) => false,
+        }
+    }
+}
