@@ -62,13 +62,11 @@ mod watch_trouble;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{self, Config, Matrix};
+use crate::config::{Config, Matrix};
 use crate::flow::Flow;
 use crate::store::Store;
 use answer::Asked;
@@ -77,7 +75,6 @@ pub use ended::NeedsPerson;
 pub use identity::Wishes;
 use kestrel_core::command;
 use kestrel_core::render;
-use kestrel_core::storm::Thresholds;
 use line::ChatLine;
 pub use session::{LoggedIn, Secret};
 use supervise::CannotKeep;
@@ -146,24 +143,6 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
 /// Whether there is anything to watch.
 fn watches(config: &Config) -> bool {
     config.watch.enabled && !config.logs.is_empty()
-}
-
-/// What the configuration says of storms.
-pub fn thresholds(watch: &config::Watch) -> Thresholds {
-    let length = |length: Duration| SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
-    Thresholds {
-        refusals: watch.refusals,
-        within: length(watch.within),
-        surplus: watch.surplus,
-        sustained: length(watch.sustained),
-        limited: watch.limited,
-        slow: watch.slow,
-        gone: watch.gone,
-        fleet: watch.fleet,
-        together: length(watch.together),
-        quiet: length(watch.quiet),
-        ..Thresholds::default()
-    }
 }
 
 fn matrix_of(config: &Config) -> Result<&Matrix> {

@@ -16,7 +16,7 @@ use super::post::Postman;
 use super::queue::{Intake, Queue};
 use super::supervise::{self, Ended, Health, Task};
 use super::watch::{Lookout, Shared};
-use super::{cases, ended, matrix_of, restore, send, thresholds, transmit, watches, words};
+use super::{cases, ended, matrix_of, restore, send, transmit, watches, words};
 use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::Store;
@@ -139,14 +139,14 @@ impl Bot {
             return Ok(vec![deletion]);
         }
         let ledger = self.store.ledger();
-        let shared = Shared::restore(&ledger, thresholds(&self.config.watch))?;
+        let shared = Shared::restore(&ledger, self.config.watch.thresholds.clone())?;
         let (bot, state) = (self.clone(), shared.clone());
         let watch = Task::new("storm watch", move || {
             let (bot, state) = (bot.clone(), state.clone());
             async move {
                 // What the task before had counted and not written down is counted again.
                 let (ledger, view) = (bot.store.ledger(), bot.flow.view());
-                let thresholds = thresholds(&bot.config.watch);
+                let thresholds = bot.config.watch.thresholds.clone();
                 if let Err(error) = state.restore_again(&ledger, thresholds) {
                     return Ended::Broke(error);
                 }

@@ -97,7 +97,7 @@ pub(super) struct Lookout {
 
 impl Lookout {
     pub(super) fn new(config: &Config, view: View, ledger: Ledger, shared: Shared) -> Self {
-        let within = crate::bot::thresholds(&config.watch).within;
+        let within = config.watch.thresholds.within;
         let now = Timestamp::now();
         let from = now.checked_sub(within).unwrap_or(now);
         Self {
@@ -358,7 +358,7 @@ mod tests {
     fn lookout(folder: &TempDir) -> Lookout {
         let config = Config::parse(super::super::BOT, Path::new(".")).unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
-        let thresholds = crate::bot::thresholds(&config.watch);
+        let thresholds = config.watch.thresholds.clone();
         let shared = Shared::restore(&ledger, thresholds).unwrap();
         Lookout::new(&config, View::in_zone(jiff::tz::TimeZone::UTC), ledger, shared)
     }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use url::Url;
 
-use super::{file, secret};
+use super::database_url::{database_url, set_password};
+use super::secret;
 
 /// How to reach Synapse's database.
 #[derive(Clone)]
@@ -76,7 +77,7 @@ impl Database {
                 set_password(&mut url, &secret::read(path)?);
                 Ok(url)
             }
-            Some(SecretFile::Url(path)) => file::database_url(&secret::read(path)?),
+            Some(SecretFile::Url(path)) => database_url(&secret::read(path)?),
         }
     }
 
@@ -89,12 +90,6 @@ impl Database {
         // It is one whole URL at any time, whoever panicked.
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Puts a password into a URL; says whether that has a place for one.
-pub(super) fn set_password(url: &mut Url, password: &str) -> bool {
-    // The url crate leaves `%` as it is, and the reader of the URL would decode it.
-    url.set_password(Some(&password.replace('%', "%25"))).is_ok()
 }
 
 #[cfg(test)]

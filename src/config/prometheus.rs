@@ -5,9 +5,49 @@ use std::path::Path;
 use toml::{Table, Value};
 use url::Url;
 
-use super::file::{PROMETHEUS, from_file};
+use super::secret::from_file;
 use super::section::Section;
-use super::{Access, Prometheus};
+
+pub(super) const PROMETHEUS: &[&str] = &["url", "user", "password_file", "token_file", "labels"];
+
+/// Where the homeserver's metrics are kept.
+#[derive(Debug, Clone)]
+pub struct Prometheus {
+    /// Its base, as in `http://127.0.0.1:9090`; below it stands `/api/v1`.
+    pub url: Url,
+    pub access: Access,
+    /// Which series are this homeserver's, where one Prometheus keeps several: names and values.
+    pub labels: Vec<(String, String)>,
+}
+
+impl Prometheus {
+    /// One that asks for no login and keeps one homeserver.
+    pub fn open(url: Url) -> Self {
+        Self { url, access: Access::Open, labels: Vec::new() }
+    }
+}
+
+/// How Prometheus lets Kestrel in; may hold a secret, so it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Access {
+    /// It asks for nothing.
+    Open,
+    Password {
+        user: String,
+        password: String,
+    },
+    Token(String),
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Open => "Open",
+            Self::Password { .. } => "Password(…)",
+            Self::Token(_) => "Token(…)",
+        })
+    }
+}
 
 /// Reads and checks the section.
 pub(super) fn prometheus(
@@ -43,10 +83,10 @@ pub(super) fn prometheus_url(text: &str) -> Result<Url, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("holds a login; write user and password_file instead".into());
     }
-    match url.query().is_some() || url.fragment().is_some() {
-        true => Err("ends in a query; name the base only, below which /api/v1 stands".into()),
-        false => Ok(url),
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("ends in a query; name the base only, below which /api/v1 stands".into());
     }
+    Ok(url)
 }
 
 fn access(section: &mut Section<'_, '_>, base: &Path) -> Option<Access> {

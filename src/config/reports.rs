@@ -3,8 +3,8 @@
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use toml::{Table, Value};
 
+use super::bot_section::{BotSection, room};
 use super::section::Section;
-use super::storm_watch::{BotSection, room};
 
 pub(super) const REPORTS: &[&str] = &["enabled", "from", "largest", "each", "room", "addresses"];
 
@@ -74,11 +74,10 @@ pub(super) fn reports(
     let listed = table.and_then(|table| table.get("from")).is_some_and(Value::is_array);
     Reports {
         enabled: section.flag("enabled").unwrap_or(unsaid.enabled),
-        from: match listed {
-            true => {
-                Senders::These(section.list("from", "a Matrix user id like \"@you:example.org\""))
-            }
-            false => from(&mut section),
+        from: if listed {
+            Senders::These(section.list("from", "a Matrix user id like \"@you:example.org\""))
+        } else {
+            from(&mut section)
         },
         // An older Kestrel allowed more: its configs stay valid, and the bound holds.
         largest: section

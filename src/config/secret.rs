@@ -4,7 +4,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::section::Section;
 
 /// More than any password or URL: whoever names a log file here by mistake is told so at once.
 const LARGEST: u64 = 16 * 1024;
@@ -34,4 +36,16 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
         return Err(format!("{shown} holds more than one line"));
     }
     Ok(secret.to_owned())
+}
+
+/// The secret in the file that a key names.
+pub(super) fn from_file(key: &str, base: &Path, section: &mut Section<'_, '_>) -> Option<String> {
+    let path: PathBuf = base.join(section.text(key)?);
+    match read(&path) {
+        Ok(secret) => Some(secret),
+        Err(says) => {
+            section.problem(key, says);
+            None
+        }
+    }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use toml::{Table, Value};
 
+use super::time_zone::timezone;
+
 /// A table being read. Every key it may hold is named at the start, so that a key the code forgets to
 /// read is still known, and a misspelt one can be told its neighbour.
 pub(super) struct Section<'a, 'p> {
@@ -139,7 +141,7 @@ impl<'a, 'p> Section<'a, 'p> {
 
     pub(super) fn zone(&mut self, key: &str) -> Option<TimeZone> {
         let text = self.text(key)?;
-        match super::timezone(text) {
+        match timezone(text) {
             Ok(zone) => return Some(zone),
             Err(problems) => problems.list.iter().for_each(|says| self.problem(key, says)),
         }

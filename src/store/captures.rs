@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
-use super::{Store, make_folder, read_text, write_whole};
+use super::files::{make_folder, read_text, write_whole};
+use super::folder::Store;
 
 impl Store {
     /// Keeps a file of a capture under a name of ours; the one before it goes.

@@ -13,7 +13,9 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use ruma::{EventId, UserId};
 
-use super::{Kept, NewCase, Store, digest, read_text};
+use super::files::{digest, read_text};
+use super::folder::Store;
+use super::ledger::{Kept, NewCase};
 use kestrel_core::evidence::{Evidence, SCHEMA};
 
 impl Store {

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::Ledger;
+use super::ledger::Ledger;
 
 const HEAD: &str = "kestrel handled 1 since ";
 
@@ -41,7 +41,8 @@ mod tests {
     use ruma::{event_id, room_id};
 
     use super::*;
-    use crate::store::{HandedIn, Store, digest};
+    use crate::store::files::digest;
+    use crate::store::{HandedIn, Store};
 
     #[test]
     fn the_list_of_an_older_kestrel_is_taken_over_once() {

@@ -264,7 +264,7 @@ impl Watching {
                 None => Ok(unsaid),
             }
         };
-        let unsaid = kestrel::bot::thresholds(&config.watch);
+        let unsaid = config.watch.thresholds.clone();
         Ok(Thresholds {
             refusals: self.refusals.map_or(unsaid.refusals, usize::from),
             within: length(&self.within, unsaid.within)?,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const DOORS: &[(&str, &[&str])] = &[
     ("evidence", &[]),
     ("command", &[]),
-    ("config", &["evidence"]),
+    ("config", &["evidence", "storm"]),
     ("diagnose", &["evidence"]),
     ("plan", &["command", "evidence", "diagnose"]),
     ("storm", &["evidence"]),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::Ledger;
+use super::connection::Ledger;
 
 /// A capture as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,11 +127,7 @@ impl Ledger {
 
     fn captures(&self, which: &str, with: &str) -> Result<Vec<KeptCapture>> {
         let sql = format!("SELECT {KEPT} FROM capture {which} ORDER BY number");
-        let rows = self.read(|tx| {
-            let mut query = tx.prepare(&sql)?;
-            let rows = query.query_map(params![with], read)?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        })?;
+        let rows = self.rows(&sql, params![with], read)?;
         Ok(rows.into_iter().flatten().collect())
     }
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::Ledger;
+use super::connection::Ledger;
 use kestrel_core::evidence::{About, Evidence, SCHEMA, Symptom};
 
 /// A judged question, without its evidence.
@@ -136,11 +136,7 @@ impl Ledger {
         let sql = format!("SELECT {KEPT} FROM kase {which} ORDER BY number DESC LIMIT ?1");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let user = user.map(UserId::as_str);
-        let rows = self.read(|tx| {
-            let mut query = tx.prepare(&sql)?;
-            let rows = query.query_map(params![limit, user], KeptRow::read)?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        })?;
+        let rows = self.rows(&sql, params![limit, user], KeptRow::read)?;
         let read = |row: KeptRow| {
             row.kept().map_err(|error| tracing::warn!("a case is passed over: {error:#}")).ok()
         };

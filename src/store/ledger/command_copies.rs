@@ -9,7 +9,7 @@ use ruma::{EventId, RoomId};
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::Ledger;
+use super::connection::Ledger;
 
 impl Ledger {
     /// Whether the event was noted as the first one of its message.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use ruma::OwnedRoomId;
 use rusqlite::{Row, Transaction, params};
 
-use super::Ledger;
+use super::connection::Ledger;
 
 /// In microseconds.
 const WEEK: i64 = 7 * 24 * 60 * 60 * 1_000_000;
@@ -56,7 +56,7 @@ impl Ledger {
     pub fn outgoing(&self) -> Result<Vec<Outgoing>> {
         let sql = "SELECT id, room, asked, txn, message, kase FROM outgoing
                    WHERE message IS NOT NULL ORDER BY id";
-        let rows = self.rows(sql, |row| {
+        let rows = self.rows(sql, [], |row| {
             Ok((OutgoingRow::read(row)?, row.get(3)?, row.get(4)?, row.get::<_, Option<i64>>(5)?))
         })?;
         let read = |(row, txn, message, case): (OutgoingRow, String, String, Option<i64>)| {
@@ -101,7 +101,7 @@ impl Ledger {
     /// What was dropped and not told of yet, the oldest first.
     pub fn dropped(&self) -> Result<Vec<Dropped>> {
         let sql = "SELECT id, room, asked, summary FROM outgoing WHERE message IS NULL ORDER BY id";
-        let rows = self.rows(sql, |row| Ok((OutgoingRow::read(row)?, row.get(3)?)))?;
+        let rows = self.rows(sql, [], |row| Ok((OutgoingRow::read(row)?, row.get(3)?)))?;
         let read = |(row, summary): (OutgoingRow, String)| {
             let (id, room, asked) = row.checked()?;
             Some(Dropped { id, room, asked, summary })

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ruma::{OwnedRoomId, RoomId};
 use rusqlite::params;
 
-use super::Ledger;
+use super::connection::Ledger;
 
 /// A room that took another one's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Absence {
 impl Ledger {
     /// The upgrades that were followed, in no order.
     pub fn upgrades(&self) -> Result<Vec<Upgrade>> {
-        let rows = self.rows("SELECT old, new, proven FROM upgrade", |row| {
+        let rows = self.rows("SELECT old, new, proven FROM upgrade", [], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?))
         })?;
         let read = |(old, new, proven): (String, String, bool)| {
@@ -63,7 +63,7 @@ impl Ledger {
 
     /// Ops rooms that the bot is not in any more, the longest first.
     pub fn absences(&self) -> Result<Vec<Absence>> {
-        let rows = self.rows("SELECT room, how, since FROM absence ORDER BY since", |row| {
+        let rows = self.rows("SELECT room, how, since FROM absence ORDER BY since", [], |row| {
             Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
         })?;
         let read = |(room, how, since): (String, String, i64)| {

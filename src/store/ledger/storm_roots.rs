@@ -5,7 +5,7 @@ use anyhow::Result;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::{OptionalExtension, params};
 
-use super::Ledger;
+use super::connection::Ledger;
 
 impl Ledger {
     /// A storm's first message stands in a room. The first room is the storm's own; one in another room is a copy.

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::Ledger;
+use super::connection::Ledger;
 use super::outgoing::{NewMessage, owe};
-use crate::store::digest;
+use crate::store::files::digest;
 
 /// How many settled events are remembered. What comes again after a restart was sent in the last minutes,
 /// or lies after the newest heard event of its room; this need only outnumber both.
@@ -118,11 +118,7 @@ impl Ledger {
         let sql = "SELECT number, room, at, tries, task FROM accepted WHERE task IS NOT NULL
                    ORDER BY number LIMIT ?1";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let rows = self.read(|tx| {
-            let mut query = tx.prepare_cached(sql)?;
-            let rows = query.query_map(params![most], OpenRow::read)?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        })?;
+        let rows = self.rows(sql, params![most], OpenRow::read)?;
         rows.into_iter().map(OpenRow::accepted).collect()
     }
 
