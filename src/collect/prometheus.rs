@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::config::{Access, Prometheus};
+use super::http::{HttpAnswer, HttpClient};
+use crate::config::Prometheus;
 use kestrel_core::evidence::delay::{Metrics, Servlet};
 use kestrel_core::evidence::{Fact, Gathered, Need, State, Window};
 use kestrel_core::plan::Plan;
@@ -76,7 +76,8 @@ pub async fn ask(
         let why = State::NotAsked("no Prometheus is configured".into());
         return vec![Gathered::unread(Need::Metrics, SOURCE, String::new(), why)];
     };
-    let (labels, seconds) = (labels(prometheus), length(plan.window));
+    let labels = labels(prometheus);
+    let seconds = length(plan.window);
     let query = MetricQuery::P99.query(&labels, seconds);
     let read = timeout(deadline, read(prometheus, plan.window, &labels, seconds)).await;
     let metrics = match read {
@@ -90,7 +91,8 @@ pub async fn ask(
         }
     };
     let state = if metrics.says_anything() { State::Found } else { State::Empty };
-    let (what, fact) = (metrics.told(), Some(Fact::Metrics(metrics)));
+    let what = metrics.told();
+    let fact = Some(Fact::Metrics(metrics));
     vec![Gathered::told(Need::Metrics, SOURCE, state, what, query, fact)]
 }
 
@@ -114,12 +116,7 @@ async fn read(
     labels: &str,
     seconds: i64,
 ) -> Result<Metrics, String> {
-    let client = Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent("kestrel")
-        .build()
-        .map_err(|error| words(&error))?;
+    let client = HttpClient::new()?;
     let mut metrics = Metrics { seconds: seconds.unsigned_abs(), ..Metrics::default() };
     for figure in MetricQuery::ALL {
         let query = figure.query(labels, seconds);
@@ -209,7 +206,7 @@ impl Sample {
 
 async fn samples(
     prometheus: &Prometheus,
-    client: &Client,
+    client: &HttpClient,
     query: &str,
     window: Window,
 ) -> Result<Vec<Sample>, String> {
@@ -218,16 +215,7 @@ async fn samples(
     let mut url =
         url::Url::parse(&format!("{base}/api/v1/query")).map_err(|error| error.to_string())?;
     url.query_pairs_mut().append_pair("query", query).append_pair("time", &at.to_string());
-    let request = login(client.get(url), &prometheus.access);
-    let mut answer = request.send().await.map_err(|error| words(&error))?;
-    let status = answer.status();
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| words(&error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LARGEST {
-            return Err(format!("its answer is longer than {} KiB", LARGEST >> 10));
-        }
-    }
+    let HttpAnswer { status, body } = client.get(url, &prometheus.access, LARGEST).await?;
     let told: Result<QueryAnswer, _> = serde_json::from_slice(&body);
     match told {
         Ok(QueryAnswer { status, data: Some(data), .. }) if status == "success" => Ok(data.result),
@@ -243,30 +231,6 @@ async fn samples(
     }
 }
 
-fn login(request: RequestBuilder, access: &Access) -> RequestBuilder {
-    match access {
-        Access::Open => request,
-        Access::Password { user, password } => request.basic_auth(user, Some(password)),
-        Access::Token(token) => request.bearer_auth(token),
-    }
-}
-
-/// An error with its causes, without the address: that may hold what nobody should read.
-fn words(error: &reqwest::Error) -> String {
-    let what = match error {
-        error if error.is_connect() => "it cannot be reached",
-        error if error.is_timeout() => "it did not answer in time",
-        _ => "the request failed",
-    };
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    let mut last = None;
-    while let Some(next) = cause {
-        last = Some(next.to_string());
-        cause = next.source();
-    }
-    last.map_or_else(|| what.to_owned(), |last| format!("{what}: {last}"))
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
@@ -274,6 +238,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::config::Access;
     use kestrel_core::command::{Ke4, Span};
 
     /// A server that answers every request with this, and tells what it was asked.

@@ -52,7 +52,7 @@ pub struct Captured<'a> {
 impl Flow {
     /// Where each log stands.
     pub fn log_places(&self) -> Vec<(String, String)> {
-        logs::places(&self.config.logs)
+        logs::log_positions(&self.config.logs)
     }
 
     /// The database server's clock minus ours, in milliseconds; none without a database.

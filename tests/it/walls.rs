@@ -36,10 +36,10 @@ const DOORS: &[(&str, &[&str])] = &[
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["collect/postgres"]),
     ("matrix_sdk", &["bot/"]),
-    ("reqwest", &["collect/prometheus.rs"]),
+    ("reqwest", &["collect/http.rs"]),
     ("rusqlite", &["store/ledger"]),
-    ("tokio::process", &["collect/logs/exec.rs"]),
-    ("std::process::Command", &["collect/logs/exec.rs"]),
+    ("tokio::process", &["collect/exec.rs"]),
+    ("std::process::Command", &["collect/exec.rs"]),
 ];
 
 /// Words that a pure room never says.

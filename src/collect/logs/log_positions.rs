@@ -5,10 +5,11 @@ use std::os::unix::fs::MetadataExt;
 
 use serde_json::json;
 
+use super::same_log::distinct;
 use crate::config::LogSource;
 
 /// Each log's name and place: path, inode and size, or why there is none.
-pub fn places(sources: &[LogSource]) -> Vec<(String, String)> {
+pub fn log_positions(sources: &[LogSource]) -> Vec<(String, String)> {
     let place = |source: &LogSource| {
         let path = source.path.display().to_string();
         match fs::metadata(&source.path) {
@@ -19,5 +20,5 @@ pub fn places(sources: &[LogSource]) -> Vec<(String, String)> {
         }
     };
     let named = |source: &LogSource| (format!("log:{}", source.name), place(source).to_string());
-    super::distinct(sources).into_iter().map(named).collect()
+    distinct(sources).into_iter().map(named).collect()
 }

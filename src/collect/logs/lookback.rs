@@ -7,7 +7,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::log_file::{self, Lines, LogFile, Remaining};
+use super::lines::{Lines, Remaining};
+use super::log_file::{self, LogFile};
 use kestrel_core::evidence::Window;
 use kestrel_core::evidence::log_line::{Shape, Stamp, shape, stamp};
 use kestrel_core::evidence::log_time::Clock;
@@ -68,7 +69,9 @@ fn block(part: &LogFile, from: u64, to: u64, clock: &Clock, window: Window) -> i
     // One byte earlier: a line that begins right at `from` is not taken for the rest of another.
     let start = from.saturating_sub(1);
     let mut lines = Lines::new(part.open(start)?);
-    let (mut position, mut cut, mut over) = (start, from > 0, false);
+    let mut position = start;
+    let mut cut = from > 0;
+    let mut over = false;
     loop {
         let left = lines.chunk(|line| {
             let here = position;

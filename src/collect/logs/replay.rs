@@ -4,7 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 
-use super::{LogQuestion, Reading};
+use super::question::LogQuestion;
+use super::reading::Reading;
 use crate::config::LogSource;
 use kestrel_core::evidence::sight::Sights;
 use kestrel_core::evidence::{About, ServerSubject, Subject, Window};

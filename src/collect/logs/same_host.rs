@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::log_file::LogFile;
-use super::seek;
+use super::zone;
 use crate::config::LogSource;
 use kestrel_core::evidence::log_line::Stamp;
 use kestrel_core::evidence::log_time::Clock;
@@ -25,7 +25,7 @@ pub(super) fn take_zone(siblings: &[PathBuf], clock: &mut Clock, stop: &AtomicBo
             continue;
         }
         let mut own = Clock::new(None);
-        if seek::ask_zone(&part, &mut own, true, stop).is_err() || own.voted() == 0 {
+        if zone::ask_zone(&part, &mut own, true, stop).is_err() || own.voted() == 0 {
             continue;
         }
         own.settle();

@@ -1,47 +1,19 @@
-//! Finds the byte where a window begins in a log, by bisecting on time, and the lines that tell the
-//! log's zone. Reads a few hundred kilobytes of a file of any size.
+//! Finds the byte where a window begins in a log, by bisecting on time. Reads a few hundred kilobytes of a file
+//! of any size.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use regex::bytes::Regex;
-
-use super::log_file::{Lines, LogFile, Remaining};
-use kestrel_core::evidence::log_line::{self, Record, Stamp, stamp};
-use kestrel_core::evidence::log_message::epoch_of;
+use kestrel_core::evidence::log_line::stamp;
 use kestrel_core::evidence::log_time::Clock;
 
-/// A stretch without any record's start is given up after this much.
-const FURTHEST: u64 = 4 << 20;
+use super::lines::{Lines, Remaining};
+use super::log_file::{FURTHEST, LogFile};
+
 /// Bisecting stops at a stretch of this size.
 const NEAR: u64 = 64 << 10;
 /// Records looked at in one place: the middle one's time counts, so that a forged one cannot mislead.
 const RECORDS: usize = 9;
-/// Places looked at for the zone, and how much of each.
-const PLACES: u64 = 16;
-const PLACE: u64 = 256 << 10;
-/// Lines that settle the zone.
-const ENOUGH: u64 = 3;
-
-/// The two records that write milliseconds since 1970 and whose texts are escaped.
-static EPOCHS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new("Adding one_time_keys |Updating device_keys for device ").expect("a constant")
-});
-
-/// The time of the first record.
-pub fn first_stamp(source: &mut impl Read) -> io::Result<Option<Stamp>> {
-    let mut lines = Lines::new(source.take(FURTHEST));
-    let mut first = None;
-    while first.is_none() {
-        let left = lines.chunk(|line| first = first.or_else(|| stamp(line)))?;
-        if left != Remaining::More {
-            break;
-        }
-    }
-    Ok(first)
-}
 
 /// The first record that begins behind a byte; the byte itself where none is found near.
 pub fn record_behind(part: &LogFile, at: u64, clock: &Clock) -> io::Result<u64> {
@@ -78,7 +50,9 @@ pub fn start_of(part: &LogFile, target: i64, clock: &Clock) -> io::Result<u64> {
 fn probe(file: &mut File, at: u64, length: u64, clock: &Clock) -> io::Result<Option<(u64, i64)>> {
     file.seek(SeekFrom::Start(at))?;
     let mut lines = Lines::new(file.take(FURTHEST.min(length.saturating_sub(at))));
-    let (mut position, mut start, mut times) = (at, None, Vec::new());
+    let mut position = at;
+    let mut start = None;
+    let mut times = Vec::new();
     // The first line was cut by the jump, unless the jump hit a line's start: it is passed over.
     let mut first = true;
     while times.len() < RECORDS {
@@ -100,65 +74,4 @@ fn probe(file: &mut File, at: u64, length: u64, clock: &Clock) -> io::Result<Opt
     }
     times.sort_unstable();
     Ok(start.zip(times.get(times.len() / 2).copied()))
-}
-
-/// Lets lines from all over the file vote on the offset; where none is found there and the zone is not
-/// configured, the whole file is searched for some.
-pub fn ask_zone(
-    part: &LogFile,
-    clock: &mut Clock,
-    whole: bool,
-    stop: &AtomicBool,
-) -> io::Result<()> {
-    if part.gzip {
-        return if whole { votes(part, 0, u64::MAX, clock, stop) } else { Ok(()) };
-    }
-    let step = (part.length / PLACES).max(PLACE);
-    let mut at = 0;
-    while at < part.length {
-        votes(part, at, PLACE, clock, stop)?;
-        at += step;
-    }
-    votes(part, part.length.saturating_sub(PLACE), PLACE, clock, stop)?;
-    if whole && clock.voted() == 0 {
-        votes(part, 0, u64::MAX, clock, stop)?;
-    }
-    Ok(())
-}
-
-/// The votes of one stretch; of an endless one until there are enough.
-pub fn votes(
-    part: &LogFile,
-    at: u64,
-    bytes: u64,
-    clock: &mut Clock,
-    stop: &AtomicBool,
-) -> io::Result<()> {
-    let mut lines = Lines::new(part.open(at)?.take(bytes));
-    while !stop.load(Ordering::Relaxed) {
-        let left = lines.chunk(|line| vote(line, clock))?;
-        let enough = bytes == u64::MAX && clock.voted() >= ENOUGH;
-        if left != Remaining::More || enough {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn vote(line: &[u8], clock: &mut Clock) {
-    if !EPOCHS.is_match(line) {
-        return;
-    }
-    let text = log_line::text(line);
-    let Some(record) = Record::parse(&text) else {
-        return;
-    };
-    let Stamp::Local(local) = record.stamp else {
-        return;
-    };
-    if record.logger == "synapse.handlers.e2e_keys"
-        && let Some(epoch) = epoch_of(&record.message)
-    {
-        clock.vote(local, epoch);
-    }
 }

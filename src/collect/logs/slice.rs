@@ -13,9 +13,10 @@ use jiff::Timestamp;
 use memchr::memmem;
 use ruma::{OwnedDeviceId, OwnedUserId};
 
-use super::Reading;
-use super::log_file::{Lines, LogFile, Remaining};
-use super::{same_host, seek};
+use super::lines::{Lines, Remaining};
+use super::log_file::LogFile;
+use super::reading::Reading;
+use super::{same_host, seek, zone};
 use crate::config::LogSource;
 use kestrel_core::evidence::Window;
 use kestrel_core::evidence::artefact::{Removed, server_message};
@@ -78,7 +79,7 @@ pub fn slice(
     let current = LogFile::inspect(&source.path)?;
     let mut clock = Clock::new(source.timezone.clone());
     if matches!(current.first, Some(Stamp::Local(_)) | None) {
-        seek::ask_zone(&current, &mut clock, source.timezone.is_none(), stop).map_err(failed)?;
+        zone::ask_zone(&current, &mut clock, source.timezone.is_none(), stop).map_err(failed)?;
         clock.settle();
         if clock.is_unknown() {
             same_host::take_zone(siblings, &mut clock, stop);
@@ -87,14 +88,13 @@ pub fn slice(
     let mut reading = Reading { most: MOST, ..Reading::default() };
     let target = wanted.window.from.as_millisecond().saturating_sub(APART);
     let mut parts = reading.parts(current, &clock, wanted.window, target);
-    let mut start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
-    start = reading.newest(&mut parts, start, wanted.window, &clock).map_err(failed)?;
+    let start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
+    let start = reading.newest(&mut parts, start, wanted.window, &clock).map_err(failed)?;
+    let stretch = Stretch { parts: &parts, start, clock: &clock, window: wanted.window };
     let mut about = SubjectFilter::new(wanted);
-    walk(&parts, start, &clock, wanted.window, stop, |line, at| about.learn(line, at))
-        .map_err(failed)?;
+    stretch.walk(stop, |line, at| about.learn(line, at)).map_err(failed)?;
     let mut slice = Slice { source: source.name.clone(), ..Slice::default() };
-    walk(&parts, start, &clock, wanted.window, stop, |line, at| slice.take(line, at, &about))
-        .map_err(failed)?;
+    stretch.walk(stop, |line, at| slice.take(line, at, &about)).map_err(failed)?;
     slice.notes = reading.notes;
     if reading.cut_old {
         slice.notes.push(format!("only the newest {} MiB of the window were read", MOST >> 20));
@@ -108,33 +108,37 @@ pub fn slice(
     Ok(slice)
 }
 
-/// Hands out the records of the window, and of the two minutes before it.
-fn walk(
-    parts: &[LogFile],
+/// What is read of a log.
+struct Stretch<'a> {
+    parts: &'a [LogFile],
+    /// Where reading begins in the first of them.
     start: u64,
-    clock: &Clock,
+    clock: &'a Clock,
     window: Window,
-    stop: &AtomicBool,
-    mut each: impl FnMut(&[u8], i64),
-) -> io::Result<()> {
-    let (from, to) =
-        (window.from.as_millisecond().saturating_sub(APART), window.to.as_millisecond());
-    let mut start = start;
-    for part in parts {
-        let mut lines = Lines::new(part.open(std::mem::take(&mut start))?);
-        loop {
-            let left = lines.chunk(|line| {
-                let at = log_line::stamp(line).and_then(|stamp| clock.peek(stamp));
-                if let Some(at) = at.filter(|at| (from..=to).contains(at)) {
-                    each(line, at);
+}
+
+impl Stretch<'_> {
+    /// Hands out the records of the window, and of the two minutes before it.
+    fn walk(&self, stop: &AtomicBool, mut each: impl FnMut(&[u8], i64)) -> io::Result<()> {
+        let from = self.window.from.as_millisecond().saturating_sub(APART);
+        let to = self.window.to.as_millisecond();
+        let mut start = self.start;
+        for part in self.parts {
+            let mut lines = Lines::new(part.open(std::mem::take(&mut start))?);
+            loop {
+                let left = lines.chunk(|line| {
+                    let at = log_line::stamp(line).and_then(|stamp| self.clock.peek(stamp));
+                    if let Some(at) = at.filter(|at| (from..=to).contains(at)) {
+                        each(line, at);
+                    }
+                })?;
+                if left != Remaining::More || stop.load(Ordering::Relaxed) {
+                    break;
                 }
-            })?;
-            if left != Remaining::More || stop.load(Ordering::Relaxed) {
-                break;
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// What tells the subject's lines from others.

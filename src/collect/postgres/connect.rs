@@ -155,7 +155,9 @@ enum Trust {
 /// Splits off what the driver does not know: `verify-ca`, `verify-full` and `sslrootcert`.
 fn settings(whole: &Url) -> Result<(Config, Trust), String> {
     let mut url = whole.clone();
-    let (mut mode, mut root, mut rest) = (None, None, Vec::new());
+    let mut mode = None;
+    let mut root = None;
+    let mut rest = Vec::new();
     for (key, value) in whole.query_pairs() {
         match key.as_ref() {
             "sslmode" => mode = Some(value.into_owned()),

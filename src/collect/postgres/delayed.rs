@@ -4,8 +4,9 @@
 use ruma::UserId;
 use tokio_postgres::{Client, Error, Row};
 
+use super::connect;
 use super::event::own_server;
-use super::{connect, millis, quoted};
+use super::sql::{literal, millis};
 use crate::config::Database;
 use kestrel_core::evidence::delay::{Delayed, MEMBERSHIPS, Pending, Sent};
 use kestrel_core::evidence::{Fact, Gathered, Need, State, Window, counted};
@@ -56,9 +57,10 @@ pub(super) async fn pending(client: &Client, user: &UserId) -> Result<Option<Fac
         return Ok(None);
     }
     let localpart = user.localpart();
-    let rows = match connect::may_call(client, MAY).await? {
-        true => client.query(PENDING, &[&localpart]).await?,
-        false => client.query(PENDING_TABLE, &[&localpart, &PENDING_LIMIT]).await?,
+    let rows = if connect::may_call(client, MAY).await? {
+        client.query(PENDING, &[&localpart]).await?
+    } else {
+        client.query(PENDING_TABLE, &[&localpart, &PENDING_LIMIT]).await?
     };
     let rows: Vec<_> = rows.iter().map(waits).collect();
     Ok((!rows.is_empty()).then_some(Fact::DelayedEvents(Delayed { absent: false, rows })))
@@ -121,14 +123,16 @@ async fn ask(
 ) -> Result<Vec<Sent>, String> {
     let client = connect::connect(database, deadline).await?;
     let words = |error: Error| connect::words(&error, "delayed events that were sent");
-    let (from, to) = (window.from.as_millisecond(), window.to.as_millisecond());
+    let from = window.from.as_millisecond();
+    let to = window.to.as_millisecond();
     let types: Vec<&str> = MEMBERSHIPS.to_vec();
     let may_call = connect::may_call(&client, MAY).await.map_err(words)?;
     let mut sent = Vec::new();
     for room in rooms {
-        let rows = match may_call {
-            true => client.query(SENT, &[room, &from, &to]).await,
-            false => client.query(SENT_TABLE, &[room, &from, &to, &types, &SENT_LIMIT]).await,
+        let rows = if may_call {
+            client.query(SENT, &[room, &from, &to]).await
+        } else {
+            client.query(SENT_TABLE, &[room, &from, &to, &types, &SENT_LIMIT]).await
         };
         sent.extend(rows.map_err(words)?.iter().filter_map(was_sent));
     }
@@ -148,9 +152,10 @@ fn was_sent(row: &Row) -> Option<Sent> {
 
 /// The statements as a person would paste them.
 fn shown(rooms: &[String], window: Window) -> String {
-    let (from, to) = (window.from.as_millisecond(), window.to.as_millisecond());
+    let from = window.from.as_millisecond();
+    let to = window.to.as_millisecond();
     let one = |room: &String| {
-        let call = format!("kestrel.delayed_sent({}, {from}, {to})", quoted(room));
+        let call = format!("kestrel.delayed_sent({}, {from}, {to})", literal(room));
         format!("SELECT id, event, room, kind, sender, sent FROM {call};")
     };
     rooms.iter().map(one).collect::<Vec<_>>().join("\n")

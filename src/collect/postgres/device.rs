@@ -7,7 +7,8 @@ use ruma::{DeviceId, OwnedDeviceId, UserId};
 use serde_json::Value;
 use tokio_postgres::{Client, Error, Row};
 
-use super::{connect, millis, quoted, replica};
+use super::sql::{literal, millis};
+use super::{connect, replica};
 use crate::config::Database;
 use kestrel_core::evidence::{
     DeviceKeys, DeviceRow, Fact, FallbackKey, KeyId, KeyView, Need, StoredKey, StoredKeys, Subject,
@@ -105,7 +106,7 @@ pub async fn device_list(
         let rows = rows.map_err(|error| connect::words(&error, "devices"))?;
         let rows: Result<_, _> = rows.iter().map(|row| listed(user, row)).collect();
         let rows = rows.map_err(|error| connect::words(&error, "devices"))?;
-        let query = DEVICE_LIST.replace("$1", &quoted(user.as_str()));
+        let query = DEVICE_LIST.replace("$1", &literal(user.as_str()));
         let query = query.replace("$2", &DEVICE_LIMIT.to_string());
         Ok(DeviceList { rows, behind: lag.map(|lag| lag.words()), query })
     };

@@ -6,7 +6,8 @@
 use ruma::{EventId, OwnedServerName, ServerName, UserId};
 use tokio_postgres::{Client, Error, Row};
 
-use super::{connect, millis};
+use super::connect;
+use super::sql::millis;
 use kestrel_core::evidence::{Algorithm, EventRow, EventShape, Fact, Need, Redaction};
 
 const EVENT: &str = "SELECT type, room_id, sender, state_key IS NOT NULL, origin_server_ts, rejection_reason\n\

@@ -12,8 +12,9 @@ use ruma::OwnedUserId;
 use serde_json::Value;
 use tokio_postgres::{Client, Error, Row};
 
+use super::connect;
 use super::device::identity_key;
-use super::{connect, millis};
+use super::sql::millis;
 use crate::config::Database;
 use kestrel_core::evidence::fleet::{Confirmed, FleetLog, FleetRows, Holder, Uploader};
 use kestrel_core::evidence::{Fact, Gathered, KeyView, otk};
@@ -216,7 +217,8 @@ pub(super) async fn test(client: &Client, rows: &mut FleetRows) -> Result<(), Er
             let text: Option<String> = row.try_get(column)?;
             Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
         };
-        let (identity, oldest) = (json(2)?, json(3)?);
+        let identity = json(2)?;
+        let oldest = json(3)?;
         of.next_key = Some(match identity_key(&identity, "ed25519", &of.device) {
             Some(own) => otk::verify(&oldest, &of.user, &of.device, &own),
             None => otk::Check::Unknown,
@@ -277,7 +279,8 @@ async fn confirmed(client: &Client, named: &[Uploader]) -> Result<Vec<Confirmed>
         let stored = stored.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
         let holds_old_key = (stored.map(KeyView::of).zip(of.conflict.as_ref()))
             .is_some_and(|(stored, conflict)| stored.digest == conflict.old);
-        let (user, device) = (of.user.clone(), of.device.clone());
+        let user = of.user.clone();
+        let device = of.device.clone();
         let identity: Option<i64> = row.try_get(3)?;
         let identity = identity.and_then(|at| Timestamp::from_millisecond(at).ok());
         confirmed.push(Confirmed { user, device, holds_old_key, identity });

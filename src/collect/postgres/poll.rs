@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
-use super::{connect, fleet, millis, quoted, replica};
+use super::sql::{literal, millis};
+use super::{connect, fleet, replica};
 use crate::config::Database;
 use kestrel_core::evidence::fleet::FleetRows;
 use kestrel_core::evidence::otk::Check;
@@ -44,9 +45,9 @@ const ADDED: u32 = 100;
 
 /// The statement over waiting messages for a span of devices, limits filled in.
 pub fn statement(after: &Device, to: &Device, now: Timestamp) -> String {
-    (WAITING.replace("$1", &quoted(&after.user)).replace("$2", &quoted(&after.device)))
-        .replace("$3", &quoted(&to.user))
-        .replace("$4", &quoted(&to.device))
+    (WAITING.replace("$1", &literal(&after.user)).replace("$2", &literal(&after.device)))
+        .replace("$3", &literal(&to.user))
+        .replace("$4", &literal(&to.device))
         .replace("$5", &(Cursor::default().page + ADDED).to_string())
         .replace("$6", &COUNTED.to_string())
         .replace("$7", &since(now).to_string())
@@ -76,8 +77,14 @@ pub async fn poll(
     {
         return Poll::failed(now, lag.words());
     }
-    let (dead, untested, waiting) = (Vec::new(), Vec::new(), Some(Vec::new()));
-    let mut poll = Poll { at: now, dead, untested, waiting, covered: None, failed: None };
+    let mut poll = Poll {
+        at: now,
+        dead: Vec::new(),
+        untested: Vec::new(),
+        waiting: Some(Vec::new()),
+        covered: None,
+        failed: None,
+    };
     let after = cursor.after.clone();
     let end = Instant::now() + READ;
     while poll.names() < MOST {
@@ -190,7 +197,8 @@ async fn waiting(
 ) -> Result<Vec<Waiting>, Error> {
     let counted = i64::try_from(COUNTED).unwrap_or(i64::MAX);
     let fewest = i64::try_from(FEWEST).unwrap_or(i64::MAX);
-    let (rows, lately) = (i64::from(size + ADDED), since(now));
+    let rows = i64::from(size + ADDED);
+    let lately = since(now);
     let [a, b, c, d] = [&after.user, &after.device, &to.user, &to.device];
     let rows = client.query(WAITING, &[a, b, c, d, &rows, &counted, &lately, &fewest]).await?;
     let mut found = Vec::with_capacity(rows.len());

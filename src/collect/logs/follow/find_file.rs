@@ -7,9 +7,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::super::log_file::{self, LogFile};
 use super::position::FilePosition;
 use super::tail::{Fit, fit};
+use crate::collect::logs::log_file::{self, LogFile};
 use kestrel_core::evidence::log_line::Stamp;
 
 /// Where a place was found.

@@ -7,33 +7,21 @@ use std::mem;
 
 use jiff::Timestamp;
 
-use super::super::log_file::{CHUNK, LogFile};
-use super::find_file::{self, FoundFile};
-use super::position::{FilePosition, Position};
+use super::position::Position;
 use super::tail::{More, Tail};
+use crate::collect::logs::lines::CHUNK;
 use crate::config::LogSource;
 use kestrel_core::evidence::attribute::Attribution;
 use kestrel_core::evidence::sight::Sight;
-use kestrel_core::evidence::utc;
 
-/// A file that was rotated away may get late lines for so long (milliseconds): Synapse writes to it until
-/// it is told to open the new one.
-pub(super) const LATE: i64 = 60_000;
-/// Files read at once; of more rotations within `LATE` the oldest file's late lines are not waited for.
-const FILES: usize = 8;
 /// A piece ends after so many bytes, or after this much of the log's time (milliseconds): several logs are
 /// read in step.
 const PIECE: u64 = 4 << 20;
 const STEP: i64 = 60_000;
+/// Less time than this in one read lets the next be larger.
+const STEP_SHORT: i64 = STEP / 4;
 /// Bytes read at once from a log with few lines an hour.
 const SPARSE: usize = 4 << 10;
-/// A log that is not there for less than this (milliseconds) is just being rotated.
-const ROTATING: i64 = 5_000;
-/// A place has to be missed so often before it is given up: files are renamed while the folder is read.
-pub(super) const MISSES: u32 = 3;
-
-/// A compressed file that cannot be read so often in a row is broken.
-const FAILURES: u32 = 8;
 
 /// One log that is followed.
 #[derive(Debug)]
@@ -53,13 +41,13 @@ pub struct LogReader {
     /// A place was given up: what is read next ends the gap.
     pub(super) gap: bool,
     pub(super) notes: Vec<String>,
-    absent: Option<i64>,
-    told: bool,
-    failures: u32,
-    chunk: usize,
-    odd: bool,
+    pub(super) absent: Option<i64>,
+    pub(super) told: bool,
+    pub(super) failures: u32,
+    pub(super) chunk: usize,
+    pub(super) odd: bool,
     /// When (milliseconds) people were last told of logins that hide lines.
-    hidden: Option<i64>,
+    pub(super) hidden: Option<i64>,
 }
 
 /// What one look came to.
@@ -136,7 +124,7 @@ impl LogReader {
     }
 
     /// Where the log stands.
-    fn place(&self) -> Option<Position> {
+    pub(super) fn place(&self) -> Option<Position> {
         let reading = self.reading.as_ref()?;
         Some(Position {
             files: self.tails.iter().map(|(tail, _)| tail.mark()).collect(),
@@ -200,201 +188,4 @@ impl LogReader {
         }
         Ok((false, bytes))
     }
-
-    /// The current file was empty when it was opened. If it was filled, cut and filled again since, the copy
-    /// goes first.
-    fn skipped(&mut self) -> io::Result<bool> {
-        let Some((tail, _)) = self.tails.back_mut() else { return Ok(false) };
-        let Some(own) = tail.fill_head()? else { return Ok(false) };
-        let Some(next) = find_file::between(&self.source.path, self.began, own) else {
-            return Ok(false);
-        };
-        self.tails.pop_back();
-        self.push(Tail::open(&next, 0)?, i64::MAX);
-        Ok(true)
-    }
-
-    /// Lines that came to rotated files, and the last of those that are too old for more.
-    fn late(&mut self, reading: &mut Attribution, now: i64) {
-        let current = self.tails.len().saturating_sub(1);
-        for (tail, _) in self.tails.iter_mut().take(current) {
-            while matches!(tail.more(CHUNK, reading), Ok(More::Lines)) {}
-        }
-        while self.tails.len() > 1 {
-            let old = &self.tails[0];
-            // The current file cannot be found again by its content before it has some.
-            let known = self.tails.back().is_some_and(|(tail, _)| tail.offset() > 0);
-            if old.1 > now && self.tails.len() <= FILES || !known {
-                break;
-            }
-            self.tails[0].0.finish(reading);
-            self.tails.pop_front();
-        }
-    }
-
-    /// The current file was read to its end: if it was rotated away, the next one is opened.
-    fn follow(&mut self, reading: &mut Attribution, now: i64) -> io::Result<bool> {
-        let Some((tail, _)) = self.tails.back_mut() else { return Ok(false) };
-        let same = (!tail.closed).then_some(tail.identity);
-        let began = tail.began().or(self.began);
-        self.began = self.newest();
-        let found = find_file::next(&self.source.path, began, same);
-        let there = found.as_ref().map(|_| ()).map_err(ToString::to_string);
-        let is_there = same.is_some() && matches!(&found, Ok(None)) && self.source.path.exists();
-        let next = found.unwrap_or_default();
-        self.seen(
-            there.and(if next.is_some() || is_there { Ok(()) } else { Err(String::new()) }),
-            now,
-        );
-        let Some(next) = next else { return Ok(false) };
-        let Some((tail, until)) = self.tails.back_mut() else { return Ok(false) };
-        // What was written before the next one came.
-        while matches!(tail.more(CHUNK, reading)?, More::Lines) {}
-        if next.path == self.source.path && tail.is_in(&next) {
-            // The same log by another name: a folder that was mounted anew.
-            *tail = Tail::open(&next, tail.offset())?;
-            return Ok(true);
-        }
-        *until = now + LATE;
-        if tail.closed {
-            tail.finish(reading);
-            *until = now;
-            self.began = began;
-        }
-        self.push(Tail::open(&next, 0)?, i64::MAX);
-        Ok(true)
-    }
-
-    /// The current file is no longer what it was: the rest of it is in a copy, or nowhere.
-    fn cut(&mut self) -> io::Result<bool> {
-        let Some((tail, _)) = self.tails.back_mut() else { return Ok(false) };
-        let mark = tail.mark();
-        // Of a file without a whole line nothing was taken: a copy of it is read from its beginning.
-        self.began = self.newest();
-        let found = if mark.head.length == 0 {
-            FoundFile::Ended
-        } else {
-            find_file::find(&self.source.path, &mark)
-        };
-        match found {
-            FoundFile::At(part, _) => {
-                let mut copy = Tail::open(&part, mark.offset)?;
-                copy.closed = true;
-                self.tails.pop_back();
-                self.push(copy, i64::MAX);
-            }
-            FoundFile::Nowhere if self.misses < MISSES => {
-                self.misses += 1;
-                return Ok(false);
-            }
-            found => {
-                self.gap |= matches!(found, FoundFile::Nowhere);
-                let Some(next) = find_file::next(&self.source.path, self.began, None)
-                    .map_err(io::Error::other)?
-                else {
-                    return Ok(false);
-                };
-                self.tails.pop_back();
-                self.push(Tail::open(&next, 0)?, i64::MAX);
-            }
-        }
-        self.misses = 0;
-        Ok(true)
-    }
-
-    /// When the newest file begins of which a line was read.
-    fn newest(&mut self) -> Option<i64> {
-        let tail = self.tails.back_mut().filter(|(tail, _)| tail.offset() > 0);
-        tail.and_then(|(tail, _)| tail.began()).or(self.began)
-    }
-
-    /// Reads on in a file.
-    pub(super) fn push(&mut self, tail: Tail, until: i64) {
-        if mem::take(&mut self.gap) {
-            let shown = |at: Option<Timestamp>| at.map_or_else(|| "its beginning".into(), utc);
-            let first = tail.first.zip(self.reading.as_ref());
-            let first = first.and_then(|(first, reading)| reading.moment(first));
-            let to = first.map_or_else(|| "now".into(), utc);
-            self.notes.push(format!(
-                "log {}: nothing was read between {} and {to}: the file was gone",
-                self.source.name,
-                shown(self.last),
-            ));
-        }
-        self.tails.push_back((tail, until));
-    }
-
-    /// Says once that the log cannot be read, and that it can again. An empty reason is a log that is not
-    /// there, as in the middle of a rotation.
-    pub(super) fn seen(&mut self, how: Result<(), String>, now: i64) {
-        let name = &self.source.name;
-        let Err(why) = how else {
-            if mem::take(&mut self.told) {
-                self.notes.push(format!("log {name} is read again"));
-            }
-            self.absent = None;
-            return;
-        };
-        let since = *self.absent.get_or_insert(now);
-        let at_once = self.tails.is_empty() && self.saved.is_none();
-        if self.told || !(at_once || now - since >= ROTATING) {
-            return;
-        }
-        self.told = true;
-        let why = if why.is_empty() {
-            let gone = LogFile::inspect(&self.source.path).err();
-            gone.unwrap_or_else(|| "it was being replaced".into())
-        } else {
-            why
-        };
-        self.notes.push(format!("log {name} cannot be read: {why}"));
-    }
-
-    /// Reading broke off: the file is looked for again, and a compressed one that is broken is left behind.
-    fn lose(&mut self, error: &io::Error, now: i64) {
-        self.failures += 1;
-        if self.failures > FAILURES && self.tails.back().is_some_and(|(tail, _)| tail.closed) {
-            let (mut tail, _) = self.tails.pop_back().expect("asked right before");
-            self.began = tail.began().or(self.began);
-            let (name, path) = (&self.source.name, tail.path.display());
-            self.notes.push(format!("log {name}: the rest of {path} cannot be read: {error}"));
-        }
-        self.saved = self.place();
-        self.tails.clear();
-        self.seen(Err(error.to_string()), now);
-    }
-
-    /// Says once a day that names of logins keep lines from being believed.
-    fn tell_hidden(&mut self, now: i64) {
-        let Some(reading) = self.reading.as_mut() else { return };
-        if self.hidden.is_none_or(|told| now - told >= DAY)
-            && let Some(why) = reading.hidden()
-        {
-            self.hidden = Some(now);
-            self.notes.push(format!("log {}: {why}", self.source.name));
-        }
-    }
-
-    /// Says once of a file that is no log.
-    fn tell_odd(&mut self) {
-        let Some(reading) = self.reading.as_ref().filter(|_| !self.odd) else { return };
-        if reading.end().lines > ODD
-            && let Some(why) = super::super::summary::unreadable(reading.end(), &self.source.path)
-        {
-            self.odd = true;
-            self.notes.push(format!("log {} cannot be followed: {why}", self.source.name));
-        }
-    }
-}
-
-/// Less time than this in one read lets the next be larger.
-const STEP_SHORT: i64 = STEP / 4;
-/// Milliseconds.
-const DAY: i64 = 24 * 3_600_000;
-/// After so many lines without a record a file is no log.
-const ODD: u64 = 1000;
-
-/// Marks that can be found again by their content.
-pub(super) fn findable(place: &Position) -> Vec<FilePosition> {
-    place.files.iter().filter(|mark| mark.head.length > 0).cloned().collect()
 }

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 
-use super::Round;
 use super::log_reader::LogPiece;
 use super::position::Position;
+use super::round::Round;
 use kestrel_core::evidence::sight::{Sight, Sights};
 
 /// The shortest time between two rounds, and the longest.
@@ -41,8 +41,16 @@ pub struct Feed {
 impl Feed {
     /// Of a log of this name.
     pub fn new(name: String, pieces: mpsc::Receiver<LogPiece>) -> Self {
-        let (waiting, read_to, heard) = (None, None, Instant::now());
-        Self { name, pieces, waiting, behind: true, read_to, blind: false, heard, hangs: false }
+        Self {
+            name,
+            pieces,
+            waiting: None,
+            behind: true,
+            read_to: None,
+            blind: false,
+            heard: Instant::now(),
+            hangs: false,
+        }
     }
 
     /// Whether the next piece of the others has to wait for this one.

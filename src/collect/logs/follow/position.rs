@@ -52,6 +52,13 @@ impl Fingerprint {
     }
 }
 
+impl Position {
+    /// The files that can be found again by their content.
+    pub(super) fn findable(&self) -> Vec<FilePosition> {
+        self.files.iter().filter(|file| file.head.length > 0).cloned().collect()
+    }
+}
+
 impl FilePosition {
     /// Whether a file that begins with `head` is this one, or a copy of it.
     pub fn begins(&self, head: &[u8]) -> bool {

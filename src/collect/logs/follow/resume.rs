@@ -6,12 +6,16 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 
-use super::super::log_file::{Lines, LogFile, Remaining};
-use super::super::{LEAD_TEXT, NEARBY, NEARBY_VOTES, seek};
 use super::find_file::{self, FoundFile, begins};
-use super::log_reader::{LogReader, findable};
+use super::log_reader::LogReader;
 use super::position::Position;
+use super::rotation::{LATE, MISSES};
 use super::tail::Tail;
+use crate::collect::logs::lines::{Lines, Remaining};
+use crate::collect::logs::log_file::LogFile;
+use crate::collect::logs::reading::LEAD_TEXT;
+use crate::collect::logs::seek;
+use crate::collect::logs::zone::{self, NEARBY, NEARBY_VOTES};
 use kestrel_core::evidence::aside::Aside;
 use kestrel_core::evidence::attribute::Attribution;
 use kestrel_core::evidence::log_line::Stamp;
@@ -62,8 +66,10 @@ impl LogReader {
 
     /// From where it was left.
     fn resume(&mut self, saved: &Position, now: i64) -> io::Result<()> {
-        let (mut open, mut lost, mut late) = (Vec::new(), false, false);
-        let marks = findable(saved);
+        let mut open = Vec::new();
+        let mut lost = false;
+        let mut late = false;
+        let marks = saved.findable();
         for (number, mark) in marks.iter().enumerate() {
             match find_file::find(&self.source.path, mark) {
                 FoundFile::At(part, current) => {
@@ -74,14 +80,14 @@ impl LogReader {
                 FoundFile::Nowhere => late = true,
             }
         }
-        if (lost || late) && self.misses < super::log_reader::MISSES {
+        if (lost || late) && self.misses < MISSES {
             self.misses += 1;
             return Err(io::Error::other("the file that was read last is not there"));
         }
-        let next = match open.is_empty() {
-            true => find_file::next(&self.source.path, self.began, None)?,
-            false => None,
-        };
+        let mut next = None;
+        if open.is_empty() {
+            next = find_file::next(&self.source.path, self.began, None)?;
+        }
         let Some(lead) = open.first().map(|(_, part, _)| part).or(next.as_ref()) else {
             return Err(io::Error::other("it is not there"));
         };
@@ -108,7 +114,7 @@ impl LogReader {
         let count = open.len();
         for (number, (mut tail, part, current)) in open.into_iter().enumerate() {
             tail.closed |= !current && part.gzip;
-            let until = if number + 1 < count { now + super::log_reader::LATE } else { i64::MAX };
+            let until = if number + 1 < count { now + LATE } else { i64::MAX };
             self.push(tail, until);
         }
         self.gap = lost;
@@ -145,11 +151,11 @@ impl LogReader {
             return Ok(clock);
         }
         let stop = AtomicBool::new(false);
-        seek::ask_zone(part, &mut clock, false, &stop)?;
+        zone::ask_zone(part, &mut clock, false, &stop)?;
         clock.settle();
         if !part.gzip {
             let mut near = Clock::new(self.source.timezone.clone());
-            seek::votes(part, at.saturating_sub(NEARBY), NEARBY, &mut near, &stop)?;
+            zone::votes(part, at.saturating_sub(NEARBY), NEARBY, &mut near, &stop)?;
             if near.voted() >= NEARBY_VOTES {
                 near.settle();
                 return Ok(near);

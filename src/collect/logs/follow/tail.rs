@@ -6,8 +6,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use super::super::log_file::{BEFORE, FileBytes, Lines, LogFile};
 use super::position::{FilePosition, Fingerprint, HEAD};
+use crate::collect::logs::lines::{BEFORE, FileBytes, Lines};
+use crate::collect::logs::log_file::{LogFile, first_stamp};
 use kestrel_core::evidence::attribute::Attribution;
 use kestrel_core::evidence::log_line::{Stamp, stamp};
 
@@ -141,7 +142,7 @@ impl Tail {
     /// When its first record was written, as far as one is known; `None` for one that had none.
     pub fn began(&mut self) -> Option<i64> {
         if self.first.is_none() {
-            let first = super::super::seek::first_stamp(&mut &self.head[..]);
+            let first = first_stamp(&mut &self.head[..]);
             self.first = first.ok().flatten();
         }
         match self.first? {
@@ -182,7 +183,8 @@ impl Tail {
     /// Whether the file still holds what was read of it.
     fn is_same(&mut self) -> io::Result<bool> {
         let FileBytes::Plain(file) = self.lines.source() else { return Ok(true) };
-        let (file, offset) = (file.get_ref(), self.offset());
+        let file = file.get_ref();
+        let offset = self.offset();
         if file.metadata()?.len() < offset + self.lines.unfinished() {
             return Ok(false);
         }

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use super::{A_LOOK, InboxAccess, WATCH_LIMIT, connect, look, newest};
+use super::super::connect;
+use super::read::{A_LOOK, InboxAccess, WATCH_LIMIT, look, newest};
 use crate::config::Database;
 use kestrel_core::evidence::Subject;
 use kestrel_core::evidence::to_device::{Inbox, InboxRow, Live};

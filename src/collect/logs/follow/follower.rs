@@ -1,0 +1,103 @@
+//! Followed logs: one thread reads each, and their pieces come out in the order of time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc};
+
+use super::folder_watch::FolderWatch;
+use super::log_reader::{LogPiece, LogReader};
+use super::merge::{Feed, Merge};
+use super::position::Position;
+use super::round::Round;
+use crate::collect::logs::same_log::distinct;
+use crate::config::LogSource;
+
+/// So many bytes before the place where reading goes on are read again after a restart: they tell true
+/// request numbers from forged ones.
+const LEAD: u64 = 16 << 20;
+
+/// Logs that are followed. Its threads end when it is dropped.
+#[derive(Debug)]
+pub struct Follower {
+    merge: Merge,
+    stop: Arc<AtomicBool>,
+}
+
+impl Follower {
+    /// Follows logs from where they were left; a log without a saved position is read from `from` on.
+    pub fn start(
+        sources: Vec<LogSource>,
+        mut saved: HashMap<String, Position>,
+        from: Timestamp,
+    ) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let news = Arc::new(Notify::new());
+        let mut feeds = Vec::new();
+        for source in distinct(&sources) {
+            // One piece is made, one waits here and one in the merge: no more is held of a log.
+            let (sender, pieces) = mpsc::channel(1);
+            feeds.push(Feed::new(source.name.clone(), pieces));
+            let trail = LogReader::new(source.clone(), saved.remove(&source.name), from, LEAD);
+            let thread =
+                ReaderThread { trail, sender, stop: Arc::clone(&stop), news: Arc::clone(&news) };
+            thread::spawn(move || thread.run());
+        }
+        Self { merge: Merge::new(feeds, news), stop }
+    }
+
+    /// The next round: as soon as something came to (batched: at most about 5 a second), else an empty one
+    /// about every second.
+    pub async fn next(&mut self) -> Round {
+        self.merge.next().await
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Reads one log.
+struct ReaderThread {
+    trail: LogReader,
+    sender: mpsc::Sender<LogPiece>,
+    stop: Arc<AtomicBool>,
+    news: Arc<Notify>,
+}
+
+impl ReaderThread {
+    fn run(mut self) {
+        let wake = FolderWatch::new(&self.trail.source.path);
+        let mut before = None;
+        while !self.stop.load(Ordering::Relaxed) {
+            let piece = self.trail.look(now());
+            let state = (piece.place.clone(), piece.behind, piece.read_to, piece.blind);
+            let behind = piece.behind;
+            let is_new = before.as_ref() != Some(&state);
+            if is_new || !piece.sights.is_empty() || !piece.notes.is_empty() {
+                before = Some(state);
+                if self.sender.blocking_send(piece).is_err() {
+                    return;
+                }
+                self.news.notify_one();
+            }
+            if !behind {
+                wake.wait();
+            }
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a file is rotated away is no time of the log"
+)]
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}

@@ -1,0 +1,86 @@
+//! What a person is told of a followed log: that it cannot be read, that it is no log, that lines are hidden.
+//! Each is said once.
+
+use std::io;
+use std::mem;
+
+use super::log_reader::LogReader;
+use crate::collect::logs::log_file::LogFile;
+use crate::collect::logs::summary;
+
+/// A log that is not there for less than this (milliseconds) is just being rotated.
+const ROTATING: i64 = 5_000;
+
+/// A compressed file that cannot be read so often in a row is broken.
+const FAILURES: u32 = 8;
+
+/// Milliseconds.
+const DAY: i64 = 24 * 3_600_000;
+
+/// After so many lines without a record a file is no log.
+const ODD: u64 = 1000;
+
+impl LogReader {
+    /// Says once that the log cannot be read, and that it can again. An empty reason is a log that is not
+    /// there, as in the middle of a rotation.
+    pub(super) fn seen(&mut self, how: Result<(), String>, now: i64) {
+        let name = &self.source.name;
+        let Err(why) = how else {
+            if mem::take(&mut self.told) {
+                self.notes.push(format!("log {name} is read again"));
+            }
+            self.absent = None;
+            return;
+        };
+        let since = *self.absent.get_or_insert(now);
+        let at_once = self.tails.is_empty() && self.saved.is_none();
+        if self.told || !(at_once || now - since >= ROTATING) {
+            return;
+        }
+        self.told = true;
+        let why = if why.is_empty() {
+            let gone = LogFile::inspect(&self.source.path).err();
+            gone.unwrap_or_else(|| "it was being replaced".into())
+        } else {
+            why
+        };
+        self.notes.push(format!("log {name} cannot be read: {why}"));
+    }
+
+    /// Reading broke off: the file is looked for again, and a compressed one that is broken is left behind.
+    pub(super) fn lose(&mut self, error: &io::Error, now: i64) {
+        self.failures += 1;
+        if self.failures > FAILURES && self.tails.back().is_some_and(|(tail, _)| tail.closed) {
+            let (mut tail, _) = self.tails.pop_back().expect("asked right before");
+            self.began = tail.began().or(self.began);
+            let name = &self.source.name;
+            let path = tail.path.display();
+            self.notes.push(format!("log {name}: the rest of {path} cannot be read: {error}"));
+        }
+        self.saved = self.place();
+        self.tails.clear();
+        self.seen(Err(error.to_string()), now);
+    }
+
+    /// Says once a day that names of logins keep lines from being believed.
+    pub(super) fn tell_hidden(&mut self, now: i64) {
+        let Some(reading) = self.reading.as_mut() else { return };
+        if self.hidden.is_none_or(|told| now - told >= DAY)
+            && let Some(why) = reading.hidden()
+        {
+            self.hidden = Some(now);
+            self.notes.push(format!("log {}: {why}", self.source.name));
+        }
+    }
+
+    /// Says once of a file that is no log.
+    pub(super) fn tell_odd(&mut self) {
+        let Some(reading) = self.reading.as_ref().filter(|_| !self.odd) else { return };
+        if reading.end().lines > ODD
+            && let Some(why) = summary::unreadable(reading.end(), &self.source.path)
+        {
+            self.odd = true;
+            self.notes.push(format!("log {} cannot be followed: {why}", self.source.name));
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What is asked of a log.
+
+use kestrel_core::evidence::aside::Aside;
+use kestrel_core::evidence::{About, Need, Subject, Window};
+
+/// What is asked of a log.
+#[derive(Debug, Clone)]
+pub struct LogQuestion {
+    pub about: About,
+    pub window: Window,
+    /// Those that a log answers; others are left to other sources.
+    pub needs: &'static [Need],
+}
+
+impl LogQuestion {
+    /// The readers of other needs; without a need, of everybody's moments.
+    pub(super) fn aside(&self) -> Aside {
+        match self.needs {
+            [] => Aside::watching(self.window),
+            needs => Aside::new(needs, &self.about, self.window),
+        }
+    }
+
+    /// Whose key traffic is read.
+    pub(super) fn subject(&self) -> Subject {
+        let keys = self.needs.contains(&Need::KeyLog);
+        self.about.device().filter(|_| keys).cloned().unwrap_or_else(Subject::nobody)
+    }
+}

@@ -1,0 +1,196 @@
+//! One log and its rotated files, from before the window on → facts of the log. Holds one buffer.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kestrel_core::evidence::attribute::{Attribution, End};
+use kestrel_core::evidence::log_line::Stamp;
+use kestrel_core::evidence::log_time::Clock;
+use kestrel_core::evidence::{KeyLog, Subject, Window};
+
+use super::lines::{Lines, Remaining};
+use super::log_file::{self, LogFile};
+use super::question::LogQuestion;
+use super::zone::{self, NEARBY, NEARBY_VOTES};
+use super::{lookback, same_host, seek, summary};
+use crate::config::LogSource;
+
+/// How much before the window reading starts: what stands there tells true request numbers from forged
+/// ones, and an upload may straddle the border.
+const LEAD: i64 = 60_000;
+
+/// More of it in a text log, whose repeated hour cannot be told by a search.
+pub(super) const LEAD_TEXT: i64 = LEAD + 3_600_000;
+
+/// One reading under way.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) most: u64,
+    /// Logs of other processes of the host.
+    pub(super) siblings: Vec<PathBuf>,
+    /// The older part of the window was left out.
+    pub(super) cut_old: bool,
+    pub(super) notes: Vec<String>,
+    /// The log begins before the window.
+    pub(super) reached_back: bool,
+    /// Why it ended early.
+    pub(super) cut_short: Option<String>,
+    pub(super) read: u64,
+}
+
+impl Reading {
+    pub(super) fn run(
+        &mut self,
+        source: &LogSource,
+        asked: &LogQuestion,
+        subject: &Subject,
+        stop: &AtomicBool,
+    ) -> Result<(KeyLog, End), String> {
+        let window = asked.window;
+        let current = LogFile::inspect(&source.path)?;
+        let failed =
+            |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
+        let mut clock = Clock::new(source.timezone.clone());
+        let text = matches!(current.first, Some(Stamp::Local(_)) | None);
+        if text {
+            let whole = source.timezone.is_none();
+            zone::ask_zone(&current, &mut clock, whole, stop).map_err(failed)?;
+            clock.settle();
+            if clock.is_unknown() {
+                same_host::take_zone(&self.siblings, &mut clock, stop);
+            }
+        }
+        let lead = if text { LEAD_TEXT } else { LEAD };
+        let target = window.from.as_millisecond().saturating_sub(lead);
+        let mut parts = self.parts(current, &clock, window, target);
+        let mut start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
+        if text {
+            let mut near = Clock::new(source.timezone.clone());
+            zone::votes(&parts[0], start, NEARBY, &mut near, stop).map_err(failed)?;
+            if near.voted() >= NEARBY_VOTES {
+                near.settle();
+                clock = near;
+                start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
+            }
+        }
+        start = self.newest(&mut parts, start, window, &clock).map_err(failed)?;
+        let began = start;
+        let then = clock.clone();
+        let mut attribution =
+            Attribution::new(subject.clone(), window, clock).beside(asked.aside());
+        let mut cut = false;
+        for part in &parts {
+            cut = self.part(part, std::mem::take(&mut start), &mut attribution, stop);
+            if self.cut_short.is_some() || attribution.is_past() {
+                break;
+            }
+        }
+        let (log, mut end) = attribution.finish(cut);
+        if !asked.needs.is_empty() {
+            let into = (&mut end.visible, window);
+            lookback::look(&source.path, (&parts[0], began), &then, into, stop).map_err(failed)?;
+        }
+        match summary::unreadable(&end, &source.path) {
+            Some(why) if self.cut_short.is_none() => Err(why),
+            _ => Ok((log, end)),
+        }
+    }
+
+    /// The files to read, oldest first: the current one, and rotated ones as far as the window reaches
+    /// back.
+    pub(super) fn parts(
+        &mut self,
+        current: LogFile,
+        clock: &Clock,
+        window: Window,
+        target: i64,
+    ) -> Vec<LogFile> {
+        let begins = |part: &LogFile| part.first.and_then(|first| clock.peek(first));
+        let reaches = |part: &LogFile, to: i64| begins(part).is_some_and(|at| at <= to);
+        let from = window.from.as_millisecond();
+        let mut parts = vec![current];
+        if !reaches(&parts[0], target) {
+            let mut older = log_file::rotated_files(&parts[0].path, &mut self.notes);
+            older.retain(|part| begins(part) < begins(&parts[0]));
+            while let Some(part) = older.pop() {
+                parts.insert(0, part);
+                if reaches(&parts[0], target) {
+                    break;
+                }
+            }
+        }
+        self.reached_back = reaches(&parts[0], from);
+        parts
+    }
+
+    /// Leaves out the older part of a window that is too much to read: gives where to start in the first
+    /// of the parts that are left.
+    pub(super) fn newest(
+        &mut self,
+        parts: &mut Vec<LogFile>,
+        start: u64,
+        window: Window,
+        clock: &Clock,
+    ) -> io::Result<u64> {
+        let to = window.to.as_millisecond();
+        let mut room = self.most;
+        for index in (0..parts.len()).rev() {
+            let part = &parts[index];
+            let begins = part.first.and_then(|first| clock.peek(first));
+            let end = if begins.is_some_and(|begins| begins > to) {
+                0
+            } else if part.gzip {
+                part.length
+            } else {
+                seek::start_of(part, to, clock)?
+            };
+            let bytes = end.saturating_sub(if index == 0 { start } else { 0 });
+            if bytes > room {
+                let from =
+                    if part.gzip { 0 } else { seek::record_behind(part, end - room, clock)? };
+                parts.drain(..index);
+                (self.cut_old, self.reached_back) = (true, false);
+                return Ok(from);
+            }
+            room -= bytes;
+        }
+        Ok(start)
+    }
+
+    /// Reads one file; gives whether its last line may be half written.
+    fn part(&mut self, part: &LogFile, at: u64, into: &mut Attribution, stop: &AtomicBool) -> bool {
+        let mut lines = match part.open(at) {
+            Ok(source) => Lines::new(source),
+            Err(error) => {
+                self.cut_short = Some(format!("{} went away: {error}", part.path.display()));
+                return false;
+            }
+        };
+        into.next_file(matches!(part.first, Some(Stamp::Local(_))));
+        let before = self.read;
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                let read = lines.read >> 20;
+                let of = (part.length - at.min(part.length)) >> 20;
+                self.cut_short = Some(format!(
+                    "the deadline passed after reading {read} MiB of {of} MiB of {}: ask for a \
+                     shorter window",
+                    part.path.display()
+                ));
+                return false;
+            }
+            let left = lines.chunk(|line| into.line(line));
+            self.read = before + lines.read;
+            match left {
+                Ok(Remaining::More) if !into.is_past() => {}
+                Ok(Remaining::More) => return false,
+                Ok(Remaining::Nothing { cut }) => return cut && !into.last_is_whole(),
+                Err(error) => {
+                    self.cut_short = Some(format!("{} broke off: {error}", part.path.display()));
+                    return false;
+                }
+            }
+        }
+    }
+}

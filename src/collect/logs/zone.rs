@@ -1,0 +1,93 @@
+//! Lines that tell a text log's zone: they write a moment both in local time and in milliseconds since 1970.
+
+use std::io::{self, Read};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kestrel_core::evidence::log_line::{self, Record, Stamp};
+use kestrel_core::evidence::log_message::epoch_of;
+use kestrel_core::evidence::log_time::Clock;
+use regex::bytes::Regex;
+
+use super::lines::{Lines, Remaining};
+use super::log_file::LogFile;
+
+/// Places looked at for the zone, and how much of each.
+const PLACES: u64 = 16;
+
+const PLACE: u64 = 256 << 10;
+
+/// Lines that settle the zone.
+const ENOUGH: u64 = 3;
+
+/// Uploads near the window's start that outvote those of the whole file on the zone: a log may hold
+/// summer and winter.
+pub(super) const NEARBY: u64 = 8 << 20;
+
+pub(super) const NEARBY_VOTES: u64 = 3;
+
+/// The two records that write milliseconds since 1970 and whose texts are escaped.
+static EPOCHS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new("Adding one_time_keys |Updating device_keys for device ").expect("a constant")
+});
+
+/// Lets lines from all over the file vote on the offset; where none is found there and the zone is not
+/// configured, the whole file is searched for some.
+pub fn ask_zone(
+    part: &LogFile,
+    clock: &mut Clock,
+    whole: bool,
+    stop: &AtomicBool,
+) -> io::Result<()> {
+    if part.gzip {
+        return if whole { votes(part, 0, u64::MAX, clock, stop) } else { Ok(()) };
+    }
+    let step = (part.length / PLACES).max(PLACE);
+    let mut at = 0;
+    while at < part.length {
+        votes(part, at, PLACE, clock, stop)?;
+        at += step;
+    }
+    votes(part, part.length.saturating_sub(PLACE), PLACE, clock, stop)?;
+    if whole && clock.voted() == 0 {
+        votes(part, 0, u64::MAX, clock, stop)?;
+    }
+    Ok(())
+}
+
+/// The votes of one stretch; of an endless one until there are enough.
+pub fn votes(
+    part: &LogFile,
+    at: u64,
+    bytes: u64,
+    clock: &mut Clock,
+    stop: &AtomicBool,
+) -> io::Result<()> {
+    let mut lines = Lines::new(part.open(at)?.take(bytes));
+    while !stop.load(Ordering::Relaxed) {
+        let left = lines.chunk(|line| vote(line, clock))?;
+        let enough = bytes == u64::MAX && clock.voted() >= ENOUGH;
+        if left != Remaining::More || enough {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn vote(line: &[u8], clock: &mut Clock) {
+    if !EPOCHS.is_match(line) {
+        return;
+    }
+    let text = log_line::text(line);
+    let Some(record) = Record::parse(&text) else {
+        return;
+    };
+    let Stamp::Local(local) = record.stamp else {
+        return;
+    };
+    if record.logger == "synapse.handlers.e2e_keys"
+        && let Some(epoch) = epoch_of(&record.message)
+    {
+        clock.vote(local, epoch);
+    }
+}
