@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{logs, postgres, prometheus};
 use crate::config::{Config, LogSource};
-use kestrel_core::evidence::visibility::blind_answers;
+use kestrel_core::evidence::blind::blind_answers;
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, SCHEMA, State};
 use kestrel_core::plan::Plan;
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use jiff::{SignedDuration, Timestamp};
-use kestrel_core::evidence::aside::Told;
-use kestrel_core::evidence::attribute::End;
 use kestrel_core::evidence::key_log::Coverage;
 use kestrel_core::evidence::{Fact, Gathered, KeyLog, Need, State, Window, utc};
+use kestrel_core::synapse_log::attribution::End;
+use kestrel_core::synapse_log::readers::Told;
 
 use super::question::LogQuestion;
 use super::reading::Reading;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use kestrel_core::evidence::log_line::{Stamp, stamp};
+use kestrel_core::synapse_log::record::{Stamp, stamp};
 
 use super::lines::{FileBytes, Lines, Remaining};
 

@@ -1,7 +1,7 @@
 //! What is asked of a log.
 
-use kestrel_core::evidence::aside::Aside;
 use kestrel_core::evidence::{About, Need, Subject, Window};
+use kestrel_core::synapse_log::readers::Aside;
 
 /// What is asked of a log.
 #[derive(Debug, Clone)]

@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kestrel_core::evidence::attribute::{Attribution, End};
-use kestrel_core::evidence::log_line::Stamp;
-use kestrel_core::evidence::log_time::Clock;
 use kestrel_core::evidence::{KeyLog, Subject, Window};
+use kestrel_core::synapse_log::attribution::{Attribution, End};
+use kestrel_core::synapse_log::record::Stamp;
+use kestrel_core::synapse_log::zone::Clock;
 
 use super::lines::{Lines, Remaining};
 use super::log_file::{self, LogFile};

@@ -4,8 +4,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use kestrel_core::evidence::log_line::stamp;
-use kestrel_core::evidence::log_time::Clock;
+use kestrel_core::synapse_log::record::stamp;
+use kestrel_core::synapse_log::zone::Clock;
 
 use super::lines::{Lines, Remaining};
 use super::log_file::{FURTHEST, LogFile};

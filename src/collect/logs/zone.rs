@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kestrel_core::evidence::log_line::{self, Record, Stamp};
-use kestrel_core::evidence::log_message::epoch_of;
-use kestrel_core::evidence::log_time::Clock;
+use kestrel_core::synapse_log::message::epoch_of;
+use kestrel_core::synapse_log::record::{self, Record, Stamp};
+use kestrel_core::synapse_log::zone::Clock;
 use regex::bytes::Regex;
 
 use super::lines::{Lines, Remaining};
@@ -78,7 +78,7 @@ fn vote(line: &[u8], clock: &mut Clock) {
     if !EPOCHS.is_match(line) {
         return;
     }
-    let text = log_line::text(line);
+    let text = record::text(line);
     let Some(record) = Record::parse(&text) else {
         return;
     };

@@ -296,8 +296,8 @@ mod tests {
 
     use super::super::poll_state::UNSEEN;
     use super::*;
+    use crate::evidence::log_event::{Sight, What};
     use crate::evidence::poll::{COUNTED, Covered};
-    use crate::evidence::sight::{Sight, What};
     use crate::storm::Thresholds;
 
     const EVERY: i64 = 900;

@@ -6,7 +6,7 @@ use super::event::{Event, StormKind, Whose};
 use super::time_series::Measure;
 use super::trigger::Trigger;
 use super::watch::StormWatch;
-use crate::evidence::sight::Delay;
+use crate::evidence::log_event::Delay;
 
 impl StormWatch {
     /// A request on a delayed event was answered.
@@ -57,7 +57,7 @@ impl StormWatch {
 mod tests {
     use super::super::{Change, Thresholds};
     use super::*;
-    use crate::evidence::sight::{Sight, What};
+    use crate::evidence::log_event::{Sight, What};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + seconds).unwrap()

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::watch::WATCHED;
 use super::{Change, Event, StormKind, StormWatch, Thresholds};
-use crate::evidence::sight::{Delay, Sight, What};
+use crate::evidence::log_event::{Delay, Sight, What};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_348_000 + seconds).unwrap()

@@ -15,7 +15,7 @@ use super::thresholds::Thresholds;
 use super::time_series::Measure;
 use super::timeline::Timeline;
 use super::trigger::Trigger;
-use crate::evidence::sight::{Sight, What};
+use crate::evidence::log_event::{Sight, What};
 
 /// Subjects watched at once; then the one silent longest is forgotten, storms last.
 pub(super) const WATCHED: usize = 10_000;

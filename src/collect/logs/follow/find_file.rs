@@ -10,7 +10,7 @@ use std::path::Path;
 use super::position::FilePosition;
 use super::tail::{Fit, fit};
 use crate::collect::logs::log_file::{self, LogFile};
-use kestrel_core::evidence::log_line::Stamp;
+use kestrel_core::synapse_log::record::Stamp;
 
 /// Where a place was found.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use super::position::Position;
 use super::tail::{More, Tail};
 use crate::collect::logs::lines::CHUNK;
 use crate::config::LogSource;
-use kestrel_core::evidence::attribute::Attribution;
-use kestrel_core::evidence::sight::Sight;
+use kestrel_core::evidence::log_event::Sight;
+use kestrel_core::synapse_log::attribution::Attribution;
 
 /// A piece ends after so many bytes, or after this much of the log's time (milliseconds): several logs are
 /// read in step.

@@ -4,8 +4,8 @@ use std::io;
 use std::mem;
 
 use jiff::Timestamp;
-use kestrel_core::evidence::attribute::Attribution;
 use kestrel_core::evidence::utc;
+use kestrel_core::synapse_log::attribution::Attribution;
 
 use super::find_file::{self, FoundFile};
 use super::log_reader::LogReader;

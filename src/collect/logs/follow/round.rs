@@ -1,7 +1,7 @@
 //! What one round of reading came to. To be saved together with what it came to.
 
 use jiff::Timestamp;
-use kestrel_core::evidence::sight::Sight;
+use kestrel_core::evidence::log_event::Sight;
 
 use super::position::Position;
 

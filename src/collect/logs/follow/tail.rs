@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use super::position::{FilePosition, Fingerprint, HEAD};
 use crate::collect::logs::lines::{BEFORE, FileBytes, Lines};
 use crate::collect::logs::log_file::{LogFile, first_stamp};
-use kestrel_core::evidence::attribute::Attribution;
-use kestrel_core::evidence::log_line::{Stamp, stamp};
+use kestrel_core::synapse_log::attribution::Attribution;
+use kestrel_core::synapse_log::record::{Stamp, stamp};
 
 /// One open file, and how far it was read.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::test_reader::Reader;
 use super::test_writer::{BEGIN, Writer};
 use super::{Follower, Round};
 use crate::config::LogSource;
-use kestrel_core::evidence::sight::What;
+use kestrel_core::evidence::log_event::What;
 
 /// A server and its reader, live.
 fn live() -> (Writer, Reader) {
