@@ -26,8 +26,8 @@ use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::{KeptCapture, NewMessage, Store};
 use kestrel_core::capture::{Asked, Input, Session, Step};
+use kestrel_core::client_files::{Artefact, Kind};
 use kestrel_core::command::Capture;
-use kestrel_core::evidence::artefact::{Artefact, Kind};
 use kestrel_core::render::{Reply, capture as told};
 
 /// What may wait for a session that is busy posting; more is dropped and logged.
@@ -357,11 +357,8 @@ mod tests {
         }
         let line = "2026-11-22T11:50:00.000Z WARN One time key signed_curve25519:AAAAAAAAAA0 already \
                     exists. syt_PLANTED_1";
-        let parcel = kestrel_core::evidence::artefact::take_in(
-            "c.log",
-            line.as_bytes(),
-            &Default::default(),
-        );
+        let parcel =
+            kestrel_core::client_files::take_in("c.log", line.as_bytes(), &Default::default());
         let parcel = parcel.unwrap();
         for _ in 0..REPORTS + 3 {
             desk.received(&users[0], &parcel.artefacts[0]);

@@ -27,8 +27,9 @@ use super::words;
 use crate::flow;
 use crate::flow::report::{Reported, headline};
 use crate::store::{NewCase, NewMessage};
+use kestrel_core::client_files::{Artefact, Kind, Parcel, take_in_from};
 use kestrel_core::evidence::ClientFacts;
-use kestrel_core::evidence::artefact::{Artefact, Kind, Parcel, Removed, take_in_from};
+use kestrel_core::evidence::redaction::Removed;
 use kestrel_core::render::report::{Receipt, Root, receipt, root};
 use kestrel_core::render::{self, Reply};
 

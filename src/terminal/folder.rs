@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use kestrel_core::evidence::artefact::{Limits, Listed, Parcel, take_in_folder};
+use kestrel_core::client_files::{Limits, Listed, Parcel, take_in_folder};
 use rustix::fs::OFlags;
 
 /// Files that are looked at, and folders inside the folder.

@@ -1,0 +1,7 @@
+//! Archives that users forward, read as streams and never unpacked to disk.
+
+pub(crate) mod directory;
+pub(crate) mod series;
+pub(crate) mod unpack;
+
+pub use unpack::Source;
