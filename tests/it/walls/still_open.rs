@@ -21,12 +21,7 @@ pub const STILL_OPEN: &[(Rule, &[&str])] = &[
             "terminal/watch.rs -> bot",
         ],
     ),
-    (
-        Rule::RoomCircle,
-        &[
-            "main, terminal",
-        ],
-    ),
+    (Rule::RoomCircle, &["main, terminal"]),
     (
         Rule::ChildOfParent,
         &[
@@ -156,12 +151,7 @@ pub const STILL_OPEN: &[(Rule, &[&str])] = &[
             "terminal/watch.rs -> terminal.rs",
         ],
     ),
-    (
-        Rule::Word,
-        &[
-            "collect/logs/follow.rs says Timestamp::now",
-        ],
-    ),
+    (Rule::Word, &["collect/logs/follow.rs says Timestamp::now"]),
     (
         Rule::ManyParameters,
         &[
