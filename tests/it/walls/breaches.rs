@@ -234,6 +234,16 @@ fn a_parent_that_uses_its_child_is_in_a_circle_with_it() {
 }
 
 #[test]
+fn a_place_of_visibility_and_a_name_of_two_things_are_no_circle() {
+    let child = |storm, one| circle(Rule::ChildOfParent, storm, one, "pub fn b() {}");
+    assert_eq!(child("mod one; mod two;", "pub(in crate::storm) struct A;"), [""; 0]);
+    // Only the module has members, not the function that is called like it.
+    let storm = "mod one; mod two; pub fn two() {}";
+    assert_eq!(child(storm, "fn f() { super::two::b() }"), [""; 0]);
+    assert_eq!(child(storm, "fn f() { super::two() }"), ["storm/one.rs -> storm.rs"]);
+}
+
+#[test]
 fn a_type_whose_methods_stand_in_two_files_closes_a_circle() {
     let storm = "mod one; mod two;";
     let one = "pub struct A; impl A { pub fn f(&self) { self.g() } }";

@@ -146,6 +146,8 @@ fn a_long_function_is_seen() {
 #[test]
 fn deep_nesting_is_seen() {
     let deep = [
+        "fn f() { if let A { b } = c { loop { loop { loop { loop {} } } } } }",
+        "fn f() { loop { loop { loop { loop { g(|x| { x }) } } } } }",
         "fn f() { if a { for b in c { while d { match e { F => { loop { } } } } } } }",
         "fn f() { if let A { b } = c { if d {} else if e { a(|x| { for y in x { match y { _ => if z { } } } }) } } }",
         "fn f() { loop { loop { loop { loop { let Some(x) = y else { return }; } } } } }",
