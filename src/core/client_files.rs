@@ -6,6 +6,7 @@
 mod archive;
 mod console;
 mod delays;
+mod draft;
 mod drafts;
 mod har;
 mod intake;

@@ -5,23 +5,16 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use crate::client_files::archive::series::Member;
-use crate::client_files::console;
-use crate::client_files::har::redaction::Har;
+use crate::client_files::console::lines::{Console, joined};
+use crate::client_files::console::reading;
+use crate::client_files::draft::Draft;
 use crate::client_files::json;
 use crate::client_files::limits::Limits;
-use crate::client_files::report::redaction::Report;
 use crate::client_files::taken::Taken;
 use crate::client_files::text;
 
 /// A file may get longer by being redacted; this part of the bound is kept of it in any case.
 const LEAST: usize = 16;
-
-/// What was read of one file, of which the oldest parts may still have to go.
-pub(crate) enum Draft {
-    Report(Report),
-    Har(Har),
-    Console(console::Console),
-}
 
 /// What was read of all the files so far.
 #[derive(Default)]
@@ -47,7 +40,7 @@ impl Drafts {
         let mut text = text::Decoded::of(from)?;
         let draft = match text.start() {
             Some(b'{' | b'[') => json::read(&mut text, budget, limits),
-            _ => console::read(&mut text, budget, limits),
+            _ => reading::read(&mut text, budget, limits),
         };
         text.verdict()?;
         draft
@@ -56,7 +49,7 @@ impl Drafts {
     /// What is kept, in the order of the archive.
     pub(crate) fn taken(&mut self, limits: &Limits) -> Vec<Taken> {
         let mut taken: Vec<(usize, Result<Taken, String>)> = Vec::new();
-        let mut logs: BTreeMap<u64, Vec<(Member, console::Console)>> = BTreeMap::new();
+        let mut logs: BTreeMap<u64, Vec<(Member, Console)>> = BTreeMap::new();
         // Of files that are no parts of one log only so many come out, the newest.
         self.drafts.sort_by_key(|(member, _)| (member.rank, member.place));
         for (member, draft) in self.drafts.drain(..) {
@@ -76,7 +69,7 @@ impl Drafts {
             // The oldest part first, as one log would have them.
             parts.sort_by_key(|(member, _)| std::cmp::Reverse(member.rank));
             let parts = parts.into_iter().map(|(_, log)| log).collect();
-            taken.push((place, console::joined(parts, limits.kept / LEAST, limits)));
+            taken.push((place, joined(parts, limits.kept / LEAST, limits)));
         }
         taken.sort_by_key(|(place, _)| *place);
         let mut kept = Vec::new();
@@ -106,24 +99,6 @@ impl Drafts {
             let bytes = largest.bytes();
             // One byte less than the second, so that this ends.
             largest.shrink((bytes - over.min(bytes)).max(second.saturating_sub(1)).min(bytes - 1));
-        }
-    }
-}
-
-impl Draft {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Report(report) => report.bytes(),
-            Self::Har(har) => har.bytes(),
-            Self::Console(console) => console.bytes(),
-        }
-    }
-
-    fn shrink(&mut self, budget: usize) {
-        match self {
-            Self::Report(report) => report.shrink(budget),
-            Self::Har(har) => har.shrink(budget),
-            Self::Console(console) => console.shrink(budget),
         }
     }
 }

@@ -10,7 +10,8 @@
 use std::io::{Cursor, Read, SeekFrom};
 
 use crate::client_files::archive::series::Member;
-use crate::client_files::archive::unpack::{Source, Unpacking};
+use crate::client_files::archive::marks::Source;
+use crate::client_files::archive::unpack::Unpacking;
 use crate::client_files::drafts::Drafts;
 use crate::client_files::kind::Kind;
 use crate::client_files::limits::{Limits, size_words};

@@ -6,8 +6,8 @@ pub(crate) mod text;
 
 use serde_json::Value;
 
-use crate::client_files::console;
-use crate::client_files::drafts::Draft;
+use crate::client_files::console::reading;
+use crate::client_files::draft::Draft;
 use crate::client_files::har::redaction::Har;
 use crate::client_files::json::text::{Broken, JsonText};
 use crate::client_files::limits::Limits;
@@ -55,7 +55,7 @@ pub(crate) fn read(
     drop((har, report));
     // A log's line may begin with a bracket, too.
     let Some(mut again) = json.again() else { return Err(why) };
-    console::read(&mut again, budget, limits).map_err(|_| why)
+    reading::read(&mut again, budget, limits).map_err(|_| why)
 }
 
 /// The file, which is one of the two.

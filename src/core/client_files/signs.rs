@@ -166,6 +166,26 @@ fn head(line: &str) -> &str {
     &line[..end]
 }
 
+/// Words by which [`sign`] knows the sign again.
+pub(crate) fn words_of(sign: Sign) -> &'static str {
+    match sign {
+        Sign::AlreadyExists => "One time key … already exists.",
+        Sign::NoCiphertextForUs => "Olm event doesn't contain a ciphertext for our key",
+        Sign::MissingOneTimeKey => "MissingOneTimeKey",
+        Sign::Wedged => "Failed to decrypt a non-pre-key message with all available sessions",
+        Sign::MissingMediaKey => "MissingKey",
+        Sign::MediaKeyDecrypted => {
+            "Received an unexpected encrypted to-device event \
+             event_type=\"io.element.call.encryption_keys\""
+        }
+        Sign::SenderKeysRefused => "sender_device_keys incorrect …",
+        Sign::NoTargets => "No targets found for sending key",
+        Sign::DecryptionError => "DecryptionError",
+        Sign::DelayTimedOut => "Restart delayed event timed out",
+        Sign::Unreachable => "M_UNKNOWN: MatrixError: [429] Server is unavailable",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

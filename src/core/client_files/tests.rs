@@ -9,6 +9,7 @@ use std::io::{Read, SeekFrom, Write};
 
 use serde_json::{Value, json};
 
+use crate::client_files::console::known::is_known;
 use crate::client_files::intake::*;
 use crate::client_files::*;
 use crate::evidence::ClientFacts;
@@ -488,7 +489,7 @@ fn what_is_said_in_prose_is_cut() {
             let bytes = said.contains("Uint8Array");
             assert!(!kept.contains("zebra") || bytes, "{kept}");
             assert!(!kept.contains("56, 78"), "{kept}");
-            assert!(console::is_known(&kept) && scrubber.removed.total() > 0, "{kept}");
+            assert!(is_known(&kept) && scrubber.removed.total() > 0, "{kept}");
         }
     }
 }

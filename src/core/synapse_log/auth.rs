@@ -313,3 +313,6 @@ fn by(uri: &str, user: Option<&str>) -> By {
         _ => By::User,
     }
 }
+
+#[cfg(test)]
+mod tests;

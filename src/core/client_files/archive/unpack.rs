@@ -9,13 +9,9 @@ use std::rc::Rc;
 use flate2::read::MultiGzDecoder;
 
 use crate::client_files::archive::directory::{headers, tar_members, zip_words};
+use crate::client_files::archive::marks::{Source, head, is_gzip, is_tar, is_zip};
 use crate::client_files::archive::series::{self, Member};
 use crate::client_files::limits::{Limits, size_words};
-
-/// Something received that can be read from any place.
-pub trait Source: Read + Seek {}
-
-impl<T: Read + Seek> Source for T {}
 
 /// What is done with each file.
 pub(crate) type Each<'a> = dyn FnMut(&mut dyn Read, Member) + 'a;
@@ -47,8 +43,6 @@ const NESTED: usize = 4 << 20;
 const PIECE: usize = 128 << 10;
 /// Bytes that are unpacked at a time: where an archive is damaged, those of the last step are lost.
 const STEP: usize = 8 << 10;
-/// Bytes that tell what a file is: a tar has its mark at 257.
-const HEAD: usize = 512;
 /// How many times as long a log is unpacked.
 const GZIP: u64 = 12;
 /// Notes of one parcel.
@@ -361,25 +355,6 @@ impl Seek for Small<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.0.seek(to)
     }
-}
-
-/// The first bytes, which may be few.
-pub(crate) fn head(from: &mut (impl Read + ?Sized)) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    from.take(HEAD as u64).read_to_end(&mut head)?;
-    Ok(head)
-}
-
-pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\x1f\x8b")
-}
-
-fn is_zip(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
-}
-
-pub(crate) fn is_tar(bytes: &[u8]) -> bool {
-    bytes.get(257..262) == Some(b"ustar")
 }
 
 /// Whether a name leads out of the folder that an archive would be unpacked to.

@@ -342,16 +342,6 @@ fn imf(at: jiff::Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// Errors of Synapse that are kept word for word.
-pub(crate) const ERROR_TEXTS: &[&str] = &[
-    "Too Many Requests",
-    "Internal server error",
-    "Not found",
-    "Unrecognized request",
-    "Invalid access token passed.",
-    "Access token has expired",
-    "Missing access token",
-];
 const METHODS: &[&str] = &["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH"];
 const ERRORS: &[&str] = &[
     "M_FORBIDDEN",

@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::client_files::redaction::line::words_of;
 use crate::client_files::signs::{self, Refused};
 use crate::evidence::redaction::Secret;
 use crate::evidence::redaction::cut::CUT;
@@ -11,17 +10,28 @@ use crate::evidence::redaction::path;
 use crate::evidence::redaction::patterns::{DEVICE, KEY_ID, OPAQUE, PUBLIC, SIGNATURE};
 use crate::evidence::redaction::scrubber::Scrubber;
 
+/// Errors of Synapse that are kept word for word.
+const ERROR_TEXTS: &[&str] = &[
+    "Too Many Requests",
+    "Internal server error",
+    "Not found",
+    "Unrecognized request",
+    "Invalid access token passed.",
+    "Access token has expired",
+    "Missing access token",
+];
+
 impl Scrubber {
     /// An answer's error: a refusal said anew, or what it is a sign of; a server may say anything else.
     pub(crate) fn error(&mut self, error: &str) -> String {
         if let Some(refused) = signs::refused(error) {
             return self.refusal(&refused);
         }
-        if crate::client_files::har::redaction::ERROR_TEXTS.contains(&error) || error == CUT {
+        if ERROR_TEXTS.contains(&error) || error == CUT {
             return error.to_owned();
         }
         self.removed.one(Secret::Value);
-        signs::sign(error).map_or(CUT, words_of).to_owned()
+        signs::sign(error).map_or(CUT, signs::words_of).to_owned()
     }
 
     /// A refusal said anew: of both values only the key, its signatures and whether it is a fallback.

@@ -3,7 +3,6 @@
 
 use crate::client_files::redaction::safe;
 use crate::client_files::signs;
-use crate::evidence::client::Sign;
 use crate::evidence::redaction::cut::CUT;
 use crate::evidence::redaction::scrubber::{ROUNDS, Scrubber};
 
@@ -18,7 +17,7 @@ impl Scrubber {
             }
             kept = again;
         }
-        signs::sign(line).map_or(CUT, words_of).to_owned()
+        signs::sign(line).map_or(CUT, signs::words_of).to_owned()
     }
 
     fn line_once(&mut self, line: &str) -> String {
@@ -37,32 +36,12 @@ impl Scrubber {
         };
         let Some(sign) = signs::sign(line) else { return kept };
         // Cuts may take the very words by which the line is known.
-        if signs::sign(&kept) == Some(sign) { kept } else { words_of(sign).to_owned() }
+        if signs::sign(&kept) == Some(sign) { kept } else { signs::words_of(sign).to_owned() }
     }
 
     /// Any text of a log line.
     fn safe(&mut self, text: &str) -> String {
         let text = self.text(text);
         safe::kept(&text, &mut self.removed)
-    }
-}
-
-/// Words by which [`signs::sign`] knows the sign again.
-pub(crate) fn words_of(sign: Sign) -> &'static str {
-    match sign {
-        Sign::AlreadyExists => "One time key … already exists.",
-        Sign::NoCiphertextForUs => "Olm event doesn't contain a ciphertext for our key",
-        Sign::MissingOneTimeKey => "MissingOneTimeKey",
-        Sign::Wedged => "Failed to decrypt a non-pre-key message with all available sessions",
-        Sign::MissingMediaKey => "MissingKey",
-        Sign::MediaKeyDecrypted => {
-            "Received an unexpected encrypted to-device event \
-             event_type=\"io.element.call.encryption_keys\""
-        }
-        Sign::SenderKeysRefused => "sender_device_keys incorrect …",
-        Sign::NoTargets => "No targets found for sending key",
-        Sign::DecryptionError => "DecryptionError",
-        Sign::DelayTimedOut => "Restart delayed event timed out",
-        Sign::Unreachable => "M_UNKNOWN: MatrixError: [429] Server is unavailable",
     }
 }

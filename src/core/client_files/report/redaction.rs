@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use crate::client_files::console;
+use crate::client_files::console::known::is_known;
 use crate::client_files::kind::Kind;
 use crate::client_files::limits::Limits;
 use crate::client_files::newest::Newest;
@@ -170,7 +170,7 @@ impl Report {
         // The newest first, because the newest are kept.
         while let Some(entry) = self.entries.pop_newest() {
             let line = self.scrubber.line(&entry.line);
-            if !console::is_known(&line) {
+            if !is_known(&line) {
                 self.lists[entry.list].dropped += 1;
                 continue;
             }
@@ -272,7 +272,7 @@ fn when(entry: &Entry) -> Option<jiff::Timestamp> {
 
 /// An entry whose line is known, before it is scrubbed.
 fn known_entry(list: usize, entry: &Value) -> Option<Entry> {
-    let known = |line: &Value| line.as_str().filter(|line| console::is_known(line)).map(Into::into);
+    let known = |line: &Value| line.as_str().filter(|line| is_known(line)).map(Into::into);
     let Value::Object(fields) = entry else {
         let (line, words) = (known(entry)?, [None; 3]);
         return Some(Entry { list, bare: true, at: None, words, line });

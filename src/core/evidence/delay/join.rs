@@ -1,6 +1,6 @@
 //! The logs of several processes put together, as one request may go to any of them.
 
-use crate::evidence::delay::facts::{Address, DelayLog, Handled, KEPT, Requests};
+use crate::evidence::delay::facts::{Address, DelayLog, Handled, KEPT, Requests, STATUSES};
 use crate::evidence::delay::minutes;
 use crate::evidence::key_log::{Format, Span};
 
@@ -67,6 +67,15 @@ impl Handled {
 }
 
 impl Requests {
+    /// Counts so many that ended with a status that is no success.
+    pub(crate) fn note_status(&mut self, status: u16, count: u64) {
+        if let Some((_, known)) = self.statuses.iter_mut().find(|(known, _)| *known == status) {
+            *known += count;
+        } else if self.statuses.len() < STATUSES {
+            self.statuses.push((status, count));
+        }
+    }
+
     /// Counts others in.
     pub fn add(&mut self, other: &Self) {
         join(&mut self.span, other.span);

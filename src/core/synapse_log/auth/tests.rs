@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::evidence::auth::{AuthLog, AuthTally, By};
-use crate::synapse_log::readers::{Aside, Glance};
+use crate::evidence::auth::{AuthLog, By};
+use crate::synapse_log::auth::AuthTally;
+use crate::synapse_log::readers::Aside;
+use crate::synapse_log::record_view::Glance;
 use crate::synapse_log::attribution::Attribution;
 use crate::evidence::key_log::Format;
 use crate::synapse_log::record::{Record, Stamp};

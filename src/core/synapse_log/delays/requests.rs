@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::evidence::api_path::Action;
 use crate::evidence::delay::join::join;
-use crate::evidence::delay::{Digest, Handled, PATIENCE, Requests, STATUSES};
+use crate::evidence::delay::{Digest, Handled, PATIENCE, Requests};
 use crate::evidence::key_log::{Format, Span};
 use crate::synapse_log::delays::ended::Ended;
 use crate::synapse_log::message::Access;
@@ -53,14 +53,6 @@ impl Requests {
     fn refuse(&mut self, status: u16, count: u64) {
         self.refused += count;
         self.note_status(status, count);
-    }
-
-    pub(crate) fn note_status(&mut self, status: u16, count: u64) {
-        if let Some((_, known)) = self.statuses.iter_mut().find(|(known, _)| *known == status) {
-            *known += count;
-        } else if self.statuses.len() < STATUSES {
-            self.statuses.push((status, count));
-        }
     }
 
     pub(crate) fn note(
