@@ -168,12 +168,15 @@ const PURE: &[(&str, &[&str])] = &[
     ("render", &[]),
 ];
 
-/// A file, an item in it that holds a client's text unredacted, and the places that may name it.
-const UNREDACTED: &[(&str, &str, &[&str])] = &[
-    ("har.rs", "Read", &["evidence/artefact/", "client_files/"]),
-    ("report.rs", "head", &["evidence/artefact/", "client_files/"]),
-    ("report.rs", "list", &["evidence/artefact/", "client_files/"]),
+/// An item that holds a client's text unredacted, the files that may define it, and the places that may name it.
+const UNREDACTED: &[(&str, &[&str], &[&str])] = &[
+    ("Read", &["evidence/har.rs", "client_files/har/facts.rs"], CLIENT_FILES),
+    ("head", &["evidence/report.rs", "client_files/report/facts.rs"], CLIENT_FILES),
+    ("list", &["evidence/report.rs", "client_files/report/facts.rs"], CLIENT_FILES),
+    ("refused", &["evidence/client_line.rs", "client_files/signs.rs"], CLIENT_FILES),
 ];
+
+const CLIENT_FILES: &[&str] = &["evidence/artefact/", "client_files/"];
 
 const FILE_LINES: usize = 400;
 const FUNCTION_LINES: usize = 60;
@@ -261,6 +264,10 @@ fn no_function_is_deep() {
 
 #[test]
 fn a_clients_text_is_seen_by_its_redaction_only() {
+    for (item, files, _) in UNREDACTED {
+        let defines = |file: &&str| inspection().defines(file, item);
+        assert!(files.iter().any(defines), "{item} is in none of {files:?}: the rule sees nothing");
+    }
     holds(Rule::Unredacted);
 }
 

@@ -66,6 +66,13 @@ impl Inspection {
         self.breaches.iter().filter(|breach| breach.rule == rule).collect()
     }
 
+    /// Whether a module of `file` defines `item`.
+    pub fn defines(&self, file: &str, item: &str) -> bool {
+        let modules = self.house.modules.iter();
+        let mut of_file = modules.filter(|module| self.house.files[module.file].name == file);
+        of_file.any(|module| module.written.items.iter().any(|own| own.name == item))
+    }
+
     fn add(&mut self, rule: Rule, at: impl Into<String>, why: impl Into<String>) {
         self.breaches.push(Breach { rule, at: at.into(), why: why.into() });
     }
@@ -222,22 +229,19 @@ impl Inspection {
     /// A client's text is seen by its reader and its redaction only.
     fn unredacted(&mut self) {
         let mut found = Vec::new();
-        for (reader, item, beside) in UNREDACTED {
+        for (item, readers, beside) in UNREDACTED {
             for module in &self.house.modules {
                 let file = &self.house.files[module.file].name;
                 let open = module.written.items.iter().any(|own| own.name == *item && own.public);
-                if is_file(file, reader) && open {
-                    found.push((format!("{file}: {item}"), "it is `pub`".to_owned()));
+                if readers.contains(&file.as_str()) && open {
+                    found.push((format!("{file}: {item}"), "it is `pub`"));
                 }
             }
             for ((from, to), names) in &self.names.sights {
                 let (from, to) = (&self.file(*from).name, &self.file(*to).name);
                 let inside = beside.iter().any(|place| from.starts_with(place));
-                if is_file(to, reader) && names.contains(*item) && !inside {
-                    found.push((
-                        format!("{from} -> {to}: {item}"),
-                        "reads what is unredacted".into(),
-                    ));
+                if readers.contains(&to.as_str()) && names.contains(*item) && !inside {
+                    found.push((format!("{from} -> {to}: {item}"), "reads what is unredacted"));
                 }
             }
         }
@@ -280,10 +284,6 @@ fn not_allowed(from: &File, to: &File, names: &BTreeSet<String>) -> BTreeSet<Str
 
 fn stem(file: &str) -> &str {
     file.trim_end_matches(".rs").trim_end_matches("/mod")
-}
-
-fn is_file(path: &str, name: &str) -> bool {
-    path == name || path.ends_with(&format!("/{name}"))
 }
 
 fn joined(words: &BTreeSet<String>) -> String {
