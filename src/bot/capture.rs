@@ -26,8 +26,8 @@ use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::{KeptCapture, NewMessage, Store};
 use kestrel_core::capture::{Asked, Input, Session, Step};
-use kestrel_core::client_files::{Artefact, Kind};
 use kestrel_core::command::Capture;
+use kestrel_core::evidence::client_file::{Artefact, FileKind};
 use kestrel_core::render::{Reply, capture as told};
 
 /// What may wait for a session that is busy posting; more is dropped and logged.
@@ -289,8 +289,8 @@ impl CaptureDesk {
             }
             one.reports = at;
             let step = match artefact.kind {
-                Kind::Har => Step::Har,
-                Kind::Report | Kind::Console => Step::Report,
+                FileKind::Har => Step::Har,
+                FileKind::Report | FileKind::Console => Step::Report,
             };
             let _ = one.tell.try_send(Input::Received { name, step });
         }

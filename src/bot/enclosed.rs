@@ -19,8 +19,8 @@ use ruma::{OwnedEventId, OwnedUserId, UserId};
 use tokio::time::timeout;
 
 use super::line::ChatLine;
+use crate::flow::handed_in::is_sign;
 use fetch::{Unfetched, fetch};
-use kestrel_core::client_files::signs;
 
 /// How long a file may take to come.
 const FETCHING: Duration = Duration::from_secs(60);
@@ -108,7 +108,7 @@ impl Enclosed {
     /// Whether somebody only talks.
     pub(super) fn is_talk(&self) -> bool {
         match &self.what {
-            What::Text(text) => text.chars().nth(TALK).is_none() && signs::sign(text).is_none(),
+            What::Text(text) => text.chars().nth(TALK).is_none() && !is_sign(text),
             What::File { .. } | What::Picture => false,
         }
     }

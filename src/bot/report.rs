@@ -25,10 +25,11 @@ use super::send::{self, About, Place};
 use super::transmit;
 use super::words;
 use crate::flow;
+use crate::flow::handed_in::take_in;
 use crate::flow::report::{Reported, headline};
 use crate::store::{NewCase, NewMessage};
-use kestrel_core::client_files::{Artefact, Kind, Parcel, take_in_from};
 use kestrel_core::evidence::ClientFacts;
+use kestrel_core::evidence::client_file::{Artefact, FileKind, Parcel};
 use kestrel_core::evidence::redaction::Removed;
 use kestrel_core::render::report::{Receipt, Root, receipt, root};
 use kestrel_core::render::{self, Reply};
@@ -174,7 +175,7 @@ impl Desk {
         let (name, bytes) = sent.bytes(client, limits.size).await?;
         let reading = self.reception.read(move || {
             let _place = place;
-            sealed(|| take_in_from(&name, Cursor::new(bytes), &limits))
+            sealed(|| take_in(&name, Cursor::new(bytes), &limits))
         });
         let says = match timeout(READING, reading).await {
             Ok(Ok(Ok(parcel))) if !parcel.artefacts.is_empty() => return Ok(parcel),
@@ -330,8 +331,8 @@ async fn attach(
     number: usize,
 ) -> Result<()> {
     let kind = match artefact.kind {
-        Kind::Report | Kind::Har => "application/json",
-        Kind::Console => "text/plain",
+        FileKind::Report | FileKind::Har => "application/json",
+        FileKind::Console => "text/plain",
     };
     let text = std::mem::take(&mut artefact.text);
     let file = send::Attached { name: &artefact.name, kind, text };

@@ -11,8 +11,6 @@ mod drafts;
 mod har;
 mod intake;
 mod json;
-mod kind;
-mod limits;
 mod newest;
 mod redaction;
 mod report;
@@ -24,6 +22,4 @@ mod text;
 mod tests;
 
 pub use archive::Source;
-pub use intake::{Artefact, Listed, Parcel, take_in, take_in_folder, take_in_from};
-pub use kind::Kind;
-pub use limits::Limits;
+pub use intake::{Listed, take_in, take_in_folder, take_in_from};

@@ -12,6 +12,7 @@ pub mod api_path;
 pub mod auth;
 pub mod blind;
 pub mod client;
+pub mod client_file;
 pub mod delay;
 mod device_rows;
 pub mod event;

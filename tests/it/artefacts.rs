@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use kestrel_core::client_files::{self, Limits};
+use kestrel_core::client_files;
 use kestrel_core::evidence::ClientFacts;
 use kestrel_core::evidence::client::Sign;
+use kestrel_core::evidence::client_file::Limits;
 use kestrel_lab::jsdk::{Artefacts, Host};
 use kestrel_lab::{Account, Patient, artefacts};
 use serde_json::Value;

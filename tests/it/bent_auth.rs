@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use jiff::SignedDuration;
-use kestrel_core::client_files::{self, Limits};
+use kestrel_core::client_files;
 use kestrel_core::diagnose::remedy::Remedy;
 use kestrel_core::diagnose::{Certainty, Verdict, diagnose};
 use kestrel_core::evidence::auth::{AuthLog, By, Outage, Removed, Synced};
 use kestrel_core::evidence::client::Sign;
+use kestrel_core::evidence::client_file::Limits;
 use kestrel_core::evidence::key_log::{Format, Span};
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State};
 

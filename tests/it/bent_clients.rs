@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use kestrel_core::client_files::{self, Limits};
+use kestrel_core::client_files;
 use kestrel_core::diagnose::{Certainty, Verdict, diagnose};
 use kestrel_core::evidence::client::{ClientDelays, ClientRefusal, DelayMinute, Noted, Sign, Skew};
+use kestrel_core::evidence::client_file::Limits;
 use kestrel_core::evidence::delay::{DelayLog, Minute};
 use kestrel_core::evidence::key_log::Refused;
 use kestrel_core::evidence::{ClientFacts, Evidence, Fact, Gathered, KeyLog, KeyView, Need, State};

@@ -9,9 +9,9 @@ use crate::client_files::console::lines::{Console, joined};
 use crate::client_files::console::reading;
 use crate::client_files::draft::Draft;
 use crate::client_files::json;
-use crate::client_files::limits::Limits;
 use crate::client_files::taken::Taken;
 use crate::client_files::text;
+use crate::evidence::client_file::Limits;
 
 /// A file may get longer by being redacted; this part of the bound is kept of it in any case.
 const LEAST: usize = 16;

@@ -9,35 +9,13 @@
 
 use std::io::{Cursor, Read, SeekFrom};
 
-use crate::client_files::archive::series::Member;
 use crate::client_files::archive::marks::Source;
+use crate::client_files::archive::series::Member;
 use crate::client_files::archive::unpack::Unpacking;
 use crate::client_files::drafts::Drafts;
-use crate::client_files::kind::Kind;
-use crate::client_files::limits::{Limits, size_words};
 use crate::client_files::taken::Taken;
 use crate::evidence::ClientFacts;
-use crate::evidence::redaction::Removed;
-
-/// What is kept of one received file.
-#[derive(Debug)]
-pub struct Parcel {
-    pub artefacts: Vec<Artefact>,
-    /// For people: the parts that were not read, and why.
-    pub notes: Vec<String>,
-}
-
-/// One file that was understood.
-#[derive(Debug)]
-pub struct Artefact {
-    pub kind: Kind,
-    /// Ours, safe as a file name.
-    pub name: String,
-    pub facts: ClientFacts,
-    /// Redacted: fit to be kept, attached and bundled.
-    pub text: String,
-    pub removed: Removed,
-}
+use crate::evidence::client_file::{Artefact, Limits, Parcel, size_words};
 
 /// One received file or pasted text → what is kept of it; one sentence for people where it is nothing that
 /// is read here. The name is not believed, and only tells what a person thought that it is.

@@ -10,9 +10,9 @@ use crate::client_files::console::reading;
 use crate::client_files::draft::Draft;
 use crate::client_files::har::redaction::Har;
 use crate::client_files::json::text::{Broken, JsonText};
-use crate::client_files::limits::Limits;
 use crate::client_files::report::redaction::Report;
 use crate::client_files::text::Decoded;
+use crate::evidence::client_file::Limits;
 use crate::evidence::counted;
 use crate::evidence::redaction::cut::CUT;
 

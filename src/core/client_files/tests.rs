@@ -14,6 +14,7 @@ use crate::client_files::intake::*;
 use crate::client_files::*;
 use crate::evidence::ClientFacts;
 use crate::evidence::client::Sign;
+use crate::evidence::client_file::*;
 use crate::evidence::redaction::scrubber::Scrubber;
 
 pub(crate) const OLD: &str = "M8jfsz2k8YFayjK9l6gGoAdXgAI0vLA+mhgov0/wfis";
@@ -153,7 +154,7 @@ pub(crate) fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
 #[test]
 fn a_report_is_kept_without_what_is_not_known() {
     let artefact = one(report().to_string().as_bytes());
-    assert_eq!((artefact.kind, artefact.name.as_str()), (Kind::Report, "report.json"));
+    assert_eq!((artefact.kind, artefact.name.as_str()), (FileKind::Report, "report.json"));
     let facts = &artefact.facts;
     assert_eq!(facts.user.as_deref(), Some("@a:lab.local"));
     assert_eq!(facts.device.as_deref(), Some("DEV"));
@@ -198,7 +199,7 @@ fn a_bug_reports_details_name_whose_it_is() {
 #[test]
 fn a_har_file_is_made_anew() {
     let artefact = one(har().to_string().as_bytes());
-    assert_eq!((artefact.kind, artefact.name.as_str()), (Kind::Har, "network.har"));
+    assert_eq!((artefact.kind, artefact.name.as_str()), (FileKind::Har, "network.har"));
     let facts = &artefact.facts;
     assert_eq!(facts.user.as_deref(), Some("@a:lab.local"));
     assert_eq!(facts.refused.len(), 1);
@@ -249,7 +250,7 @@ fn a_torn_har_file_is_read_up_to_the_tear() {
 #[test]
 fn a_log_keeps_the_lines_that_are_known() {
     let artefact = one(LOG.as_bytes());
-    assert_eq!((artefact.kind, artefact.name.as_str()), (Kind::Console, "console.log"));
+    assert_eq!((artefact.kind, artefact.name.as_str()), (FileKind::Console, "console.log"));
     let facts = &artefact.facts;
     for sign in [
         Sign::NoCiphertextForUs,
@@ -288,7 +289,7 @@ fn a_log_is_read_whatever_saved_it() {
         assert_eq!(one(&bytes).text, plain);
     }
     let marked = format!("\u{feff}{}", report());
-    assert_eq!(one(marked.as_bytes()).kind, Kind::Report);
+    assert_eq!(one(marked.as_bytes()).kind, FileKind::Report);
 }
 
 #[test]
@@ -301,7 +302,7 @@ fn archives_are_read_in_memory() {
         ("d", LOG.as_bytes()),
     ];
     let logs = gz(LOG.as_bytes());
-    assert_eq!(one(&logs).kind, Kind::Console);
+    assert_eq!(one(&logs).kind, FileKind::Console);
     for archive in [zip_of(&files), tar_of(&files), gz(&tar_of(&files))] {
         let parcel = taken(&archive);
         let names: Vec<_> =
@@ -623,7 +624,7 @@ fn half_a_letter_costs_its_own_line_only() {
     let half = |text: String, at: &str| text.replacen(at, &format!("{at}\\ud83d"), 1);
     let text = half(half(report().to_string(), "somebody said"), "Firefox");
     let kept = one(text.as_bytes());
-    assert_eq!((kept.kind, kept.facts.refused.len()), (Kind::Report, 1));
+    assert_eq!((kept.kind, kept.facts.refused.len()), (FileKind::Report, 1));
     assert!(!kept.text.contains("browser") && kept.text.contains("SYNCING"), "{}", kept.text);
     let parcel = taken(half(har().to_string(), "Too Many Requests").as_bytes());
     assert!(parcel.notes[0].contains("1 request that could not be read"), "{:?}", parcel.notes);
@@ -635,7 +636,7 @@ fn a_torn_report_is_read_up_to_the_tear() {
     let whole = report().to_string();
     let parcel = taken(&whole.as_bytes()[..whole.len() - 20]);
     let artefact = &parcel.artefacts[0];
-    assert_eq!((artefact.kind, artefact.facts.refused.len()), (Kind::Report, 1));
+    assert_eq!((artefact.kind, artefact.facts.refused.len()), (FileKind::Report, 1));
     assert!(parcel.notes[0].starts_with("the report is torn"), "{:?}", parcel.notes);
     assert_eq!(one(artefact.text.as_bytes()).text, artefact.text);
 }

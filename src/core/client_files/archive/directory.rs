@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 use zip::result::ZipError;
 
-use crate::client_files::archive::series::Member;
 use crate::client_files::archive::marks::{Source, head, is_gzip, is_tar};
+use crate::client_files::archive::series::Member;
 
 /// Files of a tar that are looked at.
 const MEMBERS: usize = 4096;

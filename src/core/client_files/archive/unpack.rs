@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use crate::client_files::archive::directory::{headers, tar_members, zip_words};
 use crate::client_files::archive::marks::{Source, head, is_gzip, is_tar, is_zip};
 use crate::client_files::archive::series::{self, Member};
-use crate::client_files::limits::{Limits, size_words};
+use crate::evidence::client_file::{Limits, size_words};
 
 /// What is done with each file.
 pub(crate) type Each<'a> = dyn FnMut(&mut dyn Read, Member) + 'a;

@@ -8,12 +8,12 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use regex::Regex;
 
-use crate::client_files::kind::Kind;
-use crate::client_files::limits::Limits;
 use crate::client_files::console::known::is_known;
 use crate::client_files::newest::Newest;
 use crate::client_files::signs;
 use crate::client_files::taken::Taken;
+use crate::evidence::client_file::FileKind;
+use crate::evidence::client_file::Limits;
 use crate::evidence::redaction::Secret;
 use crate::evidence::redaction::scrubber::Scrubber;
 use crate::evidence::{ClientFacts, counted, utc};
@@ -152,7 +152,7 @@ pub(crate) fn joined(parts: Vec<Console>, least: usize, limits: &Limits) -> Resu
              compared with the server's"
         ));
     }
-    Ok(Taken { kind: Kind::Console, facts, text, removed: scrubber.removed, notes })
+    Ok(Taken { kind: FileKind::Console, facts, text, removed: scrubber.removed, notes })
 }
 
 impl ClientFacts {

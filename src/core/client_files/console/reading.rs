@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::client_files::console::lines::{Console, NO_LINE};
 use crate::client_files::draft::Draft;
-use crate::client_files::limits::Limits;
 use crate::client_files::report::redaction::Report;
+use crate::evidence::client_file::Limits;
 
 /// What is looked at of one line: a refusal is looked for in 64 KiB, which may be twice as many as written.
 const LINE: usize = 192 << 10;

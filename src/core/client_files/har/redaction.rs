@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::client_files::har::facts::{Read, body, server_date};
 use crate::client_files::json::text::is_cut;
-use crate::client_files::kind::Kind;
-use crate::client_files::limits::Limits;
 use crate::client_files::newest::Newest;
 use crate::client_files::taken::Taken;
+use crate::evidence::client_file::FileKind;
+use crate::evidence::client_file::Limits;
 use crate::evidence::counted;
 use crate::evidence::redaction::Secret;
 use crate::evidence::redaction::cut::{CUT, kind_of};
@@ -128,7 +128,7 @@ impl Har {
         });
         let notes: Vec<_> = [self.torn, middle, end, cut].into_iter().flatten().collect();
         facts.unread.clone_from(&notes);
-        Taken { kind: Kind::Har, facts, text, removed: self.scrubber.removed, notes }
+        Taken { kind: FileKind::Har, facts, text, removed: self.scrubber.removed, notes }
     }
 }
 

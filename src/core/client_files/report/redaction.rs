@@ -8,13 +8,13 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use crate::client_files::console::known::is_known;
-use crate::client_files::kind::Kind;
-use crate::client_files::limits::Limits;
 use crate::client_files::newest::Newest;
 use crate::client_files::report::facts::{self, LINE, LISTS, TIME, letters, moment};
 use crate::client_files::report::fields;
 use crate::client_files::signs;
 use crate::client_files::taken::Taken;
+use crate::evidence::client_file::FileKind;
+use crate::evidence::client_file::Limits;
 use crate::evidence::redaction::Secret;
 use crate::evidence::redaction::cut::kind_of;
 use crate::evidence::redaction::scrubber::Scrubber;
@@ -218,7 +218,7 @@ impl Report {
         });
         let notes: Vec<_> = [self.torn, middle].into_iter().flatten().collect();
         facts.unread.clone_from(&notes);
-        Taken { kind: Kind::Report, facts, text, removed: self.scrubber.removed, notes }
+        Taken { kind: FileKind::Report, facts, text, removed: self.scrubber.removed, notes }
     }
 
     /// The list that is the report's, where it has several.

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use crate::client_files::intake::*;
 use crate::client_files::tests::{NEW, OLD, gz, har, refusal, taken, tar_of, zip_of};
-use crate::client_files::*;
 use crate::evidence::client::{ClientIdentity, Sign};
+use crate::evidence::client_file::*;
 
 /// An hour of a client's log, with a refusal at its end where that is asked for.
 fn hour(hour: usize, lines: usize, refused: bool) -> String {
@@ -196,7 +196,10 @@ fn details_may_be_lines_of_text() {
     let parcel = taken(&tar);
     assert!(parcel.notes.is_empty(), "{:?}", parcel.notes);
     let details = &parcel.artefacts[1];
-    assert_eq!((details.kind, details.facts.device.as_deref()), (Kind::Report, Some("ABCDEFGHIJ")));
+    assert_eq!(
+        (details.kind, details.facts.device.as_deref()),
+        (FileKind::Report, Some("ABCDEFGHIJ"))
+    );
     assert!(
         details.facts.identity.is_some() && !details.text.contains("zebra"),
         "{}",

@@ -10,8 +10,8 @@ use crate::client_files::tests::planted::{
     Chance, Planted, har_with, log, planted, report_with, seen, survivors,
 };
 use crate::client_files::tests::{gz, tar_of, zip_of};
-use crate::client_files::*;
 use crate::evidence::ClientFacts;
+use crate::evidence::client_file::*;
 
 fn spell() -> Duration {
     let said = std::env::var("KESTREL_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());

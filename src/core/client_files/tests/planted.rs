@@ -6,7 +6,7 @@ use vodozemac::base64_encode;
 
 use crate::client_files::intake::*;
 use crate::client_files::tests::{LOG, gz, har, refusal, report, request, zip_of};
-use crate::client_files::*;
+use crate::evidence::client_file::*;
 
 /// Deterministic chance: xorshift.
 pub(crate) struct Chance(pub u64);

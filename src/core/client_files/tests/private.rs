@@ -3,8 +3,8 @@
 
 use crate::client_files::intake::*;
 use crate::client_files::tests::{NEW, OLD, refusal};
-use crate::client_files::*;
 use crate::evidence::client::Sign;
+use crate::evidence::client_file::*;
 
 /// Behind a known logger, in every client's form: what was said, and no part of it may be left.
 const SAID: &[&str] = &[

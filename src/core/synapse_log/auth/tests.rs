@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 
 use crate::evidence::auth::{AuthLog, By};
-use crate::synapse_log::auth::AuthTally;
-use crate::synapse_log::readers::Aside;
-use crate::synapse_log::record_view::Glance;
-use crate::synapse_log::attribution::Attribution;
 use crate::evidence::key_log::Format;
-use crate::synapse_log::record::{Record, Stamp};
-use crate::synapse_log::zone::Clock;
 use crate::evidence::log_event::{Delay, What};
 use crate::evidence::{About, Subject, Window};
+use crate::synapse_log::attribution::Attribution;
+use crate::synapse_log::auth::AuthTally;
+use crate::synapse_log::readers::Aside;
+use crate::synapse_log::record::{Record, Stamp};
+use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::zone::Clock;
 
 const DOWN: &str = include_str!("../../../../tests/fixtures/log/mas-down.log");
 const REMOVAL: &str = include_str!("../../../../tests/fixtures/log/mas-removal.log");
