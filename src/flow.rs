@@ -4,6 +4,7 @@
 mod again;
 mod alert;
 mod capture;
+pub mod handed_in;
 mod poll;
 pub mod report;
 mod visible;

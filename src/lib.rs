@@ -78,7 +78,7 @@
 //! gives each session a task that feeds it time, commands and reactions, writes its state to the ledger
 //! before it posts anything, and at the end lets the flow judge the window and bundle what it rests on:
 //! evidence, the logs' records about the subject ([`collect::logs::slice`], redacted by
-//! [`evidence::artefact::server_message`](kestrel_core::synapse_log::server_message)), statements, samples, reports, marks. [`store::bundle`] packs and
+//! [`evidence::artefact::server_message`](kestrel_core::client_files::server_message)), statements, samples, reports, marks. [`store::bundle`] packs and
 //! reads it; `kestrel replay bundle.zip` judges it again from the bundle alone.
 //!
 //! ## The walls

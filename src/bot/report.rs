@@ -25,9 +25,9 @@ use super::send::{self, About, Place};
 use super::transmit;
 use super::words;
 use crate::flow;
+use crate::flow::handed_in::take_in;
 use crate::flow::report::{Reported, headline};
 use crate::store::{NewCase, NewMessage};
-use kestrel_core::client_files::take_in_from;
 use kestrel_core::evidence::ClientFacts;
 use kestrel_core::evidence::client_file::{Artefact, FileKind, Parcel};
 use kestrel_core::evidence::redaction::Removed;
@@ -175,7 +175,7 @@ impl Desk {
         let (name, bytes) = sent.bytes(client, limits.size).await?;
         let reading = self.reception.read(move || {
             let _place = place;
-            sealed(|| take_in_from(&name, Cursor::new(bytes), &limits))
+            sealed(|| take_in(&name, Cursor::new(bytes), &limits))
         });
         let says = match timeout(READING, reading).await {
             Ok(Ok(Ok(parcel))) if !parcel.artefacts.is_empty() => return Ok(parcel),

@@ -9,6 +9,10 @@ pub mod plan;
 
 pub mod evidence;
 
+pub mod synapse_log;
+
+pub mod client_files;
+
 pub mod diagnose;
 
 pub mod storm;

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::otk::{KeyId, KeyView};
-use super::{Fact, Gathered, Need, State, Subject, counted};
+use crate::evidence::figures::counted;
+use crate::evidence::otk::{KeyId, KeyView};
+use crate::evidence::subject::Subject;
 
 /// One client's word. It proves nothing by itself: its user wrote it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -214,7 +215,7 @@ impl ClientRefusal {
     }
 
     /// The same upload was refused at this time too. Lines without a time cannot be told apart.
-    pub(super) fn once_more(&mut self, at: Option<Timestamp>) {
+    pub(crate) fn once_more(&mut self, at: Option<Timestamp>) {
         let Some((first, at)) = self.at.zip(at) else { return };
         let last = self.last.unwrap_or(first);
         if at.duration_since(last) >= APART {
@@ -243,15 +244,6 @@ pub struct ClientDelays {
     pub refused: u64,
     pub gone: u64,
     pub slowest: f64,
-}
-
-impl Gathered {
-    /// What a client's file says.
-    pub fn client(file: &str, facts: ClientFacts) -> Self {
-        let (source, what) = (format!("client:{file}"), facts.told());
-        let fact = Some(Fact::Client(Box::new(facts)));
-        Self::told(Need::Client, &source, State::Found, what, String::new(), fact)
-    }
 }
 
 impl ClientFacts {

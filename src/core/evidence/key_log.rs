@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use ruma::OwnedUserId;
 use serde::{Deserialize, Serialize};
 
-use super::otk::{Claim, KeyId, KeyView};
-use super::removal::RemovedBy;
-use super::visibility::Visibility;
+use crate::evidence::otk::{Claim, KeyId, KeyView};
+use crate::evidence::removal::RemovedBy;
+use crate::evidence::visibility::Visibility;
 
 /// Distinct conflicts, batches and claims that are kept one by one; beyond it only totals grow.
 pub const KEPT: usize = 256;
@@ -134,7 +134,7 @@ impl Span {
 
 /// Whose upload a refusal was, and how sure that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(crate) enum Whose {
     Own,
     Doubtful,
     /// It only names the subject.

@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vodozemac::{Ed25519PublicKey, Ed25519Signature};
 
-use super::{DeviceKeys, Evidence, Fact};
-
 /// `ALGORITHM:ID` as Synapse writes it. Opaque: a client may put anything into it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -168,35 +166,6 @@ fn signers(raw: &Value) -> Vec<(String, String)> {
         })
         .take(8)
         .collect()
-}
-
-impl Evidence {
-    /// Runs the signature test on every key value, log and database alike, once all sources answered.
-    /// Values are let go of here: what is serialised afterwards is the outcome.
-    pub fn check_signatures(&mut self) {
-        let keys: Option<DeviceKeys> = self.device_keys().value().map(|keys| (*keys).clone());
-        let ed25519 = keys.as_ref().and_then(|keys| keys.ed25519.as_deref());
-        let Some(subject) = self.device().cloned() else { return };
-        for fact in self.gathered.iter_mut().filter_map(|answer| answer.fact.as_mut()) {
-            let views: Box<dyn Iterator<Item = &mut KeyView>> = match fact {
-                Fact::KeyLog(log) => Box::new(
-                    log.refused
-                        .iter_mut()
-                        .chain(&mut log.doubtful)
-                        .chain(&mut log.named_by_others)
-                        .flat_map(|group| [&mut group.old, &mut group.new]),
-                ),
-                Fact::Client(client) => Box::new(
-                    client.refused.iter_mut().flat_map(|seen| [&mut seen.old, &mut seen.new]),
-                ),
-                Fact::OneTimeKeys(stored) => {
-                    Box::new(stored.keys.iter_mut().map(|key| &mut key.value))
-                }
-                _ => continue,
-            };
-            views.for_each(|view| view.check(&subject.user, &subject.device, ed25519));
-        }
-    }
 }
 
 /// A moment and a key id: one claim of one key.

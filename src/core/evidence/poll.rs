@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::counted;
+use crate::evidence::counted;
 
 /// Messages counted for one device at the most.
 pub const COUNTED: u64 = 1001;

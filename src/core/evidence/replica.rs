@@ -8,7 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Fact, Known, Need, utc};
+use crate::evidence::figures::utc;
 
 /// A replica so close to the end of the window counts as current: every answer takes some seconds.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
@@ -60,25 +60,6 @@ impl Replica {
             Replay::Paused => "the database is a replica, its replay is paused,",
             Replay::Disconnected => "the database is a replica without a connection to its primary",
         }
-    }
-}
-
-impl Evidence {
-    /// The replica that was asked, where the database is one.
-    pub fn replica(&self) -> Option<&Replica> {
-        let replica = self.one(Need::Replica, |fact| match fact {
-            Fact::Replica(replica) => Some(replica),
-            _ => None,
-        });
-        match replica {
-            Known::Is(replica, _) => Some(replica),
-            Known::None(_) | Known::Unknown(..) => None,
-        }
-    }
-
-    /// Why the database cannot prove an absence in this window; `None` where it can, or was not asked.
-    pub fn database_behind(&self) -> Option<String> {
-        self.replica()?.behind(self.window.to.min(self.now))
     }
 }
 

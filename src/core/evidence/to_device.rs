@@ -1,16 +1,12 @@
 //! To-device messages to one device: those that wait in the database, and what the log says of them.
 //! A body is never here: whose key a ciphertext is for, and how large it is, will do.
 
-mod shape;
-mod tally;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Window;
-use super::key_log::{Coverage, Span};
-use super::told::counted;
-pub use tally::ToDeviceTally;
+use crate::evidence::Window;
+use crate::evidence::figures::counted;
+use crate::evidence::key_log::{Coverage, Span};
 
 /// The device's rows of `device_inbox`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -156,7 +152,7 @@ impl ToDeviceLog {
     }
 }
 
-fn count_in(own: &mut Option<Span>, other: Option<Span>) {
+pub(crate) fn count_in(own: &mut Option<Span>, other: Option<Span>) {
     match (own.as_mut(), other) {
         (Some(own), Some(other)) => own.add(other),
         (None, other) => *own = other,

@@ -1,6 +1,8 @@
 //! The logs of several processes put together, as one request may go to any of them.
 
-use super::{Address, DelayLog, Handled, KEPT, Requests, Span};
+use crate::evidence::delay::facts::{Address, DelayLog, Handled, KEPT, Requests, STATUSES};
+use crate::evidence::delay::minutes;
+use crate::evidence::key_log::{Format, Span};
 
 impl DelayLog {
     /// Puts another process's log beside this one.
@@ -15,7 +17,7 @@ impl DelayLog {
             }
         }
         self.restarts.add(&other.restarts);
-        self.minutes = super::minutes::joined(&self.minutes, &other.minutes);
+        self.minutes = minutes::joined(&self.minutes, &other.minutes);
         self.made.extend(other.made.iter().cloned());
         self.made.sort_by_key(|made| made.at);
         join(&mut self.others, other.others);
@@ -59,12 +61,21 @@ impl Handled {
         union(&mut self.users, &other.users);
         union(&mut self.addresses, &other.addresses);
         if other.format != self.format {
-            self.format = super::Format::Text;
+            self.format = Format::Text;
         }
     }
 }
 
 impl Requests {
+    /// Counts so many that ended with a status that is no success.
+    pub(crate) fn note_status(&mut self, status: u16, count: u64) {
+        if let Some((_, known)) = self.statuses.iter_mut().find(|(known, _)| *known == status) {
+            *known += count;
+        } else if self.statuses.len() < STATUSES {
+            self.statuses.push((status, count));
+        }
+    }
+
     /// Counts others in.
     pub fn add(&mut self, other: &Self) {
         join(&mut self.span, other.span);
@@ -102,7 +113,7 @@ fn union(list: &mut Vec<String>, other: &[String]) {
 }
 
 /// Counts a span into what may be none yet.
-pub(super) fn join(span: &mut Option<Span>, other: Option<Span>) {
+pub(crate) fn join(span: &mut Option<Span>, other: Option<Span>) {
     match (span.as_mut(), other) {
         (Some(span), Some(other)) => span.add(other),
         (None, Some(other)) => *span = Some(other),

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{MINUTES, Minute, PATIENCE};
+use crate::evidence::delay::facts::{MINUTES, Minute, PATIENCE};
 
 /// The restarts so far, by the minute.
 #[derive(Debug, Default)]
-pub(super) struct Minutes(BTreeMap<Timestamp, Minute>);
+pub(crate) struct Minutes(BTreeMap<Timestamp, Minute>);
 
 impl Minutes {
     /// A restart that began then and took so many seconds.
-    pub(super) fn note(&mut self, began: Timestamp, took: f64) {
+    pub(crate) fn note(&mut self, began: Timestamp, took: f64) {
         let minute = began.as_second().div_euclid(60) * 60;
         let Ok(at) = Timestamp::from_second(minute) else { return };
         let longest = (took.clamp(0.0, 4_000_000.0) * 1000.0).round() as u32;
@@ -32,13 +32,13 @@ impl Minutes {
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Minute> {
+    pub(crate) fn finish(self) -> Vec<Minute> {
         self.0.into_values().collect()
     }
 }
 
 /// Two logs' minutes put together.
-pub(super) fn joined(one: &[Minute], other: &[Minute]) -> Vec<Minute> {
+pub(crate) fn joined(one: &[Minute], other: &[Minute]) -> Vec<Minute> {
     let mut sum = Minutes::default();
     one.iter().chain(other).for_each(|minute| sum.add(*minute));
     sum.finish()

@@ -1,0 +1,107 @@
+//! A received archive → what it says that it holds, without holding it: the headers of a zip, and the files of a
+//! tar. A tar has no list of its files, so it is gone through once to make one.
+
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+use zip::result::ZipError;
+
+use crate::client_files::archive::marks::{Source, head, is_gzip, is_tar};
+use crate::client_files::archive::series::Member;
+
+/// Files of a tar that are looked at.
+const MEMBERS: usize = 4096;
+/// Bytes that are read at a time.
+const PIECE: usize = 8 << 10;
+
+/// How many central headers a zip may have, and their bytes: wherever their mark stands.
+pub(crate) fn headers(source: &mut dyn Source) -> io::Result<(usize, usize)> {
+    const MARK: &[u8] = b"PK\x01\x02";
+    const FIXED: usize = 46;
+    source.rewind()?;
+    let (mut headers, mut bytes) = (0, 0);
+    let (mut piece, mut held) = (vec![0; 64 << 10], 0);
+    loop {
+        let read = source.read(&mut piece[held..])?;
+        let text = &piece[..held + read];
+        // The last ones may reach into the next piece.
+        let end = if read == 0 { text.len() } else { text.len().saturating_sub(FIXED - 1) };
+        for at in memchr::memmem::find_iter(text, MARK).take_while(|at| *at < end) {
+            let length = |from: usize| {
+                let pair = text.get(at + from..at + from + 2);
+                pair.map_or(0, |pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])))
+            };
+            headers += 1;
+            bytes += FIXED + length(28) + length(30) + length(32);
+        }
+        if read == 0 {
+            source.rewind()?;
+            return Ok((headers, bytes));
+        }
+        held = text.len() - end;
+        piece.copy_within(end..end + held, 0);
+    }
+}
+
+/// The files of a tar, packed or not, as far as they are in its first bytes; none where it is no tar.
+pub(crate) fn tar_members(source: &mut dyn Source, bytes: usize) -> Option<Vec<Member>> {
+    let packed = is_gzip(&head(source).ok()?);
+    source.rewind().ok()?;
+    let mut unpacked: Box<dyn Read + '_> = match packed {
+        true => Box::new(MultiGzDecoder::new(source)),
+        false => Box::new(source),
+    };
+    let start = head(&mut unpacked).ok()?;
+    if !is_tar(&start) {
+        return None;
+    }
+    // To unpack takes time; what is not packed is not longer than what was received.
+    let most = if packed { bytes as u64 } else { u64::MAX };
+    let mut archive = tar::Archive::new(io::Cursor::new(start).chain(unpacked).take(most));
+    let mut members = Vec::new();
+    // In the order in which it is read afterwards: links and long names count as files do.
+    for (place, entry) in archive.entries().ok()?.raw(true).enumerate() {
+        let Ok(mut entry) = entry else { break };
+        if members.len() >= MEMBERS {
+            break;
+        }
+        if entry.header().entry_type().is_file() {
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let size = unpacked_size(&mut entry).max(entry.size());
+            members.push(Member::new(place, &name, size));
+        }
+    }
+    Some(members)
+}
+
+/// What a gzip file says in its last four bytes that it unpacks to; 0 of any other file.
+fn unpacked_size(file: &mut dyn Read) -> u64 {
+    let (mut piece, mut tail) = (vec![0; PIECE], [0; 4]);
+    let mut begun = false;
+    loop {
+        let read = match file.read(&mut piece) {
+            Ok(read @ 1..) => read,
+            Ok(0) | Err(_) => return if begun { u32::from_le_bytes(tail).into() } else { 0 },
+        };
+        if !begun && !is_gzip(&piece[..read]) {
+            return 0;
+        }
+        begun = true;
+        let end: Vec<u8> = tail.iter().chain(&piece[..read]).copied().collect();
+        tail = [0, 1, 2, 3].map(|at| end[end.len() - 4 + at]);
+    }
+}
+
+/// Why a file of a zip was not read, for people.
+pub(crate) fn zip_words(why: &ZipError) -> &'static str {
+    match why {
+        ZipError::InvalidPassword => "a file of the zip is locked with a password",
+        ZipError::UnsupportedArchive(what) if *what == ZipError::PASSWORD_REQUIRED => {
+            "a file of the zip is locked with a password"
+        }
+        ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_) => {
+            "a file of the zip is packed in a way that I do not read"
+        }
+        _ => "a file of the zip is torn or damaged",
+    }
+}

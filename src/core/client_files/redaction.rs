@@ -1,0 +1,6 @@
+//! What of a client's log may be kept: lines, keys and ids whose words are known to be safe.
+
+pub(crate) mod keys;
+pub(crate) mod line;
+pub(crate) mod phrases;
+pub(crate) mod safe;

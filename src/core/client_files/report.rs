@@ -1,0 +1,5 @@
+//! Clients' diagnostics reports.
+
+pub(crate) mod facts;
+pub(crate) mod fields;
+pub(crate) mod redaction;

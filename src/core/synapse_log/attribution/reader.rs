@@ -1,0 +1,842 @@
+//! One process's log, line by line → one device's `KeyLog`: joins the lines of an upload by request
+//! id within one life of the process, and leaves out what a client may have written.
+//!
+//! What it cannot tell, in a text log: an account that knows the number of a request that never shows
+//! (a preflight, a closed connection) can write an upload's lines under it, behind a login. Such refusals
+//! count only when a line out of any client's reach repeats the conflict; accepted uploads and claims
+//! are taken. So a text log proves nothing alone. Memory is bounded, however long the log.
+
+use jiff::Timestamp;
+use memchr::memmem::Finder;
+
+use crate::evidence::key_log::{Format, KeyLog};
+use crate::evidence::{Subject, Window};
+use crate::synapse_log::attribution::hidden::Hidden;
+use crate::synapse_log::forgery::{BROKEN, CONTINUED, EPOCH, Place, SHARED, STRANGER};
+use crate::synapse_log::key_tally::End;
+use crate::synapse_log::key_tally::Tally;
+use crate::synapse_log::message::{self, Access, Message, Refusal};
+use crate::synapse_log::needles::{ends_pydantic, matters, speaks};
+use crate::synapse_log::process::{Loose, Process, named, process, watches};
+use crate::synapse_log::readers::Aside;
+use crate::synapse_log::record::{self, Minute, Record, Shape, Stamp, access_request, json_time};
+use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::request::{Seen, is_of, keep};
+use crate::synapse_log::visibility::Looker;
+use crate::synapse_log::zone::Clock;
+
+/// Records beyond the window before reading stops.
+const BEYOND: u32 = 256;
+/// Records after the window that are still read, for the ends of its requests.
+const MARGIN: i64 = 60_000;
+
+/// Reads one file, or the rotated files of one process in order.
+#[derive(Debug)]
+pub struct Attribution {
+    pub(super) clock: Clock,
+    pub(super) tally: Tally,
+    pub(super) processes: Vec<Process>,
+    pub(super) held: Option<Held>,
+    pub(super) next: Place,
+    /// Lines before this one belong to the name of the newest login.
+    pub(super) name_ends: u64,
+    pub(super) hidden: Hidden,
+    pub(super) minute: Minute,
+    pub(super) end: End,
+    pub(super) beyond: u32,
+    pub(super) user: Finder<'static>,
+    /// The file writes text: what looks like JSON there is a client's.
+    pub(super) text: bool,
+    /// Nothing is read beside everybody's moments.
+    pub(super) watching: bool,
+}
+
+/// A record of a text log that waits for the next, to see whether lines follow it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) line: Vec<u8>,
+    pub(super) place: Place,
+    pub(super) process: usize,
+    pub(super) reach: bool,
+    pub(super) continued: bool,
+}
+
+impl Attribution {
+    /// For one subject and window; the clock may have been told the log's offset before.
+    pub fn new(subject: Subject, window: Window, clock: Clock) -> Self {
+        Self {
+            user: Finder::new(subject.user.as_str().as_bytes()).into_owned(),
+            tally: Tally::new(subject, window),
+            clock,
+            processes: Vec::new(),
+            held: None,
+            next: Place::default(),
+            name_ends: 0,
+            hidden: Hidden::default(),
+            minute: Minute::default(),
+            end: End { visible: Looker::new(window), ..End::default() },
+            beyond: 0,
+            text: false,
+            watching: false,
+        }
+    }
+
+    /// Reads more off the same lines.
+    pub fn beside(mut self, aside: Aside) -> Self {
+        (self.watching, self.end.aside) = (aside.is_watching(), aside);
+        self
+    }
+
+    /// Another file of the process begins, maybe in another format; reading may start in its middle.
+    pub fn next_file(&mut self, text: bool) {
+        self.text = text;
+    }
+
+    /// One physical line, without its newline. Only `\n` ends a line of Synapse's.
+    pub fn line(&mut self, line: &[u8]) {
+        let place = self.next;
+        self.next = Place { line: place.line + 1, byte: place.byte + line.len() as u64 + 1 };
+        self.end.lines += 1;
+        self.end.aside.here(place.byte);
+        match self.minute.shape(line) {
+            Shape::Text { prefix, local } => self.text(line, place, prefix, local),
+            Shape::Json { prefix } if !self.text => self.json(line, place, prefix),
+            Shape::Journal => self.end.journal += 1,
+            Shape::Json { .. } => {
+                self.hidden.json += u64::from(place.line >= self.name_ends);
+                self.continuation(line, place);
+                self.stranger(line);
+            }
+            Shape::Other => self.continuation(line, place),
+        }
+    }
+
+    /// Whether the log has left the window for good.
+    pub fn is_past(&self) -> bool {
+        self.beyond >= BEYOND
+    }
+
+    /// Judges what is still open and gives everything. `cut` where the last line may be half written.
+    pub fn finish(mut self, cut: bool) -> (KeyLog, End) {
+        if cut {
+            self.held = None;
+        }
+        self.release();
+        for process in 0..self.processes.len() {
+            if let Some(at) = self.processes[process].watch.pending() {
+                let at = self.clock.utc(Stamp::Local(at));
+                self.saw(at, Format::Text, process);
+            }
+        }
+        self.settle_all();
+        self.tally.corroborate();
+        self.end.zone = self.clock.describe();
+        self.end.notes = self.clock.notes();
+        self.end.zone_known = !self.clock.is_unknown();
+        if self.processes.iter().any(|process| process.numbers.mixed()) {
+            self.end.notes.push(SHARED.into());
+        }
+        (self.tally.log, self.end)
+    }
+
+    fn text(&mut self, line: &[u8], place: Place, prefix: usize, local: i64) {
+        self.release();
+        // Every watch is asked: each keeps count of the lines.
+        let reach = watches(&mut self.processes).map(|watch| watch.reaches(line)).max()
+            == Some(true)
+            || place.line < self.name_ends;
+        let Some(process) = named(&mut self.processes, &line[..prefix], place, reach) else {
+            self.stranger(line);
+            return;
+        };
+        self.text = true;
+        let state = &mut self.processes[process];
+        if let Some(moved) = state.watch.record(place, local, reach) {
+            self.clock.jumped(moved);
+        }
+        let ended = access_request(line, prefix);
+        if let Some(id) = ended {
+            state.numbers.ended(id, !reach);
+        }
+        if !reach && state.watch.is_steady() {
+            let at = self.clock.utc(Stamp::Local(local));
+            self.saw(at, Format::Text, process);
+            if self.looks() {
+                self.end.visible.text(line, prefix, at);
+            }
+        }
+        let speaks = !self.watching || speaks(line, ended.is_some());
+        if speaks && reach && self.watching {
+            self.hidden.line(place, self.name_ends);
+        }
+        if speaks && self.end.aside.is_asked() {
+            let forged = self.processes[process].watch.bad(place.line).is_some();
+            let at = self.clock.utc(Stamp::Local(local));
+            self.glance(line, at, process, (reach || forged, forged, Format::Text));
+        }
+        // An access line has no text that reaches further, and one who watches was shown it above.
+        let waits = speaks && !(self.watching && ended.is_some());
+        if waits && matters(line, &self.user) {
+            if ends_pydantic(line) {
+                watches(&mut self.processes).for_each(|watch| watch.pydantic_end(place));
+            }
+            let line = line.to_vec();
+            self.held = Some(Held { line, place, process, reach, continued: false });
+        }
+        self.now_and_then(place, process);
+    }
+
+    /// Whether a record is looked at for what the log could have shown. One who watches only asks whether
+    /// these are Synapse's at all.
+    fn looks(&self) -> bool {
+        !self.watching || self.end.visible.recognised == 0
+    }
+
+    /// A line about the subject in another manner than the file's own.
+    fn stranger(&mut self, line: &[u8]) {
+        if self.user.find(line).is_some() {
+            self.tally.log.distrust(STRANGER);
+        }
+    }
+
+    fn continuation(&mut self, line: &[u8], place: Place) {
+        if let Some(held) = &mut self.held {
+            held.continued = true;
+        }
+        watches(&mut self.processes).for_each(|watch| {
+            watch.reaches(line);
+        });
+        if ends_pydantic(line) {
+            self.release();
+            watches(&mut self.processes).for_each(|watch| watch.pydantic_end(place));
+        }
+    }
+
+    fn json(&mut self, line: &[u8], place: Place, prefix: usize) {
+        self.release();
+        let (name, line) = line.split_at(prefix);
+        let Some(process) = process(&mut self.processes, name) else { return };
+        let at = self.clock.utc(json_time(line).map_or(Stamp::Unknown, Stamp::Utc));
+        self.saw(at, Format::Json, process);
+        if self.looks() {
+            self.end.visible.json(line, at);
+        }
+        if self.watching && !speaks(line, false) {
+            return self.now_and_then(place, process);
+        }
+        self.glance(line, at, process, (false, false, Format::Json));
+        if matters(line, &self.user) {
+            let text = record::text(line);
+            if let Some(record) = Record::parse(&text) {
+                let message = message::read(&record, &self.tally.subject);
+                self.message(message, &record, process, (place, false));
+            }
+        }
+        self.now_and_then(place, process);
+    }
+
+    /// Shows a record to those who read other things off it.
+    fn glance(&mut self, line: &[u8], at: Option<i64>, process: usize, seen: (bool, bool, Format)) {
+        let (reach, forged, format) = seen;
+        if let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) {
+            self.end.aside.see(&Glance { line, at, process, reach, forged, format });
+        }
+    }
+
+    /// Notes that the log holds a record of this moment.
+    fn saw(&mut self, at: Option<i64>, format: Format, process: usize) {
+        if self.end.records > 0 && self.end.format != format {
+            // What a text log says is not to be taken for what JSON says.
+            self.settle_all();
+        }
+        self.end.records += 1;
+        (self.end.format, self.tally.format) = (format, format);
+        let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else { return };
+        self.processes[process].tick(at.as_millisecond());
+        self.end.first.get_or_insert(at);
+        self.end.last = Some(self.end.last.map_or(at, |last| last.max(at)));
+        if self.tally.window.holds(at) {
+            let (first, last) = self.end.span.unwrap_or((at, at));
+            self.end.span = Some((first.min(at), last.max(at)));
+        }
+        // A fixed offset may be an hour off behind a change to summer time.
+        let margin = MARGIN + if self.clock.is_fixed() { 3_600_000 } else { 0 };
+        let beyond =
+            at.as_millisecond() > self.tally.window.to.as_millisecond().saturating_add(margin);
+        self.beyond = if beyond { self.beyond + 1 } else { 0 };
+    }
+
+    /// Reads the held record, now that it is known what follows it.
+    pub(super) fn release(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        let text = record::text(&held.line);
+        let Some(record) = Record::parse(&text) else {
+            return;
+        };
+        let message = message::read(&record, &self.tally.subject);
+        self.site(&message, &record, &held);
+        if held.continued && !matches!(message, Message::Other | Message::Site(_)) {
+            let watch = &mut self.processes[held.process].watch;
+            watch.mark(held.place.line, held.place.line, CONTINUED);
+        }
+        self.message(message, &record, held.process, (held.place, held.reach));
+    }
+
+    /// Puts what a record says to its request.
+    fn message(&mut self, message: Message, record: &Record, process: usize, at: (Place, bool)) {
+        let (place, reach) = at;
+        let epoch = match &message {
+            Message::Adding(upload) | Message::DeviceKeys(upload) => Some(upload.at),
+            _ => None,
+        };
+        if let Message::Adding(upload) | Message::DeviceKeys(upload) = &message
+            && is_of(upload, &self.tally.subject)
+        {
+            self.tally.log.dates(upload.at);
+        }
+        if let Some(epoch) = epoch
+            && !self.clock.epoch(record.stamp, epoch, !reach)
+        {
+            let watch = &mut self.processes[process].watch;
+            watch.mark(place.line, place.line, EPOCH);
+        }
+        let Some(at) = self.clock.utc(record.stamp) else {
+            return;
+        };
+        let seen = Seen { place, at, reach, what: () };
+        let id = record.request.as_deref().unwrap_or_default();
+        match message {
+            Message::Start if !reach => {
+                self.settle(process, true);
+                self.processes[process].restart();
+                self.end.aside.restart(process);
+            }
+            // One who watches asks for nobody's requests, and does not see their ends here.
+            Message::Adding(_) | Message::DeviceKeys(_) if self.watching => {}
+            Message::Adding(upload) => {
+                if let Some(request) = self.processes[process].request(id, place, at) {
+                    keep(&mut request.adding, seen.with(upload));
+                }
+            }
+            Message::DeviceKeys(upload) => {
+                if let Some(request) = self.processes[process].request(id, place, at) {
+                    keep(&mut request.device_keys, seen.with(upload));
+                }
+            }
+            Message::Refused(refusal) => self.refused(*refusal, id, process, seen),
+            Message::TooLarge => {
+                if let Some(request) = self.processes[process].known(id) {
+                    keep(&mut request.too_large, seen);
+                }
+            }
+            Message::Access(access) => self.access(access, id, process, seen),
+            Message::Claimed(ids) if !ids.is_empty() => {
+                self.processes[process].loose(seen.with(Loose::Claims(ids)), id);
+            }
+            Message::SharedSync => self.processes[process].loose(seen.with(Loose::SharedSync), id),
+            Message::Removed(removed) if removed.concerns(&self.tally.subject) => {
+                self.processes[process].loose(seen.with(Loose::Removed(removed.by)), id);
+            }
+            Message::Broken if record.message.contains(self.tally.subject.user.as_str()) => {
+                self.tally.log.distrust(BROKEN);
+            }
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal, id: &str, process: usize, seen: Seen<()>) {
+        let names = refusal.names(&self.tally.subject);
+        let subject = &self.tally.subject;
+        let own = self.processes[process]
+            .known(id)
+            .is_some_and(|request| request.adding.iter().any(|line| is_of(&line.what, subject)));
+        if !names && !own {
+            return;
+        }
+        let Some(conflict) = self.tally.conflict(refusal, names, own) else {
+            return;
+        };
+        if id.is_empty() {
+            // Google's JSON format writes no request id: nothing ties the line to an upload.
+            self.end.without_ids += 1;
+            self.tally.untied(conflict, seen.at);
+            return;
+        }
+        if let Some(request) = self.processes[process].request(id, seen.place, seen.at) {
+            keep(&mut request.refused, seen.with(conflict));
+        }
+    }
+
+    fn access(&mut self, access: Access, id: &str, process: usize, seen: Seen<()>) {
+        let state = &mut self.processes[process];
+        if access.is_client_start()
+            && access.user.as_deref() == Some(self.tally.subject.user.as_str())
+        {
+            state.loose(seen.with(Loose::ClientStart), id);
+        }
+        let Some(request) = state.known(id) else { return };
+        keep(&mut request.access, seen.with(access));
+        if !request.concerns(&self.tally.subject) {
+            state.forget(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::key_log::Refused;
+    use crate::evidence::removal::RemovedBy;
+
+    const STORM: &str = include_str!("../../../../tests/fixtures/log/ke1-eviction-storm.log");
+    const HEALS: &str =
+        include_str!("../../../../tests/fixtures/log/ke1-eviction-heals-after-claims.log");
+    const TABS: &str = include_str!("../../../../tests/fixtures/log/ke1-two-clients.log");
+    const ROLLBACK: &str = include_str!("../../../../tests/fixtures/log/ke1-rollback.log");
+    const REUSED: &str = include_str!("../../../../tests/fixtures/log/ke1-claimed-then-reused.log");
+    const SILENT: &str = include_str!("../../../../tests/fixtures/log/ke1-eviction-silent.log");
+    const HEALTHY: &str = include_str!("../../../../tests/fixtures/log/healthy.log");
+    const INJECTION: &str = include_str!("../../../../tests/fixtures/log/injection.log");
+    const TRACEBACK: &str = include_str!("../../../../tests/fixtures/log/traceback.log");
+
+    fn subject(user: &str, device: &str) -> Subject {
+        Subject { user: user.try_into().unwrap(), device: device.into() }
+    }
+
+    fn read_as(text: &str, user: &str, device: &str) -> (KeyLog, End) {
+        let window = Window {
+            from: "2026-11-22T00:00:00Z".parse().unwrap(),
+            to: "2026-11-23T00:00:00Z".parse().unwrap(),
+        };
+        let mut reading = Attribution::new(subject(user, device), window, Clock::new(None));
+        let lines = text.trim_end_matches('\n').split('\n');
+        lines.for_each(|line| reading.line(line.as_bytes()));
+        reading.finish(false)
+    }
+
+    /// `key×count lowest-highest[ +device keys]`
+    fn refusal(group: &Refused) -> String {
+        let (low, high) = group.batch.range.unwrap();
+        let device_keys = if group.with_device_keys > 0 { " +dk" } else { "" };
+        format!("{}×{} {low}-{high}{device_keys}", group.key.name(), group.span.count)
+    }
+
+    #[test]
+    fn the_lab_s_timelines() {
+        // device, log, refused, accepted, claims, shared syncs, client starts, unattributed
+        let cases = [
+            ("DEVS1STORM", STORM, "AAAAAAAAAA0×30 0-49 +dk", "0-49", 0, 0, 2, 0),
+            // The slice begins behind the first refusal's `Adding` line.
+            ("DEVS1HEAL", HEALS, "AAAAAAAAAA0×43 0-49 +dk", "0-49", 50, 0, 0, 1),
+            (
+                "DEVS2TABS",
+                TABS,
+                "AAAAAAAAADk×10 50-59",
+                "0-49 50-99 100-109 110-139 50-59 140-159 60-79",
+                120,
+                41,
+                2,
+                0,
+            ),
+            (
+                "DEVS3ROLL",
+                ROLLBACK,
+                "AAAAAAAAAD0×25 50-99 AAAAAAAAAEg×2 50-99",
+                "0-49 50-99",
+                75,
+                2,
+                3,
+                0,
+            ),
+            ("DEVS1SILENT", SILENT, "", "0-49×2 50-99", 52, 0, 2, 0),
+            ("DEVS6OK", HEALTHY, "", "0-49 50-61 62-111 112-123", 17, 1, 2, 0),
+        ];
+        for (device, text, refused, accepted, claims, shared, starts, unattributed) in cases {
+            let user = device.trim_start_matches("DEV").to_lowercase();
+            let (log, end) = read_as(text, &format!("@{user}:lab.local"), device);
+            let found: Vec<_> = log.refused.iter().map(refusal).collect();
+            assert_eq!(found.join(" "), refused, "{device}");
+            let batches = log.accepted.batches.iter().map(|known| {
+                let (low, high) = known.batch.range.unwrap();
+                match known.span.count {
+                    1 => format!("{low}-{high}"),
+                    count => format!("{low}-{high}×{count}"),
+                }
+            });
+            assert_eq!(batches.collect::<Vec<_>>().join(" "), accepted, "{device}");
+            assert_eq!(log.claims.all.map_or(0, |span| span.count), claims, "{device}");
+            assert_eq!(log.shared_sync, shared, "{device}");
+            assert_eq!(log.client_starts.len(), starts, "{device}");
+            assert_eq!(log.unattributed, unattributed, "{device}");
+            assert_eq!(log.distrusted, [], "{device}");
+            assert!(end.zone.starts_with("UTC+00:00, derived from"), "{}", end.zone);
+        }
+    }
+
+    #[test]
+    fn no_attempt_of_the_lab_reaches_the_victim() {
+        let (log, _) = read_as(INJECTION, "@victim:lab.local", "VICTIMDEV");
+        assert_eq!((log.refusals(), log.unattributed, log.shared_sync), (0, 0, 0));
+        assert!(log.accepted.uploads.is_none() && log.claims.all.is_none());
+        // One upload was real: the attacker's own, with the victim's name in its values.
+        assert_eq!(log.named_by_others.len(), 1);
+        assert_eq!(log.named_by_others[0].by, "@inj:lab.local");
+        assert!(!log.distrusted.is_empty());
+        let (own, _) = read_as(INJECTION, "@inj:lab.local", "DEVI");
+        let keys: Vec<_> = own.refused.iter().map(|group| group.key.name()).collect();
+        assert!(keys.contains(&"VV"), "{keys:?}");
+    }
+
+    #[test]
+    fn a_traceback_harms_nobody() {
+        let (log, end) = read_as(TRACEBACK, "@a:lab.local", "A");
+        assert_eq!(log.distrusted, []);
+        assert!(end.records > 5);
+    }
+
+    /// A log in which each part of a second is one line; numbers are request numbers.
+    struct Written {
+        text: String,
+        at: i64,
+    }
+
+    const VICTIM: &str = "@victim:lab.local";
+
+    impl Written {
+        fn new() -> Self {
+            Self { text: String::new(), at: 1_795_348_800_000 }
+        }
+
+        fn line(&mut self, logger: &str, id: &str, message: &str) -> &mut Self {
+            self.at += 3;
+            let text = record(self.at, logger, id, message);
+            self.text.push_str(&text);
+            self.text.push('\n');
+            self
+        }
+
+        fn access(&mut self, id: &str, user: &str, status: u16, uri: &str) -> &mut Self {
+            let text = access(user, status, id.split('-').next().unwrap(), uri);
+            self.line("synapse.access.http.8008", id, &text)
+        }
+
+        /// Ordinary traffic with the numbers of a range.
+        fn traffic(&mut self, numbers: std::ops::Range<u32>) -> &mut Self {
+            for number in numbers {
+                self.access(&format!("GET-{number}"), "@other:lab.local", 200, "v3/sync?since=s1");
+            }
+            self
+        }
+
+        fn upload(&mut self, number: u32, user: &str, device: &str, refused: bool) -> &mut Self {
+            let id = format!("POST-{number}");
+            let at = self.at + 3;
+            self.line("synapse.handlers.e2e_keys", &id, &adding(user, device, at));
+            if refused {
+                self.line("synapse.http.server", &id, REFUSED);
+            }
+            self.access(&id, user, if refused { 400 } else { 200 }, "v3/keys/upload")
+        }
+
+        /// A login for a name that nobody has.
+        fn login(&mut self, name: &str) -> &mut Self {
+            let asked = format!(
+                "Got login request with identifier: {{'type': 'm.id.user', 'user': '{}'}}, medium: \
+                 None, address: None, user: None",
+                name.replace('\'', "\\'").replace('\n', "\\n")
+            );
+            self.line("synapse.rest.client.login", "POST-50", &asked);
+            let text = format!("Attempted to login as @{name} but they do not exist");
+            self.line(AUTH, "POST-50", &text)
+        }
+
+        fn read(&self) -> KeyLog {
+            read_as(&self.text, VICTIM, "DEV").0
+        }
+    }
+
+    fn record(at: i64, logger: &str, id: &str, message: &str) -> String {
+        let at = Timestamp::from_millisecond(at).unwrap();
+        let wall = jiff::tz::TimeZone::UTC.to_datetime(at);
+        let wall = wall.strftime("%Y-%m-%d %H:%M:%S,%3f");
+        format!("{wall} - {logger} - 1 - INFO - {id} - {message}")
+    }
+
+    fn adding(user: &str, device: &str, at: i64) -> String {
+        format!(
+            "Adding one_time_keys dict_keys(['a:b']) for device '{device}' for user '{user}' at {at}"
+        )
+    }
+
+    fn access(user: &str, status: u16, method: &str, uri: &str) -> String {
+        format!(
+            "1.1.1.1 - 8008 - {{{user}}} Processed request: 0.1sec/0.0sec ru=(0.1sec, 0.0sec) \
+             db=(0.0sec/0.0sec/0) 1B {status} \"{method} /_matrix/client/{uri} HTTP/1.1\" \"a\" [0 dbevts]"
+        )
+    }
+
+    const REFUSED: &str = "<X method='POST' uri='/_matrix/client/v3/keys/upload'> SynapseError: 400 - One \
+                           time key a:b already exists. Old key: \"o\"; new key: 'n'";
+
+    /// The three lines of a refused upload of the victim's, as an attacker would write them.
+    fn forged(at: i64, number: u32) -> String {
+        let id = format!("POST-{number}");
+        let lines = [
+            record(at, "synapse.handlers.e2e_keys", &id, &adding(VICTIM, "DEV", at)),
+            record(at, "synapse.http.server", &id, REFUSED),
+            record(
+                at,
+                "synapse.access.http.8008",
+                &id,
+                &access(VICTIM, 400, "POST", "v3/keys/upload"),
+            ),
+        ];
+        lines.join("\n")
+    }
+
+    const AUTH: &str = "synapse.handlers.auth";
+
+    #[test]
+    fn a_perfect_forgery_adds_nothing() {
+        type Attack = fn(&mut Written);
+        let attacks: [(&str, Attack); 10] = [
+            ("behind another process's name", |log| {
+                let lines = forged(log.at + 6, 60).replace("2026-", "worker1 | 2026-");
+                log.line("synapse.unheard.of", "POST-50", &format!("what is this?\n{lines}"));
+            }),
+            ("a login's name, behind another process's name", |log| {
+                let lines = forged(log.at + 6, 60).replace("2026-", "worker1 | 2026-");
+                log.login(&format!("x\n{lines}"));
+            }),
+            ("in JSON", |log| {
+                let at = log.at as f64 / 1000.0;
+                let epoch = log.at;
+                let lines = [
+                    ("synapse.handlers.e2e_keys", adding(VICTIM, "DEV", epoch)),
+                    ("synapse.http.server", REFUSED.to_owned()),
+                    ("synapse.access.http.8008", access(VICTIM, 400, "POST", "v3/keys/upload")),
+                ]
+                .map(|(logger, message)| {
+                    let line = serde_json::json!({"log": message, "namespace": logger, "level": "INFO",
+                        "time": at, "request": "POST-60"});
+                    line.to_string()
+                });
+                log.login(&format!("x\n{}", lines.join("\n")));
+            }),
+            ("an unknown login's name", |log| {
+                log.login(&format!("x\n{}", forged(log.at + 6, 60)));
+            }),
+            ("one that ends the record itself", |log| {
+                let last = record(log.at + 6, AUTH, "POST-61", "Attempted to login as @y");
+                log.login(&format!("x but they do not exist\n{}\n{last}", forged(log.at + 6, 60)));
+            }),
+            ("two device ids, with a number nobody has", |log| {
+                let lines = forged(log.at + 6, 60);
+                let (most, last) = lines.rsplit_once('\n').unwrap();
+                for (id, part) in [("POST-50", most), ("POST-58", last)] {
+                    assert!(part.len() < 500);
+                    let text = format!("Logging in user @e:s on device X\n{part}");
+                    log.line(AUTH, id, &text);
+                    log.access(id, "None", 200, "v3/login");
+                }
+            }),
+            ("a claim, with a number that comes", |log| {
+                let text =
+                    format!("Claimed one-time-keys: a:b for @e:s:X\n{}", forged(log.at + 6, 52));
+                log.line("synapse.handlers.e2e_keys", "POST-50", &text);
+            }),
+            ("a site nobody knows of, with a number that was", |log| {
+                let text = format!("what is this?\n{}", forged(log.at + 6, 30));
+                log.line("synapse.unheard.of", "POST-50", &text);
+            }),
+            ("a site nobody knows of, with a number that comes", |log| {
+                let text = format!("what is this?\n{}", forged(log.at + 6, 52));
+                log.line("synapse.unheard.of", "POST-50", &text);
+            }),
+            ("a site nobody knows of, at another time", |log| {
+                let text = format!("what is this?\n{}", forged(log.at + 60_000, 60));
+                log.line("synapse.unheard.of", "POST-50", &text);
+            }),
+        ];
+        for (name, attack) in attacks {
+            let mut log = Written::new();
+            log.traffic(1..50);
+            attack(&mut log);
+            log.access("POST-50", "None", 403, "v3/login").traffic(51..58).traffic(70..90);
+            let log = log.read();
+            assert_eq!((log.refusals(), log.unattributed), (0, 0), "{name}");
+            assert!(log.accepted.uploads.is_none(), "{name}");
+            assert!(!log.distrusted.is_empty() || !log.doubtful.is_empty(), "{name}");
+        }
+    }
+
+    /// A call begins, and its members claim keys of each other for minutes: each claim's text may reach over
+    /// the lines behind it.
+    #[test]
+    fn many_claims_between_them_drop_no_genuine_line() {
+        let mut log = Written::new();
+        log.traffic(1..20);
+        for number in 20..220 {
+            log.at += 700;
+            let id = format!("POST-{number}");
+            log.line(
+                "synapse.handlers.e2e_keys",
+                &id,
+                "Claimed one-time-keys: a:b for @other:lab.local:X",
+            );
+            log.access(&id, "@other:lab.local", 200, "v3/keys/claim");
+            if number % 5 == 0 {
+                log.upload(number + 1000, VICTIM, "DEV", false);
+            }
+        }
+        log.traffic(1220..1240);
+        let log = log.read();
+        assert_eq!(log.accepted.uploads.map(|span| span.count), Some(40), "{:?}", log.distrusted);
+        assert_eq!(log.distrusted, []);
+    }
+
+    #[test]
+    fn a_forgery_takes_nothing_away() {
+        // Each line is written for the id of a true refusal, before and behind it.
+        let at = 1_795_348_800_400;
+        let id = "POST-50";
+        let lines = [
+            record(at, "synapse.handlers.e2e_keys", id, &adding("@e:s", "DEV", at)),
+            record(at, "synapse.http.server", id, &REFUSED.replace("\"o\"", "\"p\"")),
+            record(
+                at,
+                "synapse.access.http.8008",
+                id,
+                &access("@e:s", 200, "POST", "v3/keys/upload"),
+            ),
+            record(
+                at,
+                "synapse.access.http.8008",
+                id,
+                &access(VICTIM, 200, "POST", "v3/keys/upload"),
+            ),
+            record(
+                at,
+                "synapse.access.http.8008",
+                "GET-50",
+                &access("@e:s", 200, "GET", "v3/sync"),
+            ),
+            "no record at all".to_owned(),
+        ];
+        for line in lines {
+            for behind in [false, true] {
+                let mut log = Written::new();
+                log.traffic(1..48);
+                let site = format!("Logging in user @e:s on device X\n{line}");
+                if !behind {
+                    log.line(AUTH, "POST-48", &site);
+                }
+                log.access("POST-48", "None", 200, "v3/login").traffic(49..50);
+                log.upload(50, VICTIM, "DEV", true);
+                if behind {
+                    log.line(AUTH, "POST-51", &site);
+                }
+                log.access("POST-51", "None", 200, "v3/login").traffic(52..60);
+                assert_eq!(log.read().refusals(), 1, "{behind} {line}");
+            }
+        }
+    }
+
+    /// Recorded: Synapse 1.163.2 with MAS, in text and in JSON, and 1.120.2.
+    #[test]
+    fn recorded_removals_are_found() {
+        let text = "2026-11-27 16:51:38,619 - synapse.rest.synapse.mas.devices - 231 - INFO - POST-223 - Syncing \
+                    0 devices for user @edo:quay.example will delete 1 devices\n\
+                    2026-11-27 16:51:38,620 - synapse.handlers.device - 312 - INFO - POST-223 - Deleting devices \
+                    ['EDOPHONE'] for '@edo:quay.example'";
+        let json = r#"{"log":"Deleting devices ['Vi8XrN6EtB'] for '@cyd:quay.example'","namespace":"synapse.handlers.device","level":"INFO","time":1795809062.4,"server_name":"quay.example","request":"POST-90","method":"POST","url":"/_synapse/mas/sync_devices"}"#;
+        let task = "2026-11-27 19:55:57,308 - synapse.util.task_scheduler - 368 - INFO - \
+                    task-delete_device_messages-0-HUFZPTVTKtvSyvVE - Task complete: 0.005sec (0.000sec, 0.000sec) \
+                    (0.002sec/0.001sec/2) [0 dbevts] 'L0pHPec0Mp', {'user_id': '@ben:weir.example', 'device_id': \
+                    'L0pHPec0Mp', 'up_to_stream_id': 4}";
+        for (text, user, device, expected) in [
+            (text, "@edo:quay.example", "EDOPHONE", &[RemovedBy::Sync, RemovedBy::Deleted][..]),
+            (text, "@edo:quay.example", "OTHER", &[RemovedBy::Sync]),
+            (text, "@cyd:quay.example", "EDOPHONE", &[]),
+            (json, "@cyd:quay.example", "Vi8XrN6EtB", &[RemovedBy::Deleted]),
+            (task, "@ben:weir.example", "L0pHPec0Mp", &[RemovedBy::Task]),
+        ] {
+            let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
+            let mut reading = Attribution::new(subject(user, device), window, Clock::new(None));
+            text.split('\n').for_each(|line| reading.line(line.as_bytes()));
+            let found: Vec<_> = reading.finish(false).0.removed.iter().map(|one| one.by).collect();
+            assert_eq!(found, expected, "{user} {device}");
+        }
+    }
+
+    #[test]
+    fn an_upload_is_the_authenticated_user_s() {
+        let mut log = Written::new();
+        let signed = REFUSED.replace(
+            "'n'",
+            "{'key': 'n', 'signatures': {'@victim:lab.local': {'ed25519:DEV': 's'}}}",
+        );
+        let at = log.at + 3;
+        log.line("synapse.handlers.e2e_keys", "POST-7", &adding("@e:s", "X", at));
+        log.line("synapse.http.server", "POST-7", &signed);
+        log.access("POST-7", "@e:s", 400, "v3/keys/upload");
+        log.line("synapse.http.server", "POST-8", &signed);
+        log.access("POST-8", VICTIM, 400, "v3/keys/upload");
+        log.upload(9, VICTIM, "OTHER", true).upload(10, VICTIM, "DEV", false);
+        let log = log.read();
+        assert_eq!((log.refusals(), log.unattributed), (0, 1));
+        assert_eq!(log.named_by_others[0].by, "@e:s");
+        assert_eq!(log.accepted.keys, 1);
+    }
+
+    #[test]
+    fn ids_begin_again_with_the_process() {
+        let mut log = Written::new();
+        log.traffic(1..5).upload(5, VICTIM, "DEV", true);
+        log.line("synapse.config.logger", "main", "***** STARTING SERVER *****");
+        log.traffic(1..5).access("GET-5", "@o:s", 200, "v3/sync?since=1");
+        log.upload(6, VICTIM, "DEV", true);
+        assert_eq!(log.read().refusals(), 2);
+    }
+
+    #[test]
+    fn a_few_lines_behind_a_pause_are_seen() {
+        let mut log = Written::new();
+        log.traffic(1..20);
+        log.at += 1_200_000;
+        log.traffic(20..23);
+        let (_, end) = read_as(&log.text, VICTIM, "DEV");
+        assert_eq!(end.last.unwrap().as_millisecond(), log.at);
+    }
+
+    #[test]
+    fn a_refusal_at_the_end_counts() {
+        let mut log = Written::new();
+        log.traffic(1..5).upload(5, VICTIM, "DEV", true);
+        let text = log.text.trim_end().rsplit_once('\n').unwrap().0.to_owned();
+        assert_eq!(read_as(&text, VICTIM, "DEV").0.refusals(), 1);
+    }
+
+    #[test]
+    fn shaken_logs_never_panic() {
+        let mut state = 3u64;
+        let mut shake = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below.max(1)
+        };
+        for text in [INJECTION, REUSED, TRACEBACK, HEALTHY] {
+            for _ in 0..20 {
+                let mut bytes = text.as_bytes().to_vec();
+                for _ in 0..200 {
+                    let at = shake(bytes.len());
+                    bytes[at] = b"\n\r'\"{}-, 0\xff"[shake(11)];
+                }
+                let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
+                let whom = subject("@inj:lab.local", "DEVI");
+                let mut reading = Attribution::new(whom, window, Clock::new(None));
+                bytes.split(|byte| *byte == b'\n').for_each(|line| reading.line(line));
+                reading.finish(true);
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What one moment of a log came to, of everybody: the grain that storms are counted in. Equal sights of
+//! one second are one, with a count: a hundred refusals a second are no more to hold than one.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use memchr::memmem::Finder;
+
+use crate::evidence::delay::PATIENCE;
+use crate::evidence::log_event::{Delay, Sight, What};
+use crate::synapse_log::access::{Access, access};
+use crate::synapse_log::auth;
+use crate::synapse_log::delays::ended::{Ended, restarts};
+use crate::synapse_log::record::{self, Record};
+use crate::synapse_log::record_view::Glance;
+
+/// Sights held at once: two hundred devices in storm for some hours.
+const HELD: usize = 2_000_000;
+
+/// Sights as they come, those of one second put together.
+#[derive(Debug, Default)]
+pub struct Sights {
+    second: i64,
+    /// Places in `all` of this second's.
+    places: HashMap<What, usize>,
+    all: Vec<Sight>,
+    /// There was no more room: what came later is missing.
+    pub cut: bool,
+}
+
+impl Sights {
+    /// Notes so many of one kind.
+    pub fn note(&mut self, at: Timestamp, count: u64, what: What) {
+        if at.as_second() != self.second {
+            self.places.clear();
+            self.second = at.as_second();
+        }
+        if let Some(place) = self.places.get(&what) {
+            self.all[*place].count += count;
+        } else if self.all.len() < HELD {
+            self.places.insert(what.clone(), self.all.len());
+            self.all.push(Sight { at, count, what });
+        } else {
+            self.cut = true;
+        }
+    }
+
+    /// A record of which nothing has to be waited for: a claim, the end of a restart.
+    pub(crate) fn see(&mut self, glance: &Glance) {
+        static CLAIM: LazyLock<Finder> = LazyLock::new(|| Finder::new("Claimed one-time-keys: "));
+        static DELAY: LazyLock<Finder> = LazyLock::new(|| Finder::new("/delayed_events/"));
+        static FAILED: LazyLock<Finder> =
+            LazyLock::new(|| Finder::new("Failed to introspect token"));
+        let (claim, delay) = (CLAIM.find(glance.line), DELAY.find(glance.line));
+        // Claims accuse nobody, and most stand right behind another's, where a client may write: without
+        // those a device that tops up what is claimed would look like a flood.
+        let claim = claim.filter(|_| !glance.forged);
+        let delay = delay.filter(|_| !glance.reach);
+        let failed = FAILED.find(glance.line).filter(|_| !glance.reach);
+        if claim.is_none() && delay.is_none() && failed.is_none() {
+            return;
+        }
+        let text = record::text(glance.line);
+        let Some(record) = Record::parse(&text) else { return };
+        match &*record.logger {
+            "synapse.handlers.e2e_keys" => self.claims(&record.message, glance.at),
+            logger if logger.starts_with("synapse.access.") => {
+                self.restart(access(&record.message), glance.at);
+            }
+            _ if auth::is_failure(&record) => self.note(glance.at, 1, What::AuthFailed),
+            _ => {}
+        }
+    }
+
+    fn claims(&mut self, message: &str, at: Timestamp) {
+        let list = message.strip_prefix("Claimed one-time-keys: ");
+        // A device id may hold a comma; such a claim is not counted.
+        for claim in list.into_iter().flat_map(|list| list.split(',')) {
+            if let Some((user, device)) = claim.split_once(" for ").and_then(|(_, of)| owner(of)) {
+                self.note(at, 1, What::Claimed { user, device });
+            }
+        }
+    }
+
+    fn restart(&mut self, access: Option<Access>, at: Timestamp) {
+        let Some(access) = access.filter(restarts) else { return };
+        let late = access.took.0 >= PATIENCE;
+        let answer = match Ended::of(access.status) {
+            Ended::Limited => Delay::Limited,
+            Ended::Gone => Delay::Gone,
+            // Nobody may restart it, or the access token could not be checked: no matter how long it took.
+            _ if matches!(access.status, 401 | 403 | 503) => Delay::Refused,
+            _ if late => Delay::Slow,
+            Ended::Answered => Delay::Fast,
+            Ended::Refused => Delay::Refused,
+        };
+        let address = access.address.clone();
+        self.note(at, 1, What::Delay { address, answer });
+    }
+
+    /// All of them, oldest first.
+    pub fn sorted(mut self) -> Vec<Sight> {
+        self.all.sort_by_key(|sight| sight.at);
+        self.all
+    }
+}
+
+/// `@user:server:DEVICE`, where the server may have a port.
+fn owner(text: &str) -> Option<(String, String)> {
+    let (_, rest) = text.strip_prefix('@')?.split_once(':')?;
+    let (server, mut device) = rest.split_once(':')?;
+    let mut end = text.len() - rest.len() + server.len();
+    if let Some((port, behind)) = device.split_once(':')
+        && (1..=5).contains(&port.len())
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        (end, device) = (end + 1 + port.len(), behind);
+    }
+    Some((text[..end].to_owned(), device.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_names_its_device() {
+        for (text, user, device) in [
+            ("@u:s.org:DEV", "@u:s.org", "DEV"),
+            ("@u:localhost:8448:DEV", "@u:localhost:8448", "DEV"),
+            ("@u:s.org:a:b", "@u:s.org", "a:b"),
+        ] {
+            assert_eq!(owner(text), Some((user.to_owned(), device.to_owned())));
+        }
+        assert_eq!(owner("nobody"), None);
+    }
+
+    #[test]
+    fn one_second_is_one_sight() {
+        let at = |ms: i64| Timestamp::from_millisecond(1_795_348_000_000 + ms).unwrap();
+        let what = || What::TooLarge { user: "@u:s".into(), device: "D".into() };
+        let mut sights = Sights::default();
+        for ms in [0, 10, 20, 1500] {
+            sights.note(at(ms), 1, what());
+        }
+        let counts: Vec<_> = sights.sorted().into_iter().map(|sight| sight.count).collect();
+        assert_eq!(counts, [3, 1]);
+    }
+}

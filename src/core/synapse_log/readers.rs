@@ -1,0 +1,155 @@
+//! The lines of a log, once each → what is read off them beside one device's keys: to-device messages,
+//! delayed events, everybody's keys. A log is read once, however much is asked of it.
+
+use jiff::Timestamp;
+use ruma::UserId;
+
+use crate::evidence::key_log::Coverage;
+use crate::evidence::{About, Fact, Need, Window};
+use crate::synapse_log::auth::AuthTally;
+use crate::synapse_log::delays::DelayTally;
+use crate::synapse_log::fleet::FleetTally;
+use crate::synapse_log::log_events::Sights;
+use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::to_device::ToDeviceTally;
+
+/// The readers that a question asks for.
+#[derive(Debug, Default)]
+pub struct Aside {
+    to_device: Option<ToDeviceTally>,
+    delays: Option<DelayTally>,
+    auth: Option<AuthTally>,
+    fleet: Option<FleetTally>,
+}
+
+impl Aside {
+    /// The readers that answer the needs.
+    pub fn new(needs: &[Need], about: &About, window: Window) -> Self {
+        let asked = |need| needs.contains(&need);
+        let device = about.device().filter(|_| asked(Need::ToDeviceLog));
+        let user: Option<&UserId> = about.user().filter(|_| asked(Need::DelayLog));
+        Self {
+            to_device: device.map(|device| ToDeviceTally::new(device.clone(), window)),
+            delays: user.map(|user| DelayTally::new(user.to_owned(), window)),
+            auth: asked(Need::AuthLog).then(|| AuthTally::new(about, window)),
+            fleet: asked(Need::FleetLog).then(|| FleetTally::new(window)),
+        }
+    }
+
+    /// The reader of everybody's moments, for those who watch storms.
+    pub fn watching(window: Window) -> Self {
+        Self { fleet: Some(FleetTally::new(window).watching()), ..Self::default() }
+    }
+
+    /// Whether nothing but everybody's moments is read.
+    pub fn is_watching(&self) -> bool {
+        let watching = self.fleet.as_ref().is_some_and(FleetTally::is_watching);
+        watching && self.to_device.is_none() && self.delays.is_none() && self.auth.is_none()
+    }
+
+    /// The next record begins at this byte of all that was read.
+    pub fn here(&mut self, byte: u64) {
+        if let Some(tally) = &mut self.fleet {
+            tally.here(byte);
+        }
+    }
+
+    /// Where the oldest upload began whose end is waited for.
+    pub fn oldest(&self) -> Option<u64> {
+        self.fleet.as_ref().and_then(FleetTally::oldest)
+    }
+
+    /// The log's time is this far.
+    pub fn tire(&mut self, now: Timestamp) {
+        if let Some(tally) = &mut self.fleet {
+            tally.tire(now);
+        }
+    }
+
+    /// The moments that were kept since this was asked last.
+    pub fn sights(&mut self) -> Sights {
+        self.fleet.as_mut().and_then(FleetTally::sights).unwrap_or_default()
+    }
+
+    /// Whether anything is read at all.
+    pub fn is_asked(&self) -> bool {
+        self.to_device.is_some()
+            || self.delays.is_some()
+            || self.auth.is_some()
+            || self.fleet.is_some()
+    }
+
+    /// One record.
+    pub fn see(&mut self, glance: &Glance) {
+        if let Some(tally) = &mut self.to_device {
+            tally.see(glance);
+        }
+        if let Some(tally) = &mut self.delays {
+            tally.see(glance);
+        }
+        if let Some(tally) = &mut self.auth {
+            tally.see(glance);
+        }
+        if let Some(tally) = &mut self.fleet {
+            tally.see(glance);
+        }
+    }
+
+    /// `***** STARTING SERVER *****`: the process's request ids start again.
+    pub fn restart(&mut self, process: usize) {
+        if let Some(tally) = &mut self.auth {
+            tally.restart(process);
+        }
+        if let Some(tally) = &mut self.fleet {
+            tally.restart(process);
+        }
+    }
+
+    /// What came of it: each need with its fact, one line for a person, and whether it says anything.
+    pub fn finish(self, coverage: &Coverage) -> Vec<Told> {
+        let coverage = || vec![coverage.clone()];
+        let mut told = Vec::new();
+        if let Some(tally) = self.to_device {
+            let log = tally.finish(coverage());
+            let (what, found) = (log.told(), log.says_anything());
+            let fact = Fact::ToDeviceLog(Box::new(log));
+            told.push(Told { need: Need::ToDeviceLog, fact, what, found });
+        }
+        if let Some(tally) = self.delays {
+            let log = tally.finish(coverage());
+            let (what, found) = (log.told(), log.says_anything());
+            told.push(Told {
+                need: Need::DelayLog,
+                fact: Fact::DelayLog(Box::new(log)),
+                what,
+                found,
+            });
+        }
+        if let Some(tally) = self.auth {
+            let log = tally.finish(coverage());
+            let (what, found) = (log.told(), log.says_anything());
+            let fact = Fact::AuthLog(Box::new(log));
+            told.push(Told { need: Need::AuthLog, fact, what, found });
+        }
+        if let Some(tally) = self.fleet {
+            let log = tally.finish(coverage());
+            let (what, found) = (log.told(), log.says_anything());
+            told.push(Told {
+                need: Need::FleetLog,
+                fact: Fact::FleetLog(Box::new(log)),
+                what,
+                found,
+            });
+        }
+        told
+    }
+}
+
+/// One reader's result.
+#[derive(Debug)]
+pub struct Told {
+    pub need: Need,
+    pub fact: Fact,
+    pub what: String,
+    pub found: bool,
+}
