@@ -174,7 +174,7 @@ fn a_reader_of_unredacted_text_is_seen() {
             ("evidence.rs", "pub mod har; pub mod artefact; pub mod known;"),
             ("evidence/har.rs", reader),
             ("evidence/artefact.rs", "pub mod har;"),
-            ("evidence/artefact/har.rs", "use crate::client_files::har::facts::Read;"),
+            ("evidence/artefact/har.rs", "use crate::evidence::har::Read;"),
             ("evidence/known.rs", other),
             ("flow.rs", ""),
         ]
