@@ -11,7 +11,7 @@ use matrix_sdk::ruma::events::MessageLikeEventType;
 use matrix_sdk::{Client, Room, RoomState};
 use ruma::{OwnedRoomId, RoomId};
 
-use super::matrix_of;
+use super::settings::matrix_of;
 use crate::config::Config;
 use crate::store::{Ledger, Upgrade};
 

@@ -1,0 +1,5 @@
+//! `!capture` → sessions that watch one device while a failure is reproduced.
+
+pub(super) mod bundle;
+pub(super) mod desk;
+pub(super) mod session_task;

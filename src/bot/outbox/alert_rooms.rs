@@ -1,0 +1,69 @@
+//! An alert → the rooms that it is posted in, and its place in each: the first message, or its thread. There are two
+//! rooms while an upgrade of the ops room is not proven.
+
+use anyhow::{Context, Result};
+use matrix_sdk::Room;
+use ruma::OwnedRoomId;
+
+use super::alert_order::{Goes, goes};
+use super::alerts::Postman;
+use crate::bot::messages::outgoing_message::Letter;
+use crate::bot::messages::room_message::{self, Part, Place};
+use crate::bot::ops_rooms::{Open, alert_room, ops_rooms};
+use crate::store::Known;
+use kestrel_core::storm::Event;
+
+impl Postman {
+    /// The rooms that alerts go to, as soon as the bot is in one of them: two while an upgrade is not proven.
+    pub(crate) async fn open(&self) -> Result<Open> {
+        let client = self.client.borrow().clone();
+        let client = client.context("the homeserver has not let the bot in yet")?;
+        ops_rooms(&self.config, &self.ledger).open(&client, &alert_room(&self.config)?).await
+    }
+
+    /// The room that a storm's case belongs to: where its first message stands, or will stand.
+    pub(crate) async fn case_room(&self, known: &Known) -> Option<OwnedRoomId> {
+        if let Some((room, _)) = &known.root {
+            return Some(room.clone());
+        }
+        let open = self.open().await.ok();
+        let first = open.and_then(|open| Some(open.rooms.first()?.room_id().to_owned()));
+        first.or_else(|| alert_room(&self.config).ok())
+    }
+
+    /// A message about a storm, in one room. A crash in between goes on where it was: the same transaction ids
+    /// give the same events.
+    pub(crate) async fn tell(
+        &self,
+        room: &Room,
+        event: &Event,
+        letter: &Letter,
+        key: &str,
+        proven: bool,
+    ) -> Result<()> {
+        let words = Part::Words.of(key);
+        let root = self.ledger.root_in(event.storm, room.room_id())?;
+        let elsewhere = self.ledger.storm(event.storm)?.is_some_and(|known| known.root.is_some());
+        match goes(event.change, letter.opens, root.as_deref()) {
+            // Its thread is in a room where the bot may not send any more.
+            Goes::Nowhere if elsewhere => {
+                room_message::post(room, Place::Room, letter, &[], words).await.map(drop)
+            }
+            Goes::Nowhere => Ok(()),
+            Goes::First => {
+                let root = self.begin(room, event, letter, key, proven).await?;
+                self.furnish(room, &root, event, key).await
+            }
+            Goes::Finish(root) => self.furnish(room, root, event, key).await,
+            Goes::Thread(root) => {
+                room_message::post(room, Place::Thread(root), letter, &[], words).await?;
+                if let Some((plain, html)) = letter.instead.clone() {
+                    let new = Letter { plain, html, rings: true, instead: None, opens: false };
+                    let edit = Part::Edit.of(key);
+                    room_message::post(room, Place::Instead(root), &new, &[], edit).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What counts and what does not → a task in the ledger, or words at once. What is said at once is noted and
+//! owed in one step, so that it is said once.
+
+use jiff::Timestamp;
+use matrix_sdk::Room;
+use ruma::EventId;
+
+use super::listen::Ear;
+use crate::bot::buttons::Press;
+use crate::bot::chat_line::ChatLine;
+use crate::bot::messages::room_message::About;
+use crate::bot::outbox::answers;
+use crate::bot::permission::{PRESSES, Pace, may_command, too_old};
+use crate::bot::replies;
+use crate::bot::task_queue::task::Task;
+use crate::bot::task_queue::worker::MOST_OPEN;
+use crate::store::{HandedIn, NewMessage};
+use kestrel_core::render::Reply;
+
+impl Ear {
+    /// Answers a line that needs no work.
+    pub(crate) fn say_at_once(&self, room: &Room, line: &ChatLine, about: About, says: &Reply) {
+        let message = answers::answer(room.room_id(), line, about, says, None);
+        self.owe_for(room, &line.event, message);
+    }
+
+    /// Notes an event as settled, and owes its answer.
+    pub(crate) fn owe_for(&self, room: &Room, event: &EventId, message: NewMessage) {
+        let (ledger, now) = (self.store.ledger(), Timestamp::now());
+        match ledger.answer_at_once(event, room.room_id(), now, &[message]) {
+            Ok(true) => self.desk.owed.notify_one(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!("{event} could not be noted and is not answered: {error:#}")
+            }
+        }
+    }
+
+    /// Notes an event that nothing is said to.
+    pub(crate) fn note_settled(&self, room: &Room, event: &EventId) {
+        let (ledger, now) = (self.store.ledger(), Timestamp::now());
+        if let Err(error) = ledger.answer_at_once(event, room.room_id(), now, &[]) {
+            tracing::error!("{event} could not be noted: {error:#}");
+        }
+    }
+
+    /// Puts a task into the queue; says so where that is full.
+    pub(crate) fn accept(
+        &mut self,
+        room: &Room,
+        line: ChatLine,
+        task: impl FnOnce(ChatLine) -> Task,
+    ) {
+        let task = task(line.clone());
+        if self.intake.hand_in(&line.event, room.room_id(), &task) != HandedIn::Full {
+            return;
+        }
+        tracing::warn!("{} is not accepted: {MOST_OPEN} tasks are open", line.event);
+        if self.full.due(room.room_id(), &line.sender, Timestamp::now()) {
+            self.say_at_once(room, &line, About::Answer, &replies::queue_full(MOST_OPEN));
+        }
+    }
+
+    /// A button under a storm's root, pressed by somebody who may command; of others nothing is said. Reactions are
+    /// never encrypted, so a stolen token can press one: they only read, and only so often.
+    pub(crate) async fn pressed(&mut self, room: &Room, press: Press) {
+        let (root, button) = (press.root.clone(), press.button);
+        let mut line = press.line();
+        line.sent = self.sent_by_our_clock(&line.sender, line.sent);
+        let old = too_old(line.sent, Timestamp::now(), self.max_age());
+        if line.sender == room.own_user_id() || line.sent < self.store.since() || old {
+            return;
+        }
+        match self.store.ledger().storm_of(&root) {
+            Ok(Some(_)) => {}
+            Ok(None) => return,
+            Err(error) => return tracing::error!("the ledger cannot be read: {error:#}"),
+        }
+        let noted = self.store.ledger().is_noted(&line.event).unwrap_or(false);
+        if noted || !may_command(room, &line.sender, &self.config).await {
+            return;
+        }
+        match self.presses.step(&line.sender, PRESSES, Timestamp::now()) {
+            Pace::Go => self.accept(room, line, |line| Task::Press(button, line)),
+            Pace::Tell => {
+                self.say_at_once(room, &line, About::Answer, &replies::too_many_presses(PRESSES));
+            }
+            Pace::Silent => self.note_settled(room, &line.event),
+        }
+    }
+}

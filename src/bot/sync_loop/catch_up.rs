@@ -1,0 +1,55 @@
+//! Rooms, read back after a start and after a gap in the sync → what was missed is heard. It is bounded, and the
+//! room gets a line that says how far back it went.
+
+use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
+use matrix_sdk::Room;
+
+use super::listen::{Ear, NOBODY_WAITS};
+use super::missed_events::{self, Back};
+use crate::bot::replies;
+
+/// How many direct chats are read back after one sync.
+const CHATS: usize = 20;
+
+impl Ear {
+    /// Reads each room back once: for what came between the last sync of the process before and its end, and
+    /// for what one sync does not carry. Synapse may answer the first sync from its cache, without what came
+    /// since: this finds the rest.
+    pub(crate) async fn look_back(&mut self) {
+        let mut rooms = self.ops().all();
+        let most = rooms.len() + CHATS;
+        rooms.extend(self.chats());
+        rooms.retain(|id| !self.looked_back.contains(id));
+        rooms.truncate(most);
+        for id in rooms {
+            let Some(room) = self.joined(&id) else {
+                continue;
+            };
+            match self.read_back(&room, None).await {
+                Ok(()) => drop(self.looked_back.insert(id)),
+                Err(error) => tracing::warn!("cannot read {id} back, trying again: {error:#}"),
+            }
+        }
+    }
+
+    /// Hears what was missed of a room, from a place in its timeline or from its end.
+    pub(crate) async fn read_back(&mut self, room: &Room, from: Option<&str>) -> Result<()> {
+        let heard = self.store.ledger().heard(room.room_id())?;
+        let day = SignedDuration::try_from(NOBODY_WAITS).unwrap_or(SignedDuration::MAX);
+        let yesterday = Timestamp::now().checked_sub(day).unwrap_or(Timestamp::MIN);
+        let oldest = yesterday.max(self.store.since());
+        let back = Back { heard: heard.as_deref(), oldest, from };
+        let missed = missed_events::missed(room, back).await?;
+        let count = missed.events.len();
+        tracing::info!("{count} events of {} were not heard yet", room.room_id());
+        self.hear_all(room, &missed.events).await;
+        self.note_heard(room, missed.events.last());
+        if let Some((cut, last)) = missed.cut.zip(missed.events.last().and_then(|e| e.event_id())) {
+            tracing::warn!("{} was read back to {cut} only: {count} events", room.room_id());
+            let says = replies::read_back_to(count, &self.desk.flow.view().moment(cut));
+            self.remark(room.room_id(), &last, &says);
+        }
+        Ok(())
+    }
+}
