@@ -7,6 +7,7 @@ pub(super) mod device_keys;
 pub(super) mod keeper;
 pub(super) mod lease;
 pub(super) mod lease_record;
+pub(super) mod login;
 pub(super) mod notices;
 pub(super) mod password;
 pub(super) mod random;

@@ -19,7 +19,7 @@ use ruma::{OwnedEventId, OwnedUserId, UserId};
 use tokio::time::timeout;
 
 use super::chat_line::ChatLine;
-use download::{Unfetched, fetch};
+use download::{DownloadError, fetch};
 use kestrel_core::evidence::client_line;
 
 /// How long a file may take to come.
@@ -29,12 +29,12 @@ const TALK: usize = 200;
 
 /// A message with something in it.
 #[derive(Clone)]
-pub(super) struct Enclosed {
+pub(super) struct Attachment {
     pub(super) event: OwnedEventId,
     pub(super) sender: OwnedUserId,
     /// By the sender's homeserver's clock.
     pub(super) sent: Timestamp,
-    pub(super) what: What,
+    pub(super) what: Content,
     caption: String,
     mentions: Vec<OwnedUserId>,
     thread: Option<OwnedEventId>,
@@ -42,7 +42,7 @@ pub(super) struct Enclosed {
 
 /// What it is.
 #[derive(Clone)]
-pub(super) enum What {
+pub(super) enum Content {
     File {
         name: String,
         source: MediaSource,
@@ -55,18 +55,18 @@ pub(super) enum What {
 
 /// Why something was not taken: a sentence for whoever sent it.
 #[derive(Debug)]
-pub(super) struct Refused(pub(super) String);
+pub(super) struct ReportRefused(pub(super) String);
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for ReportRefused {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for ReportRefused {}
 
-impl Enclosed {
-    /// What this event encloses; an edit, a notice or a place encloses nothing.
+impl Attachment {
+    /// What this event carries; an edit, a notice or a location carries nothing.
     pub(super) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
         let AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::RoomMessage(
             SyncMessageLikeEvent::Original(event),
@@ -85,11 +85,11 @@ impl Enclosed {
                 let size = file.info.as_ref().and_then(|info| info.size).map(u64::from);
                 let (name, source) = (file.filename().to_owned(), file.source.clone());
                 let caption = caption.map(|_| file.body.clone()).unwrap_or_default();
-                (What::File { name, source, size }, caption)
+                (Content::File { name, source, size }, caption)
             }
-            MessageType::Text(text) => (What::Text(text.body.clone()), String::new()),
+            MessageType::Text(text) => (Content::Text(text.body.clone()), String::new()),
             MessageType::Image(_) | MessageType::Video(_) | MessageType::Audio(_) => {
-                (What::Picture, String::new())
+                (Content::Picture, String::new())
             }
             _ => return None,
         };
@@ -108,22 +108,22 @@ impl Enclosed {
     /// Whether somebody only talks.
     pub(super) fn is_talk(&self) -> bool {
         match &self.what {
-            What::Text(text) => {
+            Content::Text(text) => {
                 text.chars().nth(TALK).is_none() && client_line::sign(text).is_none()
             }
-            What::File { .. } | What::Picture => false,
+            Content::File { .. } | Content::Picture => false,
         }
     }
 
     /// Whether it begins as a command does.
     pub(super) fn is_command(&self) -> bool {
-        matches!(&self.what, What::Text(text) if text.trim_start().starts_with('!'))
+        matches!(&self.what, Content::Text(text) if text.trim_start().starts_with('!'))
     }
 
     /// A file that is handed to the bot where it is: with `!report` as its caption, or with a mention.
     pub(super) fn handed(self, bot: &UserId) -> Option<ChatLine> {
         let asked = self.caption.trim_start().to_lowercase().starts_with("!report");
-        let file = matches!(self.what, What::File { .. });
+        let file = matches!(self.what, Content::File { .. });
         let mentioned = self.mentions.iter().any(|user| user == bot);
         let body = match (file, asked, mentioned) {
             (true, true, _) => self.caption.trim().to_owned(),
@@ -135,22 +135,22 @@ impl Enclosed {
         Some(ChatLine { event, sender, sent, body, formatted: None, thread, replied })
     }
 
-    /// Its name and its bytes, at most so many. What a size says is believed only where it says too much.
+    /// Its name and its bytes, at most `most`. A declared size is believed only where it is too large.
     pub(super) async fn bytes(self, client: &Client, most: usize) -> Result<(String, Vec<u8>)> {
         let (name, source, size) = match self.what {
-            What::Text(text) if text.len() > most => return Err(too_large(most)),
-            What::Text(text) => return Ok(("paste.txt".to_owned(), text.into_bytes())),
-            What::Picture => return Err(no_picture()),
-            What::File { name, source, size } => (name, source, size),
+            Content::Text(text) if text.len() > most => return Err(too_large(most)),
+            Content::Text(text) => return Ok(("paste.txt".to_owned(), text.into_bytes())),
+            Content::Picture => return Err(no_picture()),
+            Content::File { name, source, size } => (name, source, size),
         };
         if size.is_some_and(|size| size > most as u64) {
             return Err(too_large(most));
         }
-        let refused = |says: &str| Err(Refused(says.to_owned()).into());
+        let refused = |says: &str| Err(ReportRefused(says.to_owned()).into());
         match timeout(FETCHING, fetch(client, &source, most)).await {
             Ok(Ok(bytes)) => Ok((name, bytes)),
-            Ok(Err(Unfetched::TooLarge)) => Err(too_large(most)),
-            Ok(Err(Unfetched::Failed(error) | Unfetched::Busy(error))) => {
+            Ok(Err(DownloadError::TooLarge)) => Err(too_large(most)),
+            Ok(Err(DownloadError::Failed(error) | DownloadError::Busy(error))) => {
                 // The error's own words may hold an address with its media id, and nothing of the content.
                 tracing::warn!("the file of {} was not fetched: {error:#}", self.event);
                 refused(
@@ -172,13 +172,13 @@ fn too_large(most: usize) -> anyhow::Error {
     let says = format!(
         "The file is larger than the {most} limit, so I did not read it. Zip it, or record one call only."
     );
-    Refused(says).into()
+    ReportRefused(says).into()
 }
 
 fn no_picture() -> anyhow::Error {
     let says = "I cannot read pictures, sounds or films. Send me the file that your client saved (.json, .har, \
                 .log, also zipped), or paste the text.";
-    Refused(says.to_owned()).into()
+    ReportRefused(says.to_owned()).into()
 }
 
 #[cfg(test)]
@@ -186,12 +186,12 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn enclosed(content: Value) -> Option<Enclosed> {
+    fn enclosed(content: Value) -> Option<Attachment> {
         let event = json!({
             "type": "m.room.message", "event_id": "$sent", "sender": "@a:x",
             "origin_server_ts": 1_000, "content": content,
         });
-        Enclosed::of(&serde_json::from_value(event).unwrap())
+        Attachment::of(&serde_json::from_value(event).unwrap())
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
         };
         // Nobody listens there: a try to fetch it would be another refusal.
         let client = Client::builder().homeserver_url("http://127.0.0.1:9").build().await.unwrap();
-        let says = |error: anyhow::Error| error.downcast::<Refused>().unwrap().0;
+        let says = |error: anyhow::Error| error.downcast::<ReportRefused>().unwrap().0;
         let large = says(file(2 << 20).bytes(&client, 1 << 20).await.unwrap_err());
         assert!(large.contains("larger than the 1 MiB limit"), "{large}");
         let text = enclosed(json!({"msgtype": "m.text", "body": "a".repeat(2000)})).unwrap();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chat_line::ChatLine;
 use super::replies;
-use super::responder::answer::Asked;
+use super::request::Request;
 use kestrel_core::command::{Command, Span, Triage};
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::storm::{Event, Kind, Whose};
@@ -30,7 +30,7 @@ pub(super) enum Button {
 
 /// Somebody pressed a button.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Press {
+pub(super) struct ButtonPress {
     pub(super) button: Button,
     pub(super) root: OwnedEventId,
     event: OwnedEventId,
@@ -38,7 +38,7 @@ pub(super) struct Press {
     sent: Timestamp,
 }
 
-impl Press {
+impl ButtonPress {
     /// The press of this event, if it is one of ours to read.
     pub(super) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
         let event = reaction(event)?;
@@ -85,13 +85,13 @@ pub(super) fn reaction(event: &AnySyncTimelineEvent) -> Option<&OriginalSyncReac
 }
 
 /// What a button asks of a storm.
-pub(super) fn asked(button: Button, storm: &Event) -> Asked {
+pub(super) fn asked(button: Button, storm: &Event) -> Request {
     match button {
-        Button::Why => Asked::Command(Command::Why),
-        Button::Mute => Asked::Slip(replies::how_to_mute(storm.storm)),
+        Button::Why => Request::Command(Command::Why),
+        Button::Mute => Request::Slip(replies::how_to_mute(storm.storm)),
         Button::Again => match again(storm) {
-            Some(command) => Asked::Command(command),
-            None => Asked::Slip(replies::no_device_in_it()),
+            Some(command) => Request::Command(command),
+            None => Request::Slip(replies::no_device_in_it()),
         },
     }
 }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn press(key: &str, kind: &str) -> Option<Press> {
+    fn press(key: &str, kind: &str) -> Option<ButtonPress> {
         let event = json!({
             "type": kind,
             "event_id": "$press",
@@ -126,7 +126,7 @@ mod tests {
                 "rel_type": "m.annotation", "event_id": "$root", "key": key,
             }},
         });
-        Press::of(&serde_json::from_value(event).ok()?)
+        ButtonPress::of(&serde_json::from_value(event).ok()?)
     }
 
     fn storm(kind: Kind, whose: Whose) -> Event {
@@ -146,11 +146,11 @@ mod tests {
         ] {
             let storm = storm(kind, whose);
             for button in [Button::Again, Button::Why, Button::Mute] {
-                if let Asked::Command(command) = asked(button, &storm) {
+                if let Request::Command(command) = asked(button, &storm) {
                     assert!(!command.is_destructive(), "{command:?}");
                 }
             }
-            let Asked::Slip(reply) = asked(Button::Mute, &storm) else {
+            let Request::Slip(reply) = asked(Button::Mute, &storm) else {
                 panic!("a reaction mutes");
             };
             assert!(reply.plain.ends_with("!mute 7 1h"), "{}", reply.plain);

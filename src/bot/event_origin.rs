@@ -29,12 +29,12 @@ pub(super) enum Origin {
     Plain {
         room_encrypted: bool,
     },
-    Encrypted(Device),
+    Encrypted(SenderDevice),
 }
 
 /// Which device encrypted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Device {
+pub(super) enum SenderDevice {
     /// One of the sender's, signed by the sender's identity.
     CrossSigned,
     /// One of the sender's, which nobody signed.
@@ -89,40 +89,42 @@ async fn is_encrypted(room: &Room) -> bool {
     }
 }
 
-async fn device(room: &Room, sender: &UserId, info: &EncryptionInfo) -> Device {
+async fn device(room: &Room, sender: &UserId, info: &EncryptionInfo) -> SenderDevice {
     if info.sender != sender {
-        return Device::OtherUsers;
+        return SenderDevice::OtherUsers;
     }
     // A bundle of keys that somebody handed on says who made them, and nothing proves it.
     if info.forwarder.is_some() {
-        return Device::UnknownSource;
+        return SenderDevice::UnknownSource;
     }
     let device = linked(&info.verification_state);
     match (device, &info.sender_device) {
-        (Device::NotSigned | Device::CrossSigned | Device::IdentityChanged, Some(id)) => {
-            present(room, sender, id, info, device).await
-        }
-        (Device::NotSigned | Device::CrossSigned | Device::IdentityChanged, None) => {
-            Device::Unknown
-        }
+        (
+            SenderDevice::NotSigned | SenderDevice::CrossSigned | SenderDevice::IdentityChanged,
+            Some(id),
+        ) => present(room, sender, id, info, device).await,
+        (
+            SenderDevice::NotSigned | SenderDevice::CrossSigned | SenderDevice::IdentityChanged,
+            None,
+        ) => SenderDevice::Unknown,
         (device, _) => device,
     }
 }
 
 /// What the crypto store linked the message's key to.
-fn linked(state: &VerificationState) -> Device {
+fn linked(state: &VerificationState) -> SenderDevice {
     let level = match state {
-        VerificationState::Verified => return Device::CrossSigned,
+        VerificationState::Verified => return SenderDevice::CrossSigned,
         VerificationState::Unverified(level) => level,
     };
     match level {
         // Cross-signed by its owner, whom the bot's own account has not verified: it verifies nobody.
-        VerificationLevel::UnverifiedIdentity => Device::CrossSigned,
-        VerificationLevel::VerificationViolation => Device::IdentityChanged,
-        VerificationLevel::UnsignedDevice => Device::NotSigned,
-        VerificationLevel::None(DeviceLinkProblem::MissingDevice) => Device::Unknown,
-        VerificationLevel::None(DeviceLinkProblem::InsecureSource) => Device::UnknownSource,
-        VerificationLevel::MismatchedSender => Device::OtherUsers,
+        VerificationLevel::UnverifiedIdentity => SenderDevice::CrossSigned,
+        VerificationLevel::VerificationViolation => SenderDevice::IdentityChanged,
+        VerificationLevel::UnsignedDevice => SenderDevice::NotSigned,
+        VerificationLevel::None(DeviceLinkProblem::MissingDevice) => SenderDevice::Unknown,
+        VerificationLevel::None(DeviceLinkProblem::InsecureSource) => SenderDevice::UnknownSource,
+        VerificationLevel::MismatchedSender => SenderDevice::OtherUsers,
     }
 }
 
@@ -132,40 +134,40 @@ async fn present(
     sender: &UserId,
     id: &DeviceId,
     info: &EncryptionInfo,
-    linked: Device,
-) -> Device {
+    linked: SenderDevice,
+) -> SenderDevice {
     let device = match room.client().encryption().get_device(sender, id).await {
         Ok(Some(device)) => device,
-        Ok(None) => return Device::Unknown,
+        Ok(None) => return SenderDevice::Unknown,
         Err(error) => {
             tracing::error!("the crypto store cannot be read: {error}");
-            return Device::Unknown;
+            return SenderDevice::Unknown;
         }
     };
     // A device that was signed out leaves its id free for another one.
     let AlgorithmInfo::MegolmV1AesSha2 { curve25519_key, .. } = &info.algorithm_info else {
-        return Device::Unknown;
+        return SenderDevice::Unknown;
     };
     if device.curve25519_key().is_none_or(|key| key.to_base64() != *curve25519_key) {
-        return Device::Unknown;
+        return SenderDevice::Unknown;
     }
     match (linked, device.is_cross_signed_by_owner()) {
-        (Device::IdentityChanged, true) => Device::IdentityChanged,
-        (_, true) => Device::CrossSigned,
-        (_, false) => Device::NotSigned,
+        (SenderDevice::IdentityChanged, true) => SenderDevice::IdentityChanged,
+        (_, true) => SenderDevice::CrossSigned,
+        (_, false) => SenderDevice::NotSigned,
     }
 }
 
 /// Which message of its Megolm session an event carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Message {
+pub(super) struct MegolmPosition {
     pub(super) session: String,
     pub(super) index: u32,
 }
 
 /// Asks the homeserver for the event as it was sent, because the Matrix client keeps no more than what it
 /// decrypted to. `None` where it is no encrypted message any more: it was taken back.
-pub(super) async fn message(room: &Room, event: &EventId) -> Result<Option<Message>> {
+pub(super) async fn message(room: &Room, event: &EventId) -> Result<Option<MegolmPosition>> {
     let request = get_room_event::v3::Request::new(room.room_id().to_owned(), event.to_owned());
     let response = timeout(LOOKING, async { room.client().send(request).await }).await;
     match response.context("the homeserver took too long")? {
@@ -181,7 +183,7 @@ fn is_gone(error: &matrix_sdk::HttpError) -> bool {
     matches!(status, Some(403 | 404))
 }
 
-fn of_content(event: &Raw<AnyTimelineEvent>) -> Option<Message> {
+fn of_content(event: &Raw<AnyTimelineEvent>) -> Option<MegolmPosition> {
     #[derive(Deserialize)]
     struct Content {
         session_id: String,
@@ -189,7 +191,7 @@ fn of_content(event: &Raw<AnyTimelineEvent>) -> Option<Message> {
     }
     let content = event.get_field::<Content>("content").ok().flatten()?;
     let message = MegolmMessage::from_base64(&content.ciphertext).ok()?;
-    Some(Message { session: content.session_id, index: message.message_index() })
+    Some(MegolmPosition { session: content.session_id, index: message.message_index() })
 }
 
 #[cfg(test)]
@@ -203,18 +205,18 @@ mod tests {
     fn every_link_to_a_device_is_told_apart() {
         use VerificationState::{Unverified, Verified};
         for (state, device) in [
-            (Verified, Device::CrossSigned),
-            (Unverified(VerificationLevel::UnverifiedIdentity), Device::CrossSigned),
-            (Unverified(VerificationLevel::VerificationViolation), Device::IdentityChanged),
-            (Unverified(VerificationLevel::UnsignedDevice), Device::NotSigned),
-            (Unverified(VerificationLevel::MismatchedSender), Device::OtherUsers),
+            (Verified, SenderDevice::CrossSigned),
+            (Unverified(VerificationLevel::UnverifiedIdentity), SenderDevice::CrossSigned),
+            (Unverified(VerificationLevel::VerificationViolation), SenderDevice::IdentityChanged),
+            (Unverified(VerificationLevel::UnsignedDevice), SenderDevice::NotSigned),
+            (Unverified(VerificationLevel::MismatchedSender), SenderDevice::OtherUsers),
             (
                 Unverified(VerificationLevel::None(DeviceLinkProblem::MissingDevice)),
-                Device::Unknown,
+                SenderDevice::Unknown,
             ),
             (
                 Unverified(VerificationLevel::None(DeviceLinkProblem::InsecureSource)),
-                Device::UnknownSource,
+                SenderDevice::UnknownSource,
             ),
         ] {
             assert_eq!(linked(&state), device, "{state:?}");
@@ -231,7 +233,7 @@ mod tests {
         for index in 0..3 {
             let ciphertext = session.encrypt(b"!mute all 24h").to_base64();
             let content = json!({"session_id": "S", "ciphertext": ciphertext, "device_id": "D"});
-            assert_eq!(read(content), Some(Message { session: "S".into(), index }));
+            assert_eq!(read(content), Some(MegolmPosition { session: "S".into(), index }));
         }
         for content in [
             json!({}),

@@ -14,15 +14,16 @@ use super::account::session_end;
 use super::messages::delivery;
 use super::messages::room_message;
 use super::ops_rooms::ops_rooms;
-use super::outbox::alerts::Postman;
+use super::outbox::alerts::AlertOutbox;
 use super::replies;
-use super::responder::answer::Desk;
+use super::responder::answer::Responder;
 use super::responder::cases;
 use super::settings::{matrix_of, thresholds, watches};
-use super::storm_watch::follow::{Lookout, Shared};
-use super::supervisor::{self, Ended, Health, Task};
-use super::sync_loop::listen::Ear;
-use super::task_queue::worker::{Intake, Queue};
+use super::storm_watch::follow::StormWatch;
+use super::storm_watch::shared_state::SharedWatch;
+use super::supervisor::{self, SupervisedTask, TaskEnd, TaskHealth};
+use super::sync_loop::state::SyncLoop;
+use super::task_queue::{intake::Intake, worker::TaskWorker};
 use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::Store;
@@ -38,15 +39,15 @@ pub(super) struct Bot {
     config: Arc<Config>,
     flow: Flow,
     store: Store,
-    desk: Arc<Desk>,
+    desk: Arc<Responder>,
     intake: Arc<Intake>,
-    health: Health,
+    health: TaskHealth,
     /// There while the account is surely this process's own.
     client: Receiver<Option<Client>>,
 }
 
 /// The account as this process holds it.
-pub(super) struct Held {
+pub(super) struct HeldAccount {
     pub(super) client: Client,
     pub(super) lease: Lease,
 }
@@ -67,8 +68,8 @@ impl Bot {
         store: Store,
         client: Receiver<Option<Client>>,
     ) -> Self {
-        let health = Health::default();
-        let desk = Desk::new(flow.clone(), store.clone(), &config, health.clone());
+        let health = TaskHealth::default();
+        let desk = Responder::new(flow.clone(), store.clone(), &config, health.clone());
         let intake = Intake::new(store.clone());
         Self { config, flow, store, desk, intake, health, client }
     }
@@ -86,7 +87,7 @@ impl Bot {
     pub(super) async fn keep_account(
         &self,
         let_in: &Sender<Option<Client>>,
-        held: &Mutex<Option<Held>>,
+        held: &Mutex<Option<HeldAccount>>,
     ) -> anyhow::Error {
         let matrix = match matrix_of(&self.config) {
             Ok(matrix) => matrix,
@@ -98,7 +99,7 @@ impl Bot {
                 Err(error) => return error,
             };
             let (client, lease) = (account.client.clone(), account.lease.clone());
-            let holds = Held { client: client.clone(), lease };
+            let holds = HeldAccount { client: client.clone(), lease };
             held.lock().unwrap_or_else(PoisonError::into_inner).replace(holds);
             self.desk.captures.take_up(&client);
             let error = account.during(&self.config, let_in, || self.work(client.clone())).await;
@@ -117,27 +118,27 @@ impl Bot {
     }
 
     /// The tasks that need the session: one listens, one answers, one sends.
-    fn session_tasks(&self, client: &Client) -> Vec<Task> {
+    fn session_tasks(&self, client: &Client) -> Vec<SupervisedTask> {
         let (bot, session) = (self.clone(), client.clone());
-        let sync = Task::new("sync", move || {
+        let sync = SupervisedTask::new("sync", move || {
             let bot = bot.clone();
-            Ear::new(bot.config, session.clone(), bot.desk, bot.intake).listen()
+            SyncLoop::new(bot.config, session.clone(), bot.desk, bot.intake).listen()
         });
         let (bot, session) = (self.clone(), client.clone());
-        let answers = Task::new("answers", move || {
+        let answers = SupervisedTask::new("answers", move || {
             let Bot { config, desk, intake, .. } = bot.clone();
-            Queue { config, client: session.clone(), desk, intake }.work()
+            TaskWorker { config, client: session.clone(), desk, intake }.work()
         });
         let (bot, session) = (self.clone(), client.clone());
-        let sending = Task::new("sending", move || bot.desk.outbox(&session).work());
+        let sending = SupervisedTask::new("sending", move || bot.desk.outbox(&session).work());
         vec![sync, answers, sending]
     }
 
     /// The tasks that need no session: old cases are deleted, and the storm watch has one task that reads the
     /// logs and one that posts.
-    fn watch_tasks(&self) -> Result<Vec<Task>> {
+    fn watch_tasks(&self) -> Result<Vec<SupervisedTask>> {
         let bot = self.clone();
-        let deletion = Task::new("deletion of old cases", move || {
+        let deletion = SupervisedTask::new("deletion of old cases", move || {
             cases::forget_in_time(bot.store.clone(), bot.config.cases.clone())
         });
         if !watches(&self.config) {
@@ -145,25 +146,27 @@ impl Bot {
             return Ok(vec![deletion]);
         }
         let ledger = self.store.ledger();
-        let shared = Shared::restore(&ledger, thresholds(&self.config.watch))?;
+        let shared = SharedWatch::restore(&ledger, thresholds(&self.config.watch))?;
         let (bot, state) = (self.clone(), shared.clone());
-        let watch = Task::new("storm watch", move || {
+        let watch = SupervisedTask::new("storm watch", move || {
             let (bot, state) = (bot.clone(), state.clone());
             async move {
                 // What the task before had counted and not written down is counted again.
                 let (ledger, view) = (bot.store.ledger(), bot.flow.view());
                 let thresholds = thresholds(&bot.config.watch);
                 if let Err(error) = state.restore_again(&ledger, thresholds) {
-                    return Ended::Broke(error);
+                    return TaskEnd::Broke(error);
                 }
-                let lookout = Lookout::new(&bot.config, view, ledger, state);
-                Ended::Broke(lookout.keep(&bot.config, &bot.flow).await)
+                let lookout = StormWatch::new(&bot.config, view, ledger, state);
+                TaskEnd::Broke(lookout.keep(&bot.config, &bot.flow).await)
             }
         });
         let bot = self.clone();
-        let alerts = Task::new("storm alerts", move || {
+        let alerts = SupervisedTask::new("storm alerts", move || {
             let (bot, state) = (bot.clone(), shared.clone());
-            async move { Postman::new(bot.config, bot.flow, bot.store, state, bot.client).work().await }
+            async move {
+                AlertOutbox::new(bot.config, bot.flow, bot.store, state, bot.client).work().await
+            }
         });
         Ok(vec![deletion, watch, alerts])
     }
@@ -232,7 +235,7 @@ mod tests {
         let health = bot.health.clone();
         let mut tasks = bot.watch_tasks().unwrap();
         tasks.extend(bot.session_tasks(&let_in));
-        let names: Vec<_> = tasks.iter().map(Task::name).collect();
+        let names: Vec<_> = tasks.iter().map(SupervisedTask::name).collect();
         assert_eq!(
             names,
             ["deletion of old cases", "storm watch", "storm alerts", "sync", "answers", "sending"]
@@ -246,7 +249,7 @@ mod tests {
         for name in &names {
             running(name).await;
             assert!(health.kill(name), "{name}");
-            let ended = |health: &Health| health.restarted().iter().any(|(one, _)| one == name);
+            let ended = |health: &TaskHealth| health.restarted().iter().any(|(one, _)| one == name);
             while !ended(&health) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

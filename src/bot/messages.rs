@@ -3,3 +3,4 @@
 pub(super) mod delivery;
 pub(super) mod outgoing_message;
 pub(super) mod room_message;
+pub(super) mod transaction;

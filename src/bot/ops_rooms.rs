@@ -35,13 +35,13 @@ pub(super) fn alert_room(config: &Config) -> Result<OwnedRoomId> {
 
 /// Where is said what belongs into one room of the config, the oldest room first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct PostingRooms {
     rooms: Vec<OwnedRoomId>,
 }
 
 /// The places where the bot may send now; at least one.
 #[derive(Debug, Clone)]
-pub(super) struct Open {
+pub(super) struct OpenRooms {
     pub(super) rooms: Vec<Room>,
     /// Whether it is sure that the newest of them is the ops room.
     pub(super) proven: bool,
@@ -108,16 +108,16 @@ impl OpsRooms {
     }
 
     /// Where is said what belongs into a room of the config.
-    pub(super) fn places(&self, wanted: &RoomId) -> Places {
+    pub(super) fn places(&self, wanted: &RoomId) -> PostingRooms {
         let mut chain = self.chain(wanted);
         let sure = chain.iter().rposition(|(_, proven)| *proven).unwrap_or_default();
         let rooms = chain.split_off(sure).into_iter().map(|(room, _)| room).collect();
-        Places { rooms }
+        PostingRooms { rooms }
     }
 
     /// The places where the bot may send now.
-    pub(super) async fn open(&self, client: &Client, wanted: &RoomId) -> Result<Open> {
-        let Places { rooms: places } = self.places(wanted);
+    pub(super) async fn open(&self, client: &Client, wanted: &RoomId) -> Result<OpenRooms> {
+        let PostingRooms { rooms: places } = self.places(wanted);
         let mut rooms = Vec::new();
         for place in &places {
             let Some(room) = joined(client, place) else { continue };
@@ -131,7 +131,7 @@ impl OpsRooms {
             let newest = places.last().map_or(wanted, |place| place);
             bail!("the bot is not in {newest} yet: invite it");
         }
-        Ok(Open { rooms, proven: places.len() == 1 })
+        Ok(OpenRooms { rooms, proven: places.len() == 1 })
     }
 
     /// A room of the config and all that took its place, the newest last, each with whether that is proven.

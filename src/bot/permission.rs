@@ -5,30 +5,13 @@
 //! because a report is foreign text from anybody in any case. It is redacted, shown as handed on by the admin,
 //! and never believed beyond what a client can say. The reply itself has to pass.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::Room;
 use matrix_sdk::ruma::events::room::power_levels::UserPowerLevel;
-use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+use ruma::UserId;
 
-use super::event_origin::{Device, Origin};
+use super::event_origin::{Origin, SenderDevice};
 use super::settings::matrix_of;
 use crate::config::{Config, Matrix, RequireVerified};
-
-/// Buttons under storms that one person may press an hour, and ticks in captures. Clients do not encrypt
-/// reactions, so whoever has an access token can press them all the time; each 🔁 reads every source.
-pub(super) const PRESSES: usize = 20;
-pub(super) const TICKS: usize = 60;
-
-/// How long a member who may not ask waits for the next polite line.
-const COURTESY: Duration = Duration::from_secs(60 * 60);
-
-/// How many such members are remembered. With more than that in one hour the rest get no line at all:
-/// silence is cheaper than a flood.
-const MOST_REMEMBERED: usize = 1000;
 
 /// Whether a member of a room may command the bot there.
 pub(super) async fn may_command(room: &Room, member: &UserId, config: &Config) -> bool {
@@ -114,28 +97,17 @@ pub(super) fn judge(origin: Origin, destructive: bool, matrix: &Matrix) -> Resul
         Origin::Plain { .. } if !matrix.allow_unencrypted => Err(Refusal::RoomNotEncrypted),
         Origin::Plain { .. } if covered => Err(Refusal::NoDeviceToVerify(rule)),
         Origin::Plain { .. } => Ok(()),
-        Origin::Encrypted(Device::Unknown) => Err(Refusal::UnknownDevice),
-        Origin::Encrypted(Device::UnknownSource) => Err(Refusal::UnknownSource),
-        Origin::Encrypted(Device::OtherUsers) => Err(Refusal::OtherUser),
-        Origin::Encrypted(Device::NotSigned) if covered => Err(Refusal::NotVerified(rule)),
-        Origin::Encrypted(Device::IdentityChanged) if covered => Err(Refusal::IdentityChanged),
-        Origin::Encrypted(Device::NotSigned | Device::IdentityChanged | Device::CrossSigned) => {
-            Ok(())
+        Origin::Encrypted(SenderDevice::Unknown) => Err(Refusal::UnknownDevice),
+        Origin::Encrypted(SenderDevice::UnknownSource) => Err(Refusal::UnknownSource),
+        Origin::Encrypted(SenderDevice::OtherUsers) => Err(Refusal::OtherUser),
+        Origin::Encrypted(SenderDevice::NotSigned) if covered => Err(Refusal::NotVerified(rule)),
+        Origin::Encrypted(SenderDevice::IdentityChanged) if covered => {
+            Err(Refusal::IdentityChanged)
         }
+        Origin::Encrypted(
+            SenderDevice::NotSigned | SenderDevice::IdentityChanged | SenderDevice::CrossSigned,
+        ) => Ok(()),
     }
-}
-
-/// Whether a command has waited so long that its answer would come as a surprise.
-pub(super) fn too_old(sent: Timestamp, now: Timestamp, most: Duration) -> bool {
-    // A sender's server may be ahead of this clock: that is not old.
-    let waited = Duration::try_from(now.duration_since(sent)).unwrap_or_default();
-    waited > most
-}
-
-/// When something was sent, by this machine's clock. `offset` is how far the clock that dated it is ahead of this
-/// machine's; none where the clocks agree, or it is not known.
-pub(super) fn by_our_clock(sent: Timestamp, offset: Option<SignedDuration>) -> Timestamp {
-    offset.and_then(|offset| sent.checked_sub(offset).ok()).unwrap_or(sent)
 }
 
 /// Whether somebody is named as an admin, whatever the room.
@@ -143,98 +115,12 @@ pub(super) fn may_command_at_all(config: &Config, user: &UserId) -> bool {
     matrix_of(config).is_ok_and(|matrix| matrix.admins.iter().any(|admin| admin == user))
 }
 
-/// What becomes of one more report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    Go,
-    /// It is one too many, and that has to be said.
-    Tell,
-    /// That was said.
-    Silent,
-}
-
-/// Reports of the last hour, by user. The users are of one homeserver, or named in the config.
-#[derive(Debug, Default)]
-pub(super) struct Paces {
-    taken: HashMap<OwnedUserId, Vec<Timestamp>>,
-    told: HashMap<OwnedUserId, Timestamp>,
-}
-
-impl Paces {
-    /// Counts one more report, if an hour takes so many.
-    pub(super) fn step(&mut self, user: &UserId, each: usize, now: Timestamp) -> Pace {
-        for taken in self.taken.values_mut() {
-            taken.retain(|at| !too_old(*at, now, COURTESY));
-        }
-        self.taken.retain(|_, taken| !taken.is_empty());
-        self.told.retain(|_, at| !too_old(*at, now, COURTESY));
-        let taken = self.taken.entry(user.to_owned()).or_default();
-        if taken.len() < each {
-            taken.push(now);
-            return Pace::Go;
-        }
-        match self.told.insert(user.to_owned(), now) {
-            None => Pace::Tell,
-            Some(before) => {
-                self.told.insert(user.to_owned(), before);
-                Pace::Silent
-            }
-        }
-    }
-}
-
-/// What was said within the last hour.
-#[derive(Debug)]
-struct Hourly<K> {
-    said: HashMap<K, Timestamp>,
-}
-
-impl<K> Default for Hourly<K> {
-    fn default() -> Self {
-        Self { said: HashMap::new() }
-    }
-}
-
-impl<K: Hash + Eq> Hourly<K> {
-    /// Whether it was not said within the hour; notes that it is said now.
-    fn due(&mut self, what: K, now: Timestamp) -> bool {
-        self.said.retain(|_, said| !too_old(*said, now, COURTESY));
-        if self.said.len() >= MOST_REMEMBERED || self.said.contains_key(&what) {
-            return false;
-        }
-        self.said.insert(what, now);
-        true
-    }
-}
-
-/// When strangers were last answered.
-#[derive(Debug, Default)]
-pub(super) struct Courtesy(Hourly<(OwnedRoomId, OwnedUserId)>);
-
-impl Courtesy {
-    /// Whether the polite line is due to this member in this room; notes that it was said.
-    pub(super) fn due(&mut self, room: &RoomId, member: &UserId, now: Timestamp) -> bool {
-        self.0.due((room.to_owned(), member.to_owned()), now)
-    }
-}
-
-/// When somebody was last told why their command does not count. Another reason is told within the hour too: else
-/// a stolen token could use up the explanation that its owner needs.
-#[derive(Debug, Default)]
-pub(super) struct Reasons(Hourly<(OwnedUserId, Refusal)>);
-
-impl Reasons {
-    /// Whether the reason is due to this sender; notes that it was given.
-    pub(super) fn due(&mut self, sender: &UserId, refusal: Refusal, now: Timestamp) -> bool {
-        self.0.due((sender.to_owned(), refusal), now)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use matrix_sdk::ruma::int;
-    use ruma::{owned_user_id, room_id, user_id};
+    use ruma::{owned_user_id, user_id};
+    use std::time::Duration;
 
     fn matrix(min_power_level: Option<i64>) -> Matrix {
         Matrix {
@@ -248,10 +134,6 @@ mod tests {
             require_verified: RequireVerified::Destructive,
             password_file: None,
         }
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
     }
 
     #[test]
@@ -315,100 +197,22 @@ mod tests {
             closed
         };
         for rule in [Never, Destructive, Always] {
-            assert_eq!(of(Device::CrossSigned, rule), [Ok(()), Ok(())]);
+            assert_eq!(of(SenderDevice::CrossSigned, rule), [Ok(()), Ok(())]);
             for (device, refusal) in [
-                (Device::Unknown, Refusal::UnknownDevice),
-                (Device::UnknownSource, Refusal::UnknownSource),
-                (Device::OtherUsers, Refusal::OtherUser),
+                (SenderDevice::Unknown, Refusal::UnknownDevice),
+                (SenderDevice::UnknownSource, Refusal::UnknownSource),
+                (SenderDevice::OtherUsers, Refusal::OtherUser),
             ] {
                 assert_eq!(of(device, rule), [Err(refusal); 2], "{rule:?}");
             }
         }
         let unsigned = |rule| Err(Refusal::NotVerified(rule));
-        assert_eq!(of(Device::NotSigned, Never), [Ok(()), Ok(())]);
-        assert_eq!(of(Device::NotSigned, Destructive), [Ok(()), unsigned(Destructive)]);
-        assert_eq!(of(Device::NotSigned, Always), [unsigned(Always); 2]);
+        assert_eq!(of(SenderDevice::NotSigned, Never), [Ok(()), Ok(())]);
+        assert_eq!(of(SenderDevice::NotSigned, Destructive), [Ok(()), unsigned(Destructive)]);
+        assert_eq!(of(SenderDevice::NotSigned, Always), [unsigned(Always); 2]);
         let changed = Err(Refusal::IdentityChanged);
-        assert_eq!(of(Device::IdentityChanged, Never), [Ok(()), Ok(())]);
-        assert_eq!(of(Device::IdentityChanged, Destructive), [Ok(()), changed]);
-        assert_eq!(of(Device::IdentityChanged, Always), [changed; 2]);
-    }
-
-    #[test]
-    fn each_reason_is_given_once_an_hour() {
-        let mut reasons = Reasons::default();
-        let (one, two) = (user_id!("@one:x"), user_id!("@two:x"));
-        assert!(reasons.due(one, Refusal::NotEncrypted, at(0)));
-        assert!(!reasons.due(one, Refusal::NotEncrypted, at(3600)));
-        assert!(reasons.due(one, Refusal::UnknownDevice, at(3600)));
-        assert!(reasons.due(two, Refusal::NotEncrypted, at(3600)));
-        assert!(reasons.due(one, Refusal::NotEncrypted, at(3601)));
-    }
-
-    #[test]
-    fn age_is_counted_from_when_it_was_sent() {
-        let most = Duration::from_secs(300);
-        assert!(!too_old(at(0), at(300), most));
-        assert!(too_old(at(0), at(301), most));
-        assert!(!too_old(at(9000), at(0), most));
-    }
-
-    #[test]
-    fn a_wrong_clock_makes_no_command_too_old() {
-        let most = Duration::from_secs(300);
-        let ahead = |seconds| Some(SignedDuration::from_secs(seconds));
-        for (sent, offset, old) in [
-            // Sent now, by a clock that is seven minutes behind.
-            (1000 - 420, None, true),
-            (1000 - 420, ahead(-420), false),
-            // And six minutes ago.
-            (1000 - 420 - 360, ahead(-420), true),
-            // A clock that is ahead does not make it younger than it is.
-            (1000 + 420, None, false),
-            (1000 + 420 - 360, None, false),
-            (1000 + 420 - 360, ahead(420), true),
-            (1000 - 301, ahead(0), true),
-        ] {
-            let sent = by_our_clock(at(sent), offset);
-            assert_eq!(too_old(sent, at(1000), most), old, "{sent} {offset:?}");
-        }
-        assert_eq!(by_our_clock(Timestamp::MIN, ahead(1)), Timestamp::MIN);
-    }
-
-    #[test]
-    fn a_stranger_gets_one_line_an_hour_in_a_room() {
-        let mut courtesy = Courtesy::default();
-        let (one, two) = (room_id!("!one:x"), room_id!("!two:x"));
-        let member = user_id!("@m:x");
-        assert!(courtesy.due(one, member, at(0)));
-        assert!(!courtesy.due(one, member, at(3600)));
-        assert!(courtesy.due(two, member, at(3600)));
-        assert!(courtesy.due(one, user_id!("@n:x"), at(3600)));
-        assert!(courtesy.due(one, member, at(3601)));
-    }
-
-    #[test]
-    fn an_hour_takes_so_many_reports_and_says_so_once() {
-        let mut paces = Paces::default();
-        let (one, two) = (user_id!("@one:x"), user_id!("@two:x"));
-        let mut step = |user, second| paces.step(user, 2, at(second));
-        assert_eq!((step(one, 0), step(one, 60)), (Pace::Go, Pace::Go));
-        assert_eq!((step(one, 120), step(one, 180)), (Pace::Tell, Pace::Silent));
-        assert_eq!(step(two, 180), Pace::Go);
-        // The first is an hour old.
-        assert_eq!((step(one, 3601), step(one, 3602)), (Pace::Go, Pace::Silent));
-    }
-
-    #[test]
-    fn a_crowd_of_strangers_is_met_with_silence() {
-        let mut courtesy = Courtesy::default();
-        let room = room_id!("!one:x");
-        for number in 0..MOST_REMEMBERED {
-            let member = UserId::parse(format!("@m{number}:x")).unwrap();
-            assert!(courtesy.due(room, &member, at(0)));
-        }
-        assert!(!courtesy.due(room, user_id!("@late:x"), at(1)));
-        assert_eq!(courtesy.0.said.len(), MOST_REMEMBERED);
-        assert!(courtesy.due(room, user_id!("@late:x"), at(3601)));
+        assert_eq!(of(SenderDevice::IdentityChanged, Never), [Ok(()), Ok(())]);
+        assert_eq!(of(SenderDevice::IdentityChanged, Destructive), [Ok(()), changed]);
+        assert_eq!(of(SenderDevice::IdentityChanged, Always), [changed; 2]);
     }
 }

@@ -5,3 +5,4 @@ pub(super) mod cases;
 pub(super) mod report;
 pub(super) mod report_queue;
 pub(super) mod storms;
+pub(super) mod typing;

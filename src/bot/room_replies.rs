@@ -3,7 +3,7 @@
 
 use ruma::{RoomId, UserId};
 
-use super::sync_loop::upgrade::{Distrust, Tombstone};
+use super::sync_loop::upgrade_trust::{NotTrusted, Tombstone};
 use crate::store::{Absence, Upgrade};
 use kestrel_core::render::{Page, Reply};
 
@@ -42,14 +42,14 @@ fn change_config(page: &mut Page, line: &str) {
 }
 
 /// In the old room, for an upgrade that is not followed.
-pub(super) fn not_followed(old: &RoomId, tombstone: &Tombstone, why: &Distrust) -> Reply {
+pub(super) fn not_followed(old: &RoomId, tombstone: &Tombstone, why: &NotTrusted) -> Reply {
     let mut page = Page::default();
     page.line().strong("Room upgrade not followed").text(": ");
     link(&mut page, old).text(" was replaced by ");
     link(&mut page, &tombstone.new);
     page.text(format!(" ({}), and {}.", tombstone.sender, why_not_followed(why)));
     page.line().text(match why {
-        Distrust::NotInvited => {
+        NotTrusted::NotInvited => {
             "Kestrel stays in the old room. An admin has to invite it to the new one. Where it may not send in the \
              old room, storms wait."
         }
@@ -62,19 +62,19 @@ pub(super) fn not_followed(old: &RoomId, tombstone: &Tombstone, why: &Distrust) 
 }
 
 /// The reason, for a room and for the log.
-pub(super) fn why_not_followed(why: &Distrust) -> String {
+pub(super) fn why_not_followed(why: &NotTrusted) -> String {
     match why {
-        Distrust::NotAdmin => "the sender may not command Kestrel".to_owned(),
-        Distrust::LostAdmin(user) => {
+        NotTrusted::NotAdmin => "the sender may not command Kestrel".to_owned(),
+        NotTrusted::LostAdmin(user) => {
             format!("{user} has admin power in the old room and not in the new one")
         }
-        Distrust::NewAdmin(user) => {
+        NotTrusted::NewAdmin(user) => {
             format!("{user} has admin power in the new room and not in the old one")
         }
-        Distrust::AllAdmins => "everybody has admin power in the new room".to_owned(),
-        Distrust::NotInvited => "no admin has invited Kestrel to the new room".to_owned(),
-        Distrust::Followed(room) => format!("Kestrel has followed its upgrade to {room} already"),
-        Distrust::Circle => "the new room is one that was upgraded before".to_owned(),
+        NotTrusted::AllAdmins => "everybody has admin power in the new room".to_owned(),
+        NotTrusted::NotInvited => "no admin has invited Kestrel to the new room".to_owned(),
+        NotTrusted::Followed(room) => format!("Kestrel has followed its upgrade to {room} already"),
+        NotTrusted::Circle => "the new room is one that was upgraded before".to_owned(),
     }
 }
 
@@ -149,13 +149,13 @@ mod tests {
             new: owned_room_id!("!new:x"),
         };
         for (why, says) in [
-            (Distrust::NotAdmin, "may not command Kestrel"),
-            (Distrust::LostAdmin(owned_user_id!("@l:x")), "@l:x has admin power in the old room"),
-            (Distrust::NewAdmin(owned_user_id!("@n:x")), "@n:x has admin power in the new room"),
-            (Distrust::AllAdmins, "everybody"),
-            (Distrust::NotInvited, "An admin has to invite it"),
-            (Distrust::Followed(owned_room_id!("!b:x")), "!b:x already"),
-            (Distrust::Circle, "upgraded before"),
+            (NotTrusted::NotAdmin, "may not command Kestrel"),
+            (NotTrusted::LostAdmin(owned_user_id!("@l:x")), "@l:x has admin power in the old room"),
+            (NotTrusted::NewAdmin(owned_user_id!("@n:x")), "@n:x has admin power in the new room"),
+            (NotTrusted::AllAdmins, "everybody"),
+            (NotTrusted::NotInvited, "An admin has to invite it"),
+            (NotTrusted::Followed(owned_room_id!("!b:x")), "!b:x already"),
+            (NotTrusted::Circle, "upgraded before"),
         ] {
             let reply = not_followed(&owned_room_id!("!old:x"), &tombstone, &why);
             assert!(reply.plain.contains(says), "{}", reply.plain);

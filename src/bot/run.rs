@@ -8,20 +8,21 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::account::checkup::{self, Finding};
 use super::account::cross_signing::Wishes;
-use super::account::session::{self, LoggedIn, Secret};
+use super::account::login::{self, LoggedIn, Secret};
 use super::lifecycle::Bot;
 use super::panic_guard;
 use super::settings::matrix_of;
-use super::supervisor::CannotKeep;
+use super::supervisor::UnstableTask;
 use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::Store;
 
 /// What `run` logs unless told otherwise. The Matrix client takes every refused request, and every
 /// message whose key is late, for a fault of its own.
-pub const LOGGED: &str = "warn,kestrel=info,matrix_sdk::http_client=off,matrix_sdk_crypto=error";
+pub const RUN_LOG_FILTER: &str =
+    "warn,kestrel=info,matrix_sdk::http_client=off,matrix_sdk_crypto=error";
 /// What every other command logs.
-pub const SAID: &str = "error,matrix_sdk::http_client=off";
+pub const COMMAND_LOG_FILTER: &str = "error,matrix_sdk::http_client=off";
 
 /// Makes the bot's session, its device's signature and its recovery key. `remarks` of the outcome are
 /// for the person who logs in.
@@ -31,7 +32,7 @@ pub async fn login(
     secret: Secret,
     wishes: &Wishes,
 ) -> Result<LoggedIn> {
-    session::log_in(matrix_of(config)?, &store, secret, wishes).await
+    login::log_in(matrix_of(config)?, &store, secret, wishes).await
 }
 
 /// How the bot's account stands, beside a running bot.
@@ -59,7 +60,7 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
     let holder = || held.lock().unwrap_or_else(PoisonError::into_inner).take();
     tokio::select! {
         error = &mut ended => {
-            if let Some(held) = holder().filter(|_| error.is::<CannotKeep>()) {
+            if let Some(held) = holder().filter(|_| error.is::<UnstableTask>()) {
                 bot.say_last(&held.client, &error).await;
             }
             return Err(error);

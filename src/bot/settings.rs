@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::SignedDuration;
+use ruma::UserId;
 
 use crate::config::{self, Config, Matrix};
 use kestrel_core::storm::Thresholds;
@@ -29,6 +30,11 @@ pub fn thresholds(watch: &config::Watch) -> Thresholds {
         quiet: length(watch.quiet),
         ..Thresholds::default()
     }
+}
+
+/// Whether this user may send reports, in a direct chat.
+pub(super) fn may_report(config: &Config, user: &UserId) -> bool {
+    config.reports.lets_in(user, config.server.name.as_deref())
 }
 
 /// The `[matrix]` block.

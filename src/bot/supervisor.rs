@@ -16,18 +16,18 @@ use tokio::time::Instant;
 const MOST_ENDS: usize = 5;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// How often a task is started again.
-const PACE: Pace = Pace { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+const PACE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
 /// The pause before a task starts again: it doubles with each end of the task.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+struct Backoff {
     first: Duration,
     longest: Duration,
 }
 
 /// What a task ends with. It never ends by itself while all is well.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum TaskEnd {
     /// Starting it again may help.
     Broke(anyhow::Error),
     /// The process has to end.
@@ -36,12 +36,12 @@ pub(super) enum Ended {
 
 /// Why the process ends: a task ended too often.
 #[derive(Debug)]
-pub(super) struct CannotKeep {
+pub(super) struct UnstableTask {
     name: &'static str,
     ends: usize,
 }
 
-impl fmt::Display for CannotKeep {
+impl fmt::Display for UnstableTask {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, ends } = self;
         write!(
@@ -51,15 +51,15 @@ impl fmt::Display for CannotKeep {
     }
 }
 
-type Running = Pin<Box<dyn Future<Output = Ended> + Send>>;
+type Running = Pin<Box<dyn Future<Output = TaskEnd> + Send>>;
 
 /// A long-lived task, and how it is started.
-pub(super) struct Task {
+pub(super) struct SupervisedTask {
     name: &'static str,
     start: Box<dyn Fn() -> Running + Send>,
 }
 
-impl Task {
+impl SupervisedTask {
     #[cfg(test)]
     pub(super) fn name(&self) -> &'static str {
         self.name
@@ -68,7 +68,7 @@ impl Task {
     /// `name` is for people: `storm watch`.
     pub(super) fn new<F>(name: &'static str, start: impl Fn() -> F + Send + 'static) -> Self
     where
-        F: Future<Output = Ended> + Send + 'static,
+        F: Future<Output = TaskEnd> + Send + 'static,
     {
         Self { name, start: Box::new(move || Box::pin(start())) }
     }
@@ -76,21 +76,21 @@ impl Task {
 
 /// How the tasks stand, for those who are asked.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Health {
-    tasks: Arc<Mutex<BTreeMap<&'static str, Standing>>>,
+pub(super) struct TaskHealth {
+    tasks: Arc<Mutex<BTreeMap<&'static str, TaskState>>>,
 }
 
 #[derive(Debug, Default)]
-struct Standing {
+struct TaskState {
     ends: Vec<Instant>,
     running: Option<AbortHandle>,
 }
 
-impl Health {
+impl TaskHealth {
     /// Tasks that ended within the last hour, and how often.
     pub(super) fn restarted(&self) -> Vec<(&'static str, usize)> {
         let now = Instant::now();
-        let recent = |standing: &Standing| {
+        let recent = |standing: &TaskState| {
             standing.ends.iter().filter(|at| now.duration_since(**at) < HOUR).count()
         };
         let tasks = self.lock();
@@ -113,14 +113,14 @@ impl Health {
         self.lock().entry(name).or_default().running = Some(running);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Standing>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, TaskState>> {
         // A panic elsewhere while it was held leaves at worst one end uncounted.
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
-impl Health {
+impl TaskHealth {
     /// Ends a task from outside, as a panic in it would. Returns `false` where it does not run.
     pub(super) fn kill(&self, name: &str) -> bool {
         let tasks = self.lock();
@@ -135,11 +135,11 @@ impl Health {
 
 /// Keeps all tasks running; returns only when one cannot be kept, or says that the process is over. Dropping
 /// it ends them all.
-pub(super) async fn keep(tasks: Vec<Task>, health: Health) -> anyhow::Error {
+pub(super) async fn keep(tasks: Vec<SupervisedTask>, health: TaskHealth) -> anyhow::Error {
     keep_at(PACE, tasks, health).await
 }
 
-async fn keep_at(pace: Pace, tasks: Vec<Task>, health: Health) -> anyhow::Error {
+async fn keep_at(pace: Backoff, tasks: Vec<SupervisedTask>, health: TaskHealth) -> anyhow::Error {
     let mut kept = JoinSet::new();
     for task in tasks {
         kept.spawn(keep_one(pace, task, health.clone()));
@@ -151,7 +151,7 @@ async fn keep_at(pace: Pace, tasks: Vec<Task>, health: Health) -> anyhow::Error 
     }
 }
 
-async fn keep_one(pace: Pace, task: Task, health: Health) -> anyhow::Error {
+async fn keep_one(pace: Backoff, task: SupervisedTask, health: TaskHealth) -> anyhow::Error {
     let name = task.name;
     let mut pause = pace.first;
     loop {
@@ -160,8 +160,8 @@ async fn keep_one(pace: Pace, task: Task, health: Health) -> anyhow::Error {
         health.note_start(name, running.spawn((task.start)()));
         let began = Instant::now();
         let why = match running.join_next().await {
-            Some(Ok(Ended::Over(error))) => return error,
-            Some(Ok(Ended::Broke(error))) => error,
+            Some(Ok(TaskEnd::Over(error))) => return error,
+            Some(Ok(TaskEnd::Broke(error))) => error,
             // A panic's own words may quote what somebody wrote: the panic hook has them.
             Some(Err(error)) if error.is_panic() => anyhow!("it panicked"),
             _ => anyhow!("it was aborted"),
@@ -171,7 +171,7 @@ async fn keep_one(pace: Pace, task: Task, health: Health) -> anyhow::Error {
         }
         let ends = health.note_end(name);
         if ends > MOST_ENDS {
-            return why.context(CannotKeep { name, ends });
+            return why.context(UnstableTask { name, ends });
         }
         tracing::error!("the task \"{name}\" ended ({why:#}) and starts again in {pause:?}");
         tokio::time::sleep(pause).await;
@@ -187,20 +187,21 @@ mod tests {
 
     use super::*;
 
-    const QUICK: Pace = Pace { first: Duration::from_millis(1), longest: Duration::from_millis(2) };
+    const QUICK: Backoff =
+        Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(2) };
 
     #[tokio::test]
     async fn a_task_that_panics_ends_or_is_killed_starts_again() {
         let (started, mut starts) = mpsc::unbounded_channel();
         let count = Arc::new(AtomicUsize::new(0));
-        let health = Health::default();
-        let task = Task::new("fragile", move || {
+        let health = TaskHealth::default();
+        let task = SupervisedTask::new("fragile", move || {
             let which = count.fetch_add(1, Ordering::SeqCst);
             let started = started.clone();
             async move {
                 match which {
                     0 => panic!("planted"),
-                    1 => Ended::Broke(anyhow!("planted")),
+                    1 => TaskEnd::Broke(anyhow!("planted")),
                     _ => {
                         let _ = started.send(which);
                         std::future::pending().await
@@ -220,25 +221,26 @@ mod tests {
     async fn a_task_that_cannot_be_kept_ends_them_all() {
         let (held, alive) = tokio::sync::oneshot::channel::<()>();
         let held = Arc::new(Mutex::new(Some(held)));
-        let steady = Task::new("steady", move || {
+        let steady = SupervisedTask::new("steady", move || {
             let held = held.lock().unwrap().take();
             async move {
                 let _held = held;
                 std::future::pending().await
             }
         });
-        let broken = Task::new("broken", || async { panic!("planted") });
-        let error = keep_at(QUICK, vec![steady, broken], Health::default()).await;
-        assert!(error.is::<CannotKeep>());
+        let broken = SupervisedTask::new("broken", || async { panic!("planted") });
+        let error = keep_at(QUICK, vec![steady, broken], TaskHealth::default()).await;
+        assert!(error.is::<UnstableTask>());
         assert!(error.to_string().contains("\"broken\" ended 6 times"), "{error}");
         assert!(alive.await.is_err(), "the other task outlived the supervisor");
     }
 
     #[tokio::test]
     async fn what_is_over_is_not_started_again() {
-        let over = Task::new("over", || async { Ended::Over(anyhow!("the session is over")) });
-        let error = keep(vec![over], Health::default()).await;
+        let over =
+            SupervisedTask::new("over", || async { TaskEnd::Over(anyhow!("the session is over")) });
+        let error = keep(vec![over], TaskHealth::default()).await;
         assert_eq!(error.to_string(), "the session is over");
-        assert!(!error.is::<CannotKeep>());
+        assert!(!error.is::<UnstableTask>());
     }
 }

@@ -10,10 +10,10 @@ use matrix_sdk::Client;
 
 use super::client;
 use super::device_keys;
-use super::lease::{self, Holder, Mark};
+use super::lease::{self, Holder, StoreRun};
 use super::password::{self, Password};
-use super::session::Session;
-use super::session_end::Over;
+use super::session::StoredSession;
+use super::session_end::SessionEnd;
 use crate::bot::clock_offset;
 use crate::config::{self, Config, Matrix};
 use crate::store::{self, Beside};
@@ -62,7 +62,7 @@ pub(crate) async fn check(config: &Config, matrix: &Matrix) -> Vec<Finding> {
             return found;
         }
     };
-    let session = match beside.session.as_deref().map(Session::read).transpose() {
+    let session = match beside.session.as_deref().map(StoredSession::read).transpose() {
         Ok(session) => session,
         Err(error) => {
             found.push(Finding::wrong(format!("{error:#}")));
@@ -96,7 +96,7 @@ pub(crate) async fn check(config: &Config, matrix: &Matrix) -> Vec<Finding> {
 }
 
 /// What the store's own files say.
-fn on_disk(session: &Session, beside: &Beside, matrix: &Matrix) -> Vec<Finding> {
+fn on_disk(session: &StoredSession, beside: &Beside, matrix: &Matrix) -> Vec<Finding> {
     let mut found = Vec::new();
     if session.user != matrix.user {
         found.push(Finding::wrong(format!(
@@ -123,7 +123,7 @@ fn on_disk(session: &Session, beside: &Beside, matrix: &Matrix) -> Vec<Finding> 
     found
 }
 
-fn password_file(session: &Session, matrix: &Matrix) -> Option<Finding> {
+fn password_file(session: &StoredSession, matrix: &Matrix) -> Option<Finding> {
     let path = session.password_file(matrix)?;
     let error = config::secret_file(&path).err()?;
     Some(Finding::wrong(format!(
@@ -134,7 +134,7 @@ fn password_file(session: &Session, matrix: &Matrix) -> Option<Finding> {
 /// What the homeserver says.
 async fn on_server(
     matrix: &Matrix,
-    session: Option<&Session>,
+    session: Option<&StoredSession>,
     beside: &Beside,
 ) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
@@ -158,7 +158,7 @@ async fn on_server(
             session.user, session.device
         ))),
         Err(error) => {
-            let over = Over::of(error.client_api_error_kind());
+            let over = SessionEnd::of(error.client_api_error_kind());
             found.push(Finding::wrong(match over {
                 Some(over) => format!("{over}. {}", what_next(over, session, matrix)),
                 None => format!("the homeserver did not confirm the session: {error}"),
@@ -172,18 +172,20 @@ async fn on_server(
     Ok(found)
 }
 
-fn what_next(over: Over, session: &Session, matrix: &Matrix) -> &'static str {
+fn what_next(over: SessionEnd, session: &StoredSession, matrix: &Matrix) -> &'static str {
     match over {
-        Over::Token if session.password_file(matrix).is_some() => {
+        SessionEnd::Token if session.password_file(matrix).is_some() => {
             "`kestrel run` makes a new device with the password file, if the password is still right"
         }
-        Over::Token => "Run `kestrel login`",
-        Over::Deactivated | Over::Locked => "An administrator of the homeserver can change that",
+        SessionEnd::Token => "Run `kestrel login`",
+        SessionEnd::Deactivated | SessionEnd::Locked => {
+            "An administrator of the homeserver can change that"
+        }
     }
 }
 
 /// The device's keys on the server against those that the store knows.
-async fn device(client: &Client, session: &Session) -> Result<Vec<Finding>> {
+async fn device(client: &Client, session: &StoredSession) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     let keys = device_keys::own(client, &session.user, &session.device).await?;
     let Some(ed25519) = &session.ed25519 else {
@@ -225,7 +227,7 @@ async fn device(client: &Client, session: &Session) -> Result<Vec<Finding>> {
 
 /// Who holds the account. Whether that process still runs shows only in time.
 async fn holder(client: &Client, beside: &Beside) -> Result<Finding> {
-    let mark = beside.lease.as_deref().and_then(Mark::read);
+    let mark = beside.lease.as_deref().and_then(StoreRun::read);
     let note = lease::read(client).await?;
     let Some(note) = note else {
         return Ok(Finding::well("no process holds the account"));
@@ -248,7 +250,7 @@ async fn holder(client: &Client, beside: &Beside) -> Result<Finding> {
 }
 
 /// Whether the password is still the account's.
-async fn password(client: &Client, session: &Session, matrix: &Matrix) -> Option<Finding> {
+async fn password(client: &Client, session: &StoredSession, matrix: &Matrix) -> Option<Finding> {
     let path = session.password_file(matrix)?;
     // A file that cannot be read is told of above.
     let secret = config::secret_file(&path).ok()?;
@@ -276,11 +278,11 @@ mod tests {
         config.unwrap().matrix.unwrap()
     }
 
-    fn session() -> Session {
+    fn session() -> StoredSession {
         let text = r#"{"user": "@kestrel:example.org", "device": "ABC", "access_token": "syt_secret", "store_key":
             [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32],
             "password_file": null, "published": true}"#;
-        Session::read(text).unwrap()
+        StoredSession::read(text).unwrap()
     }
 
     fn beside() -> Beside {
@@ -296,7 +298,7 @@ mod tests {
     fn trouble_that_the_bot_noted_is_told() {
         let mut session = session();
         session.conflict = Some(Timestamp::UNIX_EPOCH);
-        session.ended = Some(crate::bot::account::session::Ended {
+        session.ended = Some(crate::bot::account::session::RunEnd {
             at: Timestamp::UNIX_EPOCH,
             why: "another store holds this account".to_owned(),
         });

@@ -13,7 +13,7 @@ use matrix_sdk::ruma::api::error::ErrorKind;
 use matrix_sdk::{Client, HttpError, Room, SessionMeta, SessionTokens, SqliteStoreConfig};
 use ruma::{DeviceId, UserId};
 
-use super::session_end::Over;
+use super::session_end::SessionEnd;
 use crate::config::Matrix;
 
 /// A client that keeps its device's keys under `path`. `key` opens them: it is random, so the client
@@ -118,11 +118,11 @@ pub(crate) async fn leave(room: &Room) -> Result<()> {
 
 /// Whether the session is at its end: the token is unknown, or the account is.
 pub(crate) fn is_over(kind: Option<&ErrorKind>) -> bool {
-    Over::of(kind).is_some()
+    SessionEnd::of(kind).is_some()
 }
 
 /// Says which end a session came to.
 pub(crate) fn session_is_over(error: anyhow::Error) -> anyhow::Error {
-    let over = Over::in_chain(&error).unwrap_or(Over::Token);
+    let over = SessionEnd::in_chain(&error).unwrap_or(SessionEnd::Token);
     error.context(over)
 }

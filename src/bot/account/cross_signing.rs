@@ -21,7 +21,7 @@ use matrix_sdk::{Client, ruma::uint};
 use vodozemac::Ed25519SecretKey;
 
 use super::client::patiently;
-use super::device_keys::{self, Identity};
+use super::device_keys::{self, PublicIdentity};
 use crate::store::Store;
 
 /// How a device stands after it was settled.
@@ -34,7 +34,7 @@ pub(crate) struct Settled {
 
 /// What becomes of the account's identity.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Plan {
+pub(crate) enum IdentityPlan {
     /// There is none yet: one is made.
     First,
     /// This recovery key opens it.
@@ -61,36 +61,40 @@ impl std::fmt::Debug for Wishes {
 }
 
 /// Decides for a device that is made without a person: the identity is never replaced.
-pub(crate) async fn plan(client: &Client, store: &Store) -> Result<Plan> {
+pub(crate) async fn plan(client: &Client, store: &Store) -> Result<IdentityPlan> {
     let Some(identity) = on_server(client).await? else {
-        return Ok(Plan::First);
+        return Ok(IdentityPlan::First);
     };
     Ok(match store.recovery_key()? {
-        Some(key) if opens(client, &key, &identity).await? => Plan::Recover(key),
-        _ => Plan::Leave,
+        Some(key) if opens(client, &key, &identity).await? => IdentityPlan::Recover(key),
+        _ => IdentityPlan::Leave,
     })
 }
 
 /// Decides for a person who logs in; refuses where the account's identity would be lost unasked.
-pub(crate) async fn plan_with(client: &Client, store: &Store, wishes: &Wishes) -> Result<Plan> {
+pub(crate) async fn plan_with(
+    client: &Client,
+    store: &Store,
+    wishes: &Wishes,
+) -> Result<IdentityPlan> {
     let Some(identity) = on_server(client).await? else {
-        return Ok(Plan::First);
+        return Ok(IdentityPlan::First);
     };
     if wishes.reset_identity {
-        return Ok(Plan::Replace);
+        return Ok(IdentityPlan::Replace);
     }
     let given = wishes.recovery_key.clone();
     let mut is_wrong = given.is_some();
     for key in given.into_iter().chain(store.recovery_key()?) {
         if opens(client, &key, &identity).await? {
-            return Ok(Plan::Recover(key));
+            return Ok(IdentityPlan::Recover(key));
         }
     }
     if let Some(ask) = wishes.ask {
         let key = ask()?;
         is_wrong = !key.trim().is_empty();
         if is_wrong && opens(client, &key, &identity).await? {
-            return Ok(Plan::Recover(key.trim().to_owned()));
+            return Ok(IdentityPlan::Recover(key.trim().to_owned()));
         }
     }
     let what = if is_wrong {
@@ -111,7 +115,7 @@ pub(crate) async fn plan_with(client: &Client, store: &Store, wishes: &Wishes) -
 pub(crate) async fn settle(
     client: &Client,
     store: &Store,
-    plan: Plan,
+    plan: IdentityPlan,
     password: Option<&str>,
 ) -> Result<Settled> {
     let settings = SyncSettings::new().filter(Filter::FilterDefinition(brief()));
@@ -121,8 +125,8 @@ pub(crate) async fn settle(
     client.encryption().request_user_identity(user).await?;
     let mut remarks = Vec::new();
     // A key that opens the identity stays the account's key: other stores have it too.
-    let has_key = matches!(plan, Plan::Recover(_));
-    if !is_verified(client).await? || plan == Plan::Replace {
+    let has_key = matches!(plan, IdentityPlan::Recover(_));
+    if !is_verified(client).await? || plan == IdentityPlan::Replace {
         remarks.extend(sign(client, store, plan, password).await?);
         // The signature counts once the server has shown it.
         client.encryption().request_user_identity(user).await?;
@@ -148,7 +152,7 @@ pub(crate) async fn is_verified(client: &Client) -> Result<bool> {
 }
 
 /// The account's identity as the homeserver shows it.
-pub(crate) async fn on_server(client: &Client) -> Result<Option<Identity>> {
+pub(crate) async fn on_server(client: &Client) -> Result<Option<PublicIdentity>> {
     let meta = client.session_meta().context("the client has no session")?;
     let keys = patiently("asking for the account's identity", || {
         device_keys::own(client, &meta.user_id, &meta.device_id)
@@ -157,7 +161,7 @@ pub(crate) async fn on_server(client: &Client) -> Result<Option<Identity>> {
 }
 
 /// Whether a recovery key opens the private parts of this very identity. Changes nothing.
-async fn opens(client: &Client, key: &str, identity: &Identity) -> Result<bool> {
+async fn opens(client: &Client, key: &str, identity: &PublicIdentity) -> Result<bool> {
     let opened = client.encryption().secret_storage().open_secret_store(key.trim()).await;
     let secrets = match opened {
         Ok(secrets) => secrets,
@@ -205,13 +209,13 @@ fn brief() -> FilterDefinition {
 async fn sign(
     client: &Client,
     store: &Store,
-    plan: Plan,
+    plan: IdentityPlan,
     password: Option<&str>,
 ) -> Result<Option<String>> {
     match plan {
-        Plan::First => bootstrap(client, password).await,
-        Plan::Replace => replace(client, password).await.map(Some),
-        Plan::Recover(key) => {
+        IdentityPlan::First => bootstrap(client, password).await,
+        IdentityPlan::Replace => replace(client, password).await.map(Some),
+        IdentityPlan::Recover(key) => {
             let recovered = client.encryption().recovery().recover(&key).await;
             // Its last part is the key backup, without which the device is verified all the same.
             let verified = is_verified(client).await?;
@@ -224,7 +228,7 @@ async fn sign(
             store.save_recovery_key(&key)?;
             Ok(None)
         }
-        Plan::Leave => Ok(Some(format!(
+        IdentityPlan::Leave => Ok(Some(format!(
             "this device is not verified: the account has a cross-signing identity that no recovery key here \
              opens. Put its recovery key into {} and restart",
             store.recovery_key_path().display()

@@ -13,13 +13,13 @@ use ruma::{DeviceId, OwnedUserId, UserId};
 /// What the homeserver shows of the bot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OwnKeys {
-    pub(crate) device: Option<Device>,
-    pub(crate) identity: Option<Identity>,
+    pub(crate) device: Option<PublicDeviceKeys>,
+    pub(crate) identity: Option<PublicIdentity>,
 }
 
 /// A device's public keys. Empty where the homeserver's answer cannot be read: such keys match no others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Device {
+pub(crate) struct PublicDeviceKeys {
     pub(crate) ed25519: String,
     pub(crate) curve25519: String,
     /// The IDs of the keys that signed it.
@@ -28,7 +28,7 @@ pub(crate) struct Device {
 
 /// The public parts of a cross-signing identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct PublicIdentity {
     pub(crate) master: String,
     pub(crate) self_signing: String,
     pub(crate) user_signing: String,
@@ -56,7 +56,7 @@ pub(crate) async fn own(
     request.device_keys.insert(user.to_owned(), vec![device.to_owned()]);
     let answer = client.send(request).await?;
     let raw = answer.device_keys.get(user).and_then(|devices| devices.get(device));
-    let identity = public(&answer.master_keys, user).map(|master| Identity {
+    let identity = public(&answer.master_keys, user).map(|master| PublicIdentity {
         master,
         self_signing: public(&answer.self_signing_keys, user).unwrap_or_default(),
         user_signing: public(&answer.user_signing_keys, user).unwrap_or_default(),
@@ -64,9 +64,9 @@ pub(crate) async fn own(
     Ok(OwnKeys { device: raw.map(|raw| read(raw, user)), identity })
 }
 
-fn read(raw: &Raw<DeviceKeys>, user: &UserId) -> Device {
+fn read(raw: &Raw<DeviceKeys>, user: &UserId) -> PublicDeviceKeys {
     let Ok(keys) = raw.deserialize() else {
-        return Device::default();
+        return PublicDeviceKeys::default();
     };
     let key_of = |algorithm: DeviceKeyAlgorithm| {
         (keys.keys.iter())
@@ -75,7 +75,7 @@ fn read(raw: &Raw<DeviceKeys>, user: &UserId) -> Device {
             .unwrap_or_default()
     };
     let signers = keys.signatures.get(user).into_iter().flat_map(|signatures| signatures.keys());
-    Device {
+    PublicDeviceKeys {
         ed25519: key_of(DeviceKeyAlgorithm::Ed25519),
         curve25519: key_of(DeviceKeyAlgorithm::Curve25519),
         signers: signers.map(ToString::to_string).collect(),
@@ -95,16 +95,16 @@ mod tests {
 
     #[test]
     fn a_device_is_signed_by_the_identity_that_stands_and_by_no_other() {
-        let identity = Identity {
+        let identity = PublicIdentity {
             master: "M".to_owned(),
             self_signing: "S".to_owned(),
             user_signing: "U".to_owned(),
         };
         let signers = vec!["ed25519:DEVICE".to_owned(), "ed25519:S".to_owned()];
-        let device = Device { signers, ..Device::default() };
+        let device = PublicDeviceKeys { signers, ..PublicDeviceKeys::default() };
         let mut keys = OwnKeys { device: Some(device), identity: Some(identity.clone()) };
         assert!(keys.is_signed());
-        keys.identity = Some(Identity { self_signing: "T".to_owned(), ..identity });
+        keys.identity = Some(PublicIdentity { self_signing: "T".to_owned(), ..identity });
         assert!(!keys.is_signed(), "a replaced identity signed nothing");
         keys.identity = None;
         assert!(!keys.is_signed());
@@ -114,7 +114,7 @@ mod tests {
     fn unreadable_keys_are_there_and_match_nothing() {
         let raw = Raw::from_json_string(r#"{"keys": 1}"#.to_owned()).unwrap();
         let user = ruma::user_id!("@kestrel:example.org");
-        assert_eq!(read(&raw, user), Device::default());
+        assert_eq!(read(&raw, user), PublicDeviceKeys::default());
         let raw = Raw::from_json_string("[]".to_owned()).unwrap();
         let keys = BTreeMap::from([(user.to_owned(), raw)]);
         assert_eq!(public(&keys, user).as_deref(), Some(""));

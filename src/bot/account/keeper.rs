@@ -18,12 +18,13 @@ use super::device_keys;
 use super::lease::Lease;
 use super::notices;
 use super::password::{self, Password};
-use super::session::{Ended, Session};
-use super::session_end::{NeedsPerson, Unusable};
+use super::session::{RunEnd, StoredSession};
+use super::session_end::{NeedsPerson, UnusableDevice};
 use crate::bot::clock_offset;
 use crate::bot::messages::delivery;
-use crate::bot::messages::outgoing_message::Letter;
-use crate::bot::messages::room_message::{self, Place};
+use crate::bot::messages::outgoing_message::OutgoingMessage;
+use crate::bot::messages::room_message::{self, Destination};
+use crate::bot::messages::transaction;
 use crate::bot::ops_rooms::{alert_room, ops_rooms};
 use crate::bot::settings::matrix_of;
 use crate::config::{self, Config};
@@ -36,7 +37,7 @@ const LOOKS_A_DAY: u32 = 24;
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The Matrix client's reports of one-time keys that the homeserver refused.
-pub(crate) type Conflicts = broadcast::Receiver<Option<DuplicateOneTimeKeyErrorMessage>>;
+pub(crate) type OneTimeKeyConflicts = broadcast::Receiver<Option<DuplicateOneTimeKeyErrorMessage>>;
 
 /// A session that works, on an account that this process holds.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub(crate) struct Account {
     pub(crate) client: Client,
     pub(crate) lease: Lease,
     pub(crate) store: Store,
-    pub(crate) conflicts: Conflicts,
+    pub(crate) conflicts: OneTimeKeyConflicts,
 }
 
 impl Account {
@@ -99,12 +100,12 @@ enum Never {}
 impl Keeper<'_> {
     /// Ends when the server refused this device's one-time keys and a new device can be made; without a password
     /// the device goes on as well as it can, and the room knows.
-    async fn notice_conflicts(self, mut conflicts: Conflicts) -> Unusable {
+    async fn notice_conflicts(self, mut conflicts: OneTimeKeyConflicts) -> UnusableDevice {
         loop {
             if let Err(RecvError::Closed) = conflicts.recv().await {
                 std::future::pending::<()>().await;
             }
-            tracing::error!("{}", Unusable::Conflict);
+            tracing::error!("{}", UnusableDevice::Conflict);
             let mut replaceable = false;
             self.change(|session| {
                 if session.conflict.is_none() {
@@ -118,7 +119,7 @@ impl Keeper<'_> {
                 }
             });
             if replaceable {
-                return Unusable::Conflict;
+                return UnusableDevice::Conflict;
             }
         }
     }
@@ -171,7 +172,8 @@ impl Keeper<'_> {
     }
 
     async fn look_at_password(self) {
-        let (Ok(Some(session)), Ok(matrix)) = (Session::load(self.store), matrix_of(self.config))
+        let (Ok(Some(session)), Ok(matrix)) =
+            (StoredSession::load(self.store), matrix_of(self.config))
         else {
             return;
         };
@@ -208,7 +210,7 @@ impl Keeper<'_> {
 
     /// Tells the oldest note; false when there is none.
     async fn tell_next(self) -> Result<bool> {
-        let Some(session) = Session::load(self.store)? else { return Ok(false) };
+        let Some(session) = StoredSession::load(self.store)? else { return Ok(false) };
         let Some(note) = session.notes.first() else { return Ok(false) };
         let wanted = alert_room(self.config)?;
         let rooms = ops_rooms(self.config, &self.store.ledger());
@@ -216,7 +218,7 @@ impl Keeper<'_> {
         let rings = if note.rings { matrix_of(self.config)?.admins.as_slice() } else { &[] };
         for room in &open.rooms {
             let txn = transaction(&session.device, note);
-            match room_message::post(room, Place::Room, note, rings, txn).await {
+            match room_message::post(room, Destination::Room, note, rings, txn).await {
                 Ok(_) => {}
                 // It would be refused for ever.
                 Err(error) if delivery::is_unsendable(&error) => {
@@ -225,12 +227,12 @@ impl Keeper<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Session::change(self.store, |session| session.notes.retain(|kept| kept != note))?;
+        StoredSession::change(self.store, |session| session.notes.retain(|kept| kept != note))?;
         Ok(true)
     }
 
-    fn change(self, change: impl FnOnce(&mut Session)) {
-        if let Err(error) = Session::change(self.store, change) {
+    fn change(self, change: impl FnOnce(&mut StoredSession)) {
+        if let Err(error) = StoredSession::change(self.store, change) {
             tracing::error!("the session's file cannot be changed: {error:#}");
         }
         self.news.notify_one();
@@ -242,16 +244,16 @@ pub(crate) fn note_end(store: &Store, error: &anyhow::Error) {
     if !error.is::<NeedsPerson>() {
         return;
     }
-    let ended = Ended { at: Timestamp::now(), why: format!("{error:#}") };
-    if let Err(error) = Session::change(store, |session| session.ended = Some(ended)) {
+    let ended = RunEnd { at: Timestamp::now(), why: format!("{error:#}") };
+    if let Err(error) = StoredSession::change(store, |session| session.ended = Some(ended)) {
         tracing::error!("the end of this run cannot be noted: {error:#}");
     }
 }
 
 /// The same for the same note of the same device, over many processes.
-fn transaction(device: &DeviceId, note: &Letter) -> OwnedTransactionId {
+fn transaction(device: &DeviceId, note: &OutgoingMessage) -> OwnedTransactionId {
     let note = format!("{device}\n{}", note.plain);
-    format!("kestrel-account-{}", room_message::digest(note.as_bytes())).into()
+    format!("kestrel-account-{}", transaction::digest(note.as_bytes())).into()
 }
 
 #[cfg(test)]
@@ -278,9 +280,9 @@ mod tests {
             "password_file": null, "published": true}"#;
         store.save_session(text).unwrap();
         note_end(&store, &anyhow!("the disk is full"));
-        assert_eq!(Session::load(&store).unwrap().unwrap().ended, None);
+        assert_eq!(StoredSession::load(&store).unwrap().unwrap().ended, None);
         note_end(&store, &NeedsPerson::error("held elsewhere"));
-        let ended = Session::load(&store).unwrap().unwrap().ended.unwrap();
+        let ended = StoredSession::load(&store).unwrap().unwrap().ended.unwrap();
         assert_eq!(ended.why, "held elsewhere");
     }
 }

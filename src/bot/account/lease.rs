@@ -15,12 +15,12 @@ use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::{Client, HttpError};
 use tokio::sync::Notify;
 
-pub(crate) use super::lease_record::{Holder, Mark, Note, TYPE, holder, read};
+pub(crate) use super::lease_record::{Holder, LeaseRecord, StoreRun, TYPE, holder, read};
 use super::lease_record::{place, write};
 
 use super::client::{patiently, session_is_over};
 use super::random;
-use super::session_end::{NeedsPerson, Over, Unusable};
+use super::session_end::{NeedsPerson, SessionEnd, UnusableDevice};
 use crate::store::Store;
 
 /// How often a held lease is renewed.
@@ -39,33 +39,33 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A lease of another that is watched.
 #[derive(Debug)]
-struct Watch {
-    note: Note,
+struct Observation {
+    note: LeaseRecord,
     since: Instant,
     last: Instant,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Sign {
+enum Liveness {
     Alive,
     Unsure,
     Lapsed,
 }
 
-impl Watch {
-    fn new(note: Note, now: Instant) -> Self {
+impl Observation {
+    fn new(note: LeaseRecord, now: Instant) -> Self {
         Self { note, since: now, last: now }
     }
 
-    fn look(&mut self, note: &Note, now: Instant) -> Sign {
+    fn look(&mut self, note: &LeaseRecord, now: Instant) -> Liveness {
         if *note != self.note {
-            return Sign::Alive;
+            return Liveness::Alive;
         }
         if now.duration_since(self.last) > GAP {
             self.since = now;
         }
         self.last = now;
-        if now.duration_since(self.since) >= LAPSE { Sign::Lapsed } else { Sign::Unsure }
+        if now.duration_since(self.since) >= LAPSE { Liveness::Lapsed } else { Liveness::Unsure }
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Lease {
 struct Inner {
     client: Client,
     store: Store,
-    note: tokio::sync::Mutex<Note>,
+    note: tokio::sync::Mutex<LeaseRecord>,
     sure: Mutex<Moment>,
     /// Somebody wants to be sure before the next renewal.
     wanted: Notify,
@@ -107,7 +107,7 @@ impl Moment {
 }
 
 /// Takes the account for this store: at once if it is free or this store's own, otherwise when the holder's
-/// lease lapses. A holder that is alive is an error for a person. An older copy of a store is `Unusable`.
+/// lease lapses. A holder that is alive is an error for a person. An older copy of a store is `UnusableDevice`.
 pub(crate) async fn take(client: &Client, store: &Store) -> Result<Lease> {
     loop {
         let seen = wait_until_free(client, store).await?;
@@ -119,9 +119,9 @@ pub(crate) async fn take(client: &Client, store: &Store) -> Result<Lease> {
 }
 
 /// Waits until no other store holds the account; gives the note that is there then.
-pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Option<Note>> {
-    let mark = Mark::of(store)?;
-    let mut watch: Option<Watch> = None;
+pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Option<LeaseRecord>> {
+    let mark = StoreRun::of(store)?;
+    let mut watch: Option<Observation> = None;
     loop {
         let seen = patiently("asking who holds the account", || read(client)).await?;
         let (holder, Some(note)) = (holder(seen.as_ref(), Some(&mark)), &seen) else {
@@ -131,7 +131,7 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
             return Ok(seen);
         }
         if holder == Holder::Copy && note.released {
-            return Err(Unusable::OlderCopy.into());
+            return Err(UnusableDevice::OlderCopy.into());
         }
         let now = Instant::now();
         let sign = match &mut watch {
@@ -141,19 +141,19 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
                     "the account is held by {}; watching for {LAPSE:?} whether that process still runs",
                     note.told()
                 );
-                watch = Some(Watch::new(note.clone(), now));
-                Sign::Unsure
+                watch = Some(Observation::new(note.clone(), now));
+                Liveness::Unsure
             }
         };
         match (sign, holder) {
-            (Sign::Alive, Holder::Copy) => return Err(copied(note)),
-            (Sign::Alive, _) => return Err(held_elsewhere(note)),
-            (Sign::Lapsed, Holder::Copy) => return Err(Unusable::OlderCopy.into()),
-            (Sign::Lapsed, _) => {
+            (Liveness::Alive, Holder::Copy) => return Err(copied(note)),
+            (Liveness::Alive, _) => return Err(held_elsewhere(note)),
+            (Liveness::Lapsed, Holder::Copy) => return Err(UnusableDevice::OlderCopy.into()),
+            (Liveness::Lapsed, _) => {
                 tracing::warn!("{} did not renew its lease; taking over", note.told());
                 return Ok(seen);
             }
-            (Sign::Unsure, _) => tokio::time::sleep(LOOK).await,
+            (Liveness::Unsure, _) => tokio::time::sleep(LOOK).await,
         }
     }
 }
@@ -161,7 +161,7 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
 /// Makes runs of this store that are not known here count as known. For a store that has a new device: whatever
 /// the lease says, its encryption state is no longer that of an older copy.
 pub(crate) async fn adopt(client: &Client, store: &Store) -> Result<()> {
-    let mut mark = Mark::of(store)?;
+    let mut mark = StoreRun::of(store)?;
     let seen = patiently("asking who holds the account", || read(client)).await?;
     if let Some(note) = seen.filter(|note| note.store == mark.store && note.run > mark.run) {
         mark.run = note.run;
@@ -172,11 +172,11 @@ pub(crate) async fn adopt(client: &Client, store: &Store) -> Result<()> {
 
 /// Writes the lease; `None` when another process wrote it at the same time.
 async fn claim(client: &Client, store: &Store, seen: u64) -> Result<Option<Lease>> {
-    let mut mark = Mark::of(store)?;
+    let mut mark = StoreRun::of(store)?;
     mark.run = mark.run.max(seen) + 1;
     // On the disk first: whatever the account says later of this store, the store knows of it.
     mark.save(store)?;
-    let note = Note {
+    let note = LeaseRecord {
         store: mark.store,
         place: place(store),
         run: mark.run,
@@ -204,7 +204,7 @@ async fn claim(client: &Client, store: &Store, seen: u64) -> Result<Option<Lease
 
 /// Whether the note that was just written is there. A homeserver of several processes may show the older one for
 /// a moment.
-async fn is_ours(client: &Client, note: &Note) -> Result<bool> {
+async fn is_ours(client: &Client, note: &LeaseRecord) -> Result<bool> {
     for pause in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)] {
         tokio::time::sleep(pause).await;
         let back = patiently("asking who holds the account", || read(client)).await?;
@@ -232,7 +232,9 @@ impl Lease {
                     retry = LOOK;
                 }
                 Ok(Some(lost)) => return lost,
-                Err(error) if Over::in_chain(&error).is_some() => return session_is_over(error),
+                Err(error) if SessionEnd::in_chain(&error).is_some() => {
+                    return session_is_over(error);
+                }
                 Err(error) => {
                     tracing::warn!("the account's lease could not be renewed yet: {error:#}");
                     pause = retry;
@@ -251,7 +253,7 @@ impl Lease {
             Standing::Ours => {}
             Standing::Free(run) => {
                 note.run = run;
-                let mark = Mark { store: note.store.clone(), run };
+                let mark = StoreRun { store: note.store.clone(), run };
                 mark.save(&self.inner.store)?;
             }
             Standing::Newer => return Ok(seen.as_ref().map(copied)),
@@ -323,7 +325,7 @@ enum Standing {
     Other,
 }
 
-fn standing(own: &Note, seen: Option<&Note>) -> Standing {
+fn standing(own: &LeaseRecord, seen: Option<&LeaseRecord>) -> Standing {
     let Some(seen) = seen else {
         return Standing::Free(own.run);
     };
@@ -338,7 +340,7 @@ fn standing(own: &Note, seen: Option<&Note>) -> Standing {
     if seen.released { Standing::Free(own.run.max(seen.run) + 1) } else { Standing::Other }
 }
 
-fn held_elsewhere(note: &Note) -> anyhow::Error {
+fn held_elsewhere(note: &LeaseRecord) -> anyhow::Error {
     NeedsPerson::error(format!(
         "another store holds this account: {}. Two processes on one account answer every command twice, so \
          this one ends. Stop the other process, then start this one",
@@ -346,7 +348,7 @@ fn held_elsewhere(note: &Note) -> anyhow::Error {
     ))
 }
 
-fn copied(note: &Note) -> anyhow::Error {
+fn copied(note: &LeaseRecord) -> anyhow::Error {
     NeedsPerson::error(format!(
         "a newer run of this same store holds the account: {}. The machine or the store folder was copied, and \
          two processes with one device break its encryption, so this one ends. Keep one copy and delete the \
@@ -359,8 +361,8 @@ fn copied(note: &Note) -> anyhow::Error {
 mod tests {
     use super::*;
 
-    fn note(store: &str, run: u64, writer: &str) -> Note {
-        Note {
+    fn note(store: &str, run: u64, writer: &str) -> LeaseRecord {
+        LeaseRecord {
             store: store.to_owned(),
             place: String::new(),
             run,
@@ -370,8 +372,8 @@ mod tests {
         }
     }
 
-    fn released(note: Note) -> Note {
-        Note { released: true, ..note }
+    fn released(note: LeaseRecord) -> LeaseRecord {
+        LeaseRecord { released: true, ..note }
     }
 
     #[test]
@@ -396,23 +398,23 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let held = note("b", 3, "y");
-        let mut watch = Watch::new(held.clone(), start);
+        let mut watch = Observation::new(held.clone(), start);
         for second in (5..60).step_by(5) {
-            assert_eq!(watch.look(&held, at(second)), Sign::Unsure, "{second}");
+            assert_eq!(watch.look(&held, at(second)), Liveness::Unsure, "{second}");
         }
-        assert_eq!(watch.look(&held, at(60)), Sign::Lapsed);
+        assert_eq!(watch.look(&held, at(60)), Liveness::Lapsed);
 
         // The homeserver is away from 10 to 300: the holder could not renew.
-        let mut watch = Watch::new(held.clone(), start);
-        assert_eq!(watch.look(&held, at(10)), Sign::Unsure);
+        let mut watch = Observation::new(held.clone(), start);
+        assert_eq!(watch.look(&held, at(10)), Liveness::Unsure);
         for second in (300..360).step_by(5) {
-            assert_eq!(watch.look(&held, at(second)), Sign::Unsure, "{second}");
+            assert_eq!(watch.look(&held, at(second)), Liveness::Unsure, "{second}");
         }
-        assert_eq!(watch.look(&held, at(360)), Sign::Lapsed);
+        assert_eq!(watch.look(&held, at(360)), Liveness::Lapsed);
 
-        let mut watch = Watch::new(held.clone(), start);
-        let renewed = Note { beat: 1, ..held };
-        assert_eq!(watch.look(&renewed, at(5)), Sign::Alive);
+        let mut watch = Observation::new(held.clone(), start);
+        let renewed = LeaseRecord { beat: 1, ..held };
+        assert_eq!(watch.look(&renewed, at(5)), Liveness::Alive);
     }
 
     #[test]

@@ -24,7 +24,7 @@ const HIGHEST: u64 = 1 << 53;
 
 /// What the account's data says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Note {
+pub(crate) struct LeaseRecord {
     /// The store that holds the account.
     pub(crate) store: String,
     /// Where it is, for people.
@@ -42,7 +42,7 @@ pub(crate) struct Note {
     pub(crate) released: bool,
 }
 
-impl Note {
+impl LeaseRecord {
     /// Which store and run it is, for people. The account's data is foreign text: whoever has a token writes it.
     pub(crate) fn told(&self) -> String {
         let plain = |text: &str, most| -> String {
@@ -59,12 +59,12 @@ impl Note {
 
 /// `lease.json`: the store's own name, made once, and the number of its newest run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Mark {
+pub(crate) struct StoreRun {
     pub(crate) store: String,
     pub(crate) run: u64,
 }
 
-impl Mark {
+impl StoreRun {
     pub(crate) fn of(store: &Store) -> Result<Self> {
         if let Some(text) = store.lease()? {
             return Self::read(&text).ok_or_else(|| {
@@ -100,7 +100,7 @@ pub(crate) enum Holder {
 }
 
 /// Who holds the account.
-pub(crate) fn holder(note: Option<&Note>, mark: Option<&Mark>) -> Holder {
+pub(crate) fn holder(note: Option<&LeaseRecord>, mark: Option<&StoreRun>) -> Holder {
     match (note, mark) {
         (None, _) => Holder::Free,
         (Some(note), Some(mark)) if note.store == mark.store => {
@@ -116,12 +116,12 @@ pub(crate) fn holder(note: Option<&Note>, mark: Option<&Mark>) -> Holder {
 }
 
 /// The note in the account's data. One that cannot be read is none.
-pub(crate) async fn read(client: &Client) -> Result<Option<Note>, HttpError> {
+pub(crate) async fn read(client: &Client) -> Result<Option<LeaseRecord>, HttpError> {
     let user = own(client)?.to_owned();
     let request = get_global_account_data::v3::Request::new(user, TYPE.into());
     match client.send(request).await {
         Ok(answer) => {
-            let note = serde_json::from_str::<Note>(answer.account_data.json().get());
+            let note = serde_json::from_str::<LeaseRecord>(answer.account_data.json().get());
             if let Err(error) = &note {
                 tracing::warn!("the account's lease cannot be read and is ignored: {error}");
             }
@@ -132,7 +132,7 @@ pub(crate) async fn read(client: &Client) -> Result<Option<Note>, HttpError> {
     }
 }
 
-pub(crate) async fn write(client: &Client, note: &Note) -> Result<(), HttpError> {
+pub(crate) async fn write(client: &Client, note: &LeaseRecord) -> Result<(), HttpError> {
     let user = own(client)?.to_owned();
     let content = Raw::new(note).map_err(|error| HttpError::IntoHttp(error.into()))?;
     let content: Raw<AnyGlobalAccountDataEventContent> = content.cast_unchecked();
@@ -161,8 +161,8 @@ mod tests {
 
     use super::*;
 
-    fn note(store: &str, run: u64, writer: &str) -> Note {
-        Note {
+    fn note(store: &str, run: u64, writer: &str) -> LeaseRecord {
+        LeaseRecord {
             store: store.to_owned(),
             place: String::new(),
             run,
@@ -172,14 +172,14 @@ mod tests {
         }
     }
 
-    fn released(note: Note) -> Note {
-        Note { released: true, ..note }
+    fn released(note: LeaseRecord) -> LeaseRecord {
+        LeaseRecord { released: true, ..note }
     }
 
     #[test]
     fn a_store_continues_its_own_runs_and_waits_for_others() {
-        let mark = Mark { store: "a".to_owned(), run: 5 };
-        let held_by = |note: Note| holder(Some(&note), Some(&mark));
+        let mark = StoreRun { store: "a".to_owned(), run: 5 };
+        let held_by = |note: LeaseRecord| holder(Some(&note), Some(&mark));
         assert_eq!(holder(None, Some(&mark)), Holder::Free);
         // Killed or stopped: its own earlier run.
         assert_eq!(held_by(note("a", 5, "x")), Holder::Free);
@@ -203,10 +203,10 @@ mod tests {
     fn a_store_is_named_once() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
-        let first = Mark::of(&store).unwrap();
+        let first = StoreRun::of(&store).unwrap();
         assert_eq!((first.store.len(), first.run), (32, 0));
-        assert_eq!(Mark::of(&store).unwrap(), first);
+        assert_eq!(StoreRun::of(&store).unwrap(), first);
         store.save_lease("torn").unwrap();
-        assert!(Mark::of(&store).unwrap_err().is::<NeedsPerson>());
+        assert!(StoreRun::of(&store).unwrap_err().is::<NeedsPerson>());
     }
 }

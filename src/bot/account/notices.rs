@@ -6,11 +6,16 @@ use jiff::SignedDuration;
 use ruma::DeviceId;
 
 use crate::bot::clock_offset;
-use crate::bot::messages::outgoing_message::Letter;
+use crate::bot::messages::outgoing_message::OutgoingMessage;
 use kestrel_core::render::Page;
 
 /// A new device took the place of an old one.
-pub(crate) fn replaced(old: &DeviceId, new: &DeviceId, why: &str, verified: bool) -> Letter {
+pub(crate) fn replaced(
+    old: &DeviceId,
+    new: &DeviceId,
+    why: &str,
+    verified: bool,
+) -> OutgoingMessage {
     let mut page = Page::default();
     if verified {
         page.line().text("🟡 Kestrel has a new device, ").code(new).text(". No action is needed.");
@@ -23,11 +28,11 @@ pub(crate) fn replaced(old: &DeviceId, new: &DeviceId, why: &str, verified: bool
     if !verified {
         unverified_advice(&mut page);
     }
-    Letter { rings: !verified, ..Letter::quiet(&page.reply()) }
+    OutgoingMessage { rings: !verified, ..OutgoingMessage::quiet(&page.reply()) }
 }
 
 /// The device goes on without a signature of the account's identity.
-pub(crate) fn unverified(device: &DeviceId) -> Letter {
+pub(crate) fn unverified(device: &DeviceId) -> OutgoingMessage {
     let mut page = Page::default();
     page.line().text("🔴 Kestrel's device ").code(device);
     page.text(" is not verified. An admin must restore its recovery key.");
@@ -35,7 +40,7 @@ pub(crate) fn unverified(device: &DeviceId) -> Letter {
         .text("The account has a cross-signing identity that does not sign this device, and no recovery key in the ")
         .text("store opens it. The identity was created or replaced elsewhere.");
     unverified_advice(&mut page);
-    Letter { rings: true, ..Letter::quiet(&page.reply()) }
+    OutgoingMessage { rings: true, ..OutgoingMessage::quiet(&page.reply()) }
 }
 
 fn unverified_advice(page: &mut Page) {
@@ -50,7 +55,7 @@ fn unverified_advice(page: &mut Page) {
 }
 
 /// The server has other one-time keys of this device.
-pub(crate) fn conflict(device: &DeviceId) -> Letter {
+pub(crate) fn conflict(device: &DeviceId) -> OutgoingMessage {
     let mut page = Page::default();
     page.line().text("🔴 Kestrel's own device ").code(device);
     page.text(" has a one-time key conflict. An admin must create a new device.");
@@ -64,11 +69,11 @@ pub(crate) fn conflict(device: &DeviceId) -> Letter {
     page.label("Fix").text(
         "Stop Kestrel, run `kestrel login`, and start it. With `[matrix] password_file` it does that by itself.",
     );
-    Letter { rings: true, ..Letter::quiet(&page.reply()) }
+    OutgoingMessage { rings: true, ..OutgoingMessage::quiet(&page.reply()) }
 }
 
 /// The password with which a lost device would be replaced is another now.
-pub(crate) fn password(file: &Path) -> Letter {
+pub(crate) fn password(file: &Path) -> OutgoingMessage {
     let mut page = Page::default();
     page.line().text("🔴 The bot's password was changed. Put the current one into ");
     page.code(file.display().to_string()).text(".");
@@ -77,17 +82,17 @@ pub(crate) fn password(file: &Path) -> Letter {
     page.label("Impact").text(
         "Kestrel works until its device is lost. Then it cannot replace the device by itself, and stops.",
     );
-    Letter { rings: true, ..Letter::quiet(&page.reply()) }
+    OutgoingMessage { rings: true, ..OutgoingMessage::quiet(&page.reply()) }
 }
 
 /// The clocks are minutes apart.
-pub(crate) fn clocks(offset: SignedDuration) -> Letter {
+pub(crate) fn clocks(offset: SignedDuration) -> OutgoingMessage {
     let mut page = Page::default();
     page.line().text(format!("🔴 Clocks differ: {}. Set the clock.", clock_offset::told(offset)));
     page.label("Impact")
         .text("Commands can look too old, and log windows are shifted by the same amount.");
     page.label("Fix").text("Check time synchronisation on both machines (`timedatectl`).");
-    Letter { rings: true, ..Letter::quiet(&page.reply()) }
+    OutgoingMessage { rings: true, ..OutgoingMessage::quiet(&page.reply()) }
 }
 
 #[cfg(test)]

@@ -11,14 +11,15 @@ use matrix_sdk::Client;
 use ruma::OwnedDeviceId;
 
 use super::client::patiently;
-use super::cross_signing::{self, Plan, Settled};
+use super::cross_signing::{self, IdentityPlan, Settled};
 use super::device_keys;
 use super::keeper;
-use super::keeper::{Account, Conflicts};
+use super::keeper::{Account, OneTimeKeyConflicts};
 use super::lease::{self, Lease};
+use super::login;
 use super::notices;
-use super::session::{self, Session, leave};
-use super::session_end::{NeedsPerson, Over, Unusable};
+use super::session::{self, StoredSession, leave};
+use super::session_end::{NeedsPerson, SessionEnd, UnusableDevice};
 use crate::config::{self, Matrix};
 use crate::store::Store;
 
@@ -30,7 +31,7 @@ const LATELY: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) async fn restore(matrix: &Matrix, store: &Store) -> Result<Account> {
     let restored = whole(matrix, store).await;
     match &restored {
-        Ok(_) => Session::change(store, |session| session.ended = None)?,
+        Ok(_) => StoredSession::change(store, |session| session.ended = None)?,
         Err(error) => keeper::note_end(store, error),
     }
     restored
@@ -53,7 +54,7 @@ async fn whole(matrix: &Matrix, store: &Store) -> Result<Account> {
 async fn settle(
     matrix: &Matrix,
     store: &Store,
-    (client, session): (&Client, Session),
+    (client, session): (&Client, StoredSession),
     signed: bool,
 ) -> Result<()> {
     let mut session = session;
@@ -64,7 +65,8 @@ async fn settle(
             let unusable = |error| tracing::warn!("the password file cannot be used: {error}");
             password.map_err(unusable).ok()
         });
-        let plan = if verified { Plan::Leave } else { cross_signing::plan(client, store).await? };
+        let plan =
+            if verified { IdentityPlan::Leave } else { cross_signing::plan(client, store).await? };
         let settled = cross_signing::settle(client, store, plan, password.as_deref()).await?;
         for remark in &settled.remarks {
             tracing::warn!("{remark}");
@@ -85,28 +87,28 @@ enum TakenUp {
     Whole(Box<Taken>),
     /// The device can never work again. The session stays until a new one takes its place: a login that
     /// fails, or a crash, is then made good by the next start.
-    Gone(Box<Session>, Gone),
+    Gone(Box<StoredSession>, DeviceLoss),
 }
 
 struct Taken {
     client: Client,
-    session: Session,
+    session: StoredSession,
     signed: bool,
     lease: Lease,
-    conflicts: Conflicts,
+    conflicts: OneTimeKeyConflicts,
 }
 
 /// Why a device can never work again.
 #[derive(Debug, Clone, Copy)]
-enum Gone {
+enum DeviceLoss {
     /// The homeserver ended the session.
-    Ended(Over),
+    Ended(SessionEnd),
     /// The session works, and the crypto store is not the device's.
     Lost(&'static str),
-    Unusable(Unusable),
+    Unusable(UnusableDevice),
 }
 
-impl std::fmt::Display for Gone {
+impl std::fmt::Display for DeviceLoss {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ended(over) => write!(out, "{over}"),
@@ -117,7 +119,7 @@ impl std::fmt::Display for Gone {
 }
 
 async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
-    let Some(session) = Session::load(store)? else {
+    let Some(session) = StoredSession::load(store)? else {
         return Err(NeedsPerson::error("there is no session in the store: run `kestrel login`"));
     };
     if session.user != matrix.user {
@@ -127,7 +129,10 @@ async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
         )));
     }
     if session.conflict.is_some() && session.password_file(matrix).is_some() {
-        return Ok(TakenUp::Gone(Box::new(session), Gone::Unusable(Unusable::Conflict)));
+        return Ok(TakenUp::Gone(
+            Box::new(session),
+            DeviceLoss::Unusable(UnusableDevice::Conflict),
+        ));
     }
     let client = session::open(matrix, store, &session).await?;
     // Before the first upload: a conflict is reported once.
@@ -138,7 +143,7 @@ async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
         });
         let keys = asked.await?;
         if let Some(why) = estranged(&client, &session, keys.device.as_ref()).await? {
-            return Ok(Err(Gone::Lost(why)));
+            return Ok(Err(DeviceLoss::Lost(why)));
         }
         let lease = lease::take(&client, store).await?;
         Ok(Ok((lease, keys.is_signed())))
@@ -149,11 +154,13 @@ async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
             return Ok(TakenUp::Whole(Box::new(taken)));
         }
         Ok(Err(gone)) => gone,
-        Err(error) => match (Over::in_chain(&error), error.downcast_ref::<Unusable>()) {
-            (Some(over), _) => Gone::Ended(over),
-            (None, Some(why)) => Gone::Unusable(*why),
-            (None, None) => return Err(error),
-        },
+        Err(error) => {
+            match (SessionEnd::in_chain(&error), error.downcast_ref::<UnusableDevice>()) {
+                (Some(over), _) => DeviceLoss::Ended(over),
+                (None, Some(why)) => DeviceLoss::Unusable(*why),
+                (None, None) => return Err(error),
+            }
+        }
     };
     Ok(TakenUp::Gone(Box::new(session), gone))
 }
@@ -162,8 +169,8 @@ async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
 /// client's first upload.
 async fn estranged(
     client: &Client,
-    session: &Session,
-    theirs: Option<&device_keys::Device>,
+    session: &StoredSession,
+    theirs: Option<&device_keys::PublicDeviceKeys>,
 ) -> Result<Option<&'static str>> {
     let ed25519 = client.encryption().ed25519_key().await;
     let curve25519 = client.encryption().curve25519_key().await;
@@ -180,10 +187,15 @@ async fn estranged(
 
 /// Makes a new device in the place of one that is gone, under the same identity where its recovery key is in
 /// the store; otherwise it is not verified.
-async fn replace(matrix: &Matrix, store: &Store, session: &Session, gone: Gone) -> Result<()> {
+async fn replace(
+    matrix: &Matrix,
+    store: &Store,
+    session: &StoredSession,
+    gone: DeviceLoss,
+) -> Result<()> {
     let old = session.device.clone();
     tracing::error!("device {old} can never work again: {gone}");
-    if let Gone::Ended(over @ (Over::Deactivated | Over::Locked)) = gone {
+    if let DeviceLoss::Ended(over @ (SessionEnd::Deactivated | SessionEnd::Locked)) = gone {
         return Err(NeedsPerson::error(format!(
             "{over}. An administrator of the homeserver can change that; then start Kestrel again"
         )));
@@ -202,12 +214,12 @@ async fn replace(matrix: &Matrix, store: &Store, session: &Session, gone: Gone) 
         )));
     }
     tracing::warn!("making a new device with the password in {}", path.display());
-    let entry = session::enter_alone(matrix, &path, session).await?;
+    let entry = login::enter_alone(matrix, &path, session).await?;
     let looked = async {
         let client = entry.client(matrix).await?;
         match lease::wait_until_free(&client, store).await {
             // The new device is no copy of anything.
-            Err(error) if error.is::<Unusable>() => {}
+            Err(error) if error.is::<UnusableDevice>() => {}
             free => drop(free?),
         }
         cross_signing::plan(&client, store).await
@@ -220,24 +232,24 @@ async fn replace(matrix: &Matrix, store: &Store, session: &Session, gone: Gone) 
         }
     };
     let new = entry.device.clone();
-    Session::change(store, |session| {
+    StoredSession::change(store, |session| {
         session.replaced = lately;
         session.replaced.push(now);
     })?;
-    let (_, settled) = session::make(matrix, store, entry, plan).await?;
+    let (_, settled) = login::make(matrix, store, entry, plan).await?;
     tell_of_it(store, (&old, &new), gone, &settled)
 }
 
 fn tell_of_it(
     store: &Store,
     (old, new): (&OwnedDeviceId, &OwnedDeviceId),
-    gone: Gone,
+    gone: DeviceLoss,
     settled: &Settled,
 ) -> Result<()> {
     for remark in &settled.remarks {
         tracing::warn!("{remark}");
     }
-    Session::change(store, |session| {
+    StoredSession::change(store, |session| {
         session.notes.push(notices::replaced(old, new, &gone.to_string(), settled.verified));
         session.said_unverified = !settled.verified;
     })
@@ -248,13 +260,13 @@ fn tell_of_it(
 async fn without_password(
     matrix: &Matrix,
     store: &Store,
-    session: &Session,
-    gone: Gone,
+    session: &StoredSession,
+    gone: DeviceLoss,
 ) -> anyhow::Error {
     let device = &session.device;
     let then = "Run `kestrel login` to make a new device. With `[matrix] password_file` Kestrel does that by \
                 itself";
-    let Gone::Lost(_) = gone else {
+    let DeviceLoss::Lost(_) = gone else {
         return NeedsPerson::error(format!("{gone}. {then}"));
     };
     leave(matrix, device, &session.access_token).await;

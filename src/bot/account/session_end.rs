@@ -29,14 +29,14 @@ impl std::error::Error for NeedsPerson {}
 
 /// The homeserver no longer accepts the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Over {
+pub(crate) enum SessionEnd {
     /// The access token is unknown. The error code is the same for each of its causes.
     Token,
     Deactivated,
     Locked,
 }
 
-impl Over {
+impl SessionEnd {
     /// What an error code says; `None` when the session is not at its end.
     pub(crate) fn of(kind: Option<&ErrorKind>) -> Option<Self> {
         match kind? {
@@ -63,7 +63,7 @@ impl Over {
     }
 }
 
-impl fmt::Display for Over {
+impl fmt::Display for SessionEnd {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Token => {
@@ -76,18 +76,18 @@ impl fmt::Display for Over {
     }
 }
 
-impl std::error::Error for Over {}
+impl std::error::Error for SessionEnd {}
 
 /// The device must not go on, and a new one takes its place if a password is at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unusable {
+pub(crate) enum UnusableDevice {
     /// The newest run of this store is not in it.
     OlderCopy,
     /// The homeserver has other one-time keys under the same key IDs.
     Conflict,
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for UnusableDevice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::OlderCopy => {
@@ -101,11 +101,11 @@ impl fmt::Display for Unusable {
     }
 }
 
-impl std::error::Error for Unusable {}
+impl std::error::Error for UnusableDevice {}
 
 /// Whether restoring the session again may help: it then decides what takes the device's place.
 pub(crate) fn is_replaceable(error: &anyhow::Error) -> bool {
-    error.is::<Over>() || error.is::<Unusable>()
+    error.is::<SessionEnd>() || error.is::<UnusableDevice>()
 }
 
 #[cfg(test)]
@@ -116,9 +116,9 @@ mod tests {
 
     #[test]
     fn the_kind_of_an_end_survives_context() {
-        let ended: anyhow::Result<()> = Err(anyhow!("401").context(Over::Token));
+        let ended: anyhow::Result<()> = Err(anyhow!("401").context(SessionEnd::Token));
         let ended = ended.context("syncing").unwrap_err();
-        assert_eq!(Over::in_chain(&ended), Some(Over::Token));
+        assert_eq!(SessionEnd::in_chain(&ended), Some(SessionEnd::Token));
         assert!(is_replaceable(&ended) && !ended.is::<NeedsPerson>());
         let person = NeedsPerson::error("log in").context("starting");
         assert!(person.is::<NeedsPerson>() && !is_replaceable(&person));
@@ -126,10 +126,13 @@ mod tests {
 
     #[test]
     fn only_the_ends_of_a_session_are_ends() {
-        assert_eq!(Over::of(Some(&ErrorKind::UserDeactivated)), Some(Over::Deactivated));
-        assert_eq!(Over::of(Some(&ErrorKind::UserLocked)), Some(Over::Locked));
-        assert_eq!(Over::of(Some(&ErrorKind::MissingToken)), Some(Over::Token));
-        assert_eq!(Over::of(Some(&ErrorKind::Forbidden)), None);
-        assert_eq!(Over::of(None), None);
+        assert_eq!(
+            SessionEnd::of(Some(&ErrorKind::UserDeactivated)),
+            Some(SessionEnd::Deactivated)
+        );
+        assert_eq!(SessionEnd::of(Some(&ErrorKind::UserLocked)), Some(SessionEnd::Locked));
+        assert_eq!(SessionEnd::of(Some(&ErrorKind::MissingToken)), Some(SessionEnd::Token));
+        assert_eq!(SessionEnd::of(Some(&ErrorKind::Forbidden)), None);
+        assert_eq!(SessionEnd::of(None), None);
     }
 }

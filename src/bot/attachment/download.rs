@@ -28,7 +28,7 @@ const ROOM: usize = 33 << 20;
 
 /// Why a file was not fetched.
 #[derive(Debug)]
-pub(super) enum Unfetched {
+pub(super) enum DownloadError {
     TooLarge,
     /// The homeserver may give it later.
     Busy(anyhow::Error),
@@ -40,11 +40,11 @@ pub(super) async fn fetch(
     client: &Client,
     source: &MediaSource,
     most: usize,
-) -> Result<Vec<u8>, Unfetched> {
+) -> Result<Vec<u8>, DownloadError> {
     let mut pause = FIRST_PAUSE;
     loop {
         match once(client, source, most).await {
-            Err(Unfetched::Busy(error)) => {
+            Err(DownloadError::Busy(error)) => {
                 tracing::warn!("a file is not there yet, trying again in {pause:?}: {error:#}");
             }
             ended => return ended,
@@ -54,7 +54,11 @@ pub(super) async fn fetch(
     }
 }
 
-async fn once(client: &Client, source: &MediaSource, most: usize) -> Result<Vec<u8>, Unfetched> {
+async fn once(
+    client: &Client,
+    source: &MediaSource,
+    most: usize,
+) -> Result<Vec<u8>, DownloadError> {
     let mut pipe = Pipe::default();
     let feed = pipe.clone();
     let (uri, mut opened): (_, Box<dyn Read + Send>) = match source {
@@ -86,10 +90,10 @@ async fn once(client: &Client, source: &MediaSource, most: usize) -> Result<Vec<
     if !status.is_success() {
         let error = anyhow!("the homeserver answered {status}");
         let busy = status.as_u16() == 429 || status.is_server_error();
-        return Err(if busy { Unfetched::Busy(error) } else { Unfetched::Failed(error) });
+        return Err(if busy { DownloadError::Busy(error) } else { DownloadError::Failed(error) });
     }
     if answer.content_length().is_some_and(|length| length > most as u64) {
-        return Err(Unfetched::TooLarge);
+        return Err(DownloadError::TooLarge);
     }
     let mut bytes = Vec::with_capacity(ROOM.max(most));
     while let Some(chunk) = answer.chunk().await.map_err(failed)? {
@@ -102,17 +106,17 @@ async fn once(client: &Client, source: &MediaSource, most: usize) -> Result<Vec<
 }
 
 /// Reads what has arrived.
-fn read(opened: &mut dyn Read, bytes: &mut Vec<u8>, most: usize) -> Result<(), Unfetched> {
+fn read(opened: &mut dyn Read, bytes: &mut Vec<u8>, most: usize) -> Result<(), DownloadError> {
     let room = (most + 1).saturating_sub(bytes.len());
     match opened.take(room as u64).read_to_end(bytes) {
-        _ if bytes.len() > most => Err(Unfetched::TooLarge),
+        _ if bytes.len() > most => Err(DownloadError::TooLarge),
         Err(error) if error.kind() != ErrorKind::WouldBlock => Err(failed(error)),
         _ => Ok(()),
     }
 }
 
-fn failed(error: impl Into<anyhow::Error>) -> Unfetched {
-    Unfetched::Failed(error.into())
+fn failed(error: impl Into<anyhow::Error>) -> DownloadError {
+    DownloadError::Failed(error.into())
 }
 
 /// What has arrived and was not read yet.
@@ -241,7 +245,7 @@ mod tests {
         for most in [0, 1, 10_007, 299_999] {
             let client = server(plain.clone(), "200").await;
             let fetched = fetch(&client, &MediaSource::Plain(uri()), most).await;
-            assert!(matches!(fetched, Err(Unfetched::TooLarge)), "{most}: {fetched:?}");
+            assert!(matches!(fetched, Err(DownloadError::TooLarge)), "{most}: {fetched:?}");
         }
     }
 
@@ -251,9 +255,9 @@ mod tests {
         bytes[40_000] ^= 1;
         let client = server(bytes, "200").await;
         let fetched = fetch(&client, &source, 1 << 20).await;
-        assert!(matches!(fetched, Err(Unfetched::Failed(_))), "{fetched:?}");
+        assert!(matches!(fetched, Err(DownloadError::Failed(_))), "{fetched:?}");
         let client = server(Vec::new(), "404 Not Found").await;
         let fetched = fetch(&client, &MediaSource::Plain(uri()), 1 << 20).await;
-        assert!(matches!(fetched, Err(Unfetched::Failed(_))), "{fetched:?}");
+        assert!(matches!(fetched, Err(DownloadError::Failed(_))), "{fetched:?}");
     }
 }

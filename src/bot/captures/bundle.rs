@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use ruma::EventId;
 
-use super::session_task::Drive;
-use crate::bot::messages::outgoing_message::Letter;
-use crate::bot::messages::room_message::{self, Place};
+use super::session_task::SessionTask;
+use crate::bot::messages::outgoing_message::OutgoingMessage;
+use crate::bot::messages::room_message::{self, Destination};
 use crate::flow::{self, Captured, Case};
 use crate::store::{NewCase, bundle};
 use kestrel_core::capture::{BundledFile, MANIFEST, Manifest, Session, folder_name};
@@ -20,7 +20,7 @@ const LATE: i64 = 6;
 /// What never is left out of a bundle that is too large.
 const ALWAYS: [&str; 3] = ["evidence.json", "verdict.md", "marks.md"];
 
-impl Drive {
+impl SessionTask {
     /// Judges, bundles, keeps and posts.
     pub(crate) async fn finish(&mut self) -> Result<()> {
         let window = self.session.window();
@@ -29,7 +29,7 @@ impl Drive {
         tokio::time::sleep(Duration::from_secs(wait)).await;
         let case = self.judge().await;
         let evidence = case.as_ref().map(|case| &case.evidence);
-        let (slices, notes) = self.desk.flow.slices(&self.session, evidence).await;
+        let (slices, notes) = self.context.flow.slices(&self.session, evidence).await;
         let captured = Captured {
             session: &self.session,
             number: self.number,
@@ -40,18 +40,18 @@ impl Drive {
             reports: self.reports(),
             notes,
         };
-        let files = self.desk.flow.bundle_files(captured);
+        let files = self.context.flow.bundle_files(captured);
         let folder = folder_name(self.session.started);
         let (bytes, left_out) = packed(&self.session, &folder, files, bundle::LARGEST)?;
         let name = format!("{folder}.zip");
-        self.desk.store.keep_part(self.number, &name, &bytes)?;
-        let ledger = self.desk.store.ledger();
+        self.context.store.keep_part(self.number, &name, &bytes)?;
+        let ledger = self.context.store.ledger();
         ledger.bundle_capture(self.number, &name)?;
         let kase = case.as_ref().map(|case| self.open_case(case)).transpose()?;
         let txn = self.txn("bundle");
         room_message::file(&self.room, &self.root, (&name, "application/zip"), bytes, txn).await?;
         let mut reply = match (&case, kase) {
-            (Some(case), Some(kase)) => self.desk.flow.numbered(&case.evidence, kase),
+            (Some(case), Some(kase)) => self.context.flow.numbered(&case.evidence, kase),
             _ => crate::bot::replies::said(
                 "No device of this user could be told, so there is no verdict; the bundle holds the rest.",
             ),
@@ -63,17 +63,22 @@ impl Drive {
             reply.html.push_str(&words.replace('\n', "<br>\n"));
         }
         let txn = self.txn("verdict");
-        let letter = Letter::quiet(&reply);
+        let letter = OutgoingMessage::quiet(&reply);
         let said =
-            room_message::post(&self.room, Place::Thread(&self.root), &letter, &[], txn).await?;
+            room_message::post(&self.room, Destination::Thread(&self.root), &letter, &[], txn)
+                .await?;
         // A reply to it is about the case, too.
-        kase.map_or(Ok(()), |kase| self.desk.store.answered(kase, &said))
+        kase.map_or(Ok(()), |kase| self.context.store.answered(kase, &said))
     }
 
     /// What logs and reports hold is hostile: should judging it ever panic, the bundle is made without.
     async fn judge(&self) -> Option<Box<Case>> {
-        let (flow, session, client, inbox) =
-            (self.desk.flow.clone(), self.session.clone(), self.client_said(), self.inbox.clone());
+        let (flow, session, client, inbox) = (
+            self.context.flow.clone(),
+            self.session.clone(),
+            self.client_said(),
+            self.inbox.clone(),
+        );
         let now = Timestamp::now();
         let judging = tokio::spawn(async move {
             flow.judge_capture(&session, &client, inbox.as_ref(), now).await
@@ -88,7 +93,7 @@ impl Drive {
         // A name that no event has: a thread may have several captures, and each has its case.
         let began = self.session.started.as_millisecond();
         let cause = EventId::parse(format!("$capture-{}-{began}", self.number))?;
-        let kase = self.desk.store.open_case(&NewCase {
+        let kase = self.context.store.open_case(&NewCase {
             cause: &cause,
             thread: &self.root,
             room: self.room.room_id(),
@@ -98,7 +103,7 @@ impl Drive {
             evidence: &case.evidence,
             now: Timestamp::now(),
         })?;
-        self.desk.store.ledger().judge_capture(self.number, kase)?;
+        self.context.store.ledger().judge_capture(self.number, kase)?;
         Ok(kase)
     }
 
@@ -120,7 +125,7 @@ impl Drive {
     }
 
     fn parts(&self, prefix: &str) -> Vec<(String, Vec<u8>)> {
-        let store = &self.desk.store;
+        let store = &self.context.store;
         let names = store.parts(self.number).unwrap_or_default();
         let ours = names.into_iter().filter(|name| name.starts_with(prefix));
         ours.filter_map(|name| {

@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
-use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::{Client, Room};
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedUserId, UserId};
-use tokio::sync::{Notify, mpsc};
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinError};
 
-use super::session_task::Drive;
-use crate::bot::buttons::reaction;
+use super::context::CaptureContext;
+use super::session_task::SessionTask;
+use super::tick::Tick;
 use crate::bot::chat_line::ChatLine;
-use crate::bot::permission::{Pace, Paces, TICKS, may_command};
+use crate::bot::permission::may_command;
+use crate::bot::rate_limit::{Rate, RateLimit, TICKS};
 use crate::bot::replies;
 use crate::config::Config;
-use crate::flow::Flow;
-use crate::store::{KeptCapture, NewMessage, Store};
+use crate::store::KeptCapture;
 use kestrel_core::capture::{Asked, Input, Session, Step};
 use kestrel_core::command::Capture;
 use kestrel_core::evidence::artefact::{Artefact, Kind};
@@ -37,58 +37,35 @@ const REPORTS: usize = 40;
 
 /// The sessions that go on.
 #[derive(Debug)]
-pub(crate) struct CaptureDesk {
-    pub(super) flow: Flow,
-    pub(super) store: Store,
-    due: Arc<Notify>,
-    running: Mutex<HashMap<u64, Running>>,
+pub(crate) struct Captures {
+    context: CaptureContext,
+    running: Mutex<HashMap<u64, RunningSession>>,
     /// How often a session's task broke off in this process.
     faults: Mutex<HashMap<u64, u32>>,
     /// Ticks of the last hour, by person.
-    ticks: Mutex<Paces>,
+    ticks: Mutex<RateLimit>,
 }
 
 /// How a session's task is spoken to.
 #[derive(Debug)]
-struct Running {
+struct RunningSession {
     user: OwnedUserId,
     reports: usize,
     tell: mpsc::Sender<Input>,
     stop: Option<AbortHandle>,
 }
 
-/// A reaction that ticks a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tick {
-    pub(crate) sender: OwnedUserId,
-    step: Step,
-    on: OwnedEventId,
-}
-
-impl Tick {
-    /// The tick of this event, if it is a reaction by which a step may be ticked.
-    pub(crate) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
-        let event = reaction(event)?;
-        let annotation = &event.content.relates_to;
-        let step = Step::of_button(&annotation.key)?;
-        Some(Self { sender: event.sender.clone(), step, on: annotation.event_id.clone() })
-    }
-}
-
-impl CaptureDesk {
-    /// `due` wakes what sends owed messages.
-    pub(crate) fn new(flow: Flow, store: Store, due: Arc<Notify>) -> Arc<Self> {
-        let (running, faults, ticks) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { flow, store, due, running, faults, ticks })
+impl Captures {
+    pub(crate) fn new(context: CaptureContext) -> Arc<Self> {
+        Arc::new(Self {
+            context,
+            running: Mutex::default(),
+            faults: Mutex::default(),
+            ticks: Mutex::default(),
+        })
     }
 
-    pub(super) fn owe(&self, message: &NewMessage) -> Result<()> {
-        self.store.ledger().owe_messages(std::slice::from_ref(message))?;
-        self.due.notify_one();
-        Ok(())
-    }
-
-    /// Goes on with what an earlier process left open, or an earlier session of this one.
+    /// Resumes what an earlier process left open, or an earlier session of this one.
     pub(crate) fn take_up(self: &Arc<Self>, client: &Client) {
         for (_, running) in self.lock().drain() {
             // It posts with a session that is over.
@@ -96,7 +73,7 @@ impl CaptureDesk {
                 stop.abort();
             }
         }
-        let open = self.store.ledger().captures_going_on();
+        let open = self.context.store.ledger().captures_going_on();
         for kept in open.unwrap_or_else(|error| {
             tracing::error!("captures cannot be looked for: {error:#}");
             Vec::new()
@@ -122,7 +99,7 @@ impl CaptureDesk {
             let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
             return self.start(room, line, (user, device), length).await;
         }
-        let Some(kept) = self.store.ledger().capture_in(room.room_id())? else {
+        let Some(kept) = self.context.store.ledger().capture_in(room.room_id())? else {
             return Ok(Some(replies::no_capture()));
         };
         let input = match wanted {
@@ -130,8 +107,9 @@ impl CaptureDesk {
             Capture::Stop => Input::Stopped { by: line.sender.clone() },
             _ => {
                 let session = session_of(&kept);
-                let page = session
-                    .map(|session| told::checklist(&session, kept.number, &self.flow.view()));
+                let page = session.map(|session| {
+                    told::checklist(&session, kept.number, &self.context.flow.view())
+                });
                 return Ok(page.map(|page| page.reply()));
             }
         };
@@ -146,18 +124,18 @@ impl CaptureDesk {
         (user, device): (OwnedUserId, Option<OwnedDeviceId>),
         length: SignedDuration,
     ) -> Result<Option<Reply>> {
-        if let Some(foreign) = self.flow.foreign(&user) {
+        if let Some(foreign) = self.context.flow.foreign(&user) {
             return Ok(Some(foreign));
         }
         let device = match device {
             Some(device) => Some(device),
-            None => self.flow.likely_device(&user).await,
+            None => self.context.flow.likely_device(&user).await,
         };
         let (now, root) = (Timestamp::now(), line.root());
         let asked = Asked { user, device, by: line.sender.clone(), length };
         let (session, effects) = Session::begin(asked, now);
         let state = serde_json::to_string(&session)?;
-        let ledger = self.store.ledger();
+        let ledger = self.context.store.ledger();
         let number = match ledger.begin_capture(room.room_id(), root, &state, now)? {
             Ok(number) => number,
             // The same command, answered again after a crash: it goes on already.
@@ -182,12 +160,12 @@ impl CaptureDesk {
         let (tell, heard) = mpsc::channel(WAITING);
         let (number, user) = (kept.number, session.asked.user.clone());
         let reports = session.received.len();
-        let drive = Drive::new(Arc::clone(self), room.clone(), kept, session);
+        let drive = SessionTask::new(self.context.clone(), room.clone(), kept, session);
         // Held until the session is listed: one that ends at once is removed after that.
         let mut running = self.lock();
         let driven = tokio::spawn(drive.go_on(begun, heard));
         let stop = Some(driven.abort_handle());
-        running.insert(number, Running { user, reports, tell, stop });
+        running.insert(number, RunningSession { user, reports, tell, stop });
         drop(running);
         let desk = Arc::clone(self);
         tokio::spawn(async move {
@@ -219,7 +197,7 @@ impl CaptureDesk {
             return;
         }
         tokio::time::sleep(PAUSE * faults).await;
-        match self.store.ledger().capture(number) {
+        match self.context.store.ledger().capture(number) {
             Ok(Some(kept)) => {
                 if let Some(session) = session_of(&kept).filter(|session| !session.is_done()) {
                     self.run(room, kept, session, None);
@@ -233,7 +211,7 @@ impl CaptureDesk {
     /// A tick by somebody who may command; of others nothing is said. Reactions are never encrypted, so a stolen
     /// token can tick: it checks off a step, and only so often.
     pub(crate) async fn ticked(self: &Arc<Self>, room: &Room, tick: Tick, config: &Config) {
-        let kept = match self.store.ledger().capture_of(&tick.on) {
+        let kept = match self.context.store.ledger().capture_of(&tick.on) {
             Ok(Some(kept)) if kept.checklist.as_ref() == Some(&tick.on) => kept,
             Ok(_) => return,
             Err(error) => return tracing::error!("the ledger cannot be read: {error:#}"),
@@ -242,24 +220,24 @@ impl CaptureDesk {
             return;
         }
         match self.step(&tick.sender, Timestamp::now()) {
-            Pace::Go => {}
-            Pace::Tell => {
+            Rate::Allowed => {}
+            Rate::JustExceeded => {
                 return tracing::warn!("{} ticked {TICKS} times in an hour", tick.sender);
             }
-            Pace::Silent => return,
+            Rate::Exceeded => return,
         }
         let input = Input::Ticked { step: tick.step, by: tick.sender };
         if self.lock().contains_key(&kept.number) {
             return self.tell(kept.number, input);
         }
         if let Some(session) = session_of(&kept).filter(Session::is_over) {
-            let drive = Drive::new(Arc::clone(self), room.clone(), kept, session);
+            let drive = SessionTask::new(self.context.clone(), room.clone(), kept, session);
             tokio::spawn(drive.late(input));
         }
     }
 
     /// Counts one more tick.
-    fn step(&self, person: &UserId, now: Timestamp) -> Pace {
+    fn step(&self, person: &UserId, now: Timestamp) -> Rate {
         let mut ticks = self.ticks.lock().unwrap_or_else(PoisonError::into_inner);
         ticks.step(person, TICKS, now)
     }
@@ -277,9 +255,12 @@ impl CaptureDesk {
             let name = format!("report-{at:02}-{}", artefact.name);
             let facts = serde_json::to_vec(&artefact.facts).unwrap_or_default();
             let kept = self
+                .context
                 .store
                 .keep_part(*number, &format!("facts-{at:02}.json"), &facts)
-                .and_then(|_| self.store.keep_part(*number, &name, artefact.text.as_bytes()));
+                .and_then(|_| {
+                    self.context.store.keep_part(*number, &name, artefact.text.as_bytes())
+                });
             if let Err(error) = kept {
                 tracing::error!("a report of capture {number} cannot be kept: {error:#}");
                 continue;
@@ -300,7 +281,7 @@ impl CaptureDesk {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, RunningSession>> {
         // A panic elsewhere while it was held leaves a session that nobody is told of.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -318,38 +299,27 @@ fn session_of(kept: &KeptCapture) -> Option<Session> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_reaction_with_a_number_is_a_tick() {
-        let tick = |key: &str| {
-            let event = json!({
-                "type": "m.reaction", "event_id": "$press", "sender": "@a:example.org",
-                "origin_server_ts": 1_000,
-                "content": {"m.relates_to": {
-                    "rel_type": "m.annotation", "event_id": "$list", "key": key,
-                }},
-            });
-            Tick::of(&serde_json::from_value(event).ok()?)
-        };
-        let first = tick("1️⃣").unwrap();
-        assert_eq!((first.step, first.on.as_str()), (Step::RaiseLoggers, "$list"));
-        assert_eq!(tick("1\u{20e3}"), Some(first));
-        assert_eq!(tick("🔁"), None);
-    }
+    use crate::flow::Flow;
+    use crate::store::Store;
 
     #[test]
     fn a_report_is_kept_with_the_captures_of_its_user_only() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
         let config = Config::parse(crate::bot::settings::BOT, std::path::Path::new(".")).unwrap();
-        let desk = CaptureDesk::new(Flow::new(Arc::new(config)), store.clone(), Arc::default());
+        let desk = Captures::new(CaptureContext::new(
+            Flow::new(Arc::new(config)),
+            store.clone(),
+            Arc::default(),
+        ));
         let users = ["@a:example.org", "@b:example.org"].map(|user| UserId::parse(user).unwrap());
         let mut heard = Vec::new();
         for (number, user) in (1..).zip(&users) {
             let (tell, hears) = mpsc::channel(WAITING);
-            desk.lock()
-                .insert(number, Running { user: user.clone(), reports: 0, tell, stop: None });
+            desk.lock().insert(
+                number,
+                RunningSession { user: user.clone(), reports: 0, tell, stop: None },
+            );
             heard.push(hears);
         }
         let line = "2026-11-22T11:50:00.000Z WARN One time key signed_curve25519:AAAAAAAAAA0 already \

@@ -1,7 +1,6 @@
 //! One session's task: time and what it is told → its state machine → posts, looks and, at the end, the bundle.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,10 +9,11 @@ use matrix_sdk::Room;
 use ruma::{OwnedEventId, OwnedTransactionId};
 use tokio::sync::mpsc;
 
-use super::desk::CaptureDesk;
+use super::context::CaptureContext;
 use crate::bot::messages::delivery;
-use crate::bot::messages::outgoing_message::Letter;
-use crate::bot::messages::room_message::{self, Place};
+use crate::bot::messages::outgoing_message::OutgoingMessage;
+use crate::bot::messages::room_message::{self, Destination};
+use crate::bot::messages::transaction;
 use crate::bot::outbox::answers;
 use crate::flow::InboxWatch;
 use crate::store::KeptCapture;
@@ -38,8 +38,8 @@ const INBOX: &str = "inbox.json";
 const LATENCY: &str = "latency.json";
 
 /// The session and everything it holds open.
-pub(crate) struct Drive {
-    pub(crate) desk: Arc<CaptureDesk>,
+pub(crate) struct SessionTask {
+    pub(crate) context: CaptureContext,
     pub(crate) room: Room,
     pub(crate) number: u64,
     pub(crate) root: OwnedEventId,
@@ -53,18 +53,18 @@ pub(crate) struct Drive {
     ticked: bool,
 }
 
-impl Drive {
+impl SessionTask {
     pub(crate) fn new(
-        desk: Arc<CaptureDesk>,
+        context: CaptureContext,
         room: Room,
         kept: KeptCapture,
         session: Session,
     ) -> Self {
-        let measured = |name: &str| desk.store.part(kept.number, name).ok().flatten();
+        let measured = |name: &str| context.store.part(kept.number, name).ok().flatten();
         let inbox = measured(INBOX).and_then(|text| serde_json::from_str(&text).ok());
         let samples = measured(LATENCY).and_then(|text| serde_json::from_str(&text).ok());
         Self {
-            desk,
+            context,
             room,
             number: kept.number,
             root: kept.root,
@@ -79,7 +79,7 @@ impl Drive {
         }
     }
 
-    /// Goes on until the bundle stands.
+    /// Runs until the bundle is posted.
     pub(crate) async fn go_on(
         mut self,
         begun: Option<Vec<Effect>>,
@@ -107,7 +107,8 @@ impl Drive {
             self.take(input).await;
         }
         if self.session.is_done()
-            && let Err(error) = self.desk.store.ledger().end_capture(self.number, Timestamp::now())
+            && let Err(error) =
+                self.context.store.ledger().end_capture(self.number, Timestamp::now())
         {
             tracing::error!("capture {} cannot be ended: {error:#}", self.number);
         }
@@ -142,7 +143,7 @@ impl Drive {
 
     fn save(&mut self, now: Timestamp) {
         let state = serde_json::to_string(&self.session).unwrap_or_default();
-        match self.desk.store.ledger().save_capture(self.number, &state) {
+        match self.context.store.ledger().save_capture(self.number, &state) {
             Ok(()) => self.written = now,
             Err(error) => tracing::error!("capture {} is not written: {error:#}", self.number),
         }
@@ -154,12 +155,12 @@ impl Drive {
             match effect {
                 Effect::Say(Said::Began) => queue.extend(self.measure().await),
                 Effect::Say(said) => {
-                    let view = self.desk.flow.view();
+                    let view = self.context.flow.view();
                     let page = told::said(&said, &self.session, self.number, &view);
                     self.tell(page, &self.part(&said));
                 }
                 Effect::Remind(reminder) => {
-                    let view = self.desk.flow.view();
+                    let view = self.context.flow.view();
                     self.tell(told::reminder(reminder, &self.session, &view), "soon");
                 }
                 Effect::Tick(_) => self.ticked = true,
@@ -197,13 +198,13 @@ impl Drive {
 
     /// What is noted once, at the start.
     async fn measure(&mut self) -> Vec<Effect> {
-        let flow = self.desk.flow.clone();
+        let flow = self.context.flow.clone();
         let places = tokio::task::spawn_blocking(move || flow.log_places()).await;
         let mut effects = Vec::new();
         for (source, position) in places.unwrap_or_default() {
             effects.extend(self.step(Input::Place { source, position }));
         }
-        match self.desk.flow.database_skew(Timestamp::now()).await {
+        match self.context.flow.database_skew(Timestamp::now()).await {
             Some(Ok(millis)) => {
                 let source = "the database's clock".to_owned();
                 effects.extend(self.step(Input::Clocks { source, millis }));
@@ -225,7 +226,7 @@ impl Drive {
                 return Vec::new();
             }
             let subject = Subject { user: self.session.asked.user.clone(), device };
-            let opened = self.desk.flow.watch_inbox(subject, self.inbox.clone(), now).await;
+            let opened = self.context.flow.watch_inbox(subject, self.inbox.clone(), now).await;
             match opened {
                 Some(Ok(watch)) => self.watch = Some(watch),
                 Some(Err(why)) => {
@@ -255,7 +256,7 @@ impl Drive {
 
     async fn sample(&mut self) -> Vec<Effect> {
         let now = Timestamp::now();
-        let sampled = self.desk.flow.latency(&self.session.asked.user, now).await;
+        let sampled = self.context.flow.latency(&self.session.asked.user, now).await;
         let Some(metrics) = sampled.filter(|_| self.samples.len() < SAMPLES) else {
             return Vec::new();
         };
@@ -266,7 +267,7 @@ impl Drive {
 
     fn keep(&self, name: &str, what: &impl serde::Serialize) {
         let text = serde_json::to_vec(what).unwrap_or_default();
-        if let Err(error) = self.desk.store.keep_part(self.number, name, &text) {
+        if let Err(error) = self.context.store.keep_part(self.number, name, &text) {
             tracing::warn!("{name} of capture {} is not kept: {error:#}", self.number);
         }
     }
@@ -274,7 +275,7 @@ impl Drive {
     /// The transaction of one thing that is said, the same in every process. A thread may have several
     /// captures.
     pub(crate) fn txn(&self, part: &str) -> OwnedTransactionId {
-        room_message::part_of(&self.root, &format!("capture-{}-{part}", self.number))
+        transaction::for_part(&self.root, &format!("capture-{}-{part}", self.number))
     }
 
     /// Owes a message to the session's thread: it is sent once, however long the homeserver is away.
@@ -285,7 +286,7 @@ impl Drive {
         let in_thread = (&*self.root, &*txn);
         let message =
             answers::in_own_thread(self.room.room_id(), in_thread, asked, &page.reply(), None);
-        if let Err(error) = self.desk.owe(&message) {
+        if let Err(error) = self.context.owe(&message) {
             tracing::error!("a message of capture {} is lost: {error:#}", self.number);
         }
     }
@@ -302,18 +303,20 @@ impl Drive {
     }
 
     async fn try_show(&mut self) -> Result<()> {
-        let page = told::checklist(&self.session, self.number, &self.desk.flow.view());
-        let letter = Letter::quiet(&page.reply());
+        let page = told::checklist(&self.session, self.number, &self.context.flow.view());
+        let letter = OutgoingMessage::quiet(&page.reply());
         if let Some(checklist) = &self.checklist {
             let part = format!("edit-{}", Timestamp::now().as_millisecond());
             let txn = self.txn(&part);
-            room_message::post(&self.room, Place::Instead(checklist), &letter, &[], txn).await?;
+            room_message::post(&self.room, Destination::Instead(checklist), &letter, &[], txn)
+                .await?;
             return Ok(());
         }
         let txn = self.txn("checklist");
         let checklist =
-            room_message::post(&self.room, Place::Thread(&self.root), &letter, &[], txn).await?;
-        let ledger = self.desk.store.ledger();
+            room_message::post(&self.room, Destination::Thread(&self.root), &letter, &[], txn)
+                .await?;
+        let ledger = self.context.store.ledger();
         ledger.list_capture(self.number, &checklist).context("the checklist is not noted")?;
         self.checklist = Some(checklist.clone());
         for button in Step::ALL.into_iter().filter_map(Step::button) {

@@ -6,7 +6,7 @@ use kestrel_core::render::Reply;
 
 /// Both bodies, and whether it rings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Letter {
+pub(crate) struct OutgoingMessage {
     pub(crate) plain: String,
     pub(crate) html: String,
     /// Whether phones ring: a notice does not.
@@ -18,7 +18,7 @@ pub(crate) struct Letter {
     pub(crate) opens: bool,
 }
 
-impl Letter {
+impl OutgoingMessage {
     /// One that nobody is woken for.
     pub(crate) fn quiet(reply: &Reply) -> Self {
         let (plain, html) = (reply.plain.clone(), reply.html.clone());
@@ -48,10 +48,11 @@ mod tests {
     #[test]
     fn a_letter_outlives_the_process() {
         let reply = Reply { plain: "a <b>".into(), html: "a &lt;b&gt;".into() };
-        let letter = Letter { rings: true, ..Letter::quiet(&reply) }.instead(reply);
-        assert_eq!(Letter::read(&letter.text()), Some(letter));
-        assert_eq!(Letter::read("torn"), None);
+        let letter =
+            OutgoingMessage { rings: true, ..OutgoingMessage::quiet(&reply) }.instead(reply);
+        assert_eq!(OutgoingMessage::read(&letter.text()), Some(letter));
+        assert_eq!(OutgoingMessage::read("torn"), None);
         let older = r#"{"plain":"a","html":"a","rings":true,"instead":null}"#;
-        assert_eq!(Letter::read(older).map(|letter| letter.opens), Some(false));
+        assert_eq!(OutgoingMessage::read(older).map(|letter| letter.opens), Some(false));
     }
 }

@@ -15,41 +15,14 @@ use matrix_sdk::ruma::events::room::message::{
 use matrix_sdk::ruma::events::room::{ImageInfo, MediaSource};
 use matrix_sdk::ruma::{OwnedTransactionId, UInt};
 use ruma::{EventId, OwnedEventId, OwnedUserId};
-use sha2::{Digest, Sha256};
 
 use super::delivery;
-use super::outgoing_message::Letter;
+use super::outgoing_message::OutgoingMessage;
 use kestrel_core::render::{Picture, Reply};
-
-/// What is said because of an event: each at most once.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum About {
-    Answer,
-    Evidence,
-    Fault,
-    Stranger,
-    Skipped,
-    Watch,
-    /// A command does not count.
-    Refused,
-    /// The room is not encrypted.
-    Unencrypted,
-    /// In the ops room, of a report.
-    Root,
-    Notes,
-    /// Beside the answer to `!report`, which has the same cause.
-    Verdict,
-    /// By its number in the report.
-    File(usize),
-    /// To the report's sender.
-    Receipt,
-    Waiting,
-    Changes,
-}
 
 /// Where a letter goes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Destination<'a> {
     Room,
     /// Under this root.
     Thread(&'a EventId),
@@ -57,37 +30,11 @@ pub(crate) enum Place<'a> {
     Instead(&'a EventId),
 }
 
-/// The parts of one owed message; each has its own transaction.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Part {
-    Words,
-    Picture,
-    Edit,
-    Again,
-    Why,
-    Mute,
-}
-
-impl Part {
-    /// The transaction of this part of an owed message.
-    pub(crate) fn of(self, key: &str) -> OwnedTransactionId {
-        let part = match self {
-            Self::Words => "words",
-            Self::Picture => "picture",
-            Self::Edit => "edit",
-            Self::Again => "again",
-            Self::Why => "why",
-            Self::Mute => "mute",
-        };
-        format!("kestrel-owed-{key}-{part}").into()
-    }
-}
-
 /// Sends a letter; phones of `rings` ring for it.
 pub(crate) async fn post(
     room: &Room,
-    place: Place<'_>,
-    letter: &Letter,
+    place: Destination<'_>,
+    letter: &OutgoingMessage,
     rings: &[OwnedUserId],
     txn: OwnedTransactionId,
 ) -> Result<OwnedEventId> {
@@ -98,12 +45,12 @@ pub(crate) async fn post(
     };
     content.mentions = Some(Mentions::with_user_ids(rings.iter().cloned()));
     match place {
-        Place::Room => {}
-        Place::Thread(root) => {
+        Destination::Room => {}
+        Destination::Thread(root) => {
             let thread = Thread::plain(root.to_owned(), root.to_owned());
             content.relates_to = Some(Relation::Thread(thread));
         }
-        Place::Instead(root) => {
+        Destination::Instead(root) => {
             content = content.make_replacement(ReplacementMetadata::new(root.to_owned(), None));
         }
     }
@@ -215,16 +162,6 @@ pub(crate) fn notice(reply: &Reply, mentions: Vec<OwnedUserId>) -> RoomMessageEv
     content
 }
 
-/// The transaction of one part of what an event caused, over many processes.
-pub(crate) fn part_of(cause: &EventId, part: &str) -> OwnedTransactionId {
-    format!("kestrel-{}-{part}", digest(cause.as_bytes())).into()
-}
-
-/// 32 hexadecimal digits that stand for a text in a transaction: the same in every process.
-pub(crate) fn digest(text: &[u8]) -> String {
-    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Encrypts the file where the room is encrypted.
 async fn upload(room: &Room, data: Vec<u8>, kind: &str) -> Result<MediaSource> {
     let client = room.client();
@@ -235,49 +172,4 @@ async fn upload(room: &Room, data: Vec<u8>, kind: &str) -> Result<MediaSource> {
     let kind = kind.parse()?;
     let stored = client.media().upload(&kind, data, None).await;
     Ok(MediaSource::Plain(stored.context("cannot upload")?.content_uri))
-}
-
-/// The same for the same cause, whatever the process: a crash between sending and noting it cannot make
-/// a second answer.
-pub(crate) fn txn_id(cause: &EventId, about: About) -> OwnedTransactionId {
-    let what = match about {
-        About::File(number) => return part_of(cause, &format!("file-{number}")),
-        About::Root => "root",
-        About::Notes => "notes",
-        About::Verdict => "verdict",
-        About::Receipt => "receipt",
-        About::Waiting => "waiting",
-        About::Answer => "answer",
-        About::Evidence => "evidence",
-        About::Fault => "fault",
-        About::Stranger => "stranger",
-        About::Skipped => "skipped",
-        About::Watch => "watch",
-        About::Refused => "refused",
-        About::Unencrypted => "unencrypted",
-        About::Changes => "changes",
-    };
-    part_of(cause, what)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ruma::event_id;
-
-    #[test]
-    fn a_cause_has_one_transaction_for_each_thing_said() {
-        let (one, two) = (event_id!("$one"), event_id!("$two"));
-        let answer = txn_id(one, About::Answer);
-        assert_eq!(answer, txn_id(one, About::Answer));
-        assert_ne!(answer, txn_id(one, About::Evidence));
-        assert_ne!(answer, txn_id(two, About::Answer));
-        assert_eq!(answer.as_str(), "kestrel-c4d49a215ddc1f918ab02580802df054-answer");
-    }
-
-    #[test]
-    fn hostile_ids_make_plain_transactions() {
-        let txn = txn_id(event_id!("$a/../b?c#d"), About::Skipped);
-        assert!(txn.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
-    }
 }

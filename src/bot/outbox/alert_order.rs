@@ -8,7 +8,7 @@ use kestrel_core::storm::Change;
 
 /// Whether an owed message about a storm can be worded now, and as what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum AlertTurn {
     /// An earlier one about the same storm is not worded yet: this one waits, or it could become a second
     /// first message.
     Wait,
@@ -22,23 +22,23 @@ pub(crate) enum Turn {
 
 /// The turn of one owed message about a change, by all that are owed now. `has_root` says whether the storm's
 /// first message is in the room.
-pub(crate) fn turn(one: &Owed, change: Change, owed: &[Owed], has_root: bool) -> Turn {
+pub(crate) fn turn(one: &Owed, change: Change, owed: &[Owed], has_root: bool) -> AlertTurn {
     let mut earlier = owed.iter().filter(|other| other.id < one.id && same_storm(one, other));
     if earlier.clone().any(|other| other.text.is_none()) {
-        return Turn::Wait;
+        return AlertTurn::Wait;
     }
     let begun = has_root || earlier.next().is_some();
     match change {
-        Change::Started if begun => Turn::Nothing,
-        Change::Ended if !begun => Turn::Nothing,
-        _ if begun => Turn::Later,
-        _ => Turn::First,
+        Change::Started if begun => AlertTurn::Nothing,
+        Change::Ended if !begun => AlertTurn::Nothing,
+        _ if begun => AlertTurn::Later,
+        _ => AlertTurn::First,
     }
 }
 
 /// Where a worded message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Goes<'a> {
+pub(crate) enum Placement<'a> {
     /// Nowhere: it ends what nobody was told of.
     Nowhere,
     /// Into the room, as the storm's first message.
@@ -51,12 +51,12 @@ pub(crate) enum Goes<'a> {
 
 /// Where a message about a change goes. A storm that has a first message never gets another; `opens` says
 /// whether this message was worded as one.
-pub(crate) fn goes(change: Change, opens: bool, root: Option<&EventId>) -> Goes<'_> {
+pub(crate) fn goes(change: Change, opens: bool, root: Option<&EventId>) -> Placement<'_> {
     match root {
-        None if change == Change::Ended => Goes::Nowhere,
-        None => Goes::First,
-        Some(root) if opens => Goes::Finish(root),
-        Some(root) => Goes::Thread(root),
+        None if change == Change::Ended => Placement::Nowhere,
+        None => Placement::First,
+        Some(root) if opens => Placement::Finish(root),
+        Some(root) => Placement::Thread(root),
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use ruma::{OwnedEventId, room_id};
 
     use super::*;
-    use crate::bot::messages::outgoing_message::Letter;
+    use crate::bot::messages::outgoing_message::OutgoingMessage;
     use crate::store::{Ledger, Step};
     use kestrel_core::render::Reply;
     use kestrel_core::storm::{Event, Kind, Whose};
@@ -142,11 +142,16 @@ mod tests {
             let has_root = rooted(event.storm).is_some();
             let turn = turn(one, event.change, &ledger.owed().unwrap(), has_root);
             let reply = Reply { plain: String::new(), html: String::new() };
-            let letter = Letter { opens: turn == Turn::First, ..Letter::quiet(&reply) };
+            let letter = OutgoingMessage {
+                opens: turn == AlertTurn::First,
+                ..OutgoingMessage::quiet(&reply)
+            };
             match turn {
-                Turn::Wait => continue,
-                Turn::Nothing => ledger.settle(one.id).unwrap(),
-                Turn::First | Turn::Later => ledger.compose(one.id, &letter.text()).unwrap(),
+                AlertTurn::Wait => continue,
+                AlertTurn::Nothing => ledger.settle(one.id).unwrap(),
+                AlertTurn::First | AlertTurn::Later => {
+                    ledger.compose(one.id, &letter.text()).unwrap()
+                }
             }
             if !lives() {
                 return;
@@ -154,12 +159,14 @@ mod tests {
         }
         for one in ledger.owed().unwrap() {
             let Due::Storm(event) = &one.due else { continue };
-            let Some(letter) = one.text.as_deref().and_then(Letter::read) else { continue };
+            let Some(letter) = one.text.as_deref().and_then(OutgoingMessage::read) else {
+                continue;
+            };
             let root = rooted(event.storm).map(|(_, root)| root);
             let (id, storm) = (one.id, event.storm);
             match goes(event.change, letter.opens, root.as_deref()) {
-                Goes::Nowhere => {}
-                Goes::First => {
+                Placement::Nowhere => {}
+                Placement::First => {
                     let root = room.post(id, storm, "root");
                     if !lives() {
                         return;
@@ -170,8 +177,8 @@ mod tests {
                     }
                     room.post(id, storm, "buttons");
                 }
-                Goes::Finish(_) => drop(room.post(id, storm, "buttons")),
-                Goes::Thread(_) => drop(room.post(id, storm, "thread")),
+                Placement::Finish(_) => drop(room.post(id, storm, "buttons")),
+                Placement::Thread(_) => drop(room.post(id, storm, "thread")),
             }
             if !lives() {
                 return;
@@ -229,17 +236,17 @@ mod tests {
         let start = owed(1, Change::Started, None);
         let cause = owed(2, Change::Cause, None);
         let all = [start.clone(), cause.clone()];
-        assert_eq!(turn(&start, Change::Started, &all, false), Turn::First);
-        assert_eq!(turn(&cause, Change::Cause, &all, false), Turn::Wait);
+        assert_eq!(turn(&start, Change::Started, &all, false), AlertTurn::First);
+        assert_eq!(turn(&cause, Change::Cause, &all, false), AlertTurn::Wait);
         let worded = [owed(1, Change::Started, Some("{}")), cause.clone()];
-        assert_eq!(turn(&cause, Change::Cause, &worded, false), Turn::Later);
-        assert_eq!(turn(&cause, Change::Cause, &worded[1..], true), Turn::Later);
-        assert_eq!(turn(&cause, Change::Cause, &worded[1..], false), Turn::First);
+        assert_eq!(turn(&cause, Change::Cause, &worded, false), AlertTurn::Later);
+        assert_eq!(turn(&cause, Change::Cause, &worded[1..], true), AlertTurn::Later);
+        assert_eq!(turn(&cause, Change::Cause, &worded[1..], false), AlertTurn::First);
         // What says nothing.
-        assert_eq!(turn(&start, Change::Started, &all, true), Turn::Nothing);
-        assert_eq!(turn(&start, Change::Ended, &all, false), Turn::Nothing);
+        assert_eq!(turn(&start, Change::Started, &all, true), AlertTurn::Nothing);
+        assert_eq!(turn(&start, Change::Ended, &all, false), AlertTurn::Nothing);
         // Another storm's message holds nothing up.
         let other = Owed { due: Due::Storm(event(2, Change::Worse)), ..cause };
-        assert_eq!(turn(&other, Change::Worse, &all, false), Turn::First);
+        assert_eq!(turn(&other, Change::Worse, &all, false), AlertTurn::First);
     }
 }

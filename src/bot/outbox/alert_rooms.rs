@@ -5,17 +5,18 @@ use anyhow::{Context, Result};
 use matrix_sdk::Room;
 use ruma::OwnedRoomId;
 
-use super::alert_order::{Goes, goes};
-use super::alerts::Postman;
-use crate::bot::messages::outgoing_message::Letter;
-use crate::bot::messages::room_message::{self, Part, Place};
-use crate::bot::ops_rooms::{Open, alert_room, ops_rooms};
+use super::alert_order::{Placement, goes};
+use super::alerts::AlertOutbox;
+use crate::bot::messages::outgoing_message::OutgoingMessage;
+use crate::bot::messages::room_message::{self, Destination};
+use crate::bot::messages::transaction::AlertPart;
+use crate::bot::ops_rooms::{OpenRooms, alert_room, ops_rooms};
 use crate::store::Known;
 use kestrel_core::storm::Event;
 
-impl Postman {
+impl AlertOutbox {
     /// The rooms that alerts go to, as soon as the bot is in one of them: two while an upgrade is not proven.
-    pub(crate) async fn open(&self) -> Result<Open> {
+    pub(crate) async fn open(&self) -> Result<OpenRooms> {
         let client = self.client.borrow().clone();
         let client = client.context("the homeserver has not let the bot in yet")?;
         ops_rooms(&self.config, &self.ledger).open(&client, &alert_room(&self.config)?).await
@@ -37,30 +38,31 @@ impl Postman {
         &self,
         room: &Room,
         event: &Event,
-        letter: &Letter,
+        letter: &OutgoingMessage,
         key: &str,
         proven: bool,
     ) -> Result<()> {
-        let words = Part::Words.of(key);
+        let words = AlertPart::Words.transaction(key);
         let root = self.ledger.root_in(event.storm, room.room_id())?;
         let elsewhere = self.ledger.storm(event.storm)?.is_some_and(|known| known.root.is_some());
         match goes(event.change, letter.opens, root.as_deref()) {
             // Its thread is in a room where the bot may not send any more.
-            Goes::Nowhere if elsewhere => {
-                room_message::post(room, Place::Room, letter, &[], words).await.map(drop)
+            Placement::Nowhere if elsewhere => {
+                room_message::post(room, Destination::Room, letter, &[], words).await.map(drop)
             }
-            Goes::Nowhere => Ok(()),
-            Goes::First => {
+            Placement::Nowhere => Ok(()),
+            Placement::First => {
                 let root = self.begin(room, event, letter, key, proven).await?;
                 self.furnish(room, &root, event, key).await
             }
-            Goes::Finish(root) => self.furnish(room, root, event, key).await,
-            Goes::Thread(root) => {
-                room_message::post(room, Place::Thread(root), letter, &[], words).await?;
+            Placement::Finish(root) => self.furnish(room, root, event, key).await,
+            Placement::Thread(root) => {
+                room_message::post(room, Destination::Thread(root), letter, &[], words).await?;
                 if let Some((plain, html)) = letter.instead.clone() {
-                    let new = Letter { plain, html, rings: true, instead: None, opens: false };
-                    let edit = Part::Edit.of(key);
-                    room_message::post(room, Place::Instead(root), &new, &[], edit).await?;
+                    let new =
+                        OutgoingMessage { plain, html, rings: true, instead: None, opens: false };
+                    let edit = AlertPart::Edit.transaction(key);
+                    room_message::post(room, Destination::Instead(root), &new, &[], edit).await?;
                 }
                 Ok(())
             }

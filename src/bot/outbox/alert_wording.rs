@@ -3,7 +3,7 @@
 
 use jiff::SignedDuration;
 
-use crate::bot::messages::outgoing_message::Letter;
+use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::flow::{Cure, Judged};
 use kestrel_core::render::View;
 use kestrel_core::render::storm::{Alert, Cured, clear, root, root_cleared, update};
@@ -20,7 +20,7 @@ pub(crate) fn storm_letter(
     judged: &Judged,
     waited: SignedDuration,
     view: &View,
-) -> Letter {
+) -> OutgoingMessage {
     let cured = match &judged.cure {
         Cure::Yes => Cured::Yes,
         Cure::SignedOut => Cured::SignedOut,
@@ -39,14 +39,14 @@ pub(crate) fn storm_letter(
     };
     if untold {
         alert.answer = judged.page.clone();
-        let letter = Letter::quiet(&root(&alert, view).reply());
+        let letter = OutgoingMessage::quiet(&root(&alert, view).reply());
         // What anybody may have written into a log wakes nobody.
-        return Letter { rings: judged.sure == Sure::Confirmed, opens: true, ..letter };
+        return OutgoingMessage { rings: judged.sure == Sure::Confirmed, opens: true, ..letter };
     }
     if event.change == Change::Ended {
-        let over = Letter::quiet(&clear(&alert, view).reply());
+        let over = OutgoingMessage::quiet(&clear(&alert, view).reply());
         alert.answer = judged.page.clone();
         return over.instead(root_cleared(&alert, view).reply());
     }
-    Letter::quiet(&update(&alert, view).reply())
+    OutgoingMessage::quiet(&update(&alert, view).reply())
 }

@@ -12,14 +12,16 @@ use matrix_sdk::{Client, Room};
 use ruma::{EventId, OwnedEventId};
 use tokio::sync::watch::Receiver;
 
-use super::alert_order::{Turn, same_storm, turn};
+use super::alert_order::{AlertTurn, same_storm, turn};
 use super::alert_wording::storm_letter;
 use crate::bot::messages::delivery;
-use crate::bot::messages::outgoing_message::Letter;
-use crate::bot::messages::room_message::{self, Part, Place};
+use crate::bot::messages::outgoing_message::OutgoingMessage;
+use crate::bot::messages::room_message::{self, Destination};
+use crate::bot::messages::transaction::{self, AlertPart};
 use crate::bot::settings::matrix_of;
-use crate::bot::storm_watch::follow::{Shared, holds};
-use crate::bot::supervisor::Ended;
+use crate::bot::storm_watch::mutes;
+use crate::bot::storm_watch::shared_state::SharedWatch;
+use crate::bot::supervisor::TaskEnd;
 use crate::config::Config;
 use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
 use crate::store::{Due, Known, Ledger, NewCase, Owed, Store};
@@ -35,24 +37,24 @@ const LOOK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Words and sends what is owed.
-pub(crate) struct Postman {
+pub(crate) struct AlertOutbox {
     pub(crate) config: Arc<Config>,
     flow: Flow,
     store: Store,
     pub(crate) ledger: Ledger,
-    shared: Shared,
+    shared: SharedWatch,
     /// There once the homeserver let the bot in.
     pub(crate) client: Receiver<Option<Client>>,
     /// Owed messages that wait, because the database denied too early what they are about.
     later: Mutex<HashMap<i64, Timestamp>>,
 }
 
-impl Postman {
+impl AlertOutbox {
     pub(crate) fn new(
         config: Arc<Config>,
         flow: Flow,
         store: Store,
-        shared: Shared,
+        shared: SharedWatch,
         client: Receiver<Option<Client>>,
     ) -> Self {
         let ledger = store.ledger();
@@ -62,7 +64,7 @@ impl Postman {
 
     /// Works until the process ends. A failure that lasts is logged when it begins, when it becomes another,
     /// and when it is over.
-    pub(crate) async fn work(self) -> Ended {
+    pub(crate) async fn work(self) -> TaskEnd {
         let mut failing: Option<String> = None;
         loop {
             let spoken = self.speak().await;
@@ -92,8 +94,9 @@ impl Postman {
     async fn speak(&self) -> Result<()> {
         while let Some(notice) = self.shared.notices.oldest() {
             for room in &self.open().await?.rooms {
-                let words = Part::Words.of(&notice.key);
-                match room_message::post(room, Place::Room, &notice.letter, &[], words).await {
+                let words = AlertPart::Words.transaction(&notice.key);
+                match room_message::post(room, Destination::Room, &notice.letter, &[], words).await
+                {
                     Err(error) if !delivery::is_unsendable(&error) => return Err(error),
                     _ => {}
                 }
@@ -158,17 +161,17 @@ impl Postman {
             return self.ledger.settle(owed.id);
         };
         let turn = turn(owed, event.change, &self.ledger.owed()?, known.root.is_some());
-        if turn == Turn::Wait {
+        if turn == AlertTurn::Wait {
             return Ok(());
         }
-        let untold = turn == Turn::First;
+        let untold = turn == AlertTurn::First;
         let middle = !matches!(event.change, Change::Started | Change::Ended);
-        let muted = self.ledger.mutes(now)?.iter().any(|mute| holds(&mute.what, event));
+        let muted = self.ledger.mutes(now)?.iter().any(|mute| mutes::covers(&mute.what, event));
         // An end is told where a beginning was, muted or not: nobody should wait for it.
         let silent = muted && event.change != Change::Ended;
         // While it waited it turned out to be part of a crowd.
         let spoken_for = untold && self.shared.lock().is_part(event.storm);
-        if turn == Turn::Nothing || silent || spoken_for || middle && newer {
+        if turn == AlertTurn::Nothing || silent || spoken_for || middle && newer {
             return self.ledger.settle(owed.id);
         }
         // Judging is expensive, so it is not done for words that cannot be kept.
@@ -227,7 +230,7 @@ impl Postman {
     }
 
     async fn deliver(&self, owed: Owed) -> Result<()> {
-        let letter = owed.text.as_deref().and_then(Letter::read);
+        let letter = owed.text.as_deref().and_then(OutgoingMessage::read);
         let Some(letter) = letter else {
             tracing::error!("an owed message is of another version and is dropped");
             return self.ledger.settle(owed.id);
@@ -240,8 +243,8 @@ impl Postman {
         for room in &open.rooms {
             let posted = match &owed.due {
                 Due::Words(_) => {
-                    let words = Part::Words.of(&key);
-                    room_message::post(room, Place::Room, &letter, &[], words).await.map(drop)
+                    let words = AlertPart::Words.transaction(&key);
+                    room_message::post(room, Destination::Room, &letter, &[], words).await.map(drop)
                 }
                 Due::Storm(event) => self.tell(room, event, &letter, &key, open.proven).await,
             };
@@ -258,7 +261,7 @@ impl Postman {
         &self,
         room: &Room,
         event: &Event,
-        letter: &Letter,
+        letter: &OutgoingMessage,
         key: &str,
         proven: bool,
     ) -> Result<OwnedEventId> {
@@ -266,8 +269,14 @@ impl Postman {
             true => matrix_of(&self.config)?.admins.as_slice(),
             false => &[],
         };
-        let root =
-            room_message::post(room, Place::Room, letter, rings, Part::Words.of(key)).await?;
+        let root = room_message::post(
+            room,
+            Destination::Room,
+            letter,
+            rings,
+            AlertPart::Words.transaction(key),
+        )
+        .await?;
         self.ledger.rooted(event.storm, room.room_id(), &root)?;
         Ok(root)
     }
@@ -283,8 +292,10 @@ impl Postman {
         if let Err(error) = self.store.rethread(&standing_in(event), root) {
             tracing::error!("{root} will not find its case: {error:#}");
         }
-        for (button, part) in [(AGAIN, Part::Again), (WHY, Part::Why), (MUTE, Part::Mute)] {
-            room_message::react(room, root, button, part.of(key)).await?;
+        for (button, part) in
+            [(AGAIN, AlertPart::Again), (WHY, AlertPart::Why), (MUTE, AlertPart::Mute)]
+        {
+            room_message::react(room, root, button, part.transaction(key)).await?;
         }
         self.picture(room, root, event, key).await
     }
@@ -306,7 +317,9 @@ impl Postman {
             tracing::warn!("the picture of storm {} could not be drawn", event.storm);
             return Ok(());
         };
-        if let Err(error) = room_message::show(room, root, picture, Part::Picture.of(key)).await {
+        if let Err(error) =
+            room_message::show(room, root, picture, AlertPart::Picture.transaction(key)).await
+        {
             tracing::warn!("the picture of storm {} was not sent: {error:#}", event.storm);
         }
         Ok(())
@@ -361,12 +374,12 @@ impl Postman {
 }
 
 /// Names a message to the homeserver: the same in every process, and another in another ledger.
-fn key(owed: &Owed, letter: &Letter) -> String {
+fn key(owed: &Owed, letter: &OutgoingMessage) -> String {
     let id = owed.id;
     match &owed.due {
         Due::Storm(event) => format!("{}-{}-{id}", event.storm, event.at.as_millisecond()),
         Due::Words(_) => {
-            format!("{}-{id}", room_message::digest(letter.plain.as_bytes()))
+            format!("{}-{id}", transaction::digest(letter.plain.as_bytes()))
         }
     }
 }

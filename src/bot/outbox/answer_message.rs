@@ -5,7 +5,7 @@ use ruma::{EventId, OwnedEventId, OwnedUserId, RoomId, TransactionId};
 use serde::{Deserialize, Serialize};
 
 use crate::bot::chat_line::ChatLine;
-use crate::bot::messages::room_message::{About, txn_id};
+use crate::bot::messages::transaction::{self, About};
 use crate::bot::replies;
 use crate::store::{NewMessage, Outgoing};
 use kestrel_core::render::Reply;
@@ -15,15 +15,15 @@ const SUMMARY: usize = 120;
 
 /// A message as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Message {
-    pub(crate) place: Place,
+pub(crate) struct OwedMessage {
+    pub(crate) place: MessagePlace,
     pub(crate) body: Body,
 }
 
 /// Where it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Place {
+pub(crate) enum MessagePlace {
     Room,
     Thread {
         root: OwnedEventId,
@@ -72,11 +72,11 @@ fn in_thread(
     body: Body,
     case: Option<u64>,
 ) -> NewMessage {
-    let place = Place::Thread { root: line.root().to_owned(), last: line.event.clone() };
+    let place = MessagePlace::Thread { root: line.root().to_owned(), last: line.event.clone() };
     NewMessage {
-        txn: txn_id(&line.event, about).to_string(),
+        txn: transaction::for_event(&line.event, about).to_string(),
         room: room.to_owned(),
-        message: Message { place, body }.text(),
+        message: OwedMessage { place, body }.text(),
         asked: line.sent,
         summary: summary(line),
         case,
@@ -102,9 +102,9 @@ pub(crate) fn reply(
 ) -> NewMessage {
     let body = words_for_all(words);
     NewMessage {
-        txn: txn_id(cause, about).to_string(),
+        txn: transaction::for_event(cause, about).to_string(),
         room: chat.to_owned(),
-        message: Message { place: Place::Reply(cause.to_owned()), body }.text(),
+        message: OwedMessage { place: MessagePlace::Reply(cause.to_owned()), body }.text(),
         asked,
         summary: summary.to_owned(),
         case: None,
@@ -119,9 +119,9 @@ pub(crate) fn remark(
     words: &Reply,
 ) -> NewMessage {
     NewMessage {
-        txn: txn_id(cause, about).to_string(),
+        txn: transaction::for_event(cause, about).to_string(),
         room: room.to_owned(),
-        message: Message { place: Place::Room, body: words_for_all(words) }.text(),
+        message: OwedMessage { place: MessagePlace::Room, body: words_for_all(words) }.text(),
         asked: at,
         summary: String::new(),
         case: None,
@@ -139,7 +139,7 @@ pub(crate) fn to_admins(
     NewMessage {
         txn: txn.to_owned(),
         room: room.to_owned(),
-        message: Message { place: Place::Room, body }.text(),
+        message: OwedMessage { place: MessagePlace::Room, body }.text(),
         asked: at,
         summary: String::new(),
         case: None,
@@ -155,11 +155,11 @@ pub(crate) fn in_own_thread(
     words: &Reply,
     case: Option<u64>,
 ) -> NewMessage {
-    let place = Place::Thread { root: root.to_owned(), last: root.to_owned() };
+    let place = MessagePlace::Thread { root: root.to_owned(), last: root.to_owned() };
     NewMessage {
         txn: txn.to_string(),
         room: room.to_owned(),
-        message: Message { place, body: words_for_all(words) }.text(),
+        message: OwedMessage { place, body: words_for_all(words) }.text(),
         asked,
         summary: summary.to_owned(),
         case,
@@ -173,11 +173,11 @@ pub(crate) fn evidence_in_own_thread(
     (asked, summary): (Timestamp, &str),
     case: u64,
 ) -> NewMessage {
-    let place = Place::Thread { root: root.to_owned(), last: root.to_owned() };
+    let place = MessagePlace::Thread { root: root.to_owned(), last: root.to_owned() };
     NewMessage {
         txn: txn.to_string(),
         room: room.to_owned(),
-        message: Message { place, body: Body::Evidence }.text(),
+        message: OwedMessage { place, body: Body::Evidence }.text(),
         asked,
         summary: summary.to_owned(),
         case: Some(case),
@@ -188,7 +188,7 @@ fn words_for_all(words: &Reply) -> Body {
     Body::Words { plain: words.plain.clone(), html: words.html.clone(), mentions: Vec::new() }
 }
 
-impl Message {
+impl OwedMessage {
     fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -197,13 +197,13 @@ impl Message {
 /// What is said in the place of an answer that the homeserver refuses for good; nothing where that is refused.
 pub(crate) fn refused(owed: &Outgoing) -> Option<NewMessage> {
     const SHORT: &str = "-short";
-    let message = serde_json::from_str::<Message>(&owed.message).ok()?;
+    let message = serde_json::from_str::<OwedMessage>(&owed.message).ok()?;
     let Body::Words { mentions, .. } = message.body else { return None };
     if owed.txn.ends_with(SHORT) {
         return None;
     }
     let Reply { plain, html } = replies::answer_refused();
-    let message = Message { place: message.place, body: Body::Words { plain, html, mentions } };
+    let message = OwedMessage { place: message.place, body: Body::Words { plain, html, mentions } };
     Some(NewMessage {
         txn: format!("{}{SHORT}", owed.txn),
         room: owed.room.clone(),

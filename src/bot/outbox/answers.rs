@@ -12,13 +12,13 @@ use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::answer_message::{Body, Message, Place, refused};
+use super::answer_message::{Body, MessagePlace, OwedMessage, refused};
 pub(crate) use super::answer_message::{
     answer, evidence, evidence_in_own_thread, in_own_thread, remark, reply, to_admins,
 };
 use crate::bot::messages::delivery;
 use crate::bot::messages::room_message;
-use crate::bot::supervisor::Ended;
+use crate::bot::supervisor::TaskEnd;
 use crate::flow::Flow;
 use crate::store::{NewMessage, Outgoing, Store};
 use kestrel_core::render::{self, Reply};
@@ -33,7 +33,7 @@ pub(crate) const LATE: SignedDuration = SignedDuration::from_mins(2);
 /// What waited for longer is not sent any more.
 pub(crate) const KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// Sends what is owed.
-pub(crate) struct Outbox {
+pub(crate) struct AnswerOutbox {
     pub(crate) flow: Flow,
     pub(crate) store: Store,
     pub(crate) client: Client,
@@ -43,20 +43,20 @@ pub(crate) struct Outbox {
 
 /// A room whose message was not taken.
 #[derive(Debug, Clone, Copy)]
-struct Held {
+struct HeldBack {
     until: Instant,
     pause: Duration,
 }
 
-impl Outbox {
+impl AnswerOutbox {
     /// Sends until the process ends.
-    pub(crate) async fn work(self) -> Ended {
+    pub(crate) async fn work(self) -> TaskEnd {
         let mut held = BTreeMap::new();
         loop {
             if let Err(error) = self.round(&mut held).await {
-                return Ended::Broke(error.context("what is owed cannot be read"));
+                return TaskEnd::Broke(error.context("what is owed cannot be read"));
             }
-            let next = held.values().map(|held: &Held| held.until).min();
+            let next = held.values().map(|held: &HeldBack| held.until).min();
             let wake = next.unwrap_or_else(|| Instant::now() + LOOK);
             tokio::select! {
                 () = self.due.notified() => {}
@@ -66,7 +66,7 @@ impl Outbox {
     }
 
     /// Sends what is owed to each room that is not held back, in order, until a room takes no more.
-    async fn round(&self, held: &mut BTreeMap<OwnedRoomId, Held>) -> Result<()> {
+    async fn round(&self, held: &mut BTreeMap<OwnedRoomId, HeldBack>) -> Result<()> {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
         if ledger.drop_unsent(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN))? > 0 {
@@ -107,7 +107,7 @@ impl Outbox {
     }
 
     async fn deliver(&self, owed: &Outgoing) -> Result<Option<OwnedEventId>> {
-        let Ok(message) = serde_json::from_str::<Message>(&owed.message) else {
+        let Ok(message) = serde_json::from_str::<OwedMessage>(&owed.message) else {
             tracing::error!("an owed answer is of another version and is dropped");
             return Ok(None);
         };
@@ -116,14 +116,14 @@ impl Outbox {
         match message.body {
             Body::Words { plain, html, mentions } => {
                 let mut reply = Reply { plain, html };
-                if message.place != Place::Room {
+                if message.place != MessagePlace::Room {
                     reply = self.dated(reply, owed, Timestamp::now());
                 }
                 let mut content = room_message::notice(&reply, mentions);
                 content.relates_to = match message.place {
-                    Place::Room => None,
-                    Place::Thread { root, last } => Some(room_message::under(root, last)),
-                    Place::Reply(cause) => Some(room_message::in_reply(cause)),
+                    MessagePlace::Room => None,
+                    MessagePlace::Thread { root, last } => Some(room_message::under(root, last)),
+                    MessagePlace::Reply(cause) => Some(room_message::in_reply(cause)),
                 };
                 delivery::once(&room, content, txn).await.map(Some)
             }
@@ -151,7 +151,7 @@ impl Outbox {
         &self,
         room: &Room,
         owed: &Outgoing,
-        place: Place,
+        place: MessagePlace,
     ) -> Result<Option<OwnedEventId>> {
         let case = owed.case.and_then(|number| self.store.case(number).transpose());
         let (_, evidence) = match case.transpose() {
@@ -162,7 +162,7 @@ impl Outbox {
                 return Ok(None);
             }
         };
-        let Place::Thread { root, last } = place else { return Ok(None) };
+        let MessagePlace::Thread { root, last } = place else { return Ok(None) };
         let file = room_message::Attached {
             name: "evidence.json",
             kind: "application/json",
@@ -227,12 +227,12 @@ impl Outbox {
 }
 
 /// Holds a room back for a while; returns how long.
-fn hold(held: &mut BTreeMap<OwnedRoomId, Held>, room: &RoomId) -> Duration {
+fn hold(held: &mut BTreeMap<OwnedRoomId, HeldBack>, room: &RoomId) -> Duration {
     let pause = match held.get(room) {
         Some(held) => (held.pause * 2).min(LONGEST_PAUSE),
         None => FIRST_PAUSE,
     };
-    held.insert(room.to_owned(), Held { until: Instant::now() + pause, pause });
+    held.insert(room.to_owned(), HeldBack { until: Instant::now() + pause, pause });
     pause
 }
 

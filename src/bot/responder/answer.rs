@@ -4,22 +4,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use jiff::Timestamp;
 use matrix_sdk::{Client, Room};
 use ruma::{OwnedUserId, RoomId};
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinError, JoinHandle};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
-use super::report_queue::Reception;
-use crate::bot::captures::desk::CaptureDesk;
+use super::report_queue::ReportQueue;
+use super::typing::while_typing;
+use crate::bot::captures::context::CaptureContext;
+use crate::bot::captures::desk::Captures;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
-use crate::bot::messages::room_message::{self, About};
-use crate::bot::outbox::answers::{self, Outbox};
+use crate::bot::messages::room_message;
+use crate::bot::messages::transaction::{self, About};
+use crate::bot::outbox::answers::{self, AnswerOutbox};
 use crate::bot::replies;
-use crate::bot::supervisor::Health;
+use crate::bot::request::Request;
+use crate::bot::supervisor::TaskHealth;
 use crate::config::Config;
 use crate::flow::{self, Answer, Flow};
 use crate::store::{NewCase, NewMessage, Store};
@@ -33,33 +36,12 @@ const SLACK: Duration = Duration::from_secs(3 * 60);
 /// How long a verdict waits for its attachment.
 const ATTACHING: Duration = Duration::from_secs(5);
 
-/// A typing notice lasts four seconds and the client renews it after three.
-const TYPING_EVERY: Duration = Duration::from_secs(3);
-
-/// What a line asks for.
-#[derive(Debug, Clone)]
-pub(crate) enum Asked {
-    Command(Command),
-    /// It was meant as a command and is none; the reply says how it is written.
-    Slip(Reply),
-}
-
-impl Asked {
-    /// How long it watches before it answers.
-    fn watch(&self) -> Duration {
-        match self {
-            Self::Command(Command::Ke2(typed)) => typed.live.unwrap_or_default(),
-            _ => Duration::ZERO,
-        }
-    }
-}
-
 /// What answering needs.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct Responder {
     pub(crate) flow: Flow,
     pub(crate) store: Store,
-    pub(crate) captures: Arc<CaptureDesk>,
+    pub(crate) captures: Arc<Captures>,
     /// The bot itself.
     pub(crate) own: Option<OwnedUserId>,
     /// Whether storms are watched for, and addresses shown in full.
@@ -67,17 +49,18 @@ pub(crate) struct Desk {
     pub(crate) show_addresses: bool,
     /// A flow's deadline plus everything around it.
     pub(crate) patience: Duration,
-    pub(crate) reception: Reception,
+    pub(crate) reception: ReportQueue,
     /// Told when a message becomes owed.
     pub(crate) owed: Arc<Notify>,
     /// How the bot's own tasks stand.
-    pub(crate) health: Health,
+    pub(crate) health: TaskHealth,
 }
 
-impl Desk {
-    pub(crate) fn new(flow: Flow, store: Store, config: &Config, health: Health) -> Arc<Self> {
+impl Responder {
+    pub(crate) fn new(flow: Flow, store: Store, config: &Config, health: TaskHealth) -> Arc<Self> {
         let owed: Arc<Notify> = Arc::default();
-        let captures = CaptureDesk::new(flow.clone(), store.clone(), owed.clone());
+        let captures =
+            Captures::new(CaptureContext::new(flow.clone(), store.clone(), owed.clone()));
         Arc::new(Self {
             flow,
             store,
@@ -86,7 +69,7 @@ impl Desk {
             watches: crate::bot::settings::watches(config),
             show_addresses: config.limits.show_addresses,
             patience: config.limits.deadline + SLACK,
-            reception: Reception::new(config),
+            reception: ReportQueue::new(config),
             owed,
             health,
         })
@@ -98,7 +81,7 @@ impl Desk {
         self: Arc<Self>,
         room: Room,
         line: ChatLine,
-        asked: Asked,
+        asked: Request,
     ) -> Result<Vec<NewMessage>> {
         let patience = self.patience + asked.watch();
         let work = self.clone().work(room.clone(), line, asked);
@@ -109,35 +92,35 @@ impl Desk {
         self: Arc<Self>,
         room: Room,
         line: ChatLine,
-        asked: Asked,
+        asked: Request,
     ) -> Result<Vec<NewMessage>> {
         let live = !asked.watch().is_zero();
         let asked_at = if live { Timestamp::now() } else { line.sent };
         let answer = match asked {
-            Asked::Slip(reply) => Answer::Words(reply),
-            Asked::Command(Command::Why) => Answer::Words(self.why(&line)),
-            Asked::Command(Command::Report { about }) => {
+            Request::Slip(reply) => Answer::Words(reply),
+            Request::Command(Command::Why) => Answer::Words(self.why(&line)),
+            Request::Command(Command::Report { about }) => {
                 Answer::Words(self.forwarded(&room, &line, about.as_deref()).await?)
             }
-            Asked::Command(Command::Cases(user)) => Answer::Words(self.cases(user.as_deref())?),
-            Asked::Command(Command::Case { number, look: Look::Again }) => {
+            Request::Command(Command::Cases(user)) => Answer::Words(self.cases(user.as_deref())?),
+            Request::Command(Command::Case { number, look: Look::Again }) => {
                 return Ok(self.again(&room, &line, number, asked_at).await);
             }
-            Asked::Command(Command::Case { number, look }) => {
+            Request::Command(Command::Case { number, look }) => {
                 Answer::Words(self.case(number, look)?)
             }
-            Asked::Command(Command::Storms) => Answer::Words(self.storms()?),
-            Asked::Command(Command::Mute { whom, length }) => {
+            Request::Command(Command::Storms) => Answer::Words(self.storms()?),
+            Request::Command(Command::Mute { whom, length }) => {
                 Answer::Words(self.mute(&line, &whom, length)?)
             }
-            Asked::Command(Command::Unmute(whom)) => Answer::Words(self.unmute(whom.as_ref())?),
-            Asked::Command(Command::Capture(wanted)) => {
+            Request::Command(Command::Unmute(whom)) => Answer::Words(self.unmute(whom.as_ref())?),
+            Request::Command(Command::Capture(wanted)) => {
                 match self.captures.command(&room, &line, wanted).await? {
                     Some(reply) => Answer::Words(reply),
                     None => return Ok(Vec::new()),
                 }
             }
-            Asked::Command(command) => {
+            Request::Command(command) => {
                 self.announce(&room, &line, &command).await;
                 self.flow.answer(&command, asked_at).await
             }
@@ -150,7 +133,7 @@ impl Desk {
         let Some(note) = self.flow.announcement(command) else { return };
         let mut content = room_message::notice(&note, vec![line.sender.clone()]);
         content.relates_to = Some(room_message::under(line.root().to_owned(), line.event.clone()));
-        let txn = room_message::txn_id(&line.event, About::Watch);
+        let txn = transaction::for_event(&line.event, About::Watch);
         let said = timeout(ATTACHING, delivery::once(room, content, txn)).await;
         if !matches!(said, Ok(Ok(_))) {
             tracing::warn!("the watch of {} could not be announced", line.event);
@@ -201,8 +184,8 @@ impl Desk {
     }
 
     /// What sends them, through this client.
-    pub(crate) fn outbox(&self, client: &Client) -> Outbox {
-        Outbox {
+    pub(crate) fn outbox(&self, client: &Client) -> AnswerOutbox {
+        AnswerOutbox {
             flow: self.flow.clone(),
             store: self.store.clone(),
             client: client.clone(),
@@ -221,65 +204,4 @@ impl Desk {
             None => replies::no_case_here(),
         }
     }
-}
-
-/// The work did not end in time.
-#[derive(Debug)]
-pub(crate) struct TooLong;
-
-impl std::fmt::Display for TooLong {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("the answer took too long")
-    }
-}
-
-impl std::error::Error for TooLong {}
-
-/// Waits for the work while the room sees the bot type.
-pub(crate) async fn while_typing<T>(
-    room: &Room,
-    mut work: JoinHandle<Result<T>>,
-    patience: Duration,
-) -> Result<T> {
-    let _ends = AbortOnDrop(work.abort_handle());
-    let typing = async {
-        let mut beat = interval(TYPING_EVERY);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            beat.tick().await;
-            show_typing(room, true).await;
-        }
-    };
-    let ended = tokio::select! {
-        ended = timeout(patience, &mut work) => ended,
-        () = typing => unreachable!("typing has no end"),
-    };
-    show_typing(room, false).await;
-    match ended {
-        Ok(joined) => joined.unwrap_or_else(|error| Err(broken_off(error))),
-        Err(_) => Err(TooLong.into()),
-    }
-}
-
-/// Work does not outlive whoever waits for it.
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn show_typing(room: &Room, typing: bool) {
-    if let Err(error) = room.typing_notice(typing).await {
-        tracing::debug!("typing could not be shown: {error}");
-    }
-}
-
-/// A panic's own words may quote what somebody wrote, so they are left to the panic hook.
-pub(crate) fn broken_off(error: JoinError) -> anyhow::Error {
-    if error.is_panic() {
-        return anyhow!("the answer panicked");
-    }
-    anyhow!("the answer was broken off")
 }

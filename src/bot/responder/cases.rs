@@ -7,12 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::Room;
 use ruma::{EventId, UserId};
 
-use super::answer::Desk;
+use super::answer::Responder;
 use crate::bot::chat_line::ChatLine;
-use crate::bot::messages::room_message::About;
+use crate::bot::messages::transaction::About;
 use crate::bot::outbox::answers;
 use crate::bot::replies;
-use crate::bot::supervisor::Ended;
+use crate::bot::supervisor::TaskEnd;
 use crate::config::Cases;
 use crate::flow::{self, Answer};
 use crate::store::{Kept, NewMessage, Store};
@@ -27,7 +27,7 @@ const LISTED: usize = 20;
 const HOURLY: Duration = Duration::from_secs(60 * 60);
 
 /// Deletes what is older than the config allows, once at the start and then hourly.
-pub(crate) async fn forget_in_time(store: Store, cases: Cases) -> Ended {
+pub(crate) async fn forget_in_time(store: Store, cases: Cases) -> TaskEnd {
     let keep = SignedDuration::try_from(cases.keep).unwrap_or(SignedDuration::MAX);
     loop {
         let oldest = Timestamp::now().checked_sub(keep).unwrap_or(Timestamp::MIN);
@@ -43,7 +43,7 @@ pub(crate) async fn forget_in_time(store: Store, cases: Cases) -> Ended {
     }
 }
 
-impl Desk {
+impl Responder {
     /// The newest, of one user or of all.
     pub(crate) fn cases(&self, user: Option<&UserId>) -> Result<Reply> {
         let cases = self.store.cases(user, LISTED)?;

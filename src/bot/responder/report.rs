@@ -15,12 +15,14 @@ use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::answer::{Desk, while_typing};
-use crate::bot::attachment::{Enclosed, Refused};
+use super::answer::Responder;
+use super::typing::while_typing;
+use crate::bot::attachment::{Attachment, ReportRefused};
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
-use crate::bot::messages::outgoing_message::Letter;
-use crate::bot::messages::room_message::{self, About, Place};
+use crate::bot::messages::outgoing_message::OutgoingMessage;
+use crate::bot::messages::room_message::{self, Destination};
+use crate::bot::messages::transaction::{self, About};
 use crate::bot::outbox::answers;
 use crate::bot::panic_guard::sealed;
 use crate::bot::replies;
@@ -38,7 +40,7 @@ const READING: Duration = Duration::from_secs(60);
 const ENCLOSING: Duration = Duration::from_secs(60);
 
 /// A report on its way to the ops room.
-struct Handed<'a> {
+struct HandedReport<'a> {
     /// The event that it came in, or that asked for it.
     cause: &'a EventId,
     by: &'a UserId,
@@ -49,7 +51,7 @@ struct Handed<'a> {
     removed: &'a Removed,
 }
 
-impl Desk {
+impl Responder {
     /// Takes what a user sent in a direct chat: what is owed to them for it. The message is fetched anew: what it
     /// holds is not redacted yet and is kept nowhere.
     pub(crate) async fn receive(
@@ -74,8 +76,8 @@ impl Desk {
         let work = self.clone().take(chat.clone(), event.clone(), seat.place.clone());
         match while_typing(&chat, tokio::spawn(work), self.patience * 2).await {
             Ok(receipt) => Ok(vec![owed(About::Receipt, &receipt)]),
-            Err(error) => match error.downcast::<Refused>() {
-                Ok(Refused(says)) => {
+            Err(error) => match error.downcast::<ReportRefused>() {
+                Ok(ReportRefused(says)) => {
                     tracing::info!("the report {event} was not taken");
                     Ok(vec![owed(About::Fault, &render::lines([says.as_str()]).reply())])
                 }
@@ -97,7 +99,7 @@ impl Desk {
         let removed = removed(&parcel);
         let reported = self.flow.report(&parcel, Some(&sender), Timestamp::now()).await;
         let (forwarded, cause, by) = (false, &*event, &*sender);
-        let handed = Handed {
+        let handed = HandedReport {
             cause,
             by,
             forwarded,
@@ -139,7 +141,7 @@ impl Desk {
             let removed = removed(&parcel);
             let reported = self.flow.report(&parcel, about, Timestamp::now()).await;
             let (forwarded, cause, by) = (true, &*line.event, &*line.sender);
-            let handed = Handed {
+            let handed = HandedReport {
                 cause,
                 by,
                 forwarded,
@@ -154,8 +156,8 @@ impl Desk {
             ))
         };
         match handing.await {
-            Err(error) => match error.downcast::<Refused>() {
-                Ok(Refused(says)) => Ok(render::lines([says.as_str()]).reply()),
+            Err(error) => match error.downcast::<ReportRefused>() {
+                Ok(ReportRefused(says)) => Ok(render::lines([says.as_str()]).reply()),
                 Err(error) => Err(error),
             },
             told => told,
@@ -165,7 +167,7 @@ impl Desk {
     /// Fetches, redacts and reads, on a thread of its own that keeps the place until it has ended.
     async fn read(
         &self,
-        sent: Enclosed,
+        sent: Attachment,
         client: &Client,
         place: Arc<OwnedSemaphorePermit>,
     ) -> Result<Parcel> {
@@ -182,14 +184,14 @@ impl Desk {
             Ok(Err(error)) => return Err(error),
             Err(_) => "it took longer than a minute to read".to_owned(),
         };
-        Err(Refused(replies::not_read(&says)).into())
+        Err(ReportRefused(replies::not_read(&says)).into())
     }
 
     /// Opens the case and tells it in a thread of its own; gives its number and the thread's root.
     async fn hand_on(
         &self,
         room: &Room,
-        mut handed: Handed<'_>,
+        mut handed: HandedReport<'_>,
     ) -> Result<(Option<u64>, OwnedEventId)> {
         let reported = handed.reported;
         if let Some(user) = reported.user.as_deref().filter(|_| reported.names.is_none()) {
@@ -214,9 +216,9 @@ impl Desk {
             },
             &self.flow.view(),
         );
-        let letter = Letter::quiet(&page.reply());
-        let txn = room_message::txn_id(handed.cause, About::Root);
-        let root = room_message::post(room, Place::Room, &letter, &[], txn).await?;
+        let letter = OutgoingMessage::quiet(&page.reply());
+        let txn = transaction::for_event(handed.cause, About::Root);
+        let root = room_message::post(room, Destination::Room, &letter, &[], txn).await?;
         if let Err(error) = self.store.rethread(handed.cause, &root) {
             tracing::error!("!why will not find the case of {root}: {error:#}");
         }
@@ -224,9 +226,9 @@ impl Desk {
         let notes = handed.parcel.notes.iter().chain(&reported.notes).chain(&unsent);
         let notes: Vec<_> = notes.map(String::as_str).collect();
         if !notes.is_empty() {
-            let letter = Letter::quiet(&render::lines(notes).reply());
-            let txn = room_message::txn_id(handed.cause, About::Notes);
-            room_message::post(room, Place::Thread(&root), &letter, &[], txn).await?;
+            let letter = OutgoingMessage::quiet(&render::lines(notes).reply());
+            let txn = transaction::for_event(handed.cause, About::Notes);
+            room_message::post(room, Destination::Thread(&root), &letter, &[], txn).await?;
         }
         self.say_verdict(room, &root, (handed.cause, reported), case).await?;
         Ok((case, root))
@@ -247,23 +249,28 @@ impl Desk {
         };
         let asked = (Timestamp::now(), "a report");
         let file = judged.map(|number| {
-            let txn = room_message::txn_id(cause, About::Evidence);
+            let txn = transaction::for_event(cause, About::Evidence);
             answers::evidence_in_own_thread(room.room_id(), (root, &txn), asked, number)
         });
-        let txn = room_message::txn_id(cause, About::Verdict);
+        let txn = transaction::for_event(cause, About::Verdict);
         let verdict = answers::in_own_thread(room.room_id(), (root, &txn), asked, page, case);
         let owed: Vec<_> = file.into_iter().chain([verdict]).collect();
         if let Err(error) = self.owe(&owed) {
             // A full disk costs the file, not the verdict.
             tracing::error!("the verdict of {root} cannot be kept: {error:#}");
-            let letter = Letter::quiet(page);
-            room_message::post(room, Place::Thread(root), &letter, &[], txn).await?;
+            let letter = OutgoingMessage::quiet(page);
+            room_message::post(room, Destination::Thread(root), &letter, &[], txn).await?;
         }
         Ok(())
     }
 
     /// Puts the redacted files into the thread; gives what is missing there.
-    async fn enclose(&self, room: &Room, root: &EventId, handed: &mut Handed<'_>) -> Vec<String> {
+    async fn enclose(
+        &self,
+        room: &Room,
+        root: &EventId,
+        handed: &mut HandedReport<'_>,
+    ) -> Vec<String> {
         let mut unsent = Vec::new();
         for (number, artefact) in handed.parcel.artefacts.iter_mut().enumerate() {
             let sending = attach(room, root, artefact, handed.cause, number);
@@ -276,7 +283,7 @@ impl Desk {
     }
 
     /// A full disk costs the number, not the answer.
-    fn open(&self, room: &Room, handed: &Handed<'_>) -> Option<u64> {
+    fn open(&self, room: &Room, handed: &HandedReport<'_>) -> Option<u64> {
         let evidence = &handed.reported.evidence;
         let opened = self.store.open_case(&NewCase {
             cause: handed.cause,
@@ -297,8 +304,8 @@ impl Desk {
 
 /// The message that was replied to. It may be a plain event, and anybody's: a report is foreign text in any case,
 /// and who handed it on stands above it. That line passed the gate.
-async fn pointed_at(room: &Room, target: &EventId) -> Result<Enclosed> {
-    let refused = |says: &str| anyhow::Error::from(Refused(says.to_owned()));
+async fn pointed_at(room: &Room, target: &EventId) -> Result<Attachment> {
+    let refused = |says: &str| anyhow::Error::from(ReportRefused(says.to_owned()));
     let event = match room.event(target, None).await.context("the message cannot be fetched") {
         Ok(event) => event,
         Err(error) if delivery::is_unreachable(&error) => return Err(error),
@@ -314,7 +321,7 @@ async fn pointed_at(room: &Room, target: &EventId) -> Result<Enclosed> {
         ));
     }
     let read = event.raw().deserialize().ok();
-    read.as_ref().and_then(Enclosed::of).ok_or_else(|| {
+    read.as_ref().and_then(Attachment::of).ok_or_else(|| {
         refused(
             "There is no file and no text in that message. Reply to the file itself with !report.",
         )
@@ -335,7 +342,7 @@ async fn attach(
     let text = std::mem::take(&mut artefact.text);
     let file = room_message::Attached { name: &artefact.name, kind, text };
     let content = room_message::enclosed(room, (root, root), file).await?;
-    let txn = room_message::txn_id(cause, About::File(number));
+    let txn = transaction::for_event(cause, About::File(number));
     delivery::patiently(room, content, txn).await.map(drop)
 }
 

@@ -12,7 +12,7 @@ use matrix_sdk::{Client, Room};
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::bot::attachment::Refused;
+use crate::bot::attachment::ReportRefused;
 use crate::bot::ops_rooms::OpsRooms;
 use crate::config::Config;
 use crate::store::Ledger;
@@ -27,7 +27,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// What taking reports needs.
 #[derive(Debug)]
-pub(crate) struct Reception {
+pub(crate) struct ReportQueue {
     pub(crate) limits: Limits,
     /// Where reports are told.
     room: Option<OwnedRoomId>,
@@ -39,12 +39,12 @@ pub(crate) struct Reception {
 }
 
 /// A place among those who are read, and the sender's turn.
-pub(crate) struct Seat {
+pub(crate) struct Slot {
     pub(crate) place: Arc<OwnedSemaphorePermit>,
     _turn: Option<OwnedMutexGuard<()>>,
 }
 
-impl Reception {
+impl ReportQueue {
     pub(crate) fn new(config: &Config) -> Self {
         let reports = &config.reports;
         let limits =
@@ -80,22 +80,22 @@ impl Reception {
     }
 
     /// A seat, if one is free now.
-    pub(crate) fn try_seat(&self, sender: &UserId) -> Option<Seat> {
+    pub(crate) fn try_seat(&self, sender: &UserId) -> Option<Slot> {
         let turn = self.turn(sender).try_lock_owned().ok()?;
         let place = self.places.clone().try_acquire_owned().ok()?;
-        Some(Seat { place: Arc::new(place), _turn: Some(turn) })
+        Some(Slot { place: Arc::new(place), _turn: Some(turn) })
     }
 
     /// A seat, when it is the sender's turn.
-    pub(crate) async fn seat(&self, sender: &UserId) -> Result<Seat> {
+    pub(crate) async fn seat(&self, sender: &UserId) -> Result<Slot> {
         let turn = self.turn(sender).lock_owned().await;
-        Ok(Seat { _turn: Some(turn), ..self.place().await? })
+        Ok(Slot { _turn: Some(turn), ..self.place().await? })
     }
 
     /// A place of no user's own.
-    pub(crate) async fn place(&self) -> Result<Seat> {
+    pub(crate) async fn place(&self) -> Result<Slot> {
         let place = self.places.clone().acquire_owned().await?;
-        Ok(Seat { place: Arc::new(place), _turn: None })
+        Ok(Slot { place: Arc::new(place), _turn: None })
     }
 
     fn turn(&self, sender: &UserId) -> Arc<Turn<()>> {
@@ -117,7 +117,7 @@ impl Reception {
         open.and_then(|open| open.rooms.into_iter().next()).ok_or_else(|| {
             let says = "I cannot hand it on just now: the administrators' room is not open to me. Send it again \
                         later, please.";
-            Refused(says.to_owned()).into()
+            ReportRefused(says.to_owned()).into()
         })
     }
 }
@@ -142,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn reports_are_read_one_at_a_time_and_a_panic_ends_only_itself() {
         let config = Config::parse(crate::bot::settings::BOT, std::path::Path::new(".")).unwrap();
-        let reception = Reception::new(&config);
+        let reception = ReportQueue::new(&config);
         let place = reception.place().await.unwrap();
         assert!(reception.try_seat(ruma::user_id!("@a:example.org")).is_none());
         drop(place);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::Desk;
+use super::answer::Responder;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::replies;
 use crate::bot::room_replies::absences;
@@ -23,7 +23,7 @@ const ENDED: usize = 5;
 /// How long an alert that was not sent is listed.
 const DROPPED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-impl Desk {
+impl Responder {
     /// What goes on, what ended last, and what is muted.
     pub(crate) fn storms(&self) -> Result<Reply> {
         let (ledger, now) = (self.store.ledger(), Timestamp::now());

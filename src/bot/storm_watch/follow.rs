@@ -3,22 +3,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
 use tokio::time::{Interval, interval};
 
-use super::trouble::{FailedLooks, LedgerTrouble, LowSpace, Notice, Notices, blind_log};
-use crate::bot::messages::outgoing_message::Letter;
+use super::mutes;
+use super::notices::Notice;
+use super::shared_state::SharedWatch;
+use super::trouble::{FailedLooks, LedgerTrouble, LowSpace, blind_log};
+use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::collect::logs::follow::{Follow, Position, Round};
 use crate::config::Config;
 use crate::flow::{Cursor, Flow, Poll};
 use crate::store::{Due, Known, Ledger, Step, free_space};
 use kestrel_core::render::{self, View};
-use kestrel_core::storm::{Change, Event, Muted, Thresholds, Watch};
+use kestrel_core::storm::{Change, Event};
 
 /// How often what was counted is written down: a restart reads the lines since again, at scan speed.
 const CALM: Duration = Duration::from_secs(60);
@@ -32,51 +33,10 @@ const KNOWN: usize = 1000;
 /// Notes about the logs themselves that are posted in one life of the process; all of them are logged.
 const NOTES: u32 = 12;
 
-/// The watch's state, shared with those who word its alerts.
-#[derive(Debug, Clone)]
-pub(crate) struct Shared {
-    watch: Arc<Mutex<Watch>>,
-    /// Something is owed.
-    pub(crate) due: Arc<Notify>,
-    /// What is to be said without the ledger.
-    pub(crate) notices: Notices,
-}
-
-impl Shared {
-    /// The state as the ledger has it, under the thresholds of now.
-    pub(crate) fn restore(ledger: &Ledger, thresholds: Thresholds) -> Result<Self> {
-        let newest = ledger.storms(1)?.first().map_or(0, |known| known.event.storm);
-        let kept = ledger.watch()?.map(|text| serde_json::from_str::<Watch>(&text));
-        let watch = match kept {
-            Some(Ok(watch)) => watch.tuned(thresholds),
-            Some(Err(error)) => {
-                tracing::warn!("the watch's state is of another version and begins anew: {error}");
-                Watch::new(thresholds)
-            }
-            None => Watch::new(thresholds),
-        };
-        let watch = Arc::new(Mutex::new(watch.numbered_after(newest)));
-        Ok(Self { watch, due: Arc::new(Notify::new()), notices: Notices::default() })
-    }
-
-    /// Sets the state back to what the ledger has, for a task that reads the logs from the places there.
-    pub(crate) fn restore_again(&self, ledger: &Ledger, thresholds: Thresholds) -> Result<()> {
-        let kept = Self::restore(ledger, thresholds)?;
-        let watch = kept.lock().clone();
-        *self.lock() = watch;
-        Ok(())
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Watch> {
-        // A panic elsewhere while it was held leaves at worst one sight uncounted.
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Follows the logs and keeps the ledger.
-pub(crate) struct Lookout {
+pub(crate) struct StormWatch {
     ledger: Ledger,
-    shared: Shared,
+    shared: SharedWatch,
     view: View,
     /// What a backlog came to, until it is read to its end.
     backlog: Vec<Event>,
@@ -95,8 +55,8 @@ pub(crate) struct Lookout {
     looks: FailedLooks,
 }
 
-impl Lookout {
-    pub(crate) fn new(config: &Config, view: View, ledger: Ledger, shared: Shared) -> Self {
+impl StormWatch {
+    pub(crate) fn new(config: &Config, view: View, ledger: Ledger, shared: SharedWatch) -> Self {
         let within = crate::bot::settings::thresholds(&config.watch).within;
         let now = Timestamp::now();
         let from = now.checked_sub(within).unwrap_or(now);
@@ -293,7 +253,7 @@ impl Lookout {
         if !gone.is_empty() {
             let from = gone.iter().map(|event| event.first).min().unwrap_or(now);
             let page = render::storm::summary(&gone, from.min(self.from), now, &self.view);
-            self.owed.push(Due::Words(Letter::quiet(&page.reply()).text()));
+            self.owed.push(Due::Words(OutgoingMessage::quiet(&page.reply()).text()));
         }
     }
 
@@ -318,7 +278,9 @@ impl Lookout {
             let was_muted = known.iter().find(of).is_some_and(|known| {
                 known.root.is_none() && known.sure.is_none() && known.event.at < now
             });
-            was_muted && !waits(event.storm) && !mutes.iter().any(|mute| holds(&mute.what, event))
+            was_muted
+                && !waits(event.storm)
+                && !mutes.iter().any(|mute| mutes::covers(&mute.what, event))
         };
         let began = |event: &Event| Event { change: Change::Started, at: now, ..event.clone() };
         Ok(going_on.iter().filter(untold).map(|event| Due::Storm(began(event))).collect())
@@ -332,7 +294,7 @@ impl Lookout {
         self.notes += u32::try_from(notes.len().min(room)).unwrap_or(0);
         let letter = |note: &String| {
             let page = render::lines([format!("The storm watch: {note}").as_str()]);
-            Due::Words(Letter::quiet(&page.reply()).text())
+            Due::Words(OutgoingMessage::quiet(&page.reply()).text())
         };
         notes.iter().take(room).map(letter).collect()
     }
@@ -346,18 +308,6 @@ async fn beat(rhythm: &mut Option<Interval>) {
     }
 }
 
-/// Whether a mute silences a storm.
-pub(crate) fn holds(mute: &Muted, event: &Event) -> bool {
-    match (mute, &event.whose) {
-        (Muted::All, _) => true,
-        (Muted::Storm(number), _) => *number == event.storm,
-        (Muted::User(muted), kestrel_core::storm::Whose::Device { user, .. }) => {
-            muted.as_str() == user
-        }
-        (Muted::User(_), _) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
@@ -365,13 +315,14 @@ mod tests {
     use super::*;
     use crate::store::Owed;
     use kestrel_core::evidence::sight::{Sight, What};
+    use kestrel_core::storm::Muted;
 
-    fn lookout(folder: &TempDir) -> Lookout {
+    fn lookout(folder: &TempDir) -> StormWatch {
         let config = Config::parse(crate::bot::settings::BOT, Path::new(".")).unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
         let thresholds = crate::bot::settings::thresholds(&config.watch);
-        let shared = Shared::restore(&ledger, thresholds).unwrap();
-        Lookout::new(&config, View::of(jiff::tz::TimeZone::UTC), ledger, shared)
+        let shared = SharedWatch::restore(&ledger, thresholds).unwrap();
+        StormWatch::new(&config, View::of(jiff::tz::TimeZone::UTC), ledger, shared)
     }
 
     fn ago(minutes: i64) -> Timestamp {
@@ -391,7 +342,7 @@ mod tests {
     fn told(owed: &[Owed]) -> Vec<String> {
         let words = |owed: &Owed| match &owed.due {
             Due::Storm(event) => format!("{:?} {}", event.change, event.storm),
-            Due::Words(text) => Letter::read(text).unwrap().plain,
+            Due::Words(text) => OutgoingMessage::read(text).unwrap().plain,
         };
         owed.iter().map(words).collect()
     }
@@ -444,7 +395,7 @@ mod tests {
         let mut lookout = lookout(&folder);
         let begun = Round { read_to: Some(ago(60)), ..round(vec![refused("@a:x", 60)], false) };
         lookout.take(begun).unwrap();
-        let ends = |lookout: &Lookout| told(&lookout.ledger.owed().unwrap()).join(", ");
+        let ends = |lookout: &StormWatch| told(&lookout.ledger.owed().unwrap()).join(", ");
         lookout.take(Round { blind: Some(ago(60)), ..round(Vec::new(), true) }).unwrap();
         assert_eq!(ends(&lookout), "Started 1");
         lookout.take(round(Vec::new(), true)).unwrap();
@@ -519,7 +470,7 @@ mod tests {
             (Muted::User("@a:x".try_into().unwrap()), true),
             (Muted::User("@b:x".try_into().unwrap()), false),
         ] {
-            assert_eq!(holds(&what, &event), silent, "{what:?}");
+            assert_eq!(mutes::covers(&what, &event), silent, "{what:?}");
         }
     }
 }

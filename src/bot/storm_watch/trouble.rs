@@ -5,13 +5,12 @@
 //! In an encrypted room nothing can be said while the disk is full, because the keys of a message are written
 //! first. That is why the room hears before the disk is full.
 
-use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::bot::messages::outgoing_message::Letter;
+use super::notices::Notice;
+use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::flow::BlindLog;
 use crate::store::SPARE;
 use kestrel_core::render::{self, View};
@@ -23,47 +22,6 @@ const LASTS: SignedDuration = SignedDuration::from_secs(30);
 const FAILED: u32 = 2;
 /// How often the disk is looked at.
 const LOOK: SignedDuration = SignedDuration::from_secs(10);
-/// Notices that wait at the most, while the homeserver takes none.
-const WAITING: usize = 20;
-
-/// Something for the room that is in no ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Notice {
-    /// Names it to the homeserver, so that sending it twice says it once.
-    pub(crate) key: String,
-    pub(crate) letter: Letter,
-}
-
-/// Notices that wait for the room, shared between who has something to say and who sends.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Notices {
-    waiting: Arc<Mutex<VecDeque<Notice>>>,
-}
-
-impl Notices {
-    pub(crate) fn say(&self, notice: Notice) {
-        let mut waiting = self.lock();
-        if waiting.len() >= WAITING {
-            waiting.pop_front();
-        }
-        waiting.push_back(notice);
-    }
-
-    pub(crate) fn oldest(&self) -> Option<Notice> {
-        self.lock().front().cloned()
-    }
-
-    /// It was sent, or can never be.
-    pub(crate) fn said(&self, notice: &Notice) {
-        self.lock().retain(|other| other.key != notice.key);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Notice>> {
-        // A panic elsewhere while it was held leaves at worst a notice that is said twice.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// How the ledger's writes go.
 #[derive(Debug, Default)]
 pub(crate) struct LedgerTrouble {
@@ -210,7 +168,7 @@ pub(crate) fn blind_log(of: &BlindLog, now: Timestamp) -> Notice {
     let line =
         format!("The storm watch cannot see every storm. {}. What to do: {how}.", upper(text));
     let day = now.as_second().div_euclid(24 * 3600);
-    let letter = Letter::quiet(&render::lines([line.as_str()]).reply());
+    let letter = OutgoingMessage::quiet(&render::lines([line.as_str()]).reply());
     Notice { key: format!("watch-blind-{log}-{day}"), letter }
 }
 
@@ -221,7 +179,7 @@ fn upper(text: &str) -> String {
 }
 
 fn notice(what: &str, since: Timestamp, line: &str) -> Notice {
-    let letter = Letter::quiet(&render::lines([line]).reply());
+    let letter = OutgoingMessage::quiet(&render::lines([line]).reply());
     Notice { key: format!("watch-{}-{what}", since.as_millisecond()), letter }
 }
 
@@ -231,6 +189,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::bot::storm_watch::notices::Notices;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + second).unwrap()

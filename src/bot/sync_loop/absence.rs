@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use matrix_sdk::{Room, RoomState};
 use ruma::RoomId;
 
-use super::listen::Ear;
+use super::state::SyncLoop;
 use crate::bot::ops_rooms::may_send;
 use crate::bot::outbox::answers;
 use crate::bot::room_replies;
@@ -14,7 +14,7 @@ use crate::bot::settings::matrix_of;
 use crate::store::Absence;
 use kestrel_core::render::Reply;
 
-impl Ear {
+impl SyncLoop {
     /// Notes which ops rooms the bot is not in any more, and which it is in again.
     pub(crate) async fn note_absences(&mut self) {
         if let Err(error) = self.try_note_absences().await {

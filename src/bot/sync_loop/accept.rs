@@ -5,19 +5,21 @@ use jiff::Timestamp;
 use matrix_sdk::Room;
 use ruma::EventId;
 
-use super::listen::Ear;
-use crate::bot::buttons::Press;
+use super::state::SyncLoop;
+use crate::bot::buttons::ButtonPress;
 use crate::bot::chat_line::ChatLine;
-use crate::bot::messages::room_message::About;
+use crate::bot::event_age::too_old;
+use crate::bot::messages::transaction::About;
 use crate::bot::outbox::answers;
-use crate::bot::permission::{PRESSES, Pace, may_command, too_old};
+use crate::bot::permission::may_command;
+use crate::bot::rate_limit::{PRESSES, Rate};
 use crate::bot::replies;
-use crate::bot::task_queue::task::Task;
-use crate::bot::task_queue::worker::MOST_OPEN;
+use crate::bot::task_queue::intake::MOST_OPEN;
+use crate::bot::task_queue::task::QueuedTask;
 use crate::store::{HandedIn, NewMessage};
 use kestrel_core::render::Reply;
 
-impl Ear {
+impl SyncLoop {
     /// Answers a line that needs no work.
     pub(crate) fn say_at_once(&self, room: &Room, line: &ChatLine, about: About, says: &Reply) {
         let message = answers::answer(room.room_id(), line, about, says, None);
@@ -49,7 +51,7 @@ impl Ear {
         &mut self,
         room: &Room,
         line: ChatLine,
-        task: impl FnOnce(ChatLine) -> Task,
+        task: impl FnOnce(ChatLine) -> QueuedTask,
     ) {
         let task = task(line.clone());
         if self.intake.hand_in(&line.event, room.room_id(), &task) != HandedIn::Full {
@@ -63,7 +65,7 @@ impl Ear {
 
     /// A button under a storm's root, pressed by somebody who may command; of others nothing is said. Reactions are
     /// never encrypted, so a stolen token can press one: they only read, and only so often.
-    pub(crate) async fn pressed(&mut self, room: &Room, press: Press) {
+    pub(crate) async fn pressed(&mut self, room: &Room, press: ButtonPress) {
         let (root, button) = (press.root.clone(), press.button);
         let mut line = press.line();
         line.sent = self.sent_by_our_clock(&line.sender, line.sent);
@@ -81,11 +83,11 @@ impl Ear {
             return;
         }
         match self.presses.step(&line.sender, PRESSES, Timestamp::now()) {
-            Pace::Go => self.accept(room, line, |line| Task::Press(button, line)),
-            Pace::Tell => {
+            Rate::Allowed => self.accept(room, line, |line| QueuedTask::Press(button, line)),
+            Rate::JustExceeded => {
                 self.say_at_once(room, &line, About::Answer, &replies::too_many_presses(PRESSES));
             }
-            Pace::Silent => self.note_settled(room, &line.event),
+            Rate::Exceeded => self.note_settled(room, &line.event),
         }
     }
 }

@@ -2,21 +2,20 @@
 //! when it does not. Commands from the ops rooms all pass here: those of a sync, those found when looking back,
 //! and those whose key came late.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use matrix_sdk::Room;
 use matrix_sdk::deserialized_responses::TimelineEvent;
-use ruma::{OwnedRoomId, RoomId, UserId};
+use ruma::{RoomId, UserId};
 
-use super::listen::Ear;
+use super::state::SyncLoop;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::event_origin::{self, Origin};
-use crate::bot::messages::room_message::About;
+use crate::bot::messages::transaction::About;
 use crate::bot::outbox::answers;
-use crate::bot::permission::{Pace, Paces, Reasons, Refusal, judge};
+use crate::bot::permission::{Refusal, judge};
+use crate::bot::rate_limit::Rate;
 use crate::bot::replies;
-use crate::bot::responder::answer::Asked;
+use crate::bot::request::Request;
 use crate::bot::settings::matrix_of;
 
 /// How often the homeserver is asked for one sender's devices in an hour.
@@ -35,30 +34,20 @@ pub(crate) enum Admission {
     Later,
 }
 
-/// What admitting remembers.
-#[derive(Debug, Default)]
-pub(crate) struct Admissions {
-    reasons: Reasons,
-    lookups: Paces,
-    waiting: Vec<(OwnedRoomId, TimelineEvent)>,
-    /// Rooms that were told, by this process, that they are not encrypted.
-    warned: HashSet<OwnedRoomId>,
-}
-
-impl Ear {
+impl SyncLoop {
     /// Whether a command counts.
     pub(crate) async fn admit(
         &mut self,
         room: &Room,
         line: &ChatLine,
-        asked: &Asked,
+        asked: &Request,
         event: &TimelineEvent,
     ) -> Admission {
         let config = self.config.clone();
         let Ok(matrix) = matrix_of(&config) else {
             return Admission::TakenBack;
         };
-        let destructive = matches!(asked, Asked::Command(command) if command.is_destructive());
+        let destructive = matches!(asked, Request::Command(command) if command.is_destructive());
         // First, so that a command that is refused now is not a new one when it is copied later.
         if event.kind.encryption_info().is_some() {
             match self.first_of_its_message(room, line, destructive).await {
@@ -116,7 +105,7 @@ impl Ear {
     }
 
     fn may_look_up(&mut self, sender: &UserId) -> bool {
-        self.admissions.lookups.step(sender, LOOKUPS, Timestamp::now()) == Pace::Go
+        self.admissions.lookups.step(sender, LOOKUPS, Timestamp::now()) == Rate::Allowed
     }
 
     /// Keeps a command until the homeserver answers.

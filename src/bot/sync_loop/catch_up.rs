@@ -5,14 +5,15 @@ use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::Room;
 
-use super::listen::{Ear, NOBODY_WAITS};
-use super::missed_events::{self, Back};
+use super::missed_events::{self, ReadBack};
+use super::state::SyncLoop;
+use crate::bot::event_age::NOBODY_WAITS;
 use crate::bot::replies;
 
 /// How many direct chats are read back after one sync.
 const CHATS: usize = 20;
 
-impl Ear {
+impl SyncLoop {
     /// Reads each room back once: for what came between the last sync of the process before and its end, and
     /// for what one sync does not carry. Synapse may answer the first sync from its cache, without what came
     /// since: this finds the rest.
@@ -39,7 +40,7 @@ impl Ear {
         let day = SignedDuration::try_from(NOBODY_WAITS).unwrap_or(SignedDuration::MAX);
         let yesterday = Timestamp::now().checked_sub(day).unwrap_or(Timestamp::MIN);
         let oldest = yesterday.max(self.store.since());
-        let back = Back { heard: heard.as_deref(), oldest, from };
+        let back = ReadBack { heard: heard.as_deref(), oldest, from };
         let missed = missed_events::missed(room, back).await?;
         let count = missed.events.len();
         tracing::info!("{count} events of {} were not heard yet", room.room_id());

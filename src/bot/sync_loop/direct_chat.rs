@@ -1,34 +1,32 @@
 //! Direct chats → reports, and a word on how to send one. A direct chat is a room of the bot and one user who
 //! may send reports; nothing else is heard in it, and nothing is told there but a user's own receipt.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use matrix_sdk::deserialized_responses::{TimelineEvent, TimelineEventKind};
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::{Room, RoomMemberships, RoomState};
-use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
 
-use super::listen::Ear;
+use super::state::SyncLoop;
 use crate::bot::account::client;
-use crate::bot::attachment::Enclosed;
-use crate::bot::messages::room_message::About;
+use crate::bot::attachment::Attachment;
+use crate::bot::event_age::{NOBODY_WAITS, too_old};
+use crate::bot::messages::transaction::About;
 use crate::bot::ops_rooms::OpsRooms;
 use crate::bot::outbox::answers;
-use crate::bot::permission::{Pace, may_command_at_all, too_old};
+use crate::bot::permission::may_command_at_all;
+use crate::bot::rate_limit::Rate;
 use crate::bot::replies;
-use crate::bot::task_queue::task::Task;
-use crate::bot::task_queue::worker::MOST_OPEN;
+use crate::bot::settings::may_report;
+use crate::bot::task_queue::intake::MOST_OPEN;
+use crate::bot::task_queue::task::QueuedTask;
 use crate::config::Config;
 use crate::store::HandedIn;
 use kestrel_core::render::Reply;
 
-/// A report that waited longer than this is not worth reading: its sender has found another way.
-const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// Whose direct chat a room is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Chat {
+pub(crate) enum DirectChat {
     With(OwnedUserId),
     /// The other one has left it, or has brought others in.
     Over,
@@ -37,29 +35,24 @@ pub(crate) enum Chat {
 }
 
 /// What a room is by its members. An ops room is no direct chat, whoever is in it.
-async fn chat(room: &Room, config: &Config, ops: &OpsRooms) -> Chat {
+async fn chat(room: &Room, config: &Config, ops: &OpsRooms) -> DirectChat {
     if room.state() != RoomState::Joined || ops.holds(room.room_id()) {
-        return Chat::Not;
+        return DirectChat::Not;
     }
     let Ok(members) = room.members(RoomMemberships::ACTIVE).await else {
-        return Chat::Not;
+        return DirectChat::Not;
     };
     let others = members.iter().map(|member| member.user_id());
     let others: Vec<_> = others.filter(|user| *user != room.own_user_id()).collect();
     let direct = room.is_direct().await.unwrap_or(false);
     match (others.as_slice(), direct) {
-        ([one], _) if lets_in(config, one) => Chat::With((*one).to_owned()),
-        ([_], _) | (_, false) => Chat::Not,
-        (_, true) => Chat::Over,
+        ([one], _) if may_report(config, one) => DirectChat::With((*one).to_owned()),
+        ([_], _) | (_, false) => DirectChat::Not,
+        (_, true) => DirectChat::Over,
     }
 }
 
-/// Whether this user's direct chat is let in.
-pub(crate) fn lets_in(config: &Config, user: &UserId) -> bool {
-    config.reports.lets_in(user, config.server.name.as_deref())
-}
-
-impl Ear {
+impl SyncLoop {
     /// Hears a room that is no ops room, if it is a direct chat. What was said before the bot came is heard
     /// too: clients invite with the first message.
     pub(crate) async fn hear_chat(&mut self, room: &Room, events: &[TimelineEvent]) {
@@ -67,9 +60,9 @@ impl Ear {
             return;
         }
         let with = match chat(room, &self.config, &self.ops()).await {
-            Chat::With(user) => user,
-            Chat::Not => return,
-            Chat::Over => {
+            DirectChat::With(user) => user,
+            DirectChat::Not => return,
+            DirectChat::Over => {
                 tracing::info!("leaving {}: it is no direct chat any more", room.room_id());
                 if let Err(error) = client::leave(room).await {
                     tracing::warn!("cannot leave {}: {error}", room.room_id());
@@ -79,7 +72,7 @@ impl Ear {
         };
         for event in events {
             if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
-                self.keep_unreadable(room, event);
+                self.keep_undecrypted(room, event);
             } else if let Ok(event) = event.raw().deserialize() {
                 self.hear_direct(room, &with, &event);
             }
@@ -96,7 +89,7 @@ impl Ear {
 
     /// Hears one event of a direct chat.
     pub(crate) fn hear_direct(&mut self, room: &Room, with: &UserId, event: &AnySyncTimelineEvent) {
-        let Some(sent) = Enclosed::of(event).filter(|sent| sent.sender == with) else {
+        let Some(sent) = Attachment::of(event).filter(|sent| sent.sender == with) else {
             return;
         };
         let now = Timestamp::now();
@@ -111,8 +104,8 @@ impl Ear {
             return;
         }
         match self.pace.step(&sent.sender, self.config.reports.each, now) {
-            Pace::Go => {
-                let task = Task::Report {
+            Rate::Allowed => {
+                let task = QueuedTask::Report {
                     event: sent.event.clone(),
                     sender: sent.sender.clone(),
                     sent: sent.sent,
@@ -121,20 +114,22 @@ impl Ear {
                     self.chat(room, &sent, &replies::queue_full(MOST_OPEN));
                 }
             }
-            Pace::Tell => self.chat(room, &sent, &replies::too_often(self.config.reports.each)),
-            Pace::Silent => self.note_settled(room, &sent.event),
+            Rate::JustExceeded => {
+                self.chat(room, &sent, &replies::too_often(self.config.reports.each))
+            }
+            Rate::Exceeded => self.note_settled(room, &sent.event),
         }
     }
 
     /// Says something in a direct chat because of a message that needs no work.
-    fn chat(&self, room: &Room, sent: &Enclosed, says: &Reply) {
+    fn chat(&self, room: &Room, sent: &Attachment, says: &Reply) {
         let cause = (&*sent.event, sent.sent);
         let reply = answers::reply(room.room_id(), cause, About::Answer, says, "");
         self.owe_for(room, &sent.event, reply);
     }
 
     /// How to send a report, once an hour; an admin's command belongs elsewhere.
-    fn small_talk(&mut self, room: &Room, sent: &Enclosed, now: Timestamp) {
+    fn small_talk(&mut self, room: &Room, sent: &Attachment, now: Timestamp) {
         // What was said before a crash may be heard twice; an hour later nobody minds.
         if too_old(sent.sent, now, self.max_age()) {
             return;
@@ -146,10 +141,5 @@ impl Ear {
         let misplaced = admin && sent.is_command();
         let says = if misplaced { replies::in_the_ops_room() } else { replies::how_to_report() };
         self.chat(room, sent, &says);
-    }
-
-    /// The joined room of this id.
-    pub(crate) fn joined(&self, room: &RoomId) -> Option<Room> {
-        self.client.get_room(room).filter(|room| room.state() == RoomState::Joined)
     }
 }

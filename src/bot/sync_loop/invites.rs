@@ -6,11 +6,10 @@ use std::collections::{HashMap, HashSet};
 use matrix_sdk::{Client, Room, RoomState};
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 
-use super::direct_chat::lets_in;
 use crate::bot::account::client;
 use crate::bot::ops_rooms::OpsRooms;
 use crate::bot::permission::may_command;
-use crate::bot::settings::matrix_of;
+use crate::bot::settings::{matrix_of, may_report};
 use crate::config::Config;
 
 /// A user's direct chats that are joined; a client that forgets one makes another.
@@ -20,7 +19,7 @@ const MOST_TRIES: u32 = 3;
 
 /// What it remembers of invitations.
 #[derive(Debug, Default)]
-pub(crate) struct Door {
+pub(crate) struct Invites {
     /// Left alone, each with its inviter, so that it is logged once.
     declined: HashSet<(OwnedRoomId, Option<OwnedUserId>)>,
     /// Joined before the inviter's power level could be known: an invitation does not carry it.
@@ -29,7 +28,7 @@ pub(crate) struct Door {
     failed: HashMap<OwnedRoomId, u32>,
 }
 
-impl Door {
+impl Invites {
     /// Joins where it may, after a sync.
     pub(crate) async fn tend(&mut self, client: &Client, config: &Config, ops: &OpsRooms) {
         self.judge(client, config).await;
@@ -116,7 +115,7 @@ async fn is_direct_chat(
     inviter: Option<&UserId>,
     config: &Config,
 ) -> bool {
-    let Some(inviter) = inviter.filter(|inviter| lets_in(config, inviter)) else {
+    let Some(inviter) = inviter.filter(|inviter| may_report(config, inviter)) else {
         return false;
     };
     let theirs =

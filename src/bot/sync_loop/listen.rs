@@ -2,8 +2,6 @@
 //! It survives every failure of the homeserver but the end of the session. After a start, and after a gap in
 //! the sync, it reads each room back to the newest event that was heard.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -15,104 +13,36 @@ use matrix_sdk::ruma::api::client::sync::sync_events::v3::Filter;
 use matrix_sdk::ruma::events::room::member::MembershipState;
 use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent, SyncStateEvent};
 use matrix_sdk::sync::{SyncResponse, Timeline};
-use matrix_sdk::{Client, Room, RoomState, ruma::uint};
-use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId};
-use tokio::time::Instant;
+use matrix_sdk::{Room, ruma::uint};
+use ruma::{EventId, RoomId, UserId};
 
-use super::admission::{Admission, Admissions};
-use super::command_age::HomeserverClock;
-use super::invites::Door;
-use super::undecrypted::Unreadables;
+use super::admission::Admission;
+use super::state::SyncLoop;
 use crate::bot::account::client;
 use crate::bot::account::lease;
-use crate::bot::attachment::Enclosed;
-use crate::bot::buttons::Press;
-use crate::bot::captures::desk::Tick;
+use crate::bot::attachment::Attachment;
+use crate::bot::buttons::ButtonPress;
+use crate::bot::captures::tick::Tick;
 use crate::bot::chat_line::ChatLine;
-use crate::bot::messages::room_message::About;
+use crate::bot::event_age::NOBODY_WAITS;
+use crate::bot::event_age::too_old;
+use crate::bot::messages::transaction::About;
 use crate::bot::outbox::answers;
-use crate::bot::permission::{Courtesy, Paces, may_command, too_old};
+use crate::bot::permission::may_command;
 use crate::bot::replies;
+use crate::bot::request::Request;
 use crate::bot::request::read;
-use crate::bot::responder::answer::{Asked, Desk};
-use crate::bot::settings::matrix_of;
-use crate::bot::supervisor::Ended;
-use crate::bot::task_queue::task::Task;
-use crate::bot::task_queue::worker::Intake;
-use crate::config::Config;
-use crate::store::Store;
+use crate::bot::supervisor::TaskEnd;
+use crate::bot::task_queue::task::QueuedTask;
 use kestrel_core::render::Reply;
 
 /// The pauses between failed syncs.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A late command older than this is not worth a line.
-pub(crate) const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The loop and what it remembers.
-pub(crate) struct Ear {
-    pub(crate) config: Arc<Config>,
-    pub(crate) client: Client,
-    pub(crate) store: Store,
-    pub(crate) desk: Arc<Desk>,
-    pub(crate) intake: Arc<Intake>,
-    pub(crate) courtesy: Courtesy,
-    pub(crate) pace: Paces,
-    pub(crate) unreadable: Unreadables,
-    /// Who was told lately that too many commands wait.
-    pub(crate) full: Courtesy,
-    pub(crate) admissions: Admissions,
-    /// Buttons of the last hour, by person.
-    pub(crate) presses: Paces,
-    pub(crate) clock: HomeserverClock,
-    door: Door,
-    /// New rooms of upgrades that are not followed yet: no direct chats either.
-    pub(crate) on_trial: HashSet<OwnedRoomId>,
-    /// Tombstones whose new room the bot was not invited to yet, and since when it waits.
-    pub(crate) uninvited: HashMap<OwnedEventId, Instant>,
-    pub(crate) looked_back: HashSet<OwnedRoomId>,
-    /// Commands that came too late, by room, until the room is told.
-    late: HashMap<OwnedRoomId, Late>,
-}
-
-/// Commands of one room that came too late.
-#[derive(Debug, Default)]
-struct Late {
-    count: usize,
-    newest: Option<ChatLine>,
-}
-
-impl Ear {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        client: Client,
-        desk: Arc<Desk>,
-        intake: Arc<Intake>,
-    ) -> Self {
-        Self {
-            config,
-            client,
-            store: desk.store.clone(),
-            desk,
-            intake,
-            courtesy: Courtesy::default(),
-            pace: Paces::default(),
-            unreadable: Unreadables::new(),
-            full: Courtesy::default(),
-            admissions: Admissions::default(),
-            presses: Paces::default(),
-            clock: HomeserverClock::default(),
-            door: Door::default(),
-            on_trial: HashSet::new(),
-            uninvited: HashMap::new(),
-            looked_back: HashSet::new(),
-            late: HashMap::new(),
-        }
-    }
-
+impl SyncLoop {
     /// Syncs until the homeserver ends the session.
-    pub(crate) async fn listen(mut self) -> Ended {
+    pub(crate) async fn listen(mut self) -> TaskEnd {
         let settings = SyncSettings::new().filter(Filter::FilterDefinition(filter()));
         let mut pause = FIRST_PAUSE;
         // The first sync does not wait for news: what a crash left unanswered is looked for after it.
@@ -128,7 +58,7 @@ impl Ear {
                     self.take_in(response).await;
                 }
                 Err(error) if client::is_over(error.client_api_error_kind()) => {
-                    return Ended::Over(client::session_is_over(anyhow!(error)));
+                    return TaskEnd::Over(client::session_is_over(anyhow!(error)));
                 }
                 Err(error) => {
                     tracing::warn!("sync failed, trying again in {pause:?}: {error}");
@@ -151,12 +81,12 @@ impl Ear {
             }
         }
         if !response.to_device.is_empty() {
-            self.try_unreadable().await;
+            self.retry_undecrypted().await;
         }
         self.hear_waiting().await;
         self.look_back().await;
         self.own_up();
-        self.door.tend(&self.client, &self.config, &self.ops()).await;
+        self.invites.tend(&self.client, &self.config, &self.ops()).await;
     }
 
     /// Hears what a sync brought of a room. Where it left events out they are fetched first.
@@ -184,12 +114,6 @@ impl Ear {
         }
     }
 
-    /// The room, if it is an ops room and joined.
-    pub(crate) fn ops_room(&self, room: &ruma::RoomId) -> Option<Room> {
-        let room = self.client.get_room(room).filter(|_| self.ops().holds(room))?;
-        (room.state() == RoomState::Joined).then_some(room)
-    }
-
     /// Hears events, oldest first.
     pub(crate) async fn hear_all(&mut self, room: &Room, events: &[TimelineEvent]) {
         if self.ops_room(room.room_id()).is_none() {
@@ -202,7 +126,7 @@ impl Ear {
         let events = if known { events } else { since_join(events, room.own_user_id()) };
         for event in events {
             if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
-                self.keep_unreadable(room, event);
+                self.keep_undecrypted(room, event);
             } else if let Ok(read) = event.raw().deserialize() {
                 self.hear(room, &read, event).await;
             }
@@ -232,10 +156,10 @@ impl Ear {
         if let Some(tick) = Tick::of(event).filter(|tick| tick.sender != room.own_user_id()) {
             return self.desk.captures.ticked(room, tick, &self.config).await;
         }
-        if let Some(press) = Press::of(event) {
+        if let Some(press) = ButtonPress::of(event) {
             return self.pressed(room, press).await;
         }
-        let handed = || Enclosed::of(event)?.handed(room.own_user_id());
+        let handed = || Attachment::of(event)?.handed(room.own_user_id());
         let Some(mut line) = ChatLine::of(event).or_else(handed) else {
             return;
         };
@@ -266,8 +190,8 @@ impl Ear {
             Admission::Refused(_) | Admission::TakenBack => self.note_settled(room, &line.event),
             Admission::Counts if old => self.note_late(room, line, now),
             Admission::Counts => match asked {
-                Asked::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
-                Asked::Command(_) => self.accept(room, line, Task::Line),
+                Request::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
+                Request::Command(_) => self.accept(room, line, QueuedTask::Line),
             },
         }
     }
@@ -284,10 +208,6 @@ impl Ear {
         if late.newest.as_ref().is_none_or(|newest| newest.sent <= line.sent) {
             late.newest = Some(line);
         }
-    }
-
-    pub(crate) fn max_age(&self) -> Duration {
-        matrix_of(&self.config).map_or(Duration::ZERO, |matrix| matrix.max_command_age)
     }
 }
 

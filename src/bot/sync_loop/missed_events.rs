@@ -15,7 +15,7 @@ const MOST_PAGES: usize = 20;
 
 /// What was missed.
 #[derive(Debug, Default)]
-pub(crate) struct Missed {
+pub(crate) struct MissedEvents {
     /// Oldest first.
     pub(crate) events: Vec<TimelineEvent>,
     /// Where the bound was met: nothing before this was read.
@@ -24,7 +24,7 @@ pub(crate) struct Missed {
 
 /// How far back to read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Back<'a> {
+pub(crate) struct ReadBack<'a> {
     /// Up to this event everything was heard.
     pub(crate) heard: Option<&'a EventId>,
     /// What was sent before this does not matter.
@@ -34,7 +34,7 @@ pub(crate) struct Back<'a> {
 }
 
 /// Reads a room back.
-pub(crate) async fn missed(room: &Room, back: Back<'_>) -> Result<Missed> {
+pub(crate) async fn missed(room: &Room, back: ReadBack<'_>) -> Result<MissedEvents> {
     let mut newest_first: Vec<TimelineEvent> = Vec::new();
     let mut from = back.from.map(ToOwned::to_owned);
     for _ in 0..MOST_PAGES {
@@ -52,11 +52,11 @@ pub(crate) async fn missed(room: &Room, back: Back<'_>) -> Result<Missed> {
         newest_first.extend(page.chunk.into_iter().take(whole));
         from = page.end;
         if heard.is_some() || all_old || from.is_none() {
-            return Ok(Missed { events: turned(newest_first), cut: None });
+            return Ok(MissedEvents { events: turned(newest_first), cut: None });
         }
     }
     let cut = newest_first.last().and_then(sent);
-    Ok(Missed { events: turned(newest_first), cut })
+    Ok(MissedEvents { events: turned(newest_first), cut })
 }
 
 fn turned(mut newest_first: Vec<TimelineEvent>) -> Vec<TimelineEvent> {

@@ -4,24 +4,23 @@
 //! followed only when its sender is an admin, an admin invited the bot, and the new room gives the same people
 //! admin power. Until an admin's encrypted command comes from there, the old room stays in use too.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use matrix_sdk::deserialized_responses::{RawSyncOrStrippedState, TimelineEvent};
 use matrix_sdk::ruma::events::SyncStateEvent;
-use matrix_sdk::ruma::events::room::power_levels::RoomPowerLevels;
 use matrix_sdk::ruma::events::room::tombstone::RoomTombstoneEventContent;
 use matrix_sdk::{Room, RoomState};
-use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
+use ruma::OwnedRoomId;
 
 use tokio::time::Instant;
 
-use super::listen::Ear;
+use super::state::SyncLoop;
+use super::upgrade_trust::{AdminPower, NotTrusted, Tombstone, compare};
 use crate::bot::account::client;
-use crate::bot::messages::room_message;
-use crate::bot::ops_rooms::{OpsRooms, ops_rooms};
+use crate::bot::messages::transaction;
+use crate::bot::ops_rooms::OpsRooms;
 use crate::bot::permission::may_command;
 use crate::bot::room_replies;
 use crate::bot::settings::matrix_of;
@@ -33,90 +32,17 @@ const ADMIN: i64 = 100;
 /// How long an upgrade waits for the bot's invitation before that is said: clients invite after the tombstone.
 const INVITING: Duration = Duration::from_secs(60);
 
-/// Why an upgrade is not followed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Distrust {
-    /// Who sent the tombstone may not command the bot.
-    NotAdmin,
-    /// An admin by power level in the old room is none in the new one.
-    LostAdmin(OwnedUserId),
-    /// Somebody who is none in the old room is one in the new one.
-    NewAdmin(OwnedUserId),
-    /// Everybody is one in the new room.
-    AllAdmins,
-    /// No admin invited the bot there.
-    NotInvited,
-    /// Another upgrade of the same room was followed before.
-    Followed(OwnedRoomId),
-    /// The new room is one that the old one replaced.
-    Circle,
-}
-
-/// Who has admin power in a room.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Powerful {
-    named: BTreeSet<OwnedUserId>,
-    everybody: bool,
-}
-
-impl Powerful {
-    /// By power level, and the creators where these stand above all levels (room version 12).
-    pub(crate) fn of(levels: &RoomPowerLevels, least: i64) -> Self {
-        let named = levels.users.iter().filter(|(_, level)| i64::from(**level) >= least);
-        let creators = levels.rules.privileged_creators.iter().flatten().cloned();
-        Self {
-            named: named.map(|(user, _)| user.clone()).chain(creators).collect(),
-            everybody: i64::from(levels.users_default) >= least,
-        }
-    }
-
-    fn has(&self, user: &UserId) -> bool {
-        self.everybody || self.named.contains(user)
-    }
-}
-
-/// Whether the new room gives admin power to those who have it in the old room, and to nobody else. `known` may have
-/// it in any case: the config's admins, who sent the tombstone, and the bot.
-pub(crate) fn compare(old: &Powerful, new: &Powerful, known: &[&UserId]) -> Result<(), Distrust> {
-    let own = known.first();
-    if new.everybody && !old.everybody {
-        return Err(Distrust::AllAdmins);
-    }
-    let lost = |user: &&OwnedUserId| own != Some(&&***user) && !new.has(user);
-    if let Some(lost) = old.named.iter().find(lost) {
-        return Err(Distrust::LostAdmin(lost.clone()));
-    }
-    let added = |user: &&OwnedUserId| !old.has(user) && !known.contains(&&***user);
-    if let Some(added) = new.named.iter().find(added) {
-        return Err(Distrust::NewAdmin(added.clone()));
-    }
-    Ok(())
-}
-
-/// A tombstone, and where it stands.
-#[derive(Debug)]
-pub(crate) struct Tombstone {
-    pub(crate) event: OwnedEventId,
-    pub(crate) sender: OwnedUserId,
-    pub(crate) new: OwnedRoomId,
-}
-
 /// What becomes of an upgrade.
-enum Weighed {
+enum UpgradeDecision {
     Follow {
         proven: bool,
     },
-    Not(Distrust),
+    Not(NotTrusted),
     /// The new room is not known well enough yet.
     Wait,
 }
 
-impl Ear {
-    /// The ops rooms of this moment.
-    pub(crate) fn ops(&self) -> OpsRooms {
-        ops_rooms(&self.config, &self.store.ledger())
-    }
-
+impl SyncLoop {
     /// Follows upgrades of ops rooms, after a sync and before its events are heard.
     pub(crate) async fn follow_upgrades(&mut self) {
         self.on_trial.clear();
@@ -138,57 +64,62 @@ impl Ear {
     async fn consider(&mut self, old: &Room, ops: &OpsRooms) -> Result<()> {
         let Some(tombstone) = tombstone_of(old).await? else { return Ok(()) };
         match self.weigh(old, &tombstone, ops).await? {
-            Weighed::Wait => drop(self.on_trial.insert(tombstone.new)),
-            Weighed::Follow { proven } => self.follow(old, &tombstone, proven).await?,
-            Weighed::Not(distrust) => self.decline(old, &tombstone, distrust, ops).await,
+            UpgradeDecision::Wait => drop(self.on_trial.insert(tombstone.new)),
+            UpgradeDecision::Follow { proven } => self.follow(old, &tombstone, proven).await?,
+            UpgradeDecision::Not(distrust) => self.decline(old, &tombstone, distrust, ops).await,
         }
         Ok(())
     }
 
-    async fn weigh(&self, old: &Room, tombstone: &Tombstone, ops: &OpsRooms) -> Result<Weighed> {
+    async fn weigh(
+        &self,
+        old: &Room,
+        tombstone: &Tombstone,
+        ops: &OpsRooms,
+    ) -> Result<UpgradeDecision> {
         if let Some(followed) = ops.replaced_by(old.room_id()) {
-            return Ok(Weighed::Not(Distrust::Followed(followed.to_owned())));
+            return Ok(UpgradeDecision::Not(NotTrusted::Followed(followed.to_owned())));
         }
         let before = old.power_levels().await?;
         if !may_command(old, &tombstone.sender, &self.config).await {
-            return Ok(Weighed::Not(Distrust::NotAdmin));
+            return Ok(UpgradeDecision::Not(NotTrusted::NotAdmin));
         }
         if ops.is_before(&tombstone.new, old.room_id()) {
-            return Ok(Weighed::Not(Distrust::Circle));
+            return Ok(UpgradeDecision::Not(NotTrusted::Circle));
         }
         if ops.is_configured(&tombstone.new) {
-            return Ok(Weighed::Follow { proven: true });
+            return Ok(UpgradeDecision::Follow { proven: true });
         }
         let Some(new) = self.client.get_room(&tombstone.new) else {
-            return Ok(Weighed::Not(Distrust::NotInvited));
+            return Ok(UpgradeDecision::Not(NotTrusted::NotInvited));
         };
         match new.state() {
             RoomState::Joined => {}
             RoomState::Invited => return self.enter(old, &new).await,
-            _ => return Ok(Weighed::Not(Distrust::NotInvited)),
+            _ => return Ok(UpgradeDecision::Not(NotTrusted::NotInvited)),
         }
         // An invitation does not carry these: they come with the first sync after it is joined.
-        let Ok(after) = new.power_levels().await else { return Ok(Weighed::Wait) };
+        let Ok(after) = new.power_levels().await else { return Ok(UpgradeDecision::Wait) };
         let matrix = matrix_of(&self.config)?;
         let least = matrix.min_power_level.unwrap_or(ADMIN);
-        let (before, after) = (Powerful::of(&before, least), Powerful::of(&after, least));
+        let (before, after) = (AdminPower::of(&before, least), AdminPower::of(&after, least));
         let mut known = vec![old.own_user_id(), &*tombstone.sender];
         known.extend(matrix.admins.iter().map(|admin| &**admin));
         Ok(match compare(&before, &after, &known) {
-            Ok(()) => Weighed::Follow { proven: false },
-            Err(distrust) => Weighed::Not(distrust),
+            Ok(()) => UpgradeDecision::Follow { proven: false },
+            Err(distrust) => UpgradeDecision::Not(distrust),
         })
     }
 
     /// Joins the new room, if somebody invited who may command in the old one.
-    async fn enter(&self, old: &Room, new: &Room) -> Result<Weighed> {
+    async fn enter(&self, old: &Room, new: &Room) -> Result<UpgradeDecision> {
         let inviter = new.invite_details().await?.inviter_id;
         if !may_command(old, &inviter, &self.config).await {
-            return Ok(Weighed::Not(Distrust::NotInvited));
+            return Ok(UpgradeDecision::Not(NotTrusted::NotInvited));
         }
         new.join().await.with_context(|| format!("{} cannot be joined", new.room_id()))?;
         tracing::info!("joined {}, invited by {inviter}", new.room_id());
-        Ok(Weighed::Wait)
+        Ok(UpgradeDecision::Wait)
     }
 
     async fn follow(&mut self, old: &Room, tombstone: &Tombstone, proven: bool) -> Result<()> {
@@ -202,10 +133,10 @@ impl Ear {
             tombstone.sender
         );
         let says = room_replies::upgraded(&upgrade, &tombstone.sender, &line);
-        let in_new = room_message::part_of(&tombstone.event, "upgrade-new");
+        let in_new = transaction::for_part(&tombstone.event, "upgrade-new");
         self.tell_admins(&upgrade.new, in_new.as_str(), &says);
         if crate::bot::ops_rooms::may_send(old).await {
-            let in_old = room_message::part_of(&tombstone.event, "upgrade-old");
+            let in_old = transaction::for_part(&tombstone.event, "upgrade-old");
             self.tell_admins(&upgrade.old, in_old.as_str(), &says);
         }
         Ok(())
@@ -216,7 +147,7 @@ impl Ear {
         &mut self,
         old: &Room,
         tombstone: &Tombstone,
-        distrust: Distrust,
+        distrust: NotTrusted,
         ops: &OpsRooms,
     ) {
         if let Some(new) = self.joined(&tombstone.new)
@@ -232,7 +163,7 @@ impl Ear {
         let refused = format!("tombstone {}", tombstone.event);
         let uninvited = format!("{refused} uninvited");
         let said = |what: &str| ledger.was_said(what).unwrap_or_default();
-        let waits = distrust == Distrust::NotInvited;
+        let waits = distrust == NotTrusted::NotInvited;
         // A room that was left for another reason is not asked for.
         if said(&refused) || waits && (said(&uninvited) || self.may_be_invited_yet(tombstone)) {
             return;
@@ -247,7 +178,7 @@ impl Ear {
             room_replies::why_not_followed(&distrust)
         );
         let says = room_replies::not_followed(old.room_id(), tombstone, &distrust);
-        let txn = room_message::part_of(&tombstone.event, part);
+        let txn = transaction::for_part(&tombstone.event, part);
         self.tell_ops(old.room_id(), txn.as_str(), &says).await;
         if let Err(error) = ledger.note_said(what) {
             tracing::error!("that it was said could not be noted: {error:#}");
@@ -277,7 +208,7 @@ impl Ear {
         tracing::info!("an admin's encrypted command came from {}", room.room_id());
         let line = config_line(&ops.as_configured_now());
         let cause = came.event_id().unwrap_or_else(|| ruma::owned_event_id!("$command"));
-        let txn = room_message::part_of(&cause, "upgrade-proven");
+        let txn = transaction::for_part(&cause, "upgrade-proven");
         self.tell_admins(room.room_id(), txn.as_str(), &room_replies::upgrade_proven(&line));
     }
 
@@ -319,61 +250,9 @@ fn config_line(rooms: &[OwnedRoomId]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use matrix_sdk::ruma::events::room::power_levels::{
-        RoomPowerLevelsEventContent, RoomPowerLevelsSource,
-    };
-    use matrix_sdk::ruma::room_version_rules::AuthorizationRules;
-    use ruma::{owned_room_id, owned_user_id, user_id};
-    use serde_json::json;
+    use ruma::owned_room_id;
 
     use super::*;
-
-    fn powerful(names: &[&str]) -> Powerful {
-        let named = names.iter().map(|name| format!("@{name}:x").try_into().unwrap());
-        Powerful { named: named.collect(), everybody: false }
-    }
-
-    #[test]
-    fn the_same_people_have_admin_power_in_both_rooms() {
-        let named = [user_id!("@bot:x"), user_id!("@sender:x"), user_id!("@config:x")];
-        let user = |name: &str| OwnedUserId::try_from(format!("@{name}:x")).unwrap();
-        for (old, new, said) in [
-            (&["a", "b"][..], &["a", "b"][..], Ok(())),
-            (&[], &[], Ok(())),
-            (&["a", "b"], &["a"], Err(Distrust::LostAdmin(user("b")))),
-            (&["a"], &["a", "evil"], Err(Distrust::NewAdmin(user("evil")))),
-            (&["a"], &["evil"], Err(Distrust::LostAdmin(user("a")))),
-            (&["a"], &["a", "sender", "config"], Ok(())),
-            // The bot needs no power.
-            (&["a", "bot"], &["a"], Ok(())),
-            (&["a"], &["a", "bot"], Ok(())),
-        ] {
-            assert_eq!(compare(&powerful(old), &powerful(new), &named), said, "{old:?} {new:?}");
-        }
-        let all = Powerful { everybody: true, ..powerful(&[]) };
-        assert_eq!(compare(&powerful(&["a"]), &all, &named), Err(Distrust::AllAdmins));
-        assert_eq!(compare(&all, &all, &named), Ok(()));
-    }
-
-    #[test]
-    fn admin_power_is_read_from_levels_and_creators() {
-        let content = |users: serde_json::Value, default: i64| {
-            let content = json!({"users": users, "users_default": default});
-            serde_json::from_value::<RoomPowerLevelsEventContent>(content).unwrap()
-        };
-        let read = |content, rules: &AuthorizationRules, least| {
-            let creators = [owned_user_id!("@creator:x")];
-            let source = RoomPowerLevelsSource::Original(content);
-            Powerful::of(&RoomPowerLevels::new(source, rules, creators), least)
-        };
-        let users = json!({"@a:x": 100, "@mod:x": 50, "@member:x": 0});
-        let of = |rules, least| read(content(users.clone(), 0), rules, least);
-        assert_eq!(of(&AuthorizationRules::V11, 100), powerful(&["a"]));
-        assert_eq!(of(&AuthorizationRules::V11, 50), powerful(&["a", "mod"]));
-        assert_eq!(of(&AuthorizationRules::V12, 100), powerful(&["a", "creator"]));
-        let open = read(content(json!({}), 60), &AuthorizationRules::V11, 50);
-        assert!(open.everybody);
-    }
 
     #[test]
     fn the_config_line_is_toml() {

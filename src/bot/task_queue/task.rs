@@ -13,7 +13,7 @@ use crate::bot::chat_line::ChatLine;
 /// Something to do for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Task {
+pub(crate) enum QueuedTask {
     /// A command was typed.
     Line(ChatLine),
     /// A button was pressed. The line is as if it had been typed in the thread of the button's message.
@@ -22,7 +22,7 @@ pub(crate) enum Task {
     Report { event: OwnedEventId, sender: OwnedUserId, sent: Timestamp },
 }
 
-impl Task {
+impl QueuedTask {
     /// As the ledger keeps it.
     pub(crate) fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -59,14 +59,14 @@ mod tests {
             thread: Some(owned_event_id!("$root")),
             replied: None,
         };
-        let report = Task::Report {
+        let report = QueuedTask::Report {
             event: owned_event_id!("$file"),
             sender: owned_user_id!("@a:x"),
             sent: Timestamp::from_second(5).unwrap(),
         };
-        for task in [Task::Line(line.clone()), Task::Press(Button::Why, line), report] {
-            assert_eq!(Task::read(&task.text()), Some(task));
+        for task in [QueuedTask::Line(line.clone()), QueuedTask::Press(Button::Why, line), report] {
+            assert_eq!(QueuedTask::read(&task.text()), Some(task));
         }
-        assert_eq!(Task::read("torn"), None);
+        assert_eq!(QueuedTask::read("torn"), None);
     }
 }
