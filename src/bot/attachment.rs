@@ -67,7 +67,7 @@ impl std::error::Error for ReportRefused {}
 
 impl Attachment {
     /// What this event carries; an edit, a notice or a location carries nothing.
-    pub(super) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
+    pub(super) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
         let AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::RoomMessage(
             SyncMessageLikeEvent::Original(event),
         )) = event
@@ -191,7 +191,7 @@ mod tests {
             "type": "m.room.message", "event_id": "$sent", "sender": "@a:x",
             "origin_server_ts": 1_000, "content": content,
         });
-        Attachment::of(&serde_json::from_value(event).unwrap())
+        Attachment::from_event(&serde_json::from_value(event).unwrap())
     }
 
     #[test]

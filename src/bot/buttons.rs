@@ -40,7 +40,7 @@ pub(super) struct ButtonPress {
 
 impl ButtonPress {
     /// The press of this event, if it is one of ours to read.
-    pub(super) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
+    pub(super) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
         let event = reaction(event)?;
         let annotation = &event.content.relates_to;
         // Clients add a selector that asks for the coloured picture.
@@ -126,7 +126,7 @@ mod tests {
                 "rel_type": "m.annotation", "event_id": "$root", "key": key,
             }},
         });
-        ButtonPress::of(&serde_json::from_value(event).ok()?)
+        ButtonPress::from_event(&serde_json::from_value(event).ok()?)
     }
 
     fn storm(kind: Kind, whose: Whose) -> Event {

@@ -2,6 +2,6 @@
 
 pub(super) mod bundle;
 pub(super) mod context;
-pub(super) mod desk;
+pub(super) mod registry;
 pub(super) mod session_task;
 pub(super) mod tick;

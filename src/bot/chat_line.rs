@@ -29,7 +29,7 @@ pub(super) struct ChatLine {
 
 impl ChatLine {
     /// The line of this event, if it can be a command.
-    pub(super) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
+    pub(super) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
         let AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::RoomMessage(
             SyncMessageLikeEvent::Original(event),
         )) = event
@@ -123,7 +123,7 @@ mod tests {
             "origin_server_ts": 1_000,
             "content": content,
         });
-        ChatLine::of(&serde_json::from_value(event).unwrap())
+        ChatLine::from_event(&serde_json::from_value(event).unwrap())
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn is_wrong(offset: SignedDuration) -> bool {
 }
 
 /// In words, for people: which clock is ahead, and by how much.
-pub(super) fn told(offset: SignedDuration) -> String {
+pub(super) fn describe(offset: SignedDuration) -> String {
     let seconds = offset.abs().as_secs();
     if seconds < 2 {
         return "the homeserver's clock and this machine's agree".to_owned();
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn an_offset_is_told_with_its_direction() {
-        let said = |seconds| told(SignedDuration::from_secs(seconds));
+        let said = |seconds| describe(SignedDuration::from_secs(seconds));
         assert_eq!(said(420), "the homeserver's clock is 7 min ahead of this machine's");
         assert_eq!(said(-75), "the homeserver's clock is 1 min 15 s behind this machine's");
         assert_eq!(said(-1), "the homeserver's clock and this machine's agree");

@@ -171,7 +171,7 @@ pub(super) async fn message(room: &Room, event: &EventId) -> Result<Option<Megol
     let request = get_room_event::v3::Request::new(room.room_id().to_owned(), event.to_owned());
     let response = timeout(LOOKING, async { room.client().send(request).await }).await;
     match response.context("the homeserver took too long")? {
-        Ok(response) => Ok(of_content(&response.event)),
+        Ok(response) => Ok(megolm_position(&response.event)),
         // It may not be seen any more, which is the same.
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error.into()),
@@ -183,7 +183,7 @@ fn is_gone(error: &matrix_sdk::HttpError) -> bool {
     matches!(status, Some(403 | 404))
 }
 
-fn of_content(event: &Raw<AnyTimelineEvent>) -> Option<MegolmPosition> {
+fn megolm_position(event: &Raw<AnyTimelineEvent>) -> Option<MegolmPosition> {
     #[derive(Deserialize)]
     struct Content {
         session_id: String,
@@ -228,7 +228,7 @@ mod tests {
         let mut session = GroupSession::new(SessionConfig::version_1());
         let read = |content: serde_json::Value| {
             let event = json!({"type": "m.room.encrypted", "content": content});
-            of_content(&Raw::new(&event).unwrap().cast_unchecked())
+            megolm_position(&Raw::new(&event).unwrap().cast_unchecked())
         };
         for index in 0..3 {
             let ciphertext = session.encrypt(b"!mute all 24h").to_base64();

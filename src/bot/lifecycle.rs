@@ -18,7 +18,7 @@ use super::outbox::alerts::AlertOutbox;
 use super::replies;
 use super::responder::answer::Responder;
 use super::responder::cases;
-use super::settings::{matrix_of, thresholds, watches};
+use super::settings::{matrix_config, thresholds, watches};
 use super::storm_watch::follow::StormWatch;
 use super::storm_watch::shared_state::SharedWatch;
 use super::supervisor::{self, SupervisedTask, TaskEnd, TaskHealth};
@@ -39,7 +39,7 @@ pub(super) struct Bot {
     config: Arc<Config>,
     flow: Flow,
     store: Store,
-    desk: Arc<Responder>,
+    responder: Arc<Responder>,
     intake: Arc<Intake>,
     health: TaskHealth,
     /// There while the account is surely this process's own.
@@ -69,9 +69,9 @@ impl Bot {
         client: Receiver<Option<Client>>,
     ) -> Self {
         let health = TaskHealth::default();
-        let desk = Responder::new(flow.clone(), store.clone(), &config, health.clone());
+        let responder = Responder::new(flow.clone(), store.clone(), &config, health.clone());
         let intake = Intake::new(store.clone());
-        Self { config, flow, store, desk, intake, health, client }
+        Self { config, flow, store, responder, intake, health, client }
     }
 
     /// Keeps the tasks that need no session running; returns only when one cannot be kept.
@@ -89,7 +89,7 @@ impl Bot {
         let_in: &Sender<Option<Client>>,
         held: &Mutex<Option<HeldAccount>>,
     ) -> anyhow::Error {
-        let matrix = match matrix_of(&self.config) {
+        let matrix = match matrix_config(&self.config) {
             Ok(matrix) => matrix,
             Err(error) => return error,
         };
@@ -101,7 +101,7 @@ impl Bot {
             let (client, lease) = (account.client.clone(), account.lease.clone());
             let holds = HeldAccount { client: client.clone(), lease };
             held.lock().unwrap_or_else(PoisonError::into_inner).replace(holds);
-            self.desk.captures.take_up(&client);
+            self.responder.captures.take_up(&client);
             let error = account.during(&self.config, let_in, || self.work(client.clone())).await;
             if !session_end::is_replaceable(&error) {
                 return error;
@@ -122,15 +122,15 @@ impl Bot {
         let (bot, session) = (self.clone(), client.clone());
         let sync = SupervisedTask::new("sync", move || {
             let bot = bot.clone();
-            SyncLoop::new(bot.config, session.clone(), bot.desk, bot.intake).listen()
+            SyncLoop::new(bot.config, session.clone(), bot.responder, bot.intake).run()
         });
         let (bot, session) = (self.clone(), client.clone());
         let answers = SupervisedTask::new("answers", move || {
-            let Bot { config, desk, intake, .. } = bot.clone();
-            TaskWorker { config, client: session.clone(), desk, intake }.work()
+            let Bot { config, responder, intake, .. } = bot.clone();
+            TaskWorker { config, client: session.clone(), responder, intake }.work()
         });
         let (bot, session) = (self.clone(), client.clone());
-        let sending = SupervisedTask::new("sending", move || bot.desk.outbox(&session).work());
+        let sending = SupervisedTask::new("sending", move || bot.responder.outbox(&session).work());
         vec![sync, answers, sending]
     }
 
@@ -157,8 +157,8 @@ impl Bot {
                 if let Err(error) = state.restore_again(&ledger, thresholds) {
                     return TaskEnd::Broke(error);
                 }
-                let lookout = StormWatch::new(&bot.config, view, ledger, state);
-                TaskEnd::Broke(lookout.keep(&bot.config, &bot.flow).await)
+                let watch = StormWatch::new(&bot.config, view, ledger, state);
+                TaskEnd::Broke(watch.keep(&bot.config, &bot.flow).await)
             }
         });
         let bot = self.clone();
@@ -190,7 +190,7 @@ impl Bot {
 
     /// Tells the ops rooms that the process ends, and why. Best effort: what broke may be the sending.
     pub(super) async fn say_last(&self, client: &Client, why: &anyhow::Error) {
-        let Ok(matrix) = matrix_of(&self.config) else { return };
+        let Ok(matrix) = matrix_config(&self.config) else { return };
         tracing::error!("stopping: {why:#}");
         for id in &ops_rooms(&self.config, &self.store.ledger()).in_use() {
             let Some(room) = client.get_room(id) else { continue };

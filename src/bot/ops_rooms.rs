@@ -11,7 +11,7 @@ use matrix_sdk::ruma::events::MessageLikeEventType;
 use matrix_sdk::{Client, Room, RoomState};
 use ruma::{OwnedRoomId, RoomId};
 
-use super::settings::matrix_of;
+use super::settings::matrix_config;
 use crate::config::Config;
 use crate::store::{Ledger, Upgrade};
 
@@ -24,12 +24,12 @@ pub(super) struct OpsRooms {
 
 /// The ops rooms by this configuration and this ledger.
 pub(super) fn ops_rooms(config: &Config, ledger: &Ledger) -> OpsRooms {
-    OpsRooms::of(matrix_of(config).map_or(&[][..], |matrix| &matrix.rooms), ledger)
+    OpsRooms::from_ledger(matrix_config(config).map_or(&[][..], |matrix| &matrix.rooms), ledger)
 }
 
 /// The room of the config that alerts and trouble of the account are for.
 pub(super) fn alert_room(config: &Config) -> Result<OwnedRoomId> {
-    let first = || matrix_of(config).ok()?.rooms.first().cloned();
+    let first = || matrix_config(config).ok()?.rooms.first().cloned();
     config.watch.room.clone().or_else(first).context("no ops room is configured")
 }
 
@@ -49,7 +49,7 @@ pub(super) struct OpenRooms {
 
 impl OpsRooms {
     /// A ledger that cannot be read knows no upgrade: the config's rooms are left.
-    pub(super) fn of(configured: &[OwnedRoomId], ledger: &Ledger) -> Self {
+    pub(super) fn from_ledger(configured: &[OwnedRoomId], ledger: &Ledger) -> Self {
         let upgrades = ledger.upgrades().unwrap_or_else(|error| {
             tracing::error!("upgrades of ops rooms cannot be read: {error:#}");
             Vec::new()

@@ -17,7 +17,7 @@ impl Drop for Seal {
 }
 
 /// Runs work whose panics must not be quoted.
-pub(super) fn sealed<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn without_panic_text<T>(work: impl FnOnce() -> T) -> T {
     SEALED.set(true);
     let _seal = Seal;
     work()
@@ -41,10 +41,11 @@ mod tests {
 
     #[test]
     fn the_seal_opens_again_after_a_panic() {
-        let broken = std::panic::catch_unwind(|| sealed(|| assert!(!SEALED.get(), "quoted")));
+        let broken =
+            std::panic::catch_unwind(|| without_panic_text(|| assert!(!SEALED.get(), "quoted")));
         assert!(broken.is_err());
         assert!(!SEALED.get());
-        assert!(sealed(|| SEALED.get()));
+        assert!(without_panic_text(|| SEALED.get()));
         assert!(!SEALED.get());
     }
 }

@@ -10,12 +10,12 @@ use matrix_sdk::ruma::events::room::power_levels::UserPowerLevel;
 use ruma::UserId;
 
 use super::event_origin::{Origin, SenderDevice};
-use super::settings::matrix_of;
+use super::settings::matrix_config;
 use crate::config::{Config, Matrix, RequireVerified};
 
 /// Whether a member of a room may command the bot there.
 pub(super) async fn may_command(room: &Room, member: &UserId, config: &Config) -> bool {
-    let Ok(matrix) = matrix_of(config) else {
+    let Ok(matrix) = matrix_config(config) else {
         return false;
     };
     let level = match matrix.min_power_level {
@@ -112,7 +112,7 @@ pub(super) fn judge(origin: Origin, destructive: bool, matrix: &Matrix) -> Resul
 
 /// Whether somebody is named as an admin, whatever the room.
 pub(super) fn may_command_at_all(config: &Config, user: &UserId) -> bool {
-    matrix_of(config).is_ok_and(|matrix| matrix.admins.iter().any(|admin| admin == user))
+    matrix_config(config).is_ok_and(|matrix| matrix.admins.iter().any(|admin| admin == user))
 }
 
 #[cfg(test)]

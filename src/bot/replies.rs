@@ -107,7 +107,7 @@ pub(super) fn skipped(count: usize, oldest: Duration, clock: Option<SignedDurati
     if let Some(offset) = clock {
         says.push_str(&format!(
             " Clocks differ: {}, so a command may look older or younger than it is. Set the clocks (NTP).",
-            clock_offset::told(offset)
+            clock_offset::describe(offset)
         ));
     }
     said(&says)

@@ -11,7 +11,7 @@ use super::account::cross_signing::Wishes;
 use super::account::login::{self, LoggedIn, Secret};
 use super::lifecycle::Bot;
 use super::panic_guard;
-use super::settings::matrix_of;
+use super::settings::matrix_config;
 use super::supervisor::UnstableTask;
 use crate::config::Config;
 use crate::flow::Flow;
@@ -32,12 +32,12 @@ pub async fn login(
     secret: Secret,
     wishes: &Wishes,
 ) -> Result<LoggedIn> {
-    login::log_in(matrix_of(config)?, &store, secret, wishes).await
+    login::log_in(matrix_config(config)?, &store, secret, wishes).await
 }
 
 /// How the bot's account stands, beside a running bot.
 pub async fn check(config: &Config) -> Result<Vec<Finding>> {
-    Ok(checkup::check(config, matrix_of(config)?).await)
+    Ok(checkup::check(config, matrix_config(config)?).await)
 }
 
 /// Answers commands until SIGINT or SIGTERM, or until only a person can help (`NeedsPerson`).

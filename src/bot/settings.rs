@@ -38,7 +38,7 @@ pub(super) fn may_report(config: &Config, user: &UserId) -> bool {
 }
 
 /// The `[matrix]` block.
-pub(super) fn matrix_of(config: &Config) -> Result<&Matrix> {
+pub(super) fn matrix_config(config: &Config) -> Result<&Matrix> {
     (config.matrix.as_ref()).context("the configuration has no [matrix] block, which the bot needs")
 }
 

@@ -142,9 +142,9 @@ async fn on_server(
     found.push(match clock_offset::offset(&bare).await {
         Ok(offset) if clock_offset::is_wrong(offset) => Finding::wrong(format!(
             "{}: commands can look too old, and log windows are shifted. Check time synchronisation",
-            clock_offset::told(offset)
+            clock_offset::describe(offset)
         )),
-        Ok(offset) => Finding::well(clock_offset::told(offset)),
+        Ok(offset) => Finding::well(clock_offset::describe(offset)),
         Err(error) => {
             found.push(Finding::wrong(format!("{}: {error:#}", matrix.homeserver)));
             return Ok(found);
@@ -158,7 +158,7 @@ async fn on_server(
             session.user, session.device
         ))),
         Err(error) => {
-            let over = SessionEnd::of(error.client_api_error_kind());
+            let over = SessionEnd::from_error_kind(error.client_api_error_kind());
             found.push(Finding::wrong(match over {
                 Some(over) => format!("{over}. {}", what_next(over, session, matrix)),
                 None => format!("the homeserver did not confirm the session: {error}"),
@@ -227,14 +227,14 @@ async fn device(client: &Client, session: &StoredSession) -> Result<Vec<Finding>
 
 /// Who holds the account. Whether that process still runs shows only in time.
 async fn holder(client: &Client, beside: &Beside) -> Result<Finding> {
-    let mark = beside.lease.as_deref().and_then(StoreRun::read);
-    let note = lease::read(client).await?;
-    let Some(note) = note else {
+    let store_run = beside.lease.as_deref().and_then(StoreRun::read);
+    let record = lease::read(client).await?;
+    let Some(record) = record else {
         return Ok(Finding::well("no process holds the account"));
     };
-    let told = note.told();
-    Ok(match lease::holder(Some(&note), mark.as_ref()) {
-        Holder::Free if note.released => {
+    let told = record.describe();
+    Ok(match lease::holder(Some(&record), store_run.as_ref()) {
+        Holder::Free if record.released => {
             Finding::well(format!("the account is free; last: {told}"))
         }
         Holder::Free => Finding::well(format!("this store holds the account: {told}")),

@@ -118,7 +118,7 @@ pub(crate) async fn leave(room: &Room) -> Result<()> {
 
 /// Whether the session is at its end: the token is unknown, or the account is.
 pub(crate) fn is_over(kind: Option<&ErrorKind>) -> bool {
-    SessionEnd::of(kind).is_some()
+    SessionEnd::from_error_kind(kind).is_some()
 }
 
 /// Says which end a session came to.

@@ -26,7 +26,7 @@ use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction;
 use crate::bot::ops_rooms::{alert_room, ops_rooms};
-use crate::bot::settings::matrix_of;
+use crate::bot::settings::matrix_config;
 use crate::config::{self, Config};
 use crate::store::Store;
 
@@ -110,7 +110,7 @@ impl Keeper<'_> {
             self.change(|session| {
                 if session.conflict.is_none() {
                     session.conflict = Some(Timestamp::now());
-                    let matrix = matrix_of(self.config);
+                    let matrix = matrix_config(self.config);
                     replaceable =
                         matrix.is_ok_and(|matrix| session.password_file(matrix).is_some());
                     if !replaceable {
@@ -143,7 +143,7 @@ impl Keeper<'_> {
     async fn compare_clocks(self, said: bool) -> bool {
         match clock_offset::offset(self.client).await {
             Ok(offset) if clock_offset::is_wrong(offset) => {
-                tracing::warn!("{}", clock_offset::told(offset));
+                tracing::warn!("{}", clock_offset::describe(offset));
                 if !said {
                     self.change(|session| session.notes.push(notices::clocks(offset)));
                 }
@@ -173,7 +173,7 @@ impl Keeper<'_> {
 
     async fn look_at_password(self) {
         let (Ok(Some(session)), Ok(matrix)) =
-            (StoredSession::load(self.store), matrix_of(self.config))
+            (StoredSession::load(self.store), matrix_config(self.config))
         else {
             return;
         };
@@ -215,7 +215,7 @@ impl Keeper<'_> {
         let wanted = alert_room(self.config)?;
         let rooms = ops_rooms(self.config, &self.store.ledger());
         let open = rooms.open(self.client, &wanted).await?;
-        let rings = if note.rings { matrix_of(self.config)?.admins.as_slice() } else { &[] };
+        let rings = if note.rings { matrix_config(self.config)?.admins.as_slice() } else { &[] };
         for room in &open.rooms {
             let txn = transaction(&session.device, note);
             match room_message::post(room, Destination::Room, note, rings, txn).await {

@@ -40,7 +40,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// A lease of another that is watched.
 #[derive(Debug)]
 struct Observation {
-    note: LeaseRecord,
+    record: LeaseRecord,
     since: Instant,
     last: Instant,
 }
@@ -53,12 +53,12 @@ enum Liveness {
 }
 
 impl Observation {
-    fn new(note: LeaseRecord, now: Instant) -> Self {
-        Self { note, since: now, last: now }
+    fn new(record: LeaseRecord, now: Instant) -> Self {
+        Self { record, since: now, last: now }
     }
 
-    fn look(&mut self, note: &LeaseRecord, now: Instant) -> Liveness {
-        if *note != self.note {
+    fn look(&mut self, record: &LeaseRecord, now: Instant) -> Liveness {
+        if *record != self.record {
             return Liveness::Alive;
         }
         if now.duration_since(self.last) > GAP {
@@ -79,7 +79,7 @@ pub(crate) struct Lease {
 struct Inner {
     client: Client,
     store: Store,
-    note: tokio::sync::Mutex<LeaseRecord>,
+    record: tokio::sync::Mutex<LeaseRecord>,
     sure: Mutex<Moment>,
     /// Somebody wants to be sure before the next renewal.
     wanted: Notify,
@@ -111,46 +111,46 @@ impl Moment {
 pub(crate) async fn take(client: &Client, store: &Store) -> Result<Lease> {
     loop {
         let seen = wait_until_free(client, store).await?;
-        if let Some(lease) = claim(client, store, seen.map_or(0, |note| note.run)).await? {
+        if let Some(lease) = claim(client, store, seen.map_or(0, |record| record.run)).await? {
             return Ok(lease);
         }
         tracing::info!("another process wrote the account's lease at the same time; looking again");
     }
 }
 
-/// Waits until no other store holds the account; gives the note that is there then.
+/// Waits until no other store holds the account; gives the record that is there then.
 pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Option<LeaseRecord>> {
-    let mark = StoreRun::of(store)?;
+    let store_run = StoreRun::load_or_create(store)?;
     let mut watch: Option<Observation> = None;
     loop {
         let seen = patiently("asking who holds the account", || read(client)).await?;
-        let (holder, Some(note)) = (holder(seen.as_ref(), Some(&mark)), &seen) else {
+        let (holder, Some(record)) = (holder(seen.as_ref(), Some(&store_run)), &seen) else {
             return Ok(seen);
         };
         if holder == Holder::Free {
             return Ok(seen);
         }
-        if holder == Holder::Copy && note.released {
+        if holder == Holder::Copy && record.released {
             return Err(UnusableDevice::OlderCopy.into());
         }
         let now = Instant::now();
         let sign = match &mut watch {
-            Some(watch) => watch.look(note, now),
+            Some(watch) => watch.look(record, now),
             None => {
                 tracing::warn!(
                     "the account is held by {}; watching for {LAPSE:?} whether that process still runs",
-                    note.told()
+                    record.describe()
                 );
-                watch = Some(Observation::new(note.clone(), now));
+                watch = Some(Observation::new(record.clone(), now));
                 Liveness::Unsure
             }
         };
         match (sign, holder) {
-            (Liveness::Alive, Holder::Copy) => return Err(copied(note)),
-            (Liveness::Alive, _) => return Err(held_elsewhere(note)),
+            (Liveness::Alive, Holder::Copy) => return Err(copied(record)),
+            (Liveness::Alive, _) => return Err(held_elsewhere(record)),
             (Liveness::Lapsed, Holder::Copy) => return Err(UnusableDevice::OlderCopy.into()),
             (Liveness::Lapsed, _) => {
-                tracing::warn!("{} did not renew its lease; taking over", note.told());
+                tracing::warn!("{} did not renew its lease; taking over", record.describe());
                 return Ok(seen);
             }
             (Liveness::Unsure, _) => tokio::time::sleep(LOOK).await,
@@ -161,40 +161,42 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
 /// Makes runs of this store that are not known here count as known. For a store that has a new device: whatever
 /// the lease says, its encryption state is no longer that of an older copy.
 pub(crate) async fn adopt(client: &Client, store: &Store) -> Result<()> {
-    let mut mark = StoreRun::of(store)?;
+    let mut store_run = StoreRun::load_or_create(store)?;
     let seen = patiently("asking who holds the account", || read(client)).await?;
-    if let Some(note) = seen.filter(|note| note.store == mark.store && note.run > mark.run) {
-        mark.run = note.run;
-        mark.save(store)?;
+    if let Some(record) =
+        seen.filter(|record| record.store == store_run.store && record.run > store_run.run)
+    {
+        store_run.run = record.run;
+        store_run.save(store)?;
     }
     Ok(())
 }
 
 /// Writes the lease; `None` when another process wrote it at the same time.
 async fn claim(client: &Client, store: &Store, seen: u64) -> Result<Option<Lease>> {
-    let mut mark = StoreRun::of(store)?;
-    mark.run = mark.run.max(seen) + 1;
+    let mut store_run = StoreRun::load_or_create(store)?;
+    store_run.run = store_run.run.max(seen) + 1;
     // On the disk first: whatever the account says later of this store, the store knows of it.
-    mark.save(store)?;
-    let note = LeaseRecord {
-        store: mark.store,
+    store_run.save(store)?;
+    let record = LeaseRecord {
+        store: store_run.store,
         place: place(store),
-        run: mark.run,
+        run: store_run.run,
         writer: random::hex(8)?,
         beat: 0,
         released: false,
     };
     let sure = Moment::now();
-    patiently("taking the account", || write(client, &note)).await?;
-    if !is_ours(client, &note).await? {
+    patiently("taking the account", || write(client, &record)).await?;
+    if !is_ours(client, &record).await? {
         return Ok(None);
     }
-    tracing::info!("this process holds the account: {}", note.told());
+    tracing::info!("this process holds the account: {}", record.describe());
     Ok(Some(Lease {
         inner: Arc::new(Inner {
             client: client.clone(),
             store: store.clone(),
-            note: tokio::sync::Mutex::new(note),
+            record: tokio::sync::Mutex::new(record),
             sure: Mutex::new(sure),
             wanted: Notify::new(),
             renewed: Notify::new(),
@@ -202,13 +204,13 @@ async fn claim(client: &Client, store: &Store, seen: u64) -> Result<Option<Lease
     }))
 }
 
-/// Whether the note that was just written is there. A homeserver of several processes may show the older one for
+/// Whether the record that was just written is there. A homeserver of several processes may show the older one for
 /// a moment.
-async fn is_ours(client: &Client, note: &LeaseRecord) -> Result<bool> {
+async fn is_ours(client: &Client, record: &LeaseRecord) -> Result<bool> {
     for pause in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)] {
         tokio::time::sleep(pause).await;
         let back = patiently("asking who holds the account", || read(client)).await?;
-        if back.is_some_and(|back| back.writer == note.writer) {
+        if back.is_some_and(|back| back.writer == record.writer) {
             return Ok(true);
         }
     }
@@ -246,21 +248,21 @@ impl Lease {
 
     /// Looks whose the account is, and says that it still is this run's; gives the reason if it is not.
     async fn renew(&self) -> Result<Option<anyhow::Error>> {
-        let mut note = self.inner.note.lock().await;
+        let mut record = self.inner.record.lock().await;
         let sure = Moment::now();
         let seen = read(&self.inner.client).await?;
-        match standing(&note, seen.as_ref()) {
+        match standing(&record, seen.as_ref()) {
             Standing::Ours => {}
             Standing::Free(run) => {
-                note.run = run;
-                let mark = StoreRun { store: note.store.clone(), run };
-                mark.save(&self.inner.store)?;
+                record.run = run;
+                let store_run = StoreRun { store: record.store.clone(), run };
+                store_run.save(&self.inner.store)?;
             }
             Standing::Newer => return Ok(seen.as_ref().map(copied)),
             Standing::Other => return Ok(seen.as_ref().map(held_elsewhere)),
         }
-        note.beat += 1;
-        write(&self.inner.client, &note).await?;
+        record.beat += 1;
+        write(&self.inner.client, &record).await?;
         *self.lock() = sure;
         self.inner.renewed.notify_waiters();
         Ok(None)
@@ -298,11 +300,11 @@ impl Lease {
     /// Gives the account back, so that another store need not wait. Best effort: without it the lease lapses.
     pub(crate) async fn release(&self) {
         let done = tokio::time::timeout(FAREWELL, async {
-            let mut note = self.inner.note.lock().await;
+            let mut record = self.inner.record.lock().await;
             let seen = read(&self.inner.client).await?;
-            if seen.is_some_and(|seen| seen.writer == note.writer) {
-                note.released = true;
-                write(&self.inner.client, &note).await?;
+            if seen.is_some_and(|seen| seen.writer == record.writer) {
+                record.released = true;
+                write(&self.inner.client, &record).await?;
             }
             Ok::<_, HttpError>(())
         });
@@ -340,20 +342,20 @@ fn standing(own: &LeaseRecord, seen: Option<&LeaseRecord>) -> Standing {
     if seen.released { Standing::Free(own.run.max(seen.run) + 1) } else { Standing::Other }
 }
 
-fn held_elsewhere(note: &LeaseRecord) -> anyhow::Error {
+fn held_elsewhere(record: &LeaseRecord) -> anyhow::Error {
     NeedsPerson::error(format!(
         "another store holds this account: {}. Two processes on one account answer every command twice, so \
          this one ends. Stop the other process, then start this one",
-        note.told()
+        record.describe()
     ))
 }
 
-fn copied(note: &LeaseRecord) -> anyhow::Error {
+fn copied(record: &LeaseRecord) -> anyhow::Error {
     NeedsPerson::error(format!(
         "a newer run of this same store holds the account: {}. The machine or the store folder was copied, and \
          two processes with one device break its encryption, so this one ends. Keep one copy and delete the \
          other. If the one that you keep was copied while the other ran, run `kestrel login` for it",
-        note.told()
+        record.describe()
     ))
 }
 
@@ -361,7 +363,7 @@ fn copied(note: &LeaseRecord) -> anyhow::Error {
 mod tests {
     use super::*;
 
-    fn note(store: &str, run: u64, writer: &str) -> LeaseRecord {
+    fn record(store: &str, run: u64, writer: &str) -> LeaseRecord {
         LeaseRecord {
             store: store.to_owned(),
             place: String::new(),
@@ -372,32 +374,32 @@ mod tests {
         }
     }
 
-    fn released(note: LeaseRecord) -> LeaseRecord {
-        LeaseRecord { released: true, ..note }
+    fn released(record: LeaseRecord) -> LeaseRecord {
+        LeaseRecord { released: true, ..record }
     }
 
     #[test]
     fn of_two_runs_exactly_one_finds_the_other_newer() {
         for (one, two) in [
-            (note("a", 6, "x"), note("a", 7, "y")),
-            (note("a", 6, "x"), note("a", 6, "y")),
-            (note("a", 6, "y"), note("a", 7, "x")),
+            (record("a", 6, "x"), record("a", 7, "y")),
+            (record("a", 6, "x"), record("a", 6, "y")),
+            (record("a", 6, "y"), record("a", 7, "x")),
         ] {
             assert_eq!(standing(&one, Some(&two)), Standing::Newer);
             assert_eq!(standing(&two, Some(&one)), Standing::Free(two.run));
         }
-        let own = note("a", 6, "x");
+        let own = record("a", 6, "x");
         assert_eq!(standing(&own, Some(&own)), Standing::Ours);
         assert_eq!(standing(&own, None), Standing::Free(6));
-        assert_eq!(standing(&own, Some(&note("b", 1, "y"))), Standing::Other);
-        assert_eq!(standing(&own, Some(&released(note("b", 9, "y")))), Standing::Free(10));
+        assert_eq!(standing(&own, Some(&record("b", 1, "y"))), Standing::Other);
+        assert_eq!(standing(&own, Some(&released(record("b", 9, "y")))), Standing::Free(10));
     }
 
     #[test]
     fn a_lease_lapses_when_it_was_watched_for_a_minute_without_a_gap() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let held = note("b", 3, "y");
+        let held = record("b", 3, "y");
         let mut watch = Observation::new(held.clone(), start);
         for second in (5..60).step_by(5) {
             assert_eq!(watch.look(&held, at(second)), Liveness::Unsure, "{second}");

@@ -1,4 +1,4 @@
-//! The lease as it is written: a note in the account's data, and in the store what that store knows of it. Reads
+//! The lease as it is written: a record in the account's data, and in the store what that store knows of it. Reads
 //! and writes both, and says who holds the account; it decides nothing.
 
 use std::fs;
@@ -44,7 +44,7 @@ pub(crate) struct LeaseRecord {
 
 impl LeaseRecord {
     /// Which store and run it is, for people. The account's data is foreign text: whoever has a token writes it.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let plain = |text: &str, most| -> String {
             let is_plain = |c: &char| c.is_alphanumeric() || c.is_ascii_graphic() || *c == ' ';
             text.chars().filter(is_plain).take(most).collect()
@@ -65,7 +65,7 @@ pub(crate) struct StoreRun {
 }
 
 impl StoreRun {
-    pub(crate) fn of(store: &Store) -> Result<Self> {
+    pub(crate) fn load_or_create(store: &Store) -> Result<Self> {
         if let Some(text) = store.lease()? {
             return Self::read(&text).ok_or_else(|| {
                 NeedsPerson::error(
@@ -74,9 +74,9 @@ impl StoreRun {
                 )
             });
         }
-        let mark = Self { store: random::hex(16)?, run: 0 };
-        mark.save(store)?;
-        Ok(mark)
+        let store_run = Self { store: random::hex(16)?, run: 0 };
+        store_run.save(store)?;
+        Ok(store_run)
     }
 
     pub(crate) fn read(text: &str) -> Option<Self> {
@@ -100,41 +100,37 @@ pub(crate) enum Holder {
 }
 
 /// Who holds the account.
-pub(crate) fn holder(note: Option<&LeaseRecord>, mark: Option<&StoreRun>) -> Holder {
-    match (note, mark) {
+pub(crate) fn holder(record: Option<&LeaseRecord>, store_run: Option<&StoreRun>) -> Holder {
+    match (record, store_run) {
         (None, _) => Holder::Free,
-        (Some(note), Some(mark)) if note.store == mark.store => {
-            if note.run > mark.run {
-                Holder::Copy
-            } else {
-                Holder::Free
-            }
+        (Some(record), Some(store_run)) if record.store == store_run.store => {
+            if record.run > store_run.run { Holder::Copy } else { Holder::Free }
         }
-        (Some(note), _) if note.released => Holder::Free,
+        (Some(record), _) if record.released => Holder::Free,
         _ => Holder::Other,
     }
 }
 
-/// The note in the account's data. One that cannot be read is none.
+/// The record in the account's data. One that cannot be read is none.
 pub(crate) async fn read(client: &Client) -> Result<Option<LeaseRecord>, HttpError> {
     let user = own(client)?.to_owned();
     let request = get_global_account_data::v3::Request::new(user, TYPE.into());
     match client.send(request).await {
         Ok(answer) => {
-            let note = serde_json::from_str::<LeaseRecord>(answer.account_data.json().get());
-            if let Err(error) = &note {
+            let record = serde_json::from_str::<LeaseRecord>(answer.account_data.json().get());
+            if let Err(error) = &record {
                 tracing::warn!("the account's lease cannot be read and is ignored: {error}");
             }
-            Ok(note.ok().filter(|note| note.run < HIGHEST))
+            Ok(record.ok().filter(|record| record.run < HIGHEST))
         }
         Err(error) if error.client_api_error_kind() == Some(&ErrorKind::NotFound) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-pub(crate) async fn write(client: &Client, note: &LeaseRecord) -> Result<(), HttpError> {
+pub(crate) async fn write(client: &Client, record: &LeaseRecord) -> Result<(), HttpError> {
     let user = own(client)?.to_owned();
-    let content = Raw::new(note).map_err(|error| HttpError::IntoHttp(error.into()))?;
+    let content = Raw::new(record).map_err(|error| HttpError::IntoHttp(error.into()))?;
     let content: Raw<AnyGlobalAccountDataEventContent> = content.cast_unchecked();
     let request = set_global_account_data::v3::Request::new_raw(user, TYPE.into(), content);
     client.send(request).await.map(drop)
@@ -161,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    fn note(store: &str, run: u64, writer: &str) -> LeaseRecord {
+    fn record(store: &str, run: u64, writer: &str) -> LeaseRecord {
         LeaseRecord {
             store: store.to_owned(),
             place: String::new(),
@@ -172,29 +168,29 @@ mod tests {
         }
     }
 
-    fn released(note: LeaseRecord) -> LeaseRecord {
-        LeaseRecord { released: true, ..note }
+    fn released(record: LeaseRecord) -> LeaseRecord {
+        LeaseRecord { released: true, ..record }
     }
 
     #[test]
     fn a_store_continues_its_own_runs_and_waits_for_others() {
-        let mark = StoreRun { store: "a".to_owned(), run: 5 };
-        let held_by = |note: LeaseRecord| holder(Some(&note), Some(&mark));
-        assert_eq!(holder(None, Some(&mark)), Holder::Free);
+        let store_run = StoreRun { store: "a".to_owned(), run: 5 };
+        let held_by = |record: LeaseRecord| holder(Some(&record), Some(&store_run));
+        assert_eq!(holder(None, Some(&store_run)), Holder::Free);
         // Killed or stopped: its own earlier run.
-        assert_eq!(held_by(note("a", 5, "x")), Holder::Free);
-        assert_eq!(held_by(note("a", 4, "x")), Holder::Free);
-        assert_eq!(held_by(note("a", 6, "x")), Holder::Copy);
-        assert_eq!(held_by(released(note("a", 6, "x"))), Holder::Copy);
-        assert_eq!(held_by(note("b", 1, "x")), Holder::Other);
-        assert_eq!(held_by(released(note("b", 9, "x"))), Holder::Free);
+        assert_eq!(held_by(record("a", 5, "x")), Holder::Free);
+        assert_eq!(held_by(record("a", 4, "x")), Holder::Free);
+        assert_eq!(held_by(record("a", 6, "x")), Holder::Copy);
+        assert_eq!(held_by(released(record("a", 6, "x"))), Holder::Copy);
+        assert_eq!(held_by(record("b", 1, "x")), Holder::Other);
+        assert_eq!(held_by(released(record("b", 9, "x"))), Holder::Free);
     }
 
     #[test]
     fn what_an_account_says_is_foreign_text() {
-        let mut hostile = note("\u{1b}[31mstore", 7, "x");
+        let mut hostile = record("\u{1b}[31mstore", 7, "x");
         hostile.place = format!("host \u{202e}evil\n, {}", "x".repeat(500));
-        let told = hostile.told();
+        let told = hostile.describe();
         assert!(told.len() < 220 && !told.contains(['\u{1b}', '\n', '\u{202e}']), "{told}");
         assert!(told.contains("run 7"), "{told}");
     }
@@ -203,10 +199,10 @@ mod tests {
     fn a_store_is_named_once() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
-        let first = StoreRun::of(&store).unwrap();
+        let first = StoreRun::load_or_create(&store).unwrap();
         assert_eq!((first.store.len(), first.run), (32, 0));
-        assert_eq!(StoreRun::of(&store).unwrap(), first);
+        assert_eq!(StoreRun::load_or_create(&store).unwrap(), first);
         store.save_lease("torn").unwrap();
-        assert!(StoreRun::of(&store).unwrap_err().is::<NeedsPerson>());
+        assert!(StoreRun::load_or_create(&store).unwrap_err().is::<NeedsPerson>());
     }
 }

@@ -259,13 +259,13 @@ async fn check_token(
 
 /// A remark for a person whose other store holds the account.
 async fn held_elsewhere(client: &Client, store: &Store) -> Result<Option<String>> {
-    let mark = store.lease()?.and_then(|text| lease::StoreRun::read(&text));
-    let note = patiently("asking who holds the account", || lease::read(client)).await?;
-    let holder = lease::holder(note.as_ref(), mark.as_ref());
-    Ok(note.filter(|_| holder == lease::Holder::Other).map(|note| {
+    let store_run = store.lease()?.and_then(|text| lease::StoreRun::read(&text));
+    let record = patiently("asking who holds the account", || lease::read(client)).await?;
+    let holder = lease::holder(record.as_ref(), store_run.as_ref());
+    Ok(record.filter(|_| holder == lease::Holder::Other).map(|record| {
         format!(
             "Another store holds this account: {}. Stop that Kestrel before you run this one.",
-            note.told()
+            record.describe()
         )
     }))
 }

@@ -88,7 +88,8 @@ pub(crate) fn password(file: &Path) -> OutgoingMessage {
 /// The clocks are minutes apart.
 pub(crate) fn clocks(offset: SignedDuration) -> OutgoingMessage {
     let mut page = Page::default();
-    page.line().text(format!("🔴 Clocks differ: {}. Set the clock.", clock_offset::told(offset)));
+    page.line()
+        .text(format!("🔴 Clocks differ: {}. Set the clock.", clock_offset::describe(offset)));
     page.label("Impact")
         .text("Commands can look too old, and log windows are shifted by the same amount.");
     page.label("Fix").text("Check time synchronisation on both machines (`timedatectl`).");

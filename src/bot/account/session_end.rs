@@ -38,7 +38,7 @@ pub(crate) enum SessionEnd {
 
 impl SessionEnd {
     /// What an error code says; `None` when the session is not at its end.
-    pub(crate) fn of(kind: Option<&ErrorKind>) -> Option<Self> {
+    pub(crate) fn from_error_kind(kind: Option<&ErrorKind>) -> Option<Self> {
         match kind? {
             ErrorKind::UnknownToken(_) | ErrorKind::MissingToken => Some(Self::Token),
             ErrorKind::UserDeactivated => Some(Self::Deactivated),
@@ -55,7 +55,7 @@ impl SessionEnd {
         error.chain().find_map(|cause| {
             let http = cause.downcast_ref::<HttpError>();
             let sdk = cause.downcast_ref::<matrix_sdk::Error>();
-            Self::of(
+            Self::from_error_kind(
                 http.and_then(HttpError::client_api_error_kind)
                     .or_else(|| sdk.and_then(matrix_sdk::Error::client_api_error_kind)),
             )
@@ -127,12 +127,18 @@ mod tests {
     #[test]
     fn only_the_ends_of_a_session_are_ends() {
         assert_eq!(
-            SessionEnd::of(Some(&ErrorKind::UserDeactivated)),
+            SessionEnd::from_error_kind(Some(&ErrorKind::UserDeactivated)),
             Some(SessionEnd::Deactivated)
         );
-        assert_eq!(SessionEnd::of(Some(&ErrorKind::UserLocked)), Some(SessionEnd::Locked));
-        assert_eq!(SessionEnd::of(Some(&ErrorKind::MissingToken)), Some(SessionEnd::Token));
-        assert_eq!(SessionEnd::of(Some(&ErrorKind::Forbidden)), None);
-        assert_eq!(SessionEnd::of(None), None);
+        assert_eq!(
+            SessionEnd::from_error_kind(Some(&ErrorKind::UserLocked)),
+            Some(SessionEnd::Locked)
+        );
+        assert_eq!(
+            SessionEnd::from_error_kind(Some(&ErrorKind::MissingToken)),
+            Some(SessionEnd::Token)
+        );
+        assert_eq!(SessionEnd::from_error_kind(Some(&ErrorKind::Forbidden)), None);
+        assert_eq!(SessionEnd::from_error_kind(None), None);
     }
 }

@@ -63,9 +63,9 @@ impl SessionTask {
             reply.html.push_str(&words.replace('\n', "<br>\n"));
         }
         let txn = self.txn("verdict");
-        let letter = OutgoingMessage::quiet(&reply);
+        let message = OutgoingMessage::quiet(&reply);
         let said =
-            room_message::post(&self.room, Destination::Thread(&self.root), &letter, &[], txn)
+            room_message::post(&self.room, Destination::Thread(&self.root), &message, &[], txn)
                 .await?;
         // A reply to it is about the case, too.
         kase.map_or(Ok(()), |kase| self.context.store.answered(kase, &said))

@@ -304,17 +304,17 @@ impl SessionTask {
 
     async fn try_show(&mut self) -> Result<()> {
         let page = told::checklist(&self.session, self.number, &self.context.flow.view());
-        let letter = OutgoingMessage::quiet(&page.reply());
+        let message = OutgoingMessage::quiet(&page.reply());
         if let Some(checklist) = &self.checklist {
             let part = format!("edit-{}", Timestamp::now().as_millisecond());
             let txn = self.txn(&part);
-            room_message::post(&self.room, Destination::Instead(checklist), &letter, &[], txn)
+            room_message::post(&self.room, Destination::Instead(checklist), &message, &[], txn)
                 .await?;
             return Ok(());
         }
         let txn = self.txn("checklist");
         let checklist =
-            room_message::post(&self.room, Destination::Thread(&self.root), &letter, &[], txn)
+            room_message::post(&self.room, Destination::Thread(&self.root), &message, &[], txn)
                 .await?;
         let ledger = self.context.store.ledger();
         ledger.list_capture(self.number, &checklist).context("the checklist is not noted")?;

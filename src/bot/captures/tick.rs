@@ -16,7 +16,7 @@ pub(crate) struct Tick {
 
 impl Tick {
     /// The tick of this event, if it is a reaction by which a step may be ticked.
-    pub(crate) fn of(event: &AnySyncTimelineEvent) -> Option<Self> {
+    pub(crate) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
         let event = reaction(event)?;
         let annotation = &event.content.relates_to;
         let step = Step::of_button(&annotation.key)?;
@@ -39,7 +39,7 @@ mod tests {
                     "rel_type": "m.annotation", "event_id": "$list", "key": key,
                 }},
             });
-            Tick::of(&serde_json::from_value(event).ok()?)
+            Tick::from_event(&serde_json::from_value(event).ok()?)
         };
         let first = tick("1️⃣").unwrap();
         assert_eq!((first.step, first.on.as_str()), (Step::RaiseLoggers, "$list"));

@@ -48,11 +48,11 @@ mod tests {
     #[test]
     fn a_letter_outlives_the_process() {
         let reply = Reply { plain: "a <b>".into(), html: "a &lt;b&gt;".into() };
-        let letter =
+        let message =
             OutgoingMessage { rings: true, ..OutgoingMessage::quiet(&reply) }.instead(reply);
-        assert_eq!(OutgoingMessage::read(&letter.text()), Some(letter));
+        assert_eq!(OutgoingMessage::read(&message.text()), Some(message));
         assert_eq!(OutgoingMessage::read("torn"), None);
         let older = r#"{"plain":"a","html":"a","rings":true,"instead":null}"#;
-        assert_eq!(OutgoingMessage::read(older).map(|letter| letter.opens), Some(false));
+        assert_eq!(OutgoingMessage::read(older).map(|message| message.opens), Some(false));
     }
 }

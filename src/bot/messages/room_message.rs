@@ -20,7 +20,7 @@ use super::delivery;
 use super::outgoing_message::OutgoingMessage;
 use kestrel_core::render::{Picture, Reply};
 
-/// Where a letter goes.
+/// Where a message goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Destination<'a> {
     Room,
@@ -30,16 +30,16 @@ pub(crate) enum Destination<'a> {
     Instead(&'a EventId),
 }
 
-/// Sends a letter; phones of `rings` ring for it.
+/// Sends a message; phones of `rings` ring for it.
 pub(crate) async fn post(
     room: &Room,
     place: Destination<'_>,
-    letter: &OutgoingMessage,
+    message: &OutgoingMessage,
     rings: &[OwnedUserId],
     txn: OwnedTransactionId,
 ) -> Result<OwnedEventId> {
-    let (plain, html) = (&letter.plain, &letter.html);
-    let mut content = match letter.rings {
+    let (plain, html) = (&message.plain, &message.html);
+    let mut content = match message.rings {
         true => RoomMessageEventContent::text_html(plain, html),
         false => RoomMessageEventContent::notice_html(plain, html),
     };

@@ -51,7 +51,7 @@ pub(crate) enum Placement<'a> {
 
 /// Where a message about a change goes. A storm that has a first message never gets another; `opens` says
 /// whether this message was worded as one.
-pub(crate) fn goes(change: Change, opens: bool, root: Option<&EventId>) -> Placement<'_> {
+pub(crate) fn placement(change: Change, opens: bool, root: Option<&EventId>) -> Placement<'_> {
     match root {
         None if change == Change::Ended => Placement::Nowhere,
         None => Placement::First,
@@ -142,7 +142,7 @@ mod tests {
             let has_root = rooted(event.storm).is_some();
             let turn = turn(one, event.change, &ledger.owed().unwrap(), has_root);
             let reply = Reply { plain: String::new(), html: String::new() };
-            let letter = OutgoingMessage {
+            let message = OutgoingMessage {
                 opens: turn == AlertTurn::First,
                 ..OutgoingMessage::quiet(&reply)
             };
@@ -150,7 +150,7 @@ mod tests {
                 AlertTurn::Wait => continue,
                 AlertTurn::Nothing => ledger.settle(one.id).unwrap(),
                 AlertTurn::First | AlertTurn::Later => {
-                    ledger.compose(one.id, &letter.text()).unwrap()
+                    ledger.compose(one.id, &message.text()).unwrap()
                 }
             }
             if !lives() {
@@ -159,12 +159,12 @@ mod tests {
         }
         for one in ledger.owed().unwrap() {
             let Due::Storm(event) = &one.due else { continue };
-            let Some(letter) = one.text.as_deref().and_then(OutgoingMessage::read) else {
+            let Some(message) = one.text.as_deref().and_then(OutgoingMessage::read) else {
                 continue;
             };
             let root = rooted(event.storm).map(|(_, root)| root);
             let (id, storm) = (one.id, event.storm);
-            match goes(event.change, letter.opens, root.as_deref()) {
+            match placement(event.change, message.opens, root.as_deref()) {
                 Placement::Nowhere => {}
                 Placement::First => {
                     let root = room.post(id, storm, "root");

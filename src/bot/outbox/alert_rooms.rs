@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use matrix_sdk::Room;
 use ruma::OwnedRoomId;
 
-use super::alert_order::{Placement, goes};
+use super::alert_order::{Placement, placement};
 use super::alerts::AlertOutbox;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
@@ -34,31 +34,31 @@ impl AlertOutbox {
 
     /// A message about a storm, in one room. A crash in between goes on where it was: the same transaction ids
     /// give the same events.
-    pub(crate) async fn tell(
+    pub(crate) async fn post_in_room(
         &self,
         room: &Room,
         event: &Event,
-        letter: &OutgoingMessage,
+        message: &OutgoingMessage,
         key: &str,
         proven: bool,
     ) -> Result<()> {
         let words = AlertPart::Words.transaction(key);
         let root = self.ledger.root_in(event.storm, room.room_id())?;
         let elsewhere = self.ledger.storm(event.storm)?.is_some_and(|known| known.root.is_some());
-        match goes(event.change, letter.opens, root.as_deref()) {
+        match placement(event.change, message.opens, root.as_deref()) {
             // Its thread is in a room where the bot may not send any more.
             Placement::Nowhere if elsewhere => {
-                room_message::post(room, Destination::Room, letter, &[], words).await.map(drop)
+                room_message::post(room, Destination::Room, message, &[], words).await.map(drop)
             }
             Placement::Nowhere => Ok(()),
             Placement::First => {
-                let root = self.begin(room, event, letter, key, proven).await?;
-                self.furnish(room, &root, event, key).await
+                let root = self.post_root(room, event, message, key, proven).await?;
+                self.complete_root(room, &root, event, key).await
             }
-            Placement::Finish(root) => self.furnish(room, root, event, key).await,
+            Placement::Finish(root) => self.complete_root(room, root, event, key).await,
             Placement::Thread(root) => {
-                room_message::post(room, Destination::Thread(root), letter, &[], words).await?;
-                if let Some((plain, html)) = letter.instead.clone() {
+                room_message::post(room, Destination::Thread(root), message, &[], words).await?;
+                if let Some((plain, html)) = message.instead.clone() {
                     let new =
                         OutgoingMessage { plain, html, rings: true, instead: None, opens: false };
                     let edit = AlertPart::Edit.transaction(key);

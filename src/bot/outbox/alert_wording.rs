@@ -14,7 +14,7 @@ const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// The words about a change, which `waited` so long to be worded: the storm's first message where it is
 /// untold.
-pub(crate) fn storm_letter(
+pub(crate) fn alert_message(
     event: &Event,
     untold: bool,
     judged: &Judged,
@@ -39,9 +39,9 @@ pub(crate) fn storm_letter(
     };
     if untold {
         alert.answer = judged.page.clone();
-        let letter = OutgoingMessage::quiet(&root(&alert, view).reply());
+        let message = OutgoingMessage::quiet(&root(&alert, view).reply());
         // What anybody may have written into a log wakes nobody.
-        return OutgoingMessage { rings: judged.sure == Sure::Confirmed, opens: true, ..letter };
+        return OutgoingMessage { rings: judged.sure == Sure::Confirmed, opens: true, ..message };
     }
     if event.change == Change::Ended {
         let over = OutgoingMessage::quiet(&clear(&alert, view).reply());

@@ -13,12 +13,12 @@ use ruma::{EventId, OwnedEventId};
 use tokio::sync::watch::Receiver;
 
 use super::alert_order::{AlertTurn, same_storm, turn};
-use super::alert_wording::storm_letter;
+use super::alert_wording::alert_message;
 use crate::bot::messages::delivery;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction::{self, AlertPart};
-use crate::bot::settings::matrix_of;
+use crate::bot::settings::matrix_config;
 use crate::bot::storm_watch::mutes;
 use crate::bot::storm_watch::shared_state::SharedWatch;
 use crate::bot::supervisor::TaskEnd;
@@ -67,7 +67,7 @@ impl AlertOutbox {
     pub(crate) async fn work(self) -> TaskEnd {
         let mut failing: Option<String> = None;
         loop {
-            let spoken = self.speak().await;
+            let spoken = self.send_notices().await;
             let sent = self.round().await;
             match spoken.and(sent) {
                 Ok(()) => {
@@ -91,11 +91,11 @@ impl AlertOutbox {
     }
 
     /// Says what needs no ledger, the oldest first. What the homeserver does not take stays for the next round.
-    async fn speak(&self) -> Result<()> {
+    async fn send_notices(&self) -> Result<()> {
         while let Some(notice) = self.shared.notices.oldest() {
             for room in &self.open().await?.rooms {
                 let words = AlertPart::Words.transaction(&notice.key);
-                match room_message::post(room, Destination::Room, &notice.letter, &[], words).await
+                match room_message::post(room, Destination::Room, &notice.message, &[], words).await
                 {
                     Err(error) if !delivery::is_unsendable(&error) => return Err(error),
                     _ => {}
@@ -143,8 +143,8 @@ impl AlertOutbox {
     /// Words a message, or finds that there is nothing to say.
     async fn prepare(&self, owed: &Owed, newer: bool) -> Result<()> {
         let event = match &owed.due {
-            Due::Words(letter) if owed.text.is_none() => {
-                return self.ledger.compose(owed.id, letter);
+            Due::Words(message) if owed.text.is_none() => {
+                return self.ledger.compose(owed.id, message);
             }
             Due::Storm(event) if owed.text.is_none() => event,
             _ => return Ok(()),
@@ -156,7 +156,7 @@ impl AlertOutbox {
         if settling || self.waits(owed.id, now) {
             return Ok(());
         }
-        let event = &self.as_it_stands(event);
+        let event = &self.with_current_counts(event);
         let Some(known) = self.ledger.storm(event.storm)? else {
             return self.ledger.settle(owed.id);
         };
@@ -200,8 +200,14 @@ impl AlertOutbox {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
         let waited = now.duration_since(event.at);
-        let letter = storm_letter(&self.shown(event), untold, &judged, waited, &self.flow.view());
-        self.ledger.compose(owed.id, &letter.text())
+        let message = alert_message(
+            &self.with_shown_address(event),
+            untold,
+            &judged,
+            waited,
+            &self.flow.view(),
+        );
+        self.ledger.compose(owed.id, &message.text())
     }
 
     /// Whether an owed message waits for another look at the database.
@@ -219,7 +225,7 @@ impl AlertOutbox {
     }
 
     /// The event with the counts of now: a storm grows while it waits to be judged.
-    fn as_it_stands(&self, event: &Event) -> Event {
+    fn with_current_counts(&self, event: &Event) -> Event {
         let going_on = self.shared.lock().going_on();
         match going_on.into_iter().find(|now| now.storm == event.storm) {
             Some(now) if event.change != Change::Ended => {
@@ -230,23 +236,27 @@ impl AlertOutbox {
     }
 
     async fn deliver(&self, owed: Owed) -> Result<()> {
-        let letter = owed.text.as_deref().and_then(OutgoingMessage::read);
-        let Some(letter) = letter else {
+        let message = owed.text.as_deref().and_then(OutgoingMessage::read);
+        let Some(message) = message else {
             tracing::error!("an owed message is of another version and is dropped");
             return self.ledger.settle(owed.id);
         };
         // What cannot be noted as sent is not sent: the homeserver knows a message again for a day only.
         self.ledger.touch(owed.id)?;
-        let (open, key) = (self.open().await?, key(&owed, &letter));
+        let (open, key) = (self.open().await?, key(&owed, &message));
         // A room that is tried again after another one failed gets the same events: see `begin`.
         let mut failed = None;
         for room in &open.rooms {
             let posted = match &owed.due {
                 Due::Words(_) => {
                     let words = AlertPart::Words.transaction(&key);
-                    room_message::post(room, Destination::Room, &letter, &[], words).await.map(drop)
+                    room_message::post(room, Destination::Room, &message, &[], words)
+                        .await
+                        .map(drop)
                 }
-                Due::Storm(event) => self.tell(room, event, &letter, &key, open.proven).await,
+                Due::Storm(event) => {
+                    self.post_in_room(room, event, &message, &key, open.proven).await
+                }
             };
             if let Err(error) = posted {
                 failed.get_or_insert(error);
@@ -257,22 +267,22 @@ impl AlertOutbox {
 
     /// The storm's first message. Until a new room is proven to be the ops room its admins are mentioned in any
     /// case: they see that the room has changed.
-    pub(crate) async fn begin(
+    pub(crate) async fn post_root(
         &self,
         room: &Room,
         event: &Event,
-        letter: &OutgoingMessage,
+        message: &OutgoingMessage,
         key: &str,
         proven: bool,
     ) -> Result<OwnedEventId> {
-        let rings = match (self.config.watch.mention || !proven) && letter.rings {
-            true => matrix_of(&self.config)?.admins.as_slice(),
+        let rings = match (self.config.watch.mention || !proven) && message.rings {
+            true => matrix_config(&self.config)?.admins.as_slice(),
             false => &[],
         };
         let root = room_message::post(
             room,
             Destination::Room,
-            letter,
+            message,
             rings,
             AlertPart::Words.transaction(key),
         )
@@ -282,14 +292,14 @@ impl AlertOutbox {
     }
 
     /// What belongs to the first message: its case, its buttons, and the picture in its thread.
-    pub(crate) async fn furnish(
+    pub(crate) async fn complete_root(
         &self,
         room: &Room,
         root: &EventId,
         event: &Event,
         key: &str,
     ) -> Result<()> {
-        if let Err(error) = self.store.rethread(&standing_in(event), root) {
+        if let Err(error) = self.store.rethread(&placeholder_root(event), root) {
             tracing::error!("{root} will not find its case: {error:#}");
         }
         for (button, part) in
@@ -304,7 +314,7 @@ impl AlertOutbox {
     async fn picture(&self, room: &Room, root: &EventId, event: &Event, key: &str) -> Result<()> {
         let drawn = self.shared.lock().timeline(event.storm);
         let Some(timeline) = drawn else { return Ok(()) };
-        let title = match &self.shown(event).whose {
+        let title = match &self.with_shown_address(event).whose {
             Whose::Device { user, device } => format!("{user} {device}"),
             Whose::Address(address) => address.clone(),
             Whose::Everybody | Whose::Server => {
@@ -326,7 +336,7 @@ impl AlertOutbox {
     }
 
     /// The event with its address as people may see it.
-    fn shown(&self, event: &Event) -> Event {
+    fn with_shown_address(&self, event: &Event) -> Event {
         let mut event = event.clone();
         if let Whose::Address(address) = &mut event.whose
             && !self.config.limits.show_addresses
@@ -350,15 +360,15 @@ impl AlertOutbox {
         let root = known.root.as_ref().map(|(_, root)| root.clone());
         let keep = || {
             self.store.open_case(&NewCase {
-                cause: &unsent(format_args!(
+                cause: &placeholder_event(format_args!(
                     "{}-{}-{}",
                     event.storm,
                     event.at.as_millisecond(),
                     owed.id
                 )),
-                thread: &root.unwrap_or_else(|| standing_in(event)),
+                thread: &root.unwrap_or_else(|| placeholder_root(event)),
                 room: &room,
-                asker: &matrix_of(&self.config)?.user,
+                asker: &matrix_config(&self.config)?.user,
                 verdict: judged.verdict,
                 certainty: flow::certainty(evidence).name(),
                 evidence,
@@ -374,26 +384,26 @@ impl AlertOutbox {
 }
 
 /// Names a message to the homeserver: the same in every process, and another in another ledger.
-fn key(owed: &Owed, letter: &OutgoingMessage) -> String {
+fn key(owed: &Owed, message: &OutgoingMessage) -> String {
     let id = owed.id;
     match &owed.due {
         Due::Storm(event) => format!("{}-{}-{id}", event.storm, event.at.as_millisecond()),
         Due::Words(_) => {
-            format!("{}-{id}", transaction::digest(letter.plain.as_bytes()))
+            format!("{}-{id}", transaction::digest(message.plain.as_bytes()))
         }
     }
 }
 
 /// How the names begin that stand for events which are not sent yet.
-pub(crate) const UNSENT: &str = "$storm-";
+pub(crate) const PLACEHOLDER: &str = "$storm-";
 
 /// Where a storm's cases are kept until its root stands.
-fn standing_in(event: &Event) -> OwnedEventId {
-    unsent(format_args!("{}-{}", event.storm, event.first.as_millisecond()))
+fn placeholder_root(event: &Event) -> OwnedEventId {
+    placeholder_event(format_args!("{}-{}", event.storm, event.first.as_millisecond()))
 }
 
 /// A name that no event has: those of rooms of today are a digest, older ones name their server.
-fn unsent(what: std::fmt::Arguments<'_>) -> OwnedEventId {
-    let id = format!("{UNSENT}{what}");
+fn placeholder_event(what: std::fmt::Arguments<'_>) -> OwnedEventId {
+    let id = format!("{PLACEHOLDER}{what}");
     ruma::EventId::parse(&id).unwrap_or_else(|_| ruma::owned_event_id!("$storm"))
 }

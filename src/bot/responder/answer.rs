@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::report_queue::ReportQueue;
 use super::typing::while_typing;
 use crate::bot::captures::context::CaptureContext;
-use crate::bot::captures::desk::Captures;
+use crate::bot::captures::registry::Captures;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
 use crate::bot::messages::room_message;
@@ -49,7 +49,7 @@ pub(crate) struct Responder {
     pub(crate) show_addresses: bool,
     /// A flow's deadline plus everything around it.
     pub(crate) patience: Duration,
-    pub(crate) reception: ReportQueue,
+    pub(crate) report_queue: ReportQueue,
     /// Told when a message becomes owed.
     pub(crate) owed: Arc<Notify>,
     /// How the bot's own tasks stand.
@@ -69,7 +69,7 @@ impl Responder {
             watches: crate::bot::settings::watches(config),
             show_addresses: config.limits.show_addresses,
             patience: config.limits.deadline + SLACK,
-            reception: ReportQueue::new(config),
+            report_queue: ReportQueue::new(config),
             owed,
             health,
         })
@@ -125,7 +125,7 @@ impl Responder {
                 self.flow.answer(&command, asked_at).await
             }
         };
-        Ok(self.give(room.room_id(), &line, answer))
+        Ok(self.answer_messages(room.room_id(), &line, answer))
     }
 
     /// Says that a live watch begins. The watch goes on without: its answer still counts.
@@ -142,7 +142,12 @@ impl Responder {
 
     /// Keeps a case and owes its answer: kept first, so that the answer can name its number and `!why` finds it
     /// as soon as the answer is in the room. A full disk costs both, not the answer.
-    pub(crate) fn give(&self, room: &RoomId, line: &ChatLine, answer: Answer) -> Vec<NewMessage> {
+    pub(crate) fn answer_messages(
+        &self,
+        room: &RoomId,
+        line: &ChatLine,
+        answer: Answer,
+    ) -> Vec<NewMessage> {
         let (reply, evidence) = match answer {
             Answer::Words(reply) => {
                 return vec![answers::answer(room, line, About::Answer, &reply, None)];

@@ -48,8 +48,11 @@ impl Responder {
     pub(crate) fn cases(&self, user: Option<&UserId>) -> Result<Reply> {
         let cases = self.store.cases(user, LISTED)?;
         let links: Vec<_> = cases.iter().map(link).collect();
-        let lines: Vec<_> =
-            cases.iter().zip(&links).map(|(kept, link)| self.told(kept, link.as_deref())).collect();
+        let lines: Vec<_> = cases
+            .iter()
+            .zip(&links)
+            .map(|(kept, link)| self.case_line(kept, link.as_deref()))
+            .collect();
         Ok(case::cases(&lines, user.map(UserId::as_str), &self.flow.view()).reply())
     }
 
@@ -68,7 +71,8 @@ impl Responder {
         let view = self.flow.view();
         Ok(match look {
             Look::Why => self.flow.why(&evidence),
-            _ => case::kept(&self.told(&kept, None), flow::page(&evidence, &view), &view).reply(),
+            _ => case::kept(&self.case_line(&kept, None), flow::page(&evidence, &view), &view)
+                .reply(),
         })
     }
 
@@ -97,13 +101,13 @@ impl Responder {
             Answer::Survey(survey) => &survey.evidence,
         };
         let changed = flow::what_changed(&before, now);
-        let said = case::changes(&self.told(&kept, None), &changed, &self.flow.view()).reply();
+        let said = case::changes(&self.case_line(&kept, None), &changed, &self.flow.view()).reply();
         let mut line = line.clone();
         if let Some(thread) = thread(&kept).filter(|_| kept.room.as_deref() == Some(room)) {
             line.thread = Some(thread.to_owned());
         }
         let mut messages = vec![answers::answer(room, &line, About::Changes, &said, None)];
-        messages.extend(self.give(room, &line, answer));
+        messages.extend(self.answer_messages(room, &line, answer));
         messages
     }
 
@@ -120,7 +124,7 @@ impl Responder {
     }
 
     /// A case as lists and heads name it. What the storm watch asked, nobody asked.
-    fn told<'a>(&self, kept: &'a Kept, link: Option<&'a str>) -> CaseLine<'a> {
+    fn case_line<'a>(&self, kept: &'a Kept, link: Option<&'a str>) -> CaseLine<'a> {
         let asker = kept.asker.as_deref().filter(|asker| Some(*asker) != self.own.as_deref());
         CaseLine {
             number: kept.number,
@@ -139,7 +143,7 @@ impl Responder {
 fn thread(kept: &Kept) -> Option<&EventId> {
     kept.thread
         .as_deref()
-        .filter(|thread| !thread.as_str().starts_with(crate::bot::outbox::alerts::UNSENT))
+        .filter(|thread| !thread.as_str().starts_with(crate::bot::outbox::alerts::PLACEHOLDER))
 }
 
 /// A link to the case's thread.

@@ -24,7 +24,7 @@ use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction::{self, About};
 use crate::bot::outbox::answers;
-use crate::bot::panic_guard::sealed;
+use crate::bot::panic_guard::without_panic_text;
 use crate::bot::replies;
 use crate::flow;
 use crate::flow::report::{Reported, headline};
@@ -63,17 +63,17 @@ impl Responder {
         let owed = |about, says: &Reply| {
             answers::reply(&room, (&event, sent), about, says, "the report that you sent")
         };
-        let seat = match self.reception.try_seat(&sender) {
-            Some(seat) => seat,
+        let slot = match self.report_queue.try_slot(&sender) {
+            Some(slot) => slot,
             None => {
                 if let Err(error) = self.owe(&[owed(About::Waiting, &replies::your_turn_comes())]) {
                     tracing::warn!("{sender} is not told that the report waits: {error:#}");
                 }
-                self.reception.seat(&sender).await?
+                self.report_queue.slot(&sender).await?
             }
         };
         tracing::info!("reading the report {event} of {sender}");
-        let work = self.clone().take(chat.clone(), event.clone(), seat.place.clone());
+        let work = self.clone().take(chat.clone(), event.clone(), slot.place.clone());
         match while_typing(&chat, tokio::spawn(work), self.patience * 2).await {
             Ok(receipt) => Ok(vec![owed(About::Receipt, &receipt)]),
             Err(error) => match error.downcast::<ReportRefused>() {
@@ -92,7 +92,7 @@ impl Responder {
         event: OwnedEventId,
         place: Arc<OwnedSemaphorePermit>,
     ) -> Result<Reply> {
-        let ops = self.reception.ops_room(&chat.client(), &self.store.ledger()).await?;
+        let ops = self.report_queue.ops_room(&chat.client(), &self.store.ledger()).await?;
         let sent = pointed_at(&chat, &event).await?;
         let sender = sent.sender.clone();
         let mut parcel = self.read(sent, &chat.client(), place).await?;
@@ -134,10 +134,10 @@ impl Responder {
             return Ok(replies::report_of_what());
         };
         let handing = async {
-            let ops = self.reception.ops_room(&room.client(), &self.store.ledger()).await?;
-            let seat = self.reception.place().await?;
+            let ops = self.report_queue.ops_room(&room.client(), &self.store.ledger()).await?;
+            let slot = self.report_queue.anonymous_slot().await?;
             let sent = pointed_at(room, target).await?;
-            let mut parcel = self.read(sent, &room.client(), seat.place.clone()).await?;
+            let mut parcel = self.read(sent, &room.client(), slot.place.clone()).await?;
             let removed = removed(&parcel);
             let reported = self.flow.report(&parcel, about, Timestamp::now()).await;
             let (forwarded, cause, by) = (true, &*line.event, &*line.sender);
@@ -171,11 +171,11 @@ impl Responder {
         client: &Client,
         place: Arc<OwnedSemaphorePermit>,
     ) -> Result<Parcel> {
-        let limits = self.reception.limits.clone();
+        let limits = self.report_queue.limits.clone();
         let (name, bytes) = sent.bytes(client, limits.size).await?;
-        let reading = self.reception.read(move || {
+        let reading = self.report_queue.read(move || {
             let _place = place;
-            sealed(|| take_in_from(&name, Cursor::new(bytes), &limits))
+            without_panic_text(|| take_in_from(&name, Cursor::new(bytes), &limits))
         });
         let says = match timeout(READING, reading).await {
             Ok(Ok(Ok(parcel))) if !parcel.artefacts.is_empty() => return Ok(parcel),
@@ -216,9 +216,9 @@ impl Responder {
             },
             &self.flow.view(),
         );
-        let letter = OutgoingMessage::quiet(&page.reply());
+        let message = OutgoingMessage::quiet(&page.reply());
         let txn = transaction::for_event(handed.cause, About::Root);
-        let root = room_message::post(room, Destination::Room, &letter, &[], txn).await?;
+        let root = room_message::post(room, Destination::Room, &message, &[], txn).await?;
         if let Err(error) = self.store.rethread(handed.cause, &root) {
             tracing::error!("!why will not find the case of {root}: {error:#}");
         }
@@ -226,9 +226,9 @@ impl Responder {
         let notes = handed.parcel.notes.iter().chain(&reported.notes).chain(&unsent);
         let notes: Vec<_> = notes.map(String::as_str).collect();
         if !notes.is_empty() {
-            let letter = OutgoingMessage::quiet(&render::lines(notes).reply());
+            let message = OutgoingMessage::quiet(&render::lines(notes).reply());
             let txn = transaction::for_event(handed.cause, About::Notes);
-            room_message::post(room, Destination::Thread(&root), &letter, &[], txn).await?;
+            room_message::post(room, Destination::Thread(&root), &message, &[], txn).await?;
         }
         self.say_verdict(room, &root, (handed.cause, reported), case).await?;
         Ok((case, root))
@@ -258,8 +258,8 @@ impl Responder {
         if let Err(error) = self.owe(&owed) {
             // A full disk costs the file, not the verdict.
             tracing::error!("the verdict of {root} cannot be kept: {error:#}");
-            let letter = OutgoingMessage::quiet(page);
-            room_message::post(room, Destination::Thread(root), &letter, &[], txn).await?;
+            let message = OutgoingMessage::quiet(page);
+            room_message::post(room, Destination::Thread(root), &message, &[], txn).await?;
         }
         Ok(())
     }
@@ -321,7 +321,7 @@ async fn pointed_at(room: &Room, target: &EventId) -> Result<Attachment> {
         ));
     }
     let read = event.raw().deserialize().ok();
-    read.as_ref().and_then(Attachment::of).ok_or_else(|| {
+    read.as_ref().and_then(Attachment::from_event).ok_or_else(|| {
         refused(
             "There is no file and no text in that message. Reply to the file itself with !report.",
         )

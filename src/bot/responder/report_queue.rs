@@ -79,21 +79,21 @@ impl ReportQueue {
         jobs.send(job).ok().context("the thread that reads reports has ended")
     }
 
-    /// A seat, if one is free now.
-    pub(crate) fn try_seat(&self, sender: &UserId) -> Option<Slot> {
+    /// A slot, if one is free now.
+    pub(crate) fn try_slot(&self, sender: &UserId) -> Option<Slot> {
         let turn = self.turn(sender).try_lock_owned().ok()?;
         let place = self.places.clone().try_acquire_owned().ok()?;
         Some(Slot { place: Arc::new(place), _turn: Some(turn) })
     }
 
-    /// A seat, when it is the sender's turn.
-    pub(crate) async fn seat(&self, sender: &UserId) -> Result<Slot> {
+    /// A slot, when it is the sender's turn.
+    pub(crate) async fn slot(&self, sender: &UserId) -> Result<Slot> {
         let turn = self.turn(sender).lock_owned().await;
-        Ok(Slot { _turn: Some(turn), ..self.place().await? })
+        Ok(Slot { _turn: Some(turn), ..self.anonymous_slot().await? })
     }
 
     /// A place of no user's own.
-    pub(crate) async fn place(&self) -> Result<Slot> {
+    pub(crate) async fn anonymous_slot(&self) -> Result<Slot> {
         let place = self.places.clone().acquire_owned().await?;
         Ok(Slot { place: Arc::new(place), _turn: None })
     }
@@ -109,9 +109,10 @@ impl ReportQueue {
     /// the bot may send there and the new one is not proven.
     pub(crate) async fn ops_room(&self, client: &Client, ledger: &Ledger) -> Result<Room> {
         let open = match &self.room {
-            Some(room) => {
-                OpsRooms::of(std::slice::from_ref(room), ledger).open(client, room).await.ok()
-            }
+            Some(room) => OpsRooms::from_ledger(std::slice::from_ref(room), ledger)
+                .open(client, room)
+                .await
+                .ok(),
             None => None,
         };
         open.and_then(|open| open.rooms.into_iter().next()).ok_or_else(|| {
@@ -142,15 +143,15 @@ mod tests {
     #[tokio::test]
     async fn reports_are_read_one_at_a_time_and_a_panic_ends_only_itself() {
         let config = Config::parse(crate::bot::settings::BOT, std::path::Path::new(".")).unwrap();
-        let reception = ReportQueue::new(&config);
-        let place = reception.place().await.unwrap();
-        assert!(reception.try_seat(ruma::user_id!("@a:example.org")).is_none());
+        let report_queue = ReportQueue::new(&config);
+        let place = report_queue.anonymous_slot().await.unwrap();
+        assert!(report_queue.try_slot(ruma::user_id!("@a:example.org")).is_none());
         drop(place);
-        let seat = reception.try_seat(ruma::user_id!("@a:example.org")).unwrap();
-        assert!(reception.try_seat(ruma::user_id!("@b:example.org")).is_none());
-        drop(seat);
-        let first = reception.read(|| thread::current().id()).await.unwrap();
-        assert!(reception.read(move || assert!(thread::current().id() != first)).await.is_err());
-        assert_eq!(reception.read(|| thread::current().id()).await.unwrap(), first);
+        let slot = report_queue.try_slot(ruma::user_id!("@a:example.org")).unwrap();
+        assert!(report_queue.try_slot(ruma::user_id!("@b:example.org")).is_none());
+        drop(slot);
+        let first = report_queue.read(|| thread::current().id()).await.unwrap();
+        assert!(report_queue.read(move || assert!(thread::current().id() != first)).await.is_err());
+        assert_eq!(report_queue.read(|| thread::current().id()).await.unwrap(), first);
     }
 }

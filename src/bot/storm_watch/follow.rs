@@ -292,11 +292,11 @@ impl StormWatch {
         }
         let room = usize::try_from(NOTES.saturating_sub(self.notes)).unwrap_or(0);
         self.notes += u32::try_from(notes.len().min(room)).unwrap_or(0);
-        let letter = |note: &String| {
+        let message = |note: &String| {
             let page = render::lines([format!("The storm watch: {note}").as_str()]);
             Due::Words(OutgoingMessage::quiet(&page.reply()).text())
         };
-        notes.iter().take(room).map(letter).collect()
+        notes.iter().take(room).map(message).collect()
     }
 }
 
@@ -317,7 +317,7 @@ mod tests {
     use kestrel_core::evidence::sight::{Sight, What};
     use kestrel_core::storm::Muted;
 
-    fn lookout(folder: &TempDir) -> StormWatch {
+    fn storm_watch(folder: &TempDir) -> StormWatch {
         let config = Config::parse(crate::bot::settings::BOT, Path::new(".")).unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
         let thresholds = crate::bot::settings::thresholds(&config.watch);
@@ -339,7 +339,7 @@ mod tests {
         Round { sights, places: Vec::new(), live, read_to, blind: None, notes: Vec::new() }
     }
 
-    fn told(owed: &[Owed]) -> Vec<String> {
+    fn worded(owed: &[Owed]) -> Vec<String> {
         let words = |owed: &Owed| match &owed.due {
             Due::Storm(event) => format!("{:?} {}", event.change, event.storm),
             Due::Words(text) => OutgoingMessage::read(text).unwrap().plain,
@@ -350,14 +350,14 @@ mod tests {
     #[test]
     fn a_backlog_is_summed_up_and_what_goes_on_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        let mut lookout = lookout(&folder);
-        lookout.take(round(vec![refused("@old:x", 200)], false)).unwrap();
+        let mut storm_watch = storm_watch(&folder);
+        storm_watch.take(round(vec![refused("@old:x", 200)], false)).unwrap();
         let going_on = [30, 25, 20, 15, 10, 5, 1].map(|minutes| refused("@new:x", minutes));
-        lookout.take(round(going_on.to_vec(), false)).unwrap();
-        assert!(lookout.ledger.owed().unwrap().is_empty(), "told before the backlog was read");
-        lookout.take(round(Vec::new(), true)).unwrap();
-        let owed = lookout.ledger.owed().unwrap();
-        let said = told(&owed);
+        storm_watch.take(round(going_on.to_vec(), false)).unwrap();
+        assert!(storm_watch.ledger.owed().unwrap().is_empty(), "told before the backlog was read");
+        storm_watch.take(round(Vec::new(), true)).unwrap();
+        let owed = storm_watch.ledger.owed().unwrap();
+        let said = worded(&owed);
         assert_eq!(said[0], "Started 2");
         assert!(said[1].contains("one storm came and went") && said[1].contains("@old:x"));
         assert_eq!(said.len(), 2, "{said:?}");
@@ -368,19 +368,19 @@ mod tests {
     #[test]
     fn a_restart_tells_the_end_of_what_was_told_before() {
         let folder = tempfile::tempdir().unwrap();
-        let mut before = lookout(&folder);
+        let mut before = storm_watch(&folder);
         before.take(round(vec![refused("@a:x", 1)], true)).unwrap();
         let owed = before.ledger.owed().unwrap();
-        assert_eq!(told(&owed), ["Started 1"]);
+        assert_eq!(worded(&owed), ["Started 1"]);
         owed.iter().for_each(|owed| before.ledger.settle(owed.id).unwrap());
         drop(before);
         // The next process begins eleven minutes later, as far as the log tells.
-        let mut after = lookout(&folder);
+        let mut after = storm_watch(&folder);
         let silent = Timestamp::now() + SignedDuration::from_mins(11);
         let ended = after.shared.lock().tick(silent);
         after.backlog.extend(ended);
         after.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(told(&after.ledger.owed().unwrap()), ["Ended 1"]);
+        assert_eq!(worded(&after.ledger.owed().unwrap()), ["Ended 1"]);
         // Its number is not given again.
         let mut events = Vec::new();
         for minutes in [-30, -29] {
@@ -392,66 +392,67 @@ mod tests {
     #[test]
     fn a_log_that_cannot_be_read_gives_no_all_clear() {
         let folder = tempfile::tempdir().unwrap();
-        let mut lookout = lookout(&folder);
+        let mut storm_watch = storm_watch(&folder);
         let begun = Round { read_to: Some(ago(60)), ..round(vec![refused("@a:x", 60)], false) };
-        lookout.take(begun).unwrap();
-        let ends = |lookout: &StormWatch| told(&lookout.ledger.owed().unwrap()).join(", ");
-        lookout.take(Round { blind: Some(ago(60)), ..round(Vec::new(), true) }).unwrap();
-        assert_eq!(ends(&lookout), "Started 1");
-        lookout.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(ends(&lookout), "Started 1, Ended 1");
+        storm_watch.take(begun).unwrap();
+        let ends =
+            |storm_watch: &StormWatch| worded(&storm_watch.ledger.owed().unwrap()).join(", ");
+        storm_watch.take(Round { blind: Some(ago(60)), ..round(Vec::new(), true) }).unwrap();
+        assert_eq!(ends(&storm_watch), "Started 1");
+        storm_watch.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(ends(&storm_watch), "Started 1, Ended 1");
     }
 
     #[test]
     fn a_place_goes_with_what_was_counted_up_to_it() {
         let folder = tempfile::tempdir().unwrap();
-        let mut lookout = lookout(&folder);
-        lookout.take(round(Vec::new(), true)).unwrap();
+        let mut storm_watch = storm_watch(&folder);
+        storm_watch.take(round(Vec::new(), true)).unwrap();
         // One refusal is no storm: this round is not written, and its log does not move in the next.
         let place =
             r#"{"files":[],"lead":0,"last":null,"began":null,"since":"2026-11-22T12:00:00Z"}"#;
         let mut moved = round(vec![Sight { count: 1, ..refused("@a:x", 0) }], true);
         moved.places = vec![("main".to_owned(), serde_json::from_str(place).unwrap())];
-        lookout.take(moved).unwrap();
-        assert!(lookout.ledger.places().unwrap().is_empty());
-        lookout.take(round(vec![refused("@b:x", 0)], true)).unwrap();
-        assert_eq!(lookout.ledger.places().unwrap().len(), 1, "its sight would count twice");
+        storm_watch.take(moved).unwrap();
+        assert!(storm_watch.ledger.places().unwrap().is_empty());
+        storm_watch.take(round(vec![refused("@b:x", 0)], true)).unwrap();
+        assert_eq!(storm_watch.ledger.places().unwrap().len(), 1, "its sight would count twice");
     }
 
     #[test]
     fn what_could_not_be_written_is_written_later() {
         let folder = tempfile::tempdir().unwrap();
-        let mut lookout = lookout(&folder);
-        let whole = lookout.ledger.clone();
+        let mut storm_watch = storm_watch(&folder);
+        let whole = storm_watch.ledger.clone();
         let other = tempfile::tempdir().unwrap();
         let broken = Ledger::open(other.path()).unwrap();
         rusqlite::Connection::open(other.path().join("ledger.sqlite"))
             .and_then(|raw| raw.execute_batch("DROP TABLE owed"))
             .unwrap();
-        lookout.ledger = broken;
-        assert!(lookout.take(round(vec![refused("@a:x", 1)], true)).is_err());
-        lookout.ledger = whole;
-        lookout.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(told(&lookout.ledger.owed().unwrap()), ["Started 1"]);
+        storm_watch.ledger = broken;
+        assert!(storm_watch.take(round(vec![refused("@a:x", 1)], true)).is_err());
+        storm_watch.ledger = whole;
+        storm_watch.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(worded(&storm_watch.ledger.owed().unwrap()), ["Started 1"]);
     }
 
     #[test]
     fn while_nothing_can_be_written_it_counts_on_and_keeps_little() {
         let folder = tempfile::tempdir().unwrap();
-        let mut lookout = lookout(&folder);
+        let mut storm_watch = storm_watch(&folder);
         let raw = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
-        lookout.take(round(vec![refused("@a:x", 1)], true)).unwrap();
+        storm_watch.take(round(vec![refused("@a:x", 1)], true)).unwrap();
         raw.execute_batch("ALTER TABLE owed RENAME TO away").unwrap();
         for _ in 0..200 {
-            assert!(lookout.take(round(vec![refused("@b:x", 0)], true)).is_err());
+            assert!(storm_watch.take(round(vec![refused("@b:x", 0)], true)).is_err());
         }
-        assert!(lookout.unwritten.len() <= 3, "{}", lookout.unwritten.len());
-        assert!(lookout.owed.len() <= 3, "{}", lookout.owed.len());
+        assert!(storm_watch.unwritten.len() <= 3, "{}", storm_watch.unwritten.len());
+        assert!(storm_watch.owed.len() <= 3, "{}", storm_watch.owed.len());
         raw.execute_batch("ALTER TABLE away RENAME TO owed").unwrap();
-        lookout.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(told(&lookout.ledger.owed().unwrap()), ["Started 1", "Started 2"]);
-        let known = lookout.ledger.storm(2).unwrap().unwrap();
-        let counts = lookout.shared.lock().going_on();
+        storm_watch.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(worded(&storm_watch.ledger.owed().unwrap()), ["Started 1", "Started 2"]);
+        let known = storm_watch.ledger.storm(2).unwrap().unwrap();
+        let counts = storm_watch.shared.lock().going_on();
         let count = counts.iter().find(|event| event.storm == 2).unwrap().count;
         assert_eq!((count, known.event.storm), (600, 2));
     }
@@ -459,10 +460,10 @@ mod tests {
     #[test]
     fn a_mute_silences_what_it_names() {
         let folder = tempfile::tempdir().unwrap();
-        let mut lookout = lookout(&folder);
-        let event = lookout.shared.lock().see(refused("@a:x", 0)).remove(0);
-        lookout.notes += NOTES;
-        assert!(lookout.notes(&["too many of these".into()]).is_empty());
+        let mut storm_watch = storm_watch(&folder);
+        let event = storm_watch.shared.lock().see(refused("@a:x", 0)).remove(0);
+        storm_watch.notes += NOTES;
+        assert!(storm_watch.notes(&["too many of these".into()]).is_empty());
         for (what, silent) in [
             (Muted::All, true),
             (Muted::Storm(1), true),

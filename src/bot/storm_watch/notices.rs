@@ -13,7 +13,7 @@ const WAITING: usize = 20;
 pub(crate) struct Notice {
     /// Names it to the homeserver, so that sending it twice says it once.
     pub(crate) key: String,
-    pub(crate) letter: OutgoingMessage,
+    pub(crate) message: OutgoingMessage,
 }
 
 /// Notices that wait for the room, shared between who has something to say and who sends.

@@ -168,8 +168,8 @@ pub(crate) fn blind_log(of: &BlindLog, now: Timestamp) -> Notice {
     let line =
         format!("The storm watch cannot see every storm. {}. What to do: {how}.", upper(text));
     let day = now.as_second().div_euclid(24 * 3600);
-    let letter = OutgoingMessage::quiet(&render::lines([line.as_str()]).reply());
-    Notice { key: format!("watch-blind-{log}-{day}"), letter }
+    let message = OutgoingMessage::quiet(&render::lines([line.as_str()]).reply());
+    Notice { key: format!("watch-blind-{log}-{day}"), message }
 }
 
 /// With a capital in front.
@@ -179,8 +179,8 @@ fn upper(text: &str) -> String {
 }
 
 fn notice(what: &str, since: Timestamp, line: &str) -> Notice {
-    let letter = OutgoingMessage::quiet(&render::lines([line]).reply());
-    Notice { key: format!("watch-{}-{what}", since.as_millisecond()), letter }
+    let message = OutgoingMessage::quiet(&render::lines([line]).reply());
+    Notice { key: format!("watch-{}-{what}", since.as_millisecond()), message }
 }
 
 #[cfg(test)]
@@ -204,12 +204,12 @@ mod tests {
         let said: Vec<_> =
             (0..7200).step_by(5).filter_map(|s| trouble.failed(&full, at(s), &view)).collect();
         assert_eq!(said.len(), 1);
-        let words = &said[0].letter.plain;
+        let words = &said[0].message.plain;
         assert!(words.starts_with("Storm alerts are on hold since "), "{words}");
         assert!(words.contains("the disk is full") && !words.contains("SQLITE"), "{words}");
-        assert!(!said[0].letter.rings);
+        assert!(!said[0].message.rings);
         let over = trouble.worked(at(7200), &view).unwrap();
-        assert!(over.letter.plain.starts_with("Storm alerts resumed: "), "{}", over.letter.plain);
+        assert!(over.message.plain.starts_with("Storm alerts resumed: "), "{}", over.message.plain);
         assert_ne!(over.key, said[0].key);
         assert_eq!(trouble.worked(at(7205), &view), None);
         // A short one is for the log only.
@@ -225,10 +225,10 @@ mod tests {
         assert_eq!(space.seen(folder, SPARE, at(0)), None);
         let said: Vec<_> = (1..100).filter_map(|s| space.seen(folder, SPARE - 1, at(s))).collect();
         assert_eq!(said.len(), 1);
-        assert!(said[0].letter.plain.contains("63 MB are free"), "{}", said[0].letter.plain);
+        assert!(said[0].message.plain.contains("63 MB are free"), "{}", said[0].message.plain);
         assert_eq!(space.seen(folder, SPARE + 1, at(200)), None, "it would be said at every turn");
         let over = space.seen(folder, SPARE * 2, at(300)).unwrap();
-        assert!(over.letter.plain.contains("128 MB are free"), "{}", over.letter.plain);
+        assert!(over.message.plain.contains("128 MB are free"), "{}", over.message.plain);
         assert_eq!(space.seen(folder, SPARE * 2, at(310)), None);
         assert!(space.seen(folder, 0, at(320)).is_some_and(|again| again.key != said[0].key));
     }
@@ -244,16 +244,16 @@ mod tests {
         let said: Vec<_> =
             (3..30).filter_map(|look| looks.looked(why, at(look * 900), &view)).collect();
         assert_eq!(said.len(), 1);
-        let words = &said[0].letter.plain;
+        let words = &said[0].message.plain;
         assert!(
             words.contains(&view.moment(at(2700))) && words.contains("password: no."),
             "{words}"
         );
         let over = looks.looked(None, at(30 * 900), &view).unwrap();
         assert!(
-            over.letter.plain.contains("can query the database again"),
+            over.message.plain.contains("can query the database again"),
             "{}",
-            over.letter.plain
+            over.message.plain
         );
         assert_eq!(looks.looked(None, at(31 * 900), &view), None);
     }
@@ -266,12 +266,12 @@ mod tests {
             how: "put these lines".into(),
         };
         let first = blind_log(&log("main"), at(0));
-        let words = &first.letter.plain;
+        let words = &first.message.plain;
         assert!(
             words.contains("Log main has no INFO line. What to do: put these lines."),
             "{words}"
         );
-        assert!(!first.letter.rings);
+        assert!(!first.message.rings);
         // A process that starts again says it under the same key, which the homeserver takes once.
         assert_eq!(blind_log(&log("main"), at(60)).key, first.key);
         assert_ne!(blind_log(&log("main"), at(24 * 3600)).key, first.key);

@@ -10,7 +10,7 @@ use super::state::SyncLoop;
 use crate::bot::ops_rooms::may_send;
 use crate::bot::outbox::answers;
 use crate::bot::room_replies;
-use crate::bot::settings::matrix_of;
+use crate::bot::settings::matrix_config;
 use crate::store::Absence;
 use kestrel_core::render::Reply;
 
@@ -35,7 +35,7 @@ impl SyncLoop {
                 RoomState::Joined if known => {
                     ledger.end_absence(&id)?;
                     tracing::info!("in the ops room {id} again");
-                    self.desk.owed.notify_one();
+                    self.responder.owed.notify_one();
                 }
                 RoomState::Left | RoomState::Banned if !known => {
                     let since = Timestamp::now();
@@ -56,7 +56,7 @@ impl SyncLoop {
              to invite it again"
         );
         // What is said there until it is back is read then.
-        self.looked_back.remove(room);
+        self.caught_up.remove(room);
         let txn = format!("kestrel-absent-{}", since.as_millisecond());
         self.tell_ops(room, &txn, &room_replies::absent(absence)).await;
     }
@@ -76,9 +76,9 @@ impl SyncLoop {
 
     /// Owes a message to an ops room, which mentions the admins. `txn` names it to the homeserver.
     pub(crate) fn tell_admins(&self, room: &RoomId, txn: &str, says: &Reply) {
-        let admins = matrix_of(&self.config).map_or_else(|_| Vec::new(), |m| m.admins.clone());
+        let admins = matrix_config(&self.config).map_or_else(|_| Vec::new(), |m| m.admins.clone());
         let message = answers::to_admins(room, txn, (Timestamp::now(), admins), says);
-        if let Err(error) = self.desk.owe(&[message]) {
+        if let Err(error) = self.responder.owe(&[message]) {
             tracing::error!("a message for {room} is lost: {error:#}");
         }
     }

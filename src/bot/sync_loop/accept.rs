@@ -30,7 +30,7 @@ impl SyncLoop {
     pub(crate) fn owe_for(&self, room: &Room, event: &EventId, message: NewMessage) {
         let (ledger, now) = (self.store.ledger(), Timestamp::now());
         match ledger.answer_at_once(event, room.room_id(), now, &[message]) {
-            Ok(true) => self.desk.owed.notify_one(),
+            Ok(true) => self.responder.owed.notify_one(),
             Ok(false) => {}
             Err(error) => {
                 tracing::error!("{event} could not be noted and is not answered: {error:#}")

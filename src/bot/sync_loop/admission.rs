@@ -16,7 +16,7 @@ use crate::bot::permission::{Refusal, judge};
 use crate::bot::rate_limit::Rate;
 use crate::bot::replies;
 use crate::bot::request::Request;
-use crate::bot::settings::matrix_of;
+use crate::bot::settings::matrix_config;
 
 /// How often the homeserver is asked for one sender's devices in an hour.
 const LOOKUPS: usize = 30;
@@ -44,7 +44,7 @@ impl SyncLoop {
         event: &TimelineEvent,
     ) -> Admission {
         let config = self.config.clone();
-        let Ok(matrix) = matrix_of(&config) else {
+        let Ok(matrix) = matrix_config(&config) else {
             return Admission::TakenBack;
         };
         let destructive = matches!(asked, Request::Command(command) if command.is_destructive());
@@ -65,7 +65,7 @@ impl SyncLoop {
             return Admission::Refused(refusal);
         }
         if matches!(known, Origin::Plain { .. }) {
-            self.warn_unencrypted(room, line);
+            self.warn_not_encrypted(room, line);
         }
         Admission::Counts
     }
@@ -109,7 +109,7 @@ impl SyncLoop {
     }
 
     /// Keeps a command until the homeserver answers.
-    pub(crate) fn hear_later(&mut self, room: &Room, event: &TimelineEvent) {
+    pub(crate) fn retry_later(&mut self, room: &Room, event: &TimelineEvent) {
         let waiting = &mut self.admissions.waiting;
         if waiting.len() >= MOST_WAITING {
             return tracing::error!(
@@ -120,10 +120,10 @@ impl SyncLoop {
     }
 
     /// Hears again what had to wait for the homeserver.
-    pub(crate) async fn hear_waiting(&mut self) {
+    pub(crate) async fn retry_waiting(&mut self) {
         for (room, event) in std::mem::take(&mut self.admissions.waiting) {
             if let Some(room) = self.joined(&room) {
-                self.hear_all(&room, &[event]).await;
+                self.handle_events(&room, &[event]).await;
             }
         }
     }
@@ -149,7 +149,7 @@ impl SyncLoop {
     }
 
     /// Says once that whoever has an admin's access token can command the bot here.
-    fn warn_unencrypted(&mut self, room: &Room, line: &ChatLine) {
+    fn warn_not_encrypted(&mut self, room: &Room, line: &ChatLine) {
         let ledger = self.store.ledger();
         let first = self.admissions.warned.insert(room.room_id().to_owned());
         if !first || ledger.was_warned(room.room_id()).unwrap_or_default() {
@@ -158,7 +158,8 @@ impl SyncLoop {
         tracing::warn!("{} is not encrypted: commands there prove no sender", room.room_id());
         let says = replies::not_encrypted_here();
         let warning = answers::answer(room.room_id(), line, About::Unencrypted, &says, None);
-        let noted = self.desk.owe(&[warning]).and_then(|()| ledger.note_warned(room.room_id()));
+        let noted =
+            self.responder.owe(&[warning]).and_then(|()| ledger.note_warned(room.room_id()));
         if let Err(error) = noted {
             tracing::error!("the warning in {} is not noted: {error:#}", room.room_id());
         }

@@ -17,18 +17,18 @@ impl SyncLoop {
     /// Reads each room back once: for what came between the last sync of the process before and its end, and
     /// for what one sync does not carry. Synapse may answer the first sync from its cache, without what came
     /// since: this finds the rest.
-    pub(crate) async fn look_back(&mut self) {
+    pub(crate) async fn catch_up(&mut self) {
         let mut rooms = self.ops().all();
         let most = rooms.len() + CHATS;
         rooms.extend(self.chats());
-        rooms.retain(|id| !self.looked_back.contains(id));
+        rooms.retain(|id| !self.caught_up.contains(id));
         rooms.truncate(most);
         for id in rooms {
             let Some(room) = self.joined(&id) else {
                 continue;
             };
             match self.read_back(&room, None).await {
-                Ok(()) => drop(self.looked_back.insert(id)),
+                Ok(()) => drop(self.caught_up.insert(id)),
                 Err(error) => tracing::warn!("cannot read {id} back, trying again: {error:#}"),
             }
         }
@@ -44,11 +44,11 @@ impl SyncLoop {
         let missed = missed_events::missed(room, back).await?;
         let count = missed.events.len();
         tracing::info!("{count} events of {} were not heard yet", room.room_id());
-        self.hear_all(room, &missed.events).await;
-        self.note_heard(room, missed.events.last());
+        self.handle_events(room, &missed.events).await;
+        self.note_handled(room, missed.events.last());
         if let Some((cut, last)) = missed.cut.zip(missed.events.last().and_then(|e| e.event_id())) {
             tracing::warn!("{} was read back to {cut} only: {count} events", room.room_id());
-            let says = replies::read_back_to(count, &self.desk.flow.view().moment(cut));
+            let says = replies::read_back_to(count, &self.responder.flow.view().moment(cut));
             self.remark(room.room_id(), &last, &says);
         }
         Ok(())

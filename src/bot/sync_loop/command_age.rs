@@ -12,7 +12,7 @@ use crate::bot::event_age::{NOBODY_WAITS, by_our_clock, too_old};
 
 impl SyncLoop {
     /// Asks the homeserver for its time, where one of these events looks too old to be answered.
-    pub(crate) async fn look_at_clock(&mut self, events: &[TimelineEvent]) {
+    pub(crate) async fn check_homeserver_clock(&mut self, events: &[TimelineEvent]) {
         let now = Timestamp::now();
         let most = self.max_age();
         let looks_old = |event: &TimelineEvent| {
@@ -25,7 +25,7 @@ impl SyncLoop {
         }
         self.clock = HomeserverClock::ask(&self.client).await;
         if let Some(wrong) = self.clock.wrong() {
-            tracing::warn!("{}: set the clocks (NTP)", clock_offset::told(wrong));
+            tracing::warn!("{}: set the clocks (NTP)", clock_offset::describe(wrong));
         }
     }
 

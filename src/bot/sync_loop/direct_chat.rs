@@ -55,8 +55,8 @@ async fn chat(room: &Room, config: &Config, ops: &OpsRooms) -> DirectChat {
 impl SyncLoop {
     /// Hears a room that is no ops room, if it is a direct chat. What was said before the bot came is heard
     /// too: clients invite with the first message.
-    pub(crate) async fn hear_chat(&mut self, room: &Room, events: &[TimelineEvent]) {
-        if self.on_trial.contains(room.room_id()) {
+    pub(crate) async fn handle_direct_chat(&mut self, room: &Room, events: &[TimelineEvent]) {
+        if self.undecided_upgrades.contains(room.room_id()) {
             return;
         }
         let with = match chat(room, &self.config, &self.ops()).await {
@@ -74,7 +74,7 @@ impl SyncLoop {
             if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
                 self.keep_undecrypted(room, event);
             } else if let Ok(event) = event.raw().deserialize() {
-                self.hear_direct(room, &with, &event);
+                self.handle_direct_event(room, &with, &event);
             }
         }
     }
@@ -83,13 +83,19 @@ impl SyncLoop {
     pub(crate) fn chats(&self) -> Vec<OwnedRoomId> {
         let rooms = self.client.joined_rooms().into_iter().map(|room| room.room_id().to_owned());
         let ops = self.ops();
-        let other = |room: &OwnedRoomId| !ops.holds(room) && !self.on_trial.contains(room);
+        let other =
+            |room: &OwnedRoomId| !ops.holds(room) && !self.undecided_upgrades.contains(room);
         rooms.filter(|room| self.config.reports.enabled && other(room)).collect()
     }
 
     /// Hears one event of a direct chat.
-    pub(crate) fn hear_direct(&mut self, room: &Room, with: &UserId, event: &AnySyncTimelineEvent) {
-        let Some(sent) = Attachment::of(event).filter(|sent| sent.sender == with) else {
+    pub(crate) fn handle_direct_event(
+        &mut self,
+        room: &Room,
+        with: &UserId,
+        event: &AnySyncTimelineEvent,
+    ) {
+        let Some(sent) = Attachment::from_event(event).filter(|sent| sent.sender == with) else {
             return;
         };
         let now = Timestamp::now();
@@ -97,7 +103,7 @@ impl SyncLoop {
             return;
         }
         if sent.is_talk() || sent.is_command() {
-            return self.small_talk(room, &sent, now);
+            return self.answer_talk(room, &sent, now);
         }
         // Noted already: it is accepted, or was answered.
         if self.store.ledger().is_noted(&sent.event).unwrap_or(false) {
@@ -111,25 +117,25 @@ impl SyncLoop {
                     sent: sent.sent,
                 };
                 if self.intake.hand_in(&sent.event, room.room_id(), &task) == HandedIn::Full {
-                    self.chat(room, &sent, &replies::queue_full(MOST_OPEN));
+                    self.say_in_chat(room, &sent, &replies::queue_full(MOST_OPEN));
                 }
             }
             Rate::JustExceeded => {
-                self.chat(room, &sent, &replies::too_often(self.config.reports.each))
+                self.say_in_chat(room, &sent, &replies::too_often(self.config.reports.each))
             }
             Rate::Exceeded => self.note_settled(room, &sent.event),
         }
     }
 
     /// Says something in a direct chat because of a message that needs no work.
-    fn chat(&self, room: &Room, sent: &Attachment, says: &Reply) {
+    fn say_in_chat(&self, room: &Room, sent: &Attachment, says: &Reply) {
         let cause = (&*sent.event, sent.sent);
         let reply = answers::reply(room.room_id(), cause, About::Answer, says, "");
         self.owe_for(room, &sent.event, reply);
     }
 
     /// How to send a report, once an hour; an admin's command belongs elsewhere.
-    fn small_talk(&mut self, room: &Room, sent: &Attachment, now: Timestamp) {
+    fn answer_talk(&mut self, room: &Room, sent: &Attachment, now: Timestamp) {
         // What was said before a crash may be heard twice; an hour later nobody minds.
         if too_old(sent.sent, now, self.max_age()) {
             return;
@@ -140,6 +146,6 @@ impl SyncLoop {
         let admin = may_command_at_all(&self.config, &sent.sender);
         let misplaced = admin && sent.is_command();
         let says = if misplaced { replies::in_the_ops_room() } else { replies::how_to_report() };
-        self.chat(room, sent, &says);
+        self.say_in_chat(room, sent, &says);
     }
 }

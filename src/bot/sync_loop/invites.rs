@@ -9,7 +9,7 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use crate::bot::account::client;
 use crate::bot::ops_rooms::OpsRooms;
 use crate::bot::permission::may_command;
-use crate::bot::settings::{matrix_of, may_report};
+use crate::bot::settings::{matrix_config, may_report};
 use crate::config::Config;
 
 /// A user's direct chats that are joined; a client that forgets one makes another.
@@ -23,22 +23,22 @@ pub(crate) struct Invites {
     /// Left alone, each with its inviter, so that it is logged once.
     declined: HashSet<(OwnedRoomId, Option<OwnedUserId>)>,
     /// Joined before the inviter's power level could be known: an invitation does not carry it.
-    on_trial: HashMap<OwnedRoomId, OwnedUserId>,
+    unchecked_inviters: HashMap<OwnedRoomId, OwnedUserId>,
     /// Direct chats that could not be joined, and how often that was tried.
     failed: HashMap<OwnedRoomId, u32>,
 }
 
 impl Invites {
     /// Joins where it may, after a sync.
-    pub(crate) async fn tend(&mut self, client: &Client, config: &Config, ops: &OpsRooms) {
-        self.judge(client, config).await;
+    pub(crate) async fn join_allowed(&mut self, client: &Client, config: &Config, ops: &OpsRooms) {
+        self.check_inviters(client, config).await;
         for room in client.invited_rooms() {
-            self.welcome(client, &room, config, ops).await;
+            self.consider(client, &room, config, ops).await;
         }
     }
 
-    async fn welcome(&mut self, client: &Client, room: &Room, config: &Config, ops: &OpsRooms) {
-        let Ok(matrix) = matrix_of(config) else {
+    async fn consider(&mut self, client: &Client, room: &Room, config: &Config, ops: &OpsRooms) {
+        let Ok(matrix) = matrix_config(config) else {
             return;
         };
         let id = room.room_id();
@@ -64,7 +64,7 @@ impl Invites {
             }
         }
         if let (false, Some(inviter)) = (named, inviter) {
-            self.on_trial.insert(id.to_owned(), inviter);
+            self.unchecked_inviters.insert(id.to_owned(), inviter);
         }
     }
 
@@ -88,14 +88,14 @@ impl Invites {
     }
 
     /// Leaves a room again whose inviter turns out to be below `min_power_level`.
-    async fn judge(&mut self, client: &Client, config: &Config) {
-        for (id, inviter) in std::mem::take(&mut self.on_trial) {
+    async fn check_inviters(&mut self, client: &Client, config: &Config) {
+        for (id, inviter) in std::mem::take(&mut self.unchecked_inviters) {
             let Some(room) = client.get_room(&id).filter(|room| room.state() == RoomState::Joined)
             else {
                 continue;
             };
             if room.power_levels().await.is_err() {
-                self.on_trial.insert(id, inviter);
+                self.unchecked_inviters.insert(id, inviter);
             } else if !may_command(&room, &inviter, config).await {
                 tracing::warn!("{inviter}, who invited to {id}, is below min_power_level: leaving");
                 if let Err(error) = client::leave(&room).await {

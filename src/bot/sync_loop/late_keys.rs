@@ -53,7 +53,7 @@ impl SyncLoop {
             }
             let encrypted = kept.event.cast_ref_unchecked::<OriginalSyncRoomEncryptedEvent>();
             match room.decrypt_event(encrypted, None).await {
-                Ok(event) if !event.kind.is_utd() => self.hear_all(&room, &[event]).await,
+                Ok(event) if !event.kind.is_utd() => self.handle_events(&room, &[event]).await,
                 _ => self.undecrypted.keep(kept),
             }
         }

@@ -42,7 +42,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl SyncLoop {
     /// Syncs until the homeserver ends the session.
-    pub(crate) async fn listen(mut self) -> TaskEnd {
+    pub(crate) async fn run(mut self) -> TaskEnd {
         let settings = SyncSettings::new().filter(Filter::FilterDefinition(filter()));
         let mut pause = FIRST_PAUSE;
         // The first sync does not wait for news: what a crash left unanswered is looked for after it.
@@ -55,7 +55,7 @@ impl SyncLoop {
                         tracing::info!("the homeserver answers again");
                     }
                     pause = FIRST_PAUSE;
-                    self.take_in(response).await;
+                    self.handle_response(response).await;
                 }
                 Err(error) if client::is_over(error.client_api_error_kind()) => {
                     return TaskEnd::Over(client::session_is_over(anyhow!(error)));
@@ -69,42 +69,42 @@ impl SyncLoop {
         }
     }
 
-    async fn take_in(&mut self, response: SyncResponse) {
+    async fn handle_response(&mut self, response: SyncResponse) {
         self.follow_upgrades().await;
         self.note_absences().await;
         for (room, update) in &response.rooms.joined {
             // A room that was not read back yet is heard by that: it finds these events too.
-            if self.looked_back.contains(room)
+            if self.caught_up.contains(room)
                 && let Some(room) = self.joined(room)
             {
-                self.hear_timeline(&room, &update.timeline).await;
+                self.handle_timeline(&room, &update.timeline).await;
             }
         }
         if !response.to_device.is_empty() {
             self.retry_undecrypted().await;
         }
-        self.hear_waiting().await;
-        self.look_back().await;
-        self.own_up();
-        self.invites.tend(&self.client, &self.config, &self.ops()).await;
+        self.retry_waiting().await;
+        self.catch_up().await;
+        self.report_late_commands();
+        self.invites.join_allowed(&self.client, &self.config, &self.ops()).await;
     }
 
     /// Hears what a sync brought of a room. Where it left events out they are fetched first.
-    async fn hear_timeline(&mut self, room: &Room, timeline: &Timeline) {
+    async fn handle_timeline(&mut self, room: &Room, timeline: &Timeline) {
         if timeline.limited
             && let Err(error) = self.read_back(room, timeline.prev_batch.as_deref()).await
         {
             tracing::warn!("a gap in {} is read later: {error:#}", room.room_id());
-            self.looked_back.remove(room.room_id());
+            self.caught_up.remove(room.room_id());
             return;
         }
-        self.hear_all(room, &timeline.events).await;
-        self.note_heard(room, timeline.events.last());
+        self.handle_events(room, &timeline.events).await;
+        self.note_handled(room, timeline.events.last());
     }
 
     /// Notes that everything of a room was heard up to an event. While a message waits for its key, or for the
     /// homeserver, it is not noted, so that the next process finds that message again.
-    pub(crate) fn note_heard(&self, room: &Room, last: Option<&TimelineEvent>) {
+    pub(crate) fn note_handled(&self, room: &Room, last: Option<&TimelineEvent>) {
         let Some(event) = last.and_then(TimelineEvent::event_id) else { return };
         if self.waits_for_a_key(room.room_id()) || self.waits_for_an_answer(room.room_id()) {
             return;
@@ -115,11 +115,11 @@ impl SyncLoop {
     }
 
     /// Hears events, oldest first.
-    pub(crate) async fn hear_all(&mut self, room: &Room, events: &[TimelineEvent]) {
+    pub(crate) async fn handle_events(&mut self, room: &Room, events: &[TimelineEvent]) {
         if self.ops_room(room.room_id()).is_none() {
-            return self.hear_chat(room, events).await;
+            return self.handle_direct_chat(room, events).await;
         }
-        self.look_at_clock(events).await;
+        self.check_homeserver_clock(events).await;
         // A room that was heard before it was left is heard on from there: what was sent meanwhile may be a command
         // that came just before.
         let known = self.store.ledger().heard(room.room_id()).is_ok_and(|heard| heard.is_some());
@@ -128,13 +128,13 @@ impl SyncLoop {
             if let TimelineEventKind::UnableToDecrypt { event, .. } = &event.kind {
                 self.keep_undecrypted(room, event);
             } else if let Ok(read) = event.raw().deserialize() {
-                self.hear(room, &read, event).await;
+                self.handle_event(room, &read, event).await;
             }
         }
     }
 
     /// Tells each room once about all of its commands that came too late.
-    fn own_up(&mut self) {
+    fn report_late_commands(&mut self) {
         for (room, late) in std::mem::take(&mut self.late) {
             let Some(newest) = late.newest else { continue };
             tracing::info!("{} commands in {room} came too late", late.count);
@@ -146,21 +146,27 @@ impl SyncLoop {
     /// Owes a room a remark about itself.
     pub(crate) fn remark(&self, room: &RoomId, cause: &EventId, says: &Reply) {
         let remark = answers::remark(room, (cause, Timestamp::now()), About::Skipped, says);
-        if let Err(error) = self.desk.owe(&[remark]) {
+        if let Err(error) = self.responder.owe(&[remark]) {
             tracing::error!("a remark for {room} is lost: {error:#}");
         }
     }
 
     /// Hears one event: the gate, in order of cost. `came` is the event with how it came.
-    async fn hear(&mut self, room: &Room, event: &AnySyncTimelineEvent, came: &TimelineEvent) {
-        if let Some(tick) = Tick::of(event).filter(|tick| tick.sender != room.own_user_id()) {
-            return self.desk.captures.ticked(room, tick, &self.config).await;
+    async fn handle_event(
+        &mut self,
+        room: &Room,
+        event: &AnySyncTimelineEvent,
+        came: &TimelineEvent,
+    ) {
+        if let Some(tick) = Tick::from_event(event).filter(|tick| tick.sender != room.own_user_id())
+        {
+            return self.responder.captures.ticked(room, tick, &self.config).await;
         }
-        if let Some(press) = ButtonPress::of(event) {
+        if let Some(press) = ButtonPress::from_event(event) {
             return self.pressed(room, press).await;
         }
-        let handed = || Attachment::of(event)?.handed(room.own_user_id());
-        let Some(mut line) = ChatLine::of(event).or_else(handed) else {
+        let handed = || Attachment::from_event(event)?.handed(room.own_user_id());
+        let Some(mut line) = ChatLine::from_event(event).or_else(handed) else {
             return;
         };
         let dated = line.sent;
@@ -185,7 +191,7 @@ impl SyncLoop {
             self.prove_upgrade(room, came).await;
         }
         match admission {
-            Admission::Later => self.hear_later(room, came),
+            Admission::Later => self.retry_later(room, came),
             Admission::Refused(refusal) if !old => self.refuse(room, &line, refusal, now),
             Admission::Refused(_) | Admission::TakenBack => self.note_settled(room, &line.event),
             Admission::Counts if old => self.note_late(room, line, now),

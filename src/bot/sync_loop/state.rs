@@ -16,7 +16,7 @@ use crate::bot::chat_line::ChatLine;
 use crate::bot::ops_rooms::{OpsRooms, ops_rooms};
 use crate::bot::rate_limit::{PoliteReplies, RateLimit, RefusalReplies};
 use crate::bot::responder::answer::Responder;
-use crate::bot::settings::matrix_of;
+use crate::bot::settings::matrix_config;
 use crate::bot::task_queue::intake::Intake;
 use crate::config::Config;
 use crate::store::Store;
@@ -26,7 +26,7 @@ pub(crate) struct SyncLoop {
     pub(crate) config: Arc<Config>,
     pub(crate) client: Client,
     pub(crate) store: Store,
-    pub(crate) desk: Arc<Responder>,
+    pub(crate) responder: Arc<Responder>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) courtesy: PoliteReplies,
     pub(crate) pace: RateLimit,
@@ -39,10 +39,10 @@ pub(crate) struct SyncLoop {
     pub(crate) clock: HomeserverClock,
     pub(super) invites: Invites,
     /// New rooms of upgrades that are not followed yet: no direct chats either.
-    pub(crate) on_trial: HashSet<OwnedRoomId>,
+    pub(crate) undecided_upgrades: HashSet<OwnedRoomId>,
     /// Tombstones whose new room the bot was not invited to yet, and since when it waits.
     pub(crate) uninvited: HashMap<OwnedEventId, Instant>,
-    pub(crate) looked_back: HashSet<OwnedRoomId>,
+    pub(crate) caught_up: HashSet<OwnedRoomId>,
     /// Commands that came too late, by room, until the room is told.
     pub(super) late: HashMap<OwnedRoomId, LateCommands>,
 }
@@ -58,14 +58,14 @@ impl SyncLoop {
     pub(crate) fn new(
         config: Arc<Config>,
         client: Client,
-        desk: Arc<Responder>,
+        responder: Arc<Responder>,
         intake: Arc<Intake>,
     ) -> Self {
         Self {
             config,
             client,
-            store: desk.store.clone(),
-            desk,
+            store: responder.store.clone(),
+            responder,
             intake,
             courtesy: PoliteReplies::default(),
             pace: RateLimit::default(),
@@ -75,9 +75,9 @@ impl SyncLoop {
             presses: RateLimit::default(),
             clock: HomeserverClock::default(),
             invites: Invites::default(),
-            on_trial: HashSet::new(),
+            undecided_upgrades: HashSet::new(),
             uninvited: HashMap::new(),
-            looked_back: HashSet::new(),
+            caught_up: HashSet::new(),
             late: HashMap::new(),
         }
     }
@@ -100,7 +100,7 @@ impl SyncLoop {
 
     /// How old a command may be.
     pub(crate) fn max_age(&self) -> Duration {
-        matrix_of(&self.config).map_or(Duration::ZERO, |matrix| matrix.max_command_age)
+        matrix_config(&self.config).map_or(Duration::ZERO, |matrix| matrix.max_command_age)
     }
 }
 

@@ -17,13 +17,13 @@ use ruma::OwnedRoomId;
 use tokio::time::Instant;
 
 use super::state::SyncLoop;
-use super::upgrade_trust::{AdminPower, NotTrusted, Tombstone, compare};
+use super::upgrade_trust::{AdminPower, NotTrusted, Tombstone, compare_power};
 use crate::bot::account::client;
 use crate::bot::messages::transaction;
 use crate::bot::ops_rooms::OpsRooms;
 use crate::bot::permission::may_command;
 use crate::bot::room_replies;
-use crate::bot::settings::matrix_of;
+use crate::bot::settings::matrix_config;
 use crate::store::Upgrade;
 
 /// The power level of an admin where the config names none: that of a room's creator.
@@ -45,7 +45,7 @@ enum UpgradeDecision {
 impl SyncLoop {
     /// Follows upgrades of ops rooms, after a sync and before its events are heard.
     pub(crate) async fn follow_upgrades(&mut self) {
-        self.on_trial.clear();
+        self.undecided_upgrades.clear();
         self.drop_left_rooms().await;
         let ops = self.ops();
         for old in ops.all() {
@@ -56,7 +56,7 @@ impl SyncLoop {
             }
             if let Err(error) = self.consider(&room, &ops).await {
                 tracing::warn!("the upgrade of {old} is looked at again later: {error:#}");
-                self.on_trial.insert(successor.room_id);
+                self.undecided_upgrades.insert(successor.room_id);
             }
         }
     }
@@ -64,7 +64,7 @@ impl SyncLoop {
     async fn consider(&mut self, old: &Room, ops: &OpsRooms) -> Result<()> {
         let Some(tombstone) = tombstone_of(old).await? else { return Ok(()) };
         match self.weigh(old, &tombstone, ops).await? {
-            UpgradeDecision::Wait => drop(self.on_trial.insert(tombstone.new)),
+            UpgradeDecision::Wait => drop(self.undecided_upgrades.insert(tombstone.new)),
             UpgradeDecision::Follow { proven } => self.follow(old, &tombstone, proven).await?,
             UpgradeDecision::Not(distrust) => self.decline(old, &tombstone, distrust, ops).await,
         }
@@ -100,12 +100,13 @@ impl SyncLoop {
         }
         // An invitation does not carry these: they come with the first sync after it is joined.
         let Ok(after) = new.power_levels().await else { return Ok(UpgradeDecision::Wait) };
-        let matrix = matrix_of(&self.config)?;
+        let matrix = matrix_config(&self.config)?;
         let least = matrix.min_power_level.unwrap_or(ADMIN);
-        let (before, after) = (AdminPower::of(&before, least), AdminPower::of(&after, least));
+        let (before, after) =
+            (AdminPower::from_levels(&before, least), AdminPower::from_levels(&after, least));
         let mut known = vec![old.own_user_id(), &*tombstone.sender];
         known.extend(matrix.admins.iter().map(|admin| &**admin));
-        Ok(match compare(&before, &after, &known) {
+        Ok(match compare_power(&before, &after, &known) {
             Ok(()) => UpgradeDecision::Follow { proven: false },
             Err(distrust) => UpgradeDecision::Not(distrust),
         })

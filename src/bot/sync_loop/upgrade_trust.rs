@@ -33,7 +33,7 @@ pub(crate) struct AdminPower {
 
 impl AdminPower {
     /// By power level, and the creators where these stand above all levels (room version 12).
-    pub(crate) fn of(levels: &RoomPowerLevels, least: i64) -> Self {
+    pub(crate) fn from_levels(levels: &RoomPowerLevels, least: i64) -> Self {
         let named = levels.users.iter().filter(|(_, level)| i64::from(**level) >= least);
         let creators = levels.rules.privileged_creators.iter().flatten().cloned();
         Self {
@@ -49,7 +49,7 @@ impl AdminPower {
 
 /// Whether the new room gives admin power to those who have it in the old room, and to nobody else. `known` may have
 /// it in any case: the config's admins, who sent the tombstone, and the bot.
-pub(crate) fn compare(
+pub(crate) fn compare_power(
     old: &AdminPower,
     new: &AdminPower,
     known: &[&UserId],
@@ -108,11 +108,15 @@ mod tests {
             (&["a", "bot"], &["a"], Ok(())),
             (&["a"], &["a", "bot"], Ok(())),
         ] {
-            assert_eq!(compare(&powerful(old), &powerful(new), &named), said, "{old:?} {new:?}");
+            assert_eq!(
+                compare_power(&powerful(old), &powerful(new), &named),
+                said,
+                "{old:?} {new:?}"
+            );
         }
         let all = AdminPower { everybody: true, ..powerful(&[]) };
-        assert_eq!(compare(&powerful(&["a"]), &all, &named), Err(NotTrusted::AllAdmins));
-        assert_eq!(compare(&all, &all, &named), Ok(()));
+        assert_eq!(compare_power(&powerful(&["a"]), &all, &named), Err(NotTrusted::AllAdmins));
+        assert_eq!(compare_power(&all, &all, &named), Ok(()));
     }
 
     #[test]
@@ -124,7 +128,7 @@ mod tests {
         let read = |content, rules: &AuthorizationRules, least| {
             let creators = [owned_user_id!("@creator:x")];
             let source = RoomPowerLevelsSource::Original(content);
-            AdminPower::of(&RoomPowerLevels::new(source, rules, creators), least)
+            AdminPower::from_levels(&RoomPowerLevels::new(source, rules, creators), least)
         };
         let users = json!({"@a:x": 100, "@mod:x": 50, "@member:x": 0});
         let of = |rules, least| read(content(users.clone(), 0), rules, least);

@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(crate) struct TaskWorker {
     pub(crate) config: Arc<Config>,
     pub(crate) client: Client,
-    pub(crate) desk: Arc<Responder>,
+    pub(crate) responder: Arc<Responder>,
     pub(crate) intake: Arc<Intake>,
 }
 
@@ -117,7 +117,7 @@ impl TaskWorker {
             // A full disk: the answer is sent all the same, and this process does not work on it again.
             tracing::error!("an answer could not be written down: {error:#}");
             begun.keep_as_done();
-            let outbox = self.desk.outbox(&self.client);
+            let outbox = self.responder.outbox(&self.client);
             for message in &messages {
                 if let Err(error) = outbox.send_unwritten(message).await {
                     tracing::error!("and it could not be sent: {error:#}");
@@ -129,10 +129,10 @@ impl TaskWorker {
     fn settle(&self, accepted: &Accepted, messages: &[NewMessage]) -> Result<()> {
         if accepted.number < 0 {
             self.intake.forget_unwritten(accepted.number);
-            return self.desk.owe(messages);
+            return self.responder.owe(messages);
         }
         self.intake.store.ledger().settle_task(accepted.number, messages)?;
-        self.desk.owed.notify_one();
+        self.responder.owed.notify_one();
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl TaskWorker {
                 self.press(room, button, ChatLine { sent: asked, ..line }).await
             }
             QueuedTask::Report { event, sender, .. } => {
-                self.desk.clone().receive(room.clone(), (event, sender, asked)).await
+                self.responder.clone().receive(room.clone(), (event, sender, asked)).await
             }
         };
         match answered {
@@ -201,7 +201,7 @@ impl TaskWorker {
 
     async fn line(&self, room: &Room, line: ChatLine) -> Result<Vec<NewMessage>> {
         match read(&line, &self.config) {
-            Some(asked) => self.desk.clone().answer(room.clone(), line, asked).await,
+            Some(asked) => self.responder.clone().answer(room.clone(), line, asked).await,
             None => Ok(Vec::new()),
         }
     }
@@ -213,7 +213,7 @@ impl TaskWorker {
         let storm = number.map(|number| ledger.storm(number)).transpose()?.flatten();
         let Some(storm) = storm else { return Ok(Vec::new()) };
         let asked = buttons::asked(button, &storm.event);
-        self.desk.clone().answer(room.clone(), line, asked).await
+        self.responder.clone().answer(room.clone(), line, asked).await
     }
 
     fn room(&self, id: &RoomId) -> Option<Room> {

@@ -167,17 +167,17 @@ impl Captures {
         let stop = Some(driven.abort_handle());
         running.insert(number, RunningSession { user, reports, tell, stop });
         drop(running);
-        let desk = Arc::clone(self);
+        let captures = Arc::clone(self);
         tokio::spawn(async move {
             let driven = driven.await;
             // It was taken up again, and another is in its place.
             if driven.as_ref().is_err_and(JoinError::is_cancelled) {
                 return;
             }
-            desk.lock().remove(&number);
+            captures.lock().remove(&number);
             if let Err(error) = driven {
                 tracing::error!("capture {number} broke off: {error}");
-                desk.go_on_after_a_fault(room, number).await;
+                captures.go_on_after_a_fault(room, number).await;
             }
         });
     }
@@ -307,7 +307,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
         let config = Config::parse(crate::bot::settings::BOT, std::path::Path::new(".")).unwrap();
-        let desk = Captures::new(CaptureContext::new(
+        let captures = Captures::new(CaptureContext::new(
             Flow::new(Arc::new(config)),
             store.clone(),
             Arc::default(),
@@ -316,7 +316,7 @@ mod tests {
         let mut heard = Vec::new();
         for (number, user) in (1..).zip(&users) {
             let (tell, hears) = mpsc::channel(WAITING);
-            desk.lock().insert(
+            captures.lock().insert(
                 number,
                 RunningSession { user: user.clone(), reports: 0, tell, stop: None },
             );
@@ -331,7 +331,7 @@ mod tests {
         );
         let parcel = parcel.unwrap();
         for _ in 0..REPORTS + 3 {
-            desk.received(&users[0], &parcel.artefacts[0]);
+            captures.received(&users[0], &parcel.artefacts[0]);
         }
         let first = heard[0].try_recv().unwrap();
         let name = "report-01-console.log".to_owned();
