@@ -32,6 +32,7 @@ mod storm_watch;
 mod supervisor;
 mod sync_loop;
 mod task_queue;
+mod timeline_event;
 
 pub use account::checkup::{Finding, Is};
 pub use account::cross_signing::Wishes;

@@ -10,15 +10,14 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::Timestamp;
 use matrix_sdk::Client;
+use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::ruma::events::room::MediaSource;
 use matrix_sdk::ruma::events::room::message::{MessageType, Relation};
-use matrix_sdk::ruma::events::{
-    AnySyncMessageLikeEvent, AnySyncTimelineEvent, SyncMessageLikeEvent,
-};
 use ruma::{OwnedEventId, OwnedUserId, UserId};
 use tokio::time::timeout;
 
 use super::chat_line::ChatLine;
+use super::timeline_event;
 use download::{DownloadError, fetch};
 use kestrel_core::evidence::client_line;
 
@@ -68,12 +67,7 @@ impl std::error::Error for ReportRefused {}
 impl Attachment {
     /// What this event carries; an edit, a notice or a location carries nothing.
     pub(super) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
-        let AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::RoomMessage(
-            SyncMessageLikeEvent::Original(event),
-        )) = event
-        else {
-            return None;
-        };
+        let event = timeline_event::message(event)?;
         let thread = match &event.content.relates_to {
             None | Some(Relation::Reply(_)) => None,
             Some(Relation::Thread(thread)) => Some(thread.event_id.clone()),
@@ -83,7 +77,8 @@ impl Attachment {
             MessageType::File(file) => {
                 let caption = file.filename.as_ref().filter(|name| **name != file.body);
                 let size = file.info.as_ref().and_then(|info| info.size).map(u64::from);
-                let (name, source) = (file.filename().to_owned(), file.source.clone());
+                let name = file.filename().to_owned();
+                let source = file.source.clone();
                 let caption = caption.map(|_| file.body.clone()).unwrap_or_default();
                 (Content::File { name, source, size }, caption)
             }
@@ -97,7 +92,7 @@ impl Attachment {
         Some(Self {
             event: event.event_id.clone(),
             sender: event.sender.clone(),
-            sent: Timestamp::from_millisecond(event.origin_server_ts.get().into()).ok()?,
+            sent: timeline_event::sent(event.origin_server_ts)?,
             what,
             caption,
             mentions: mentions.collect(),
@@ -130,8 +125,11 @@ impl Attachment {
             (true, false, true) => "!report".to_owned(),
             _ => return None,
         };
-        let (event, thread) = (self.event, self.thread);
-        let (sender, sent, replied) = (self.sender, self.sent, Some(event.clone()));
+        let event = self.event;
+        let thread = self.thread;
+        let sender = self.sender;
+        let sent = self.sent;
+        let replied = Some(event.clone());
         Some(ChatLine { event, sender, sent, body, formatted: None, thread, replied })
     }
 

@@ -2,16 +2,14 @@
 //! what a stolen access token could do harm with: 🔕 is answered with the line to send, and mutes nothing.
 
 use jiff::{SignedDuration, Timestamp};
-use matrix_sdk::ruma::events::reaction::OriginalSyncReactionEvent;
-use matrix_sdk::ruma::events::{
-    AnySyncMessageLikeEvent, AnySyncTimelineEvent, SyncMessageLikeEvent,
-};
+use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use ruma::{OwnedEventId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
 use super::chat_line::ChatLine;
 use super::replies;
 use super::request::Request;
+use super::timeline_event;
 use kestrel_core::command::{Command, Span, Triage};
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::storm::{Event, Kind, Whose};
@@ -41,7 +39,7 @@ pub(super) struct ButtonPress {
 impl ButtonPress {
     /// The press of this event, if it is one of ours to read.
     pub(super) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
-        let event = reaction(event)?;
+        let event = timeline_event::reaction(event)?;
         let annotation = &event.content.relates_to;
         // Clients add a selector that asks for the coloured picture.
         let key = annotation.key.trim_end_matches('\u{fe0f}');
@@ -56,7 +54,7 @@ impl ButtonPress {
             root: annotation.event_id.clone(),
             event: event.event_id.clone(),
             sender: event.sender.clone(),
-            sent: Timestamp::from_millisecond(event.origin_server_ts.get().into()).ok()?,
+            sent: timeline_event::sent(event.origin_server_ts)?,
         })
     }
 
@@ -71,16 +69,6 @@ impl ButtonPress {
             thread: Some(self.root),
             replied: None,
         }
-    }
-}
-
-/// The reaction that an event is, unless it was taken back.
-pub(super) fn reaction(event: &AnySyncTimelineEvent) -> Option<&OriginalSyncReactionEvent> {
-    match event {
-        AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::Reaction(
-            SyncMessageLikeEvent::Original(event),
-        )) => Some(event),
-        _ => None,
     }
 }
 
@@ -131,8 +119,13 @@ mod tests {
 
     fn storm(kind: Kind, whose: Whose) -> Event {
         let at = Timestamp::from_second(1_000).unwrap();
-        let (change, trigger) = (kestrel_core::storm::Change::Started, "x".to_owned());
-        let (storm, count, devices, first, last) = (7, 3, 1, at, at);
+        let change = kestrel_core::storm::Change::Started;
+        let trigger = "x".to_owned();
+        let storm = 7;
+        let count = 3;
+        let devices = 1;
+        let first = at;
+        let last = at;
         Event { at, storm, change, kind, whose, trigger, count, devices, first, last }
     }
 

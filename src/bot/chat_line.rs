@@ -2,14 +2,14 @@
 //! somebody's own text starting with `!` end here. Reads no clock and sends nothing.
 
 use jiff::Timestamp;
+use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::ruma::events::room::message::{
     MessageFormat, MessageType, OriginalSyncRoomMessageEvent, Relation, TextMessageEventContent,
 };
-use matrix_sdk::ruma::events::{
-    AnySyncMessageLikeEvent, AnySyncTimelineEvent, SyncMessageLikeEvent,
-};
 use ruma::{EventId, OwnedEventId, OwnedUserId};
 use serde::{Deserialize, Serialize};
+
+use super::timeline_event;
 
 /// A line that begins with `!`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,12 +30,7 @@ pub(super) struct ChatLine {
 impl ChatLine {
     /// The line of this event, if it can be a command.
     pub(super) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
-        let AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::RoomMessage(
-            SyncMessageLikeEvent::Original(event),
-        )) = event
-        else {
-            return None;
-        };
+        let event = timeline_event::message(event)?;
         let MessageType::Text(text) = &event.content.msgtype else {
             return None;
         };
@@ -64,7 +59,7 @@ impl ChatLine {
         Some(Self {
             event: event.event_id.clone(),
             sender: event.sender.clone(),
-            sent: Timestamp::from_millisecond(event.origin_server_ts.get().into()).ok()?,
+            sent: timeline_event::sent(event.origin_server_ts)?,
             body,
             formatted,
             thread: None,

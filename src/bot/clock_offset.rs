@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn the_offset_is_taken_from_the_middle_of_the_request() {
-        let (sent, came) = (at("2026-11-22T11:50:00Z"), at("2026-11-22T11:50:04Z"));
+        let sent = at("2026-11-22T11:50:00Z");
+        let came = at("2026-11-22T11:50:04Z");
         let offset = between("Sun, 22 Nov 2026 11:57:02 GMT", sent, came).unwrap();
         assert_eq!(offset, SignedDuration::from_millis(7 * 60_000 + 500));
         assert!(between("yesterday", sent, came).is_err());

@@ -1,6 +1,7 @@
 //! The bot's long-lived tasks → how each is started, kept and ended. Those that need a session run for as long as
 //! the account is surely this process's own; those of the storm watch run in any case.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -98,7 +99,8 @@ impl Bot {
                 Ok(account) => account,
                 Err(error) => return error,
             };
-            let (client, lease) = (account.client.clone(), account.lease.clone());
+            let client = account.client.clone();
+            let lease = account.lease.clone();
             let holds = HeldAccount { client: client.clone(), lease };
             held.lock().unwrap_or_else(PoisonError::into_inner).replace(holds);
             self.responder.captures.take_up(&client);
@@ -119,17 +121,20 @@ impl Bot {
 
     /// The tasks that need the session: one listens, one answers, one sends.
     fn session_tasks(&self, client: &Client) -> Vec<SupervisedTask> {
-        let (bot, session) = (self.clone(), client.clone());
+        let bot = self.clone();
+        let session = client.clone();
         let sync = SupervisedTask::new("sync", move || {
             let bot = bot.clone();
             SyncLoop::new(bot.config, session.clone(), bot.responder, bot.intake).run()
         });
-        let (bot, session) = (self.clone(), client.clone());
+        let bot = self.clone();
+        let session = client.clone();
         let answers = SupervisedTask::new("answers", move || {
             let Bot { config, responder, intake, .. } = bot.clone();
             TaskWorker { config, client: session.clone(), responder, intake }.work()
         });
-        let (bot, session) = (self.clone(), client.clone());
+        let bot = self.clone();
+        let session = client.clone();
         let sending = SupervisedTask::new("sending", move || bot.responder.outbox(&session).work());
         vec![sync, answers, sending]
     }
@@ -147,23 +152,30 @@ impl Bot {
         }
         let ledger = self.store.ledger();
         let shared = SharedWatch::restore(&ledger, thresholds(&self.config.watch))?;
-        let (bot, state) = (self.clone(), shared.clone());
+        let bot = self.clone();
+        let state = shared.clone();
+        let restarted = AtomicBool::new(false);
         let watch = SupervisedTask::new("storm watch", move || {
-            let (bot, state) = (bot.clone(), state.clone());
+            let bot = bot.clone();
+            let state = state.clone();
+            let is_restart = restarted.swap(true, Ordering::Relaxed);
             async move {
-                // What the task before had counted and not written down is counted again.
-                let (ledger, view) = (bot.store.ledger(), bot.flow.view());
+                let ledger = bot.store.ledger();
+                // What the task before counted and did not write down is counted again. Before the first one
+                // nothing was counted: the state is still the one that was just restored.
                 let thresholds = thresholds(&bot.config.watch);
-                if let Err(error) = state.restore_again(&ledger, thresholds) {
+                if is_restart && let Err(error) = state.restore_again(&ledger, thresholds) {
                     return TaskEnd::Broke(error);
                 }
+                let view = bot.flow.view();
                 let watch = StormWatch::new(&bot.config, view, ledger, state);
                 TaskEnd::Broke(watch.keep(&bot.config, &bot.flow).await)
             }
         });
         let bot = self.clone();
         let alerts = SupervisedTask::new("storm alerts", move || {
-            let (bot, state) = (bot.clone(), shared.clone());
+            let bot = bot.clone();
+            let state = shared.clone();
             async move {
                 AlertOutbox::new(bot.config, bot.flow, bot.store, state, bot.client).work().await
             }

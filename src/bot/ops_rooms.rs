@@ -11,6 +11,7 @@ use matrix_sdk::ruma::events::MessageLikeEventType;
 use matrix_sdk::{Client, Room, RoomState};
 use ruma::{OwnedRoomId, RoomId};
 
+use super::account::client;
 use super::settings::matrix_config;
 use crate::config::Config;
 use crate::store::{Ledger, Upgrade};
@@ -120,7 +121,7 @@ impl OpsRooms {
         let PostingRooms { rooms: places } = self.places(wanted);
         let mut rooms = Vec::new();
         for place in &places {
-            let Some(room) = joined(client, place) else { continue };
+            let Some(room) = client::joined(client, place) else { continue };
             // An upgrade forbids members to send in the old room. The newest is tried in any case: why it fails
             // is then said by the homeserver.
             if places.last() == Some(place) || may_send(&room).await {
@@ -147,11 +148,6 @@ impl OpsRooms {
         }
         chain
     }
-}
-
-/// The joined room of this id.
-fn joined(client: &Client, room: &RoomId) -> Option<Room> {
-    client.get_room(room).filter(|room| room.state() == RoomState::Joined)
 }
 
 /// Whether the room's power levels let the bot send messages. Where they are not known it tries.

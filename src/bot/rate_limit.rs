@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn each_reason_is_given_once_an_hour() {
         let mut reasons = RefusalReplies::default();
-        let (one, two) = (user_id!("@one:x"), user_id!("@two:x"));
+        let one = user_id!("@one:x");
+        let two = user_id!("@two:x");
         assert!(reasons.due(one, Refusal::NotEncrypted, at(0)));
         assert!(!reasons.due(one, Refusal::NotEncrypted, at(3600)));
         assert!(reasons.due(one, Refusal::UnknownDevice, at(3600)));
@@ -132,7 +133,8 @@ mod tests {
     #[test]
     fn a_stranger_gets_one_line_an_hour_in_a_room() {
         let mut courtesy = PoliteReplies::default();
-        let (one, two) = (room_id!("!one:x"), room_id!("!two:x"));
+        let one = room_id!("!one:x");
+        let two = room_id!("!two:x");
         let member = user_id!("@m:x");
         assert!(courtesy.due(one, member, at(0)));
         assert!(!courtesy.due(one, member, at(3600)));
@@ -144,7 +146,8 @@ mod tests {
     #[test]
     fn an_hour_takes_so_many_reports_and_says_so_once() {
         let mut paces = RateLimit::default();
-        let (one, two) = (user_id!("@one:x"), user_id!("@two:x"));
+        let one = user_id!("@one:x");
+        let two = user_id!("@two:x");
         let mut step = |user, second| paces.step(user, 2, at(second));
         assert_eq!((step(one, 0), step(one, 60)), (Rate::Allowed, Rate::Allowed));
         assert_eq!((step(one, 120), step(one, 180)), (Rate::JustExceeded, Rate::Exceeded));

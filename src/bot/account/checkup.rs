@@ -105,7 +105,8 @@ fn on_disk(session: &StoredSession, beside: &Beside, matrix: &Matrix) -> Vec<Fin
         )));
     }
     if let Some(ended) = &session.ended {
-        let (at, why) = (ended.at, &ended.why);
+        let at = ended.at;
+        let why = &ended.why;
         found.push(Finding::wrong(format!("the last run ended at {at:.0}: {why}")));
     }
     if let Some(since) = session.conflict {

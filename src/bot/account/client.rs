@@ -10,8 +10,10 @@ use matrix_sdk::authentication::matrix::MatrixSession;
 use matrix_sdk::config::RequestConfig;
 use matrix_sdk::ruma::api::client::membership::leave_room;
 use matrix_sdk::ruma::api::error::ErrorKind;
-use matrix_sdk::{Client, HttpError, Room, SessionMeta, SessionTokens, SqliteStoreConfig};
-use ruma::{DeviceId, UserId};
+use matrix_sdk::{
+    Client, HttpError, Room, RoomState, SessionMeta, SessionTokens, SqliteStoreConfig,
+};
+use ruma::{DeviceId, RoomId, UserId};
 
 use super::session_end::SessionEnd;
 use crate::config::Matrix;
@@ -106,6 +108,11 @@ where
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(30));
     }
+}
+
+/// The joined room of this ID.
+pub(crate) fn joined(client: &Client, room: &RoomId) -> Option<Room> {
+    client.get_room(room).filter(|room| room.state() == RoomState::Joined)
 }
 
 /// Leaves one room. The Matrix client's own `leave` also leaves every room that this one claims to have replaced, and

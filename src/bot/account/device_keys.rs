@@ -38,9 +38,8 @@ impl OwnKeys {
     /// Whether the device carries a signature of the identity's. The signature itself is not tested: this is
     /// for telling a person, not for trust.
     pub(crate) fn is_signed(&self) -> bool {
-        let (Some(device), Some(identity)) = (&self.device, &self.identity) else {
-            return false;
-        };
+        let Some(device) = &self.device else { return false };
+        let Some(identity) = &self.identity else { return false };
         let signer = format!("ed25519:{}", identity.self_signing);
         device.signers.contains(&signer)
     }

@@ -124,9 +124,8 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
     let mut watch: Option<Observation> = None;
     loop {
         let seen = patiently("asking who holds the account", || read(client)).await?;
-        let (holder, Some(record)) = (holder(seen.as_ref(), Some(&store_run)), &seen) else {
-            return Ok(seen);
-        };
+        let holder = holder(seen.as_ref(), Some(&store_run));
+        let Some(record) = &seen else { return Ok(seen) };
         if holder == Holder::Free {
             return Ok(seen);
         }
@@ -361,22 +360,8 @@ fn copied(record: &LeaseRecord) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lease_record::tests::{record, released};
     use super::*;
-
-    fn record(store: &str, run: u64, writer: &str) -> LeaseRecord {
-        LeaseRecord {
-            store: store.to_owned(),
-            place: String::new(),
-            run,
-            writer: writer.to_owned(),
-            beat: 0,
-            released: false,
-        }
-    }
-
-    fn released(record: LeaseRecord) -> LeaseRecord {
-        LeaseRecord { released: true, ..record }
-    }
 
     #[test]
     fn of_two_runs_exactly_one_finds_the_other_newer() {

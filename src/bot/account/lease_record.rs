@@ -49,7 +49,8 @@ impl LeaseRecord {
             let is_plain = |c: &char| c.is_alphanumeric() || c.is_ascii_graphic() || *c == ' ';
             text.chars().filter(is_plain).take(most).collect()
         };
-        let (store, place) = (plain(&self.store, 8), plain(&self.place, 160));
+        let store = plain(&self.store, 8);
+        let place = plain(&self.place, 160);
         match place.as_str() {
             "" => format!("store {store}, run {}", self.run),
             place => format!("store {store}, run {}, {place}", self.run),
@@ -152,12 +153,12 @@ pub(crate) fn place(store: &Store) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use jiff::Timestamp;
 
     use super::*;
 
-    fn record(store: &str, run: u64, writer: &str) -> LeaseRecord {
+    pub(crate) fn record(store: &str, run: u64, writer: &str) -> LeaseRecord {
         LeaseRecord {
             store: store.to_owned(),
             place: String::new(),
@@ -168,7 +169,7 @@ mod tests {
         }
     }
 
-    fn released(record: LeaseRecord) -> LeaseRecord {
+    pub(crate) fn released(record: LeaseRecord) -> LeaseRecord {
         LeaseRecord { released: true, ..record }
     }
 

@@ -191,7 +191,8 @@ async fn enter(matrix: &Matrix, store: &Store, secret: Secret) -> Result<NewDevi
     let (password, password_file) = match secret {
         Secret::Token { access_token, device_id } => {
             check_token(matrix, store, &access_token, &device_id).await?;
-            let (password, password_file) = (None, None);
+            let password = None;
+            let password_file = None;
             return Ok(NewDevice { device: device_id, access_token, password, password_file });
         }
         Secret::Password(password) => (password, None),
@@ -201,7 +202,8 @@ async fn enter(matrix: &Matrix, store: &Store, secret: Secret) -> Result<NewDevi
     let answer = client::bare(matrix).await?.send(request(matrix, &password)).await;
     let answer = answer.with_context(|| format!("cannot log in at {}", matrix.homeserver))?;
     check_user(matrix, &answer)?;
-    let (device, access_token) = (answer.device_id, answer.access_token);
+    let device = answer.device_id;
+    let access_token = answer.access_token;
     Ok(NewDevice { device, access_token, password: Some(password), password_file })
 }
 
@@ -239,7 +241,8 @@ async fn check_token(
     let client = client::with_token(matrix, device, access_token).await?;
     let whose = (client.whoami().await).context("the homeserver refused the access token")?;
     if whose.user_id != matrix.user {
-        let (had, wanted) = (&whose.user_id, &matrix.user);
+        let had = &whose.user_id;
+        let wanted = &matrix.user;
         bail!("the access token is {had}'s, the configuration names {wanted}");
     }
     if whose.device_id.as_deref() != Some(device) {

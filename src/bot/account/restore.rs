@@ -5,7 +5,7 @@
 //! every key upload and never tell why, which is the failure Kestrel looks for. That is noticed before the first
 //! upload. A new device takes its place where a password is at hand, under the identity that the account has.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::Client;
 use ruma::OwnedDeviceId;
@@ -123,7 +123,8 @@ async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
         return Err(NeedsPerson::error("there is no session in the store: run `kestrel login`"));
     };
     if session.user != matrix.user {
-        let (had, wanted) = (&session.user, &matrix.user);
+        let had = &session.user;
+        let wanted = &matrix.user;
         return Err(NeedsPerson::error(format!(
             "the session is {had}'s, the configuration names {wanted}: run `kestrel login`"
         )));
@@ -172,11 +173,9 @@ async fn estranged(
     session: &StoredSession,
     theirs: Option<&device_keys::PublicDeviceKeys>,
 ) -> Result<Option<&'static str>> {
-    let ed25519 = client.encryption().ed25519_key().await;
-    let curve25519 = client.encryption().curve25519_key().await;
-    let (Some(ed25519), Some(curve25519)) = (ed25519, curve25519.map(|key| key.to_base64())) else {
-        bail!("the crypto store has no identity keys");
-    };
+    let missing = "the crypto store has no identity keys";
+    let ed25519 = client.encryption().ed25519_key().await.context(missing)?;
+    let curve25519 = client.encryption().curve25519_key().await.context(missing)?.to_base64();
     Ok(match theirs {
         None if session.published => Some("the server has no keys of this device any more"),
         None => None,

@@ -71,7 +71,8 @@ async fn once(
     let versions = client.supported_versions().await.map_err(failed)?;
     let token = client.access_token();
     let token = token.as_deref().map_or(SendAccessToken::None, SendAccessToken::IfRequired);
-    let (server, versions) = (client.homeserver(), Cow::Borrowed(&versions));
+    let server = client.homeserver();
+    let versions = Cow::Borrowed(&versions);
     let request =
         if authenticated_media::get_content::v1::Request::PATH_BUILDER.is_supported(&versions) {
             let request = authenticated_media::get_content::v1::Request::from_uri(uri);

@@ -73,12 +73,10 @@ impl SessionTask {
 
     /// What logs and reports hold is hostile: should judging it ever panic, the bundle is made without.
     async fn judge(&self) -> Option<Box<Case>> {
-        let (flow, session, client, inbox) = (
-            self.context.flow.clone(),
-            self.session.clone(),
-            self.client_said(),
-            self.inbox.clone(),
-        );
+        let flow = self.context.flow.clone();
+        let session = self.session.clone();
+        let client = self.client_said();
+        let inbox = self.inbox.clone();
         let now = Timestamp::now();
         let judging = tokio::spawn(async move {
             flow.judge_capture(&session, &client, inbox.as_ref(), now).await
@@ -111,7 +109,8 @@ impl SessionTask {
     fn client_said(&self) -> Vec<Gathered> {
         let of = |(name, text): (String, Vec<u8>)| {
             let facts: ClientFacts = serde_json::from_slice(&text).ok()?;
-            let (source, what) = (format!("client:{name}"), facts.told());
+            let source = format!("client:{name}");
+            let what = facts.told();
             let fact = Some(Fact::Client(Box::new(facts)));
             Some(Gathered::told(Need::Client, &source, State::Found, what, String::new(), fact))
         };

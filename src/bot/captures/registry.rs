@@ -78,8 +78,8 @@ impl Captures {
             tracing::error!("captures cannot be looked for: {error:#}");
             Vec::new()
         }) {
-            let (Some(room), Some(session)) = (client.get_room(&kept.room), session_of(&kept))
-            else {
+            let found = client.get_room(&kept.room).zip(session_of(&kept));
+            let Some((room, session)) = found else {
                 tracing::warn!("capture {} cannot be taken up", kept.number);
                 continue;
             };
@@ -131,7 +131,8 @@ impl Captures {
             Some(device) => Some(device),
             None => self.context.flow.likely_device(&user).await,
         };
-        let (now, root) = (Timestamp::now(), line.root());
+        let now = Timestamp::now();
+        let root = line.root();
         let asked = Asked { user, device, by: line.sender.clone(), length };
         let (session, effects) = Session::begin(asked, now);
         let state = serde_json::to_string(&session)?;
@@ -158,7 +159,8 @@ impl Captures {
         begun: Option<Vec<kestrel_core::capture::Effect>>,
     ) {
         let (tell, heard) = mpsc::channel(WAITING);
-        let (number, user) = (kept.number, session.asked.user.clone());
+        let number = kept.number;
+        let user = session.asked.user.clone();
         let reports = session.received.len();
         let drive = SessionTask::new(self.context.clone(), room.clone(), kept, session);
         // Held until the session is listed: one that ends at once is removed after that.

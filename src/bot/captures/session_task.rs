@@ -14,7 +14,7 @@ use crate::bot::messages::delivery;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction;
-use crate::bot::outbox::answers;
+use crate::bot::outbox::owed_message;
 use crate::flow::InboxWatch;
 use crate::store::KeptCapture;
 use kestrel_core::capture::{Effect, Input, Said, Session, Step};
@@ -167,20 +167,25 @@ impl SessionTask {
                 Effect::Poll => queue.extend(self.poll().await),
                 Effect::Sample => queue.extend(self.sample().await),
                 Effect::Finish(_) => {
-                    self.show().await;
-                    self.watch = None;
-                    while let Err(error) = self.finish().await {
-                        tracing::error!("capture {} has no bundle yet: {error:#}", self.number);
-                        if delivery::is_unsendable(&error) {
-                            break;
-                        }
-                        tokio::time::sleep(PAUSE).await;
-                    }
+                    self.bundle().await;
                     queue.extend(self.step(Input::Bundled));
                 }
             }
         }
         self.show().await;
+    }
+
+    /// Posts the bundle; tries again until the homeserver takes it, or never will.
+    async fn bundle(&mut self) {
+        self.show().await;
+        self.watch = None;
+        while let Err(error) = self.finish().await {
+            tracing::error!("capture {} has no bundle yet: {error:#}", self.number);
+            if delivery::is_unsendable(&error) {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Each thing that is said has a name of its own: a process after a crash says it no second time.
@@ -281,11 +286,12 @@ impl SessionTask {
     /// Owes a message to the session's thread: it is sent once, however long the homeserver is away.
     pub(crate) fn tell(&self, page: Option<Page>, part: &str) {
         let Some(page) = page else { return };
-        let (txn, summary) = (self.txn(part), format!("capture {}", self.number));
+        let txn = self.txn(part);
+        let summary = format!("capture {}", self.number);
         let asked = (Timestamp::now(), summary.as_str());
         let in_thread = (&*self.root, &*txn);
         let message =
-            answers::in_own_thread(self.room.room_id(), in_thread, asked, &page.reply(), None);
+            owed_message::in_own_thread(self.room.room_id(), in_thread, asked, &page.reply(), None);
         if let Err(error) = self.context.owe(&message) {
             tracing::error!("a message of capture {} is lost: {error:#}", self.number);
         }

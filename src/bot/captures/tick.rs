@@ -3,7 +3,7 @@
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use ruma::{OwnedEventId, OwnedUserId};
 
-use crate::bot::buttons::reaction;
+use crate::bot::timeline_event;
 use kestrel_core::capture::Step;
 
 /// A reaction that ticks a step.
@@ -17,7 +17,7 @@ pub(crate) struct Tick {
 impl Tick {
     /// The tick of this event, if it is a reaction by which a step may be ticked.
     pub(crate) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
-        let event = reaction(event)?;
+        let event = timeline_event::reaction(event)?;
         let annotation = &event.content.relates_to;
         let step = Step::of_button(&annotation.key)?;
         Some(Self { sender: event.sender.clone(), step, on: annotation.event_id.clone() })

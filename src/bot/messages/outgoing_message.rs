@@ -21,7 +21,8 @@ pub(crate) struct OutgoingMessage {
 impl OutgoingMessage {
     /// One that nobody is woken for.
     pub(crate) fn quiet(reply: &Reply) -> Self {
-        let (plain, html) = (reply.plain.clone(), reply.html.clone());
+        let plain = reply.plain.clone();
+        let html = reply.html.clone();
         Self { plain, html, rings: false, instead: None, opens: false }
     }
 

@@ -38,10 +38,12 @@ pub(crate) async fn post(
     rings: &[OwnedUserId],
     txn: OwnedTransactionId,
 ) -> Result<OwnedEventId> {
-    let (plain, html) = (&message.plain, &message.html);
-    let mut content = match message.rings {
-        true => RoomMessageEventContent::text_html(plain, html),
-        false => RoomMessageEventContent::notice_html(plain, html),
+    let plain = &message.plain;
+    let html = &message.html;
+    let mut content = if message.rings {
+        RoomMessageEventContent::text_html(plain, html)
+    } else {
+        RoomMessageEventContent::notice_html(plain, html)
     };
     content.mentions = Some(Mentions::with_user_ids(rings.iter().cloned()));
     match place {

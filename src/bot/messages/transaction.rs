@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn a_cause_has_one_transaction_for_each_thing_said() {
-        let (one, two) = (event_id!("$one"), event_id!("$two"));
+        let one = event_id!("$one");
+        let two = event_id!("$two");
         let answer = for_event(one, About::Answer);
         assert_eq!(answer, for_event(one, About::Answer));
         assert_ne!(answer, for_event(one, About::Evidence));

@@ -163,7 +163,8 @@ mod tests {
                 continue;
             };
             let root = rooted(event.storm).map(|(_, root)| root);
-            let (id, storm) = (one.id, event.storm);
+            let id = one.id;
+            let storm = event.storm;
             match placement(event.change, message.opens, root.as_deref()) {
                 Placement::Nowhere => {}
                 Placement::First => {
@@ -198,7 +199,8 @@ mod tests {
     fn a_storm_has_one_first_message_whatever_is_owed_and_whenever_it_crashes() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
-        let (mut roots, mut seed) = (0, 7);
+        let mut roots = 0;
+        let mut seed = 7;
         for storm in 1..=150 {
             let mut room = Room::default();
             for _ in 0..12 {
@@ -215,7 +217,8 @@ mod tests {
                 round(&ledger, &mut room, true, u32::MAX);
             }
             assert!(ledger.owed().unwrap().is_empty(), "storm {storm}: something stays owed");
-            let (first, buttons) = (room.count(storm, "root"), room.count(storm, "buttons"));
+            let first = room.count(storm, "root");
+            let buttons = room.count(storm, "buttons");
             assert!(first <= 1, "storm {storm} has {first} first messages: {:?}", room.said);
             assert_eq!(buttons, first, "storm {storm}: {:?}", room.said);
             let threaded = room.said.iter().position(|(_, _, what)| *what == "thread");

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use matrix_sdk::{Client, Room};
-use ruma::{EventId, OwnedEventId};
+use matrix_sdk::Client;
 use tokio::sync::watch::Receiver;
 
 use super::alert_order::{AlertTurn, same_storm, turn};
 use super::alert_wording::alert_message;
+use super::placeholder;
 use crate::bot::messages::delivery;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
@@ -27,8 +27,6 @@ use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
 use crate::store::{Due, Known, Ledger, NewCase, Owed, Store};
 use kestrel_core::evidence::shortened;
 use kestrel_core::render::case::numbered;
-use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
-use kestrel_core::render::{self};
 use kestrel_core::storm::{Change, Event, Sure, Whose};
 
 /// How often the ledger is looked through when nobody said that something is due.
@@ -38,15 +36,36 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Words and sends what is owed.
 pub(crate) struct AlertOutbox {
-    pub(crate) config: Arc<Config>,
-    flow: Flow,
-    store: Store,
-    pub(crate) ledger: Ledger,
-    shared: SharedWatch,
+    pub(super) config: Arc<Config>,
+    pub(super) flow: Flow,
+    pub(super) store: Store,
+    pub(super) ledger: Ledger,
+    pub(super) shared: SharedWatch,
     /// There once the homeserver let the bot in.
-    pub(crate) client: Receiver<Option<Client>>,
+    pub(super) client: Receiver<Option<Client>>,
     /// Owed messages that wait, because the database denied too early what they are about.
     later: Mutex<HashMap<i64, Timestamp>>,
+}
+
+/// A worded message about a storm.
+#[derive(Clone, Copy)]
+pub(super) struct Alert<'a> {
+    pub(super) event: &'a Event,
+    pub(super) message: &'a OutgoingMessage,
+    /// Names it to the homeserver.
+    pub(super) key: &'a str,
+    /// Whether it is sure which room is the ops room.
+    pub(super) proven: bool,
+}
+
+/// What is new of a storm, and what the room knows of it.
+#[derive(Clone, Copy)]
+struct News<'a> {
+    owed: &'a Owed,
+    event: &'a Event,
+    known: &'a Known,
+    /// The room was told nothing of the storm yet.
+    untold: bool,
 }
 
 impl AlertOutbox {
@@ -62,29 +81,15 @@ impl AlertOutbox {
         Self { config, flow, store, ledger, shared, client, later }
     }
 
-    /// Works until the process ends. A failure that lasts is logged when it begins, when it becomes another,
-    /// and when it is over.
+    /// Works until the process ends.
     pub(crate) async fn work(self) -> TaskEnd {
         let mut failing: Option<String> = None;
         loop {
             let spoken = self.send_notices().await;
             let sent = self.round().await;
-            match spoken.and(sent) {
-                Ok(()) => {
-                    if failing.take().is_some() {
-                        tracing::info!("what is owed to the room can be sent again");
-                    }
-                }
-                Err(error) => {
-                    let why = format!("{error:#}");
-                    if failing.as_ref() != Some(&why) {
-                        tracing::warn!(
-                            "something is owed to the room and cannot be sent yet: {why}"
-                        );
-                    }
-                    failing = Some(why);
-                    tokio::time::sleep(PAUSE).await;
-                }
+            note_round(spoken.and(sent), &mut failing);
+            if failing.is_some() {
+                tokio::time::sleep(PAUSE).await;
             }
             let _ = tokio::time::timeout(LOOK, self.shared.due.notified()).await;
         }
@@ -132,7 +137,8 @@ impl AlertOutbox {
     /// The verdict of a storm. What a log holds is hostile: should judging it ever panic, the alert goes out
     /// without a verdict.
     async fn judge(&self, event: &Event, now: Timestamp) -> Judged {
-        let (flow, event) = (self.flow.clone(), event.clone());
+        let flow = self.flow.clone();
+        let event = event.clone();
         let judging = tokio::spawn(async move { flow.judge_storm(&event, now, Depth::Full).await });
         judging.await.unwrap_or_else(|error| {
             tracing::error!("a storm could not be judged: {error}");
@@ -176,6 +182,12 @@ impl AlertOutbox {
         }
         // Judging is expensive, so it is not done for words that cannot be kept.
         self.ledger.touch(owed.id)?;
+        self.judge_and_word(&News { owed, event, known: &known, untold }, now).await
+    }
+
+    /// Judges a storm and words its message, unless the verdict shows that there is nothing to say.
+    async fn judge_and_word(&self, news: &News<'_>, now: Timestamp) -> Result<()> {
+        let News { owed, event, known, untold } = *news;
         let mut judged = self.judge(event, now).await;
         if untold && let Some(again) = judged.again {
             self.wait(owed.id, again);
@@ -196,17 +208,12 @@ impl AlertOutbox {
             return self.ledger.settle(owed.id);
         }
         self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
-        if let Some(number) = self.keep_case(owed, event, &known, &judged, now).await {
+        if let Some(number) = self.keep_case(news, &judged, now).await {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
         let waited = now.duration_since(event.at);
-        let message = alert_message(
-            &self.with_shown_address(event),
-            untold,
-            &judged,
-            waited,
-            &self.flow.view(),
-        );
+        let shown = self.with_shown_address(event);
+        let message = alert_message(&shown, untold, &judged, waited, &self.flow.view());
         self.ledger.compose(owed.id, &message.text())
     }
 
@@ -243,8 +250,9 @@ impl AlertOutbox {
         };
         // What cannot be noted as sent is not sent: the homeserver knows a message again for a day only.
         self.ledger.touch(owed.id)?;
-        let (open, key) = (self.open().await?, key(&owed, &message));
-        // A room that is tried again after another one failed gets the same events: see `begin`.
+        let open = self.open().await?;
+        let key = key(&owed, &message);
+        // A room that is tried again after another one failed gets the same events: see `post_in_room`.
         let mut failed = None;
         for room in &open.rooms {
             let posted = match &owed.due {
@@ -255,7 +263,8 @@ impl AlertOutbox {
                         .map(drop)
                 }
                 Due::Storm(event) => {
-                    self.post_in_room(room, event, &message, &key, open.proven).await
+                    let alert = Alert { event, message: &message, key: &key, proven: open.proven };
+                    self.post_in_room(room, &alert).await
                 }
             };
             if let Err(error) = posted {
@@ -265,78 +274,8 @@ impl AlertOutbox {
         failed.map_or_else(|| self.ledger.settle(owed.id), Err)
     }
 
-    /// The storm's first message. Until a new room is proven to be the ops room its admins are mentioned in any
-    /// case: they see that the room has changed.
-    pub(crate) async fn post_root(
-        &self,
-        room: &Room,
-        event: &Event,
-        message: &OutgoingMessage,
-        key: &str,
-        proven: bool,
-    ) -> Result<OwnedEventId> {
-        let rings = match (self.config.watch.mention || !proven) && message.rings {
-            true => matrix_config(&self.config)?.admins.as_slice(),
-            false => &[],
-        };
-        let root = room_message::post(
-            room,
-            Destination::Room,
-            message,
-            rings,
-            AlertPart::Words.transaction(key),
-        )
-        .await?;
-        self.ledger.rooted(event.storm, room.room_id(), &root)?;
-        Ok(root)
-    }
-
-    /// What belongs to the first message: its case, its buttons, and the picture in its thread.
-    pub(crate) async fn complete_root(
-        &self,
-        room: &Room,
-        root: &EventId,
-        event: &Event,
-        key: &str,
-    ) -> Result<()> {
-        if let Err(error) = self.store.rethread(&placeholder_root(event), root) {
-            tracing::error!("{root} will not find its case: {error:#}");
-        }
-        for (button, part) in
-            [(AGAIN, AlertPart::Again), (WHY, AlertPart::Why), (MUTE, AlertPart::Mute)]
-        {
-            room_message::react(room, root, button, part.transaction(key)).await?;
-        }
-        self.picture(room, root, event, key).await
-    }
-
-    /// A picture that cannot be drawn or uploaded costs the picture, not the alert.
-    async fn picture(&self, room: &Room, root: &EventId, event: &Event, key: &str) -> Result<()> {
-        let drawn = self.shared.lock().timeline(event.storm);
-        let Some(timeline) = drawn else { return Ok(()) };
-        let title = match &self.with_shown_address(event).whose {
-            Whose::Device { user, device } => format!("{user} {device}"),
-            Whose::Address(address) => address.clone(),
-            Whose::Everybody | Whose::Server => {
-                self.config.server.name.as_ref().map_or("all".into(), |name| name.to_string())
-            }
-        };
-        let view = self.flow.view();
-        let drawing = move || render::picture(&timeline, &title, &view);
-        let Ok(Some(picture)) = tokio::task::spawn_blocking(drawing).await else {
-            tracing::warn!("the picture of storm {} could not be drawn", event.storm);
-            return Ok(());
-        };
-        if let Err(error) =
-            room_message::show(room, root, picture, AlertPart::Picture.transaction(key)).await
-        {
-            tracing::warn!("the picture of storm {} was not sent: {error:#}", event.storm);
-        }
-        Ok(())
-    }
-
     /// The event with its address as people may see it.
-    fn with_shown_address(&self, event: &Event) -> Event {
+    pub(super) fn with_shown_address(&self, event: &Event) -> Event {
         let mut event = event.clone();
         if let Whose::Address(address) = &mut event.whose
             && !self.config.limits.show_addresses
@@ -347,26 +286,14 @@ impl AlertOutbox {
     }
 
     /// Keeps what a storm was judged by as a case: each message about it that was judged is one.
-    async fn keep_case(
-        &self,
-        owed: &Owed,
-        event: &Event,
-        known: &Known,
-        judged: &Judged,
-        now: Timestamp,
-    ) -> Option<u64> {
+    async fn keep_case(&self, news: &News<'_>, judged: &Judged, now: Timestamp) -> Option<u64> {
         let evidence = judged.evidence.as_ref()?;
-        let room = self.case_room(known).await?;
-        let root = known.root.as_ref().map(|(_, root)| root.clone());
+        let room = self.case_room(news.known).await?;
+        let root = news.known.root.as_ref().map(|(_, root)| root.clone());
         let keep = || {
             self.store.open_case(&NewCase {
-                cause: &placeholder_event(format_args!(
-                    "{}-{}-{}",
-                    event.storm,
-                    event.at.as_millisecond(),
-                    owed.id
-                )),
-                thread: &root.unwrap_or_else(|| placeholder_root(event)),
+                cause: &placeholder::for_message(news.event, news.owed.id),
+                thread: &root.unwrap_or_else(|| placeholder::for_root(news.event)),
                 room: &room,
                 asker: &matrix_config(&self.config)?.user,
                 verdict: judged.verdict,
@@ -377,10 +304,26 @@ impl AlertOutbox {
         };
         keep()
             .map_err(|error| {
-                tracing::error!("the case of storm {} could not be kept: {error:#}", event.storm);
+                let storm = news.event.storm;
+                tracing::error!("the case of storm {storm} could not be kept: {error:#}");
             })
             .ok()
     }
+}
+
+/// Logs a failure that lasts when it begins, when it becomes another, and when it is over.
+fn note_round(ended: Result<()>, failing: &mut Option<String>) {
+    let Err(error) = ended else {
+        if failing.take().is_some() {
+            tracing::info!("what is owed to the room can be sent again");
+        }
+        return;
+    };
+    let why = format!("{error:#}");
+    if failing.as_ref() != Some(&why) {
+        tracing::warn!("something is owed to the room and cannot be sent yet: {why}");
+    }
+    *failing = Some(why);
 }
 
 /// Names a message to the homeserver: the same in every process, and another in another ledger.
@@ -392,18 +335,4 @@ fn key(owed: &Owed, message: &OutgoingMessage) -> String {
             format!("{}-{id}", transaction::digest(message.plain.as_bytes()))
         }
     }
-}
-
-/// How the names begin that stand for events which are not sent yet.
-pub(crate) const PLACEHOLDER: &str = "$storm-";
-
-/// Where a storm's cases are kept until its root stands.
-fn placeholder_root(event: &Event) -> OwnedEventId {
-    placeholder_event(format_args!("{}-{}", event.storm, event.first.as_millisecond()))
-}
-
-/// A name that no event has: those of rooms of today are a digest, older ones name their server.
-fn placeholder_event(what: std::fmt::Arguments<'_>) -> OwnedEventId {
-    let id = format!("{PLACEHOLDER}{what}");
-    ruma::EventId::parse(&id).unwrap_or_else(|_| ruma::owned_event_id!("$storm"))
 }

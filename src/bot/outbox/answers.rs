@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
-use matrix_sdk::{Client, Room, RoomState};
+use matrix_sdk::{Client, Room};
 use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::answer_message::{Body, MessagePlace, OwedMessage, refused};
-pub(crate) use super::answer_message::{
-    answer, evidence, evidence_in_own_thread, in_own_thread, remark, reply, to_admins,
-};
+use super::owed_message::{Body, MessagePlace, OwedMessage, refused};
+use crate::bot::account::client;
 use crate::bot::messages::delivery;
 use crate::bot::messages::room_message;
 use crate::bot::supervisor::TaskEnd;
@@ -221,8 +219,7 @@ impl AnswerOutbox {
     }
 
     fn room(&self, id: &RoomId) -> Result<Room> {
-        let room = self.client.get_room(id).filter(|room| room.state() == RoomState::Joined);
-        room.with_context(|| format!("the bot is not in {id}"))
+        client::joined(&self.client, id).with_context(|| format!("the bot is not in {id}"))
     }
 }
 
@@ -244,7 +241,8 @@ mod tests {
 
     #[test]
     fn a_room_that_takes_nothing_is_tried_at_growing_pauses() {
-        let (mut held, room) = (BTreeMap::new(), room_id!("!ops:x"));
+        let mut held = BTreeMap::new();
+        let room = room_id!("!ops:x");
         let pauses: Vec<_> = (0..7).map(|_| hold(&mut held, room).as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
     }

@@ -19,7 +19,8 @@ use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
 use crate::bot::messages::room_message;
 use crate::bot::messages::transaction::{self, About};
-use crate::bot::outbox::answers::{self, AnswerOutbox};
+use crate::bot::outbox::answers::AnswerOutbox;
+use crate::bot::outbox::owed_message;
 use crate::bot::replies;
 use crate::bot::request::Request;
 use crate::bot::supervisor::TaskHealth;
@@ -150,7 +151,7 @@ impl Responder {
     ) -> Vec<NewMessage> {
         let (reply, evidence) = match answer {
             Answer::Words(reply) => {
-                return vec![answers::answer(room, line, About::Answer, &reply, None)];
+                return vec![owed_message::answer(room, line, About::Answer, &reply, None)];
             }
             Answer::Case(case) => (case.reply, case.evidence),
             Answer::Survey(survey) => (survey.reply, survey.evidence),
@@ -170,13 +171,13 @@ impl Responder {
                 let reply = self.flow.numbered(&evidence, number);
                 // The file goes first: the thread's preview shows the last message, and that is the verdict.
                 vec![
-                    answers::evidence(room, line, number),
-                    answers::answer(room, line, About::Answer, &reply, Some(number)),
+                    owed_message::evidence(room, line, number),
+                    owed_message::answer(room, line, About::Answer, &reply, Some(number)),
                 ]
             }
             Err(error) => {
                 tracing::error!("the case of {} could not be kept: {error:#}", line.event);
-                vec![answers::answer(room, line, About::Answer, &reply, None)]
+                vec![owed_message::answer(room, line, About::Answer, &reply, None)]
             }
         }
     }

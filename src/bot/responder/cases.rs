@@ -10,7 +10,8 @@ use ruma::{EventId, UserId};
 use super::answer::Responder;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::transaction::About;
-use crate::bot::outbox::answers;
+use crate::bot::outbox::owed_message;
+use crate::bot::outbox::placeholder;
 use crate::bot::replies;
 use crate::bot::supervisor::TaskEnd;
 use crate::config::Cases;
@@ -31,7 +32,8 @@ pub(crate) async fn forget_in_time(store: Store, cases: Cases) -> TaskEnd {
     let keep = SignedDuration::try_from(cases.keep).unwrap_or(SignedDuration::MAX);
     loop {
         let oldest = Timestamp::now().checked_sub(keep).unwrap_or(Timestamp::MIN);
-        let (kept, most) = (store.clone(), cases.most);
+        let kept = store.clone();
+        let most = cases.most;
         let work = tokio::task::spawn_blocking(move || kept.forget_before(oldest, most));
         match work.await {
             Ok(Ok(0)) => {}
@@ -59,10 +61,10 @@ impl Responder {
     /// One case as it was answered, or all behind it; or its end.
     pub(crate) fn case(&self, number: u64, look: Look) -> Result<Reply> {
         if look == Look::Delete {
-            return Ok(match self.store.forget_case(number)? {
-                true => replies::case_deleted(number),
-                false => replies::no_such_case(number),
-            });
+            if self.store.forget_case(number)? {
+                return Ok(replies::case_deleted(number));
+            }
+            return Ok(replies::no_such_case(number));
         }
         let (kept, evidence) = match self.found(number) {
             Ok(found) => found,
@@ -85,7 +87,8 @@ impl Responder {
         asked_at: Timestamp,
     ) -> Vec<NewMessage> {
         let room = room.room_id();
-        let words = |reply: &Reply| vec![answers::answer(room, line, About::Answer, reply, None)];
+        let words =
+            |reply: &Reply| vec![owed_message::answer(room, line, About::Answer, reply, None)];
         let (kept, before) = match self.found(number) {
             Ok(found) => found,
             Err(reply) => return words(&reply),
@@ -106,7 +109,7 @@ impl Responder {
         if let Some(thread) = thread(&kept).filter(|_| kept.room.as_deref() == Some(room)) {
             line.thread = Some(thread.to_owned());
         }
-        let mut messages = vec![answers::answer(room, &line, About::Changes, &said, None)];
+        let mut messages = vec![owed_message::answer(room, &line, About::Changes, &said, None)];
         messages.extend(self.answer_messages(room, &line, answer));
         messages
     }
@@ -141,13 +144,12 @@ impl Responder {
 
 /// The thread that a case stands in; none as long as a storm's first message is not sent.
 fn thread(kept: &Kept) -> Option<&EventId> {
-    kept.thread
-        .as_deref()
-        .filter(|thread| !thread.as_str().starts_with(crate::bot::outbox::alerts::PLACEHOLDER))
+    kept.thread.as_deref().filter(|thread| !placeholder::is_placeholder(thread))
 }
 
 /// A link to the case's thread.
 fn link(kept: &Kept) -> Option<String> {
-    let (room, thread) = (kept.room.as_ref()?, thread(kept)?);
+    let room = kept.room.as_ref()?;
+    let thread = thread(kept)?;
     Some(room.matrix_to_event_uri(thread.to_owned()).to_string())
 }

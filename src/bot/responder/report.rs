@@ -23,7 +23,7 @@ use crate::bot::messages::delivery;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction::{self, About};
-use crate::bot::outbox::answers;
+use crate::bot::outbox::owed_message;
 use crate::bot::panic_guard::without_panic_text;
 use crate::bot::replies;
 use crate::flow;
@@ -39,16 +39,35 @@ const READING: Duration = Duration::from_secs(60);
 /// How long the thread waits for a redacted file, which it is there for.
 const ENCLOSING: Duration = Duration::from_secs(60);
 
-/// A report on its way to the ops room.
-struct HandedReport<'a> {
+/// Who handed a report in.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
     /// The event that it came in, or that asked for it.
     cause: &'a EventId,
     by: &'a UserId,
+    /// An admin pointed at it.
     forwarded: bool,
+    /// Whom it is said to be about.
+    about: Option<&'a UserId>,
+}
+
+/// A report on its way to the ops room.
+struct HandedReport<'a> {
+    sender: Sender<'a>,
     /// Its texts are moved into the room one after the other, so that none is held twice.
     parcel: &'a mut Parcel,
     reported: &'a Reported,
     removed: &'a Removed,
+}
+
+/// A report that is in the ops room.
+struct PostedReport {
+    case: Option<u64>,
+    /// The first message of its thread.
+    root: OwnedEventId,
+    parcel: Parcel,
+    reported: Reported,
+    removed: Removed,
 }
 
 impl Responder {
@@ -61,7 +80,7 @@ impl Responder {
     ) -> Result<Vec<NewMessage>> {
         let room = chat.room_id().to_owned();
         let owed = |about, says: &Reply| {
-            answers::reply(&room, (&event, sent), about, says, "the report that you sent")
+            owed_message::reply(&room, (&event, sent), about, says, "the report that you sent")
         };
         let slot = match self.report_queue.try_slot(&sender) {
             Some(slot) => slot,
@@ -95,28 +114,18 @@ impl Responder {
         let ops = self.report_queue.ops_room(&chat.client(), &self.store.ledger()).await?;
         let sent = pointed_at(&chat, &event).await?;
         let sender = sent.sender.clone();
-        let mut parcel = self.read(sent, &chat.client(), place).await?;
-        let removed = removed(&parcel);
-        let reported = self.flow.report(&parcel, Some(&sender), Timestamp::now()).await;
-        let (forwarded, cause, by) = (false, &*event, &*sender);
-        let handed = HandedReport {
-            cause,
-            by,
-            forwarded,
-            parcel: &mut parcel,
-            reported: &reported,
-            removed: &removed,
-        };
-        let (case, _) = self.hand_on(&ops, handed).await?;
-        let facts: Vec<_> = facts(&parcel);
+        let parcel = self.read(sent, &chat.client(), place).await?;
+        let by = Sender { cause: &event, by: &sender, forwarded: false, about: Some(&sender) };
+        let posted = self.judge_and_post(&ops, parcel, by).await?;
+        let facts: Vec<_> = facts(&posted.parcel);
         let says = receipt(
             &Receipt {
-                case,
+                case: posted.case,
                 facts: &facts,
-                notes: &parcel.notes,
-                removed: &removed,
-                believed: reported.names.is_none(),
-                advice: reported.advice,
+                notes: &posted.parcel.notes,
+                removed: &posted.removed,
+                believed: posted.reported.names.is_none(),
+                advice: posted.reported.advice,
             },
             &self.flow.view(),
         );
@@ -137,23 +146,11 @@ impl Responder {
             let ops = self.report_queue.ops_room(&room.client(), &self.store.ledger()).await?;
             let slot = self.report_queue.anonymous_slot().await?;
             let sent = pointed_at(room, target).await?;
-            let mut parcel = self.read(sent, &room.client(), slot.place.clone()).await?;
-            let removed = removed(&parcel);
-            let reported = self.flow.report(&parcel, about, Timestamp::now()).await;
-            let (forwarded, cause, by) = (true, &*line.event, &*line.sender);
-            let handed = HandedReport {
-                cause,
-                by,
-                forwarded,
-                parcel: &mut parcel,
-                reported: &reported,
-                removed: &removed,
-            };
-            let (case, root) = self.hand_on(&ops, handed).await?;
-            anyhow::Ok(replies::in_its_thread(
-                case,
-                &ops.room_id().matrix_to_event_uri(root).to_string(),
-            ))
+            let parcel = self.read(sent, &room.client(), slot.place.clone()).await?;
+            let by = Sender { cause: &line.event, by: &line.sender, forwarded: true, about };
+            let posted = self.judge_and_post(&ops, parcel, by).await?;
+            let thread = ops.room_id().matrix_to_event_uri(posted.root).to_string();
+            anyhow::Ok(replies::in_its_thread(posted.case, &thread))
         };
         match handing.await {
             Err(error) => match error.downcast::<ReportRefused>() {
@@ -187,6 +184,21 @@ impl Responder {
         Err(ReportRefused(replies::not_read(&says)).into())
     }
 
+    /// Judges what was read, and posts it in the ops room.
+    async fn judge_and_post(
+        &self,
+        ops: &Room,
+        mut parcel: Parcel,
+        sender: Sender<'_>,
+    ) -> Result<PostedReport> {
+        let removed = removed(&parcel);
+        let reported = self.flow.report(&parcel, sender.about, Timestamp::now()).await;
+        let handed =
+            HandedReport { sender, parcel: &mut parcel, reported: &reported, removed: &removed };
+        let (case, root) = self.hand_on(ops, handed).await?;
+        Ok(PostedReport { case, root, parcel, reported, removed })
+    }
+
     /// Opens the case and tells it in a thread of its own; gives its number and the thread's root.
     async fn hand_on(
         &self,
@@ -204,8 +216,8 @@ impl Responder {
         let page = root(
             &Root {
                 case,
-                by: handed.by,
-                forwarded: handed.forwarded,
+                by: handed.sender.by,
+                forwarded: handed.sender.forwarded,
                 user: reported.user.as_deref(),
                 device: reported.device.as_deref(),
                 judged: reported.evidence.device().map(|subject| &*subject.device),
@@ -217,9 +229,9 @@ impl Responder {
             &self.flow.view(),
         );
         let message = OutgoingMessage::quiet(&page.reply());
-        let txn = transaction::for_event(handed.cause, About::Root);
+        let txn = transaction::for_event(handed.sender.cause, About::Root);
         let root = room_message::post(room, Destination::Room, &message, &[], txn).await?;
-        if let Err(error) = self.store.rethread(handed.cause, &root) {
+        if let Err(error) = self.store.rethread(handed.sender.cause, &root) {
             tracing::error!("!why will not find the case of {root}: {error:#}");
         }
         let unsent = self.enclose(room, &root, &mut handed).await;
@@ -227,10 +239,10 @@ impl Responder {
         let notes: Vec<_> = notes.map(String::as_str).collect();
         if !notes.is_empty() {
             let message = OutgoingMessage::quiet(&render::lines(notes).reply());
-            let txn = transaction::for_event(handed.cause, About::Notes);
+            let txn = transaction::for_event(handed.sender.cause, About::Notes);
             room_message::post(room, Destination::Thread(&root), &message, &[], txn).await?;
         }
-        self.say_verdict(room, &root, (handed.cause, reported), case).await?;
+        self.say_verdict(room, &root, (handed.sender.cause, reported), case).await?;
         Ok((case, root))
     }
 
@@ -250,10 +262,10 @@ impl Responder {
         let asked = (Timestamp::now(), "a report");
         let file = judged.map(|number| {
             let txn = transaction::for_event(cause, About::Evidence);
-            answers::evidence_in_own_thread(room.room_id(), (root, &txn), asked, number)
+            owed_message::evidence_in_own_thread(room.room_id(), (root, &txn), asked, number)
         });
         let txn = transaction::for_event(cause, About::Verdict);
-        let verdict = answers::in_own_thread(room.room_id(), (root, &txn), asked, page, case);
+        let verdict = owed_message::in_own_thread(room.room_id(), (root, &txn), asked, page, case);
         let owed: Vec<_> = file.into_iter().chain([verdict]).collect();
         if let Err(error) = self.owe(&owed) {
             // A full disk costs the file, not the verdict.
@@ -273,9 +285,9 @@ impl Responder {
     ) -> Vec<String> {
         let mut unsent = Vec::new();
         for (number, artefact) in handed.parcel.artefacts.iter_mut().enumerate() {
-            let sending = attach(room, root, artefact, handed.cause, number);
+            let sending = attach(room, root, artefact, handed.sender.cause, number);
             if !matches!(timeout(ENCLOSING, sending).await, Ok(Ok(()))) {
-                tracing::warn!("a file of {} was not attached", handed.cause);
+                tracing::warn!("a file of {} was not attached", handed.sender.cause);
                 unsent.push(format!("{} could not be attached.", artefact.name));
             }
         }
@@ -286,17 +298,17 @@ impl Responder {
     fn open(&self, room: &Room, handed: &HandedReport<'_>) -> Option<u64> {
         let evidence = &handed.reported.evidence;
         let opened = self.store.open_case(&NewCase {
-            cause: handed.cause,
-            thread: handed.cause,
+            cause: handed.sender.cause,
+            thread: handed.sender.cause,
             room: room.room_id(),
-            asker: handed.by,
+            asker: handed.sender.by,
             verdict: flow::verdict(evidence),
             certainty: flow::certainty(evidence).name(),
             evidence,
             now: Timestamp::now(),
         });
         if let Err(error) = &opened {
-            tracing::error!("the case of {} could not be kept: {error:#}", handed.cause);
+            tracing::error!("the case of {} could not be kept: {error:#}", handed.sender.cause);
         }
         opened.ok()
     }

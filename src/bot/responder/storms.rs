@@ -26,7 +26,8 @@ const DROPPED: SignedDuration = SignedDuration::from_hours(7 * 24);
 impl Responder {
     /// What goes on, what ended last, and what is muted.
     pub(crate) fn storms(&self) -> Result<Reply> {
-        let (ledger, now) = (self.store.ledger(), Timestamp::now());
+        let ledger = self.store.ledger();
+        let now = Timestamp::now();
         if !self.watches {
             return Ok(replies::not_watching());
         }
@@ -81,10 +82,10 @@ impl Responder {
         let Some(what) = whom.map(muted_of) else {
             return Ok(replies::all_unmuted(ledger.unmute_everything()?));
         };
-        Ok(match ledger.unmute(&what)? {
-            true => unmuted(&what).reply(),
-            false => replies::said("That was not muted; !storms lists what is."),
-        })
+        if ledger.unmute(&what)? {
+            return Ok(unmuted(&what).reply());
+        }
+        Ok(replies::said("That was not muted; !storms lists what is."))
     }
 }
 

@@ -330,7 +330,9 @@ mod tests {
     }
 
     fn refused(user: &str, minutes: i64) -> Sight {
-        let (user, device, key) = (user.to_owned(), "D".to_owned(), "a:1".to_owned());
+        let user = user.to_owned();
+        let device = "D".to_owned();
+        let key = "a:1".to_owned();
         Sight { at: ago(minutes), count: 3, what: What::Refused { user, device, key } }
     }
 

@@ -8,7 +8,7 @@ use ruma::RoomId;
 
 use super::state::SyncLoop;
 use crate::bot::ops_rooms::may_send;
-use crate::bot::outbox::answers;
+use crate::bot::outbox::owed_message;
 use crate::bot::room_replies;
 use crate::bot::settings::matrix_config;
 use crate::store::Absence;
@@ -24,7 +24,8 @@ impl SyncLoop {
 
     async fn try_note_absences(&mut self) -> Result<()> {
         let ledger = self.store.ledger();
-        let (absent, in_use) = (ledger.absences()?, self.ops().in_use());
+        let absent = ledger.absences()?;
+        let in_use = self.ops().in_use();
         for gone in absent.iter().filter(|absence| !in_use.contains(&absence.room)) {
             ledger.end_absence(&gone.room)?;
         }
@@ -77,7 +78,7 @@ impl SyncLoop {
     /// Owes a message to an ops room, which mentions the admins. `txn` names it to the homeserver.
     pub(crate) fn tell_admins(&self, room: &RoomId, txn: &str, says: &Reply) {
         let admins = matrix_config(&self.config).map_or_else(|_| Vec::new(), |m| m.admins.clone());
-        let message = answers::to_admins(room, txn, (Timestamp::now(), admins), says);
+        let message = owed_message::to_admins(room, txn, (Timestamp::now(), admins), says);
         if let Err(error) = self.responder.owe(&[message]) {
             tracing::error!("a message for {room} is lost: {error:#}");
         }

@@ -10,7 +10,7 @@ use crate::bot::buttons::ButtonPress;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::event_age::too_old;
 use crate::bot::messages::transaction::About;
-use crate::bot::outbox::answers;
+use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command;
 use crate::bot::rate_limit::{PRESSES, Rate};
 use crate::bot::replies;
@@ -22,13 +22,14 @@ use kestrel_core::render::Reply;
 impl SyncLoop {
     /// Answers a line that needs no work.
     pub(crate) fn say_at_once(&self, room: &Room, line: &ChatLine, about: About, says: &Reply) {
-        let message = answers::answer(room.room_id(), line, about, says, None);
+        let message = owed_message::answer(room.room_id(), line, about, says, None);
         self.owe_for(room, &line.event, message);
     }
 
     /// Notes an event as settled, and owes its answer.
     pub(crate) fn owe_for(&self, room: &Room, event: &EventId, message: NewMessage) {
-        let (ledger, now) = (self.store.ledger(), Timestamp::now());
+        let ledger = self.store.ledger();
+        let now = Timestamp::now();
         match ledger.answer_at_once(event, room.room_id(), now, &[message]) {
             Ok(true) => self.responder.owed.notify_one(),
             Ok(false) => {}
@@ -40,7 +41,8 @@ impl SyncLoop {
 
     /// Notes an event that nothing is said to.
     pub(crate) fn note_settled(&self, room: &Room, event: &EventId) {
-        let (ledger, now) = (self.store.ledger(), Timestamp::now());
+        let ledger = self.store.ledger();
+        let now = Timestamp::now();
         if let Err(error) = ledger.answer_at_once(event, room.room_id(), now, &[]) {
             tracing::error!("{event} could not be noted: {error:#}");
         }
@@ -66,7 +68,8 @@ impl SyncLoop {
     /// A button under a storm's root, pressed by somebody who may command; of others nothing is said. Reactions are
     /// never encrypted, so a stolen token can press one: they only read, and only so often.
     pub(crate) async fn pressed(&mut self, room: &Room, press: ButtonPress) {
-        let (root, button) = (press.root.clone(), press.button);
+        let root = press.root.clone();
+        let button = press.button;
         let mut line = press.line();
         line.sent = self.sent_by_our_clock(&line.sender, line.sent);
         let old = too_old(line.sent, Timestamp::now(), self.max_age());

@@ -11,7 +11,7 @@ use super::state::SyncLoop;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::event_origin::{self, Origin};
 use crate::bot::messages::transaction::About;
-use crate::bot::outbox::answers;
+use crate::bot::outbox::owed_message;
 use crate::bot::permission::{Refusal, judge};
 use crate::bot::rate_limit::Rate;
 use crate::bot::replies;
@@ -157,7 +157,7 @@ impl SyncLoop {
         }
         tracing::warn!("{} is not encrypted: commands there prove no sender", room.room_id());
         let says = replies::not_encrypted_here();
-        let warning = answers::answer(room.room_id(), line, About::Unencrypted, &says, None);
+        let warning = owed_message::answer(room.room_id(), line, About::Unencrypted, &says, None);
         let noted =
             self.responder.owe(&[warning]).and_then(|()| ledger.note_warned(room.room_id()));
         if let Err(error) = noted {

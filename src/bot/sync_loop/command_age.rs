@@ -9,6 +9,7 @@ use super::homeserver_clock::HomeserverClock;
 use super::state::SyncLoop;
 use crate::bot::clock_offset;
 use crate::bot::event_age::{NOBODY_WAITS, by_our_clock, too_old};
+use crate::bot::timeline_event;
 
 impl SyncLoop {
     /// Asks the homeserver for its time, where one of these events looks too old to be answered.
@@ -16,8 +17,7 @@ impl SyncLoop {
         let now = Timestamp::now();
         let most = self.max_age();
         let looks_old = |event: &TimelineEvent| {
-            let at = event.raw().get_field::<i64>("origin_server_ts").ok().flatten();
-            let sent = at.and_then(|at| Timestamp::from_millisecond(at).ok());
+            let sent = timeline_event::raw_sent(event.raw());
             sent.is_some_and(|sent| too_old(sent, now, most) && !too_old(sent, now, NOBODY_WAITS))
         };
         if self.clock.is_fresh() || !events.iter().any(looks_old) {

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use matrix_sdk::{Client, Room, RoomState};
+use matrix_sdk::{Client, Room};
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 
 use crate::bot::account::client;
@@ -63,7 +63,7 @@ impl Invites {
                 return tracing::warn!("cannot join {id}, trying again: {error}");
             }
         }
-        if let (false, Some(inviter)) = (named, inviter) {
+        if let Some(inviter) = inviter.filter(|_| !named) {
             self.unchecked_inviters.insert(id.to_owned(), inviter);
         }
     }
@@ -90,10 +90,7 @@ impl Invites {
     /// Leaves a room again whose inviter turns out to be below `min_power_level`.
     async fn check_inviters(&mut self, client: &Client, config: &Config) {
         for (id, inviter) in std::mem::take(&mut self.unchecked_inviters) {
-            let Some(room) = client.get_room(&id).filter(|room| room.state() == RoomState::Joined)
-            else {
-                continue;
-            };
+            let Some(room) = client::joined(client, &id) else { continue };
             if room.power_levels().await.is_err() {
                 self.unchecked_inviters.insert(id, inviter);
             } else if !may_command(&room, &inviter, config).await {

@@ -11,6 +11,7 @@ use ruma::{OwnedUserId, RoomId};
 use super::state::SyncLoop;
 use super::undecrypted::UndecryptedEvent;
 use crate::bot::event_age::too_old;
+use crate::bot::timeline_event;
 
 impl SyncLoop {
     pub(super) fn keep_undecrypted(&mut self, room: &Room, event: &Raw<AnySyncTimelineEvent>) {
@@ -19,11 +20,8 @@ impl SyncLoop {
         let Some(sender) = sender.filter(|sender| sender != room.own_user_id()) else {
             return;
         };
-        let sent = (event.get_field::<i64>("origin_server_ts").ok().flatten())
-            .and_then(|sent| Timestamp::from_millisecond(sent).ok());
-        let Some(sent) = sent.map(|sent| self.sent_by_our_clock(&sender, sent)) else {
-            return;
-        };
+        let Some(sent) = timeline_event::raw_sent(event) else { return };
+        let sent = self.sent_by_our_clock(&sender, sent);
         if too_old(sent, Timestamp::now(), self.max_age()) {
             return;
         }

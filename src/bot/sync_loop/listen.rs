@@ -27,7 +27,7 @@ use crate::bot::chat_line::ChatLine;
 use crate::bot::event_age::NOBODY_WAITS;
 use crate::bot::event_age::too_old;
 use crate::bot::messages::transaction::About;
-use crate::bot::outbox::answers;
+use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command;
 use crate::bot::replies;
 use crate::bot::request::Request;
@@ -145,7 +145,7 @@ impl SyncLoop {
 
     /// Owes a room a remark about itself.
     pub(crate) fn remark(&self, room: &RoomId, cause: &EventId, says: &Reply) {
-        let remark = answers::remark(room, (cause, Timestamp::now()), About::Skipped, says);
+        let remark = owed_message::remark(room, (cause, Timestamp::now()), About::Skipped, says);
         if let Err(error) = self.responder.owe(&[remark]) {
             tracing::error!("a remark for {room} is lost: {error:#}");
         }

@@ -9,6 +9,8 @@ use matrix_sdk::room::MessagesOptions;
 use matrix_sdk::ruma::uint;
 use ruma::EventId;
 
+use crate::bot::timeline_event;
+
 /// How many pages of 100 events are read back at the most. A command and its answer are four events at most,
 /// so this is a queue of commands that is full.
 const MOST_PAGES: usize = 20;
@@ -48,24 +50,21 @@ pub(crate) async fn missed(room: &Room, back: ReadBack<'_>) -> Result<MissedEven
         let whole = heard.unwrap_or(page.chunk.len());
         // Other servers choose their events' times: one old event does not end the search, a page of them
         // does.
-        let all_old = page.chunk.iter().all(|event| sent(event).is_some_and(|at| at < back.oldest));
+        let all_old = page
+            .chunk
+            .iter()
+            .all(|event| timeline_event::raw_sent(event.raw()).is_some_and(|at| at < back.oldest));
         newest_first.extend(page.chunk.into_iter().take(whole));
         from = page.end;
         if heard.is_some() || all_old || from.is_none() {
             return Ok(MissedEvents { events: turned(newest_first), cut: None });
         }
     }
-    let cut = newest_first.last().and_then(sent);
+    let cut = newest_first.last().and_then(|event| timeline_event::raw_sent(event.raw()));
     Ok(MissedEvents { events: turned(newest_first), cut })
 }
 
 fn turned(mut newest_first: Vec<TimelineEvent>) -> Vec<TimelineEvent> {
     newest_first.reverse();
     newest_first
-}
-
-/// When an event was sent, by its sender's homeserver.
-fn sent(event: &TimelineEvent) -> Option<Timestamp> {
-    let at = event.raw().get_field::<i64>("origin_server_ts").ok().flatten()?;
-    Timestamp::from_millisecond(at).ok()
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matrix_sdk::deserialized_responses::TimelineEvent;
-use matrix_sdk::{Client, Room, RoomState};
+use matrix_sdk::{Client, Room};
 use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use tokio::time::Instant;
 
 use super::homeserver_clock::HomeserverClock;
 use super::invites::Invites;
 use super::undecrypted::UndecryptedEvents;
+use crate::bot::account::client;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::ops_rooms::{OpsRooms, ops_rooms};
 use crate::bot::rate_limit::{PoliteReplies, RateLimit, RefusalReplies};
@@ -89,13 +90,12 @@ impl SyncLoop {
 
     /// The joined room of this id.
     pub(crate) fn joined(&self, room: &RoomId) -> Option<Room> {
-        self.client.get_room(room).filter(|room| room.state() == RoomState::Joined)
+        client::joined(&self.client, room)
     }
 
     /// The room, if it is an ops room and joined.
     pub(crate) fn ops_room(&self, room: &ruma::RoomId) -> Option<Room> {
-        let room = self.client.get_room(room).filter(|_| self.ops().holds(room))?;
-        (room.state() == RoomState::Joined).then_some(room)
+        self.joined(room).filter(|_| self.ops().holds(room))
     }
 
     /// How old a command may be.

@@ -63,7 +63,8 @@ impl Intake {
 
     /// Accepts a task: from here on it is answered, also by the next process.
     pub(crate) fn hand_in(&self, event: &EventId, room: &RoomId, task: &QueuedTask) -> HandedIn {
-        let (ledger, now) = (self.store.ledger(), Timestamp::now());
+        let ledger = self.store.ledger();
+        let now = Timestamp::now();
         match ledger.accept(event, room, (&task.text(), MOST_OPEN), now) {
             Ok(HandedIn::Accepted) => {}
             Ok(other) => return other,
@@ -76,7 +77,8 @@ impl Intake {
                     return HandedIn::Full;
                 }
                 let number = -1 - i64::try_from(unwritten.len()).unwrap_or(0);
-                let (room, task) = (room.to_owned(), task.text());
+                let room = room.to_owned();
+                let task = task.text();
                 unwritten.push(Accepted { number, room, at: now, tries: 0, task });
             }
         }
@@ -110,7 +112,8 @@ impl Intake {
     pub(super) fn waiting(&self) -> Result<Vec<Accepted>> {
         let mut waiting = self.store.ledger().open_tasks(MOST_OPEN + AT_ONCE)?;
         waiting.extend(lock(&self.unwritten).iter().cloned());
-        let (begun, mut resting) = (lock(&self.begun), lock(&self.resting));
+        let begun = lock(&self.begun);
+        let mut resting = lock(&self.resting);
         resting.retain(|_, until| *until > Instant::now());
         let free = |number: &i64| !begun.contains_key(number) && !resting.contains_key(number);
         waiting.retain(|task| free(&task.number));

@@ -9,17 +9,19 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use matrix_sdk::{Client, Room, RoomState};
-use ruma::{OwnedEventId, RoomId};
+use matrix_sdk::{Client, Room};
+use ruma::OwnedEventId;
 use tokio::task::JoinSet;
 
 use super::intake::{AT_ONCE, Begun, BegunTask, Intake};
 use super::task::QueuedTask;
+use crate::bot::account::client;
 use crate::bot::buttons::{self, Button};
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
 use crate::bot::messages::transaction::About;
-use crate::bot::outbox::answers::{self, KEPT, LATE};
+use crate::bot::outbox::answers::{KEPT, LATE};
+use crate::bot::outbox::owed_message;
 use crate::bot::replies;
 use crate::bot::request::read;
 use crate::bot::responder::answer::Responder;
@@ -89,7 +91,7 @@ impl TaskWorker {
             if self.intake.working(kind) >= most {
                 continue;
             }
-            let Some(room) = self.room(&accepted.room) else {
+            let Some(room) = client::joined(&self.client, &accepted.room) else {
                 self.intake.rest(number);
                 continue;
             };
@@ -187,8 +189,8 @@ impl TaskWorker {
         };
         let event = cause.clone();
         let fault = move |says: &Reply| match &line {
-            Some(line) => answers::answer(&room, line, About::Fault, says, None),
-            None => answers::reply(
+            Some(line) => owed_message::answer(&room, line, About::Fault, says, None),
+            None => owed_message::reply(
                 &room,
                 (&event, asked),
                 About::Fault,
@@ -214,10 +216,6 @@ impl TaskWorker {
         let Some(storm) = storm else { return Ok(Vec::new()) };
         let asked = buttons::asked(button, &storm.event);
         self.responder.clone().answer(room.clone(), line, asked).await
-    }
-
-    fn room(&self, id: &RoomId) -> Option<Room> {
-        self.client.get_room(id).filter(|room| room.state() == RoomState::Joined)
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) fn answer(
     case: Option<u64>,
 ) -> NewMessage {
     let mentions = vec![line.sender.clone()];
-    let (plain, html) = (reply.plain.clone(), reply.html.clone());
+    let plain = reply.plain.clone();
+    let html = reply.html.clone();
     in_thread(room, line, about, Body::Words { plain, html, mentions }, case)
 }
 
@@ -150,37 +151,38 @@ pub(crate) fn to_admins(
 /// where it is dropped.
 pub(crate) fn in_own_thread(
     room: &RoomId,
-    (root, txn): (&EventId, &TransactionId),
-    (asked, summary): (Timestamp, &str),
+    thread: (&EventId, &TransactionId),
+    asked: (Timestamp, &str),
     words: &Reply,
     case: Option<u64>,
 ) -> NewMessage {
-    let place = MessagePlace::Thread { root: root.to_owned(), last: root.to_owned() };
-    NewMessage {
-        txn: txn.to_string(),
-        room: room.to_owned(),
-        message: OwedMessage { place, body: words_for_all(words) }.text(),
-        asked,
-        summary: summary.to_owned(),
-        case,
-    }
+    NewMessage { case, ..body_in_own_thread(room, thread, asked, words_for_all(words)) }
 }
 
 /// The evidence of a case in a thread that Kestrel opened.
 pub(crate) fn evidence_in_own_thread(
     room: &RoomId,
+    thread: (&EventId, &TransactionId),
+    asked: (Timestamp, &str),
+    case: u64,
+) -> NewMessage {
+    NewMessage { case: Some(case), ..body_in_own_thread(room, thread, asked, Body::Evidence) }
+}
+
+fn body_in_own_thread(
+    room: &RoomId,
     (root, txn): (&EventId, &TransactionId),
     (asked, summary): (Timestamp, &str),
-    case: u64,
+    body: Body,
 ) -> NewMessage {
     let place = MessagePlace::Thread { root: root.to_owned(), last: root.to_owned() };
     NewMessage {
         txn: txn.to_string(),
         room: room.to_owned(),
-        message: OwedMessage { place, body: Body::Evidence }.text(),
+        message: OwedMessage { place, body }.text(),
         asked,
         summary: summary.to_owned(),
-        case: Some(case),
+        case: None,
     }
 }
 
