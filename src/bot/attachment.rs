@@ -150,13 +150,11 @@ impl Attachment {
             Ok(Err(DownloadError::TooLarge)) => Err(too_large(most)),
             Ok(Err(DownloadError::Failed(error) | DownloadError::Busy(error))) => {
                 // The error's own words may hold an address with its media id, and nothing of the content.
-                tracing::warn!("the file of {} was not fetched: {error:#}", self.event);
-                refused(
-                    "The file could not be fetched, or its key does not open it. Send it again.",
-                )
+                tracing::warn!("the file of {} could not be downloaded: {error:#}", self.event);
+                refused("The file could not be downloaded or decrypted. Send it again.")
             }
             Err(_) => refused(
-                "The file took longer than a minute to come. Send it again, or a smaller one.",
+                "Not read: the download took longer than a minute. Send the file again, or a smaller one.",
             ),
         }
     }
@@ -168,14 +166,14 @@ fn too_large(most: usize) -> anyhow::Error {
         mib => format!("{mib} MiB"),
     };
     let says = format!(
-        "The file is larger than the {most} limit, so I did not read it. Zip it, or record one call only."
+        "The file is larger than the {most} limit and was not read. Zip it, or record one call only."
     );
     ReportRefused(says).into()
 }
 
 fn no_picture() -> anyhow::Error {
-    let says = "I cannot read pictures, sounds or films. Send me the file that your client saved (.json, .har, \
-                .log, also zipped), or paste the text.";
+    let says = "Pictures, audio and video cannot be read. Send the file that your client saved (.json, .har, .log, \
+                also zipped), or paste the text.";
     ReportRefused(says.to_owned()).into()
 }
 

@@ -62,8 +62,8 @@ pub(super) async fn asked_origin(room: &Room, sender: &UserId, event: &TimelineE
     let encryption = room.client().encryption();
     match timeout(LOOKING, encryption.request_user_identity(sender)).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!("the devices of {sender} could not be asked for: {error}"),
-        Err(_) => tracing::warn!("asking for the devices of {sender} took too long"),
+        Ok(Err(error)) => tracing::warn!("the devices of {sender} could not be queried: {error}"),
+        Err(_) => tracing::warn!("the query for the devices of {sender} timed out"),
     }
     // What the event says is of the moment when it was decrypted.
     let session = event.kind.encryption_info().and_then(|info| info.session_id());

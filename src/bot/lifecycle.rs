@@ -195,7 +195,7 @@ impl Bot {
         if tokio::time::timeout(LAST_WORDS, emptied).await.is_err() {
             let running = self.intake.hand_over();
             tracing::warn!(
-                "stopping with {running} answers under way; the next start answers them"
+                "stopping with {running} answers in progress; the next start completes them"
             );
         }
     }
@@ -210,7 +210,7 @@ impl Bot {
             let txn = format!("kestrel-last-{}", jiff::Timestamp::now().as_millisecond());
             let said = delivery::once(&room, content, txn.into());
             if !matches!(tokio::time::timeout(LAST_WORDS, said).await, Ok(Ok(_))) {
-                tracing::error!("{id} could not be told that Kestrel stops");
+                tracing::error!("the notice that Kestrel stops could not be posted in {id}");
             }
         }
     }

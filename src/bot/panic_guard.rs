@@ -31,7 +31,7 @@ pub(super) fn guard_panics() {
             return before(panic);
         }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!("reading what somebody sent panicked at {place}; its words are left out");
+        tracing::error!("reading a user's file panicked at {place}; the panic's text is left out");
     }));
 }
 

@@ -1,5 +1,4 @@
-//! The few sentences the bot says of its own accord, as replies. Verdicts are worded elsewhere, and
-//! nothing foreign stands in these.
+//! The bot's own short replies. Verdicts are worded elsewhere. No reply here contains text from a user or a log.
 
 use std::time::Duration;
 
@@ -9,15 +8,14 @@ use super::clock_offset;
 use super::permission::Refusal;
 use kestrel_core::render::{Page, Reply};
 
-/// For what a stolen access token can send and its owner's device would not.
-const STOLEN: &str = "If you did not send this, somebody has your access token: sign out the sessions that you do not know, and \
+/// For messages that a stolen access token can send but its owner's device would not.
+const STOLEN: &str = "If you did not send this, somebody has your access token: sign out sessions you do not recognise and \
                       change your password.";
 
 /// To a member who may not command the bot.
 pub(super) fn not_for_you() -> Reply {
     said(
-        "I answer this server's administrators only. If messages will not decrypt for you, please tell one \
-         of them.",
+        "Kestrel answers this server's administrators only. If messages do not decrypt for you, ask one of them.",
     )
 }
 
@@ -25,8 +23,8 @@ pub(super) fn not_for_you() -> Reply {
 pub(super) fn refused(refusal: Refusal) -> Reply {
     let says = match refusal {
         Refusal::NotEncrypted => format!(
-            "this message was not encrypted. Only encrypted commands count in an encrypted room, because anybody with \
-             an access token can send a plain message. Send it from a client that encrypts. {STOLEN}"
+            "this message was not encrypted. An encrypted room accepts encrypted commands only, because anybody with an \
+             access token can send a plain message. Send it from a client that encrypts. {STOLEN}"
         ),
         Refusal::RoomNotEncrypted => "this room is not encrypted, so a command here does not prove who sent it. Turn on \
              encryption in the room's settings, or set allow_unencrypted = true in the config's [matrix]."
@@ -56,11 +54,11 @@ pub(super) fn refused(refusal: Refusal) -> Reply {
             format!("this message was encrypted by another user's device. {STOLEN}")
         }
         Refusal::Copied => format!(
-            "this is a copy of an earlier encrypted message, and a message counts once. To run the command again, \
+            "this is a copy of an earlier encrypted message, and each message runs once. To run the command again, \
              type it again. {STOLEN}"
         ),
-        Refusal::Unnoted => "the store cannot be written, so a copy of this message could not be told from it. The \
-             bot's log says why; the disk may be full. Make room, then send the command again."
+        Refusal::Unnoted => "the store cannot be written, so Kestrel could not detect a copy of this message. Kestrel's \
+             log has the error; the disk may be full. Free some space, then send the command again."
             .to_owned(),
     };
     let mut page = Page::default();
@@ -68,113 +66,129 @@ pub(super) fn refused(refusal: Refusal) -> Reply {
     page.reply()
 }
 
-/// Once in a room that is not encrypted, where the config lets commands count.
+/// Sent once in a room that is not encrypted, where the config accepts commands.
 pub(super) fn not_encrypted_here() -> Reply {
     said(
-        "This room is not encrypted, and the config says allow_unencrypted = true: anybody with the access token of \
-         an admin can command Kestrel here. Turn on encryption in the room's settings.",
+        "This room is not encrypted, and the config says allow_unencrypted = true: anybody with an admin's access \
+         token can command Kestrel here. Turn on encryption in the room's settings.",
     )
 }
 
-/// For 🔕: a reaction proves no sender.
+/// For 🔕: a reaction does not prove who sent it.
 pub(super) fn how_to_mute(storm: u64) -> Reply {
     let mut page = Page::default();
     page.line().text(
-        "A reaction is not encrypted, so it does not mute. To mute this storm for an hour, send: ",
+        "Reactions are not encrypted, so this one does not mute. To mute this storm for an hour, send: ",
     );
     page.usage(&format!("!mute {storm} 1h"));
     page.reply()
 }
 
-/// For one button too many.
+/// For more reactions than the limit.
 pub(super) fn too_many_presses(most: usize) -> Reply {
     said(&format!(
         "Limit: {most} reactions per person per hour. Send the command instead; !help lists them."
     ))
 }
 
-/// For what passed while the bot was away.
-/// `clock` is how far the homeserver's clock is ahead of this machine's, where that is too much.
+/// For commands that arrived while the bot was offline and are too old now. `clock` is how far the homeserver's clock
+/// is ahead of this machine's, if that is too far.
 pub(super) fn skipped(count: usize, oldest: Duration, clock: Option<SignedDuration>) -> Reply {
     let minutes = oldest.as_secs().div_ceil(60);
-    let what = match count {
-        1 => "a command".to_owned(),
-        count => format!("{count} commands"),
+    let (what, them) = match count {
+        1 => ("a command".to_owned(), "it"),
+        count => (format!("{count} commands"), "them"),
     };
     let mut says = format!(
-        "I was away and skipped {what} older than {minutes} min. Please ask again if it still matters."
+        "Kestrel was offline and skipped {what} older than {minutes} min. Send {them} again if you still need \
+         the answer."
     );
     if let Some(offset) = clock {
         says.push_str(&format!(
-            " Clocks differ: {}, so a command may look older or younger than it is. Set the clocks (NTP).",
+            " Clocks differ: {}, so a command can look older or younger than it is. Set the clocks (NTP).",
             clock_offset::describe(offset)
         ));
     }
     said(&says)
 }
 
-/// For a command that came while too many wait.
+/// For a command that arrives while the queue is full.
 pub(super) fn queue_full(most: usize) -> Reply {
     said(&format!(
-        "Not accepted: {most} commands are waiting already. Ask again when they are answered."
+        "Not accepted: {most} commands are already waiting. Send it again when they are answered."
     ))
 }
 
-/// For a room that was not read back whole. `moment` is the oldest that was read.
+/// For a room whose backlog was longer than the limit. `moment` is the oldest event that was read.
 pub(super) fn read_back_to(events: usize, moment: &str) -> Reply {
     said(&format!(
-        "Kestrel was offline and read the newest {events} events of this room, back to {moment}. Commands \
-         before that were not read. Send them again if they still matter."
+        "Kestrel was offline and read the newest {events} events of this room, back to {moment}. Earlier \
+         commands were not read. Send them again if you still need the answers."
     ))
 }
 
-/// For `!why` where no case is known.
+/// For `!why` in a thread without a case.
 pub(super) fn no_case_here() -> Reply {
     said(
-        "I know no case here. Write !why in the thread of one of my verdicts, or as a reply to one.",
+        "There is no case in this thread. Send !why in the thread of a verdict, or as a reply to one.",
     )
 }
 
 /// For a number that no case has.
 pub(super) fn no_such_case(number: u64) -> Reply {
     said(&format!(
-        "I keep no case {number}; !cases lists the newest. It may be too old, or deleted."
+        "There is no case {number}. !cases lists the newest. Old cases are deleted automatically."
     ))
 }
 
-/// For a case that another version kept.
+/// For a case that another version saved.
 pub(super) fn case_unreadable(number: u64) -> Reply {
     said(&format!(
-        "Case {number} was kept by another version of me and I cannot read it; my log says why."
+        "Case {number} cannot be read: another version of Kestrel saved it. Kestrel's log has the error."
     ))
 }
 
-/// For a case that does not say what to ask.
+/// For a case without a subject.
 pub(super) fn not_again(number: u64) -> Reply {
-    said(&format!("Case {number} cannot be asked again: it does not say whom it is about."))
+    said(&format!("Case {number} cannot be asked again: it does not name a user."))
 }
 
 /// For `!case N delete`.
 pub(super) fn case_deleted(number: u64) -> Reply {
     said(&format!(
-        "Case {number} is deleted with its evidence: nothing of it is left in my store. What stands in the \
-         room stays: the question, the answer and its evidence.json. Remove those there if they must go too."
+        "Case {number} is deleted from the store, with its evidence. The question, the answer and the attached \
+         evidence.json are still in the room. Remove them there if they must go too."
     ))
 }
 
 /// For "run again" under a storm of delayed events, which name no device.
 pub(super) fn no_device_in_it() -> Reply {
     said(
-        "Requests on delayed events name no user. Ask for one who was in the call: !ke4 @user:server",
+        "Requests for delayed events name no user. Ask about a user who was in the call: !ke4 @user:server",
     )
 }
 
 /// For `!unmute` without a name.
 pub(super) fn all_unmuted(count: usize) -> Reply {
-    said(match count {
-        0 => "Nothing was muted.",
-        _ => "Nothing is muted any more.",
-    })
+    if count == 0 {
+        return said("Nothing was muted.");
+    }
+    said("Nothing is muted any more.")
+}
+
+/// For `!unmute` of something that is not muted.
+pub(super) fn was_not_muted() -> Reply {
+    said("That was not muted. !storms lists what is.")
+}
+
+/// For `!mute` of a storm that is not ongoing.
+pub(super) fn cannot_mute(storm: u64, is_known: bool) -> Reply {
+    let why = if is_known {
+        format!("Storm {storm} is resolved.")
+    } else {
+        format!("There is no storm {storm}.")
+    };
+    said(&format!("{why} !storms lists ongoing storms. To mute a user, send: !mute @user:server"))
 }
 
 /// For `!storms` where nothing is watched.
@@ -182,68 +196,73 @@ pub(super) fn not_watching() -> Reply {
     said("The storm watch is off: no log is configured, or [watch] says enabled = false.")
 }
 
-/// To whoever only talks in a direct chat.
+/// To somebody who sends no file in a direct chat.
 pub(super) fn how_to_report() -> Reply {
     said(
-        "Send me the file that your client saved (.json, .har, .log, also zipped), or paste its text, and I will \
-         look. Secrets are removed before anything is kept.",
+        "Send me the file that your client saved (.json, .har, .log, also zipped), or paste its text. I remove \
+         secrets before anything is kept.",
     )
 }
 
 /// For an admin's command in a direct chat.
 pub(super) fn in_the_ops_room() -> Reply {
     said(
-        "Commands are answered in the ops room. Here I take reports: send me the file that a client saved.",
+        "Commands are answered in the ops room. In this chat I take reports: send me the file that a client saved.",
     )
 }
 
 /// For a report that waits.
 pub(super) fn your_turn_comes() -> Reply {
-    said("I have it, and read it when the one before it is done.")
+    said("Got it. I'll read it after the previous report.")
 }
 
-/// For a user who sends too many.
+/// For a user who sends too many reports.
 pub(super) fn too_often(each: usize) -> Reply {
     said(&format!(
-        "I read {each} reports of yours an hour. This one was not read; send it again later."
+        "Limit: {each} reports per hour. This one was not read. Send it again in an hour."
     ))
 }
 
-/// For `!report` that replies to nothing.
+/// For `!report` that is not a reply.
 pub(super) fn report_of_what() -> Reply {
-    said("Write !report as a reply to the file or the pasted log.")
+    said("Send !report as a reply to the file or to the pasted log.")
 }
 
-/// Where a report was told.
+/// Where a report was posted.
 pub(super) fn in_its_thread(case: Option<u64>, link: &str) -> Reply {
     let mut page = Page::default();
     let case = case.map_or("The report".to_owned(), |number| format!("Case {number}"));
-    page.line().text(case).text(" is in ").link("a thread of its own", link).text(".");
+    page.line().text(case).text(" is in ").link("its own thread", link).text(".");
     page.reply()
 }
 
-/// For a file that is nothing that can be read; `why` is for people.
+/// For a file that cannot be read; `why` is for people.
 pub(super) fn not_read(why: &str) -> String {
-    format!("I could not read that: {}.", why.trim_end_matches('.'))
+    format!("The file could not be read: {}.", why.trim_end_matches('.'))
 }
 
-/// For `!capture` where none goes on.
+/// For `!capture` when none is running.
 pub(super) fn no_capture() -> Reply {
     said(
-        "No capture goes on in this room. Begin one before the call: !capture start @user:server DEVICE for 30m",
+        "No capture is running in this room. Start one before the call: !capture start @user:server DEVICE for 30m",
     )
 }
 
-/// For `!capture start` where one goes on.
+/// For `!capture start` when one is running.
 pub(super) fn one_capture(number: u64) -> Reply {
     said(&format!(
-        "Capture {number} goes on in this room, and one at a time is enough: !capture stop ends it."
+        "Capture {number} is already running in this room. To end it, send: !capture stop"
     ))
 }
 
-/// For what was said to a capture outside of its thread.
+/// For a capture command outside the capture's thread.
 pub(super) fn taken_for(number: u64) -> Reply {
-    said(&format!("Taken; capture {number} tells the rest in its own thread."))
+    said(&format!("Done. Capture {number} answers in its own thread."))
+}
+
+/// For a capture that ends without a device to judge.
+pub(super) fn no_device_in_capture() -> Reply {
+    said("No verdict: no device of this user was identified. The bundle has everything else.")
 }
 
 /// In the place of an answer that the homeserver refuses for good.
@@ -254,22 +273,24 @@ pub(super) fn answer_refused() -> Reply {
     )
 }
 
-/// For a fault of our own; the log has the rest.
+/// For an internal error.
 pub(super) fn our_fault() -> Reply {
-    said("Something went wrong on my side, not on yours; my log says what.")
+    said("Not answered: Kestrel had an internal error. Its log has the details.")
 }
 
-/// Before the process ends because one of its tasks cannot be kept.
+/// Before the process ends because one of its tasks keeps failing.
 pub(super) fn stopping() -> Reply {
     said(
         "🔴 Kestrel stops: one of its tasks keeps failing, and it does not run without it. Its log names the \
-         task and the error. If a service manager restarts it, what was asked is answered then.",
+         task and the error. If a service manager restarts it, open commands are answered then.",
     )
 }
 
-/// For an answer that was given up.
+/// For an answer that hit its deadline.
 pub(super) fn took_too_long() -> Reply {
-    said("This took too long and I gave up; my log says where. A shorter window may help.")
+    said(
+        "Not answered: the deadline passed. Kestrel's log has the details. Ask about a shorter window.",
+    )
 }
 
 pub(super) fn said(words: &str) -> Reply {
@@ -302,7 +323,7 @@ mod tests {
             (Refusal::IdentityChanged, "Verify it again"),
             (Refusal::UnknownDevice, "a device that is signed in"),
             (Refusal::UnknownSource, "/discardsession"),
-            (Refusal::OtherUser, "sign out the sessions"),
+            (Refusal::OtherUser, "sign out sessions"),
             (Refusal::Copied, "type it again"),
             (Refusal::Unnoted, "the disk may be full"),
         ] {

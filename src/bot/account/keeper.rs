@@ -151,7 +151,7 @@ impl Keeper<'_> {
             }
             Ok(_) => false,
             Err(error) => {
-                tracing::info!("the clocks were not compared: {error:#}");
+                tracing::info!("the clocks could not be compared: {error:#}");
                 said
             }
         }
@@ -167,7 +167,7 @@ impl Keeper<'_> {
                 }
                 session.said_unverified = !verified;
             }),
-            Err(error) => tracing::info!("the device's signature was not looked at: {error}"),
+            Err(error) => tracing::info!("the device's signature could not be checked: {error}"),
         }
     }
 
@@ -183,7 +183,9 @@ impl Keeper<'_> {
                 password::check(self.client, &matrix.user, &secret).await == Password::Wrong
             }
             Err(error) => {
-                return tracing::warn!("{error}. Kestrel cannot replace a lost device without it");
+                return tracing::warn!(
+                    "{error}. Without the password Kestrel cannot replace a lost device (matrix.password_file)"
+                );
             }
         };
         self.change(|session| {
@@ -201,7 +203,9 @@ impl Keeper<'_> {
                 Ok(true) => {}
                 Ok(false) => self.news.notified().await,
                 Err(error) => {
-                    tracing::warn!("the room could not be told about the account yet: {error:#}");
+                    tracing::warn!(
+                        "a notice about the account could not be posted, trying again: {error:#}"
+                    );
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -222,7 +226,7 @@ impl Keeper<'_> {
                 Ok(_) => {}
                 // It would be refused for ever.
                 Err(error) if delivery::is_unsendable(&error) => {
-                    tracing::error!("a note about the account is dropped: {error:#}");
+                    tracing::error!("a notice about the account is dropped: {error:#}");
                 }
                 Err(error) => return Err(error),
             }
@@ -233,7 +237,7 @@ impl Keeper<'_> {
 
     fn change(self, change: impl FnOnce(&mut StoredSession)) {
         if let Err(error) = StoredSession::change(self.store, change) {
-            tracing::error!("the session's file cannot be changed: {error:#}");
+            tracing::error!("session.json cannot be changed: {error:#}");
         }
         self.news.notify_one();
     }
@@ -246,7 +250,7 @@ pub(crate) fn note_end(store: &Store, error: &anyhow::Error) {
     }
     let ended = RunEnd { at: Timestamp::now(), why: format!("{error:#}") };
     if let Err(error) = StoredSession::change(store, |session| session.ended = Some(ended)) {
-        tracing::error!("the end of this run cannot be noted: {error:#}");
+        tracing::error!("the reason why this run ended could not be saved: {error:#}");
     }
 }
 

@@ -114,7 +114,9 @@ pub(crate) async fn take(client: &Client, store: &Store) -> Result<Lease> {
         if let Some(lease) = claim(client, store, seen.map_or(0, |record| record.run)).await? {
             return Ok(lease);
         }
-        tracing::info!("another process wrote the account's lease at the same time; looking again");
+        tracing::info!(
+            "another process wrote the account's lease at the same time; checking again"
+        );
     }
 }
 
@@ -309,8 +311,8 @@ impl Lease {
         });
         match done.await {
             Ok(Ok(())) => tracing::info!("the account is free again"),
-            Ok(Err(error)) => tracing::info!("the account's lease was not given back: {error}"),
-            Err(_) => tracing::info!("the account's lease was not given back in {FAREWELL:?}"),
+            Ok(Err(error)) => tracing::info!("the account's lease was not released: {error}"),
+            Err(_) => tracing::info!("the account's lease was not released within {FAREWELL:?}"),
         }
     }
 }

@@ -175,7 +175,9 @@ pub(crate) async fn make(
     match old {
         Ok(Some(old)) => leave(matrix, &old.device, &old.access_token).await,
         Ok(None) => {}
-        Err(error) => tracing::warn!("the old device stays behind, sign it out by hand: {error:#}"),
+        Err(error) => {
+            tracing::warn!("the old device could not be signed out; sign it out by hand: {error:#}")
+        }
     }
     let client = open(matrix, store, &session).await?;
     let settled = cross_signing::settle(&client, store, plan, entry.password.as_deref()).await?;

@@ -193,7 +193,7 @@ async fn replace(
     gone: DeviceLoss,
 ) -> Result<()> {
     let old = session.device.clone();
-    tracing::error!("device {old} can never work again: {gone}");
+    tracing::error!("device {old} no longer works: {gone}");
     if let DeviceLoss::Ended(over @ (SessionEnd::Deactivated | SessionEnd::Locked)) = gone {
         return Err(NeedsPerson::error(format!(
             "{over}. An administrator of the homeserver can change that; then start Kestrel again"
@@ -212,7 +212,7 @@ async fn replace(
              what deletes the bot's devices, then run `kestrel login`"
         )));
     }
-    tracing::warn!("making a new device with the password in {}", path.display());
+    tracing::warn!("creating a new device with the password in {}", path.display());
     let entry = login::enter_alone(matrix, &path, session).await?;
     let looked = async {
         let client = entry.client(matrix).await?;

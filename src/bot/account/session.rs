@@ -133,7 +133,7 @@ pub(crate) async fn leave(matrix: &Matrix, device: &DeviceId, access_token: &str
     match done.await {
         Ok(_) => tracing::info!("device {device} is logged out"),
         Err(error) if SessionEnd::in_chain(&error).is_some() => {
-            tracing::info!("device {device} was gone already");
+            tracing::info!("device {device} was already gone");
         }
         Err(error) => tracing::warn!("device {device} could not be logged out: {error:#}"),
     }

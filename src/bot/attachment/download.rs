@@ -45,7 +45,9 @@ pub(super) async fn fetch(
     loop {
         match once(client, source, most).await {
             Err(DownloadError::Busy(error)) => {
-                tracing::warn!("a file is not there yet, trying again in {pause:?}: {error:#}");
+                tracing::warn!(
+                    "a file could not be downloaded, trying again in {pause:?}: {error:#}"
+                );
             }
             ended => return ended,
         }

@@ -10,6 +10,7 @@ use ruma::EventId;
 use super::session_task::SessionTask;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
+use crate::bot::replies;
 use crate::flow::{self, Captured, Case};
 use crate::store::{NewCase, bundle};
 use kestrel_core::capture::{BundledFile, MANIFEST, Manifest, Session, folder_name};
@@ -52,13 +53,11 @@ impl SessionTask {
         room_message::file(&self.room, &self.root, (&name, "application/zip"), bytes, txn).await?;
         let mut reply = match (&case, kase) {
             (Some(case), Some(kase)) => self.context.flow.numbered(&case.evidence, kase),
-            _ => crate::bot::replies::said(
-                "No device of this user could be told, so there is no verdict; the bundle holds the rest.",
-            ),
+            _ => replies::no_device_in_capture(),
         };
         if !left_out.is_empty() {
             let words =
-                format!("\nToo large for the bundle and left out: {}.", left_out.join(", "));
+                format!("\nLeft out because the bundle is too large: {}.", left_out.join(", "));
             reply.plain.push_str(&words);
             reply.html.push_str(&words.replace('\n', "<br>\n"));
         }
@@ -82,7 +81,7 @@ impl SessionTask {
             flow.judge_capture(&session, &client, inbox.as_ref(), now).await
         });
         judging.await.unwrap_or_else(|error| {
-            tracing::error!("capture {} could not be judged: {error}", self.number);
+            tracing::error!("capture {} could not be evaluated: {error}", self.number);
             None
         })
     }

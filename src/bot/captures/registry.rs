@@ -75,15 +75,15 @@ impl Captures {
         }
         let open = self.context.store.ledger().captures_going_on();
         for kept in open.unwrap_or_else(|error| {
-            tracing::error!("captures cannot be looked for: {error:#}");
+            tracing::error!("open captures cannot be read: {error:#}");
             Vec::new()
         }) {
             let found = client.get_room(&kept.room).zip(session_of(&kept));
             let Some((room, session)) = found else {
-                tracing::warn!("capture {} cannot be taken up", kept.number);
+                tracing::warn!("capture {} cannot be resumed", kept.number);
                 continue;
             };
-            tracing::info!("capture {} goes on", kept.number);
+            tracing::info!("capture {} resumes", kept.number);
             self.run(room, kept, session, None);
         }
     }
@@ -143,7 +143,7 @@ impl Captures {
             Err(going_on) if going_on.root == root => return Ok(None),
             Err(going_on) => return Ok(Some(replies::one_capture(going_on.number))),
         };
-        tracing::info!("capture {number} begins");
+        tracing::info!("capture {number} starts");
         if let Some(kept) = ledger.capture(number)? {
             self.run(room.clone(), kept, session, Some(effects));
         }
@@ -178,7 +178,7 @@ impl Captures {
             }
             captures.lock().remove(&number);
             if let Err(error) = driven {
-                tracing::error!("capture {number} broke off: {error}");
+                tracing::error!("capture {number} failed: {error}");
                 captures.go_on_after_a_fault(room, number).await;
             }
         });
@@ -193,9 +193,7 @@ impl Captures {
             *faults
         };
         if faults > MOST_FAULTS {
-            tracing::error!(
-                "capture {number} broke off {faults} times; the next start takes it up"
-            );
+            tracing::error!("capture {number} failed {faults} times; the next start resumes it");
             return;
         }
         tokio::time::sleep(PAUSE * faults).await;
@@ -206,7 +204,7 @@ impl Captures {
                 }
             }
             Ok(None) => {}
-            Err(error) => tracing::error!("capture {number} cannot be taken up: {error:#}"),
+            Err(error) => tracing::error!("capture {number} cannot be resumed: {error:#}"),
         }
     }
 
@@ -250,7 +248,7 @@ impl Captures {
         let mut running = self.lock();
         for (number, one) in running.iter_mut().filter(|(_, one)| one.user == *user) {
             if one.reports >= REPORTS {
-                tracing::warn!("capture {number} keeps no more reports");
+                tracing::warn!("capture {number} has {REPORTS} reports and takes no more");
                 continue;
             }
             let at = one.reports + 1;
@@ -264,7 +262,7 @@ impl Captures {
                     self.context.store.keep_part(*number, &name, artefact.text.as_bytes())
                 });
             if let Err(error) = kept {
-                tracing::error!("a report of capture {number} cannot be kept: {error:#}");
+                tracing::error!("a report of capture {number} could not be saved: {error:#}");
                 continue;
             }
             one.reports = at;
@@ -279,7 +277,7 @@ impl Captures {
     fn tell(&self, number: u64, input: Input) {
         let told = self.lock().get(&number).map(|running| running.tell.try_send(input));
         if !matches!(told, Some(Ok(()))) {
-            tracing::warn!("capture {number} could not be told");
+            tracing::warn!("capture {number} did not get an event");
         }
     }
 
@@ -293,7 +291,9 @@ impl Captures {
 fn session_of(kept: &KeptCapture) -> Option<Session> {
     let session = serde_json::from_str::<Session>(&kept.state);
     session
-        .map_err(|error| tracing::error!("capture {} is of another version: {error}", kept.number))
+        .map_err(|error| {
+            tracing::error!("capture {} was saved by another version: {error}", kept.number)
+        })
         .ok()
         .filter(|session| session.schema == kestrel_core::capture::SCHEMA)
 }

@@ -145,7 +145,7 @@ impl SessionTask {
         let state = serde_json::to_string(&self.session).unwrap_or_default();
         match self.context.store.ledger().save_capture(self.number, &state) {
             Ok(()) => self.written = now,
-            Err(error) => tracing::error!("capture {} is not written: {error:#}", self.number),
+            Err(error) => tracing::error!("capture {} could not be saved: {error:#}", self.number),
         }
     }
 
@@ -235,7 +235,7 @@ impl SessionTask {
             match opened {
                 Some(Ok(watch)) => self.watch = Some(watch),
                 Some(Err(why)) => {
-                    tracing::warn!("the inbox of capture {} is not watched: {why}", self.number);
+                    tracing::warn!("the inbox of capture {} cannot be watched: {why}", self.number);
                     self.watch_failed = Some(now);
                 }
                 None => self.watch_failed = Some(Timestamp::MAX),
@@ -252,7 +252,7 @@ impl SessionTask {
                 self.step(Input::Polled)
             }
             Err(why) => {
-                tracing::warn!("the inbox of capture {} was not read: {why}", self.number);
+                tracing::warn!("the inbox of capture {} could not be read: {why}", self.number);
                 (self.watch, self.watch_failed) = (None, Some(now));
                 Vec::new()
             }
@@ -273,7 +273,7 @@ impl SessionTask {
     fn keep(&self, name: &str, what: &impl serde::Serialize) {
         let text = serde_json::to_vec(what).unwrap_or_default();
         if let Err(error) = self.context.store.keep_part(self.number, name, &text) {
-            tracing::warn!("{name} of capture {} is not kept: {error:#}", self.number);
+            tracing::warn!("{name} of capture {} could not be saved: {error:#}", self.number);
         }
     }
 
@@ -303,7 +303,10 @@ impl SessionTask {
             return;
         }
         if let Err(error) = self.try_show().await {
-            tracing::error!("the checklist of capture {} is not shown: {error:#}", self.number);
+            tracing::error!(
+                "the checklist of capture {} could not be posted: {error:#}",
+                self.number
+            );
             self.ticked = !self.session.is_over();
         }
     }

@@ -89,7 +89,7 @@ impl AlertOutbox {
         key: &str,
     ) -> Result<()> {
         if let Err(error) = self.store.rethread(&placeholder::for_root(event), root) {
-            tracing::error!("{root} will not find its case: {error:#}");
+            tracing::error!("!why will not find the case of {root}: {error:#}");
         }
         for (button, part) in
             [(AGAIN, AlertPart::Again), (WHY, AlertPart::Why), (MUTE, AlertPart::Mute)]

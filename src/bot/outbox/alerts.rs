@@ -141,8 +141,8 @@ impl AlertOutbox {
         let event = event.clone();
         let judging = tokio::spawn(async move { flow.judge_storm(&event, now, Depth::Full).await });
         judging.await.unwrap_or_else(|error| {
-            tracing::error!("a storm could not be judged: {error}");
-            Judged::none("judging it failed; my log says where".into())
+            tracing::error!("a storm could not be evaluated: {error}");
+            Judged::none("judging it failed; Kestrel's log has the details".into())
         })
     }
 
@@ -197,7 +197,7 @@ impl AlertOutbox {
             judged = judged.of_known();
         }
         if untold && matches!(judged.sure, Sure::Contradicted(_)) {
-            tracing::warn!("storm {} is not told: {:?}", event.storm, judged.sure);
+            tracing::warn!("the alert of storm {} is not sent: {:?}", event.storm, judged.sure);
             self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
             return self.ledger.settle(owed.id);
         }
@@ -245,7 +245,7 @@ impl AlertOutbox {
     async fn deliver(&self, owed: Owed) -> Result<()> {
         let message = owed.text.as_deref().and_then(OutgoingMessage::read);
         let Some(message) = message else {
-            tracing::error!("an owed message is of another version and is dropped");
+            tracing::error!("an alert saved by another version is dropped");
             return self.ledger.settle(owed.id);
         };
         // What cannot be noted as sent is not sent: the homeserver knows a message again for a day only.
@@ -305,7 +305,7 @@ impl AlertOutbox {
         keep()
             .map_err(|error| {
                 let storm = news.event.storm;
-                tracing::error!("the case of storm {storm} could not be kept: {error:#}");
+                tracing::error!("the case of storm {storm} could not be saved: {error:#}");
             })
             .ok()
     }
@@ -315,13 +315,13 @@ impl AlertOutbox {
 fn note_round(ended: Result<()>, failing: &mut Option<String>) {
     let Err(error) = ended else {
         if failing.take().is_some() {
-            tracing::info!("what is owed to the room can be sent again");
+            tracing::info!("alerts can be sent again");
         }
         return;
     };
     let why = format!("{error:#}");
     if failing.as_ref() != Some(&why) {
-        tracing::warn!("something is owed to the room and cannot be sent yet: {why}");
+        tracing::warn!("an alert cannot be sent, trying again: {why}");
     }
     *failing = Some(why);
 }

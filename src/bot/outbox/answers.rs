@@ -68,7 +68,7 @@ impl AnswerOutbox {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
         if ledger.drop_unsent(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN))? > 0 {
-            tracing::warn!("answers that could not be sent for a day are dropped");
+            tracing::warn!("answers that could not be sent for 24 h are dropped");
         }
         let mut failed: Vec<OwnedRoomId> = Vec::new();
         for owed in ledger.outgoing()? {
@@ -89,7 +89,9 @@ impl AnswerOutbox {
                     held.remove(&owed.room);
                 }
                 Err(error) if delivery::is_unsendable(&error) => {
-                    tracing::error!("a message is dropped, it would never be taken: {error:#}");
+                    tracing::error!(
+                        "a message is dropped because the homeserver will never accept it: {error:#}"
+                    );
                     ledger.owe_messages(refused(&owed).as_slice())?;
                     ledger.sent(owed.id)?;
                 }
@@ -106,7 +108,7 @@ impl AnswerOutbox {
 
     async fn deliver(&self, owed: &Outgoing) -> Result<Option<OwnedEventId>> {
         let Ok(message) = serde_json::from_str::<OwedMessage>(&owed.message) else {
-            tracing::error!("an owed answer is of another version and is dropped");
+            tracing::error!("an answer saved by another version is dropped");
             return Ok(None);
         };
         let room = self.room(&owed.room)?;
@@ -211,7 +213,9 @@ impl AnswerOutbox {
             match told.await {
                 Ok(_) => dropped.iter().try_for_each(|dropped| ledger.sent(dropped.id))?,
                 Err(error) => {
-                    tracing::warn!("{room} cannot be told yet what was dropped: {error:#}")
+                    tracing::warn!(
+                        "the notice about dropped answers could not be posted in {room}: {error:#}"
+                    )
                 }
             }
         }

@@ -137,7 +137,7 @@ impl Responder {
         let txn = transaction::for_event(&line.event, About::Watch);
         let said = timeout(ATTACHING, delivery::once(room, content, txn)).await;
         if !matches!(said, Ok(Ok(_))) {
-            tracing::warn!("the watch of {} could not be announced", line.event);
+            tracing::warn!("the start of the live watch {} could not be announced", line.event);
         }
     }
 
@@ -176,7 +176,7 @@ impl Responder {
                 ]
             }
             Err(error) => {
-                tracing::error!("the case of {} could not be kept: {error:#}", line.event);
+                tracing::error!("the case of {} could not be saved: {error:#}", line.event);
                 vec![owed_message::answer(room, line, About::Answer, &reply, None)]
             }
         }

@@ -37,9 +37,11 @@ pub(crate) async fn forget_in_time(store: Store, cases: Cases) -> TaskEnd {
         let work = tokio::task::spawn_blocking(move || kept.forget_before(oldest, most));
         match work.await {
             Ok(Ok(0)) => {}
-            Ok(Ok(count)) => tracing::info!("{count} cases were old and are deleted"),
-            Ok(Err(error)) => tracing::warn!("old cases are not deleted yet: {error:#}"),
-            Err(error) => tracing::error!("deleting old cases broke off: {error}"),
+            Ok(Ok(count)) => tracing::info!("{count} old cases are deleted"),
+            Ok(Err(error)) => {
+                tracing::warn!("old cases could not be deleted, trying again in an hour: {error:#}")
+            }
+            Err(error) => tracing::error!("deleting old cases failed: {error}"),
         }
         tokio::time::sleep(HOURLY).await;
     }

@@ -86,7 +86,9 @@ impl Responder {
             Some(slot) => slot,
             None => {
                 if let Err(error) = self.owe(&[owed(About::Waiting, &replies::your_turn_comes())]) {
-                    tracing::warn!("{sender} is not told that the report waits: {error:#}");
+                    tracing::warn!(
+                        "the notice that a report waits could not be sent to {sender}: {error:#}"
+                    );
                 }
                 self.report_queue.slot(&sender).await?
             }
@@ -97,7 +99,7 @@ impl Responder {
             Ok(receipt) => Ok(vec![owed(About::Receipt, &receipt)]),
             Err(error) => match error.downcast::<ReportRefused>() {
                 Ok(ReportRefused(says)) => {
-                    tracing::info!("the report {event} was not taken");
+                    tracing::info!("the report {event} was not accepted");
                     Ok(vec![owed(About::Fault, &render::lines([says.as_str()]).reply())])
                 }
                 Err(error) => Err(error),
@@ -179,7 +181,7 @@ impl Responder {
             Ok(Ok(Ok(parcel))) => parcel.notes.join("; "),
             Ok(Ok(Err(why))) => why,
             Ok(Err(error)) => return Err(error),
-            Err(_) => "it took longer than a minute to read".to_owned(),
+            Err(_) => "it took longer than a minute".to_owned(),
         };
         Err(ReportRefused(replies::not_read(&says)).into())
     }
@@ -269,7 +271,7 @@ impl Responder {
         let owed: Vec<_> = file.into_iter().chain([verdict]).collect();
         if let Err(error) = self.owe(&owed) {
             // A full disk costs the file, not the verdict.
-            tracing::error!("the verdict of {root} cannot be kept: {error:#}");
+            tracing::error!("the verdict of {root} could not be saved: {error:#}");
             let message = OutgoingMessage::quiet(page);
             room_message::post(room, Destination::Thread(root), &message, &[], txn).await?;
         }
@@ -308,7 +310,7 @@ impl Responder {
             now: Timestamp::now(),
         });
         if let Err(error) = &opened {
-            tracing::error!("the case of {} could not be kept: {error:#}", handed.sender.cause);
+            tracing::error!("the case of {} could not be saved: {error:#}", handed.sender.cause);
         }
         opened.ok()
     }
@@ -323,20 +325,18 @@ async fn pointed_at(room: &Room, target: &EventId) -> Result<Attachment> {
         Err(error) if delivery::is_unreachable(&error) => return Err(error),
         Err(error) => {
             tracing::warn!("{target}: {error:#}");
-            let says = "I cannot fetch that message; send the file once more and reply to it.";
+            let says = "The message could not be fetched. Send the file again and reply to it.";
             return Err(refused(says));
         }
     };
     if event.kind.is_utd() {
         return Err(refused(
-            "I have no key to that message; send the file once more and reply to it.",
+            "Kestrel has no key for that message. Send the file again and reply to it.",
         ));
     }
     let read = event.raw().deserialize().ok();
     read.as_ref().and_then(Attachment::from_event).ok_or_else(|| {
-        refused(
-            "There is no file and no text in that message. Reply to the file itself with !report.",
-        )
+        refused("That message has no file and no text. Send !report as a reply to the file itself.")
     })
 }
 

@@ -116,8 +116,8 @@ impl ReportQueue {
             None => None,
         };
         open.and_then(|open| open.rooms.into_iter().next()).ok_or_else(|| {
-            let says = "I cannot hand it on just now: the administrators' room is not open to me. Send it again \
-                        later, please.";
+            let says = "The report could not be forwarded: I cannot post in the administrators' room now. Send \
+                        it again later.";
             ReportRefused(says.to_owned()).into()
         })
     }

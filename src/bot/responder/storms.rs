@@ -66,10 +66,7 @@ impl Responder {
         if let Whom::Storm(number) = whom {
             let known = ledger.storm(*number)?;
             if known.as_ref().is_none_or(|known| known.ended.is_some()) {
-                let why = if known.is_some() { "is over" } else { "is none that I know" };
-                return Ok(replies::said(&format!(
-                    "Storm {number} {why}; !storms lists them. A user is muted by name: !mute @user:server"
-                )));
+                return Ok(replies::cannot_mute(*number, known.is_some()));
             }
         }
         ledger.mute(&mute)?;
@@ -85,7 +82,7 @@ impl Responder {
         if ledger.unmute(&what)? {
             return Ok(unmuted(&what).reply());
         }
-        Ok(replies::said("That was not muted; !storms lists what is."))
+        Ok(replies::was_not_muted())
     }
 }
 

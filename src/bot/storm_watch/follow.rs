@@ -143,7 +143,9 @@ impl StormWatch {
         for (source, place) in self.ledger.places()? {
             match serde_json::from_str(&place) {
                 Ok(position) => drop(saved.insert(source, position)),
-                Err(error) => tracing::warn!("the place in {source} is unreadable: {error}"),
+                Err(error) => {
+                    tracing::warn!("the saved read position of {source} is unreadable: {error}")
+                }
             }
         }
         Ok(saved)
@@ -293,7 +295,7 @@ impl StormWatch {
         let room = usize::try_from(NOTES.saturating_sub(self.notes)).unwrap_or(0);
         self.notes += u32::try_from(notes.len().min(room)).unwrap_or(0);
         let message = |note: &String| {
-            let page = render::lines([format!("The storm watch: {note}").as_str()]);
+            let page = render::lines([format!("Storm watch: {note}").as_str()]);
             Due::Words(OutgoingMessage::quiet(&page.reply()).text())
         };
         notes.iter().take(room).map(message).collect()

@@ -27,7 +27,9 @@ impl SharedWatch {
         let watch = match kept {
             Some(Ok(watch)) => watch.tuned(thresholds),
             Some(Err(error)) => {
-                tracing::warn!("the watch's state is of another version and begins anew: {error}");
+                tracing::warn!(
+                    "the storm watch's state was saved by another version; counting starts from zero: {error}"
+                );
                 Watch::new(thresholds)
             }
             None => Watch::new(thresholds),

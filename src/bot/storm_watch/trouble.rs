@@ -45,7 +45,7 @@ impl LedgerTrouble {
     ) -> Option<Notice> {
         let failing = self.failing.get_or_insert_with(|| {
             tracing::error!(
-                "the storm watch cannot write its ledger and keeps counting: {error:#}"
+                "the storm watch cannot write the ledger; counting continues: {error:#}"
             );
             Failing { since: now, told: false }
         });
@@ -68,7 +68,7 @@ impl LedgerTrouble {
     pub(crate) fn worked(&mut self, now: Timestamp, view: &View) -> Option<Notice> {
         let failing = self.failing.take()?;
         let span = view.span(failing.since, now);
-        tracing::info!("the storm watch can write its ledger again; it could not from {span}");
+        tracing::info!("the storm watch can write the ledger again; writes failed from {span}");
         let line = format!(
             "Storm alerts resumed: the ledger can be written again (it could not be written from {span}). What was \
              counted meanwhile is posted now."
@@ -164,7 +164,7 @@ impl FailedLooks {
 /// takes one message a key.
 pub(crate) fn blind_log(of: &BlindLog, now: Timestamp) -> Notice {
     let BlindLog { log, text, how } = of;
-    tracing::warn!("the storm watch cannot see storms: {text}");
+    tracing::warn!("the storm watch cannot see every storm: {text}");
     let line =
         format!("The storm watch cannot see every storm. {}. What to do: {how}.", upper(text));
     let day = now.as_second().div_euclid(24 * 3600);

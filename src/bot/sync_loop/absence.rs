@@ -18,7 +18,7 @@ impl SyncLoop {
     /// Notes which ops rooms the bot is not in any more, and which it is in again.
     pub(crate) async fn note_absences(&mut self) {
         if let Err(error) = self.try_note_absences().await {
-            tracing::error!("whether the bot is in its rooms could not be noted: {error:#}");
+            tracing::error!("the bot's membership of its ops rooms could not be saved: {error:#}");
         }
     }
 
@@ -35,7 +35,7 @@ impl SyncLoop {
             match room.state() {
                 RoomState::Joined if known => {
                     ledger.end_absence(&id)?;
-                    tracing::info!("in the ops room {id} again");
+                    tracing::info!("the bot is in the ops room {id} again");
                     self.responder.owed.notify_one();
                 }
                 RoomState::Left | RoomState::Banned if !known => {

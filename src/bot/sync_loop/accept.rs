@@ -34,7 +34,7 @@ impl SyncLoop {
             Ok(true) => self.responder.owed.notify_one(),
             Ok(false) => {}
             Err(error) => {
-                tracing::error!("{event} could not be noted and is not answered: {error:#}")
+                tracing::error!("{event} could not be saved and is not answered: {error:#}")
             }
         }
     }
@@ -44,7 +44,7 @@ impl SyncLoop {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
         if let Err(error) = ledger.answer_at_once(event, room.room_id(), now, &[]) {
-            tracing::error!("{event} could not be noted: {error:#}");
+            tracing::error!("{event} could not be saved: {error:#}");
         }
     }
 

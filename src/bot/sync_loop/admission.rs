@@ -86,7 +86,7 @@ impl SyncLoop {
             Ok(Some(message)) => message,
             Ok(None) => return Admission::TakenBack,
             Err(error) => {
-                tracing::warn!("{} is heard again later: {error:#}", line.event);
+                tracing::warn!("{} is retried later: {error:#}", line.event);
                 return Admission::Later;
             }
         };
@@ -94,7 +94,7 @@ impl SyncLoop {
             Ok(true) => Admission::Counts,
             Ok(false) => Admission::Refused(Refusal::Copied),
             Err(error) => {
-                tracing::error!("the message of {} could not be noted: {error:#}", line.event);
+                tracing::error!("the message of {} could not be saved: {error:#}", line.event);
                 // A full disk must not silence the bot; what can do harm waits until there is room.
                 if destructive {
                     return Admission::Refused(Refusal::Unnoted);
@@ -113,7 +113,7 @@ impl SyncLoop {
         let waiting = &mut self.admissions.waiting;
         if waiting.len() >= MOST_WAITING {
             return tracing::error!(
-                "too many commands wait for the homeserver; the next start finds this one"
+                "too many commands wait for the homeserver; the next start retries this one"
             );
         }
         waiting.push((room.room_id().to_owned(), event.clone()));
@@ -155,13 +155,16 @@ impl SyncLoop {
         if !first || ledger.was_warned(room.room_id()).unwrap_or_default() {
             return;
         }
-        tracing::warn!("{} is not encrypted: commands there prove no sender", room.room_id());
+        tracing::warn!(
+            "{} is not encrypted: commands there do not prove who sent them",
+            room.room_id()
+        );
         let says = replies::not_encrypted_here();
         let warning = owed_message::answer(room.room_id(), line, About::Unencrypted, &says, None);
         let noted =
             self.responder.owe(&[warning]).and_then(|()| ledger.note_warned(room.room_id()));
         if let Err(error) = noted {
-            tracing::error!("the warning in {} is not noted: {error:#}", room.room_id());
+            tracing::error!("the warning for {} could not be saved: {error:#}", room.room_id());
         }
     }
 }

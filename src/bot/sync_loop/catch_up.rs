@@ -29,7 +29,9 @@ impl SyncLoop {
             };
             match self.read_back(&room, None).await {
                 Ok(()) => drop(self.caught_up.insert(id)),
-                Err(error) => tracing::warn!("cannot read {id} back, trying again: {error:#}"),
+                Err(error) => tracing::warn!(
+                    "the missed events of {id} cannot be read, trying again: {error:#}"
+                ),
             }
         }
     }
@@ -43,11 +45,14 @@ impl SyncLoop {
         let back = ReadBack { heard: heard.as_deref(), oldest, from };
         let missed = missed_events::missed(room, back).await?;
         let count = missed.events.len();
-        tracing::info!("{count} events of {} were not heard yet", room.room_id());
+        tracing::info!("{count} missed events in {}", room.room_id());
         self.handle_events(room, &missed.events).await;
         self.note_handled(room, missed.events.last());
         if let Some((cut, last)) = missed.cut.zip(missed.events.last().and_then(|e| e.event_id())) {
-            tracing::warn!("{} was read back to {cut} only: {count} events", room.room_id());
+            tracing::warn!(
+                "{} was read back to {cut}, the newest {count} events; older ones are skipped",
+                room.room_id()
+            );
             let says = replies::read_back_to(count, &self.responder.flow.view().moment(cut));
             self.remark(room.room_id(), &last, &says);
         }

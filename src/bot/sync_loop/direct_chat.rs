@@ -63,7 +63,7 @@ impl SyncLoop {
             DirectChat::With(user) => user,
             DirectChat::Not => return,
             DirectChat::Over => {
-                tracing::info!("leaving {}: it is no direct chat any more", room.room_id());
+                tracing::info!("leaving {}: it is not a direct chat any more", room.room_id());
                 if let Err(error) = client::leave(room).await {
                     tracing::warn!("cannot leave {}: {error}", room.room_id());
                 }

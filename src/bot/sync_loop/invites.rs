@@ -53,7 +53,7 @@ impl Invites {
         let invitation = (id.to_owned(), inviter.clone());
         if !listed || !may_be || (!named && self.declined.contains(&invitation)) {
             if self.declined.insert(invitation) {
-                tracing::warn!("an invitation to {id} by {by} is left alone");
+                tracing::warn!("an invitation to {id} from {by} is ignored");
             }
             return;
         }
@@ -94,7 +94,9 @@ impl Invites {
             if room.power_levels().await.is_err() {
                 self.unchecked_inviters.insert(id, inviter);
             } else if !may_command(&room, &inviter, config).await {
-                tracing::warn!("{inviter}, who invited to {id}, is below min_power_level: leaving");
+                tracing::warn!(
+                    "leaving {id}: {inviter}, who invited the bot, is below min_power_level"
+                );
                 if let Err(error) = client::leave(&room).await {
                     tracing::warn!("cannot leave {id}: {error}");
                 }

@@ -46,7 +46,7 @@ impl SyncLoop {
                 continue;
             };
             if too_old(kept.sent, Timestamp::now(), self.max_age()) {
-                tracing::warn!("the key of an event in {} never came", kept.room);
+                tracing::warn!("the key of an event in {} did not arrive in time", kept.room);
                 continue;
             }
             let encrypted = kept.event.cast_ref_unchecked::<OriginalSyncRoomEncryptedEvent>();

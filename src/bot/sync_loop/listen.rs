@@ -94,7 +94,7 @@ impl SyncLoop {
         if timeline.limited
             && let Err(error) = self.read_back(room, timeline.prev_batch.as_deref()).await
         {
-            tracing::warn!("a gap in {} is read later: {error:#}", room.room_id());
+            tracing::warn!("a sync gap in {} is filled later: {error:#}", room.room_id());
             self.caught_up.remove(room.room_id());
             return;
         }
@@ -110,7 +110,10 @@ impl SyncLoop {
             return;
         }
         if let Err(error) = self.store.ledger().note_heard(room.room_id(), &event) {
-            tracing::error!("how far {} was heard is not noted: {error:#}", room.room_id());
+            tracing::error!(
+                "the read position in {} could not be saved: {error:#}",
+                room.room_id()
+            );
         }
     }
 
@@ -137,7 +140,7 @@ impl SyncLoop {
     fn report_late_commands(&mut self) {
         for (room, late) in std::mem::take(&mut self.late) {
             let Some(newest) = late.newest else { continue };
-            tracing::info!("{} commands in {room} came too late", late.count);
+            tracing::info!("{} commands in {room} are too old and were skipped", late.count);
             let says = replies::skipped(late.count, self.max_age(), self.clock.wrong());
             self.remark(&room, &newest.event, &says);
         }
@@ -147,7 +150,7 @@ impl SyncLoop {
     pub(crate) fn remark(&self, room: &RoomId, cause: &EventId, says: &Reply) {
         let remark = owed_message::remark(room, (cause, Timestamp::now()), About::Skipped, says);
         if let Err(error) = self.responder.owe(&[remark]) {
-            tracing::error!("a remark for {room} is lost: {error:#}");
+            tracing::error!("a notice for {room} is lost: {error:#}");
         }
     }
 

@@ -55,7 +55,7 @@ impl SyncLoop {
                 continue;
             }
             if let Err(error) = self.consider(&room, &ops).await {
-                tracing::warn!("the upgrade of {old} is looked at again later: {error:#}");
+                tracing::warn!("the upgrade of {old} is checked again later: {error:#}");
                 self.undecided_upgrades.insert(successor.room_id);
             }
         }
@@ -182,7 +182,7 @@ impl SyncLoop {
         let txn = transaction::for_part(&tombstone.event, part);
         self.tell_ops(old.room_id(), txn.as_str(), &says).await;
         if let Err(error) = ledger.note_said(what) {
-            tracing::error!("that it was said could not be noted: {error:#}");
+            tracing::error!("the notice could not be marked as sent: {error:#}");
         }
     }
 
@@ -204,9 +204,12 @@ impl SyncLoop {
             return;
         }
         if let Err(error) = self.store.ledger().prove_upgrade(room.room_id()) {
-            return tracing::error!("a command from {} is not noted: {error:#}", room.room_id());
+            return tracing::error!(
+                "the first command from {} could not be saved: {error:#}",
+                room.room_id()
+            );
         }
-        tracing::info!("an admin's encrypted command came from {}", room.room_id());
+        tracing::info!("an admin's encrypted command arrived in {}", room.room_id());
         let line = config_line(&ops.as_configured_now());
         let cause = came.event_id().unwrap_or_else(|| ruma::owned_event_id!("$command"));
         let txn = transaction::for_part(&cause, "upgrade-proven");
@@ -221,9 +224,12 @@ impl SyncLoop {
             if !matches!(state, Some(RoomState::Left | RoomState::Banned)) {
                 continue;
             }
-            tracing::warn!("not in {} any more: its upgrade is not followed", upgrade.new);
+            tracing::warn!(
+                "the bot is not in {} any more: the upgrade to it is no longer followed",
+                upgrade.new
+            );
             if let Err(error) = self.store.ledger().unfollow_upgrade(&upgrade.new) {
-                tracing::error!("that could not be noted: {error:#}");
+                tracing::error!("that could not be saved: {error:#}");
                 continue;
             }
             let now = Timestamp::now().as_millisecond();

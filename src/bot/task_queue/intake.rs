@@ -70,7 +70,7 @@ impl Intake {
             Ok(other) => return other,
             Err(error) => {
                 tracing::error!(
-                    "{event} cannot be written to the ledger; it is answered all the same: {error:#}"
+                    "{event} could not be saved in the ledger and is answered from memory: {error:#}"
                 );
                 let mut unwritten = lock(&self.unwritten);
                 if unwritten.len() >= MOST_UNWRITTEN {
@@ -102,7 +102,7 @@ impl Intake {
         let running = || begun.iter().filter(|(_, begun)| **begun != Begun::Done);
         for (number, _) in running().filter(|(number, _)| **number > 0) {
             if let Err(error) = self.store.ledger().put_back(*number) {
-                tracing::error!("a task that is handed over counts as tried: {error:#}");
+                tracing::error!("a task could not be put back for the next start: {error:#}");
             }
         }
         running().count()
@@ -138,7 +138,7 @@ impl Intake {
     /// Notes that a task is begun, and counts the try.
     pub(super) fn begin(self: &Arc<Self>, number: i64, kind: Begun) -> BegunTask {
         if let Err(error) = self.store.ledger().count_try(number) {
-            tracing::error!("a task is begun uncounted: {error:#}");
+            tracing::error!("a try of a task could not be counted: {error:#}");
         }
         lock(&self.begun).insert(number, kind);
         BegunTask { intake: self.clone(), number, is_done: false }

@@ -61,12 +61,12 @@ impl TaskWorker {
             if !this.intake.is_closing()
                 && let Err(error) = this.begin(&mut running)
             {
-                tracing::error!("what was accepted cannot be read: {error:#}");
+                tracing::error!("the task queue cannot be read: {error:#}");
             }
             tokio::select! {
                 Some(ended) = running.join_next(), if !running.is_empty() => {
                     if let Err(error) = ended {
-                        tracing::error!("an answer broke off: {error}");
+                        tracing::error!("an answer failed: {error}");
                     }
                 }
                 () = this.intake.accepted.notified() => {}
@@ -80,7 +80,7 @@ impl TaskWorker {
         for accepted in self.intake.waiting()? {
             let number = accepted.number;
             let Some(task) = QueuedTask::read(&accepted.task) else {
-                tracing::error!("a task of another version is dropped");
+                tracing::error!("a task saved by another version is dropped");
                 self.intake.store.ledger().settle_task(number, &[])?;
                 continue;
             };
@@ -109,7 +109,7 @@ impl TaskWorker {
             Outcome::Later(error) => {
                 tracing::warn!("a task waits for the homeserver: {error:#}");
                 if let Err(error) = self.intake.store.ledger().put_back(accepted.number) {
-                    tracing::error!("a task that waits counts as tried: {error:#}");
+                    tracing::error!("a task could not be put back into the queue: {error:#}");
                 }
                 return self.intake.rest(accepted.number);
             }
@@ -117,12 +117,14 @@ impl TaskWorker {
         let settled = self.settle(&accepted, &messages);
         if let Err(error) = settled {
             // A full disk: the answer is sent all the same, and this process does not work on it again.
-            tracing::error!("an answer could not be written down: {error:#}");
+            tracing::error!("an answer could not be saved: {error:#}");
             begun.keep_as_done();
             let outbox = self.responder.outbox(&self.client);
             for message in &messages {
                 if let Err(error) = outbox.send_unwritten(message).await {
-                    tracing::error!("and it could not be sent: {error:#}");
+                    tracing::error!(
+                        "an answer that could not be saved could not be sent either: {error:#}"
+                    );
                 }
             }
         }
@@ -144,11 +146,13 @@ impl TaskWorker {
         let asked = asked_at(task.sent(), accepted.at);
         let (cause, fault) = self.for_faults(room, &task, asked);
         if accepted.tries >= MOST_TRIES {
-            tracing::error!("{cause} ended {MOST_TRIES} processes and is given up");
+            tracing::error!(
+                "{cause} was tried by {MOST_TRIES} processes that ended, and is given up"
+            );
             return Outcome::Answered(vec![fault(&replies::our_fault())]);
         }
         if now.duration_since(asked) > KEPT {
-            tracing::warn!("{cause} waited for longer than a day and is not answered");
+            tracing::warn!("{cause} waited for more than 24 h and is not answered");
             return Outcome::Answered(vec![fault(&replies::our_fault())]);
         }
         tracing::info!("answering {cause}");
