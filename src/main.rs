@@ -105,7 +105,11 @@ const NEEDS_PERSON: u8 = 4;
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    let quiet = if matches!(arguments.verb, Verb::Run(_)) { bot::LOGGED } else { bot::SAID };
+    let quiet = if matches!(arguments.verb, Verb::Run(_)) {
+        bot::RUN_LOG_FILTER
+    } else {
+        bot::COMMAND_LOG_FILTER
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| quiet.into()))
         .with_writer(std::io::stderr)

@@ -11,7 +11,8 @@ use matrix_sdk::ruma::events::MessageLikeEventType;
 use matrix_sdk::{Client, Room, RoomState};
 use ruma::{OwnedRoomId, RoomId};
 
-use super::matrix_of;
+use super::account::client;
+use super::settings::matrix_config;
 use crate::config::Config;
 use crate::store::{Ledger, Upgrade};
 
@@ -24,24 +25,24 @@ pub(super) struct OpsRooms {
 
 /// The ops rooms by this configuration and this ledger.
 pub(super) fn ops_rooms(config: &Config, ledger: &Ledger) -> OpsRooms {
-    OpsRooms::of(matrix_of(config).map_or(&[][..], |matrix| &matrix.rooms), ledger)
+    OpsRooms::from_ledger(matrix_config(config).map_or(&[][..], |matrix| &matrix.rooms), ledger)
 }
 
 /// The room of the config that alerts and trouble of the account are for.
 pub(super) fn alert_room(config: &Config) -> Result<OwnedRoomId> {
-    let first = || matrix_of(config).ok()?.rooms.first().cloned();
+    let first = || matrix_config(config).ok()?.rooms.first().cloned();
     config.watch.room.clone().or_else(first).context("no ops room is configured")
 }
 
 /// Where is said what belongs into one room of the config, the oldest room first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct PostingRooms {
     rooms: Vec<OwnedRoomId>,
 }
 
 /// The places where the bot may send now; at least one.
 #[derive(Debug, Clone)]
-pub(super) struct Open {
+pub(super) struct OpenRooms {
     pub(super) rooms: Vec<Room>,
     /// Whether it is sure that the newest of them is the ops room.
     pub(super) proven: bool,
@@ -49,7 +50,7 @@ pub(super) struct Open {
 
 impl OpsRooms {
     /// A ledger that cannot be read knows no upgrade: the config's rooms are left.
-    pub(super) fn of(configured: &[OwnedRoomId], ledger: &Ledger) -> Self {
+    pub(super) fn from_ledger(configured: &[OwnedRoomId], ledger: &Ledger) -> Self {
         let upgrades = ledger.upgrades().unwrap_or_else(|error| {
             tracing::error!("upgrades of ops rooms cannot be read: {error:#}");
             Vec::new()
@@ -108,19 +109,19 @@ impl OpsRooms {
     }
 
     /// Where is said what belongs into a room of the config.
-    pub(super) fn places(&self, wanted: &RoomId) -> Places {
+    pub(super) fn places(&self, wanted: &RoomId) -> PostingRooms {
         let mut chain = self.chain(wanted);
         let sure = chain.iter().rposition(|(_, proven)| *proven).unwrap_or_default();
         let rooms = chain.split_off(sure).into_iter().map(|(room, _)| room).collect();
-        Places { rooms }
+        PostingRooms { rooms }
     }
 
     /// The places where the bot may send now.
-    pub(super) async fn open(&self, client: &Client, wanted: &RoomId) -> Result<Open> {
-        let Places { rooms: places } = self.places(wanted);
+    pub(super) async fn open(&self, client: &Client, wanted: &RoomId) -> Result<OpenRooms> {
+        let PostingRooms { rooms: places } = self.places(wanted);
         let mut rooms = Vec::new();
         for place in &places {
-            let Some(room) = joined(client, place) else { continue };
+            let Some(room) = client::joined(client, place) else { continue };
             // An upgrade forbids members to send in the old room. The newest is tried in any case: why it fails
             // is then said by the homeserver.
             if places.last() == Some(place) || may_send(&room).await {
@@ -131,7 +132,7 @@ impl OpsRooms {
             let newest = places.last().map_or(wanted, |place| place);
             bail!("the bot is not in {newest} yet: invite it");
         }
-        Ok(Open { rooms, proven: places.len() == 1 })
+        Ok(OpenRooms { rooms, proven: places.len() == 1 })
     }
 
     /// A room of the config and all that took its place, the newest last, each with whether that is proven.
@@ -147,11 +148,6 @@ impl OpsRooms {
         }
         chain
     }
-}
-
-/// The joined room of this id.
-fn joined(client: &Client, room: &RoomId) -> Option<Room> {
-    client.get_room(room).filter(|room| room.state() == RoomState::Joined)
 }
 
 /// Whether the room's power levels let the bot send messages. Where they are not known it tries.

@@ -81,7 +81,7 @@ async fn a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let none = ops.ask("!capture").await?;
-    told(&ops, &none, "No capture goes on in this room", &bot).await?;
+    told(&ops, &none, "No capture is running in this room", &bot).await?;
 
     // Begun, forgotten, and over while the program was away.
     let root = ops.ask(&format!("!capture start {} for 1m", patient.user)).await?;

@@ -56,7 +56,7 @@ async fn a_case_is_kept_compared_and_really_deleted() -> Result<()> {
         let left = naming(&folder.join("store"), name)?;
         assert!(left.is_empty(), "{name} is still named in {left:?}");
     }
-    assert!(said(&ops, "!case 1").await?.starts_with("I keep no case 1;"));
+    assert!(said(&ops, "!case 1").await?.starts_with("There is no case 1."));
     assert_eq!(said(&ops, "!cases").await?, "No case is kept.");
     // The thread stands and its case is gone; a new question gets a new number.
     ops.ask_in_thread(&first, "!why").await?;
@@ -64,7 +64,10 @@ async fn a_case_is_kept_compared_and_really_deleted() -> Result<()> {
     let thread = longer(&ops, &next, 2).await?;
     assert!(thread.last().is_some_and(|answer| answer.plain.contains("Case 4 · ")), "{thread:?}");
     let thread = ops.thread(&first, PATIENCE).await?;
-    assert!(thread.iter().any(|said| said.plain.starts_with("I know no case here")), "{thread:?}");
+    assert!(
+        thread.iter().any(|said| said.plain.starts_with("There is no case in this thread")),
+        "{thread:?}"
+    );
     Ok(())
 }
 

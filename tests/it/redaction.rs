@@ -297,7 +297,7 @@ fn sent() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("lines.log", lines.into_bytes(), "Your report is case 4."),
         ("logs.zip", zip_of(&logs), "Your report is case 5."),
         ("mixed.zip", mixed.clone(), "Your report is case 6."),
-        ("bomb.gz", gz_of(&[(&line, 300)]), "I could not read that"),
+        ("bomb.gz", gz_of(&[(&line, 300)]), "The file could not be read"),
         ("large.log", vec![b'a'; LARGEST + 1], "larger than the"),
         ("again.har", har(LARGEST - MIB), "Your report is case 7."),
         ("again.zip", mixed, "Your report is case 8."),

@@ -241,24 +241,26 @@ async fn no_other_user_is_believed(
 
 async fn what_is_no_report_gets_its_line(user: &Person, bot: &Bot) -> Result<()> {
     user.attach("holiday.json", "application/json", b"{\"a\": 1}".to_vec()).await?;
-    let line = says(user, bot, "I could not read that").await?;
+    let line = says(user, bot, "The file could not be read").await?;
     println!("{}", line.plain);
     assert_eq!(line.plain.lines().count(), 1, "{}", line.plain);
     user.attach("logs.gz", "application/gzip", bomb()?).await?;
     let count = async || {
         let all = said(user, bot, Duration::from_secs(2)).await?;
-        anyhow::Ok(all.iter().filter(|one| one.plain.contains("I could not read that")).count())
+        anyhow::Ok(
+            all.iter().filter(|one| one.plain.contains("The file could not be read")).count(),
+        )
     };
     let deadline = Instant::now() + PATIENCE;
     while count().await? < 2 {
         ensure!(Instant::now() < deadline, "the bomb got no line:\n{}", bot.last_words());
     }
     user.attach("shot.png", "image/png", b"\x89PNG".to_vec()).await?;
-    says(user, bot, "I cannot read pictures").await?;
+    says(user, bot, "Pictures, audio and video cannot be read").await?;
     for _ in 0..3 {
         user.attach("holiday.json", "application/json", b"{}".to_vec()).await?;
     }
-    let line = says(user, bot, "reports of yours an hour").await?;
+    let line = says(user, bot, "reports per hour").await?;
     println!("{}", line.plain);
     Ok(())
 }
@@ -282,7 +284,7 @@ async fn an_admin_hands_one_on(ops: &OpsRoom, bot: &Bot, own: &[u8]) -> Result<(
     let root = says(ops, bot, "Report forwarded by ").await?;
     println!("{}\n", root.plain);
     assert!(root.plain.contains("otk-recreated, proven"), "{}", root.plain);
-    thread(ops, &file, "is in a thread of its own").await?;
+    thread(ops, &file, "is in its own thread").await?;
     thread(ops, &root.event_id, "KE-1 · proven").await.map(drop)
 }
 

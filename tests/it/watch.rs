@@ -342,8 +342,8 @@ async fn a_ledger_that_cannot_be_written_is_told_once_and_counting_goes_on() -> 
     assert_eq!(all.len(), 3, "{all:#?}");
     let log = std::fs::read_to_string(bot.log_path())?;
     let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
-    assert_eq!(lines("the storm watch cannot write its ledger"), 1, "{log}");
-    assert_eq!(lines("the storm watch can write its ledger again"), 1, "{log}");
+    assert_eq!(lines("the storm watch cannot write the ledger"), 1, "{log}");
+    assert_eq!(lines("the storm watch can write the ledger again"), 1, "{log}");
     Ok(())
 }
 

@@ -1,0 +1,41 @@
+//! Matrix and nothing else: events of the ops rooms → commands for the flow, and its answers → threads.
+//!
+//! One task syncs and listens: what it accepts is in the ledger before work begins. Another task works on
+//! that, and a third sends what is owed. Each of them, and the storm watch beside them, is supervised: it
+//! starts again when it ends, or the process ends. No message body, token or key reaches the log.
+
+// The bot lives in time: it asks the clock, and hands it on as a value.
+#![allow(clippy::disallowed_methods)]
+
+mod account;
+mod attachment;
+mod buttons;
+mod captures;
+mod chat_line;
+mod clock_offset;
+mod event_age;
+mod event_origin;
+mod lifecycle;
+mod messages;
+mod ops_rooms;
+mod outbox;
+mod panic_guard;
+mod permission;
+mod rate_limit;
+mod replies;
+mod request;
+mod responder;
+mod room_replies;
+mod run;
+mod settings;
+mod storm_watch;
+mod supervisor;
+mod sync_loop;
+mod task_queue;
+mod timeline_event;
+
+pub use account::checkup::{Finding, Is};
+pub use account::cross_signing::Wishes;
+pub use account::login::{LoggedIn, Secret};
+pub use account::session_end::NeedsPerson;
+pub use run::{COMMAND_LOG_FILTER, RUN_LOG_FILTER, check, login, run};

@@ -1,0 +1,169 @@
+//! A reaction under a storm's root → what its button asks for. Clients never encrypt reactions, so no button does
+//! what a stolen access token could do harm with: 🔕 is answered with the line to send, and mutes nothing.
+
+use jiff::{SignedDuration, Timestamp};
+use matrix_sdk::ruma::events::AnySyncTimelineEvent;
+use ruma::{OwnedEventId, OwnedUserId};
+use serde::{Deserialize, Serialize};
+
+use super::chat_line::ChatLine;
+use super::replies;
+use super::request::Request;
+use super::timeline_event;
+use kestrel_core::command::{Command, Span, Triage};
+use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
+use kestrel_core::storm::{Event, StormKind, Whose};
+
+/// How much before a storm is looked at again.
+const BEFORE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Which button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Button {
+    Again,
+    Why,
+    Mute,
+}
+
+/// Somebody pressed a button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ButtonPress {
+    pub(super) button: Button,
+    pub(super) root: OwnedEventId,
+    event: OwnedEventId,
+    pub(super) sender: OwnedUserId,
+    sent: Timestamp,
+}
+
+impl ButtonPress {
+    /// The press of this event, if it is one of ours to read.
+    pub(super) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
+        let event = timeline_event::reaction(event)?;
+        let annotation = &event.content.relates_to;
+        // Clients add a selector that asks for the coloured picture.
+        let key = annotation.key.trim_end_matches('\u{fe0f}');
+        let button = match key {
+            AGAIN => Button::Again,
+            WHY => Button::Why,
+            MUTE => Button::Mute,
+            _ => return None,
+        };
+        Some(Self {
+            button,
+            root: annotation.event_id.clone(),
+            event: event.event_id.clone(),
+            sender: event.sender.clone(),
+            sent: timeline_event::sent(event.origin_server_ts)?,
+        })
+    }
+
+    /// As if it had been typed in the storm's thread.
+    pub(super) fn line(self) -> ChatLine {
+        ChatLine {
+            event: self.event,
+            sender: self.sender,
+            sent: self.sent,
+            body: String::new(),
+            formatted: None,
+            thread: Some(self.root),
+            replied: None,
+        }
+    }
+}
+
+/// What a button asks of a storm.
+pub(super) fn asked(button: Button, storm: &Event) -> Request {
+    match button {
+        Button::Why => Request::Command(Command::Why),
+        Button::Mute => Request::Slip(replies::how_to_mute(storm.storm)),
+        Button::Again => match again(storm) {
+            Some(command) => Request::Command(command),
+            None => Request::Slip(replies::no_device_in_it()),
+        },
+    }
+}
+
+/// The question about a storm, once more; none where it names nobody.
+fn again(storm: &Event) -> Option<Command> {
+    let from = storm.first.checked_sub(BEFORE).unwrap_or(storm.first);
+    match (&storm.whose, storm.kind) {
+        (Whose::Device { user, device }, _) => Some(Command::Triage(Triage {
+            user: user.as_str().try_into().ok()?,
+            device: Some(device.as_str().into()),
+            event: None,
+            span: Span::Since(from),
+        })),
+        (Whose::Everybody, StormKind::Fleet) => Some(Command::Fleet(Span::Since(from))),
+        (Whose::Address(_) | Whose::Everybody | Whose::Server, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn press(key: &str, kind: &str) -> Option<ButtonPress> {
+        let event = json!({
+            "type": kind,
+            "event_id": "$press",
+            "sender": "@a:example.org",
+            "origin_server_ts": 1_000,
+            "content": {"m.relates_to": {
+                "rel_type": "m.annotation", "event_id": "$root", "key": key,
+            }},
+        });
+        ButtonPress::from_event(&serde_json::from_value(event).ok()?)
+    }
+
+    fn storm(kind: StormKind, whose: Whose) -> Event {
+        let at = Timestamp::from_second(1_000).unwrap();
+        let change = kestrel_core::storm::Change::Started;
+        let trigger = "x".into();
+        let storm = 7;
+        let count = 3;
+        let devices = 1;
+        let first = at;
+        let last = at;
+        Event { at, storm, change, kind, whose, trigger, count, devices, first, last }
+    }
+
+    #[test]
+    fn no_button_is_destructive() {
+        let device = Whose::Device { user: "@a:example.org".into(), device: "DEV".into() };
+        for (kind, whose) in [
+            (StormKind::OtkConflict, device),
+            (StormKind::Fleet, Whose::Everybody),
+            (StormKind::OtkConflict, Whose::Everybody),
+        ] {
+            let storm = storm(kind, whose);
+            for button in [Button::Again, Button::Why, Button::Mute] {
+                if let Request::Command(command) = asked(button, &storm) {
+                    assert!(!command.is_destructive(), "{command:?}");
+                }
+            }
+            let Request::Slip(reply) = asked(Button::Mute, &storm) else {
+                panic!("a reaction mutes");
+            };
+            assert!(reply.plain.ends_with("!mute 7 1h"), "{}", reply.plain);
+        }
+    }
+
+    #[test]
+    fn a_button_is_known_with_and_without_its_colour() {
+        for (key, button) in [
+            (AGAIN, Some(Button::Again)),
+            ("\u{1f501}\u{fe0f}", Some(Button::Again)),
+            ("\u{2753}\u{fe0f}", Some(Button::Why)),
+            (MUTE, Some(Button::Mute)),
+            ("\u{1f44d}", None),
+            ("", None),
+        ] {
+            let pressed = press(key, "m.reaction");
+            assert_eq!(pressed.as_ref().map(|press| press.button), button, "{key:?}");
+            assert!(pressed.is_none_or(|press| press.line().root() == "$root"));
+        }
+        assert_eq!(press(AGAIN, "m.room.message"), None);
+    }
+}

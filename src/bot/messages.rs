@@ -1,0 +1,6 @@
+//! What is to be said → events in rooms.
+
+pub(super) mod delivery;
+pub(super) mod outgoing_message;
+pub(super) mod room_message;
+pub(super) mod transaction;

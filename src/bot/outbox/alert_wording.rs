@@ -1,0 +1,56 @@
+//! What is new of a storm, and what it was judged to be → the words of its message. Decides nothing but which
+//! of the three it is: the first one, an update, the all-clear.
+
+use jiff::SignedDuration;
+
+use crate::bot::messages::outgoing_message::OutgoingMessage;
+use crate::flow::{Cure, Judged};
+use kestrel_core::render::View;
+use kestrel_core::render::storm::{Alert, Cured, clear, root, root_cleared, update};
+use kestrel_core::storm::{Change, Confirmation, Event, StormKind};
+
+/// A first message that waited longer says so.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
+
+/// The words about a change, which `waited` so long to be worded: the storm's first message where it is
+/// untold.
+pub(crate) fn alert_message(
+    event: &Event,
+    untold: bool,
+    judged: &Judged,
+    waited: SignedDuration,
+    view: &View,
+) -> OutgoingMessage {
+    let cured = match &judged.cure {
+        Cure::Yes => Cured::Yes,
+        Cure::SignedOut => Cured::SignedOut,
+        Cure::No(left) => Cured::No(left),
+        Cure::Unknown => Cured::Unknown,
+    };
+    let mut alert = Alert {
+        event,
+        sure: &judged.sure,
+        // Of many at once the survey says more than that there is no verdict.
+        verdict: Some((judged.verdict, judged.headline))
+            .filter(|_| event.kind != StormKind::Fleet || judged.verdict != "inconclusive"),
+        answer: None,
+        late: (waited > LATE).then_some(waited),
+        cured,
+    };
+    if untold {
+        alert.answer = judged.page.clone();
+        let message = OutgoingMessage::quiet(&root(&alert, view).reply());
+        // What anybody may have written into a log wakes nobody.
+        return OutgoingMessage {
+            rings: judged.sure == Confirmation::Confirmed,
+            opens: true,
+            ..message
+        };
+    }
+    if event.change == Change::Ended {
+        let over = OutgoingMessage::quiet(&clear(&alert, view).reply());
+        alert.answer = judged.page.clone();
+        return over.instead(root_cleared(&alert, view).reply());
+    }
+    OutgoingMessage::quiet(&update(&alert, view).reply())
+}

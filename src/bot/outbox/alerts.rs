@@ -1,0 +1,337 @@
+//! What is owed to the room → messages in it, each once: judged and worded while the storm is young, sent
+//! when the homeserver takes it. A storm has one root; everything else about it stands in its thread.
+
+use std::collections::HashMap;
+use std::mem::discriminant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use matrix_sdk::Client;
+use tokio::sync::watch::Receiver;
+
+use super::alert_order::{AlertTurn, same_storm, turn};
+use super::alert_wording::alert_message;
+use super::placeholder;
+use crate::bot::messages::delivery;
+use crate::bot::messages::outgoing_message::OutgoingMessage;
+use crate::bot::messages::room_message::{self, Destination};
+use crate::bot::messages::transaction::{self, AlertPart};
+use crate::bot::settings::matrix_config;
+use crate::bot::storm_watch::shared_state::SharedWatch;
+use crate::bot::supervisor::TaskEnd;
+use crate::config::Config;
+use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
+use crate::store::{Due, Ledger, NewCase, Owed, Store, StoredStorm};
+use kestrel_core::evidence::shortened;
+use kestrel_core::render::case::numbered;
+use kestrel_core::storm::{Change, Confirmation, Event, Whose};
+
+/// How often the ledger is looked through when nobody said that something is due.
+const LOOK: Duration = Duration::from_secs(2);
+/// The pause after a round that failed.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Words and sends what is owed.
+pub(crate) struct AlertOutbox {
+    pub(super) config: Arc<Config>,
+    pub(super) flow: Flow,
+    pub(super) store: Store,
+    pub(super) ledger: Ledger,
+    pub(super) shared: SharedWatch,
+    /// There once the homeserver let the bot in.
+    pub(super) client: Receiver<Option<Client>>,
+    /// Owed messages that wait, because the database denied too early what they are about.
+    later: Mutex<HashMap<i64, Timestamp>>,
+}
+
+/// A worded message about a storm.
+#[derive(Clone, Copy)]
+pub(super) struct Alert<'a> {
+    pub(super) event: &'a Event,
+    pub(super) message: &'a OutgoingMessage,
+    /// Names it to the homeserver.
+    pub(super) key: &'a str,
+    /// Whether it is sure which room is the ops room.
+    pub(super) proven: bool,
+}
+
+/// What is new of a storm, and what the room knows of it.
+#[derive(Clone, Copy)]
+struct News<'a> {
+    owed: &'a Owed,
+    event: &'a Event,
+    known: &'a StoredStorm,
+    /// The room was told nothing of the storm yet.
+    untold: bool,
+}
+
+impl AlertOutbox {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        flow: Flow,
+        store: Store,
+        shared: SharedWatch,
+        client: Receiver<Option<Client>>,
+    ) -> Self {
+        let ledger = store.ledger();
+        let later = Mutex::default();
+        Self { config, flow, store, ledger, shared, client, later }
+    }
+
+    /// Works until the process ends.
+    pub(crate) async fn work(self) -> TaskEnd {
+        let mut failing: Option<String> = None;
+        loop {
+            let spoken = self.send_notices().await;
+            let sent = self.round().await;
+            note_round(spoken.and(sent), &mut failing);
+            if failing.is_some() {
+                tokio::time::sleep(PAUSE).await;
+            }
+            let _ = tokio::time::timeout(LOOK, self.shared.due.notified()).await;
+        }
+    }
+
+    /// Says what needs no ledger, the oldest first. What the homeserver does not take stays for the next round.
+    async fn send_notices(&self) -> Result<()> {
+        while let Some(notice) = self.shared.notices.oldest() {
+            for room in &self.open().await?.rooms {
+                let words = AlertPart::Words.transaction(&notice.key);
+                match room_message::post(room, Destination::Room, &notice.message, &[], words).await
+                {
+                    Err(error) if !delivery::is_unsendable(&error) => return Err(error),
+                    _ => {}
+                }
+            }
+            self.shared.notices.said(&notice);
+        }
+        Ok(())
+    }
+
+    /// Everything that is owed now: worded first, so that a verdict is of the storm's own time, then sent.
+    async fn round(&self) -> Result<()> {
+        let owed = self.ledger.owed()?;
+        for one in &owed {
+            let newer = owed.iter().any(|other| other.id > one.id && same_storm(one, other));
+            self.prepare(one, newer).await?;
+        }
+        let worded = self.ledger.owed()?;
+        for one in worded.into_iter().filter(|one| one.text.is_some()) {
+            let id = one.id;
+            match self.deliver(one).await {
+                Ok(()) => {}
+                // It would be refused for ever, and keep all others from being sent.
+                Err(error) if delivery::is_unsendable(&error) => {
+                    tracing::error!("an alert is dropped: {error:#}");
+                    self.ledger.settle(id)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The verdict of a storm. What a log holds is hostile: should judging it ever panic, the alert goes out
+    /// without a verdict.
+    async fn judge(&self, event: &Event, now: Timestamp) -> Judged {
+        let flow = self.flow.clone();
+        let event = event.clone();
+        let judging = tokio::spawn(async move { flow.judge_storm(&event, now, Depth::Full).await });
+        judging.await.unwrap_or_else(|error| {
+            tracing::error!("a storm could not be evaluated: {error}");
+            Judged::none("judging it failed; Kestrel's log has the details".into())
+        })
+    }
+
+    /// Words a message, or finds that there is nothing to say.
+    async fn prepare(&self, owed: &Owed, newer: bool) -> Result<()> {
+        let event = match &owed.due {
+            Due::Words(message) if owed.text.is_none() => {
+                return self.ledger.compose(owed.id, message);
+            }
+            Due::Storm(event) if owed.text.is_none() => event,
+            _ => return Ok(()),
+        };
+        let now = Timestamp::now();
+        let age = now.duration_since(event.at);
+        // A clock that was set back holds nothing up.
+        let settling = event.change == Change::Started && age < SETTLE && !age.is_negative();
+        if settling || self.waits(owed.id, now) {
+            return Ok(());
+        }
+        let event = &self.with_current_counts(event);
+        let Some(known) = self.ledger.storm(event.storm)? else {
+            return self.ledger.settle(owed.id);
+        };
+        let turn = turn(owed, event.change, &self.ledger.owed()?, known.root.is_some());
+        if turn == AlertTurn::Wait {
+            return Ok(());
+        }
+        let untold = turn == AlertTurn::First;
+        let middle = !matches!(event.change, Change::Started | Change::Ended);
+        let muted = self.ledger.mutes(now)?.iter().any(|mute| mute.what.covers(event));
+        // An end is told where a beginning was, muted or not: nobody should wait for it.
+        let silent = muted && event.change != Change::Ended;
+        // While it waited it turned out to be part of a crowd.
+        let spoken_for = untold && self.shared.lock().is_part(event.storm);
+        if turn == AlertTurn::Nothing || silent || spoken_for || middle && newer {
+            return self.ledger.settle(owed.id);
+        }
+        // Judging is expensive, so it is not done for words that cannot be kept.
+        self.ledger.touch(owed.id)?;
+        self.judge_and_word(&News { owed, event, known: &known, untold }, now).await
+    }
+
+    /// Judges a storm and words its message, unless the verdict shows that there is nothing to say.
+    async fn judge_and_word(&self, news: &News<'_>, now: Timestamp) -> Result<()> {
+        let News { owed, event, known, untold } = *news;
+        let mut judged = self.judge(event, now).await;
+        if untold && let Some(again) = judged.again {
+            self.wait(owed.id, again);
+            return Ok(());
+        }
+        if !untold && known.sure == Some(Confirmation::Confirmed) {
+            judged = judged.of_known();
+        }
+        if untold && matches!(judged.sure, Confirmation::Contradicted(_)) {
+            tracing::warn!("the alert of storm {} is not sent: {:?}", event.storm, judged.sure);
+            self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
+            return self.ledger.settle(owed.id);
+        }
+        let as_sure = known.sure.as_ref().map(discriminant) == Some(discriminant(&judged.sure));
+        let same = known.verdict.as_deref() == Some(judged.verdict) && as_sure;
+        let again = event.change == Change::Cause && !untold;
+        if again && (same || !self.shared.lock().spend(event.storm, now)) {
+            return self.ledger.settle(owed.id);
+        }
+        self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
+        if let Some(number) = self.keep_case(news, &judged, now).await {
+            judged.page = judged.page.map(|page| numbered(page, number));
+        }
+        let waited = now.duration_since(event.at);
+        let shown = self.with_shown_address(event);
+        let message = alert_message(&shown, untold, &judged, waited, &self.flow.view());
+        self.ledger.compose(owed.id, &message.text())
+    }
+
+    /// Whether an owed message waits for another look at the database.
+    fn waits(&self, owed: i64, now: Timestamp) -> bool {
+        let later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back holds nothing up.
+        later.get(&owed).is_some_and(|at| now < *at && at.duration_since(now) <= YOUNG)
+    }
+
+    fn wait(&self, owed: i64, until: Timestamp) {
+        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        // What waited longer is judged or sent by now.
+        later.retain(|_, at| until.duration_since(*at) < YOUNG);
+        later.insert(owed, until);
+    }
+
+    /// The event with the counts of now: a storm grows while it waits to be judged.
+    fn with_current_counts(&self, event: &Event) -> Event {
+        let going_on = self.shared.lock().going_on();
+        match going_on.into_iter().find(|now| now.storm == event.storm) {
+            Some(now) if event.change != Change::Ended => {
+                Event { at: event.at, change: event.change, ..now }
+            }
+            _ => event.clone(),
+        }
+    }
+
+    async fn deliver(&self, owed: Owed) -> Result<()> {
+        let message = owed.text.as_deref().and_then(OutgoingMessage::read);
+        let Some(message) = message else {
+            tracing::error!("an alert saved by another version is dropped");
+            return self.ledger.settle(owed.id);
+        };
+        // What cannot be noted as sent is not sent: the homeserver knows a message again for a day only.
+        self.ledger.touch(owed.id)?;
+        let open = self.open().await?;
+        let key = key(&owed, &message);
+        // A room that is tried again after another one failed gets the same events: see `post_in_room`.
+        let mut failed = None;
+        for room in &open.rooms {
+            let posted = match &owed.due {
+                Due::Words(_) => {
+                    let words = AlertPart::Words.transaction(&key);
+                    room_message::post(room, Destination::Room, &message, &[], words)
+                        .await
+                        .map(drop)
+                }
+                Due::Storm(event) => {
+                    let alert = Alert { event, message: &message, key: &key, proven: open.proven };
+                    self.post_in_room(room, &alert).await
+                }
+            };
+            if let Err(error) = posted {
+                failed.get_or_insert(error);
+            }
+        }
+        failed.map_or_else(|| self.ledger.settle(owed.id), Err)
+    }
+
+    /// The event with its address as people may see it.
+    pub(super) fn with_shown_address(&self, event: &Event) -> Event {
+        let mut event = event.clone();
+        if let Whose::Address(address) = &mut event.whose
+            && !self.config.limits.show_addresses
+        {
+            *address = shortened(address);
+        }
+        event
+    }
+
+    /// Keeps what a storm was judged by as a case: each message about it that was judged is one.
+    async fn keep_case(&self, news: &News<'_>, judged: &Judged, now: Timestamp) -> Option<u64> {
+        let evidence = judged.evidence.as_ref()?;
+        let room = self.case_room(news.known).await?;
+        let root = news.known.root.as_ref().map(|(_, root)| root.clone());
+        let keep = || {
+            self.store.open_case(&NewCase {
+                cause: &placeholder::for_message(news.event, news.owed.id),
+                thread: &root.unwrap_or_else(|| placeholder::for_root(news.event)),
+                room: &room,
+                asker: &matrix_config(&self.config)?.user,
+                verdict: judged.verdict,
+                certainty: flow::certainty(evidence).name(),
+                evidence,
+                now,
+            })
+        };
+        keep()
+            .map_err(|error| {
+                let storm = news.event.storm;
+                tracing::error!("the case of storm {storm} could not be saved: {error:#}");
+            })
+            .ok()
+    }
+}
+
+/// Logs a failure that lasts when it begins, when it becomes another, and when it is over.
+fn note_round(ended: Result<()>, failing: &mut Option<String>) {
+    let Err(error) = ended else {
+        if failing.take().is_some() {
+            tracing::info!("alerts can be sent again");
+        }
+        return;
+    };
+    let why = format!("{error:#}");
+    if failing.as_ref() != Some(&why) {
+        tracing::warn!("an alert cannot be sent, trying again: {why}");
+    }
+    *failing = Some(why);
+}
+
+/// Names a message to the homeserver: the same in every process, and another in another ledger.
+fn key(owed: &Owed, message: &OutgoingMessage) -> String {
+    let id = owed.id;
+    match &owed.due {
+        Due::Storm(event) => format!("{}-{}-{id}", event.storm, event.at.as_millisecond()),
+        Due::Words(_) => {
+            format!("{}-{id}", transaction::digest(message.plain.as_bytes()))
+        }
+    }
+}

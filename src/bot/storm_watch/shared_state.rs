@@ -1,0 +1,53 @@
+//! The storm watch's state, as the ledger keeps it → shared between the task that counts and the one that posts.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+use tokio::sync::Notify;
+
+use super::notices::Notices;
+use crate::store::Ledger;
+use kestrel_core::storm::{StormWatch, Thresholds};
+
+/// The watch's state, shared with those who word its alerts.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedWatch {
+    watch: Arc<Mutex<StormWatch>>,
+    /// Something is owed.
+    pub(crate) due: Arc<Notify>,
+    /// What is to be said without the ledger.
+    pub(crate) notices: Notices,
+}
+
+impl SharedWatch {
+    /// The state as the ledger has it, under the thresholds of now.
+    pub(crate) fn restore(ledger: &Ledger, thresholds: Thresholds) -> Result<Self> {
+        let newest = ledger.storms(1)?.first().map_or(0, |known| known.event.storm);
+        let kept = ledger.watch()?.map(|text| serde_json::from_str::<StormWatch>(&text));
+        let watch = match kept {
+            Some(Ok(watch)) => watch.tuned(thresholds),
+            Some(Err(error)) => {
+                tracing::warn!(
+                    "the storm watch's state was saved by another version; counting starts from zero: {error}"
+                );
+                StormWatch::new(thresholds)
+            }
+            None => StormWatch::new(thresholds),
+        };
+        let watch = Arc::new(Mutex::new(watch.numbered_after(newest)));
+        Ok(Self { watch, due: Arc::new(Notify::new()), notices: Notices::default() })
+    }
+
+    /// Sets the state back to what the ledger has, for a task that reads the logs from the places there.
+    pub(crate) fn restore_again(&self, ledger: &Ledger, thresholds: Thresholds) -> Result<()> {
+        let kept = Self::restore(ledger, thresholds)?;
+        let watch = kept.lock().clone();
+        *self.lock() = watch;
+        Ok(())
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, StormWatch> {
+        // A panic elsewhere while it was held leaves at worst one sight uncounted.
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

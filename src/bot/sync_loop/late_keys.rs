@@ -1,0 +1,59 @@
+//! Events whose key has not come yet → the same events, read, when it has. In an encrypted room that is
+//! ordinary: the key travels by another road than the message. Read late they pass the same gate.
+
+use jiff::Timestamp;
+use matrix_sdk::Room;
+use matrix_sdk::ruma::events::AnySyncTimelineEvent;
+use matrix_sdk::ruma::events::room::encrypted::OriginalSyncRoomEncryptedEvent;
+use matrix_sdk::ruma::serde::Raw;
+use ruma::{OwnedUserId, RoomId};
+
+use super::state::SyncLoop;
+use super::undecrypted::UndecryptedEvent;
+use crate::bot::event_age::too_old;
+use crate::bot::timeline_event;
+
+impl SyncLoop {
+    pub(super) fn keep_undecrypted(&mut self, room: &Room, event: &Raw<AnySyncTimelineEvent>) {
+        // What an earlier device of the bot said is unreadable to this one, and needs no answer.
+        let sender = event.get_field::<OwnedUserId>("sender").ok().flatten();
+        let Some(sender) = sender.filter(|sender| sender != room.own_user_id()) else {
+            return;
+        };
+        let Some(sent) = timeline_event::raw_sent(event) else { return };
+        let sent = self.sent_by_our_clock(&sender, sent);
+        if too_old(sent, Timestamp::now(), self.max_age()) {
+            return;
+        }
+        tracing::info!("an event in {} has no key yet", room.room_id());
+        self.undecrypted.keep(UndecryptedEvent {
+            room: room.room_id().to_owned(),
+            event: event.clone(),
+            sent,
+            ops: self.ops_room(room.room_id()).is_some(),
+        });
+    }
+
+    /// Whether a message of a room waits for its key.
+    pub(super) fn waits_for_a_key(&self, room: &RoomId) -> bool {
+        self.undecrypted.has_room(room)
+    }
+
+    /// Tries the events without a key again, after keys may have come.
+    pub(super) async fn retry_undecrypted(&mut self) {
+        for kept in self.undecrypted.take() {
+            let Some(room) = self.joined(&kept.room) else {
+                continue;
+            };
+            if too_old(kept.sent, Timestamp::now(), self.max_age()) {
+                tracing::warn!("the key of an event in {} did not arrive in time", kept.room);
+                continue;
+            }
+            let encrypted = kept.event.cast_ref_unchecked::<OriginalSyncRoomEncryptedEvent>();
+            match room.decrypt_event(encrypted, None).await {
+                Ok(event) if !event.kind.is_utd() => self.handle_events(&room, &[event]).await,
+                _ => self.undecrypted.keep(kept),
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What was accepted → worked on, the oldest first. The ledger is the queue.
+
+pub(super) mod intake;
+pub(super) mod task;
+pub(super) mod worker;
