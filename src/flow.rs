@@ -1,12 +1,12 @@
 //! The chain, spelled once: command → plan → collect → evidence → diagnose → render.
 //! The bot and the terminal both call it.
 
-mod again;
-mod alert;
+mod blind_logs;
 mod capture;
 mod poll;
 pub mod report;
-mod visible;
+mod rerun;
+mod storm_verdict;
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State, Symptom, cou
 use kestrel_core::plan::Plan;
 use kestrel_core::render::{self, Reply, View};
 
-pub use again::{again, client_said, what_changed};
-pub use alert::{Cure, Depth, Judged, SETTLE};
+pub use blind_logs::BlindLog;
 pub use capture::{Captured, InboxWatch};
 pub use kestrel_core::diagnose::YOUNG;
 pub use kestrel_core::evidence::poll::{Cursor, Poll};
-pub use visible::BlindLog;
+pub use rerun::{again, client_said, what_changed};
+pub use storm_verdict::{Cure, Depth, Judged, SETTLE};
 
 /// The chain with its configuration.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use ruma::{OwnedDeviceId, OwnedUserId};
 
 use super::ids::{device_id, user_id};
-use super::slip::{Slip, shown};
-use super::span::{self, Lengths, joined};
-use super::words::Word;
+use super::tokens::Word;
+use super::usage_error::{Slip, shown};
+use super::window::{self, Lengths, joined};
 use super::{Command, Context};
 
 /// A capture of no named length: one call.
@@ -71,7 +71,7 @@ fn start(words: &[Word], context: &Context<'_>) -> Result<Capture, Slip> {
 /// A length stands here and no device: a device that reads like one goes in quotes.
 fn opens_length(word: &Word) -> bool {
     let text = word.text.to_lowercase();
-    word.is_bare() && (text == "for" || span::seconds(&text).is_some())
+    word.is_bare() && (text == "for" || window::seconds(&text).is_some())
 }
 
 /// `[for] 30m`; half an hour where nothing is said.
@@ -83,7 +83,7 @@ fn length(words: &[Word]) -> Result<Duration, Slip> {
         written: "30m, 2h or 1h30m",
         bounds: "A capture lasts a minute to 4 hours".to_owned(),
     };
-    span::length(words, &lengths)
+    window::length(words, &lengths)
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use ruma::OwnedUserId;
 
 use super::ids::user_id;
-use super::links::Piece;
-use super::slip::{Slip, shown};
-use super::words::{Word, split};
+use super::message::Piece;
+use super::tokens::{Word, split};
+use super::usage_error::{Slip, shown};
 use super::{Command, Context};
 
 /// What is wanted of a case.

@@ -2,7 +2,7 @@
 
 use ruma::ServerName;
 
-use super::slip::{self, Slip};
+use super::usage_error::{self, Slip};
 use super::{Capture, Command, Ke1, Ke2, Ke4, Triage};
 
 /// The line about a user of another homeserver, whose keys this server cannot judge: it only holds
@@ -20,9 +20,9 @@ pub fn foreign_user(command: &Command, server_name: &ServerName) -> Option<Slip>
     (theirs != server_name).then(|| {
         Slip::new(format!(
             "{} lives on {}: the keys and the log are kept there, not on {server_name}. Ask the admins of {} to look.",
-            slip::shown(user.as_str()),
-            slip::shown(theirs.as_str()),
-            slip::shown(theirs.as_str()),
+            usage_error::shown(user.as_str()),
+            usage_error::shown(theirs.as_str()),
+            usage_error::shown(theirs.as_str()),
         ))
     })
 }

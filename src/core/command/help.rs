@@ -1,7 +1,7 @@
 //! The table of commands → what `!help` says, and the command that a misspelt name probably meant.
 
-use super::slip::{self, Slip};
-use super::words::Word;
+use super::tokens::Word;
+use super::usage_error::{self, Slip};
 use super::{COMMANDS, Command, Context, Entry};
 
 /// What `!help` says, for a renderer to format.
@@ -41,7 +41,7 @@ pub(super) fn help_words(words: &[Word], _: &Context<'_>) -> Result<Command, Sli
         },
         [_, extra, ..] => Err(Slip::new(format!(
             "!help takes one command's name; {} is one word too many.",
-            slip::shown(&extra.text)
+            usage_error::shown(&extra.text)
         ))),
     }
 }
@@ -66,7 +66,7 @@ fn nearest(name: &str) -> Option<&'static Entry> {
 }
 
 pub(super) fn unknown(name: &str) -> Slip {
-    let typed = slip::shown(&format!("!{}", name.trim_start_matches('!')));
+    let typed = usage_error::shown(&format!("!{}", name.trim_start_matches('!')));
     match nearest(name) {
         Some(near) => Slip {
             says: format!("I do not know {typed}. The nearest I know is !{}.", near.name),

@@ -2,24 +2,24 @@
 
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 
-use super::slip::{self, Slip};
-use super::words::Word;
-use super::{Context, links, moment, span};
+use super::tokens::Word;
+use super::usage_error::{self, Slip};
+use super::{Context, message, window, written_time};
 
 pub(super) fn user_id(word: &Word, context: &Context<'_>) -> Result<OwnedUserId, Slip> {
-    let typed = slip::shown(&word.text);
+    let typed = usage_error::shown(&word.text);
     if word.is_pill() {
         return whole_user_id(&word.text).ok_or_else(|| not_a_user(&typed));
     }
-    if let Some(linked) = links::user_of_link(&word.text) {
+    if let Some(linked) = message::user_of_link(&word.text) {
         return whole_user_id(&linked).ok_or_else(|| not_a_user(&typed));
     }
-    if links::is_link(&word.text) {
+    if message::is_link(&word.text) {
         return Err(Slip::new(format!("{typed} is a link, but not to a user.")));
     }
     // Clients complete a mention with a colon or a comma, and phones turn hyphens into dashes; neither
     // can stand in a server name.
-    let text = moment::plain_dashes(word.text.trim_end_matches([':', ',']));
+    let text = written_time::plain_dashes(word.text.trim_end_matches([':', ',']));
     // Synapse registers lower-case names only, and phones begin a word with a capital. Whoever has an
     // older name with capitals writes the @, which keeps them.
     let text = match text.strip_prefix('@') {
@@ -48,7 +48,7 @@ const LONGEST_ID: usize = 255;
 /// A user id that a person can read: ruma also accepts controls, spaces and an empty name, which no
 /// server registers and which only serve to deceive.
 fn whole_user_id(text: &str) -> Option<OwnedUserId> {
-    let unreadable = |c: char| c.is_whitespace() || slip::is_invisible(c);
+    let unreadable = |c: char| c.is_whitespace() || usage_error::is_invisible(c);
     if text.contains(unreadable) {
         return None;
     }
@@ -66,7 +66,7 @@ fn looks_like_device(text: &str) -> bool {
 }
 
 pub(super) fn device_id(word: &Word) -> Result<OwnedDeviceId, Slip> {
-    let typed = slip::shown(&word.text);
+    let typed = usage_error::shown(&word.text);
     if word.text.is_empty() {
         return Err(Slip::new("The device's quotes are empty."));
     }
@@ -76,7 +76,7 @@ pub(super) fn device_id(word: &Word) -> Result<OwnedDeviceId, Slip> {
     if word.is_pill() {
         return Err(Slip::new(format!("{typed} is a second user; a device goes there.")));
     }
-    if word.is_bare() && span::duration(&word.text).is_ok() {
+    if word.is_bare() && window::duration(&word.text).is_ok() {
         return Err(Slip::new(format!(
             "Is {typed} a window or a device? Write last {typed} for a window, or put a device in quotes."
         )));

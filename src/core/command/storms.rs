@@ -5,10 +5,10 @@ use std::time::Duration;
 use ruma::OwnedUserId;
 
 use super::ids::user_id;
-use super::links::Piece;
-use super::slip::{Slip, shown};
-use super::span::{self, LONGEST_DAYS, Lengths};
-use super::words::{Word, split};
+use super::message::Piece;
+use super::tokens::{Word, split};
+use super::usage_error::{Slip, shown};
+use super::window::{self, LONGEST_DAYS, Lengths};
 use super::{Command, Context};
 
 /// A mute of no named length: long enough to mend something, short enough to be forgotten safely.
@@ -82,7 +82,7 @@ fn whom<'w>(words: &'w [Word], context: &Context<'_>) -> Result<(Whom, &'w [Word
         ("storm", []) => Err(Slip::new("Which storm? !storms shows their numbers.")),
         _ if is_number(&text) => Ok((Whom::Storm(storm(&text)?), rest)),
         // A name would be made of it: whoever is called that is written with the @.
-        _ if text == "for" || span::seconds(&text).is_some() => Err(Slip::new(format!(
+        _ if text == "for" || window::seconds(&text).is_some() => Err(Slip::new(format!(
             "{} is a time. What is it for? A storm, a user or all comes first.",
             shown(&first.text)
         ))),
@@ -114,7 +114,7 @@ fn length(words: &[Word]) -> Result<Duration, Slip> {
         written: "30m, 2h, 1h30m or 2d",
         bounds: format!("A mute lasts a minute to {LONGEST_DAYS} days"),
     };
-    span::length(words, &lengths)
+    window::length(words, &lengths)
 }
 
 fn too_many(extra: &Word) -> Slip {

@@ -66,7 +66,8 @@ fn unquoted(body: &str) -> &str {
 
 /// `!ke1 …` → `ke1` and the rest. A room id (`!abc:server`) and an exclamation (`!!!`) are no commands.
 fn command_name(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_start_matches(|c: char| c.is_whitespace() || super::slip::is_invisible(c));
+    let text =
+        text.trim_start_matches(|c: char| c.is_whitespace() || super::usage_error::is_invisible(c));
     let text = text.strip_prefix('!')?;
     let end =
         text.find(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).unwrap_or(text.len());

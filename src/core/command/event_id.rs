@@ -2,9 +2,9 @@
 
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 
-use super::links::{event_of_link, percent_decoded};
-use super::slip::{Slip, shown};
-use super::words::Word;
+use super::message::{event_of_link, percent_decoded};
+use super::tokens::Word;
+use super::usage_error::{Slip, shown};
 use super::{Command, Context, Ke3};
 
 /// Reads `$event [in !room] [the client's words]`.

@@ -1,8 +1,8 @@
 //! Typed text and pills → words. Undoes what phones and clients do to typed text around a word, and
 //! never touches what stands inside quotes.
 
-use super::links::Piece;
-use super::slip::{Slip, is_invisible, shown};
+use super::message::Piece;
+use super::usage_error::{Slip, is_invisible, shown};
 
 /// One word, and how it came.
 #[derive(Debug, Clone, PartialEq, Eq)]

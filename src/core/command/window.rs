@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::moment::{self, moment, spelled, typed};
-use super::slip::{Slip, shown};
-use super::words::Word;
+use super::tokens::Word;
+use super::usage_error::{Slip, shown};
+use super::written_time::{self, moment, spelled, typed};
 use super::{Context, Span};
 
 /// The longest window, in days. Synapse keeps three rotated logs by default and few sites keep more
@@ -170,8 +170,8 @@ fn between(from: &[Word], to: &[Word], context: &Context<'_>) -> Result<Span, Sl
             "{} is not after {}: that is {} and {}.",
             shown(&typed(to)),
             shown(&typed(from)),
-            moment::told(end, context),
-            moment::told(start, context),
+            written_time::told(end, context),
+            written_time::told(start, context),
         )));
     }
     not_too_long(start, end)?;
@@ -201,8 +201,8 @@ fn ahead(time: Timestamp, words: &[Word], context: &Context<'_>) -> Slip {
     Slip::new(format!(
         "{} is {}, and that is not past yet: it is {} now.",
         shown(&typed(words)),
-        moment::told(time, context),
-        moment::told(context.now, context),
+        written_time::told(time, context),
+        written_time::told(context.now, context),
     ))
 }
 

@@ -6,8 +6,8 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::Context;
-use super::slip::{Slip, shown};
-use super::words::Word;
+use super::tokens::Word;
+use super::usage_error::{Slip, shown};
 
 /// A window that ends at an earlier time of day than it begins runs over midnight, if it is not longer
 /// than this; a longer one is more likely a slip.

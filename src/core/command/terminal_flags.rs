@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use ruma::OwnedUserId;
 
 use super::ids::user_id;
-use super::links::Piece;
-use super::slip::{self, Slip};
-use super::symptom::bounded;
-use super::words::{Word, split};
-use super::{Context, Span, moment, span};
+use super::message::Piece;
+use super::questions::bounded;
+use super::tokens::{Word, split};
+use super::usage_error::{self, Slip};
+use super::window as spans;
+use super::{Context, Span, written_time};
 
 /// The window that `kestrel triage` was given.
 #[derive(Debug, Clone, Copy)]
@@ -25,22 +26,22 @@ pub struct Flags<'a> {
 /// Reads the window. With it comes the reference time: `--until`, else now.
 pub fn window(flags: &Flags<'_>, context: &Context<'_>) -> Result<(Span, Timestamp), Slip> {
     let now = match flags.until {
-        Some(text) => span::ended(&words(text)?, context)?,
+        Some(text) => spans::ended(&words(text)?, context)?,
         None => context.now,
     };
     let context = Context { now, ..*context };
     if let (Some(from), Some(until)) = (flags.since, flags.until)
-        && moment::moment(&words(from)?, None, &context)? >= now
+        && written_time::moment(&words(from)?, None, &context)? >= now
     {
         return Err(Slip::new(format!(
             "--since {} is not before --until {}.",
-            slip::shown(from),
-            slip::shown(until)
+            usage_error::shown(from),
+            usage_error::shown(until)
         )));
     }
     let span = match (flags.last, flags.since) {
-        (Some(length), _) => Span::Last(span::duration(length)?),
-        (None, Some(from)) => span::span(&words(&format!("since {from}"))?, &context)?,
+        (Some(length), _) => Span::Last(spans::duration(length)?),
+        (None, Some(from)) => spans::span(&words(&format!("since {from}"))?, &context)?,
         (None, None) => Span::Unsaid,
     };
     Ok((span, now))
@@ -56,12 +57,12 @@ pub fn user(text: &str, context: &Context<'_>) -> Result<OwnedUserId, Slip> {
 
 /// Reads a length of time.
 pub fn length(text: &str) -> Result<Duration, Slip> {
-    span::duration(text)
+    spans::duration(text)
 }
 
 /// Reads the length of a live watch.
 pub fn live(text: &str) -> Result<Duration, Slip> {
-    bounded(span::duration(text)?)
+    bounded(spans::duration(text)?)
 }
 
 fn words(text: &str) -> Result<Vec<Word>, Slip> {

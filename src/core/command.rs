@@ -7,18 +7,18 @@
 mod capture;
 mod cases;
 mod destructive;
-mod event;
-mod flags;
+mod event_id;
 mod foreign;
 mod help;
 mod ids;
-mod links;
-mod moment;
-mod slip;
-mod span;
+mod message;
+mod questions;
 mod storms;
-mod symptom;
-mod words;
+mod terminal_flags;
+mod tokens;
+mod usage_error;
+mod window;
+mod written_time;
 
 use std::time::Duration;
 
@@ -28,15 +28,15 @@ use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, ServerName};
 
 pub use self::capture::Capture;
 pub use self::cases::{Look, case_words, cases_words};
-pub use self::event::event;
-pub use self::flags::{Flags, length, live, user, window};
+pub use self::event_id::event;
 pub use self::foreign::foreign_user;
 pub use self::help::{Help, help};
 use self::help::{entry, help_words, unknown};
-pub use self::slip::Slip;
-pub use self::span::LONGEST_DAYS;
 pub use self::storms::{Whom, mute_words, whom_words};
-use self::words::Word;
+pub use self::terminal_flags::{Flags, length, live, user, window};
+use self::tokens::Word;
+pub use self::usage_error::Slip;
+pub use self::window::LONGEST_DAYS;
 
 /// One command, as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +184,7 @@ pub const COMMANDS: &[Entry] = &[
             "A time is 14:30, yesterday 14:30, 2026-11-22 14:30, 2026-11-22 or 2026-11-22T14:30:00Z.",
         ],
         example: "!ke1 @alice:example.org ABCDEFGHIJ last 30m",
-        parse: symptom::ke1,
+        parse: questions::ke1,
     },
     Entry {
         name: "ke2",
@@ -196,7 +196,7 @@ pub const COMMANDS: &[Entry] = &[
             "An empty inbox never means that nothing was sent: a device that syncs empties it at once.",
         ],
         example: "!ke2 @alice:example.org ABCDEFGHIJ live 60s",
-        parse: symptom::ke2,
+        parse: questions::ke2,
     },
     Entry {
         name: "ke3",
@@ -207,7 +207,7 @@ pub const COMMANDS: &[Entry] = &[
             "The client's message (\u{201c}missing field `algorithm` at line 1 column 138\u{201d}) tells what the client read.",
         ],
         example: "!ke3 $SASBBzoqjH0gk--b2LlNSPRrDChVU9z1Uku_5A-aZll in !room:example.org",
-        parse: event::ke3,
+        parse: event_id::ke3,
     },
     Entry {
         name: "ke4",
@@ -215,7 +215,7 @@ pub const COMMANDS: &[Entry] = &[
         doc: "calls that drop: delayed events whose restarts fail or time out",
         notes: &["Name the minutes of the call: latency is told over the window."],
         example: "!ke4 @alice:example.org last 1h",
-        parse: symptom::ke4,
+        parse: questions::ke4,
     },
     Entry {
         name: "triage",
@@ -223,7 +223,7 @@ pub const COMMANDS: &[Entry] = &[
         doc: "all four at once: which trouble is the root, which follows, what to do first",
         notes: &["Without DEVICE: the user's device in trouble, or the one seen last."],
         example: "!triage @alice:example.org last 1h",
-        parse: symptom::triage,
+        parse: questions::triage,
     },
     Entry {
         name: "fleet",
@@ -233,7 +233,7 @@ pub const COMMANDS: &[Entry] = &[
             "It says when many began within minutes: a restored database, or a client release.",
         ],
         example: "!fleet last 24h",
-        parse: symptom::fleet,
+        parse: questions::fleet,
     },
     Entry {
         name: "report",
@@ -346,11 +346,11 @@ pub const COMMANDS: &[Entry] = &[
 
 /// Reads one message. `Ok(None)`: it is no command, because it does not begin with `!` or only quotes.
 pub fn parse(line: &Line<'_>, context: &Context<'_>) -> Result<Option<Command>, Slip> {
-    let Some((name, pieces)) = links::spoken(line) else {
+    let Some((name, pieces)) = message::spoken(line) else {
         return Ok(None);
     };
     let entry = entry(&name).ok_or_else(|| unknown(&name))?;
-    let command = words::split(&pieces).and_then(|words| (entry.parse)(&words, context));
+    let command = tokens::split(&pieces).and_then(|words| (entry.parse)(&words, context));
     command.map(Some).map_err(|slip| Slip { usage: slip.usage.or(Some(entry.usage)), ..slip })
 }
 
@@ -359,7 +359,7 @@ fn why(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
         None => Ok(Command::Why),
         Some(word) => Err(Slip::new(format!(
             "!why takes no words, so I do not know what {} is for. Send it in the thread of a verdict.",
-            slip::shown(&word.text)
+            usage_error::shown(&word.text)
         ))),
     }
 }
@@ -369,7 +369,7 @@ fn report(words: &[Word], context: &Context<'_>) -> Result<Command, Slip> {
         [] => Ok(Command::Report { about: None }),
         [user] => Ok(Command::Report { about: Some(ids::user_id(user, context)?) }),
         [_, extra, ..] => {
-            Err(Slip::new(format!("{} is one word too many.", slip::shown(&extra.text))))
+            Err(Slip::new(format!("{} is one word too many.", usage_error::shown(&extra.text))))
         }
     }
 }
@@ -387,7 +387,7 @@ fn at_most_one(words: &[Word]) -> Result<Option<String>, Slip> {
         [] => Ok(None),
         [word] => Ok(Some(word.text.to_lowercase())),
         [_, extra, ..] => {
-            Err(Slip::new(format!("{} is one word too many.", slip::shown(&extra.text))))
+            Err(Slip::new(format!("{} is one word too many.", usage_error::shown(&extra.text))))
         }
     }
 }
@@ -898,7 +898,10 @@ mod tests {
             let html = text("!ke1 ");
             let said = read_at(&body, Some(&html), NOW);
             if let Err(slip) = said {
-                assert!(!slip.says.contains(super::slip::is_invisible), "{body:?}: {slip:?}");
+                assert!(
+                    !slip.says.contains(super::usage_error::is_invisible),
+                    "{body:?}: {slip:?}"
+                );
             }
             let _ = read_at(&text(""), None, "-009999-01-02T01:59:59Z");
             let _ = read_at(&text("!ke1 alice D since "), None, "9999-12-30T22:00:00Z");

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use ruma::OwnedDeviceId;
 
-use super::event::event;
+use super::event_id::event;
 use super::ids::{device_id, user_id};
-use super::slip::{self, Slip};
-use super::words::Word;
-use super::{Command, Context, Ke1, Ke2, Ke4, Triage, span};
+use super::tokens::Word;
+use super::usage_error::{self, Slip};
+use super::{Command, Context, Ke1, Ke2, Ke4, Triage, window};
 
 /// The longest live watch: it reads the database fifty times a second.
 const LONGEST_LIVE: Duration = Duration::from_secs(5 * 60);
@@ -18,7 +18,7 @@ pub(super) fn ke1(words: &[Word], context: &Context<'_>) -> Result<Command, Slip
     let (user, rest) = named(words, "Whose device is it? Name a user and a device.")?;
     let user = user_id(user, context)?;
     let (device, window) = device(rest)?;
-    let span = span::span(window, context)?;
+    let span = window::span(window, context)?;
     Ok(Command::Ke1(Ke1 { user, device, span }))
 }
 
@@ -35,7 +35,7 @@ pub(super) fn ke2(words: &[Word], context: &Context<'_>) -> Result<Command, Slip
         Some((word, window)) if is_user(word) => (Some(user_id(word, context)?), window),
         _ => (None, rest),
     };
-    let span = span::span(window, context)?;
+    let span = window::span(window, context)?;
     Ok(Command::Ke2(Ke2 { user, device, sender, span, live }))
 }
 
@@ -43,7 +43,7 @@ pub(super) fn ke2(words: &[Word], context: &Context<'_>) -> Result<Command, Slip
 pub(super) fn ke4(words: &[Word], context: &Context<'_>) -> Result<Command, Slip> {
     let (user, window) = named(words, "Whose call is it? Name a user.")?;
     let user = user_id(user, context)?;
-    let span = span::span(window, context)?;
+    let span = window::span(window, context)?;
     Ok(Command::Ke4(Ke4 { user, span }))
 }
 
@@ -59,13 +59,13 @@ pub(super) fn triage(words: &[Word], context: &Context<'_>) -> Result<Command, S
         Some((word, window)) if is_event(word) => (Some(event(&word.text, "")?), window),
         _ => (None, rest),
     };
-    let span = span::span(window, context)?;
+    let span = window::span(window, context)?;
     Ok(Command::Triage(Triage { user, device, event, span }))
 }
 
 /// Reads `[window]`.
 pub(super) fn fleet(words: &[Word], context: &Context<'_>) -> Result<Command, Slip> {
-    span::span(words, context).map(Command::Fleet)
+    window::span(words, context).map(Command::Fleet)
 }
 
 fn named<'a>(words: &'a [Word], ask: &str) -> Result<(&'a Word, &'a [Word]), Slip> {
@@ -75,7 +75,7 @@ fn named<'a>(words: &'a [Word], ask: &str) -> Result<(&'a Word, &'a [Word]), Sli
 /// The device, unless a window stands there.
 fn device(words: &[Word]) -> Result<(Option<OwnedDeviceId>, &[Word]), Slip> {
     match words.split_first() {
-        Some((word, window)) if !span::opens(word) => Ok((Some(device_id(word)?), window)),
+        Some((word, window)) if !window::opens(word) => Ok((Some(device_id(word)?), window)),
         _ => Ok((None, words)),
     }
 }
@@ -98,11 +98,11 @@ fn live(words: &[Word]) -> Result<(&[Word], Option<Duration>), Slip> {
     };
     let length = match &words[at + 1..] {
         [] => Duration::from_secs(60),
-        [word] => bounded(span::duration(&word.text)?)?,
+        [word] => bounded(window::duration(&word.text)?)?,
         [_, extra, ..] => {
             return Err(Slip::new(format!(
                 "live takes a length, as in live 60s; {} is one word too many.",
-                slip::shown(&extra.text)
+                usage_error::shown(&extra.text)
             )));
         }
     };
