@@ -9,16 +9,18 @@
 //!
 //! ```text
 //! chat line ─┐
-//! storm ─────┴► command ─► plan ─► collect ─► evidence ─► diagnose ─► render ─► reply in a thread
-//!                                    ├─ logs: a file, found by time, read forward
-//!                                    ├─ postgres: one read-only probe a table; an inbox is watched first
-//!                                    └─ prometheus: latency by servlet, beside the log's
+//! storm ─────┴► question ─► plan ─► collect ─► evidence ─► diagnose ─► render ─► reply in a thread
+//!                                     ├─ logs: a file, found by time, read forward
+//!                                     ├─ postgres: one read-only probe a table; an inbox is watched first
+//!                                     └─ prometheus: latency by servlet, beside the log's
 //! ```
 //!
 //! One direction, no way back. The chain is spelled once, in [`flow`]; the bot, the terminal and the storm
 //! watch call it.
 //!
-//! * A **command** is what was typed; a **plan** is what that means here.
+//! * A **command** is what was typed. Those that ask something become a **question**: what is asked, about whom,
+//!   over which window. A button, a report, a storm and a capture ask with the same type. A **plan** is what the
+//!   question means here.
 //! * **Collect** is the only part that touches the outside world. A source that fails is evidence too:
 //!   every answer is found, empty, failed (why) or not asked.
 //! * **Evidence** is the vocabulary: typed facts, each with where it came from and the query that shows
@@ -86,16 +88,17 @@
 //! | room | may name | never |
 //! |---|---|---|
 //! | [`evidence`](kestrel_core::evidence) | – | any other room; tokio, files, sockets, the clock |
-//! | [`command`](kestrel_core::command) | – | collect, diagnose, bot |
+//! | [`question`](kestrel_core::question) | evidence | every other room |
+//! | [`command`](kestrel_core::command) | question, evidence | collect, diagnose, bot |
 //! | [`config`] | evidence | every other room |
 //! | [`diagnose`](kestrel_core::diagnose) | evidence | everything else; regex, the clock, the environment |
-//! | [`plan`](kestrel_core::plan) | command, evidence, diagnose (needs only) | collect, the clock |
+//! | [`plan`](kestrel_core::plan) | question, evidence, diagnose (needs only) | collect, the clock |
 //! | [`storm`](kestrel_core::storm), [`capture`](kestrel_core::capture) | evidence | every other room; the clock |
 //! | [`render`](kestrel_core::render) | command, evidence, diagnose, storm, capture | collect, bot, store, the clock |
 //! | [`collect`] | plan, evidence, config | command, diagnose, render, bot, store |
 //! | [`store`] | evidence, storm, capture, config | collect, diagnose, bot, render |
-//! | [`flow`] | command … render, storm, capture, config | bot, the Matrix client |
-//! | [`bot`] | command (to parse), flow, render, storm, capture, [`collect::logs::follow`], store, config, evidence (to carry) | plan, diagnose, postgres |
+//! | [`flow`] | question … render, storm, capture, config | bot, the Matrix client |
+//! | [`bot`] | command (to parse), question (to ask), flow, render, storm, capture, [`collect::logs::follow`], store, config, evidence (to carry) | plan, diagnose, postgres |
 //!
 //! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/prometheus`, `rusqlite` in
 //! `store/ledger` and the Matrix client in `bot`. A test holds the walls (`tests/it/walls.rs`), and clippy

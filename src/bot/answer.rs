@@ -23,8 +23,9 @@ use super::words;
 use crate::config::Config;
 use crate::flow::{self, Answer, Flow};
 use crate::store::{NewCase, NewMessage, Store};
-use kestrel_core::command::{Command, Look};
-use kestrel_core::render::Reply;
+use kestrel_core::command::{self, CaseAction, Command};
+use kestrel_core::question::Question;
+use kestrel_core::render::{self, Reply};
 
 /// Beyond the sources' own deadline: the time to judge, and for the few answers that post by themselves to sit
 /// out a restart of the homeserver.
@@ -48,7 +49,7 @@ impl Asked {
     /// How long it watches before it answers.
     fn watch(&self) -> Duration {
         match self {
-            Self::Command(Command::Ke2(typed)) => typed.live.unwrap_or_default(),
+            Self::Command(Command::Ask(question)) => question.live().unwrap_or_default(),
             _ => Duration::ZERO,
         }
     }
@@ -120,34 +121,41 @@ impl Desk {
                 Answer::Words(self.forwarded(&room, &line, about.as_deref()).await?)
             }
             Asked::Command(Command::Cases(user)) => Answer::Words(self.cases(user.as_deref())?),
-            Asked::Command(Command::Case { number, look: Look::Again }) => {
+            Asked::Command(Command::Case { number, action: CaseAction::Again }) => {
                 return Ok(self.again(&room, &line, number, asked_at).await);
             }
-            Asked::Command(Command::Case { number, look }) => {
-                Answer::Words(self.case(number, look)?)
+            Asked::Command(Command::Case { number, action }) => {
+                Answer::Words(self.case(number, action)?)
             }
             Asked::Command(Command::Storms) => Answer::Words(self.storms()?),
-            Asked::Command(Command::Mute { whom, length }) => {
-                Answer::Words(self.mute(&line, &whom, length)?)
+            Asked::Command(Command::Mute { target, length }) => {
+                Answer::Words(self.mute(&line, &target, length)?)
             }
-            Asked::Command(Command::Unmute(whom)) => Answer::Words(self.unmute(whom.as_ref())?),
+            Asked::Command(Command::Unmute(target)) => Answer::Words(self.unmute(target.as_ref())?),
             Asked::Command(Command::Capture(wanted)) => {
                 match self.captures.command(&room, &line, wanted).await? {
                     Some(reply) => Answer::Words(reply),
                     None => return Ok(Vec::new()),
                 }
             }
-            Asked::Command(command) => {
-                self.announce(&room, &line, &command).await;
-                self.flow.answer(&command, asked_at).await
+            Asked::Command(Command::Help(about)) => {
+                Answer::Words(render::help(&command::help(about)).reply())
+            }
+            Asked::Command(Command::Tree(branch)) => Answer::Words(render::trees(branch).reply()),
+            Asked::Command(Command::Remedies(verdict)) => {
+                Answer::Words(render::remedies_named(verdict.as_deref()).reply())
+            }
+            Asked::Command(Command::Ask(question)) => {
+                self.announce(&room, &line, &question).await;
+                self.flow.answer(&question, asked_at).await
             }
         };
         Ok(self.give(room.room_id(), &line, answer))
     }
 
     /// Says that a live watch begins. The watch goes on without: its answer still counts.
-    async fn announce(&self, room: &Room, line: &ChatLine, command: &Command) {
-        let Some(note) = self.flow.announcement(command) else { return };
+    async fn announce(&self, room: &Room, line: &ChatLine, question: &Question) {
+        let Some(note) = self.flow.announcement(question) else { return };
         let mut content = send::notice(&note, vec![line.sender.clone()]);
         content.relates_to = Some(send::under(line.root().to_owned(), line.event.clone()));
         let txn = send::txn_id(&line.event, About::Watch);

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::{KeptCapture, NewMessage, Store};
 use kestrel_core::capture::{Asked, Input, Session, Step};
-use kestrel_core::command::Capture;
+use kestrel_core::command::CaptureCommand;
 use kestrel_core::evidence::artefact::{Artefact, Kind};
 use kestrel_core::render::{Reply, capture as told};
 
@@ -119,9 +119,9 @@ impl CaptureDesk {
         self: &Arc<Self>,
         room: &Room,
         line: &ChatLine,
-        wanted: Capture,
+        wanted: CaptureCommand,
     ) -> Result<Option<Reply>> {
-        if let Capture::Start { user, device, length } = wanted {
+        if let CaptureCommand::Start { user, device, length } = wanted {
             let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
             return self.start(room, line, (user, device), length).await;
         }
@@ -129,8 +129,8 @@ impl CaptureDesk {
             return Ok(Some(words::no_capture()));
         };
         let input = match wanted {
-            Capture::Mark(text) => Input::Marked { text, by: line.sender.clone() },
-            Capture::Stop => Input::Stopped { by: line.sender.clone() },
+            CaptureCommand::Mark(text) => Input::Marked { text, by: line.sender.clone() },
+            CaptureCommand::Stop => Input::Stopped { by: line.sender.clone() },
             _ => {
                 let session = session_of(&kept);
                 let page = session

@@ -16,7 +16,7 @@ use super::words;
 use crate::config::Cases;
 use crate::flow::{self, Answer};
 use crate::store::{Kept, NewMessage, Store};
-use kestrel_core::command::Look;
+use kestrel_core::command::CaseAction;
 use kestrel_core::evidence::Evidence;
 use kestrel_core::render::Reply;
 use kestrel_core::render::case::{self, CaseLine};
@@ -54,8 +54,8 @@ impl Desk {
     }
 
     /// One case as it was answered, or all behind it; or its end.
-    pub(super) fn case(&self, number: u64, look: Look) -> Result<Reply> {
-        if look == Look::Delete {
+    pub(super) fn case(&self, number: u64, action: CaseAction) -> Result<Reply> {
+        if action == CaseAction::Delete {
             return Ok(match self.store.forget_case(number)? {
                 true => words::case_deleted(number),
                 false => words::no_such_case(number),
@@ -66,8 +66,8 @@ impl Desk {
             Err(reply) => return Ok(reply),
         };
         let view = self.flow.view();
-        Ok(match look {
-            Look::Why => self.flow.why(&evidence),
+        Ok(match action {
+            CaseAction::Why => self.flow.why(&evidence),
             _ => case::kept(&self.told(&kept, None), flow::page(&evidence, &view), &view).reply(),
         })
     }
@@ -86,11 +86,11 @@ impl Desk {
             Ok(found) => found,
             Err(reply) => return words(&reply),
         };
-        let Some(command) = flow::again(&before) else {
+        let Some(question) = flow::rerun(&before) else {
             return words(&words::not_again(number));
         };
         let client = flow::client_said(&before);
-        let answer = self.flow.answer_with(&command, &client, asked_at).await;
+        let answer = self.flow.answer_with(&question, &client, asked_at).await;
         let now = match &answer {
             Answer::Words(reply) => return words(reply),
             Answer::Case(case) => &case.evidence,

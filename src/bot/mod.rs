@@ -181,7 +181,7 @@ fn read(line: &ChatLine, config: &Config) -> Option<Asked> {
     };
     match command::parse(&typed, &context) {
         Ok(command) => command.map(Asked::Command),
-        Err(slip) => Some(Asked::Slip(render::slip(&slip).reply())),
+        Err(error) => Some(Asked::Slip(render::usage_error(&error).reply())),
     }
 }
 

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::answer::Asked;
 use super::line::ChatLine;
 use super::words;
-use kestrel_core::command::{Command, Span, Triage};
+use kestrel_core::command::Command;
+use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::storm::{Event, Kind, Whose};
 
@@ -90,25 +91,25 @@ pub(super) fn asked(button: Button, storm: &Event) -> Asked {
         Button::Why => Asked::Command(Command::Why),
         Button::Mute => Asked::Slip(words::how_to_mute(storm.storm)),
         Button::Again => match again(storm) {
-            Some(command) => Asked::Command(command),
+            Some(question) => Asked::Command(Command::Ask(question)),
             None => Asked::Slip(words::no_device_in_it()),
         },
     }
 }
 
 /// The question about a storm, once more; none where it names nobody.
-fn again(storm: &Event) -> Option<Command> {
+fn again(storm: &Event) -> Option<Question> {
     let from = storm.first.checked_sub(BEFORE).unwrap_or(storm.first);
-    match (&storm.whose, storm.kind) {
-        (Whose::Device { user, device }, _) => Some(Command::Triage(Triage {
+    let topic = match (&storm.whose, storm.kind) {
+        (Whose::Device { user, device }, _) => Topic::All {
             user: user.as_str().try_into().ok()?,
             device: Some(device.as_str().into()),
             event: None,
-            span: Span::Since(from),
-        })),
-        (Whose::Everybody, Kind::Fleet) => Some(Command::Fleet(Span::Since(from))),
-        (Whose::Address(_) | Whose::Everybody | Whose::Server, _) => None,
-    }
+        },
+        (Whose::Everybody, Kind::Fleet) => Topic::Fleet,
+        (Whose::Address(_) | Whose::Everybody | Whose::Server, _) => return None,
+    };
+    Some(Question { topic, span: Span::Since(from) })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::line::ChatLine;
 use super::room_words::absences;
 use super::words;
 use crate::store::Known;
-use kestrel_core::command::Whom;
+use kestrel_core::command::MuteTarget;
 use kestrel_core::evidence::shortened;
 use kestrel_core::render::storm::{Listed, list, muted, unmuted};
 use kestrel_core::render::{self, Reply, restarted};
@@ -55,14 +55,22 @@ impl Desk {
     }
 
     /// Silences; counting never stops.
-    pub(super) fn mute(&self, line: &ChatLine, whom: &Whom, length: Duration) -> Result<Reply> {
+    pub(super) fn mute(
+        &self,
+        line: &ChatLine,
+        target: &MuteTarget,
+        length: Duration,
+    ) -> Result<Reply> {
         let now = Timestamp::now();
         let until =
             SignedDuration::try_from(length).ok().and_then(|length| now.checked_add(length).ok());
-        let mute =
-            Mute { what: muted_of(whom), until: until.unwrap_or(now), by: line.sender.to_string() };
+        let mute = Mute {
+            what: muted_of(target),
+            until: until.unwrap_or(now),
+            by: line.sender.to_string(),
+        };
         let ledger = self.store.ledger();
-        if let Whom::Storm(number) = whom {
+        if let MuteTarget::Storm(number) = target {
             let known = ledger.storm(*number)?;
             if known.as_ref().is_none_or(|known| known.ended.is_some()) {
                 let why = if known.is_some() { "is over" } else { "is none that I know" };
@@ -76,9 +84,9 @@ impl Desk {
     }
 
     /// Ends one mute, or all of them.
-    pub(super) fn unmute(&self, whom: Option<&Whom>) -> Result<Reply> {
+    pub(super) fn unmute(&self, target: Option<&MuteTarget>) -> Result<Reply> {
         let ledger = self.store.ledger();
-        let Some(what) = whom.map(muted_of) else {
+        let Some(what) = target.map(muted_of) else {
             return Ok(words::all_unmuted(ledger.unmute_everything()?));
         };
         Ok(match ledger.unmute(&what)? {
@@ -102,11 +110,11 @@ fn listed<'a>((known, link): (&'a Known, &'a Option<String>)) -> Listed<'a> {
     }
 }
 
-fn muted_of(whom: &Whom) -> Muted {
-    match whom {
-        Whom::Storm(number) => Muted::Storm(*number),
-        Whom::User(user) => Muted::User(user.clone()),
-        Whom::All => Muted::All,
+fn muted_of(target: &MuteTarget) -> Muted {
+    match target {
+        MuteTarget::Storm(number) => Muted::Storm(*number),
+        MuteTarget::User(user) => Muted::User(user.clone()),
+        MuteTarget::All => Muted::All,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Flow;
+use super::answer::Flow;
 use crate::collect;
 use crate::config::Config;
 use kestrel_core::evidence::key_log::Coverage;
@@ -28,7 +28,7 @@ pub struct BlindLog {
 }
 
 impl Flow {
-    /// Looks at the logs alone. Logs that cannot be read are told of by whoever follows them.
+    /// Looks at the logs alone. Logs that cannot be read are reported by the log follower.
     pub async fn blind_logs(&self, now: Timestamp) -> Vec<BlindLog> {
         let from = now.checked_sub(LAST).unwrap_or(now);
         let plan = Plan {
@@ -67,7 +67,8 @@ fn unseen(logs: &[&Coverage], now: Timestamp) -> Vec<BlindLog> {
         found.extend(all.filter(|found| matches!(found.why, Why::Loggers(_))));
     }
     let told = |found: Blind| {
-        let (text, how) = (found.text(), found.how());
+        let text = found.text();
+        let how = found.how();
         BlindLog { log: found.logs.join(", "), text, how }
     };
     found.into_iter().map(told).collect()

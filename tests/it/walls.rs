@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 /// Room → the rooms it may name. A room that is missing here may name none, and fails the test below.
 const DOORS: &[(&str, &[&str])] = &[
     ("evidence", &[]),
-    ("command", &[]),
+    ("question", &["evidence"]),
+    ("command", &["question", "evidence"]),
     ("config", &["evidence"]),
     ("diagnose", &["evidence"]),
-    ("plan", &["command", "evidence", "diagnose"]),
+    ("plan", &["question", "evidence", "diagnose"]),
     ("storm", &["evidence"]),
     ("capture", &["evidence"]),
     ("render", &["command", "evidence", "diagnose", "storm", "capture"]),
@@ -19,15 +20,15 @@ const DOORS: &[(&str, &[&str])] = &[
     (
         "flow",
         &[
-            "command", "plan", "collect", "evidence", "diagnose", "render", "storm", "capture",
+            "question", "plan", "collect", "evidence", "diagnose", "render", "storm", "capture",
             "store", "config",
         ],
     ),
     (
         "bot",
         &[
-            "command", "flow", "render", "storm", "capture", "collect", "store", "config",
-            "evidence",
+            "command", "question", "flow", "render", "storm", "capture", "collect", "store",
+            "config", "evidence",
         ],
     ),
 ];
@@ -51,6 +52,7 @@ const PURE: &[(&str, &[&str])] = &[
     ),
     ("plan", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("render", &["tokio", "std::fs", "SystemTime", "now()"]),
+    ("question", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("command", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("storm", &["tokio", "std::fs", "SystemTime", "now()"]),
     ("capture", &["tokio", "std::fs", "SystemTime", "now()"]),

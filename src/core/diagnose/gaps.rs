@@ -5,6 +5,7 @@ use super::ke2::{NEEDS, ke1, mail};
 use super::verdict::{Answer, VerdictId};
 use super::visible::keys_unseen;
 use super::walk::{Ruling, Walk, database_how, log_how};
+use crate::evidence::quoted_device::quoted_device;
 use crate::evidence::{Need, State, counted};
 
 /// Names what to capture: nothing seen so far decides, and silence never does.
@@ -78,13 +79,7 @@ const DEBUG_HOW: &str = "in Synapse's log config put the line `synapse.9533_debu
 
 fn live_how(walk: &Walk) -> String {
     let ids = walk.evidence.subject.ids();
-    let device = ids.1.map_or("DEVICE", |device| device.as_str());
-    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let device = match device {
-        plain if plain.chars().all(bare) => plain.to_owned(),
-        odd if odd.contains(|c: char| c == '"' || c.is_control()) => "DEVICE".to_owned(),
-        odd => format!("\"{odd}\""),
-    };
+    let device = ids.1.map_or("DEVICE".to_owned(), |device| quoted_device(device.as_str()));
     let user = ids.0.map_or("@user:server", |user| user.as_str());
     format!(
         "`!ke2 {user} {device} live 60s` while a call runs: what an online device is sent waits for milliseconds"

@@ -33,6 +33,7 @@ pub mod otk;
 pub mod poll;
 mod process;
 mod python;
+pub mod quoted_device;
 mod redact;
 pub mod removal;
 pub mod replica;

@@ -5,6 +5,7 @@ use super::answer::{about, also, besides, rate_words, sentence, symptom};
 use super::page::Page;
 use crate::diagnose::Fleet;
 use crate::diagnose::fleet::{Affected, Cause, Standing, Trouble};
+use crate::evidence::quoted_device::quoted_device;
 use crate::evidence::{Evidence, Symptom, counted};
 
 /// The worst that a phone shows.
@@ -139,7 +140,7 @@ fn is_troubled(of: &Affected) -> bool {
 
 /// One device: what to paste, what is wrong, since when.
 fn device(page: &mut Page, of: &Affected, view: &View) {
-    page.line().code(format!("!ke1 {} {}", of.user, quoted(of.device.as_str())));
+    page.line().command(&format!("!ke1 {} {}", of.user, quoted_device(of.device.as_str())));
     let troubles: Vec<_> = of.troubles.iter().map(trouble).collect();
     page.text(format!(" · {}", troubles.join(", ")));
     match (of.since, of.or_before, of.last_seen) {
@@ -176,16 +177,6 @@ fn refusals(of: &str, count: u64, rate: Option<f64>, goes_on: bool) -> String {
     let rate = rate.map_or(String::new(), |rate| format!(", {}", rate_words(rate)));
     let now = if goes_on { "going on" } else { "quiet now" };
     format!("{of}: {}{rate}, {now}", counted(count, "refusal"))
-}
-
-/// A device id as a command takes it: with quotes around anything but plain letters.
-fn quoted(device: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
-    // A word in small letters may be read as a window.
-    match !device.is_empty() && device.chars().all(is_plain) && device.to_uppercase() == device {
-        true => device.to_owned(),
-        false => format!("\"{}\"", device.replace('\\', "\\\\").replace('"', "\\\"")),
-    }
 }
 
 #[cfg(test)]
@@ -226,18 +217,5 @@ mod tests {
         let head = page.lines().next().unwrap();
         assert!(head.contains("No device in trouble"), "{head}");
         assert!(head.contains("1 that the database does not have"), "{head}");
-    }
-
-    #[test]
-    fn a_device_is_named_so_that_it_can_be_pasted() {
-        for (device, shown) in [
-            ("ABCDEFGHIJ", "ABCDEFGHIJ"),
-            ("MY PHONE", "\"MY PHONE\""),
-            ("a\"b\\", "\"a\\\"b\\\\\""),
-            ("last", "\"last\""),
-            ("", "\"\""),
-        ] {
-            assert_eq!(quoted(device), shown);
-        }
     }
 }

@@ -26,9 +26,9 @@ pub use chart::{Picture, chart, picture};
 pub use fleet::{fleet, fleet_why};
 pub use page::{Ink, Page};
 pub use svg::svg;
-pub use tree::{all_remedies, mermaid, remedies, tree, what_to_do};
+pub use tree::{all_remedies, mermaid, remedies, remedies_named, tree, trees, what_to_do};
 pub use why::why;
-pub use words::{devices, dropped, help, late, lines, restarted, slip};
+pub use words::{devices, dropped, foreign_user, help, late, lines, restarted, usage_error};
 
 /// One message, ready to send: both bodies say the same. Everything foreign in `html` is escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]

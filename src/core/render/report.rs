@@ -13,6 +13,7 @@ use crate::diagnose::remedy::Remedy;
 use crate::diagnose::verdict::Verdict;
 use crate::evidence::artefact::Removed;
 use crate::evidence::client::Sign;
+use crate::evidence::quoted_device::quoted_device;
 use crate::evidence::{ClientFacts, counted};
 
 /// Parts that were not read, told in a receipt.
@@ -130,8 +131,10 @@ pub fn unasked(by: Option<&UserId>, names: Option<&str>, device: Option<&str>) -
         None => page.text("which is no user id: not believed. Nothing was asked for it."),
     };
     if let Ok(user) = UserId::parse(named) {
-        let device = device.map(|device| format!(" {}", quoted(device))).unwrap_or_default();
-        page.line().text("The server alone says more: ").code(format!("!triage {user}{device}"));
+        let device = device.map(|device| format!(" {}", quoted_device(device))).unwrap_or_default();
+        page.line()
+            .text("The server alone says more: ")
+            .command(&format!("!triage {user}{device}"));
     }
     page
 }
@@ -179,13 +182,6 @@ fn to_do(page: &mut Page, advice: Safe, facts: &[&ClientFacts]) {
         page.label("Before that").text("have your recovery key at hand.");
     }
     page.label("Cost").text(sentence(remedy.blast_radius()));
-}
-
-fn quoted(device: &str) -> String {
-    match device.contains(char::is_whitespace) {
-        true => format!("\"{device}\""),
-        false => device.to_owned(),
-    }
 }
 
 fn clip(text: &str) -> String {
