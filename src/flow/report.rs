@@ -11,8 +11,8 @@ use super::answer::{Answer, Flow};
 use kestrel_core::diagnose::Verdict;
 use kestrel_core::diagnose::advice::{Safe, safe};
 use kestrel_core::diagnose::device_list::has_keys;
-use kestrel_core::evidence::artefact::Parcel;
 use kestrel_core::evidence::client::{ClientFacts, Sign, Skew};
+use kestrel_core::evidence::client_file::Parcel;
 use kestrel_core::evidence::{
     About, EventSubject, Evidence, Gathered, SCHEMA, ServerSubject, Symptom, UserSubject, counted,
 };
