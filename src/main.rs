@@ -124,7 +124,7 @@ async fn main() -> ExitCode {
                 return NEEDS_PERSON.into();
             }
             let usage = error.is::<kestrel::config::Problems>()
-                || error.is::<kestrel_core::command::Slip>();
+                || error.is::<kestrel_core::command::UsageError>();
             if usage { USAGE.into() } else { ExitCode::FAILURE }
         }
     }

@@ -25,10 +25,10 @@ use kestrel::bot::{Finding, Is};
 use kestrel::config::Config;
 use kestrel::flow::{self, Answer, Flow};
 use kestrel::store::bundle;
-use kestrel_core::command;
 use kestrel_core::diagnose::{Certainty, questions};
 use kestrel_core::evidence::{self, Evidence, Fact, SCHEMA, State};
 use kestrel_core::plan::Plan;
+use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render::{self, Ink, Page, View};
 
 use self::asked::slip;
@@ -158,16 +158,15 @@ enum Symptom {
 /// Judges one device or one event from the flags.
 pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
     let config = Arc::new(flags.sources.config(&flags.log)?);
-    let (asked, now) = flags.command(&config)?;
-    let server = config.server.name.as_ref();
-    if let Some(slip) = server.and_then(|name| command::foreign_user(&asked, name)) {
-        return Err(slip.into());
-    }
+    let (question, now) = flags.question(&config)?;
     let flow = Flow::new(Arc::clone(&config));
-    if let Some(note) = flow.announcement(&asked) {
+    if let Some(reply) = question.user().and_then(|user| flow.foreign(user)) {
+        return Err(slip(reply.plain).into());
+    }
+    if let Some(note) = flow.announcement(&question) {
         eprintln!("{}", note.plain);
     }
-    let evidence = match flow.answer_with(&asked, &flags.client()?, now).await {
+    let evidence = match flow.answer_with(&question, &flags.client()?, now).await {
         Answer::Case(case) => case.evidence,
         Answer::Survey(survey) => survey.evidence,
         // No device was named: the user's devices are listed.
@@ -247,9 +246,13 @@ pub(super) async fn doctor(config: &Config, account: &[Finding]) -> Result<ExitC
         None => bail!("the config has no [matrix] section"),
     };
     // Everything that any question could ask of a source.
-    let typed = command::Triage { user, device: None, event: None, span: command::Span::Unsaid };
+    let topic = Topic::All { user, device: Some("doctor".into()), event: None };
+    let question = Question { topic, span: Span::Unsaid };
     let now = Timestamp::now();
-    let plan = Plan::all(&typed, "doctor".into(), config.limits.window, now);
+    let server = config.server.name.as_deref();
+    let Ok(plan) = Plan::new(&question, server, config.limits.window, now) else {
+        bail!("a question about a device needs its name");
+    };
     let evidence = Flow::new(Arc::new(config.clone())).collect(&plan).await;
     let mut well = true;
     for finding in account {

@@ -10,7 +10,8 @@ use super::chat_line::ChatLine;
 use super::replies;
 use super::request::Request;
 use super::timeline_event;
-use kestrel_core::command::{Command, Span, Triage};
+use kestrel_core::command::Command;
+use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::storm::{Event, StormKind, Whose};
 
@@ -76,27 +77,27 @@ impl ButtonPress {
 pub(super) fn asked(button: Button, storm: &Event) -> Request {
     match button {
         Button::Why => Request::Command(Command::Why),
-        Button::Mute => Request::Slip(replies::how_to_mute(storm.storm)),
+        Button::Mute => Request::UsageError(replies::how_to_mute(storm.storm)),
         Button::Again => match again(storm) {
-            Some(command) => Request::Command(command),
-            None => Request::Slip(replies::no_device_in_it()),
+            Some(question) => Request::Command(Command::Ask(question)),
+            None => Request::UsageError(replies::no_device_in_it()),
         },
     }
 }
 
 /// The question about a storm, once more; none where it names nobody.
-fn again(storm: &Event) -> Option<Command> {
+fn again(storm: &Event) -> Option<Question> {
     let from = storm.first.checked_sub(BEFORE).unwrap_or(storm.first);
-    match (&storm.whose, storm.kind) {
-        (Whose::Device { user, device }, _) => Some(Command::Triage(Triage {
+    let topic = match (&storm.whose, storm.kind) {
+        (Whose::Device { user, device }, _) => Topic::All {
             user: user.as_str().try_into().ok()?,
             device: Some(device.as_str().into()),
             event: None,
-            span: Span::Since(from),
-        })),
-        (Whose::Everybody, StormKind::Fleet) => Some(Command::Fleet(Span::Since(from))),
-        (Whose::Address(_) | Whose::Everybody | Whose::Server, _) => None,
-    }
+        },
+        (Whose::Everybody, StormKind::Fleet) => Topic::Fleet,
+        (Whose::Address(_) | Whose::Everybody | Whose::Server, _) => return None,
+    };
+    Some(Question { topic, span: Span::Since(from) })
 }
 
 #[cfg(test)]
@@ -143,7 +144,7 @@ mod tests {
                     assert!(!command.is_destructive(), "{command:?}");
                 }
             }
-            let Request::Slip(reply) = asked(Button::Mute, &storm) else {
+            let Request::UsageError(reply) = asked(Button::Mute, &storm) else {
                 panic!("a reaction mutes");
             };
             assert!(reply.plain.ends_with("!mute 7 1h"), "{}", reply.plain);

@@ -12,14 +12,14 @@ use kestrel_core::render::{self, Reply};
 pub(crate) enum Request {
     Command(Command),
     /// It was meant as a command and is none; the reply says how it is written.
-    Slip(Reply),
+    UsageError(Reply),
 }
 
 impl Request {
     /// How long it watches before it answers.
     pub(super) fn watch(&self) -> Duration {
         match self {
-            Self::Command(Command::Ke2(typed)) => typed.live.unwrap_or_default(),
+            Self::Command(Command::Ask(question)) => question.live().unwrap_or_default(),
             _ => Duration::ZERO,
         }
     }
@@ -36,6 +36,6 @@ pub(super) fn read(line: &ChatLine, config: &Config) -> Option<Request> {
     };
     match command::parse(&typed, &context) {
         Ok(command) => command.map(Request::Command),
-        Err(slip) => Some(Request::Slip(render::slip(&slip).reply())),
+        Err(error) => Some(Request::UsageError(render::usage_error(&error).reply())),
     }
 }

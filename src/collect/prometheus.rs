@@ -239,7 +239,7 @@ mod tests {
 
     use super::*;
     use crate::config::Access;
-    use kestrel_core::command::{Ke4, Span};
+    use kestrel_core::question::{Question, Span, Topic};
 
     /// A server that answers every request with this, and tells what it was asked.
     async fn serve(answer: Option<String>) -> (Prometheus, tokio::sync::mpsc::Receiver<String>) {
@@ -271,7 +271,8 @@ mod tests {
         let user = "@a:example.org".try_into().unwrap();
         let day = Duration::from_secs(86_400);
         let now = Timestamp::from_second(1_795_000_000).unwrap();
-        let plan = Plan::ke4(&Ke4 { user, span: Span::Unsaid }, day, now);
+        let question = Question { topic: Topic::Ke4 { user }, span: Span::Unsaid };
+        let plan = Plan::new(&question, None, day, now).unwrap();
         ask(&plan, Some(prometheus), Duration::from_millis(500)).await.remove(0)
     }
 

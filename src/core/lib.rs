@@ -67,6 +67,8 @@
 //! `kestrel cases --format json` is one object: `schema` (1), `cases` [{`case`, `at`, `symptom`, `subject`,
 //! `verdict`, `certainty`, `room`, `thread`, `asker`}], the newest first.
 
+pub mod question;
+
 pub mod command;
 
 pub mod plan;

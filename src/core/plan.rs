@@ -1,18 +1,18 @@
-//! What a command means here: about whom, which window, and what the branch needs to know.
+//! What a question means here: about whom, which window, and what the branch needs to know.
 //!
 //! Nothing here asks a source, and "now" comes in as a value.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ruma::{OwnedDeviceId, OwnedServerName};
+use ruma::{OwnedDeviceId, OwnedUserId, ServerName};
 
-use crate::command::{Ke1, Ke2, Ke3, Ke4, Span, Triage};
 use crate::diagnose;
 use crate::evidence::{
-    About, EventSubject, Gathered, Need, SenderSubject, ServerSubject, Subject, Symptom,
-    UserSubject, WholeSubject, Window,
+    About, Gathered, Need, SenderSubject, ServerSubject, Subject, Symptom, UserSubject,
+    WholeSubject, Window,
 };
+use crate::question::{Question, Span, Topic};
 
 /// What to collect for one question.
 #[derive(Debug, Clone)]
@@ -31,55 +31,34 @@ pub struct Plan {
     pub now: Timestamp,
 }
 
+/// A question is about a device of this user, and names none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoDevice {
+    pub user: OwnedUserId,
+}
+
 impl Plan {
-    /// The plan of `!ke1` for one device.
-    pub fn ke1(typed: &Ke1, device: OwnedDeviceId, default: Duration, now: Timestamp) -> Self {
-        let subject = Subject { user: typed.user.clone(), device };
-        Self::new(Symptom::Ke1, About::Device(subject), window(typed.span, default, now), now)
-    }
-
-    /// The plan of `!ke2` for one device.
-    pub fn ke2(typed: &Ke2, device: OwnedDeviceId, default: Duration, now: Timestamp) -> Self {
-        let device = Subject { user: typed.user.clone(), device };
-        let about = match typed.sender.clone() {
-            Some(sender) => About::Sender(SenderSubject { device, sender }),
-            None => About::Device(device),
-        };
-        let plan = Self::new(Symptom::Ke2, about, window(typed.span, default, now), now);
-        Self { live: typed.live, ..plan }
-    }
-
-    /// The plan of `!ke3` for one event. What it reads has no time.
-    pub fn ke3(typed: &Ke3, default: Duration, now: Timestamp) -> Self {
-        let about = About::Event(event(typed));
-        Self::new(Symptom::Ke3, about, window(Span::Unsaid, default, now), now)
-    }
-
-    /// The plan of `!ke4` for one user.
-    pub fn ke4(typed: &Ke4, default: Duration, now: Timestamp) -> Self {
-        let about = About::User(UserSubject { user: typed.user.clone() });
-        Self::new(Symptom::Ke4, about, window(typed.span, default, now), now)
-    }
-
-    /// The plan of `!triage`: everything about one device, and one event where there is one.
-    pub fn all(typed: &Triage, device: OwnedDeviceId, default: Duration, now: Timestamp) -> Self {
-        let device = Subject { user: typed.user.clone(), device };
-        let about = match &typed.event {
-            Some(typed) => About::Whole(WholeSubject { device, event: event(typed) }),
-            None => About::Device(device),
-        };
-        Self::new(Symptom::All, about, window(typed.span, default, now), now)
-    }
-
-    /// The plan of `!fleet`: everybody.
-    pub fn fleet(
-        span: Span,
-        server: Option<OwnedServerName>,
+    /// The plan of a question. `default` is the length of a window that is not said.
+    pub fn new(
+        question: &Question,
+        server: Option<&ServerName>,
         default: Duration,
         now: Timestamp,
-    ) -> Self {
-        let about = About::Server(ServerSubject { server });
-        Self::new(Symptom::Fleet, about, window(span, default, now), now)
+    ) -> Result<Self, NoDevice> {
+        let symptom = question.symptom();
+        let subject = subject(&question.topic, server)?;
+        // What is read of an event has no time.
+        let span = if symptom == Symptom::Ke3 { Span::Unsaid } else { question.span };
+        Ok(Self {
+            symptom,
+            needs: diagnose::needs(symptom, &subject),
+            subject,
+            window: window(span, default, now),
+            live: question.live(),
+            client: Vec::new(),
+            listed: None,
+            now,
+        })
     }
 
     /// With what clients said of themselves.
@@ -98,15 +77,33 @@ impl Plan {
     pub fn given(&self) -> impl Iterator<Item = Gathered> {
         self.client.iter().chain(&self.listed).cloned()
     }
-
-    fn new(symptom: Symptom, subject: About, window: Window, now: Timestamp) -> Self {
-        let needs = diagnose::needs(symptom, &subject);
-        Self { symptom, subject, window, needs, live: None, client: Vec::new(), listed: None, now }
-    }
 }
 
-fn event(typed: &Ke3) -> EventSubject {
-    EventSubject { event: typed.event.clone(), room: typed.room.clone(), column: typed.column }
+fn subject(topic: &Topic, server: Option<&ServerName>) -> Result<About, NoDevice> {
+    let of_user = |user: &OwnedUserId, device: &Option<OwnedDeviceId>| match device.clone() {
+        Some(device) => Ok(Subject { user: user.clone(), device }),
+        None => Err(NoDevice { user: user.clone() }),
+    };
+    Ok(match topic {
+        Topic::Ke1 { user, device } => About::Device(of_user(user, device)?),
+        Topic::Ke2 { user, device, sender, .. } => {
+            let device = of_user(user, device)?;
+            match sender.clone() {
+                Some(sender) => About::Sender(SenderSubject { device, sender }),
+                None => About::Device(device),
+            }
+        }
+        Topic::Ke3(event) => About::Event(event.clone()),
+        Topic::Ke4 { user } => About::User(UserSubject { user: user.clone() }),
+        Topic::All { user, device, event } => {
+            let device = of_user(user, device)?;
+            match event.clone() {
+                Some(event) => About::Whole(WholeSubject { device, event }),
+                None => About::Device(device),
+            }
+        }
+        Topic::Fleet => About::Server(ServerSubject { server: server.map(ToOwned::to_owned) }),
+    })
 }
 
 /// The window that a span means at `now`. A window never ends before it begins.

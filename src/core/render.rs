@@ -23,8 +23,10 @@ pub use chain::{brief, chain, chain_why};
 pub use chart::{Picture, chart, picture};
 pub use fleet::{fleet, fleet_why};
 pub use page::{Ink, Page, Reply};
-pub use plain_replies::{devices, dropped, help, late, lines, restarted, slip};
+pub use plain_replies::{
+    devices, dropped, foreign_user, help, late, lines, restarted, usage_error,
+};
 pub use svg::svg;
-pub use tree::{all_remedies, mermaid, remedies, tree, what_to_do};
+pub use tree::{all_remedies, mermaid, remedies, remedies_named, tree, trees, what_to_do};
 pub use view::View;
 pub use why::why;

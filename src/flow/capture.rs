@@ -9,17 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use ruma::{OwnedDeviceId, UserId};
 use tokio::time::timeout;
 
-use super::{Answer, Case, Flow, page, why};
+use super::answer::{Answer, Case, Flow};
+use super::pages::{page, why};
 use crate::collect::logs::slice::{Moment, Slice, Wanted, slice};
 use crate::collect::{self, logs};
 use kestrel_core::capture::Session;
-use kestrel_core::command::{self, Command, Ke4, Span, Triage};
 use kestrel_core::diagnose::diagnose;
 use kestrel_core::evidence::delay::Metrics;
 use kestrel_core::evidence::to_device::{Again, Inbox, InboxRow};
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State, Subject, Window};
-use kestrel_core::plan::Plan;
-use kestrel_core::render::{self, Picture, Reply};
+use kestrel_core::question::{Question, Span, Topic};
+use kestrel_core::render::{self, Picture};
 use kestrel_core::storm::{Curve, Timeline};
 
 pub use crate::collect::postgres::InboxWatch;
@@ -64,8 +64,8 @@ impl Flow {
     /// The latency of this moment; none without a Prometheus that answers.
     pub async fn latency(&self, user: &UserId, now: Timestamp) -> Option<Metrics> {
         let prometheus = self.config.prometheus.as_ref()?;
-        let typed = Ke4 { user: user.to_owned(), span: Span::Last(SAMPLED) };
-        let plan = Plan::ke4(&typed, self.config.limits.window, now);
+        let topic = Topic::Ke4 { user: user.to_owned() };
+        let plan = self.plan(&Question { topic, span: Span::Last(SAMPLED) }, now).ok()?;
         let asked =
             collect::prometheus::ask(&plan, Some(prometheus), self.config.limits.deadline).await;
         asked.into_iter().find_map(|answer| match answer.fact {
@@ -85,13 +85,6 @@ impl Flow {
         Some(InboxWatch::open(database, subject, seen, self.config.limits.deadline, now).await)
     }
 
-    /// What is said where the user lives elsewhere: nothing of theirs is kept here.
-    pub fn foreign(&self, user: &UserId) -> Option<Reply> {
-        let typed = Command::Ke4(Ke4 { user: user.to_owned(), span: Span::Unsaid });
-        let slip = command::foreign_user(&typed, self.config.server.name.as_ref()?)?;
-        Some(render::slip(&slip).reply())
-    }
-
     /// The device that a capture of a user is about where none was named.
     pub async fn likely_device(&self, user: &UserId) -> Option<OwnedDeviceId> {
         self.worst_device(user).await.ok().map(|(device, _)| device)
@@ -107,13 +100,15 @@ impl Flow {
         now: Timestamp,
     ) -> Option<Box<Case>> {
         let window = reaching(session.window(), client);
-        let command = Command::Triage(Triage {
-            user: session.asked.user.clone(),
-            device: session.asked.device.clone(),
-            event: None,
+        let question = Question {
+            topic: Topic::All {
+                user: session.asked.user.clone(),
+                device: session.asked.device.clone(),
+                event: None,
+            },
             span: Span::Between(window.from, window.to),
-        });
-        let Answer::Case(mut case) = self.answer_with(&command, client, now).await else {
+        };
+        let Answer::Case(mut case) = self.answer_with(&question, client, now).await else {
             return None;
         };
         // Of one that saw nothing nothing follows: most messages come and go between two looks.
@@ -140,11 +135,14 @@ impl Flow {
             addresses: self.config.limits.show_addresses,
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let (mut slices, mut notes) = (Vec::new(), Vec::new());
+        let mut slices = Vec::new();
+        let mut notes = Vec::new();
         let sources = logs::distinct(&self.config.logs);
         for source in &sources {
             let siblings = logs::same_host::others_in_folder(source, &sources);
-            let (source, wanted, flag) = ((*source).clone(), wanted.clone(), Arc::clone(&stop));
+            let source = (*source).clone();
+            let wanted = wanted.clone();
+            let flag = Arc::clone(&stop);
             let name = source.name.clone();
             let mut reading =
                 tokio::task::spawn_blocking(move || slice((&source, &siblings), &wanted, &flag));
@@ -169,7 +167,8 @@ impl Flow {
 
     /// The bundle's files but for the manifest, the smallest matters first.
     pub fn bundle_files(&self, mut captured: Captured<'_>) -> Vec<(String, Vec<u8>)> {
-        let (view, session) = (self.view(), captured.session);
+        let view = self.view();
+        let session = captured.session;
         let mut notes = std::mem::take(&mut captured.notes);
         let mut files = Vec::new();
         if let Some(evidence) = captured.evidence {
@@ -369,7 +368,8 @@ mod tests {
     #[test]
     fn what_a_capture_saw_takes_the_place_of_the_last_look() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let (from, to) = (at(0), at(90));
+        let from = at(0);
+        let to = at(90);
         let live = Some(Live { from, to, polls: 90, clipped: false });
         let rows = vec![row(1, Some(from)), row(5, Some(at(30))), row(6, Some(at(40)))];
         let seen = Inbox { pending: 1, rows, live, ..Inbox::default() };

@@ -7,17 +7,17 @@
 use jiff::{SignedDuration, Timestamp};
 use ruma::{EventId, OwnedUserId, UserId};
 
-use super::{Answer, Flow};
-use kestrel_core::command::{Command, Ke3, Span, Triage};
+use super::answer::{Answer, Flow};
 use kestrel_core::diagnose::Verdict;
 use kestrel_core::diagnose::advice::{Safe, safe};
 use kestrel_core::diagnose::device_list::has_keys;
 use kestrel_core::evidence::client::{ClientFacts, Sign, Skew};
 use kestrel_core::evidence::client_file::Parcel;
 use kestrel_core::evidence::{
-    About, Evidence, Gathered, SCHEMA, ServerSubject, Symptom, UserSubject, counted,
+    About, EventSubject, Evidence, Gathered, SCHEMA, ServerSubject, Symptom, UserSubject, counted,
 };
 use kestrel_core::plan;
+use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render::{self, Reply};
 
 /// How much is looked at before and after what a report tells of.
@@ -52,7 +52,7 @@ pub struct Reported {
 }
 
 /// Whose report it is, by its files and by who sent it.
-struct Subject {
+struct Reporter {
     user: Option<OwnedUserId>,
     device: Option<String>,
     names: Option<String>,
@@ -69,12 +69,12 @@ impl Flow {
         now: Timestamp,
     ) -> Reported {
         let facts: Vec<_> = parcel.artefacts.iter().map(|artefact| &artefact.facts).collect();
-        let mut subject = subject(&facts, sender);
+        let mut reporter = reporter(&facts, sender);
         let skew = facts.iter().filter_map(|facts| facts.skew).max_by_key(|skew| skew.pairs);
         let (span, about_times) = span(&facts, skew, now);
-        subject.notes.extend(about_times);
-        let (None, Some(user)) = (&subject.names, &subject.user) else {
-            return self.unasked(subject, sender, span, now);
+        reporter.notes.extend(about_times);
+        let (None, Some(user)) = (&reporter.names, &reporter.user) else {
+            return self.unasked(reporter, sender, span, now);
         };
         let own = |name: &str, facts: &ClientFacts| {
             let facts = on_our_clock(facts, facts.skew.or(skew));
@@ -82,38 +82,44 @@ impl Flow {
         };
         let client: Vec<_> =
             parcel.artefacts.iter().map(|one| own(&one.name, &one.facts)).collect();
-        let device = subject.device.as_deref().map(Into::into);
+        let device = reporter.device.as_deref().map(Into::into);
         let event = undecrypted(&facts);
-        let typed = Triage { user: user.clone(), device, event, span };
-        match self.answer_with(&Command::Triage(typed), &client, now).await {
+        let topic = Topic::All { user: user.clone(), device, event };
+        match self.answer_with(&Question { topic, span }, &client, now).await {
             Answer::Case(case) => {
                 if let (None, Some(millis)) = (skew, measured(&facts, &case.evidence)) {
-                    subject
+                    reporter
                         .notes
                         .push(clock(millis, "if its first refusal was the server's first"));
                 }
-                subject.notes.extend(chosen(&case.evidence));
+                reporter.notes.extend(chosen(&case.evidence));
                 // Without a device of its own nobody knows which one the sender would log out.
-                let advice = safe(&case.verdict).filter(|_| subject.device.is_some());
-                let (user, device) = (subject.user, subject.device);
-                let (verdict, page) = (Some(case.verdict), case.reply);
-                let (evidence, notes) = (case.evidence, subject.notes);
-                Reported { user, device, names: None, verdict, page, evidence, notes, advice }
+                let advice = safe(&case.verdict).filter(|_| reporter.device.is_some());
+                Reported {
+                    user: reporter.user,
+                    device: reporter.device,
+                    names: None,
+                    verdict: Some(case.verdict),
+                    page: case.reply,
+                    evidence: case.evidence,
+                    notes: reporter.notes,
+                    advice,
+                }
             }
-            Answer::Words(page) => Reported { page, ..self.unasked(subject, sender, span, now) },
-            Answer::Survey(_) => self.unasked(subject, sender, span, now),
+            Answer::Words(page) => Reported { page, ..self.unasked(reporter, sender, span, now) },
+            Answer::Survey(_) => self.unasked(reporter, sender, span, now),
         }
     }
 
     /// A report for which nothing is asked: it names somebody else, or nobody.
     fn unasked(
         &self,
-        subject: Subject,
+        reporter: Reporter,
         sender: Option<&UserId>,
         span: Span,
         now: Timestamp,
     ) -> Reported {
-        let own = sender.map(ToOwned::to_owned).or(subject.user);
+        let own = sender.map(ToOwned::to_owned).or(reporter.user);
         let about = match own.clone() {
             Some(user) => About::User(UserSubject { user }),
             None => About::Server(ServerSubject { server: self.config.server.name.clone() }),
@@ -126,16 +132,19 @@ impl Flow {
             now,
             gathered: Vec::new(),
         };
-        let (names, device) = (subject.names, subject.device);
-        let page = render::report::unasked(own.as_deref(), names.as_deref(), device.as_deref());
+        let page = render::report::unasked(
+            own.as_deref(),
+            reporter.names.as_deref(),
+            reporter.device.as_deref(),
+        );
         Reported {
             user: own,
-            device,
-            names,
+            device: reporter.device,
+            names: reporter.names,
             verdict: None,
             page: page.reply(),
             evidence,
-            notes: subject.notes,
+            notes: reporter.notes,
             advice: None,
         }
     }
@@ -143,7 +152,8 @@ impl Flow {
 
 /// Which device was judged, where the report names none.
 fn chosen(evidence: &Evidence) -> Option<String> {
-    let (list, judged) = (evidence.device_list(), &evidence.device()?.device);
+    let judged = &evidence.device()?.device;
+    let list = evidence.device_list();
     let with_keys = list.value()?.iter().filter(|row| has_keys(row)).count() as u64;
     Some(match with_keys {
         0 => format!("It names no device. Judged: {judged}; no session of the user has keys."),
@@ -155,11 +165,11 @@ fn chosen(evidence: &Evidence) -> Option<String> {
 }
 
 /// The event that the client reported by itself, because it could not decrypt it.
-fn undecrypted(facts: &[&ClientFacts]) -> Option<Ke3> {
+fn undecrypted(facts: &[&ClientFacts]) -> Option<EventSubject> {
     let reported = facts.iter().filter(|facts| facts.app.is_some());
     let mut events = reported.flat_map(|facts| &facts.events);
     let event = events.find_map(|seen| EventId::parse(&seen.event).ok())?;
-    Some(Ke3 { event, room: None, column: None })
+    Some(EventSubject { event, room: None, column: None })
 }
 
 /// The headline of a case, for its first line.
@@ -171,7 +181,7 @@ pub fn headline(reported: &Reported) -> &'static str {
     }
 }
 
-fn subject(facts: &[&ClientFacts], sender: Option<&UserId>) -> Subject {
+fn reporter(facts: &[&ClientFacts], sender: Option<&UserId>) -> Reporter {
     let mut notes = Vec::new();
     let named: Vec<&str> = facts.iter().filter_map(|facts| facts.user.as_deref()).collect();
     let user = match sender {
@@ -186,7 +196,7 @@ fn subject(facts: &[&ClientFacts], sender: Option<&UserId>) -> Subject {
         let many = counted(devices.len() as u64, "device");
         notes.push(format!("It is of {many}; the first one is judged."));
     }
-    Subject { user, device: devices.into_iter().next(), names, notes }
+    Reporter { user, device: devices.into_iter().next(), names, notes }
 }
 
 /// Whether a file that names a user so means this one; some clients leave the server's name out.
@@ -340,7 +350,7 @@ mod tests {
         };
         let names = |users: &[Option<&str>], sender| {
             let facts: Vec<_> = users.iter().map(|user| of(*user)).collect();
-            let found = subject(&facts.iter().collect::<Vec<_>>(), sender);
+            let found = reporter(&facts.iter().collect::<Vec<_>>(), sender);
             (found.user.map(|user| user.to_string()), found.names)
         };
         let own = Some("@alice:example.org".to_owned());

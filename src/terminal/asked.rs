@@ -1,20 +1,21 @@
-//! What was typed behind `kestrel triage` → the command and the client's files. A slip is told and never
-//! guessed away.
+//! The flags of `kestrel triage` → the question and the client's files. What has no meaning is an error, never a
+//! guess.
 
 use std::path::Path;
 
 use anyhow::Result;
 use jiff::Timestamp;
 use kestrel::config::Config;
-use kestrel_core::command::{self, Command, Ke1, Ke2, Ke4, Slip};
+use kestrel_core::command::{self, UsageError, WindowFlags};
 use kestrel_core::evidence::Gathered;
+use kestrel_core::question::{Question, Span, Topic};
 
 use super::redact::{of_terminal, taken};
 use super::{Symptom, Triage};
 
 impl Triage {
-    /// The command that the flags spell, and the reference time.
-    pub(super) fn command(&self, config: &Config) -> Result<(Command, Timestamp)> {
+    /// The question that the flags spell, and the reference time.
+    pub(super) fn question(&self, config: &Config) -> Result<(Question, Timestamp)> {
         let context = command::Context {
             server_name: config.server.name.as_deref(),
             zone: &config.limits.timezone,
@@ -25,28 +26,28 @@ impl Triage {
         let said = self.client_says.as_deref().unwrap_or_default();
         let device = self.device.as_deref().map(Into::into);
         let user = || Ok::<_, anyhow::Error>(command::user(self.named("a user")?, &context)?);
-        let command = match self.symptom {
-            Symptom::Ke1 => Command::Ke1(Ke1 { user: user()?, device, span }),
+        let topic = match self.symptom {
+            Symptom::Ke1 => Topic::Ke1 { user: user()?, device },
             Symptom::Ke2 => {
                 let sender = self.sender.as_deref().map(|text| command::user(text, &context));
-                let live = self.live.as_deref().map(command::live).transpose()?;
                 let sender = sender.transpose()?;
-                Command::Ke2(Ke2 { user: user()?, device, sender, span, live })
+                let live = self.live.as_deref().map(command::live).transpose()?;
+                Topic::Ke2 { user: user()?, device, sender, live }
             }
-            Symptom::Ke3 => Command::Ke3(command::event(self.named("an event")?, said)?),
-            Symptom::Ke4 => Command::Ke4(Ke4 { user: user()?, span }),
+            Symptom::Ke3 => Topic::Ke3(command::event(self.named("an event")?, said)?),
+            Symptom::Ke4 => Topic::Ke4 { user: user()? },
             Symptom::All => {
                 let event = self.event.as_deref().map(|text| command::event(text, said));
-                let event = event.transpose()?;
-                Command::Triage(command::Triage { user: user()?, device, event, span })
+                Topic::All { event: event.transpose()?, user: user()?, device }
             }
-            Symptom::Fleet => Command::Fleet(span),
+            Symptom::Fleet => Topic::Fleet,
         };
-        Ok((command, now))
+        let span = if self.symptom == Symptom::Ke3 { Span::Unsaid } else { span };
+        Ok((Question { topic, span }, now))
     }
 
-    fn window(&self) -> command::Flags<'_> {
-        command::Flags {
+    fn window(&self) -> WindowFlags<'_> {
+        WindowFlags {
             last: self.last.as_deref(),
             since: self.since.as_deref(),
             until: self.until.as_deref(),
@@ -54,14 +55,14 @@ impl Triage {
     }
 
     /// The first word after the symptom.
-    fn named(&self, what: &str) -> Result<&str, Slip> {
+    fn named(&self, what: &str) -> Result<&str, UsageError> {
         let missing =
             || slip(format!("Name {what} after the symptom; `kestrel triage --help` says more."));
         self.subject.as_deref().ok_or_else(missing)
     }
 
-    /// What the symptom has no use for: taken in silence it would be believed.
-    fn fits(&self) -> Result<(), Slip> {
+    /// What the symptom has no use for is an error: ignored in silence, it would be taken for used.
+    fn fits(&self) -> Result<(), UsageError> {
         use Symptom::{All, Fleet, Ke2, Ke3, Ke4};
         let is = |one| self.symptom == one;
         let about_event = is(Ke3) || is(All) && self.event.is_some();
@@ -87,21 +88,21 @@ impl Triage {
     }
 
     /// What the client's files say. Either flag takes any kind: the content tells.
-    pub(super) fn client(&self) -> Result<Vec<Gathered>, Slip> {
-        let mut told = Vec::new();
+    pub(super) fn client(&self) -> Result<Vec<Gathered>, UsageError> {
+        let mut said = Vec::new();
         for file in self.report.iter().chain(&self.har) {
-            told.extend(client_file(file)?);
+            said.extend(client_file(file)?);
         }
-        Ok(told)
+        Ok(said)
     }
 }
 
 /// Bad usage, in a sentence of its own.
-pub(super) fn slip(says: String) -> Slip {
-    Slip { says, usage: None }
+pub(super) fn slip(says: String) -> UsageError {
+    UsageError { says, usage: None }
 }
 
-fn client_file(file: &Path) -> Result<Vec<Gathered>, Slip> {
+fn client_file(file: &Path) -> Result<Vec<Gathered>, UsageError> {
     let parcel = taken(file, &of_terminal())?;
     let shown = file.display();
     for note in &parcel.notes {
@@ -109,9 +110,11 @@ fn client_file(file: &Path) -> Result<Vec<Gathered>, Slip> {
     }
     let name = file.file_name().map_or("report".into(), |name| name.to_string_lossy());
     let single = parcel.artefacts.len() == 1;
-    let told = parcel.artefacts.into_iter().map(|artefact| match single {
-        true => Gathered::client(&name, artefact.facts),
-        false => Gathered::client(&format!("{name}:{}", artefact.name), artefact.facts),
+    let said = parcel.artefacts.into_iter().map(|artefact| {
+        if single {
+            return Gathered::client(&name, artefact.facts);
+        }
+        Gathered::client(&format!("{name}:{}", artefact.name), artefact.facts)
     });
-    Ok(told.collect())
+    Ok(said.collect())
 }

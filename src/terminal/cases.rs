@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use kestrel::config::Config;
 use kestrel::flow;
 use kestrel::store::{Kept, Ledger};
-use kestrel_core::command::{self, Context, Look, Slip};
+use kestrel_core::command::{self, CaseAction, Context, UsageError};
 use kestrel_core::render::View;
 use kestrel_core::render::case::{self, CaseLine};
 use serde_json::{Value, json};
@@ -77,8 +77,8 @@ pub(crate) fn cases(flags: &Cases) -> Result<ExitCode> {
 pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
     let config = Config::load(&flags.configured.config)?;
     let text = format!("{} {}", flags.number, flags.look.as_deref().unwrap_or_default());
-    let (number, look) = command::case_words(&text, &context(&config)).map_err(without_usage)?;
-    if look == Look::Again {
+    let (number, action) = command::case_words(&text).map_err(without_usage)?;
+    if action == CaseAction::Again {
         let says = "`again` is for a room; on a terminal `kestrel triage` asks anew.";
         return Err(slip(says.into()).into());
     }
@@ -87,7 +87,7 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
     }
     let ledger = Ledger::open(&config.store)?;
     let none = || slip(format!("There is no case {number}; `kestrel cases` shows the newest."));
-    if look == Look::Delete {
+    if action == CaseAction::Delete {
         if !ledger.forget_case(number)? {
             return Err(none().into());
         }
@@ -98,8 +98,8 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
     }
     let (kept, evidence) = ledger.case(number)?.ok_or_else(none)?;
     let view = View::in_zone(config.limits.timezone);
-    show(&match look {
-        Look::Why => flow::why(&evidence, &view),
+    show(&match action {
+        CaseAction::Why => flow::why(&evidence, &view),
         _ => case::kept(&line(&kept), flow::page(&evidence, &view), &view),
     })?;
     Ok(ExitCode::SUCCESS)
@@ -116,8 +116,8 @@ fn context(config: &Config) -> Context<'_> {
 }
 
 /// The usage line of the room is not a terminal's.
-fn without_usage(slip: Slip) -> Slip {
-    Slip { usage: None, ..slip }
+fn without_usage(error: UsageError) -> UsageError {
+    UsageError { usage: None, ..error }
 }
 
 fn line(kept: &Kept) -> CaseLine<'_> {

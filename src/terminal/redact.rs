@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use kestrel_core::client_files::take_in_from;
-use kestrel_core::command::Slip;
+use kestrel_core::command::UsageError;
 use kestrel_core::evidence::client_file::{Artefact, Limits, Parcel};
 use serde_json::json;
 
@@ -82,7 +82,7 @@ pub(super) fn of_terminal() -> Limits {
 }
 
 /// Reads a client's file, whatever its kind, or the files of a folder.
-pub(super) fn taken(file: &Path, limits: &Limits) -> Result<Parcel, Slip> {
+pub(super) fn taken(file: &Path, limits: &Limits) -> Result<Parcel, UsageError> {
     let shown = file.display();
     if file.is_dir() {
         return report_folder::taken(file, limits).map_err(|why| slip(format!("{shown}: {why}")));

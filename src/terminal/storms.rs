@@ -10,7 +10,7 @@ use clap::Args;
 use jiff::Timestamp;
 use kestrel::config::Config;
 use kestrel::store::{Ledger, StoredStorm};
-use kestrel_core::command::{self, Context, Whom};
+use kestrel_core::command::{self, Context, MuteTarget};
 use kestrel_core::render::storm::{self, ListedStorm};
 use kestrel_core::render::{Page, View};
 use kestrel_core::storm::{Confirmation, Mute, Muted, Whose};
@@ -85,15 +85,15 @@ pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
     let (config, ledger) = beside(&flags.configured)?;
     let now = Timestamp::now();
     let text = format!("{} {}", flags.whom, flags.time.join(" "));
-    let (whom, length) =
+    let (target, length) =
         command::mute_words(&text, &context(&config, now)).map_err(without_usage)?;
-    if let Whom::Storm(number) = whom
+    if let MuteTarget::Storm(number) = target
         && ledger.storm(number)?.is_none()
     {
         let says = format!("There is no storm {number}; `kestrel storms` shows them.");
         return Err(slip(says).into());
     }
-    let what = muted(whom);
+    let what = muted(target);
     let until = now.checked_add(length)?;
     ledger.mute(&Mute { what: what.clone(), until, by: asker() })?;
     let view = View::in_zone(config.limits.timezone);
@@ -105,8 +105,8 @@ pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
 pub(crate) fn unmute(flags: &Unmuting) -> Result<ExitCode> {
     let (config, ledger) = beside(&flags.configured)?;
     let context = context(&config, Timestamp::now());
-    let whom = command::whom_words(&flags.whom.join(" "), &context).map_err(without_usage)?;
-    let said = match whom.map(muted) {
+    let target = command::unmute_words(&flags.whom.join(" "), &context).map_err(without_usage)?;
+    let said = match target.map(muted) {
         None => match ledger.unmute_everything()? {
             0 => "Nothing was muted.".to_owned(),
             1 => "One mute ended.".to_owned(),
@@ -139,8 +139,8 @@ fn context(config: &Config, now: Timestamp) -> Context<'_> {
 }
 
 /// The usage line of the room is not a terminal's.
-fn without_usage(slip: command::Slip) -> command::Slip {
-    command::Slip { usage: None, ..slip }
+fn without_usage(error: command::UsageError) -> command::UsageError {
+    command::UsageError { usage: None, ..error }
 }
 
 /// Who asked, as far as a terminal can tell.
@@ -152,11 +152,11 @@ fn asker() -> String {
     }
 }
 
-fn muted(whom: Whom) -> Muted {
-    match whom {
-        Whom::Storm(number) => Muted::Storm(number),
-        Whom::User(user) => Muted::User(user),
-        Whom::All => Muted::All,
+fn muted(target: MuteTarget) -> Muted {
+    match target {
+        MuteTarget::Storm(number) => Muted::Storm(number),
+        MuteTarget::User(user) => Muted::User(user),
+        MuteTarget::All => Muted::All,
     }
 }
 

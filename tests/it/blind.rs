@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use kestrel::config::{Config, LogSource};
 use kestrel::flow::{self, Answer, Case, Flow};
-use kestrel_core::command::{Command, Span};
 use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
+use kestrel_core::question::Topic;
 use kestrel_lab::{Lab, LabOptions};
 use serde_json::{Value, json};
 
@@ -106,7 +106,8 @@ async fn at_warning(lab: &Lab) -> Result<()> {
 async fn nobody_is_not_said(config: &Config) -> Result<()> {
     let flow = Flow::new(Arc::new(Config { database: None, ..config.clone() }));
     let now = jiff::Timestamp::now();
-    let Answer::Survey(survey) = flow.answer(&Command::Fleet(Span::Unsaid), now).await else {
+    let everybody = crate::verdicts::over_default_window(Topic::Fleet);
+    let Answer::Survey(survey) = flow.answer(&everybody, now).await else {
         bail!("no survey");
     };
     let json = flow::json(&survey.evidence);

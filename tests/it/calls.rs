@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use kestrel::config::{Config, Database, Server};
 use kestrel::flow::{Answer, Case, Flow};
-use kestrel_core::command::{Command, Ke4, Span};
 use kestrel_core::diagnose::Certainty::{self, Consistent, Proven};
 use kestrel_core::evidence::client::{ClientDelays, Noted, Sign};
 use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Known, Need, State};
+use kestrel_core::question::Topic;
 use kestrel_lab::calls::{Member, fresh_address};
 use kestrel_lab::prometheus::Prometheus;
 use kestrel_lab::{Lab, LabOptions, LogFormat};
@@ -32,9 +32,9 @@ fn limited() -> Map<String, Value> {
 }
 
 async fn ask(config: &Config, user: &str, client: &[Gathered]) -> Result<Case> {
-    let command = Command::Ke4(Ke4 { user: user.try_into()?, span: Span::Unsaid });
+    let question = crate::verdicts::over_default_window(Topic::Ke4 { user: user.try_into()? });
     let flow = Flow::new(Arc::new(config.clone()));
-    match flow.answer_with(&command, client, Timestamp::now()).await {
+    match flow.answer_with(&question, client, Timestamp::now()).await {
         Answer::Case(case) => Ok(*case),
         answer => anyhow::bail!("no verdict: {answer:?}"),
     }

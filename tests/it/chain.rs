@@ -7,8 +7,9 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use kestrel::config::Config;
 use kestrel::flow::{self, Case};
-use kestrel_core::command::{self, Command, Span, Triage};
+use kestrel_core::command;
 use kestrel_core::diagnose::Certainty::{self, Consistent, Proven};
+use kestrel_core::question::Topic;
 use kestrel_core::render;
 use kestrel_lab::{Lab, faults, media};
 use serde_json::{Value, json};
@@ -90,9 +91,9 @@ async fn triage_of(
 ) -> Result<(Case, Value)> {
     let event = event.map(|id| command::event(id, "")).transpose()?;
     let device = device.map(Into::into);
-    let typed = Triage { user: user.try_into()?, device, event, span: Span::Unsaid };
+    let topic = Topic::All { user: user.try_into()?, device, event };
     let start = Instant::now();
-    let case = answer(config, Command::Triage(typed)).await?;
+    let case = answer(config, crate::verdicts::over_default_window(topic)).await?;
     compare(&case, "all", cause, start.elapsed().as_secs_f32(), expected)?;
     assert!(case.reply.plain.lines().count() <= render::LINES, "{}", case.reply.plain);
     let object = flow::json(&case.evidence);

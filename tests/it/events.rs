@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use kestrel::config::{Config, Database};
-use kestrel_core::command::{Command, event};
+use kestrel_core::command::event;
 use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
+use kestrel_core::question::Topic;
 use kestrel_lab::{Account, Lab, LabOptions};
 use serde_json::{Value, json};
 
@@ -59,7 +60,8 @@ async fn expect(
     certainty: Certainty,
 ) -> Result<String> {
     let start = Instant::now();
-    let case = answer(config, Command::Ke3(event(id, said)?)).await?;
+    let case =
+        answer(config, crate::verdicts::over_default_window(Topic::Ke3(event(id, said)?))).await?;
     let seconds = start.elapsed().as_secs_f32();
     compare(&case, "ke3", cause, seconds, (verdict, certainty))?;
     Ok(case.reply.plain)
@@ -221,8 +223,9 @@ async fn pruned(options: LabOptions, on: &str) -> Result<()> {
     let event = room.encrypted(content).await?;
     room.redact(&event).await?;
     let config = config(&lab, true);
-    let before =
-        answer(&config, Command::Ke3(kestrel_core::command::event(&event, "")?)).await?.reply.plain;
+    let topic = Topic::Ke3(kestrel_core::command::event(&event, "")?);
+    let question = crate::verdicts::over_default_window(topic);
+    let before = answer(&config, question).await?.reply.plain;
     assert!(before.contains("its content stands in the database"), "{before}");
 
     let (client, connection) =

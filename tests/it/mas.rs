@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use kestrel::config::Config;
-use kestrel_core::command::{Command, Ke1, Ke2, Ke4, Span};
 use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
+use kestrel_core::question::{Question, Span, Topic};
 use kestrel_lab::calls::{Member, fresh_address};
 use kestrel_lab::mas::Mas;
 use kestrel_lab::{Account, Device, Lab, LabOptions, LogFormat};
@@ -32,7 +32,7 @@ async fn ke1(
 ) -> Result<String> {
     let user = account.user_id.as_str().try_into()?;
     let device = Some(account.device_id.as_str().into());
-    let case = answer(config, Command::Ke1(Ke1 { user, device, span })).await?;
+    let case = answer(config, Question { topic: Topic::Ke1 { user, device }, span }).await?;
     compare(&case, "ke1", cause, 0.0, (verdict, certainty))?;
     Ok(case.reply.plain.clone())
 }
@@ -43,7 +43,7 @@ async fn ke4(
     expected: (&str, &str, Certainty),
 ) -> Result<String> {
     let user = member.account.user_id.as_str().try_into()?;
-    let case = answer(config, Command::Ke4(Ke4 { user, span: Span::Unsaid })).await?;
+    let case = answer(config, crate::verdicts::over_default_window(Topic::Ke4 { user })).await?;
     let (cause, verdict, certainty) = expected;
     compare(&case, "ke4", cause, 0.0, (verdict, certainty))?;
     Ok(case.reply.plain.clone())
@@ -119,9 +119,13 @@ async fn lab_a_service_that_is_down_is_no_healthy_device() -> Result<()> {
         ensure!(told.contains("authentication service"), "{told}");
     }
     ke4(&config, &member, ("mas-down", "auth-unreachable", Proven)).await?;
-    let (user, device) = (calm.user_id.as_str().try_into()?, Some("CALMDEVICE".into()));
-    let typed = Ke2 { user, device, sender: None, span: Span::Unsaid, live: None };
-    let case = answer(&config, Command::Ke2(typed)).await?;
+    let topic = Topic::Ke2 {
+        user: calm.user_id.as_str().try_into()?,
+        device: Some("CALMDEVICE".into()),
+        sender: None,
+        live: None,
+    };
+    let case = answer(&config, crate::verdicts::over_default_window(topic)).await?;
     compare(&case, "ke2", "mas-down", 0.0, ("auth-unreachable", Proven))?;
 
     publishing.abort();

@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use kestrel::config::{Config, Database};
 use kestrel::flow::{Answer, Case, Flow};
-use kestrel_core::command::{Command, Ke2, Span};
 use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
 use kestrel_core::evidence::client::{Noted, Sign};
 use kestrel_core::evidence::to_device::Inbox;
 use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, State};
+use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render;
 use kestrel_lab::{Lab, LabOptions, LogFormat, Patient, faults, media};
 use serde_json::{Map, json};
@@ -32,28 +32,28 @@ fn ids(patient: &Patient) -> Ids {
     (patient.user.clone(), patient.device.clone())
 }
 
-fn typed((user, device): &Ids, sender: Option<&str>, live: Option<Duration>) -> Result<Command> {
-    Ok(Command::Ke2(Ke2 {
+fn asked((user, device): &Ids, sender: Option<&str>, live: Option<Duration>) -> Result<Question> {
+    let topic = Topic::Ke2 {
         user: user.as_str().try_into()?,
         device: Some(device.as_str().into()),
         sender: sender.map(TryInto::try_into).transpose()?,
-        span: Span::Unsaid,
         live,
-    }))
+    };
+    Ok(Question { topic, span: Span::Unsaid })
 }
 
-async fn answered(config: &Config, command: &Command, client: &[Gathered]) -> Result<Case> {
-    at(config, command, client, Timestamp::now()).await
+async fn answered(config: &Config, question: &Question, client: &[Gathered]) -> Result<Case> {
+    at(config, question, client, Timestamp::now()).await
 }
 
 async fn at(
     config: &Config,
-    command: &Command,
+    question: &Question,
     client: &[Gathered],
     now: Timestamp,
 ) -> Result<Case> {
     let flow = Flow::new(Arc::new(config.clone()));
-    match flow.answer_with(command, client, now).await {
+    match flow.answer_with(question, client, now).await {
         Answer::Case(case) => Ok(*case),
         other => anyhow::bail!("no verdict: {other:?}"),
     }
@@ -68,7 +68,7 @@ async fn expect(
     certainty: Certainty,
 ) -> Result<Case> {
     let start = Instant::now();
-    let case = answered(config, &typed(subject, None, None)?, &[]).await?;
+    let case = answered(config, &asked(subject, None, None)?, &[]).await?;
     shown(&case, cause, start, (verdict, certainty))?;
     Ok(case)
 }
@@ -144,7 +144,7 @@ async fn each_call(version: &str) -> Result<()> {
         expect(config, "spent", &ids(&spent), "media-otk-exhausted", Consistent).await?;
         // A device that the log shows for less than a minute is not denied for certain.
         let (start, later) = (Instant::now(), Timestamp::now() + SignedDuration::from_mins(1));
-        let case = at(config, &typed(&ids(&stale), None, None)?, &[], later).await?;
+        let case = at(config, &asked(&ids(&stale), None, None)?, &[], later).await?;
         shown(&case, "logged-out", start, ("unknown-device", Proven))?;
         expect(config, "keyless", &keyless, "keyless-device", Proven).await?;
         let case =
@@ -166,7 +166,7 @@ async fn each_call(version: &str) -> Result<()> {
         });
         let start = Instant::now();
         let case =
-            at(config, &typed(&ids(&away), None, None)?, &[], Timestamp::now() + LATER).await?;
+            at(config, &asked(&ids(&away), None, None)?, &[], Timestamp::now() + LATER).await?;
         shown(&case, "away", start, ("media-not-drained", Consistent))?;
         assert!(case.reply.plain.contains("looks the same"), "{}", case.reply.plain);
         sending.await??;
@@ -177,8 +177,8 @@ async fn each_call(version: &str) -> Result<()> {
 
 async fn one_sender_only(lab: &Lab, mixed: &Patient) -> Result<()> {
     let config = config(lab, true);
-    let command = typed(&ids(mixed), Some(&mixed.peer.user_id), None)?;
-    let case = answered(&config, &command, &[]).await?;
+    let question = asked(&ids(mixed), Some(&mixed.peer.user_id), None)?;
+    let case = answered(&config, &question, &[]).await?;
     assert!(case.reply.plain.contains("2 from others"), "{}", case.reply.plain);
     assert_eq!(case.verdict.certainty, Proven);
     Ok(())
@@ -188,7 +188,7 @@ async fn one_sender_only(lab: &Lab, mixed: &Patient) -> Result<()> {
 async fn old_grants_can_count(lab: &Lab, dead: &Patient) -> Result<()> {
     lab.sql("DROP FUNCTION kestrel.inbox_shape(text, text, bigint, int)").await?;
     let config = config(lab, true);
-    let case = answered(&config, &typed(&ids(dead), None, None)?, &[]).await?;
+    let case = answered(&config, &asked(&ids(dead), None, None)?, &[]).await?;
     assert_eq!(inbox(&case)?.pending, 3);
     assert_eq!(case.verdict.certainty, NotEnoughEvidence, "{}", case.reply.plain);
     assert!(case.reply.plain.contains("3 wait"), "{}", case.reply.plain);
@@ -196,7 +196,7 @@ async fn old_grants_can_count(lab: &Lab, dead: &Patient) -> Result<()> {
     let State::Failed(why) = &answer.state else { panic!("{:?}", answer.state) };
     assert!(why.contains("`kestrel grants` once more"), "{why}");
     lab.sql("REVOKE ALL ON device_inbox FROM kestrel; REVOKE SELECT (user_id) ON device_inbox FROM kestrel").await?;
-    let case = answered(&config, &typed(&ids(dead), None, None)?, &[]).await?;
+    let case = answered(&config, &asked(&ids(dead), None, None)?, &[]).await?;
     let answer = case.evidence.answers(Need::Inbox).next().context("no answer")?;
     let State::Failed(why) = &answer.state else { panic!("{:?}", answer.state) };
     assert!(why.contains("`kestrel grants`"), "{why}");
@@ -247,18 +247,18 @@ async fn each_client(version: &str) -> Result<()> {
     for (cause, subject, sign, verdict) in cases {
         let start = Instant::now();
         let client = report(Some(subject), &[(sign, 4)]);
-        let case = answered(&config, &typed(subject, None, None)?, &client).await?;
+        let case = answered(&config, &asked(subject, None, None)?, &client).await?;
         shown(&case, cause, start, (verdict, Consistent))?;
     }
     let start = Instant::now();
     let sender = (away.peer.user_id.clone(), away.peer.device_id.clone());
     let client = report(Some(&sender), &[(Sign::NoTargets, 2)]);
-    let command = typed(&ids(&online), Some(&sender.0), None)?;
-    let case = answered(&config, &command, &client).await?;
+    let question = asked(&ids(&online), Some(&sender.0), None)?;
+    let case = answered(&config, &question, &client).await?;
     shown(&case, "no-targets", start, ("media-sender", Consistent))?;
     // Another device's report says nothing of this one.
     let client = report(Some(&sender), &[(Sign::MediaKeyDecrypted, 4)]);
-    let case = answered(&config, &typed(&ids(&online), None, None)?, &client).await?;
+    let case = answered(&config, &asked(&ids(&online), None, None)?, &client).await?;
     assert_eq!(case.verdict.id.name(), "inconclusive");
     drop(caller);
     Ok(())
@@ -298,8 +298,8 @@ async fn a_live_watch_sees_an_online_device() -> Result<()> {
     let (online, caller) = media::online(&lab).await?;
     for config in &readers(&lab)? {
         let flow = Flow::new(Arc::new(config.clone()));
-        let command = typed(&ids(&online), None, Some(Duration::from_secs(25)))?;
-        assert!(flow.announcement(&command).is_some_and(|note| note.plain.contains("for 25 s")));
+        let question = asked(&ids(&online), None, Some(Duration::from_secs(25)))?;
+        assert!(flow.announcement(&question).is_some_and(|note| note.plain.contains("for 25 s")));
         let sending = tokio::spawn({
             let caller = caller.clone();
             async move {
@@ -309,10 +309,10 @@ async fn a_live_watch_sees_an_online_device() -> Result<()> {
         });
         let second = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            assert!(flow.announcement(&command).is_none());
-            flow.answer(&command, Timestamp::now()).await
+            assert!(flow.announcement(&question).is_none());
+            flow.answer(&question, Timestamp::now()).await
         };
-        let (first, second) = tokio::join!(flow.answer(&command, Timestamp::now()), second);
+        let (first, second) = tokio::join!(flow.answer(&question, Timestamp::now()), second);
         sending.await??;
         let Answer::Words(refused) = second else { panic!("two watches ran") };
         assert!(refused.plain.contains("Another live watch"), "{}", refused.plain);
@@ -361,7 +361,7 @@ async fn both_readers_see_the_same_shapes() -> Result<()> {
     let subject = (owner.user_id.clone(), device.to_owned());
     let mut seen = Vec::new();
     for config in &readers(&lab)? {
-        let case = answered(config, &typed(&subject, None, None)?, &[]).await?;
+        let case = answered(config, &asked(&subject, None, None)?, &[]).await?;
         let rows = &inbox(&case)?.rows;
         assert_eq!(rows.len(), bodies.len());
         assert!(!serde_json::to_string(&case.evidence)?.contains("SECRET"));

@@ -5,15 +5,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use kestrel::config::{Config, Database};
 use kestrel::flow::{Answer, Case, Cure, Depth, Flow};
-use kestrel_core::command::{Command, Span, Triage};
 use kestrel_core::diagnose::Certainty::{Consistent, NotEnoughEvidence, Proven};
 use kestrel_core::diagnose::diagnose;
 use kestrel_core::evidence::client::{ClientFacts, Noted, Sign};
 use kestrel_core::evidence::{Evidence, Gathered, Need, State};
+use kestrel_core::question::Topic;
 use kestrel_core::storm::{Change, Confirmation, Event, StormKind, Whose};
 use kestrel_lab::{LabOptions, faults};
 
@@ -121,7 +121,8 @@ async fn a_replica_that_is_behind_denies_no_device() -> Result<()> {
     let Confirmation::Unconfirmed(why) = &alert.sure else { panic!("{:?}", alert.sure) };
     assert!(why.contains("replica"), "{why}");
     let flow = Flow::new(Arc::new(copy.clone()));
-    let Answer::Survey(survey) = flow.answer(&Command::Fleet(Span::Unsaid), now()).await else {
+    let everybody = crate::verdicts::over_default_window(Topic::Fleet);
+    let Answer::Survey(survey) = flow.answer(&everybody, now()).await else {
         anyhow::bail!("no survey")
     };
     assert!(survey.reply.plain.contains("replay is paused"), "{}", survey.reply.plain);
@@ -166,11 +167,9 @@ async fn a_leftover_session_is_not_judged_for_the_user_s_devices() -> Result<()>
     assert_eq!(leftover.user_id, patient.user);
     lab.log_written().await?;
     let user: ruma::OwnedUserId = patient.user.as_str().try_into()?;
-    let ask = || {
-        let typed = Triage { user: user.clone(), device: None, event: None, span: Span::Unsaid };
-        answer(&config, Command::Triage(typed))
-    };
-    let case = ask().await?;
+    let topic = Topic::All { user: user.clone(), device: None, event: None };
+    let question = crate::verdicts::over_default_window(topic);
+    let case = answer(&config, question.clone()).await?;
     println!("{}\n", case.reply.plain);
     let judged = |case: &Case| case.evidence.device().map(|subject| subject.device.to_string());
     assert_eq!(judged(&case), Some(patient.device.clone()));
@@ -183,22 +182,19 @@ async fn a_leftover_session_is_not_judged_for_the_user_s_devices() -> Result<()>
     let noted = Noted { sign: Sign::AlreadyExists, count: 5, span: None, key: None };
     let user_id = Some(patient.user.clone());
     let facts = ClientFacts { user: user_id, signs: vec![noted], ..ClientFacts::default() };
-    let typed = Triage { user: user.clone(), device: None, event: None, span: Span::Unsaid };
     let (flow, client) = (Flow::new(Arc::new(config.clone())), [Gathered::client("r", facts)]);
-    let said = flow.answer_with(&Command::Triage(typed), &client, Timestamp::now()).await;
+    let said = flow.answer_with(&question, &client, Timestamp::now()).await;
     let Answer::Case(case) = said else { anyhow::bail!("no verdict: {said:?}") };
     assert_eq!(judged(&case), Some(patient.device.clone()));
 
     // Once the device is signed out, the same question says so, and that this is the cure.
-    let Some(Command::Triage(typed)) = kestrel::flow::again(&case.evidence) else {
-        anyhow::bail!("it cannot be asked again")
-    };
+    let again = kestrel::flow::rerun(&case.evidence).context("it cannot be asked again")?;
     let delete = format!("DELETE FROM devices WHERE device_id = '{}';", patient.device);
     for table in ["e2e_device_keys_json", "e2e_one_time_keys_json", "e2e_fallback_keys_json"] {
         lab.sql(&format!("DELETE FROM {table} WHERE device_id = '{}'", patient.device)).await?;
     }
     lab.sql(&delete).await?;
-    let later = answer(&config, Command::Triage(typed)).await?;
+    let later = answer(&config, again).await?;
     let changed = kestrel::flow::what_changed(&case.evidence, &later.evidence);
     println!("{changed:#?}\n");
     assert_eq!(changed[0], "the device was signed out since then; that is the cure");

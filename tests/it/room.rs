@@ -104,7 +104,7 @@ async fn a_live_watch_is_announced_before_it_is_judged() -> Result<()> {
     let asked = ops.ask(&question).await?;
     let note = ops.thread(&asked, PATIENCE).await?;
     let note = note.first().with_context(|| bot.last_words())?;
-    assert!(note.plain.contains("for 5 s: make the call now."), "{}", note.plain);
+    assert!(note.plain.contains("for 5 s. Make the call now."), "{}", note.plain);
     caller.send(3, Duration::from_millis(100)).await?;
     // The note, the evidence, the verdict.
     let thread = longer(&ops, &asked, 3).await?;

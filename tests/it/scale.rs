@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use kestrel::collect::postgres::{device_list, poll};
 use kestrel::config::Config;
 use kestrel::flow::{self, Answer, Flow};
-use kestrel_core::command::{Command, Ke1, Span, event};
+use kestrel_core::command::event;
 use kestrel_core::evidence::fleet::FleetRows;
 use kestrel_core::evidence::poll::{COUNTED, Cursor, Device, Poll};
 use kestrel_core::evidence::{Evidence, Fact, Need};
+use kestrel_core::question::Topic;
 use kestrel_lab::Lab;
 use tokio_postgres::{Client, NoTls};
 
@@ -94,9 +95,10 @@ async fn connect(url: &str) -> Result<Client> {
     Ok(client)
 }
 
-async fn evidence(config: &Config, command: Command) -> Result<Evidence> {
+async fn evidence(config: &Config, topic: Topic) -> Result<Evidence> {
     let flow = Flow::new(Arc::new(config.clone()));
-    match flow.answer(&command, jiff::Timestamp::now()).await {
+    let question = crate::verdicts::over_default_window(topic);
+    match flow.answer(&question, jiff::Timestamp::now()).await {
         Answer::Case(case) => Ok(case.evidence),
         Answer::Survey(survey) => Ok(survey.evidence),
         Answer::Words(reply) => anyhow::bail!("words: {}", reply.plain),
@@ -154,7 +156,7 @@ async fn two_million_keys_are_surveyed_within_two_seconds_by_index() -> Result<(
     every_probe_goes_by_an_index(&lab, &config).await?;
     for run in ["first", "second"] {
         let start = Instant::now();
-        let survey = evidence(&config, Command::Fleet(Span::Unsaid)).await?;
+        let survey = evidence(&config, Topic::Fleet).await?;
         let took = start.elapsed();
         println!("fleet, {run}: {:.2} s", took.as_secs_f32());
         let rows = rows(&survey)?;
@@ -181,7 +183,7 @@ async fn two_million_keys_are_surveyed_within_two_seconds_by_index() -> Result<(
     // An older Synapse (1.100, 1.120) has no index by time: it is slower, and bounded all the same.
     lab.sql("DROP INDEX e2e_one_time_keys_json_user_id_device_id_algorithm_ts_added_idx").await?;
     let start = Instant::now();
-    let survey = evidence(&config, Command::Fleet(Span::Unsaid)).await?;
+    let survey = evidence(&config, Topic::Fleet).await?;
     let took = start.elapsed();
     println!("without the index by time: {:.2} s; {}", took.as_secs_f32(), rows(&survey)?.told());
     assert!(took < TWO_SECONDS + Duration::from_millis(500), "the survey took {took:?}");
@@ -240,7 +242,7 @@ async fn a_slow_table_is_cut(lab: &Lab, config: &Config) -> Result<()> {
     ))
     .await?;
     let start = Instant::now();
-    let survey = evidence(config, Command::Fleet(Span::Unsaid)).await?;
+    let survey = evidence(config, Topic::Fleet).await?;
     let took = start.elapsed();
     let read = rows(&survey)?;
     println!("a slow table: {:.2} s; {}", took.as_secs_f32(), read.told());
@@ -270,12 +272,12 @@ async fn a_slow_table_is_cut(lab: &Lab, config: &Config) -> Result<()> {
 async fn every_probe_goes_by_an_index(lab: &Lab, config: &Config) -> Result<()> {
     let role = connect(&lab.database_url_as(ROLE)).await?;
     let user: ruma::OwnedUserId = "@u10000:lab.local".try_into()?;
-    let typed = Ke1 { user: user.clone(), device: Some("DEV20000".into()), span: Span::Unsaid };
+    let of_device = Topic::Ke1 { user: user.clone(), device: Some("DEV20000".into()) };
     let of_event = event(&format!("$e5000{}", "x".repeat(38)), "")?;
-    let asked = [Command::Ke1(typed), Command::Ke3(of_event), Command::Fleet(Span::Unsaid)];
+    let asked = [of_device, Topic::Ke3(of_event), Topic::Fleet];
     let mut explained = 0;
-    for command in asked {
-        let survey = evidence(config, command).await?;
+    for topic in asked {
+        let survey = evidence(config, topic).await?;
         let answers = survey.gathered.iter().filter(|answer| answer.need.is_of_database());
         for answer in answers.filter(|answer| answer.need != Need::Metrics) {
             for statement in answer.query.split(";\n") {

@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use kestrel::collect::postgres::{grants, limit_binds, reads_only};
 use kestrel::config::{Config, Database};
 use kestrel::flow::Flow;
-use kestrel_core::command::{Ke1, Span};
 use kestrel_core::diagnose::Certainty::{Consistent, NotEnoughEvidence, Proven};
 use kestrel_core::evidence::{Need, State};
 use kestrel_core::plan::Plan;
+use kestrel_core::question::{Question, Span, Topic};
 use kestrel_lab::{Lab, faults};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -311,8 +311,10 @@ async fn ask_for_password(lab: &Lab) -> Result<()> {
 /// How the database answered one question about devices.
 async fn asked(flow: &Flow) -> Result<State> {
     let user = "@nobody:lab.local".try_into()?;
-    let typed = Ke1 { user, device: None, span: Span::Unsaid };
-    let plan = Plan::ke1(&typed, "D".into(), Duration::from_secs(60), jiff::Timestamp::now());
+    let topic = Topic::Ke1 { user, device: Some("D".into()) };
+    let question = Question { topic, span: Span::Unsaid };
+    let plan = Plan::new(&question, None, Duration::from_secs(60), jiff::Timestamp::now());
+    let plan = plan.expect("a device is named");
     let evidence = flow.collect(&plan).await;
     let answer = evidence.gathered.into_iter().find(|answer| answer.need == Need::Devices);
     Ok(answer.context("devices were not asked for")?.state)

@@ -7,9 +7,9 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use kestrel::config::Config;
 use kestrel::flow::{self, Answer, Flow, Survey};
-use kestrel_core::command::{Command, Span};
 use kestrel_core::diagnose::Certainty;
 use kestrel_core::evidence::{Gathered, State};
+use kestrel_core::question::Topic;
 use kestrel_core::render;
 use kestrel_lab::{Lab, Patient, cured, faults};
 use serde_json::Value;
@@ -19,7 +19,8 @@ use crate::verdicts::{NEWEST, config, judge, lab_with_role, newest};
 
 async fn survey(config: &Config) -> Result<Survey> {
     let flow = Flow::new(Arc::new(config.clone()));
-    match flow.answer(&Command::Fleet(Span::Unsaid), jiff::Timestamp::now()).await {
+    let everybody = crate::verdicts::over_default_window(Topic::Fleet);
+    match flow.answer(&everybody, jiff::Timestamp::now()).await {
         Answer::Survey(survey) => Ok(*survey),
         other => anyhow::bail!("no survey: {other:?}"),
     }

@@ -209,8 +209,8 @@ fn a_slip_about_storms_is_bad_usage_and_makes_nothing() {
     for (words, says) in [
         (&["mute", "99"][..], "There is no storm 99"),
         (&["mute", "2h"], "“2h” is a time."),
-        (&["mute", "all", "1s"], "A mute lasts a minute to 31 days"),
-        (&["unmute", "all", "of", "it"], "one word too many"),
+        (&["mute", "all", "1s"], "A mute can last 1m to 31d"),
+        (&["unmute", "all", "of", "it"], "Unexpected extra word"),
         (&["mute"], "WHOM"),
         (&["storms", "--format", "xml"], "xml"),
     ] {

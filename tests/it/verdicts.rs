@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 use kestrel::collect::postgres::grants;
 use kestrel::config::{Config, Database, Limits, LogSource, Server};
 use kestrel::flow::{Answer, Case, Cure, Depth, Flow};
-use kestrel_core::command::{Command, Ke1, Span};
 use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
 use kestrel_core::evidence::removal::RemovedBy;
+use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::storm::{Change, Confirmation, Event, StormKind, Whose};
 use kestrel_lab::{Fault, Lab, LabOptions, LogFormat, cured, faults};
 
@@ -43,14 +43,19 @@ pub fn config(lab: &Lab, database: bool) -> Config {
 
 pub async fn judge(config: &Config, (user, device): &(String, String)) -> Result<Case> {
     let user = user.as_str().try_into()?;
-    let typed = Ke1 { user, device: Some(device.as_str().into()), span: Span::Unsaid };
-    answer(config, Command::Ke1(typed)).await
+    let device = Some(device.as_str().into());
+    answer(config, over_default_window(Topic::Ke1 { user, device })).await
 }
 
-/// The case that a command comes to.
-pub async fn answer(config: &Config, command: Command) -> Result<Case> {
+/// A question that names no window.
+pub fn over_default_window(topic: Topic) -> Question {
+    Question { topic, span: Span::Unsaid }
+}
+
+/// The case that a question comes to.
+pub async fn answer(config: &Config, question: Question) -> Result<Case> {
     let flow = Flow::new(Arc::new(config.clone()));
-    match flow.answer(&command, jiff::Timestamp::now()).await {
+    match flow.answer(&question, jiff::Timestamp::now()).await {
         Answer::Case(case) => Ok(*case),
         Answer::Words(reply) => anyhow::bail!("no verdict but words: {}", reply.plain),
         Answer::Survey(survey) => anyhow::bail!("a survey: {}", survey.reply.plain),

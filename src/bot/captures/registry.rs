@@ -23,7 +23,7 @@ use crate::bot::replies;
 use crate::config::Config;
 use crate::store::KeptCapture;
 use kestrel_core::capture::{CaptureRequest, Input, Session, Step};
-use kestrel_core::command::Capture;
+use kestrel_core::command::CaptureCommand;
 use kestrel_core::evidence::client_file::{Artefact, FileKind};
 use kestrel_core::render::{Reply, capture as told};
 
@@ -93,9 +93,9 @@ impl Captures {
         self: &Arc<Self>,
         room: &Room,
         line: &ChatLine,
-        wanted: Capture,
+        wanted: CaptureCommand,
     ) -> Result<Option<Reply>> {
-        if let Capture::Start { user, device, length } = wanted {
+        if let CaptureCommand::Start { user, device, length } = wanted {
             let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
             return self.start(room, line, (user, device), length).await;
         }
@@ -103,8 +103,8 @@ impl Captures {
             return Ok(Some(replies::no_capture()));
         };
         let input = match wanted {
-            Capture::Mark(text) => Input::Marked { text, by: line.sender.clone() },
-            Capture::Stop => Input::Stopped { by: line.sender.clone() },
+            CaptureCommand::Mark(text) => Input::Marked { text, by: line.sender.clone() },
+            CaptureCommand::Stop => Input::Stopped { by: line.sender.clone() },
             _ => {
                 let session = session_of(&kept);
                 let page = session.map(|session| {

@@ -27,8 +27,9 @@ use crate::bot::supervisor::TaskHealth;
 use crate::config::Config;
 use crate::flow::{self, Answer, Flow};
 use crate::store::{NewCase, NewMessage, Store};
-use kestrel_core::command::{Command, Look};
-use kestrel_core::render::Reply;
+use kestrel_core::command::{self, CaseAction, Command};
+use kestrel_core::question::Question;
+use kestrel_core::render::{self, Reply};
 
 /// Beyond the sources' own deadline: the time to judge, and for the few answers that post by themselves to sit
 /// out a restart of the homeserver.
@@ -98,40 +99,49 @@ impl Responder {
         let live = !asked.watch().is_zero();
         let asked_at = if live { Timestamp::now() } else { line.sent };
         let answer = match asked {
-            Request::Slip(reply) => Answer::Words(reply),
+            Request::UsageError(reply) => Answer::Words(reply),
             Request::Command(Command::Why) => Answer::Words(self.why(&line)),
             Request::Command(Command::Report { about }) => {
                 Answer::Words(self.forwarded(&room, &line, about.as_deref()).await?)
             }
             Request::Command(Command::Cases(user)) => Answer::Words(self.cases(user.as_deref())?),
-            Request::Command(Command::Case { number, look: Look::Again }) => {
+            Request::Command(Command::Case { number, action: CaseAction::Again }) => {
                 return Ok(self.again(&room, &line, number, asked_at).await);
             }
-            Request::Command(Command::Case { number, look }) => {
-                Answer::Words(self.case(number, look)?)
+            Request::Command(Command::Case { number, action }) => {
+                Answer::Words(self.case(number, action)?)
             }
             Request::Command(Command::Storms) => Answer::Words(self.storms()?),
-            Request::Command(Command::Mute { whom, length }) => {
-                Answer::Words(self.mute(&line, &whom, length)?)
+            Request::Command(Command::Mute { target, length }) => {
+                Answer::Words(self.mute(&line, &target, length)?)
             }
-            Request::Command(Command::Unmute(whom)) => Answer::Words(self.unmute(whom.as_ref())?),
+            Request::Command(Command::Unmute(target)) => {
+                Answer::Words(self.unmute(target.as_ref())?)
+            }
             Request::Command(Command::Capture(wanted)) => {
                 match self.captures.command(&room, &line, wanted).await? {
                     Some(reply) => Answer::Words(reply),
                     None => return Ok(Vec::new()),
                 }
             }
-            Request::Command(command) => {
-                self.announce(&room, &line, &command).await;
-                self.flow.answer(&command, asked_at).await
+            Request::Command(Command::Help(about)) => {
+                Answer::Words(render::help(&command::help(about)).reply())
+            }
+            Request::Command(Command::Tree(branch)) => Answer::Words(render::trees(branch).reply()),
+            Request::Command(Command::Remedies(verdict)) => {
+                Answer::Words(render::remedies_named(verdict.as_deref()).reply())
+            }
+            Request::Command(Command::Ask(question)) => {
+                self.announce(&room, &line, &question).await;
+                self.flow.answer(&question, asked_at).await
             }
         };
         Ok(self.answer_messages(room.room_id(), &line, answer))
     }
 
     /// Says that a live watch begins. The watch goes on without: its answer still counts.
-    async fn announce(&self, room: &Room, line: &ChatLine, command: &Command) {
-        let Some(note) = self.flow.announcement(command) else { return };
+    async fn announce(&self, room: &Room, line: &ChatLine, question: &Question) {
+        let Some(note) = self.flow.announcement(question) else { return };
         let mut content = room_message::notice(&note, vec![line.sender.clone()]);
         content.relates_to = Some(room_message::under(line.root().to_owned(), line.event.clone()));
         let txn = transaction::for_event(&line.event, About::Watch);

@@ -17,7 +17,7 @@ use crate::bot::supervisor::TaskEnd;
 use crate::config::Cases;
 use crate::flow::{self, Answer};
 use crate::store::{Kept, NewMessage, Store};
-use kestrel_core::command::Look;
+use kestrel_core::command::CaseAction;
 use kestrel_core::evidence::Evidence;
 use kestrel_core::render::Reply;
 use kestrel_core::render::case::{self, CaseLine};
@@ -61,8 +61,8 @@ impl Responder {
     }
 
     /// One case as it was answered, or all behind it; or its end.
-    pub(crate) fn case(&self, number: u64, look: Look) -> Result<Reply> {
-        if look == Look::Delete {
+    pub(crate) fn case(&self, number: u64, action: CaseAction) -> Result<Reply> {
+        if action == CaseAction::Delete {
             if self.store.forget_case(number)? {
                 return Ok(replies::case_deleted(number));
             }
@@ -73,8 +73,8 @@ impl Responder {
             Err(reply) => return Ok(reply),
         };
         let view = self.flow.view();
-        Ok(match look {
-            Look::Why => self.flow.why(&evidence),
+        Ok(match action {
+            CaseAction::Why => self.flow.why(&evidence),
             _ => case::kept(&self.case_line(&kept, None), flow::page(&evidence, &view), &view)
                 .reply(),
         })
@@ -95,11 +95,11 @@ impl Responder {
             Ok(found) => found,
             Err(reply) => return words(&reply),
         };
-        let Some(command) = flow::again(&before) else {
+        let Some(question) = flow::rerun(&before) else {
             return words(&replies::not_again(number));
         };
         let client = flow::client_said(&before);
-        let answer = self.flow.answer_with(&command, &client, asked_at).await;
+        let answer = self.flow.answer_with(&question, &client, asked_at).await;
         let now = match &answer {
             Answer::Words(reply) => return words(reply),
             Answer::Case(case) => &case.evidence,

@@ -11,7 +11,7 @@ use crate::bot::chat_line::ChatLine;
 use crate::bot::replies;
 use crate::bot::room_replies::absences;
 use crate::store::StoredStorm;
-use kestrel_core::command::Whom;
+use kestrel_core::command::MuteTarget;
 use kestrel_core::render::storm::{ListedStorm, list, muted, unmuted};
 use kestrel_core::render::{self, Reply, restarted};
 use kestrel_core::storm::{Confirmation, Mute, Muted};
@@ -55,14 +55,22 @@ impl Responder {
     }
 
     /// Silences; counting never stops.
-    pub(crate) fn mute(&self, line: &ChatLine, whom: &Whom, length: Duration) -> Result<Reply> {
+    pub(crate) fn mute(
+        &self,
+        line: &ChatLine,
+        target: &MuteTarget,
+        length: Duration,
+    ) -> Result<Reply> {
         let now = Timestamp::now();
         let until =
             SignedDuration::try_from(length).ok().and_then(|length| now.checked_add(length).ok());
-        let mute =
-            Mute { what: muted_of(whom), until: until.unwrap_or(now), by: line.sender.to_string() };
+        let mute = Mute {
+            what: muted_of(target),
+            until: until.unwrap_or(now),
+            by: line.sender.to_string(),
+        };
         let ledger = self.store.ledger();
-        if let Whom::Storm(number) = whom {
+        if let MuteTarget::Storm(number) = target {
             let known = ledger.storm(*number)?;
             if known.as_ref().is_none_or(|known| known.ended.is_some()) {
                 return Ok(replies::cannot_mute(*number, known.is_some()));
@@ -73,9 +81,9 @@ impl Responder {
     }
 
     /// Ends one mute, or all of them.
-    pub(crate) fn unmute(&self, whom: Option<&Whom>) -> Result<Reply> {
+    pub(crate) fn unmute(&self, target: Option<&MuteTarget>) -> Result<Reply> {
         let ledger = self.store.ledger();
-        let Some(what) = whom.map(muted_of) else {
+        let Some(what) = target.map(muted_of) else {
             return Ok(replies::all_unmuted(ledger.unmute_everything()?));
         };
         if ledger.unmute(&what)? {
@@ -99,11 +107,11 @@ fn listed<'a>((known, link): (&'a StoredStorm, &'a Option<String>)) -> ListedSto
     }
 }
 
-fn muted_of(whom: &Whom) -> Muted {
-    match whom {
-        Whom::Storm(number) => Muted::Storm(*number),
-        Whom::User(user) => Muted::User(user.clone()),
-        Whom::All => Muted::All,
+fn muted_of(target: &MuteTarget) -> Muted {
+    match target {
+        MuteTarget::Storm(number) => Muted::Storm(*number),
+        MuteTarget::User(user) => Muted::User(user.clone()),
+        MuteTarget::All => Muted::All,
     }
 }
 

@@ -279,9 +279,7 @@ impl StormFollower {
             let was_muted = known.iter().find(of).is_some_and(|known| {
                 known.root.is_none() && known.sure.is_none() && known.event.at < now
             });
-            was_muted
-                && !waits(event.storm)
-                && !mutes.iter().any(|mute| mute.what.covers(event))
+            was_muted && !waits(event.storm) && !mutes.iter().any(|mute| mute.what.covers(event))
         };
         let began = |event: &Event| Event { change: Change::Started, at: now, ..event.clone() };
         Ok(going_on.iter().filter(untold).map(|event| Due::Storm(began(event))).collect())

@@ -199,7 +199,7 @@ impl SyncLoop {
             Admission::Refused(_) | Admission::TakenBack => self.note_settled(room, &line.event),
             Admission::Counts if old => self.note_late(room, line, now),
             Admission::Counts => match asked {
-                Request::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
+                Request::UsageError(reply) => self.say_at_once(room, &line, About::Answer, &reply),
                 Request::Command(_) => self.accept(room, line, QueuedTask::Line),
             },
         }

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use ruma::{OwnedDeviceId, OwnedUserId};
 
+use super::context::Context;
+use super::durations::{Lengths, joined, length, seconds};
 use super::ids::{device_id, user_id};
-use super::slip::{Slip, shown};
-use super::span::{self, Lengths, joined};
-use super::words::Word;
-use super::{Command, Context};
+use super::tokens::Word;
+use super::usage_error::{UsageError, extra_word, in_quotes};
 
 /// A capture of no named length: one call.
 const UNSAID: Duration = Duration::from_secs(30 * 60);
 const SHORTEST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// What is wanted of a capture.
+/// What to do with the capture of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Capture {
+pub enum CaptureCommand {
     Start {
         user: OwnedUserId,
-        /// `None` looks at all of the user's devices.
+        /// `None` records all of the user's devices.
         device: Option<OwnedDeviceId>,
         length: Duration,
     },
@@ -31,83 +31,76 @@ pub enum Capture {
 }
 
 /// Reads `[start @user [DEVICE] [for 30m] | mark TEXT | stop]`.
-pub(super) fn capture(words: &[Word], context: &Context<'_>) -> Result<Command, Slip> {
+pub(super) fn capture(words: &[Word], context: &Context<'_>) -> Result<CaptureCommand, UsageError> {
     let Some((first, rest)) = words.split_first() else {
-        return Ok(Command::Capture(Capture::Status));
+        return Ok(CaptureCommand::Status);
     };
-    let capture = match (first.text.to_lowercase().as_str(), rest) {
-        ("start", rest) => start(rest, context)?,
-        ("mark", []) => {
-            return Err(Slip::new("What was seen? As in !capture mark audio cut."));
-        }
-        ("mark", rest) => Capture::Mark(joined(rest)),
-        ("stop", []) => Capture::Stop,
-        ("status", []) => Capture::Status,
-        ("stop" | "status", [extra, ..]) => {
-            return Err(Slip::new(format!("{} is one word too many.", shown(&extra.text))));
-        }
-        _ => {
-            return Err(Slip::new(format!(
-                "I do not know {} of a capture. It can be start, mark or stop.",
-                shown(&first.text)
-            )));
-        }
-    };
-    Ok(Command::Capture(capture))
+    match (first.text.to_lowercase().as_str(), rest) {
+        ("start", rest) => start(rest, context),
+        ("mark", []) => Err(UsageError::new(
+            "No text given. Write what you saw, for example !capture mark audio cut.",
+        )),
+        ("mark", rest) => Ok(CaptureCommand::Mark(joined(rest))),
+        ("stop", []) => Ok(CaptureCommand::Stop),
+        ("status", []) => Ok(CaptureCommand::Status),
+        ("stop" | "status", [extra, ..]) => Err(extra_word(&extra.text, "")),
+        _ => Err(UsageError::new(format!(
+            "There is no capture action {}. Use start, mark or stop.",
+            in_quotes(&first.text)
+        ))),
+    }
 }
 
-fn start(words: &[Word], context: &Context<'_>) -> Result<Capture, Slip> {
+fn start(words: &[Word], context: &Context<'_>) -> Result<CaptureCommand, UsageError> {
     let Some((user, rest)) = words.split_first() else {
-        return Err(Slip::new("Whose call is it? Name a user."));
+        return Err(UsageError::new("No user given. Name the user whose call to record."));
     };
     let user = user_id(user, context)?;
     let (device, rest) = match rest.split_first() {
         Some((word, after)) if !opens_length(word) => (Some(device_id(word)?), after),
         _ => (None, rest),
     };
-    Ok(Capture::Start { user, device, length: length(rest)? })
-}
-
-/// A length stands here and no device: a device that reads like one goes in quotes.
-fn opens_length(word: &Word) -> bool {
-    let text = word.text.to_lowercase();
-    word.is_bare() && (text == "for" || span::seconds(&text).is_some())
-}
-
-/// `[for] 30m`; half an hour where nothing is said.
-fn length(words: &[Word]) -> Result<Duration, Slip> {
     let lengths = Lengths {
         unsaid: UNSAID,
         shortest: SHORTEST,
         longest: LONGEST,
-        written: "30m, 2h or 1h30m",
-        bounds: "A capture lasts a minute to 4 hours".to_owned(),
+        examples: "30m, 2h, 1h30m",
+        bounds: "A capture can last 1m to 4h".to_owned(),
     };
-    span::length(words, &lengths)
+    Ok(CaptureCommand::Start { user, device, length: length(rest, &lengths)? })
+}
+
+/// Whether a length stands here and no device: a device that reads like one is quoted.
+fn opens_length(word: &Word) -> bool {
+    let text = word.text.to_lowercase();
+    word.is_bare() && (text == "for" || seconds(&text).is_some())
 }
 
 #[cfg(test)]
 mod tests {
-    use ruma::{server_name, user_id};
+    use ruma::user_id;
 
-    use super::super::{Line, parse};
+    use super::super::commands::Command;
+    use super::super::context::tests::epoch;
+    use super::super::message::Line;
+    use super::super::parse::parse;
     use super::*;
 
-    fn read_with(body: &str, formatted: Option<&str>) -> Result<Command, Slip> {
-        let (zone, now) = (jiff::tz::TimeZone::UTC, jiff::Timestamp::UNIX_EPOCH);
-        let server_name = Some(server_name!("example.org"));
-        let context = Context { server_name, zone: &zone, now };
-        Ok(parse(&Line { body, formatted }, &context)?.expect("a command"))
+    fn read_with(body: &str, formatted: Option<&str>) -> Result<CaptureCommand, UsageError> {
+        match parse(&Line { body, formatted }, &epoch())? {
+            Some(Command::Capture(capture)) => Ok(capture),
+            other => panic!("{body}: {other:?}"),
+        }
     }
 
-    fn read(body: &str) -> Result<Command, Slip> {
+    fn read(body: &str) -> Result<CaptureCommand, UsageError> {
         read_with(body, None)
     }
 
-    fn started(device: Option<&str>, seconds: u64) -> Result<Command, Slip> {
+    fn started(device: Option<&str>, seconds: u64) -> Result<CaptureCommand, UsageError> {
         let user = user_id!("@alice:example.org").to_owned();
         let length = Duration::from_secs(seconds);
-        Ok(Command::Capture(Capture::Start { user, device: device.map(Into::into), length }))
+        Ok(CaptureCommand::Start { user, device: device.map(Into::into), length })
     }
 
     #[test]
@@ -139,30 +132,30 @@ mod tests {
             ("!capture mark $event:example.org won't decrypt", "$event:example.org won't decrypt"),
             ("!capture mark stop", "stop"),
         ] {
-            assert_eq!(read(body), Ok(Command::Capture(Capture::Mark(text.into()))), "{body}");
+            assert_eq!(read(body), Ok(CaptureCommand::Mark(text.into())), "{body}");
         }
-        assert_eq!(read("!capture"), Ok(Command::Capture(Capture::Status)));
-        assert_eq!(read("!capture status"), Ok(Command::Capture(Capture::Status)));
-        assert_eq!(read("!capture STOP"), Ok(Command::Capture(Capture::Stop)));
+        assert_eq!(read("!capture"), Ok(CaptureCommand::Status));
+        assert_eq!(read("!capture status"), Ok(CaptureCommand::Status));
+        assert_eq!(read("!capture STOP"), Ok(CaptureCommand::Stop));
     }
 
     #[test]
-    fn slips_say_how_it_is_written() {
+    fn errors_say_how_it_is_written() {
         for (body, says) in [
-            ("!capture start", "Whose call is it?"),
+            ("!capture start", "No user given."),
             ("!capture start ABCDEFGHIJ", "looks like a device"),
-            ("!capture start alice for", "I cannot read “for” as a length of time"),
-            ("!capture start alice DEV for ever", "I cannot read “for ever”"),
-            ("!capture start alice DEV DEV2", "I cannot read “DEV2” as a length of time"),
-            ("!capture start alice 30s", "“30s” does not."),
-            ("!capture start alice for 5h", "A capture lasts a minute to 4 hours"),
-            ("!capture mark", "What was seen?"),
-            ("!capture stop now", "“now” is one word too many"),
-            ("!capture @alice:example.org", "It can be start, mark or stop."),
+            ("!capture start alice for", "“for” is not a length of time"),
+            ("!capture start alice DEV for ever", "“for ever” is not a length of time"),
+            ("!capture start alice DEV DEV2", "“DEV2” is not a length of time"),
+            ("!capture start alice 30s", "not “30s”"),
+            ("!capture start alice for 5h", "A capture can last 1m to 4h"),
+            ("!capture mark", "No text given."),
+            ("!capture stop now", "Unexpected extra word: “now”"),
+            ("!capture @alice:example.org", "Use start, mark or stop."),
         ] {
-            let slip = read(body).expect_err(body);
-            assert!(slip.says.contains(says), "{body}: {slip}");
-            assert!(slip.usage.is_some_and(|usage| usage.starts_with("!capture")), "{slip}");
+            let error = read(body).expect_err(body);
+            assert!(error.says.contains(says), "{body}: {error}");
+            assert!(error.usage.is_some_and(|usage| usage.starts_with("!capture")), "{error}");
         }
     }
 }

@@ -1,7 +1,9 @@
-//! A command → whether it silences, deletes, or starts and stops something that others rely on. Those need a
-//! device that its owner verified, as `[matrix] require_verified` says.
+//! A command → whether it silences, deletes, or starts and stops something that others rely on. Such a command needs
+//! a device that its owner verified, as `[matrix] require_verified` says.
 
-use super::{Capture, Command, Look};
+use super::capture::CaptureCommand;
+use super::cases::CaseAction;
+use super::commands::Command;
 
 impl Command {
     /// Whether somebody who may not send it could do harm with it: blind the room, destroy evidence.
@@ -9,17 +11,12 @@ impl Command {
         // Without a wildcard: a new command does not compile until somebody decides.
         match self {
             Self::Mute { .. } | Self::Unmute(_) => true,
-            Self::Case { look, .. } => *look == Look::Delete,
-            Self::Capture(wanted) => match wanted {
-                Capture::Start { .. } | Capture::Stop => true,
-                Capture::Mark(_) | Capture::Status => false,
+            Self::Case { action, .. } => *action == CaseAction::Delete,
+            Self::Capture(capture) => match capture {
+                CaptureCommand::Start { .. } | CaptureCommand::Stop => true,
+                CaptureCommand::Mark(_) | CaptureCommand::Status => false,
             },
-            Self::Ke1(_)
-            | Self::Ke2(_)
-            | Self::Ke3(_)
-            | Self::Ke4(_)
-            | Self::Triage(_)
-            | Self::Fleet(_)
+            Self::Ask(_)
             | Self::Report { .. }
             | Self::Storms
             | Self::Cases(_)
@@ -33,15 +30,15 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{COMMANDS, Context, Line, parse};
+    use super::super::context::tests::epoch;
+    use super::super::message::Line;
+    use super::super::parse::parse;
+    use super::super::table::COMMANDS;
 
     #[test]
     fn what_silences_or_deletes_is_destructive_and_nothing_else() {
-        let zone = jiff::tz::TimeZone::UTC;
-        let server_name = Some(ruma::server_name!("example.org"));
-        let context = Context { server_name, zone: &zone, now: jiff::Timestamp::UNIX_EPOCH };
         let is_destructive = |body: &str| {
-            let command = parse(&Line { body, formatted: None }, &context).expect(body);
+            let command = parse(&Line { body, formatted: None }, &epoch()).expect(body);
             command.expect(body).is_destructive()
         };
         for body in [
@@ -59,7 +56,7 @@ mod tests {
             assert!(!is_destructive(body), "{body}");
         }
         let of_the_table = COMMANDS.iter().filter(|one| is_destructive(one.example));
-        let names: Vec<_> = of_the_table.map(|one| one.name).collect();
-        assert_eq!(names, ["mute", "unmute", "capture"]);
+        let words: Vec<_> = of_the_table.map(|one| one.word).collect();
+        assert_eq!(words, ["mute", "unmute", "capture"]);
     }
 }

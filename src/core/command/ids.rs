@@ -1,32 +1,35 @@
-//! Words → a user's or a device's id, in any form that people write them.
+//! Words → user IDs and device IDs, in any form that people write them.
 
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 
-use super::slip::{self, Slip};
-use super::words::Word;
-use super::{Context, links, moment, span};
+use super::context::Context;
+use super::durations::duration;
+use super::permalinks::{is_link, user_of_link};
+use super::tokens::Word;
+use super::usage_error::{UsageError, in_quotes, is_invisible};
+use super::written_time::plain_dashes;
 
-pub(super) fn user_id(word: &Word, context: &Context<'_>) -> Result<OwnedUserId, Slip> {
-    let typed = slip::shown(&word.text);
+pub(super) fn user_id(word: &Word, context: &Context<'_>) -> Result<OwnedUserId, UsageError> {
+    let typed = in_quotes(&word.text);
     if word.is_pill() {
         return whole_user_id(&word.text).ok_or_else(|| not_a_user(&typed));
     }
-    if let Some(linked) = links::user_of_link(&word.text) {
+    if let Some(linked) = user_of_link(&word.text) {
         return whole_user_id(&linked).ok_or_else(|| not_a_user(&typed));
     }
-    if links::is_link(&word.text) {
-        return Err(Slip::new(format!("{typed} is a link, but not to a user.")));
+    if is_link(&word.text) {
+        return Err(UsageError::new(format!("{typed} is a link, but not to a user.")));
     }
-    // Clients complete a mention with a colon or a comma, and phones turn hyphens into dashes; neither
-    // can stand in a server name.
-    let text = moment::plain_dashes(word.text.trim_end_matches([':', ',']));
-    // Synapse registers lower-case names only, and phones begin a word with a capital. Whoever has an
-    // older name with capitals writes the @, which keeps them.
+    // Clients complete a mention with a colon or a comma, and phones turn hyphens into dashes. A server name
+    // can hold neither.
+    let text = plain_dashes(word.text.trim_end_matches([':', ',']));
+    // Synapse registers lower-case names only, and phones start a word with a capital letter. An older name with
+    // capital letters keeps them if it is written with its @.
     let text = match text.strip_prefix('@') {
         Some(exact) => exact.to_owned(),
         None if looks_like_device(&text) => {
-            return Err(Slip::new(format!(
-                "{typed} looks like a device. Whose is it? The user comes first."
+            return Err(UsageError::new(format!(
+                "{typed} looks like a device ID. Put its user first."
             )));
         }
         None => text.to_lowercase(),
@@ -35,8 +38,8 @@ pub(super) fn user_id(word: &Word, context: &Context<'_>) -> Result<OwnedUserId,
         return whole_user_id(&format!("@{text}")).ok_or_else(|| not_a_user(&typed));
     }
     let Some(server) = context.server_name else {
-        return Err(Slip::new(format!(
-            "{typed} has no server name. Write the whole id, as in @alice:example.org."
+        return Err(UsageError::new(format!(
+            "{typed} has no server name. Write the whole user ID, for example @alice:example.org."
         )));
     };
     whole_user_id(&format!("@{text}:{server}")).ok_or_else(|| not_a_user(&typed))
@@ -48,7 +51,7 @@ const LONGEST_ID: usize = 255;
 /// A user id that a person can read: ruma also accepts controls, spaces and an empty name, which no
 /// server registers and which only serve to deceive.
 fn whole_user_id(text: &str) -> Option<OwnedUserId> {
-    let unreadable = |c: char| c.is_whitespace() || slip::is_invisible(c);
+    let unreadable = |c: char| c.is_whitespace() || is_invisible(c);
     if text.contains(unreadable) {
         return None;
     }
@@ -56,8 +59,8 @@ fn whole_user_id(text: &str) -> Option<OwnedUserId> {
     UserId::parse(text).ok().filter(sensible)
 }
 
-fn not_a_user(typed: &str) -> Slip {
-    Slip::new(format!("{typed} is not a user's Matrix id. One looks like @alice:example.org."))
+fn not_a_user(typed: &str) -> UsageError {
+    UsageError::new(format!("{typed} is not a Matrix user ID. Example: @alice:example.org."))
 }
 
 /// Synapse's own device ids: ten capitals.
@@ -65,20 +68,22 @@ fn looks_like_device(text: &str) -> bool {
     text.len() == 10 && text.bytes().all(|b| b.is_ascii_uppercase())
 }
 
-pub(super) fn device_id(word: &Word) -> Result<OwnedDeviceId, Slip> {
-    let typed = slip::shown(&word.text);
+pub(super) fn device_id(word: &Word) -> Result<OwnedDeviceId, UsageError> {
+    let typed = in_quotes(&word.text);
     if word.text.is_empty() {
-        return Err(Slip::new("The device's quotes are empty."));
+        return Err(UsageError::new("The device ID in quotes is empty."));
     }
     if word.text.len() > LONGEST_ID {
-        return Err(Slip::new(format!("{typed} is too long for a device.")));
+        return Err(UsageError::new(format!("{typed} is too long for a device ID.")));
     }
     if word.is_pill() {
-        return Err(Slip::new(format!("{typed} is a second user; a device goes there.")));
+        return Err(UsageError::new(format!(
+            "Expected a device ID, found a second user: {typed}."
+        )));
     }
-    if word.is_bare() && span::duration(&word.text).is_ok() {
-        return Err(Slip::new(format!(
-            "Is {typed} a window or a device? Write last {typed} for a window, or put a device in quotes."
+    if word.is_bare() && duration(&word.text).is_ok() {
+        return Err(UsageError::new(format!(
+            "Is {typed} a window or a device ID? Write last {typed} for a window, or quote the device ID."
         )));
     }
     Ok(word.text.as_str().into())

@@ -1,24 +1,23 @@
-//! The words of `!storms`, `!mute` and `!unmute`: which storm or whose, and for how long.
+//! The words of `!mute` and `!unmute`: which storm or whose, and for how long.
 
 use std::time::Duration;
 
 use ruma::OwnedUserId;
 
+use super::context::Context;
+use super::durations::{Lengths, length, seconds};
 use super::ids::user_id;
-use super::links::Piece;
-use super::slip::{Slip, shown};
-use super::span::{self, LONGEST_DAYS, Lengths};
-use super::words::{Word, split};
-use super::{Command, Context};
+use super::tokens::Word;
+use super::usage_error::{UsageError, extra_word, in_quotes};
+use crate::question::{LONGEST_DAYS, LONGEST_WINDOW};
 
-/// A mute of no named length: long enough to mend something, short enough to be forgotten safely.
+/// A mute of no named length: long enough to fix something, short enough to be forgotten safely.
 const UNSAID: Duration = Duration::from_secs(60 * 60);
 const SHORTEST: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(LONGEST_DAYS * 24 * 60 * 60);
 
 /// What a mute is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whom {
+pub enum MuteTarget {
     /// A storm, by its number.
     Storm(u64),
     /// Every device of a user.
@@ -26,67 +25,59 @@ pub enum Whom {
     All,
 }
 
-/// Reads nothing: the list has no choices.
-pub(super) fn storms(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
-    match words {
-        [] => Ok(Command::Storms),
-        [extra, ..] => Err(too_many(extra)),
-    }
-}
-
 /// Reads `<storm|@user|all> [for] [time]`.
-pub(super) fn mute(words: &[Word], context: &Context<'_>) -> Result<Command, Slip> {
-    let (whom, rest) = whom(words, context)?;
-    Ok(Command::Mute { whom, length: length(rest)? })
+pub(super) fn mute(
+    words: &[Word],
+    context: &Context<'_>,
+) -> Result<(MuteTarget, Duration), UsageError> {
+    let (target, rest) = target(words, context)?;
+    let lengths = Lengths {
+        unsaid: UNSAID,
+        shortest: SHORTEST,
+        longest: LONGEST_WINDOW,
+        examples: "30m, 2h, 1h30m, 2d",
+        bounds: format!("A mute can last 1m to {LONGEST_DAYS}d"),
+    };
+    Ok((target, length(rest, &lengths)?))
 }
 
-/// Reads `[storm|@user|all]`.
-pub(super) fn unmute(words: &[Word], context: &Context<'_>) -> Result<Command, Slip> {
+/// Reads `[storm|@user|all]`; `None` where nothing is named.
+pub(super) fn unmute(
+    words: &[Word],
+    context: &Context<'_>,
+) -> Result<Option<MuteTarget>, UsageError> {
     if words.is_empty() {
-        return Ok(Command::Unmute(None));
+        return Ok(None);
     }
-    match whom(words, context)? {
-        (whom, []) => Ok(Command::Unmute(Some(whom))),
-        (_, [extra, ..]) => Err(too_many(extra)),
-    }
-}
-
-/// The same from a terminal's words.
-pub fn mute_words(text: &str, context: &Context<'_>) -> Result<(Whom, Duration), Slip> {
-    let words = split(&[Piece::Text(text.to_owned())])?;
-    let (whom, rest) = whom(&words, context)?;
-    Ok((whom, length(rest)?))
-}
-
-/// The same from a terminal's words; `None` where there are none.
-pub fn whom_words(text: &str, context: &Context<'_>) -> Result<Option<Whom>, Slip> {
-    let words = split(&[Piece::Text(text.to_owned())])?;
-    match unmute(&words, context)? {
-        Command::Unmute(whom) => Ok(whom),
-        _ => Ok(None),
+    match target(words, context)? {
+        (target, []) => Ok(Some(target)),
+        (_, [extra, ..]) => Err(extra_word(&extra.text, "")),
     }
 }
 
-/// What is named, and the words behind it.
-fn whom<'w>(words: &'w [Word], context: &Context<'_>) -> Result<(Whom, &'w [Word]), Slip> {
+/// What is named, and the words after it.
+fn target<'w>(
+    words: &'w [Word],
+    context: &Context<'_>,
+) -> Result<(MuteTarget, &'w [Word]), UsageError> {
     let Some((first, rest)) = words.split_first() else {
-        return Err(Slip::new("Name a storm, a user or all."));
+        return Err(UsageError::new("No storm or user given. Name a storm, a user or all."));
     };
     if !first.is_bare() {
-        return Ok((Whom::User(user_id(first, context)?), rest));
+        return Ok((MuteTarget::User(user_id(first, context)?), rest));
     }
     let text = first.text.to_lowercase();
     match (text.as_str(), rest) {
-        ("all", rest) => Ok((Whom::All, rest)),
-        ("storm", [number, rest @ ..]) => Ok((Whom::Storm(storm(&number.text)?), rest)),
-        ("storm", []) => Err(Slip::new("Which storm? !storms shows their numbers.")),
-        _ if is_number(&text) => Ok((Whom::Storm(storm(&text)?), rest)),
-        // A name would be made of it: whoever is called that is written with the @.
-        _ if text == "for" || span::seconds(&text).is_some() => Err(Slip::new(format!(
-            "{} is a time. What is it for? A storm, a user or all comes first.",
-            shown(&first.text)
+        ("all", rest) => Ok((MuteTarget::All, rest)),
+        ("storm", [number, rest @ ..]) => Ok((MuteTarget::Storm(storm(&number.text)?), rest)),
+        ("storm", []) => Err(UsageError::new("No storm number given. !storms lists them.")),
+        _ if is_number(&text) => Ok((MuteTarget::Storm(storm(&text)?), rest)),
+        // It could be a user's name: such a name is written with its @.
+        _ if text == "for" || seconds(&text).is_some() => Err(UsageError::new(format!(
+            "{} is a time. Put a storm, a user or all before it.",
+            in_quotes(&first.text)
         ))),
-        _ => Ok((Whom::User(user_id(first, context)?), rest)),
+        _ => Ok((MuteTarget::User(user_id(first, context)?), rest)),
     }
 }
 
@@ -96,74 +87,61 @@ fn is_number(text: &str) -> bool {
     text.starts_with('#') || !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn storm(text: &str) -> Result<u64, Slip> {
+fn storm(text: &str) -> Result<u64, UsageError> {
     let digits = text.strip_prefix('#').unwrap_or(text).trim_end_matches([',', '.', ':']);
     let plain = digits.bytes().all(|b| b.is_ascii_digit());
     match digits.parse() {
         Ok(number) if plain && number > 0 => Ok(number),
-        _ => Err(Slip::new(format!("{} is no storm's number. !storms shows them.", shown(text)))),
+        _ => Err(UsageError::new(format!(
+            "{} is not a storm number. !storms lists them.",
+            in_quotes(text)
+        ))),
     }
-}
-
-/// `[for] 2h`; an hour where nothing is said.
-fn length(words: &[Word]) -> Result<Duration, Slip> {
-    let lengths = Lengths {
-        unsaid: UNSAID,
-        shortest: SHORTEST,
-        longest: LONGEST,
-        written: "30m, 2h, 1h30m or 2d",
-        bounds: format!("A mute lasts a minute to {LONGEST_DAYS} days"),
-    };
-    span::length(words, &lengths)
-}
-
-fn too_many(extra: &Word) -> Slip {
-    Slip::new(format!("{} is one word too many.", shown(&extra.text)))
 }
 
 #[cfg(test)]
 mod tests {
-    use ruma::{server_name, user_id};
+    use ruma::user_id;
 
-    use super::super::{Line, parse};
+    use super::super::commands::Command;
+    use super::super::context::tests::epoch;
+    use super::super::message::Line;
+    use super::super::parse::parse;
     use super::*;
 
-    fn read_with(body: &str, formatted: Option<&str>) -> Result<Command, Slip> {
-        let (zone, now) = (jiff::tz::TimeZone::UTC, jiff::Timestamp::UNIX_EPOCH);
-        let server_name = Some(server_name!("example.org"));
-        let context = Context { server_name, zone: &zone, now };
-        Ok(parse(&Line { body, formatted }, &context)?.expect("a command"))
+    fn read_with(body: &str, formatted: Option<&str>) -> Result<Command, UsageError> {
+        Ok(parse(&Line { body, formatted }, &epoch())?.expect("a command"))
     }
 
-    fn read(body: &str) -> Result<Command, Slip> {
+    fn read(body: &str) -> Result<Command, UsageError> {
         read_with(body, None)
     }
 
-    fn muted(whom: Whom, seconds: u64) -> Result<Command, Slip> {
-        Ok(Command::Mute { whom, length: Duration::from_secs(seconds) })
+    fn muted(target: MuteTarget, seconds: u64) -> Result<Command, UsageError> {
+        Ok(Command::Mute { target, length: Duration::from_secs(seconds) })
     }
 
-    fn alice() -> Whom {
-        Whom::User(user_id!("@alice:example.org").to_owned())
+    fn alice() -> MuteTarget {
+        MuteTarget::User(user_id!("@alice:example.org").to_owned())
     }
 
     #[test]
     fn a_storm_a_user_or_all_for_a_time() {
-        for (body, whom, seconds) in [
-            ("!mute 7", Whom::Storm(7), 3600),
-            ("!mute #7 30m", Whom::Storm(7), 1800),
-            ("!Mute Storm 7 for 2h", Whom::Storm(7), 7200),
-            ("!mute storm #7, 1h 30 min", Whom::Storm(7), 5400),
-            ("!mute all 2d", Whom::All, 172_800),
-            ("!mute ALL for 1w", Whom::All, 604_800),
+        for (body, target, seconds) in [
+            ("!mute 7", MuteTarget::Storm(7), 3600),
+            ("!mute #7 30m", MuteTarget::Storm(7), 1800),
+            ("!Mute Storm 7 for 2h", MuteTarget::Storm(7), 7200),
+            ("!mute storm #7, 1h 30 min", MuteTarget::Storm(7), 5400),
+            ("!mute all 2d", MuteTarget::All, 172_800),
+            ("!mute ALL for 1w", MuteTarget::All, 604_800),
             ("!mute @alice:example.org 1m", alice(), 60),
             ("!mute alice for 31d", alice(), 2_678_400),
             ("!mute https://matrix.to/#/@alice:example.org", alice(), 3600),
-            ("!mute @all", Whom::User(user_id!("@all:example.org").to_owned()), 3600),
-            ("!mute @7", Whom::User(user_id!("@7:example.org").to_owned()), 3600),
-            ("!mute \"storm\"", Whom::User(user_id!("@storm:example.org").to_owned()), 3600),
+            ("!mute @all", MuteTarget::User(user_id!("@all:example.org").to_owned()), 3600),
+            ("!mute @7", MuteTarget::User(user_id!("@7:example.org").to_owned()), 3600),
+            ("!mute \"storm\"", MuteTarget::User(user_id!("@storm:example.org").to_owned()), 3600),
         ] {
-            assert_eq!(read(body), muted(whom, seconds), "{body}");
+            assert_eq!(read(body), muted(target, seconds), "{body}");
         }
         let pill = r#"!mute <a href="https://matrix.to/#/@alice:example.org">Alice A.</a>: 2h"#;
         assert_eq!(read_with("!mute Alice A.: 2h", Some(pill)), muted(alice(), 7200));
@@ -173,59 +151,45 @@ mod tests {
     fn a_mute_ends_by_name_or_altogether() {
         assert_eq!(read("!storms"), Ok(Command::Storms));
         assert_eq!(read("!unmute"), Ok(Command::Unmute(None)));
-        for (body, whom) in [
-            ("!unmute all", Whom::All),
-            ("!unmute storm 7", Whom::Storm(7)),
-            ("!unmute #18446744073709551615", Whom::Storm(u64::MAX)),
+        for (body, target) in [
+            ("!unmute all", MuteTarget::All),
+            ("!unmute storm 7", MuteTarget::Storm(7)),
+            ("!unmute #18446744073709551615", MuteTarget::Storm(u64::MAX)),
             ("!unmute alice", alice()),
         ] {
-            assert_eq!(read(body), Ok(Command::Unmute(Some(whom))), "{body}");
+            assert_eq!(read(body), Ok(Command::Unmute(Some(target))), "{body}");
         }
     }
 
     #[test]
-    fn slips_say_how_it_is_written() {
+    fn errors_say_how_it_is_written() {
         for (body, says) in [
             ("!mute", "Name a storm, a user or all."),
-            ("!mute storm", "Which storm?"),
-            ("!mute storm seven", "“seven” is no storm's number"),
-            ("!mute #", "“#” is no storm's number"),
-            ("!mute #7x", "“#7x” is no storm's number"),
-            ("!mute 0", "“0” is no storm's number"),
-            ("!mute 99999999999999999999", "is no storm's number"),
-            ("!mute storm +7", "“+7” is no storm's number"),
+            ("!mute storm", "No storm number given."),
+            ("!mute storm seven", "“seven” is not a storm number"),
+            ("!mute #", "“#” is not a storm number"),
+            ("!mute #7x", "“#7x” is not a storm number"),
+            ("!mute 0", "“0” is not a storm number"),
+            ("!mute 99999999999999999999", "is not a storm number"),
+            ("!mute storm +7", "“+7” is not a storm number"),
             ("!mute 2h", "“2h” is a time."),
             ("!mute for 2h", "“for” is a time."),
             ("!mute ABCDEFGHIJ", "looks like a device"),
-            ("!mute 7 8", "I cannot read “8” as a length of time"),
-            ("!mute all for an age", "I cannot read “for an age” as a length of time"),
-            ("!mute 7 for", "I cannot read “for” as a length of time"),
-            ("!mute 7 until noon", "I cannot read “until noon” as a length of time"),
-            ("!mute 7 30s", "A mute lasts a minute to 31 days; “30s” does not."),
-            ("!mute 7 32d", "“32d” does not."),
-            ("!mute 7 0m", "“0m” does not."),
-            ("!unmute 7 8", "“8” is one word too many"),
-            ("!storms 7", "“7” is one word too many"),
+            ("!mute 7 8", "“8” is not a length of time"),
+            ("!mute all for an age", "“for an age” is not a length of time"),
+            ("!mute 7 for", "“for” is not a length of time"),
+            ("!mute 7 until noon", "“until noon” is not a length of time"),
+            ("!mute 7 30s", "A mute can last 1m to 31d, not “30s”."),
+            ("!mute 7 32d", "not “32d”"),
+            ("!mute 7 0m", "not “0m”"),
+            ("!unmute 7 8", "Unexpected extra word: “8”"),
+            ("!storms 7", "Unexpected extra word: “7”"),
         ] {
-            let slip = read(body).expect_err(body);
-            assert!(slip.says.contains(says), "{body}: {slip}");
+            let error = read(body).expect_err(body);
+            assert!(error.says.contains(says), "{body}: {error}");
             let name = body.split(' ').next().expect("a name");
-            assert!(slip.usage.is_some_and(|usage| usage.starts_with(name)), "{body}: {slip}");
+            assert!(error.usage.is_some_and(|usage| usage.starts_with(name)), "{body}: {error}");
         }
-        assert!(
-            read("!storm").expect_err("a slip").says.contains("The nearest I know is !storms.")
-        );
-    }
-
-    #[test]
-    fn a_terminal_s_words_are_the_same() {
-        let zone = jiff::tz::TimeZone::UTC;
-        let now = jiff::Timestamp::UNIX_EPOCH;
-        let context = Context { server_name: Some(server_name!("example.org")), zone: &zone, now };
-        let two_hours = Duration::from_secs(7200);
-        assert_eq!(mute_words("storm 7 2h", &context), Ok((Whom::Storm(7), two_hours)));
-        assert_eq!(whom_words("", &context), Ok(None));
-        assert_eq!(whom_words("alice", &context), Ok(Some(alice())));
-        assert!(mute_words("", &context).is_err());
+        assert!(read("!storm").expect_err("an error").says.contains("Did you mean !storms?"));
     }
 }

@@ -79,9 +79,7 @@ const DEBUG_HOW: &str = "in Synapse's log config put the line `synapse.9533_debu
 
 fn live_how(walk: &Walk) -> String {
     let ids = walk.evidence.subject.ids();
-    // A control character cannot be typed in a room.
-    let device = ids.1.map(|device| device.as_str()).filter(|id| !id.contains(char::is_control));
-    let device = device.map_or("DEVICE".to_owned(), quoted_device);
+    let device = ids.1.map_or("DEVICE".to_owned(), |device| quoted_device(device.as_str()));
     let user = ids.0.map_or("@user:server", |user| user.as_str());
     format!(
         "`!ke2 {user} {device} live 60s` while a call runs: what an online device is sent waits for milliseconds"

@@ -140,7 +140,7 @@ fn is_troubled(of: &Affected) -> bool {
 
 /// One device: what to paste, what is wrong, since when.
 fn device(page: &mut Page, of: &Affected, view: &View) {
-    page.line().code(format!("!ke1 {} {}", of.user, quoted_device(of.device.as_str())));
+    page.line().command(&format!("!ke1 {} {}", of.user, quoted_device(of.device.as_str())));
     let troubles: Vec<_> = of.troubles.iter().map(trouble).collect();
     page.text(format!(" · {}", troubles.join(", ")));
     match (of.since, of.or_before, of.last_seen) {

@@ -89,6 +89,11 @@ impl Page {
         self.push(Piece::Code(text.to_owned()))
     }
 
+    /// Goes on with a command to paste, never cut. A user ID in it may be foreign.
+    pub fn command(&mut self, text: &str) -> &mut Self {
+        self.push(Piece::Code(visible(text)))
+    }
+
     /// Goes on with a link to a room or message; any other address is not shown.
     pub fn link(&mut self, text: impl AsRef<str>, url: &str) -> &mut Self {
         let is_plain = |letter: char| letter.is_ascii_graphic() && !"\"'<>()[]`\\".contains(letter);

@@ -1,10 +1,11 @@
 //! Replies that are words and no verdict: help, a list of devices, a slip. And how long something was.
 
 use jiff::{SignedDuration, Timestamp};
+use ruma::{ServerName, UserId};
 
 use super::page::Page;
 use super::view::View;
-use crate::command::{Help, Slip};
+use crate::command::{Help, UsageError, in_quotes};
 use crate::diagnose::device_list::{trouble, worst_first};
 use crate::evidence::DeviceRow;
 
@@ -35,10 +36,21 @@ pub fn help(help: &Help) -> Page {
     page
 }
 
-/// What was not understood, with the usage line.
-pub fn slip(slip: &Slip) -> Page {
-    let mut page = lines([slip.says.as_str()]);
-    if let Some(usage) = slip.usage {
+/// For a user whose keys another homeserver keeps: this one only holds copies of the public ones, and none of the
+/// log lines.
+pub fn foreign_user(user: &UserId, server_name: &ServerName) -> Page {
+    let theirs = in_quotes(user.server_name().as_str());
+    lines([format!(
+        "{} is on {theirs}. Their keys and the log are there, not on {server_name}. Ask the admins of {theirs}.",
+        in_quotes(user.as_str()),
+    )
+    .as_str()])
+}
+
+/// What is wrong with a command, with the usage line.
+pub fn usage_error(error: &UsageError) -> Page {
+    let mut page = lines([error.says.as_str()]);
+    if let Some(usage) = error.usage {
         page.label("Usage").usage(usage);
     }
     page

@@ -132,7 +132,9 @@ pub fn unasked(by: Option<&UserId>, names: Option<&str>, device: Option<&str>) -
     };
     if let Ok(user) = UserId::parse(named) {
         let device = device.map(|device| format!(" {}", quoted_device(device))).unwrap_or_default();
-        page.line().text("The server alone says more: ").code(format!("!triage {user}{device}"));
+        page.line()
+            .text("The server alone says more: ")
+            .command(&format!("!triage {user}{device}"));
     }
     page
 }

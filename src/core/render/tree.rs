@@ -4,7 +4,7 @@
 use super::answer::{sentence, symptom as name};
 use super::page::Page;
 use crate::diagnose::remedy::{Advice, Remedy};
-use crate::diagnose::{AlsoId, Question, VerdictId};
+use crate::diagnose::{AlsoId, Question, VerdictId, advise, questions};
 use crate::evidence::Symptom;
 
 /// The questions of a branch in their order, with the verdicts they give.
@@ -19,6 +19,21 @@ pub fn tree(symptom: Symptom, questions: &[Question]) -> Page {
         });
     }
     page.line().text(format!("None of them: {}", VerdictId::Inconclusive.name()));
+    page
+}
+
+/// The tree of one branch, or of all.
+pub fn trees(branch: Option<Symptom>) -> Page {
+    let wanted = |symptom: &Symptom| branch.is_none_or(|branch| branch == *symptom);
+    let mut page = Page::default();
+    for symptom in Symptom::BRANCHES.into_iter().filter(wanted) {
+        let tree = tree(symptom, questions(symptom));
+        if page.is_empty() {
+            page = tree;
+        } else {
+            page.append(tree);
+        }
+    }
     page
 }
 
@@ -61,6 +76,17 @@ pub fn remedies(verdict: VerdictId, list: &[Advice]) -> Page {
     page
 }
 
+/// The remedies of the verdict of this name, or every remedy where no verdict is called that.
+pub fn remedies_named(verdict: Option<&str>) -> Page {
+    if let Some(also) = AlsoId::ALL.into_iter().find(|id| verdict == Some(id.name())) {
+        return what_to_do(also);
+    }
+    match VerdictId::ALL.into_iter().find(|id| verdict == Some(id.name())) {
+        Some(id) => remedies(id, &advise(id)),
+        None => all_remedies(&VerdictId::ALL),
+    }
+}
+
 /// What to do about what holds besides a verdict.
 pub fn what_to_do(also: AlsoId) -> Page {
     let mut page = Page::default();
@@ -90,7 +116,6 @@ pub fn all_remedies(verdicts: &[VerdictId]) -> Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::questions;
 
     #[test]
     fn every_verdict_stands_in_the_tree() {

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Flow;
+use super::answer::Flow;
 use crate::collect;
 use crate::config::Config;
 use kestrel_core::evidence::blind::{Blind, Why, blind, key_logs};
@@ -29,7 +29,7 @@ pub struct BlindLog {
 }
 
 impl Flow {
-    /// Looks at the logs alone. Logs that cannot be read are told of by whoever follows them.
+    /// Looks at the logs alone. Logs that cannot be read are reported by the log follower.
     pub async fn blind_logs(&self, now: Timestamp) -> Vec<BlindLog> {
         let from = now.checked_sub(LAST).unwrap_or(now);
         let plan = Plan {
@@ -68,7 +68,8 @@ fn unseen(logs: &[&Coverage], now: Timestamp) -> Vec<BlindLog> {
         found.extend(all.filter(|found| matches!(found.why, Why::Loggers(_))));
     }
     let told = |found: Blind| {
-        let (text, how) = (found.text(), found.how());
+        let text = found.text();
+        let how = found.how();
         BlindLog { log: found.logs.join(", "), text, how }
     };
     found.into_iter().map(told).collect()

@@ -3,14 +3,15 @@
 use jiff::{SignedDuration, Timestamp};
 use ruma::{OwnedUserId, UserId};
 
-use super::{Answer, Case, Flow};
-use kestrel_core::command::{Command, Ke1, Ke2, Span, Triage};
+use super::answer::{Answer, Case, Flow};
+use super::pages::page;
 use kestrel_core::diagnose::fleet::{Cause, Standing};
 use kestrel_core::diagnose::verdict::Storm;
 use kestrel_core::diagnose::{
     Certainty, Verdict, VerdictId, YOUNG, advise, chain, diagnose, fleet, is_young,
 };
 use kestrel_core::evidence::{Evidence, Fact, Known, Symptom, Window, utc};
+use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render::{self, Page};
 use kestrel_core::storm::{Change, Confirmation, Event, StormKind, Trigger, Whose};
 
@@ -65,41 +66,32 @@ impl Flow {
         let span = Span::Between(from.min(now), now);
         match (&event.whose, event.kind) {
             (Whose::Device { user, device }, _) => match OwnedUserId::try_from(user.as_str()) {
-                Ok(user) => self.judge_device(event, (user, device), (span, now), depth).await,
+                Ok(user) => {
+                    let topic = topic(event.kind, user, device, depth);
+                    self.judge_device(event, &Question { topic, span }, now).await
+                }
                 Err(_) => Judged::none("it names no user id".into()),
             },
             (Whose::Everybody, StormKind::Fleet) if event.trigger == Trigger::Backlog => {
                 judge_backlogs()
             }
-            (Whose::Everybody, StormKind::Fleet) => self.judge_fleet(event, span, now).await,
+            (Whose::Everybody, StormKind::Fleet) => {
+                self.judge_fleet(event, &Question { topic: Topic::Fleet, span }, now).await
+            }
             (Whose::Server, _) => judge_auth(),
             (Whose::Address(_) | Whose::Everybody, _) => judge_delay(event),
         }
     }
 
-    async fn judge_device(
-        &self,
-        event: &Event,
-        (user, device): (OwnedUserId, &str),
-        (span, now): (Span, Timestamp),
-        depth: Depth,
-    ) -> Judged {
-        if self.is_foreign(&user) {
+    async fn judge_device(&self, event: &Event, question: &Question, now: Timestamp) -> Judged {
+        if let Some(user) = question.user().filter(|user| self.is_foreign(user)) {
             return Judged {
                 sure: Confirmation::Contradicted(format!("{user} is not of this homeserver")),
                 ..Judged::none(String::new())
             };
         }
-        let typed = Some(device.into());
-        let (sender, live) = (None, None);
-        let command = match (event.kind, depth) {
-            (StormKind::Backlog, _) => {
-                Command::Ke2(Ke2 { user, device: typed, sender, span, live })
-            }
-            (_, Depth::Full) => Command::Triage(Triage { user, device: typed, event: None, span }),
-            (_, Depth::Keys) => Command::Ke1(Ke1 { user, device: typed, span }),
-        };
-        match self.answer(&command, now).await {
+        let device = question.device().map(|device| device.as_str()).unwrap_or_default();
+        match self.answer(question, now).await {
             Answer::Case(case) => self.judged(event, device, *case),
             Answer::Survey(_) | Answer::Words(_) => Judged::none("it could not be judged".into()),
         }
@@ -124,14 +116,14 @@ impl Flow {
             },
             page: Some(match evidence.symptom {
                 Symptom::All => render::brief(&chain(&evidence)),
-                _ => super::page(&evidence, &self.view()),
+                _ => page(&evidence, &self.view()),
             }),
             evidence: Some(evidence),
         }
     }
 
-    async fn judge_fleet(&self, event: &Event, span: Span, now: Timestamp) -> Judged {
-        let Answer::Survey(survey) = self.fleet(span, now).await else {
+    async fn judge_fleet(&self, event: &Event, question: &Question, now: Timestamp) -> Judged {
+        let Answer::Survey(survey) = self.answer(question, now).await else {
             return Judged::none("it could not be surveyed".into());
         };
         let all = fleet(&survey.evidence);
@@ -165,7 +157,7 @@ impl Flow {
             sure,
             cure,
             again,
-            page: Some(super::page(&survey.evidence, &self.view())),
+            page: Some(page(&survey.evidence, &self.view())),
             evidence: Some(survey.evidence),
             ..Judged::none(String::new())
         }
@@ -180,6 +172,16 @@ impl Flow {
 
     fn is_foreign(&self, user: &UserId) -> bool {
         self.config.server.name.as_ref().is_some_and(|name| user.server_name() != name)
+    }
+}
+
+/// What is asked about a storm of one device.
+fn topic(kind: StormKind, user: OwnedUserId, device: &str, depth: Depth) -> Topic {
+    let device = Some(device.into());
+    match (kind, depth) {
+        (StormKind::Backlog, _) => Topic::Ke2 { user, device, sender: None, live: None },
+        (_, Depth::Full) => Topic::All { user, device, event: None },
+        (_, Depth::Keys) => Topic::Ke1 { user, device },
     }
 }
 

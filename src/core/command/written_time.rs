@@ -1,13 +1,13 @@
-//! A time as people write it → an instant. Reads against a given now and zone, and asks back rather
-//! than guess where a clock change makes a time of day mean none or two.
+//! A time as people write it → a timestamp, read against a given now and zone. Where a clock change makes a time
+//! of day mean none or two, it asks and does not guess.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use super::Context;
-use super::slip::{Slip, shown};
-use super::words::Word;
+use super::context::Context;
+use super::tokens::Word;
+use super::usage_error::{UsageError, in_quotes};
 
 /// A window that ends at an earlier time of day than it begins runs over midnight, if it is not longer
 /// than this; a longer one is more likely a slip.
@@ -15,14 +15,14 @@ const LONGEST_NIGHT: SignedDuration = SignedDuration::from_hours(12);
 
 /// The instant that all of `words` spell. A bare time of day is the one that follows `start`; without a
 /// start it is the last time the clock showed it.
-pub(super) fn moment(
+pub(super) fn time(
     words: &[Word],
     start: Option<Timestamp>,
     context: &Context<'_>,
-) -> Result<Timestamp, Slip> {
+) -> Result<Timestamp, UsageError> {
     let text = spelled(&typed(words));
     match text.as_str() {
-        "" => return Err(Slip::new("A time is missing.")),
+        "" => return Err(UsageError::new("A time is missing.")),
         "now" => return Ok(context.now),
         _ => {}
     }
@@ -42,17 +42,16 @@ pub(super) fn moment(
             Some(start) => following(start, time, &now),
             None => last_shown(time, &now),
         },
-        _ => Err(Slip::new(format!(
-            "I cannot read {} as a time. Write 14:30, yesterday 14:30, 2026-11-22 14:30, 2026-11-22 or 2026-11-22T14:30:00Z.",
-            shown(&typed(words))
+        _ => Err(UsageError::new(format!(
+            "{} is not a time. Examples: 14:30, yesterday 14:30, 2026-11-22 14:30, 2026-11-22, 2026-11-22T14:30:00Z.",
+            in_quotes(&typed(words))
         ))),
     }
 }
 
 /// An instant for a sentence, in the room's zone.
-pub(super) fn told(time: Timestamp, context: &Context<'_>) -> String {
-    let time = time.to_zoned(context.zone.clone());
-    time.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+pub(super) fn in_words(at: Timestamp, context: &Context<'_>) -> String {
+    at.to_zoned(context.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
 /// The words as they were typed, for a sentence.
@@ -115,7 +114,9 @@ fn iso_date(text: &str) -> Option<Date> {
         let digits = part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
         digits.then(|| part.parse::<i16>().ok()).flatten()
     };
-    let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+    let year = part(4)?;
+    let month = part(2)?;
+    let day = part(2)?;
     if parts.next().is_some() {
         return None;
     }
@@ -144,7 +145,8 @@ fn clock(text: &str) -> Option<Time> {
         Some(_) => return None,
         None => hour,
     };
-    let (minute, second) = (minute.unwrap_or(Some(0))?, second.unwrap_or(Some(0))?);
+    let minute = minute.unwrap_or(Some(0))?;
+    let second = second.unwrap_or(Some(0))?;
     Time::new(hour, minute, second, nanoseconds(fraction)?).ok()
 }
 
@@ -161,7 +163,7 @@ fn nanoseconds(fraction: &str) -> Option<i32> {
 }
 
 /// The last time the clock showed `time`: today, or yesterday if it is still to come.
-fn last_shown(time: Time, now: &Zoned) -> Result<Timestamp, Slip> {
+fn last_shown(time: Time, now: &Zoned) -> Result<Timestamp, UsageError> {
     let today = at(now.date(), time, now);
     match (&today, now.date().yesterday()) {
         (Ok(moment), Ok(yesterday)) if *moment >= now.timestamp() => at(yesterday, time, now),
@@ -170,7 +172,7 @@ fn last_shown(time: Time, now: &Zoned) -> Result<Timestamp, Slip> {
 }
 
 /// `time` on the date of `start`, or just past the midnight after it.
-fn following(start: Timestamp, time: Time, now: &Zoned) -> Result<Timestamp, Slip> {
+fn following(start: Timestamp, time: Time, now: &Zoned) -> Result<Timestamp, UsageError> {
     let date = start.to_zoned(now.time_zone().clone()).date();
     let same_day = at(date, time, now)?;
     let Ok(tomorrow) = date.tomorrow() else {
@@ -184,21 +186,21 @@ fn following(start: Timestamp, time: Time, now: &Zoned) -> Result<Timestamp, Sli
     Ok(if night { next } else { same_day })
 }
 
-fn at(day: Date, time: Time, now: &Zoned) -> Result<Timestamp, Slip> {
+fn at(day: Date, time: Time, now: &Zoned) -> Result<Timestamp, UsageError> {
     let when = day.to_datetime(time);
     let zone = now.time_zone();
     let ambiguous = zone.to_ambiguous_timestamp(when);
     let name = zone.iana_name().unwrap_or("the configured zone");
     let written = when.strftime("%Y-%m-%d %H:%M:%S");
     match ambiguous.offset() {
-        AmbiguousOffset::Unambiguous { .. } => {
-            ambiguous.unambiguous().map_err(|_| Slip::new(format!("{written} is out of range.")))
-        }
-        AmbiguousOffset::Gap { .. } => Err(Slip::new(format!(
-            "There was no {written} in {name}: the clocks were put forward over it. Write a time before or after."
+        AmbiguousOffset::Unambiguous { .. } => ambiguous
+            .unambiguous()
+            .map_err(|_| UsageError::new(format!("{written} is out of range."))),
+        AmbiguousOffset::Gap { .. } => Err(UsageError::new(format!(
+            "There was no {written} in {name}: the clocks went forward past it. Write an earlier or a later time."
         ))),
-        AmbiguousOffset::Fold { before, after } => Err(Slip::new(format!(
-            "The clocks in {name} showed {written} twice. Write {} or {}.",
+        AmbiguousOffset::Fold { before, after } => Err(UsageError::new(format!(
+            "{written} occurred twice in {name}: the clocks went back. Write {} or {}.",
             with_offset(when, before),
             with_offset(when, after),
         ))),

@@ -1,37 +1,20 @@
-//! The words of `!ke3`: an event id in any form that people paste, a room, and what a client said.
+//! An event ID in any form that people paste, a room ID, and the column in a client's error message.
 
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 
-use super::links::{event_of_link, percent_decoded};
-use super::slip::{Slip, shown};
-use super::words::Word;
-use super::{Command, Context, Ke3};
+use super::permalinks::{event_of_link, percent_decoded};
+use super::usage_error::{UsageError, in_quotes};
+use crate::evidence::EventSubject;
 
-/// Reads `$event [in !room] [the client's words]`.
-pub(super) fn ke3(words: &[Word], _: &Context<'_>) -> Result<Command, Slip> {
-    let Some((first, rest)) = words.split_first() else {
-        return Err(Slip::new("Which event is it? Paste its id; it begins with $."));
-    };
-    let (event, linked) = event_id(&first.text)?;
-    let (room, rest) = match rest {
-        [word, room, rest @ ..] if word.is_bare() && word.text.eq_ignore_ascii_case("in") => {
-            (Some(room_id(&room.text)?), rest)
-        }
-        rest => (linked, rest),
-    };
-    let said: Vec<_> = rest.iter().map(|word| word.text.as_str()).collect();
-    Ok(Command::Ke3(Ke3 { event, room, column: column(&said.join(" ")) }))
-}
-
-/// The same from a terminal's flags.
-pub fn event(text: &str, said: &str) -> Result<Ke3, Slip> {
+/// An event and the client's error message about it, as a terminal's flags give them.
+pub fn event(text: &str, said: &str) -> Result<EventSubject, UsageError> {
     let (event, room) = event_id(text)?;
-    Ok(Ke3 { event, room, column: column(said) })
+    Ok(EventSubject { event, room, column: column(said) })
 }
 
 /// An id of any room version (`$local:server`, `$hash`), with `%24` for the `$` as logs and paths have it,
 /// or a permalink.
-fn event_id(text: &str) -> Result<(OwnedEventId, Option<OwnedRoomId>), Slip> {
+pub(super) fn event_id(text: &str) -> Result<(OwnedEventId, Option<OwnedRoomId>), UsageError> {
     if let Some((room, event)) = event_of_link(text) {
         let event = EventId::parse(&event).map_err(|_| not_an_event(&event))?;
         return Ok((event, RoomId::parse(&room).ok()));
@@ -47,19 +30,19 @@ fn event_id(text: &str) -> Result<(OwnedEventId, Option<OwnedRoomId>), Slip> {
     }
 }
 
-fn room_id(text: &str) -> Result<OwnedRoomId, Slip> {
+pub(super) fn room_id(text: &str) -> Result<OwnedRoomId, UsageError> {
     RoomId::parse(text).map_err(|_| {
-        Slip::new(format!("{} is no room id. One looks like !abc:example.org.", shown(text)))
+        UsageError::new(format!("{} is not a room ID. Example: !abc:example.org.", in_quotes(text)))
     })
 }
 
-fn not_an_event(text: &str) -> Slip {
-    Slip::new(format!("{} is no event id. One begins with $.", shown(text)))
+fn not_an_event(text: &str) -> UsageError {
+    UsageError::new(format!("{} is not an event ID. An event ID starts with $.", in_quotes(text)))
 }
 
 /// The number behind the last "column" of a client's message. Only of a missing field does it tell how long
 /// the content is: of every other error it is the place of the fault.
-fn column(said: &str) -> Option<u64> {
+pub(super) fn column(said: &str) -> Option<u64> {
     let (before, rest) = said.rsplit_once("column")?;
     let bare = before.split_whitespace().all(|word| matches!(word, "at" | "line" | "1" | "line1"));
     if !bare && !before.contains("missing field") {
@@ -71,16 +54,18 @@ fn column(said: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Line, parse};
+    use super::super::commands::Command;
+    use super::super::context::tests::epoch;
+    use super::super::message::Line;
+    use super::super::parse::parse;
     use super::*;
+    use crate::question::{Question, Topic};
 
     const EVENT: &str = "$Em6EjLqqd-WtLgEjz4tBf6U11WxhFpwkvyP0cJSAiEQ";
 
-    fn read(body: &str) -> Result<Ke3, Slip> {
-        let (zone, now) = (jiff::tz::TimeZone::UTC, jiff::Timestamp::UNIX_EPOCH);
-        let context = Context { server_name: None, zone: &zone, now };
-        match parse(&Line { body, formatted: None }, &context)? {
-            Some(Command::Ke3(typed)) => Ok(typed),
+    fn read(body: &str) -> Result<EventSubject, UsageError> {
+        match parse(&Line { body, formatted: None }, &epoch())? {
+            Some(Command::Ask(Question { topic: Topic::Ke3(event), .. })) => Ok(event),
             other => panic!("{body}: {other:?}"),
         }
     }

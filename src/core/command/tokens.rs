@@ -1,18 +1,18 @@
-//! Typed text and pills → words. Undoes what phones and clients do to typed text around a word, and
+//! The text and the mentions of a message → words. Undoes what phones and clients do to typed text around a word, and
 //! never touches what stands inside quotes.
 
-use super::links::Piece;
-use super::slip::{Slip, is_invisible, shown};
+use super::html::Piece;
+use super::usage_error::{UsageError, in_quotes, is_invisible};
 
 /// One word, and how it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
     pub text: String,
-    kind: Kind,
+    form: Form,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Form {
     Bare,
     Quoted,
     Pill,
@@ -21,12 +21,12 @@ enum Kind {
 impl Word {
     /// Written without quotes, so a word like `last` means what it says.
     pub fn is_bare(&self) -> bool {
-        self.kind == Kind::Bare
+        self.form == Form::Bare
     }
 
     /// A mention: `text` is the user id.
     pub fn is_pill(&self) -> bool {
-        self.kind == Kind::Pill
+        self.form == Form::Pill
     }
 }
 
@@ -34,13 +34,13 @@ impl Word {
 ///
 /// A quote opens only at the start of a word and closes only at the end of one, so `Bob's` needs
 /// nothing and `'Bob's phone'` is one word. `\` before the quote or before another `\` writes that
-/// character; any other `\` is itself.
-pub(super) fn split(pieces: &[Piece]) -> Result<Vec<Word>, Slip> {
+/// character, and `\u{a0}` the character of that number; any other `\` is itself.
+pub(super) fn split(pieces: &[Piece]) -> Result<Vec<Word>, UsageError> {
     let mut words = Vec::new();
     let mut after_pill = false;
     for piece in pieces {
         match piece {
-            Piece::Pill { user, .. } => words.push(Word { text: user.clone(), kind: Kind::Pill }),
+            Piece::Pill { user, .. } => words.push(Word { text: user.clone(), form: Form::Pill }),
             // Clients complete a mention as "Alice: ".
             Piece::Text(text) if after_pill => {
                 split_text(text.trim_start_matches([':', ',']), &mut words)?
@@ -52,7 +52,7 @@ pub(super) fn split(pieces: &[Piece]) -> Result<Vec<Word>, Slip> {
     Ok(words)
 }
 
-fn split_text(text: &str, words: &mut Vec<Word>) -> Result<(), Slip> {
+fn split_text(text: &str, words: &mut Vec<Word>) -> Result<(), UsageError> {
     // What copying and right-to-left keyboards leave between words shows nothing and means nothing.
     let between = |c: char| c.is_whitespace() || is_invisible(c);
     let mut rest = text.trim_start_matches(between);
@@ -60,13 +60,13 @@ fn split_text(text: &str, words: &mut Vec<Word>) -> Result<(), Slip> {
         if let Some(closers) = closers(first, rest) {
             let inside = &rest[first.len_utf8()..];
             let (text, after) = quoted(inside, closers).ok_or_else(|| unclosed(rest))?;
-            words.push(Word { text, kind: Kind::Quoted });
+            words.push(Word { text, form: Form::Quoted });
             rest = after;
         } else {
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
             words.push(Word {
                 text: rest[..end].trim_end_matches(is_invisible).to_owned(),
-                kind: Kind::Bare,
+                form: Form::Bare,
             });
             rest = &rest[end..];
         }
@@ -100,6 +100,10 @@ fn quoted<'a>(inside: &'a str, closers: &[char]) -> Option<(String, &'a str)> {
         let next = chars.peek().map(|(_, next)| *next);
         if c == '\\' && next.is_some_and(|next| next == '\\' || closers.contains(&next)) {
             text.extend(chars.next().map(|(_, escaped)| escaped));
+        } else if let Some((letter, length)) = numbered(&inside[at..]) {
+            text.push(letter);
+            // All of it is ASCII, so a byte is a character.
+            chars.by_ref().take(length - 1).for_each(drop);
         } else if closers.contains(&c)
             && next.is_none_or(|next| next.is_whitespace() || is_invisible(next))
         {
@@ -111,9 +115,22 @@ fn quoted<'a>(inside: &'a str, closers: &[char]) -> Option<(String, &'a str)> {
     None
 }
 
-fn unclosed(rest: &str) -> Slip {
-    Slip::new(format!(
-        "The quote that opens at {} is not closed before a space or the end.",
-        shown(rest)
+/// The character that `\u{a0}` at the front of the text stands for, and the length of that.
+fn numbered(text: &str) -> Option<(char, usize)> {
+    const LONGEST: usize = "10ffff".len();
+    let inside = text.strip_prefix("\\u{")?;
+    let end = inside.bytes().take(LONGEST + 1).position(|byte| byte == b'}')?;
+    let digits = &inside[..end];
+    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let letter = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+    Some((letter, text.len() - inside.len() + end + 1))
+}
+
+fn unclosed(rest: &str) -> UsageError {
+    UsageError::new(format!(
+        "The quote that starts at {} is not closed before a space or the end.",
+        in_quotes(rest)
     ))
 }

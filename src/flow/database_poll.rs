@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Flow;
+use super::answer::Flow;
 use crate::collect;
 use kestrel_core::evidence::poll::{Cursor, Poll};
 
@@ -10,7 +10,7 @@ impl Flow {
     /// Looks at the devices behind the cursor, as many as two seconds allow, and moves it on. Never fails:
     /// what could not be read stands in the answer.
     pub async fn poll(&self, cursor: &mut Cursor, now: Timestamp) -> Poll {
-        let (database, deadline) = (self.config.database.as_ref(), self.config.limits.deadline);
-        collect::postgres::poll::poll(database, cursor, now, deadline).await
+        let database = self.config.database.as_ref();
+        collect::postgres::poll::poll(database, cursor, now, self.config.limits.deadline).await
     }
 }

@@ -1,25 +1,25 @@
-//! What was not understood → one kind sentence. Quotes what was typed, clipped and with nothing
+//! What is wrong with what was typed → one sentence. It quotes what was typed, clipped and with nothing
 //! invisible in it; escaping for HTML is the renderer's.
 
 /// Longest quotation of what was typed, in characters.
 const LONGEST_QUOTE: usize = 80;
 
-/// The user's slip: not an error of ours.
+/// An error of the person who typed, not of Kestrel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slip {
+pub struct UsageError {
     /// One or two sentences; they quote the user's words unescaped.
     pub says: String,
     /// How the command is written.
     pub usage: Option<&'static str>,
 }
 
-impl Slip {
+impl UsageError {
     pub(super) fn new(says: impl Into<String>) -> Self {
         Self { says: says.into(), usage: None }
     }
 }
 
-impl std::fmt::Display for Slip {
+impl std::fmt::Display for UsageError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(&self.says)?;
         match self.usage {
@@ -29,11 +29,16 @@ impl std::fmt::Display for Slip {
     }
 }
 
-impl std::error::Error for Slip {}
+impl std::error::Error for UsageError {}
 
-/// What was typed, fit to stand in a sentence: in “quotes”, clipped, and with control and direction
-/// characters spelled out, so that a sentence of ours can be neither broken nor turned around.
-pub(super) fn shown(typed: &str) -> String {
+/// For a word that a command has no use for.
+pub(super) fn extra_word(word: &str, advice: &str) -> UsageError {
+    UsageError::new(format!("Unexpected extra word: {}.{advice}", in_quotes(word)))
+}
+
+/// What was typed, as a sentence quotes it: in “quotes”, clipped, and with control and direction characters
+/// spelled out, so that it can neither break the sentence nor turn it around.
+pub fn in_quotes(typed: &str) -> String {
     let mut out = String::from("“");
     for (at, c) in typed.chars().enumerate() {
         if at == LONGEST_QUOTE {

@@ -1,0 +1,173 @@
+//! A question → its answer: the chain itself, from plan to reply.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use ruma::UserId;
+use tokio::sync::Semaphore;
+
+use super::pages::{page, why};
+use crate::collect;
+use crate::config::Config;
+use kestrel_core::diagnose::{Verdict, diagnose, fleet};
+use kestrel_core::evidence::{EventSubject, Evidence, Fact, Gathered, Symptom};
+use kestrel_core::plan::{NoDevice, Plan};
+use kestrel_core::question::{Question, Topic};
+use kestrel_core::render::{self, Reply, View};
+
+/// The chain with its configuration.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    pub(super) config: Arc<Config>,
+    /// One live watch at a time: each asks the database fifty times a second.
+    pub(super) live_watch: Arc<Semaphore>,
+}
+
+/// What a question came to.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// Words only: a list of devices, or why there is no verdict.
+    Words(Reply),
+    /// A verdict, with what it rests on.
+    Case(Box<Case>),
+    /// Who is affected, with what it rests on.
+    Survey(Box<Survey>),
+}
+
+/// A look at everybody: no verdict.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    pub reply: Reply,
+    pub evidence: Evidence,
+}
+
+/// A judged question.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// At most 12 lines for a phone, and a line each for some of the devices that the subject was chosen from.
+    pub reply: Reply,
+    pub verdict: Verdict,
+    /// The evidence it rests on: attached as `evidence.json`, and kept so that `!why` works later.
+    pub evidence: Evidence,
+}
+
+impl Flow {
+    /// A chain over the configured sources.
+    pub fn new(config: Arc<Config>) -> Self {
+        Self { config, live_watch: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Answers one question. Never fails: a source that fails is evidence.
+    pub async fn answer(&self, question: &Question, now: Timestamp) -> Answer {
+        self.answer_with(question, &[], now).await
+    }
+
+    /// The same, with what clients said of themselves.
+    pub async fn answer_with(
+        &self,
+        question: &Question,
+        client: &[Gathered],
+        now: Timestamp,
+    ) -> Answer {
+        if let Some(reply) = question.user().and_then(|user| self.foreign(user)) {
+            return Answer::Words(reply);
+        }
+        let mut question = question.clone();
+        let mut listed = None;
+        if let Topic::All { user, device, event } = &mut question.topic {
+            if device.is_none() {
+                match self.worst_device(user).await {
+                    Ok((worst, list)) => {
+                        *device = Some(worst);
+                        listed = Some(list);
+                    }
+                    Err(reply) => return Answer::Words(reply),
+                }
+            }
+            // A report that names an event asks about it too.
+            if event.is_none() {
+                *event = reported_event(client);
+            }
+        }
+        let plan = match self.plan(&question, now) {
+            Ok(plan) => plan,
+            Err(NoDevice { user }) => return Answer::Words(self.device_list(&user).await),
+        };
+        if plan.symptom == Symptom::Fleet {
+            return self.survey(&plan).await;
+        }
+        let plan = plan.with(client).out_of(listed);
+        if plan.live.is_none() {
+            return self.judge(&plan).await;
+        }
+        let Ok(_watching) = self.live_watch.try_acquire() else {
+            let line = "Another live watch is running. Ask again when it ends.";
+            return Answer::Words(render::lines([line]).reply());
+        };
+        self.judge(&plan).await
+    }
+
+    /// What the question means here.
+    pub(super) fn plan(&self, question: &Question, now: Timestamp) -> Result<Plan, NoDevice> {
+        Plan::new(question, self.config.server.name.as_deref(), self.config.limits.window, now)
+    }
+
+    /// What is said where the user is on another homeserver: nothing of theirs is kept here.
+    pub fn foreign(&self, user: &UserId) -> Option<Reply> {
+        let own = self.config.server.name.as_ref()?;
+        (user.server_name() != own).then(|| render::foreign_user(user, own).reply())
+    }
+
+    async fn survey(&self, plan: &Plan) -> Answer {
+        let evidence = self.collect(plan).await;
+        let reply = render::fleet(&evidence, &fleet(&evidence), &self.view()).reply();
+        Answer::Survey(Box::new(Survey { reply, evidence }))
+    }
+
+    async fn judge(&self, plan: &Plan) -> Answer {
+        let evidence = self.collect(plan).await;
+        let verdict = diagnose(&evidence);
+        let reply = page(&evidence, &self.view()).reply();
+        Answer::Case(Box::new(Case { reply, verdict, evidence }))
+    }
+
+    /// Everything the plan asks for, fit to be posted.
+    pub async fn collect(&self, plan: &Plan) -> Evidence {
+        let mut evidence = collect::run(plan, &self.config).await;
+        if !self.config.limits.show_addresses {
+            evidence.shorten_addresses();
+        }
+        evidence
+    }
+
+    /// A case's answer with its number in the last line.
+    pub fn numbered(&self, evidence: &Evidence, number: u64) -> Reply {
+        render::case::numbered(page(evidence, &self.view()), number).reply()
+    }
+
+    /// The whole path of a case with every query that was run.
+    pub fn why(&self, evidence: &Evidence) -> Reply {
+        why(evidence, &self.view()).reply()
+    }
+
+    /// A case's evidence as the text of `evidence.json`.
+    pub fn evidence_json(&self, evidence: &Evidence) -> String {
+        serde_json::to_string_pretty(evidence).unwrap_or_default()
+    }
+
+    /// How people here read times.
+    pub fn view(&self) -> View {
+        View::in_zone(self.config.limits.timezone.clone())
+    }
+}
+
+/// The first event that a client's report names.
+fn reported_event(client: &[Gathered]) -> Option<EventSubject> {
+    let facts = client.iter().filter_map(|answer| match &answer.fact {
+        Some(Fact::Client(facts)) => Some(facts),
+        _ => None,
+    });
+    let seen = facts.flat_map(|facts| &facts.events).next()?;
+    let event = seen.event.as_str().try_into().ok()?;
+    Some(EventSubject { event, room: None, column: None })
+}
