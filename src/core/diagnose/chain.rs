@@ -2,7 +2,7 @@
 //! the order to act.
 
 use super::verdict::{Certainty, Verdict, VerdictId};
-use super::{ke1, ke2, ke3, ke4, walk};
+use super::{ke1, ke2, ke3, ke4, tree_walk};
 use crate::evidence::{About, Evidence, Need, Symptom};
 
 /// What the whole chain reads, about a device and an event.
@@ -86,7 +86,7 @@ pub fn chain(evidence: &Evidence) -> Chain {
         .into_iter()
         .filter(|(symptom, _)| asked(*symptom))
         .map(|(symptom, questions)| {
-            let verdict = walk::walk(evidence, questions);
+            let verdict = tree_walk::walk(evidence, questions);
             let place = place(&verdict);
             Branch { symptom, verdict, place }
         })

@@ -3,9 +3,9 @@
 //! A survey and no verdict: it says where to look, and `!ke1` proves it for one device.
 
 mod cause;
-mod reach;
-mod renewed;
-mod together;
+mod common_start;
+mod resolved_refusals;
+mod sources_read;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,17 +13,17 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use ruma::{OwnedDeviceId, OwnedUserId};
 
-use super::quiet::QUIET;
-use super::stock::FLOOD;
+use super::key_count::FLOOD;
+use super::quiet_period::QUIET;
 use super::verdict::Certainty;
-use super::{Also, visible};
+use super::{Also, log_visibility};
 use crate::evidence::fleet::{FleetLog, FleetRows, Holder, Uploader};
 use crate::evidence::key_log::{Coverage, Span};
 use crate::evidence::otk::Check;
 use crate::evidence::{Evidence, Need, Window, counted};
 pub use cause::Cause;
-use renewed::Renewed;
-pub use together::{Suggests, Together};
+pub use common_start::{Suggests, Together};
+use resolved_refusals::Renewed;
 
 /// What the survey reads.
 pub(super) const NEEDS: &[Need] = &[Need::FleetLog, Need::FleetRows];
@@ -165,7 +165,7 @@ pub fn fleet(evidence: &Evidence) -> Fleet {
         window: evidence.window,
         causes: causes(&affected, keyless),
         agents: agents(&affected),
-        together: together::together(&affected, evidence.window),
+        together: common_start::common_start(&affected, evidence.window),
         affected,
         findings: Vec::new(),
         read: Vec::new(),
@@ -183,7 +183,7 @@ pub fn fleet(evidence: &Evidence) -> Fleet {
         fleet.findings.push(format!("{devices} {said}"));
     }
     fleet.reach(&log, &rows);
-    let blind = visible::of_fleet(evidence);
+    let blind = log_visibility::of_fleet(evidence);
     fleet.failed(evidence, blind.is_some());
     if let Some((blind, also)) = blind {
         fleet.unread.push(format!("{}; {}", blind.text(), blind.how()));

@@ -1,16 +1,16 @@
 //! The first two questions of KE-1 and KE-2: whether the server knows the device, and its identity.
 
-use super::auth::uploads_blocked;
+use super::auth_outage::uploads_blocked;
+use super::database_lag;
+use super::device_removal::{gone, lost_its_keys};
 use super::findings;
-use super::removed::{gone, lost_its_keys};
-use super::unproven;
+use super::tree_walk::{Ruling, Walk, database_how};
 use super::verdict::{Answer, Certainty, VerdictId};
-use super::walk::{Ruling, Walk, database_how};
 use crate::evidence::{DeviceRow, Known, utc};
 
 pub(super) fn device_known(walk: &mut Walk) -> Option<Ruling> {
     let others = unknown_device(walk)?;
-    let certainty = unproven::no_device(walk);
+    let certainty = database_lag::no_device(walk);
     walk.decided(Answer::No, vec![others], &walk.evidence.devices());
     walk.because.extend(gone(walk));
     Some((VerdictId::UnknownDevice, certainty))
@@ -29,7 +29,7 @@ pub(super) fn unknown_device(walk: &mut Walk) -> Option<String> {
         walk.missing("the database", database_how(why));
         return None;
     }
-    if let Some(why) = unproven::behind(walk) {
+    if let Some(why) = database_lag::behind(walk) {
         walk.step(Answer::Unknown, why, &devices);
         return None;
     }
@@ -62,7 +62,7 @@ pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
                 walk.step(Answer::Unknown, "it is not known whether the device is there", keys);
                 return None;
             }
-            if let Some(why) = unproven::no_identity(walk) {
+            if let Some(why) = database_lag::no_identity(walk) {
                 walk.step(Answer::Unknown, why, keys);
                 return None;
             }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::quiet::{goes_on, many_at_once};
-use super::renewal::Renewal;
+use super::quiet_period::{goes_on, many_at_once};
+use super::resolved_refusals::Renewal;
 use super::verdict::{Resolved, Storm};
 use crate::evidence::key_log::{Format, Refused, Span};
 use crate::evidence::otk::{Check, Claim};

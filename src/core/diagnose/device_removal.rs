@@ -6,7 +6,7 @@
 
 use super::findings;
 use super::remedy::{Advice, Judgement, Remedy};
-use super::walk::Walk;
+use super::tree_walk::Walk;
 use crate::evidence::auth::By;
 use crate::evidence::{counted, utc};
 

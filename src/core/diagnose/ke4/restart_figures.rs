@@ -3,8 +3,8 @@
 
 use std::cmp::Reverse;
 
-use super::delays::Delays;
-use super::verdict::Figure;
+use super::delayed_events::Delays;
+use crate::diagnose::verdict::Figure;
 use crate::evidence::counted;
 use crate::evidence::delay::{DelayLog, Endpoint, Metrics, Requests};
 

@@ -3,54 +3,44 @@
 //! Pure: no clock, no I/O, no regex. What it does not find in the evidence it does not know.
 
 pub mod advice;
-mod auth;
+mod auth_outage;
 pub mod chain;
 mod changed;
-mod client_signs;
-mod crossing;
-mod delays;
+mod database_lag;
 pub mod device_list;
-mod figures;
+mod device_removal;
 mod findings;
 pub mod fleet;
-mod gaps;
+mod inbox_contents;
 mod ke1;
 mod ke2;
 mod ke3;
 mod ke4;
+mod key_count;
 mod known_device;
-mod mail;
-mod minutes;
-mod quiet;
+mod log_visibility;
+mod quiet_period;
 mod refusals;
 pub mod remedy;
-mod removed;
-mod renewal;
-mod shape;
-mod silence;
-mod slow;
-mod stock;
-mod unproven;
+mod resolved_refusals;
+mod tree_walk;
 pub mod verdict;
-mod visible;
-mod walk;
-mod witness;
 
 use crate::evidence::{About, Evidence, Need, Symptom};
 pub use advice::advise;
 pub use chain::{Chain, chain};
 pub use changed::changed;
+pub use database_lag::{YOUNG, is_young};
 pub use fleet::{Fleet, fleet};
-pub use unproven::{YOUNG, is_young};
+pub use log_visibility::{Also, AlsoId};
+pub use tree_walk::Question;
 pub use verdict::{Certainty, Verdict, VerdictId};
-pub use visible::{Also, AlsoId};
-pub use walk::Question;
 
 /// Judges one question's evidence; of the whole chain it gives the verdict to act on first.
 pub fn diagnose(evidence: &Evidence) -> Verdict {
     match evidence.symptom {
         Symptom::All => chain(evidence).first().clone(),
-        symptom => walk::walk(evidence, questions(symptom)),
+        symptom => tree_walk::walk(evidence, questions(symptom)),
     }
 }
 

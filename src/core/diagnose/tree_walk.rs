@@ -1,11 +1,11 @@
 //! A walk down a branch: what the evidence says, looked up once, and every answer on the way.
 
 use super::advice::advise;
-use super::auth;
+use super::auth_outage;
+use super::device_removal;
+use super::log_visibility::Unseen;
 use super::refusals::Refusals;
-use super::removed;
 use super::verdict::{Answer, Certainty, Figure, Missing, Step, Verdict, VerdictId};
-use super::visible::Unseen;
 use crate::evidence::auth::AuthLog;
 use crate::evidence::delay::DelayLog;
 use crate::evidence::key_log::Span;
@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
         let replica = evidence.replica();
         let mut refusals = Refusals::weigh(&known.reported, stored, keys, replica);
         let end = evidence.window.to.min(evidence.now);
-        let too_large = super::quiet::too_large(&known.reported, end);
+        let too_large = super::quiet_period::too_large(&known.reported, end);
         let is_over = |span: Span| refusals.renewed.is_some_and(|at| span.last <= at);
         let too_large = too_large.filter(|span| !is_over(*span));
         refusals.note_too_large(too_large, stored);
@@ -158,14 +158,14 @@ impl<'a> Walk<'a> {
         }
         super::findings::of_clients(self.evidence, &mut self.findings);
         if id != VerdictId::AuthUnreachable {
-            self.findings.extend(auth::beside(&self));
+            self.findings.extend(auth_outage::beside(&self));
         }
-        let (proxied, _) = auth::proxied(&self);
+        let (proxied, _) = auth_outage::proxied(&self);
         if proxied > 0 {
-            self.findings.push(auth::proxied_told(proxied));
+            self.findings.push(auth_outage::proxied_told(proxied));
         }
         let mut remedies = advise(id);
-        removed::sign_out(&mut self, &mut remedies);
+        device_removal::sign_out(&mut self, &mut remedies);
         let (window, keys) = (self.evidence.window, self.known.keys.value().copied());
         if let Some(keys) = keys.filter(|keys| keys.added > window.to) {
             // Rows have no history: a window in the past is judged by what stands today.
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
             .value()
             .and_then(|log| self.refusals.storm(log, keys, window, self.evidence.now));
         let end = window.to.min(self.evidence.now);
-        self.findings.extend(super::quiet::unread_after(&self.refusals.refused(), end));
+        self.findings.extend(super::quiet_period::unread_after(&self.refusals.refused(), end));
         if let Some(storm) = storm.as_mut().filter(|_| self.evidence.database_behind().is_some()) {
             // What a replica still shows may be gone by now.
             storm.row_stands = None;
@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
         {
             self.missing(need, how.into());
         }
-        super::unproven::tell(self.evidence, &mut self.missing, &mut self.findings);
+        super::database_lag::tell(self.evidence, &mut self.missing, &mut self.findings);
         Verdict {
             id,
             certainty,

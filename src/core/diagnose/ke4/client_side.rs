@@ -1,13 +1,13 @@
 //! KE-4 where the homeserver did nothing wrong that its log shows: restarts that never arrive, and clients
 //! that report timeouts all the same.
 
-use super::auth::proxied;
-use super::delays::Delays;
-use super::ke4::{delays, is_read};
-use super::minutes::{Meanwhile, Timeouts};
-use super::verdict::{Answer, Certainty, VerdictId};
-use super::visible::delays_unseen;
-use super::walk::{Ruling, Walk};
+use super::delayed_events::Delays;
+use super::questions::{delays, is_read};
+use super::timeout_minutes::{Meanwhile, Timeouts};
+use crate::diagnose::auth_outage::proxied;
+use crate::diagnose::log_visibility::delays_unseen;
+use crate::diagnose::tree_walk::{Ruling, Walk};
+use crate::diagnose::verdict::{Answer, Certainty, VerdictId};
 use crate::evidence::{Known, counted};
 
 pub(super) fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
@@ -90,7 +90,7 @@ pub(super) fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
         "{} of {} of the user's restarts were answered with 200, the longest in {}",
         restarts.answered,
         restarts.latency.count,
-        super::figures::seconds(restarts.latency.max())
+        super::restart_figures::seconds(restarts.latency.max())
     )];
     if count > 0 {
         reasons.push(format!("the client reports {}", counted(count, "timeout")));

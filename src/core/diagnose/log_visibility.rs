@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::findings;
+use super::tree_walk::{Walk, log_how};
 use super::verdict::{Answer, Certainty};
-use super::walk::{Walk, log_how};
 use crate::evidence::key_log::Coverage;
 use crate::evidence::visibility::{Blind, Why, all_lines_at_info, blind_answers};
 use crate::evidence::{Evidence, KeyLog, Known, Need};

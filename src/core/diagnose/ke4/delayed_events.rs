@@ -50,7 +50,7 @@ impl How {
 }
 
 /// The user's delayed events as every source tells of them.
-pub(super) struct Delays<'a> {
+pub(in crate::diagnose) struct Delays<'a> {
     pub(super) log: Option<&'a DelayLog>,
     pub(super) rows: &'a [Pending],
     /// This Synapse has no table of delayed events.
@@ -149,7 +149,7 @@ impl<'a> Delays<'a> {
     }
 
     /// The user's restarts, put together.
-    pub(super) fn restarts(&self) -> Requests {
+    pub(in crate::diagnose) fn restarts(&self) -> Requests {
         let mut sum = Requests::default();
         self.own.iter().for_each(|(handled, _)| sum.add(&handled.restarts));
         sum

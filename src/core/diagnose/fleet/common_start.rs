@@ -62,7 +62,7 @@ impl Suggests {
 
 /// The largest group that began within minutes, inside the window. A device that was in trouble when the
 /// log began, or has no keys at all, began nothing here.
-pub(super) fn together(affected: &[Affected], window: Window) -> Option<Together> {
+pub(super) fn common_start(affected: &[Affected], window: Window) -> Option<Together> {
     let began = |of: &'_ Affected| {
         let since = of.since.filter(|since| window.holds(*since) && !of.or_before);
         // A device that the database does not have may be somebody's invention.

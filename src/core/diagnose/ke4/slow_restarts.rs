@@ -1,8 +1,8 @@
 //! Slow restarts → where the time went: the database, a row that another transaction held, the pool of
 //! connections, or the process itself.
 
-use super::delays::Delays;
-use super::figures::seconds;
+use super::delayed_events::Delays;
+use super::restart_figures::seconds;
 use crate::evidence::counted;
 use crate::evidence::delay::DelayLog;
 

@@ -4,8 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::refusals::Group;
+use super::tree_walk::Walk;
 use super::verdict::{Answer, Certainty, Missing};
-use super::walk::Walk;
 use crate::evidence::key_log::Span;
 use crate::evidence::removal::RemovedBy;
 use crate::evidence::{Evidence, KeyLog, utc};
@@ -152,9 +152,9 @@ fn current_how(why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene;
     use super::*;
     use crate::diagnose::diagnose;
+    use crate::diagnose::scene;
     use crate::evidence::key_log::Format;
     use crate::evidence::{Fact, Gathered, Need, Replay, Replica, State};
 

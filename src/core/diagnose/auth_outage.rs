@@ -4,9 +4,9 @@
 //! reads it. Such a log shows no refused key, and must never count as one that shows none.
 
 use super::ke4::{delays, is_read};
-use super::quiet::QUIET;
+use super::quiet_period::QUIET;
+use super::tree_walk::{Question, Ruling, Walk};
 use super::verdict::{Answer, Certainty, VerdictId};
-use super::walk::{Question, Ruling, Walk};
 use crate::evidence::auth::Outage;
 use crate::evidence::client::Sign;
 use crate::evidence::delay::Requests;

@@ -1,7 +1,7 @@
 //! The questions about how many keys a device has: a flood, an exhaustion, a loop.
 
-use super::verdict::{Answer, Certainty, VerdictId};
-use super::walk::{Ruling, Walk};
+use crate::diagnose::tree_walk::{Ruling, Walk};
+use crate::diagnose::verdict::{Answer, Certainty, VerdictId};
 use crate::evidence::key_log::Format;
 use crate::evidence::otk::Claim;
 use crate::evidence::{Known, counted};

@@ -1,7 +1,7 @@
 //! Whether rejected uploads were two uploads of one device that crossed once.
 
-use super::quiet::{QUIET, is_quiet, seen_after};
-use super::walk::Walk;
+use crate::diagnose::quiet_period::{QUIET, is_quiet, seen_after};
+use crate::diagnose::tree_walk::Walk;
 use crate::evidence::{KeyLog, counted, utc};
 
 /// Single rejected uploads that never came again: an upload was accepted later, or the log shows quiet. Where
@@ -31,9 +31,9 @@ pub(super) fn crossed(walk: &mut Walk, log: &KeyLog) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::diagnose;
-    use super::super::scene::{self, Rows, accepted, at, refused};
-    use super::super::verdict::{Certainty, Verdict, VerdictId};
+    use crate::diagnose::diagnose;
+    use crate::diagnose::scene::{self, Rows, accepted, at, refused};
+    use crate::diagnose::verdict::{Certainty, Verdict, VerdictId};
     use crate::evidence::key_log::{Format, Span};
     use crate::evidence::otk::Check::{self, Fails, Unknown, Verifies};
 

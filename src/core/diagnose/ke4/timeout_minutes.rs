@@ -5,9 +5,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::delays::Delays;
-use super::figures::seconds;
-use super::walk::Walk;
+use super::delayed_events::Delays;
+use super::restart_figures::seconds;
+use crate::diagnose::tree_walk::Walk;
 use crate::evidence::client::{DelayMinute, Noted, Sign, Skew};
 use crate::evidence::delay::{DelayLog, Minute, Stall};
 use crate::evidence::{ClientFacts, Window, counted};

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::refusals::Refusals;
+use crate::diagnose::refusals::Refusals;
 use crate::evidence::key_log::{AcceptedBatch, Refused};
 use crate::evidence::{KeyLog, counted};
 
@@ -104,9 +104,9 @@ pub(super) fn shape(refusals: &Refusals, log: &KeyLog) -> Shape {
 
 #[cfg(test)]
 mod tests {
-    use super::super::diagnose;
-    use super::super::scene::{self, Rows, accepted, refused};
-    use super::super::verdict::{Certainty, VerdictId};
+    use crate::diagnose::diagnose;
+    use crate::diagnose::scene::{self, Rows, accepted, refused};
+    use crate::diagnose::verdict::{Certainty, VerdictId};
     use crate::evidence::KeyId;
     use crate::evidence::key_log::{Batch, Format, Refused};
     use crate::evidence::otk::Check::Verifies;

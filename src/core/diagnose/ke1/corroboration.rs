@@ -2,9 +2,9 @@
 //! forged, and the client that saw the same upload refused. Where a client alone tells of one, its user may
 //! have made it up, all but the key in the way, which nobody outside the device and the server knows.
 
-use super::refusals::{Group, Row};
-use super::verdict::{Answer, Certainty, VerdictId};
-use super::walk::{Ruling, Walk};
+use crate::diagnose::refusals::{Group, Row};
+use crate::diagnose::tree_walk::{Ruling, Walk};
+use crate::diagnose::verdict::{Answer, Certainty, VerdictId};
 use crate::evidence::client::ClientRefusal;
 use crate::evidence::key_log::Format;
 use crate::evidence::{DeviceKeys, Known, utc};
@@ -107,8 +107,8 @@ pub(super) fn confirmation(walk: &Walk, group: &Group) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::diagnose::ke1::QUESTIONS;
+    use crate::diagnose::tree_walk::walk;
     use crate::diagnose::verdict::Verdict;
-    use crate::diagnose::walk::walk;
     use crate::evidence::client::{ClientFacts, ClientIdentity};
     use crate::evidence::{Evidence, Gathered};
     use jiff::{SignedDuration, Timestamp};
@@ -121,7 +121,7 @@ mod tests {
         device: Option<&str>,
         last: impl Fn(Timestamp) -> Timestamp,
     ) -> Verdict {
-        let saved = include_str!("../../../tests/cases/ke1--otk-healthy--healthy/evidence.json");
+        let saved = include_str!("../../../../tests/cases/ke1--otk-healthy--healthy/evidence.json");
         let mut evidence: Evidence = serde_json::from_str(saved).unwrap();
         let subject = evidence.device().unwrap().clone();
         let known = evidence.device_keys();

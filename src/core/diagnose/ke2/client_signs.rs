@@ -1,10 +1,10 @@
 //! KE-2 by what clients say of themselves. A report proves nothing by itself, so what rests on it is
 //! consistent at the most; and it counts only where it is about the device, in the time asked about.
 
-use super::ke2::{ke1, mail, undrained};
-use super::refusals::Refusals;
-use super::verdict::{Answer, Certainty, VerdictId};
-use super::walk::{Ruling, Walk};
+use super::questions::{ke1, mail, undrained};
+use crate::diagnose::refusals::Refusals;
+use crate::diagnose::tree_walk::{Ruling, Walk};
+use crate::diagnose::verdict::{Answer, Certainty, VerdictId};
 use crate::evidence::client::{ClientFacts, Noted, Sign};
 use crate::evidence::{Evidence, Known, counted};
 

@@ -1,10 +1,10 @@
 //! Nothing decided KE-2: what to capture, so that it can be. A source that could not be read comes first,
 //! because reading it costs nothing.
 
-use super::ke2::{NEEDS, ke1, mail};
-use super::verdict::{Answer, VerdictId};
-use super::visible::keys_unseen;
-use super::walk::{Ruling, Walk, database_how, log_how};
+use super::questions::{NEEDS, ke1, mail};
+use crate::diagnose::log_visibility::keys_unseen;
+use crate::diagnose::tree_walk::{Ruling, Walk, database_how, log_how};
+use crate::diagnose::verdict::{Answer, VerdictId};
 use crate::evidence::{Need, State, counted};
 
 /// Names what to capture: nothing seen so far decides, and silence never does.
