@@ -1,23 +1,32 @@
-//! Evidence and a reference time → a verdict. The trunk of the tree on one screen.
+//! Evidence and a reference time → a judgement.
 //!
-//! Pure: no clock, no I/O, no regex. What it does not find in the evidence it does not know.
+//! A branch of the tree is a folder (`ke1` …): its questions in their order, a file each. What every verdict is,
+//! in every case alike, stands in its row (`verdicts`).
 
 pub mod advice;
+pub mod also;
 mod auth_outage;
+mod branch_walk;
+mod branches;
+mod certainty;
 pub mod chain;
 mod changed;
+mod conclusion;
 mod database_lag;
 pub mod device_list;
 mod device_removal;
+mod facts;
 mod findings;
 pub mod fleet;
 mod inbox_contents;
+mod judgement;
 mod ke1;
 mod ke2;
 mod ke3;
 mod ke4;
 mod key_count;
 mod known_device;
+mod log_gaps;
 mod log_visibility;
 mod quiet_period;
 mod refusals;
@@ -25,48 +34,22 @@ pub mod remedy;
 mod resolved_refusals;
 mod tree_walk;
 pub mod verdict;
+mod verdict_id;
+pub mod verdict_row;
+mod verdicts;
 
-use crate::evidence::{About, Evidence, Need, Symptom};
 pub use advice::advise;
+pub use also::{Also, AlsoId};
+pub use branches::{needs, questions};
+pub use certainty::Certainty;
 pub use chain::{Chain, chain};
 pub use changed::changed;
 pub use database_lag::{YOUNG, is_young};
 pub use fleet::{Fleet, fleet};
-pub use log_visibility::{Also, AlsoId};
-pub use tree_walk::Question;
-pub use verdict::{Certainty, Verdict, VerdictId};
-
-/// Judges one question's evidence; of the whole chain it gives the verdict to act on first.
-pub fn diagnose(evidence: &Evidence) -> Verdict {
-    match evidence.symptom {
-        Symptom::All => chain(evidence).first().clone(),
-        symptom => tree_walk::walk(evidence, questions(symptom)),
-    }
-}
-
-/// The questions of a branch, in the order in which they are asked: the tree itself.
-pub fn questions(symptom: Symptom) -> &'static [Question] {
-    match symptom {
-        Symptom::Ke1 => ke1::QUESTIONS,
-        Symptom::Ke2 => ke2::QUESTIONS,
-        Symptom::Ke3 => ke3::QUESTIONS,
-        Symptom::Ke4 => ke4::QUESTIONS,
-        // They walk the branches, and have no questions of their own.
-        Symptom::All | Symptom::Fleet => &[],
-    }
-}
-
-/// What a branch of the tree needs to know about its subject.
-pub fn needs(symptom: Symptom, about: &About) -> &'static [Need] {
-    match symptom {
-        Symptom::Ke1 => ke1::NEEDS,
-        Symptom::Ke2 => ke2::NEEDS,
-        Symptom::Ke3 => ke3::NEEDS,
-        Symptom::Ke4 => ke4::NEEDS,
-        Symptom::All => chain::needs(about),
-        Symptom::Fleet => fleet::NEEDS,
-    }
-}
+pub use judgement::{Judgement, diagnose, judge};
+pub use tree_walk::TreeQuestion;
+pub use verdict::Verdict;
+pub use verdict_id::VerdictId;
 
 #[cfg(test)]
 mod scene;

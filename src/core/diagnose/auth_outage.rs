@@ -3,18 +3,18 @@
 //! While the authentication service does not answer, Synapse refuses every request with a token before it
 //! reads it. Such a log shows no refused key, and must never count as one that shows none.
 
-use super::ke4::{delays, is_read};
+use super::certainty::Certainty;
 use super::quiet_period::QUIET;
-use super::tree_walk::{Question, Ruling, Walk};
-use super::verdict::{Answer, Certainty, VerdictId};
+use super::tree_walk::{Ruling, TreeQuestion, Walk};
+use super::verdict::Answer;
+use super::verdict_id::VerdictId;
 use crate::evidence::auth::Outage;
 use crate::evidence::client::Sign;
-use crate::evidence::delay::Requests;
 use crate::evidence::key_log::Format;
 use crate::evidence::{Known, Need, counted, utc};
 
 /// Asked before every verdict that needs "none seen".
-pub(super) const AUTH_REACHABLE: Question = Question {
+pub(super) const AUTH_REACHABLE: TreeQuestion = TreeQuestion {
     name: "auth-reachable",
     asked: "Could Synapse check access tokens?",
     rules: &[VerdictId::AuthUnreachable],
@@ -33,74 +33,31 @@ fn auth_reachable(walk: &mut Walk) -> Option<Ruling> {
         }
         return None;
     };
-    let reasons = reasons(walk, &outage);
+    let reasons = outage_reasons(walk, &outage);
     walk.decided(Answer::No, reasons, &known.auth);
-    Some((VerdictId::AuthUnreachable, certainty(&outage)))
-}
-
-/// Whether restarts of the user's were refused with another status than 404 and 429.
-pub(super) fn restarts_failed(walk: &mut Walk) -> Option<Ruling> {
-    // Evidence of an older version keeps the path that it had.
-    let asked = is_asked(walk);
-    if walk.known.delays.unknown().is_some() && !asked || !is_read(walk) {
-        return None;
-    }
-    let known = walk.known;
-    let restarts = delays(walk).restarts();
-    if restarts.refused == 0 {
-        if asked {
-            walk.step(Answer::No, "none of them", &known.delays);
-        }
-        return None;
-    }
-    let why = refused(&restarts);
-    let unchecked = restarts.statuses.iter().any(|(status, _)| *status == 503);
-    if let Some(outage) = outage(walk).filter(|_| unchecked) {
-        let mut all = vec![why];
-        all.extend(reasons(walk, &outage));
-        walk.decided(Answer::Yes, all, &known.auth);
-        return Some((VerdictId::AuthUnreachable, certainty(&outage)));
-    }
-    walk.step(Answer::Yes, why.clone(), &known.delays);
-    walk.findings.push(format!("{why}: these did not restart the event"));
-    let how = "Synapse's log at INFO of the process that answered, with the lines of `synapse.http.server` and \
-               `synapse.api.auth.mas` for these requests; and the client's log: whether it refreshed its token \
-               (401) and restarted in time";
-    walk.missing("why restarts were refused", how.into());
-    None
-}
-
-/// `4 of 6 of the user's restarts were refused: 3 with 401, 1 with 503`
-fn refused(restarts: &Requests) -> String {
-    let mut statuses = restarts.statuses.clone();
-    statuses.sort_unstable();
-    let told: Vec<_> =
-        statuses.iter().map(|(status, count)| format!("{count} with {status}")).collect();
-    let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
-    let all = restarts.latency.count;
-    format!("{} of {all} of the user's restarts were refused{told}", restarts.refused)
+    Some((VerdictId::AuthUnreachable, outage_certainty(&outage)))
 }
 
 /// Whether this evidence has a word on sign-in at all; that of older versions has none.
-fn is_asked(walk: &Walk) -> bool {
+pub(super) fn is_asked(walk: &Walk) -> bool {
     walk.evidence.answers(Need::AuthLog).next().is_some()
 }
 
-fn outage(walk: &Walk) -> Option<Outage> {
+pub(super) fn outage(walk: &Walk) -> Option<Outage> {
     walk.known.auth.value()?.outage
 }
 
 /// One line that cannot be forged is enough.
-fn certainty(outage: &Outage) -> Certainty {
+pub(super) fn outage_certainty(outage: &Outage) -> Certainty {
     match outage.format {
         Format::Json => Certainty::Proven,
         Format::Text => Certainty::Consistent,
     }
 }
 
-fn reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
+pub(super) fn outage_reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
     let Outage { span, uploads, delays, .. } = *outage;
-    let mut reasons = vec![told(outage)];
+    let mut reasons = vec![outage_sentence(outage)];
     let parts: Vec<_> = [(uploads, "key upload"), (delays, "delayed-event request")]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -120,7 +77,7 @@ fn reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
     reasons
 }
 
-fn told(outage: &Outage) -> String {
+fn outage_sentence(outage: &Outage) -> String {
     let Outage { span, .. } = outage;
     format!(
         "Synapse could not check the access token of {} and answered 503, {} to {}",
@@ -159,16 +116,16 @@ pub(super) fn hides_quiet(walk: &mut Walk) -> bool {
 /// them.
 pub(super) fn uploads_blocked(walk: &mut Walk) -> Option<Ruling> {
     let outage = outage(walk).filter(|outage| outage.uploads > 0 && is_ongoing(walk, outage))?;
-    let reasons = reasons(walk, &outage);
+    let reasons = outage_reasons(walk, &outage);
     walk.because.splice(0..0, reasons);
-    Some((VerdictId::AuthUnreachable, certainty(&outage)))
+    Some((VerdictId::AuthUnreachable, outage_certainty(&outage)))
 }
 
 /// What every other verdict says of an outage.
 pub(super) fn beside(walk: &Walk) -> Option<String> {
     let outage = outage(walk)?;
     let ongoing = if is_ongoing(walk, &outage) { "; this is ongoing" } else { "" };
-    Some(told(&outage) + ongoing)
+    Some(outage_sentence(&outage) + ongoing)
 }
 
 /// Whether the user's client was answered by a proxy in place of Synapse: how often, and the evidence.
@@ -196,7 +153,7 @@ pub(super) fn proxied(walk: &Walk) -> (u64, Known<()>) {
 }
 
 /// The same as a finding.
-pub(super) fn proxied_told(count: u64) -> String {
+pub(super) fn proxied_sentence(count: u64) -> String {
     format!(
         "the client's report shows {} answered 429 by a proxy and not by Synapse (no M_LIMIT_EXCEEDED): this is no \
          rate limit; the proxy of Element Server Suite answers so while Synapse is unreachable",

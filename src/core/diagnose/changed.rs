@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::fleet::fleet;
-use super::verdict::{Verdict, VerdictId};
+use super::verdict::Verdict;
+use super::verdict_id::VerdictId;
 use super::{Certainty, diagnose};
 use crate::evidence::{
     Evidence, Gathered, Known, Need, State, StoredKey, StoredKeys, Subject, Symptom, counted, utc,

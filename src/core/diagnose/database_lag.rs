@@ -3,9 +3,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::certainty::Certainty;
 use super::refusals::Group;
 use super::tree_walk::Walk;
-use super::verdict::{Answer, Certainty, Missing};
+use super::verdict::{Answer, Missing};
 use crate::evidence::key_log::Span;
 use crate::evidence::removal::RemovedBy;
 use crate::evidence::{Evidence, KeyLog, utc};
@@ -153,7 +154,7 @@ fn current_how(why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::diagnose;
+    use crate::diagnose::judgement::diagnose;
     use crate::diagnose::scene;
     use crate::evidence::key_log::Format;
     use crate::evidence::{Fact, Gathered, Need, Replay, Replica, State};

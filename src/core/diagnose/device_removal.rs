@@ -5,7 +5,7 @@
 //! and put back (MAS does that where Synapse's admin API deleted it) gets one-time keys and no device keys.
 
 use super::findings;
-use super::remedy::{Advice, Judgement, Remedy};
+use super::remedy::{Advice, Recommendation, Remedy};
 use super::tree_walk::Walk;
 use crate::evidence::auth::By;
 use crate::evidence::{counted, utc};
@@ -77,12 +77,12 @@ pub(super) fn lost_its_keys(walk: &mut Walk) -> Vec<String> {
 pub(super) fn sign_out(walk: &mut Walk, remedies: &mut [Advice]) {
     let uses_mas = walk.known.auth.value().is_some_and(|log| log.mas.is_some());
     let possible = |advice: &&mut Advice| {
-        matches!(advice.advice, Judgement::Recommended | Judgement::Possible)
+        matches!(advice.advice, Recommendation::Recommended | Recommendation::Possible)
     };
     let mut relogin = remedies.iter_mut().filter(|advice| advice.id == Remedy::Relogin);
     let Some(relogin) = relogin.find(possible) else { return };
     if let Some(why) = walk.relogin {
-        (relogin.advice, relogin.why) = (Judgement::Recommended, Some(why));
+        (relogin.advice, relogin.why) = (Recommendation::Recommended, Some(why));
     } else if uses_mas && relogin.why.is_none() {
         relogin.why = Some(SIGN_OUT);
     }

@@ -27,7 +27,7 @@ const NAMED: usize = 2;
 
 /// The inbox, message by message.
 #[derive(Debug, Default)]
-pub(super) struct Mail<'a> {
+pub(super) struct InboxContents<'a> {
     pub inbox: Option<&'a Inbox>,
     /// The curve25519 key of the device.
     own: Option<&'a str>,
@@ -41,7 +41,7 @@ pub(super) struct Mail<'a> {
     pub others: u64,
 }
 
-impl<'a> Mail<'a> {
+impl<'a> InboxContents<'a> {
     /// Sorts what was seen; only one sender's where one is asked about.
     pub fn sort(
         inbox: Option<&'a Inbox>,
@@ -49,7 +49,7 @@ impl<'a> Mail<'a> {
         sender: Option<&UserId>,
     ) -> Self {
         let own = keys.and_then(|keys| keys.curve25519.as_deref());
-        let mut mail = Self { inbox, own, ..Self::default() };
+        let mut contents = Self { inbox, own, ..Self::default() };
         // What a watch saw before the identity came may have been right when it was fetched.
         let changed = |live: Timestamp| {
             let keys = keys.map(|keys| keys.added);
@@ -58,28 +58,28 @@ impl<'a> Mail<'a> {
         let unsure = inbox.and_then(|inbox| inbox.live).is_some_and(|live| changed(live.from));
         for row in inbox.iter().flat_map(|inbox| &inbox.rows) {
             if sender.is_some_and(|sender| row.sender.as_deref() != Some(sender.as_str())) {
-                mail.others += 1;
+                contents.others += 1;
                 continue;
             }
             let olm = row.algorithm.as_deref().is_some_and(|name| name.starts_with("m.olm."));
             if row.kind.as_deref() != Some("m.room.encrypted") || !olm {
-                mail.plain += 1;
+                contents.plain += 1;
                 continue;
             }
             let keys = &row.recipients;
             match own {
                 Some(own) if keys.iter().any(|key| key.trim_end_matches('=') == own) => {
-                    mail.right.push(row);
+                    contents.right.push(row);
                 }
                 Some(own)
                     if is_key(own) && !unsure && !keys.is_empty() && keys.iter().all(is_key) =>
                 {
-                    mail.dead.push(row);
+                    contents.dead.push(row);
                 }
-                _ => mail.unclear += 1,
+                _ => contents.unclear += 1,
             }
         }
-        mail
+        contents
     }
 
     /// Whether each sender of a message for a dead identity has sent one for the device's own since.
@@ -317,19 +317,22 @@ mod tests {
             none,
         ];
         let (inbox, keys) = (inbox(rows), keys(0));
-        let mail = Mail::sort(Some(&inbox), Some(&keys), None);
-        assert_eq!((mail.dead.len(), mail.right.len(), mail.plain, mail.unclear), (1, 2, 1, 2));
-        assert!(!mail.caught_up());
-        let (_, figure) = mail.figure().unwrap();
+        let contents = InboxContents::sort(Some(&inbox), Some(&keys), None);
+        assert_eq!(
+            (contents.dead.len(), contents.right.len(), contents.plain, contents.unclear),
+            (1, 2, 1, 2)
+        );
+        assert!(!contents.caught_up());
+        let (_, figure) = contents.figure().unwrap();
         assert!(
             figure.starts_with("6 wait: 1 for a dead identity (AFsahSIy…), 2 for its own"),
             "{figure}"
         );
         let sender = UserId::parse("@b:x.org").unwrap();
-        let mail = Mail::sort(Some(&inbox), Some(&keys), Some(&sender));
-        assert_eq!((mail.dead.len(), mail.right.len(), mail.others), (0, 1, 3));
-        let mail = Mail::sort(Some(&inbox), None, None);
-        assert_eq!((mail.dead.len(), mail.unclear), (0, 5));
+        let contents = InboxContents::sort(Some(&inbox), Some(&keys), Some(&sender));
+        assert_eq!((contents.dead.len(), contents.right.len(), contents.others), (0, 1, 3));
+        let contents = InboxContents::sort(Some(&inbox), None, None);
+        assert_eq!((contents.dead.len(), contents.unclear), (0, 5));
     }
 
     #[test]
@@ -339,7 +342,11 @@ mod tests {
         let inbox = Inbox { live, ..inbox(vec![row(1, "@a:x.org", GONE)]) };
         for (added, dead) in [(10, 1), (1030, 0), (990, 0)] {
             let keys = keys(added);
-            assert_eq!(Mail::sort(Some(&inbox), Some(&keys), None).dead.len(), dead, "{added}");
+            assert_eq!(
+                InboxContents::sort(Some(&inbox), Some(&keys), None).dead.len(),
+                dead,
+                "{added}"
+            );
         }
     }
 
@@ -347,7 +354,7 @@ mod tests {
     fn a_sender_catches_up() {
         let rows = vec![row(1, "@a:x.org", GONE), row(2, "@a:x.org", OWN)];
         let (inbox, keys) = (inbox(rows), keys(0));
-        assert!(Mail::sort(Some(&inbox), Some(&keys), None).caught_up());
+        assert!(InboxContents::sort(Some(&inbox), Some(&keys), None).caught_up());
     }
 
     #[test]
@@ -362,8 +369,8 @@ mod tests {
             (vec![row(1, "nobody", GONE), row(2, "@b:x.org", GONE)], false),
         ] {
             let (inbox, keys) = (inbox(rows), keys(0));
-            let mail = Mail::sort(Some(&inbox), Some(&keys), None);
-            assert_eq!(mail.agreed("x.org".try_into().unwrap()), agreed, "{:?}", mail.dead);
+            let contents = InboxContents::sort(Some(&inbox), Some(&keys), None);
+            assert_eq!(contents.agreed("x.org".try_into().unwrap()), agreed, "{:?}", contents.dead);
         }
     }
 
@@ -388,15 +395,15 @@ mod tests {
         ] {
             let again = Some(Again { after: 2000, came, stands });
             let inbox = Inbox { again, ..inbox(vec![row(1, "@a:x.org", OWN)]) };
-            let mail = Mail::sort(Some(&inbox), Some(&keys), None);
-            let said = mail.undrained(Some(&device(ago)), None, now);
+            let contents = InboxContents::sort(Some(&inbox), Some(&keys), None);
+            let said = contents.undrained(Some(&device(ago)), None, now);
             assert_eq!(said.is_some(), expected, "{came} {stands} {ago}");
         }
         // Slow looks saw it grow while the device was there: two within seconds need not.
         let again = Some(Again { after: 2000, came: 0, stands: true });
         let span = Window { from: now, to: now };
         let inbox = Inbox { again, grown: Some(span), ..inbox(vec![row(1, "@a:x.org", OWN)]) };
-        let said = Mail::sort(Some(&inbox), Some(&keys), None).undrained(None, None, now);
+        let said = InboxContents::sort(Some(&inbox), Some(&keys), None).undrained(None, None, now);
         assert!(said.is_some_and(|said| said[0].contains("more at each look")));
     }
 
@@ -435,9 +442,9 @@ mod tests {
         let rows = (1..15).map(|stream| row(stream, "@a:x.org", OWN)).collect();
         let again = Some(Again { after: 2000, came: 0, stands: true });
         let inbox = Inbox { again, ..inbox(rows) };
-        let mail = Mail::sort(Some(&inbox), Some(&keys), None);
+        let contents = InboxContents::sort(Some(&inbox), Some(&keys), None);
         let said =
-            |log: &ToDeviceLog, ago| mail.undrained(Some(&device(ago)), Some(log), at(10_000));
+            |log: &ToDeviceLog, ago| contents.undrained(Some(&device(ago)), Some(log), at(10_000));
         // Synapse notes a device's last request only every few minutes: the log may be all that tells.
         for ago in [400, 100] {
             let said = said(&log, ago).expect("it is not drained");

@@ -1,20 +1,14 @@
 //! The first two questions of KE-1 and KE-2: whether the server knows the device, and its identity.
 
 use super::auth_outage::uploads_blocked;
+use super::certainty::Certainty;
 use super::database_lag;
-use super::device_removal::{gone, lost_its_keys};
+use super::device_removal::lost_its_keys;
 use super::findings;
-use super::tree_walk::{Ruling, Walk, database_how};
-use super::verdict::{Answer, Certainty, VerdictId};
+use super::tree_walk::{Ruling, TreeQuestion, Walk, database_how};
+use super::verdict::Answer;
+use super::verdict_id::VerdictId;
 use crate::evidence::{DeviceRow, Known, utc};
-
-pub(super) fn device_known(walk: &mut Walk) -> Option<Ruling> {
-    let others = unknown_device(walk)?;
-    let certainty = database_lag::no_device(walk);
-    walk.decided(Answer::No, vec![others], &walk.evidence.devices());
-    walk.because.extend(gone(walk));
-    Some((VerdictId::UnknownDevice, certainty))
-}
 
 /// Answers where the server knows the device, and where nobody could say. Where it knows none, that is left
 /// to the caller to answer: here is what the user has instead.
@@ -43,7 +37,15 @@ pub(super) fn device_row<'a>(walk: &Walk<'a>) -> Option<&'a DeviceRow> {
     rows.iter().find(|row| !row.hidden && Some(&row.device) == device)
 }
 
-pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
+/// Asked before all else that needs the device's keys.
+pub(super) const IDENTITY_PUBLISHED: TreeQuestion = TreeQuestion {
+    name: "identity-published",
+    asked: "Has the device published identity keys?",
+    rules: &[VerdictId::KeylessDevice, VerdictId::AuthUnreachable],
+    ask: identity_published,
+};
+
+fn identity_published(walk: &mut Walk) -> Option<Ruling> {
     let keys = &walk.known.keys;
     match keys {
         Known::Is(row, _) => {

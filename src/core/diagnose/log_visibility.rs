@@ -4,13 +4,10 @@
 //! alone is proven.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
-use super::findings;
-use super::tree_walk::{Walk, log_how};
-use super::verdict::{Answer, Certainty};
+use super::also::Also;
 use crate::evidence::key_log::Coverage;
-use crate::evidence::visibility::{Blind, Why, all_lines_at_info, blind_answers};
+use crate::evidence::visibility::{Blind, Why, blind_answers};
 use crate::evidence::{Evidence, KeyLog, Known, Need};
 
 /// A log's first lines may be by a clock a little off the database's.
@@ -21,64 +18,6 @@ const LATE: SignedDuration = SignedDuration::from_secs(60);
 /// The database's milliseconds are the line's own; another process may round them.
 const SAME: i64 = 2;
 
-/// What holds besides a verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Also {
-    pub id: AlsoId,
-    pub certainty: Certainty,
-    /// A sentence for people.
-    pub text: String,
-}
-
-/// The ids of what holds besides a verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AlsoId {
-    LogInfoOff,
-    LogBlindTo,
-}
-
-impl AlsoId {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::LogInfoOff, Self::LogBlindTo];
-
-    /// As answers and scripts write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LogInfoOff => "log-info-off",
-            Self::LogBlindTo => "log-blind-to",
-        }
-    }
-
-    /// One sentence for a phone.
-    pub fn headline(self) -> &'static str {
-        match self {
-            Self::LogInfoOff => {
-                "Synapse writes no INFO lines into this log: it cannot show uploads, refusals or claims"
-            }
-            Self::LogBlindTo => {
-                "the logs that Kestrel reads may not show what was asked: a logger is silent, or another process's \
-                 log is missing"
-            }
-        }
-    }
-
-    /// What to do about it.
-    pub fn how(self) -> String {
-        all_lines_at_info()
-    }
-}
-
-impl Also {
-    fn of(blind: &Blind) -> Self {
-        let (id, certainty) = match blind.is_proven() {
-            true => (AlsoId::LogInfoOff, Certainty::Proven),
-            false => (AlsoId::LogBlindTo, Certainty::Consistent),
-        };
-        Self { id, certainty, text: blind.text() }
-    }
-}
-
 /// What the logs of each need could not have shown.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unseen {
@@ -87,31 +26,34 @@ pub(super) struct Unseen {
 }
 
 impl Unseen {
-    pub(super) fn of(evidence: &Evidence, log: &Known<KeyLog>) -> Self {
-        Self { keys: of_keys(evidence, log.value()), delays: of_need(evidence, Need::DelayLog) }
+    pub(super) fn in_logs(evidence: &Evidence, log: &Known<KeyLog>) -> Self {
+        Self {
+            keys: blind_to_keys(evidence, log.value()),
+            delays: blind_to(evidence, Need::DelayLog),
+        }
     }
 
     /// What stands in the answer's `also`.
     pub(super) fn also(&self) -> Vec<Also> {
-        self.keys.iter().chain(&self.delays).take(1).map(Also::of).collect()
+        self.keys.iter().chain(&self.delays).take(1).map(Also::of_blind_log).collect()
     }
 }
 
 /// What is said of a survey's logs.
-pub(super) fn of_fleet(evidence: &Evidence) -> Option<(Blind, Also)> {
-    let blind = of_need(evidence, Need::FleetLog)?;
-    let also = Also::of(&blind);
+pub(super) fn of_survey(evidence: &Evidence) -> Option<(Blind, Also)> {
+    let blind = blind_to(evidence, Need::FleetLog)?;
+    let also = Also::of_blind_log(&blind);
     Some((blind, also))
 }
 
-fn of_need(evidence: &Evidence, need: Need) -> Option<Blind> {
+fn blind_to(evidence: &Evidence, need: Need) -> Option<Blind> {
     let answers: Vec<_> = evidence.answers(need).collect();
     blind_answers(&answers, need)
 }
 
 /// One device's keys: the database may date uploads that no log has.
-fn of_keys(evidence: &Evidence, log: Option<&KeyLog>) -> Option<Blind> {
-    let found = of_need(evidence, Need::KeyLog);
+fn blind_to_keys(evidence: &Evidence, log: Option<&KeyLog>) -> Option<Blind> {
+    let found = blind_to(evidence, Need::KeyLog);
     found.or_else(|| unseen_upload(evidence, log.filter(|log| is_whole(log))?))
 }
 
@@ -149,44 +91,12 @@ fn is_whole(log: &KeyLog) -> bool {
     says && !log.dated_beyond && log.distrusted.is_empty()
 }
 
-/// Notes what the key logs could not have shown; whether there is any.
-pub(super) fn keys_unseen(walk: &mut Walk) -> bool {
-    let known = walk.known;
-    wanted(walk, known.unseen.keys.as_ref())
-}
-
-/// The same of delayed events, as the answer to the question that is asked.
-pub(super) fn delays_unseen(walk: &mut Walk) -> bool {
-    let known = walk.known;
-    let Some(blind) = &known.unseen.delays else { return false };
-    walk.step(Answer::Unknown, blind.text(), &known.delays);
-    wanted(walk, Some(blind))
-}
-
-fn wanted(walk: &mut Walk, blind: Option<&Blind>) -> bool {
-    let Some(blind) = blind else { return false };
-    // Said first: what to do about a log that could not be read says less.
-    walk.missing("the Synapse log", blind.how());
-    true
-}
-
-/// Why "no refusal in the log" says nothing there.
-pub(super) fn no_refusal(walk: &Walk) -> String {
-    walk.known.unseen.keys.as_ref().map(Blind::text).unwrap_or_default()
-}
-
-/// Notes that no log goes on to the end asked about; whether that is so.
-pub(super) fn stopped(walk: &mut Walk) -> bool {
-    let log = walk.known.log.value();
-    let Some(why) = log.and_then(|log| findings::stopped(log, walk.evidence)) else { return false };
-    walk.missing("the Synapse log", log_how(&why));
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::{VerdictId, diagnose};
+    use crate::diagnose::also::AlsoId;
+    use crate::diagnose::judgement::diagnose;
+    use crate::diagnose::verdict_id::VerdictId;
     use crate::evidence::Fact;
     use crate::evidence::visibility::{Logger, Visibility};
 

@@ -47,7 +47,7 @@ pub(super) fn unread_after(refused: &[&Refused], end: Timestamp) -> Option<Strin
 }
 
 /// Uploads rejected as too many that still arrive at the end of the log.
-pub(super) fn too_large(log: &KeyLog, end: Timestamp) -> Option<Span> {
+pub(super) fn too_large_at_end(log: &KeyLog, end: Timestamp) -> Option<Span> {
     let read_to = log.coverage.iter().filter_map(|part| Some(part.span?.1)).max().unwrap_or(end);
     log.too_large.filter(|span| read_to.min(end).duration_since(span.last) <= QUIET)
 }

@@ -178,7 +178,7 @@ impl<'a> Refusals<'a> {
     }
 
     /// The strongest group of a pattern.
-    pub fn of(&self, pattern: Pattern) -> Option<&Group<'a>> {
+    pub fn with_pattern(&self, pattern: Pattern) -> Option<&Group<'a>> {
         self.groups.iter().find(|group| group.pattern == pattern && !self.flooded)
     }
 

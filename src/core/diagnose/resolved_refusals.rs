@@ -87,10 +87,13 @@ fn believed(removal: &Removal, log: &KeyLog, keys: Option<&DeviceKeys>) -> bool 
 mod tests {
     use Check::{Fails, Unknown, Verifies};
 
-    use super::super::{Evidence, diagnose};
     use super::*;
+    use crate::diagnose::certainty::Certainty;
+    use crate::diagnose::judgement::diagnose;
     use crate::diagnose::scene::{self, Rows, accepted, at, refused, removed};
-    use crate::diagnose::verdict::{Certainty, Verdict, VerdictId};
+    use crate::diagnose::verdict::Verdict;
+    use crate::diagnose::verdict_id::VerdictId;
+    use crate::evidence::Evidence;
 
     /// Refused from second 100 to 130, removed at 140, back at 141; asked at second 300, or later.
     fn cured(format: Format, checks: [Check; 2]) -> KeyLog {

@@ -131,3 +131,10 @@ pub(super) fn evidence(log: KeyLog, rows: Option<Rows>, now: i64) -> Evidence {
         gathered,
     }
 }
+
+/// A recorded case of a real server, by its folder in `tests/cases`.
+pub(super) fn recorded(case: &str) -> Evidence {
+    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
+    let text = std::fs::read_to_string(format!("{cases}/{case}/evidence.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Affected, Cause, Standing};
+use super::affected::{Affected, Standing};
+use super::cause::Cause;
 use crate::evidence::Window;
 
 /// Fewer devices than this begin together by chance.
@@ -16,7 +17,7 @@ const MOSTLY: u64 = 80;
 
 /// Many that began within minutes.
 #[derive(Debug, Clone)]
-pub struct Together {
+pub struct CommonStart {
     pub devices: usize,
     pub from: Timestamp,
     pub to: Timestamp,
@@ -62,7 +63,7 @@ impl Suggests {
 
 /// The largest group that began within minutes, inside the window. A device that was in trouble when the
 /// log began, or has no keys at all, began nothing here.
-pub(super) fn common_start(affected: &[Affected], window: Window) -> Option<Together> {
+pub(super) fn common_start(affected: &[Affected], window: Window) -> Option<CommonStart> {
     let began = |of: &'_ Affected| {
         let since = of.since.filter(|since| window.holds(*since) && !of.or_before);
         // A device that the database does not have may be somebody's invention.
@@ -82,7 +83,7 @@ pub(super) fn common_start(affected: &[Affected], window: Window) -> Option<Toge
     }
     let group = &all[best];
     let (Some((from, _)), Some((to, _))) = (group.first(), group.last()) else { return None };
-    (group.len() >= MANY).then(|| Together {
+    (group.len() >= MANY).then(|| CommonStart {
         devices: group.len(),
         from: *from,
         to: *to,

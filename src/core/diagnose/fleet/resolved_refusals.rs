@@ -10,12 +10,12 @@ const SKEW: SignedDuration = SignedDuration::from_secs(10);
 
 /// What tells of removed devices: the log names them, and the database dates the identity that came after.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Renewed<'a> {
+pub(super) struct Removals<'a> {
     pub log: &'a FleetLog,
     pub rows: Option<&'a FleetRows>,
 }
 
-impl Renewed<'_> {
+impl Removals<'_> {
     /// The device without what is history, and how many refusals that were.
     pub fn present(&self, of: &Uploader) -> (Uploader, u64) {
         let removal = self.removal(of);

@@ -1,6 +1,6 @@
 //! What a survey read → what it could not read, and how far it reached.
 
-use super::Fleet;
+use super::overview::Fleet;
 use crate::evidence::fleet::{FleetLog, FleetRows};
 use crate::evidence::{Evidence, Fact, Known, Need, State, utc};
 

@@ -2,9 +2,11 @@
 //! forged, and the client that saw the same upload refused. Where a client alone tells of one, its user may
 //! have made it up, all but the key in the way, which nobody outside the device and the server knows.
 
+use crate::diagnose::certainty::Certainty;
 use crate::diagnose::refusals::{Group, Row};
 use crate::diagnose::tree_walk::{Ruling, Walk};
-use crate::diagnose::verdict::{Answer, Certainty, VerdictId};
+use crate::diagnose::verdict::Answer;
+use crate::diagnose::verdict_id::VerdictId;
 use crate::evidence::client::ClientRefusal;
 use crate::evidence::key_log::Format;
 use crate::evidence::{DeviceKeys, Known, utc};
@@ -106,8 +108,7 @@ pub(super) fn confirmation(walk: &Walk, group: &Group) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::ke1::QUESTIONS;
-    use crate::diagnose::tree_walk::walk;
+    use crate::diagnose::judgement::diagnose;
     use crate::diagnose::verdict::Verdict;
     use crate::evidence::client::{ClientFacts, ClientIdentity};
     use crate::evidence::{Evidence, Gathered};
@@ -137,7 +138,7 @@ mod tests {
             ..ClientFacts::default()
         };
         evidence.gathered.push(Gathered::client("report.json", client));
-        walk(&evidence, QUESTIONS)
+        diagnose(&evidence)
     }
 
     #[test]

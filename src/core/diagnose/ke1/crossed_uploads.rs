@@ -31,9 +31,11 @@ pub(super) fn crossed(walk: &mut Walk, log: &KeyLog) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::diagnose::diagnose;
+    use crate::diagnose::certainty::Certainty;
+    use crate::diagnose::judgement::diagnose;
     use crate::diagnose::scene::{self, Rows, accepted, at, refused};
-    use crate::diagnose::verdict::{Certainty, Verdict, VerdictId};
+    use crate::diagnose::verdict::Verdict;
+    use crate::diagnose::verdict_id::VerdictId;
     use crate::evidence::key_log::{Format, Span};
     use crate::evidence::otk::Check::{self, Fails, Unknown, Verifies};
 

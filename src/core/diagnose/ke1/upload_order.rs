@@ -14,7 +14,7 @@ const START: SignedDuration = SignedDuration::from_secs(60);
 
 /// How the refusals and the accepted uploads lie in time, to part the two "same account" causes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum UploadOrder {
     /// With uploads accepted in between, or by overlapping syncs alone.
     TwoClients {
         interleaved: bool,
@@ -23,7 +23,7 @@ pub(super) enum Shape {
     Unclear,
 }
 
-impl Shape {
+impl UploadOrder {
     /// Why, for a person.
     pub(super) fn words(self, refusals: &Refusals, log: &KeyLog) -> String {
         match self {
@@ -62,14 +62,14 @@ fn started_before(refusals: &Refusals, log: &KeyLog) -> bool {
     log.client_starts.iter().map(ago).any(|ago| SignedDuration::ZERO <= ago && ago <= START)
 }
 
-/// Reads the shape off the refusals that count.
-pub(super) fn shape(refusals: &Refusals, log: &KeyLog) -> Shape {
+/// Reads the order off the refusals that count.
+pub(super) fn upload_order(refusals: &Refusals, log: &KeyLog) -> UploadOrder {
     let Some(span) = refusals.span() else {
-        return Shape::Unclear;
+        return UploadOrder::Unclear;
     };
     let ranges = refusals.groups.iter().filter_map(|group| group.refused.batch.range);
     let Some(refused) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
-        return Shape::Unclear;
+        return UploadOrder::Unclear;
     };
     let accepted = |pick: &dyn Fn(&AcceptedBatch, (u64, u64)) -> bool| {
         log.accepted
@@ -94,19 +94,22 @@ pub(super) fn shape(refusals: &Refusals, log: &KeyLog) -> Shape {
     });
     let device_keys = refusals.groups.iter().any(|group| group.refused.with_device_keys > 0);
     match (meanwhile, before) {
-        _ if device_keys => Shape::Unclear,
-        (true, _) => Shape::TwoClients { interleaved: true },
-        (false, _) if log.shared_sync >= SHARED_SYNC => Shape::TwoClients { interleaved: false },
-        (false, true) if span.count > 1 => Shape::Rollback,
-        _ => Shape::Unclear,
+        _ if device_keys => UploadOrder::Unclear,
+        (true, _) => UploadOrder::TwoClients { interleaved: true },
+        (false, _) if log.shared_sync >= SHARED_SYNC => {
+            UploadOrder::TwoClients { interleaved: false }
+        }
+        (false, true) if span.count > 1 => UploadOrder::Rollback,
+        _ => UploadOrder::Unclear,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::diagnose::diagnose;
+    use crate::diagnose::certainty::Certainty;
+    use crate::diagnose::judgement::diagnose;
     use crate::diagnose::scene::{self, Rows, accepted, refused};
-    use crate::diagnose::verdict::{Certainty, VerdictId};
+    use crate::diagnose::verdict_id::VerdictId;
     use crate::evidence::KeyId;
     use crate::evidence::key_log::{Batch, Format, Refused};
     use crate::evidence::otk::Check::Verifies;

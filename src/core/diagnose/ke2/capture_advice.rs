@@ -1,15 +1,23 @@
 //! Nothing decided KE-2: what to capture, so that it can be. A source that could not be read comes first,
 //! because reading it costs nothing.
 
-use super::questions::{NEEDS, ke1, mail};
-use crate::diagnose::log_visibility::keys_unseen;
-use crate::diagnose::tree_walk::{Ruling, Walk, database_how, log_how};
-use crate::diagnose::verdict::{Answer, VerdictId};
+use super::needs::NEEDS;
+use crate::diagnose::log_gaps::keys_unseen;
+use crate::diagnose::tree_walk::{Ruling, TreeQuestion, Walk, database_how, log_how};
+use crate::diagnose::verdict::Answer;
+use crate::diagnose::verdict_id::VerdictId;
 use crate::evidence::{Need, State, counted};
 
+pub(super) const QUESTION: TreeQuestion = TreeQuestion {
+    name: "captured",
+    asked: "Was a call watched, with the log and the client telling their sides?",
+    rules: &[],
+    ask: captured,
+};
+
 /// Names what to capture: nothing seen so far decides, and silence never does.
-pub(super) fn captured(walk: &mut Walk) -> Option<Ruling> {
-    let verdict = ke1(walk);
+fn captured(walk: &mut Walk) -> Option<Ruling> {
+    let verdict = &walk.known.ke1;
     let name = verdict.id.name();
     let finding = match verdict.id {
         VerdictId::Inconclusive => "KE-1 cannot be judged either".to_owned(),
@@ -43,7 +51,7 @@ pub(super) fn captured(walk: &mut Walk) -> Option<Ruling> {
 
 /// What a watch without a verdict comes to. It says nothing of what the client made of it.
 fn watched(walk: &mut Walk) {
-    let (right, inbox) = (mail(walk).right.len() as u64, walk.evidence.inbox());
+    let (right, inbox) = (walk.known.inbox.right.len() as u64, walk.evidence.inbox());
     let why = match inbox.value() {
         Some(inbox) if right > 0 && inbox.pending == 0 => format!(
             "{} for its own identity came and were fetched: what became of them is the client's to say",

@@ -1,62 +1,31 @@
-//! KE-4 where the homeserver did nothing wrong that its log shows: restarts that never arrive, and clients
-//! that report timeouts all the same.
+//! KE-4 asks the client last: it may report timeouts though the homeserver's log shows nothing wrong.
 
+use super::delay_log::{delays, is_read};
 use super::delayed_events::Delays;
-use super::questions::{delays, is_read};
+use super::restart_figures::seconds;
 use super::timeout_minutes::{Meanwhile, Timeouts};
 use crate::diagnose::auth_outage::proxied;
-use crate::diagnose::log_visibility::delays_unseen;
-use crate::diagnose::tree_walk::{Ruling, Walk};
-use crate::diagnose::verdict::{Answer, Certainty, VerdictId};
+use crate::diagnose::certainty::Certainty;
+use crate::diagnose::log_gaps::delays_unseen;
+use crate::diagnose::tree_walk::{Ruling, TreeQuestion, Walk};
+use crate::diagnose::verdict::Answer;
+use crate::diagnose::verdict_id::VerdictId;
 use crate::evidence::{Known, counted};
 
-pub(super) fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
-    if !is_read(walk) {
-        return None;
-    }
-    let delays = delays(walk);
-    let known = walk.known;
-    let (pending, fired) = delays.never_restarted();
-    let others = delays.log.and_then(|log| log.others);
-    let reports = Timeouts::of(walk).count > 0;
-    let made = delays.log.is_some_and(|log| log.made.iter().any(|made| made.status == 200));
-    let silent = reports && made && delays.restarts().latency.count == 0 && others.is_some();
-    if pending + fired == 0 && !(silent && delays.restarted_elsewhere() == 0) {
-        walk.step(Answer::No, "none is seen to be left alone", &known.delays);
-        return None;
-    }
-    if delays_unseen(walk) {
-        return None;
-    }
-    let mut reasons = Vec::new();
-    for (count, what) in [(pending, "is pending"), (fired, "fired as soon as it could")] {
-        if count > 0 {
-            reasons.push(format!(
-                "{} {what}, and the log has no restart of it",
-                counted(count as u64, "delayed leave")
-            ));
-        }
-    }
-    if reasons.is_empty() {
-        reasons.push("the client reports restarts that time out, and the log has none".into());
-    }
-    if let Some(others) = others {
-        reasons.push(format!(
-            "meanwhile {} of the user arrive",
-            counted(others.count, "other request")
-        ));
-    }
-    walk.decided(Answer::Yes, reasons, &known.delays);
-    Some((VerdictId::DelayNotArriving, Certainty::Consistent))
-}
+pub(super) const QUESTION: TreeQuestion = TreeQuestion {
+    name: "client-timeouts",
+    asked: "Does the client report timeouts all the same?",
+    rules: &[VerdictId::DelayClient, VerdictId::DelayHealthy],
+    ask: client_timeouts,
+};
 
-pub(super) fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
+fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
     if !is_read(walk) {
         return None;
     }
     let delays = delays(walk);
     let restarts = delays.restarts();
-    let timeouts = Timeouts::of(walk);
+    let timeouts = Timeouts::reported_by_clients(walk);
     let (count, ids) = (timeouts.count, timeouts.ids.clone());
     let known = walk.known;
     if restarts.refused > 0 {
@@ -90,7 +59,7 @@ pub(super) fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
         "{} of {} of the user's restarts were answered with 200, the longest in {}",
         restarts.answered,
         restarts.latency.count,
-        super::restart_figures::seconds(restarts.latency.max())
+        seconds(restarts.latency.max())
     )];
     if count > 0 {
         reasons.push(format!("the client reports {}", counted(count, "timeout")));

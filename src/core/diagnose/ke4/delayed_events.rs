@@ -50,7 +50,7 @@ impl How {
 }
 
 /// The user's delayed events as every source tells of them.
-pub(in crate::diagnose) struct Delays<'a> {
+pub(super) struct Delays<'a> {
     pub(super) log: Option<&'a DelayLog>,
     pub(super) rows: &'a [Pending],
     /// This Synapse has no table of delayed events.
@@ -65,7 +65,7 @@ pub(in crate::diagnose) struct Delays<'a> {
 }
 
 impl<'a> Delays<'a> {
-    pub(super) fn of(evidence: &'a Evidence, log: &'a Known<DelayLog>) -> Self {
+    pub(super) fn of_user(evidence: &'a Evidence, log: &'a Known<DelayLog>) -> Self {
         let user = evidence.subject.user().map_or("", |user| user.as_str());
         let log = log.value();
         let table: Option<&Delayed> = evidence.delayed_events().value().copied();
@@ -149,7 +149,7 @@ impl<'a> Delays<'a> {
     }
 
     /// The user's restarts, put together.
-    pub(in crate::diagnose) fn restarts(&self) -> Requests {
+    pub(super) fn restarts(&self) -> Requests {
         let mut sum = Requests::default();
         self.own.iter().for_each(|(handled, _)| sum.add(&handled.restarts));
         sum

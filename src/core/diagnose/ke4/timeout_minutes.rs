@@ -58,7 +58,7 @@ pub(super) enum Meanwhile {
 
 impl Timeouts {
     /// What the user's clients report of the time asked about.
-    pub(super) fn of(walk: &Walk) -> Self {
+    pub(super) fn reported_by_clients(walk: &Walk) -> Self {
         let (user, window) = (walk.evidence.subject.user(), walk.evidence.window);
         let mut all = Self::default();
         for (id, facts) in walk.evidence.clients() {

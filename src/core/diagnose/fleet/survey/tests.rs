@@ -1,9 +1,13 @@
 //! Surveys of made-up servers.
 
+use jiff::Timestamp;
+
 use super::*;
+use crate::diagnose::certainty::Certainty;
+use crate::diagnose::fleet::Suggests;
 use crate::evidence::fleet::{Confirmed, RemovedDevice};
 use crate::evidence::key_log::{Coverage, Format};
-use crate::evidence::{About, Fact, Gathered, SCHEMA, ServerSubject, State, Symptom};
+use crate::evidence::{About, Fact, Gathered, SCHEMA, ServerSubject, State, Symptom, Window};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_348_800 + seconds).unwrap()

@@ -1,0 +1,28 @@
+//! KE-3 asks whether the event is an encrypted message.
+
+use crate::diagnose::certainty::Certainty;
+use crate::diagnose::tree_walk::{Ruling, TreeQuestion, Walk};
+use crate::diagnose::verdict::Answer;
+use crate::diagnose::verdict_id::VerdictId;
+
+pub(super) const QUESTION: TreeQuestion = TreeQuestion {
+    name: "event-encrypted",
+    asked: "Is it an encrypted message?",
+    rules: &[VerdictId::EventNotEncrypted],
+    ask: event_encrypted,
+};
+
+fn event_encrypted(walk: &mut Walk) -> Option<Ruling> {
+    let event = walk.evidence.event();
+    let row = event.value()?;
+    if row.kind == "m.room.encrypted" && !row.state {
+        walk.step(Answer::Yes, "type m.room.encrypted, no state key", &event);
+        return None;
+    }
+    let why = match row.state {
+        true => format!("it is a state event of type {}: no client decrypts state", row.kind),
+        false => format!("its type is {}: there is nothing to decrypt", row.kind),
+    };
+    walk.decided(Answer::No, vec![why], &event);
+    Some((VerdictId::EventNotEncrypted, Certainty::Proven))
+}
