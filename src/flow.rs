@@ -18,9 +18,7 @@ use crate::collect;
 use crate::config::Config;
 use kestrel_core::command::{self, Command, Ke1, Ke2, Ke3, Span, Triage};
 use kestrel_core::diagnose::device_list::worst_first;
-use kestrel_core::diagnose::{
-    AlsoId, Certainty, Verdict, VerdictId, advise, chain, diagnose, fleet, questions,
-};
+use kestrel_core::diagnose::{AlsoId, Judgement, Verdict, advise, questions};
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State, Symptom, counted};
 use kestrel_core::plan::Plan;
 use kestrel_core::render::{self, Reply, View};
@@ -28,8 +26,9 @@ use kestrel_core::render::{self, Reply, View};
 pub use again::{again, client_said, what_changed};
 pub use alert::{Cure, Depth, Judged, SETTLE};
 pub use capture::{Captured, InboxWatch};
-pub use kestrel_core::diagnose::YOUNG;
+pub use kestrel_core::diagnose::{VerdictId, YOUNG, judge};
 pub use kestrel_core::evidence::poll::{Cursor, Poll};
+pub use kestrel_core::render::judged::{json, page, why};
 pub use visible::BlindLog;
 
 /// The chain with its configuration.
@@ -55,6 +54,7 @@ pub enum Answer {
 #[derive(Debug, Clone)]
 pub struct Survey {
     pub reply: Reply,
+    pub judgement: Judgement,
     pub evidence: Evidence,
 }
 
@@ -63,9 +63,17 @@ pub struct Survey {
 pub struct Case {
     /// At most 12 lines for a phone, and a line each for some of the devices that the subject was chosen from.
     pub reply: Reply,
-    pub verdict: Verdict,
+    /// Made once: whoever words the case, keeps it or explains it is handed this.
+    pub judgement: Judgement,
     /// The evidence it rests on: attached as `evidence.json`, and kept so that `!why` works later.
     pub evidence: Evidence,
+}
+
+impl Case {
+    /// The verdict; of a chain the one to act on first.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.judgement.verdict()
+    }
 }
 
 impl Flow {
@@ -203,15 +211,16 @@ impl Flow {
         let server = self.config.server.name.clone();
         let evidence =
             self.collect(&Plan::fleet(span, server, self.config.limits.window, now)).await;
-        let reply = render::fleet(&evidence, &fleet(&evidence), &self.view()).reply();
-        Answer::Survey(Box::new(Survey { reply, evidence }))
+        let judgement = judge(&evidence);
+        let reply = page(&evidence, &judgement, &self.view()).reply();
+        Answer::Survey(Box::new(Survey { reply, judgement, evidence }))
     }
 
     async fn judge(&self, plan: &Plan) -> Answer {
         let evidence = self.collect(plan).await;
-        let verdict = diagnose(&evidence);
-        let reply = page(&evidence, &self.view()).reply();
-        Answer::Case(Box::new(Case { reply, verdict, evidence }))
+        let judgement = judge(&evidence);
+        let reply = page(&evidence, &judgement, &self.view()).reply();
+        Answer::Case(Box::new(Case { reply, judgement, evidence }))
     }
 
     /// Everything the plan asks for, fit to be posted.
@@ -242,13 +251,13 @@ impl Flow {
     }
 
     /// A case's answer with its number in the last line.
-    pub fn numbered(&self, evidence: &Evidence, number: u64) -> Reply {
-        render::case::numbered(page(evidence, &self.view()), number).reply()
+    pub fn numbered(&self, evidence: &Evidence, judgement: &Judgement, number: u64) -> Reply {
+        render::case::numbered(page(evidence, judgement, &self.view()), number).reply()
     }
 
-    /// The whole path of a case with every query that was run.
-    pub fn why(&self, evidence: &Evidence) -> Reply {
-        why(evidence, &self.view()).reply()
+    /// The whole path of a case with every query that was run. A kept case has its evidence only.
+    pub fn why(&self, kept: &Evidence) -> Reply {
+        why(kept, &judge(kept), &self.view()).reply()
     }
 
     /// A case's evidence as the text of `evidence.json`.
@@ -273,49 +282,6 @@ fn reported_event(client: &[Gathered]) -> Option<Ke3> {
     Some(Ke3 { event, room: None, column: None })
 }
 
-/// What a case's evidence comes to, as it is answered in a room and on a terminal.
-pub fn page(evidence: &Evidence, view: &View) -> render::Page {
-    match evidence.symptom {
-        Symptom::Fleet => render::fleet(evidence, &fleet(evidence), view),
-        Symptom::All => render::chain(evidence, &chain(evidence), view),
-        _ => render::answer(evidence, &diagnose(evidence), view),
-    }
-}
-
-/// Everything behind it.
-pub fn why(evidence: &Evidence, view: &View) -> render::Page {
-    match evidence.symptom {
-        Symptom::Fleet => render::fleet_why(evidence, &fleet(evidence), view),
-        Symptom::All => render::chain_why(evidence, &chain(evidence), view),
-        _ => render::why(evidence, &diagnose(evidence), view),
-    }
-}
-
-/// The stable JSON of a case.
-pub fn json(evidence: &Evidence) -> serde_json::Value {
-    match evidence.symptom {
-        Symptom::Fleet => render::json::fleet(evidence, &fleet(evidence)),
-        Symptom::All => render::json::chain(evidence, &chain(evidence)),
-        _ => render::json::json(evidence, &diagnose(evidence)),
-    }
-}
-
-/// A verdict's name, as cases are kept under it; a survey has none.
-pub fn verdict(evidence: &Evidence) -> &'static str {
-    match evidence.symptom {
-        Symptom::Fleet => "survey",
-        _ => diagnose(evidence).id.name(),
-    }
-}
-
-/// How sure a case's verdict is; a survey that was read is as sure as a list can be.
-pub fn certainty(evidence: &Evidence) -> Certainty {
-    match evidence.symptom {
-        Symptom::Fleet => fleet(evidence).certainty(),
-        _ => diagnose(evidence).certainty,
-    }
-}
-
 /// The tree of one branch, or of all.
 fn trees(about: Option<&str>) -> render::Page {
     let asked = |symptom: &Symptom| about.is_none_or(|about| symptom.name() == about);
@@ -335,8 +301,7 @@ fn remedies(verdict: Option<&str>) -> render::Page {
     if let Some(also) = AlsoId::ALL.into_iter().find(|id| verdict == Some(id.name())) {
         return render::what_to_do(also);
     }
-    let named = |id: &VerdictId| verdict == Some(id.name());
-    match VerdictId::ALL.into_iter().find(named) {
+    match verdict.and_then(VerdictId::named) {
         Some(id) => render::remedies(id, &advise(id)),
         None => render::all_remedies(&VerdictId::ALL),
     }

@@ -21,7 +21,7 @@ use super::supervise::Health;
 use super::transmit;
 use super::words;
 use crate::config::Config;
-use crate::flow::{self, Answer, Flow};
+use crate::flow::{Answer, Flow};
 use crate::store::{NewCase, NewMessage, Store};
 use kestrel_core::command::{Command, Look};
 use kestrel_core::render::Reply;
@@ -160,26 +160,26 @@ impl Desk {
     /// Keeps a case and owes its answer: kept first, so that the answer can name its number and `!why` finds it
     /// as soon as the answer is in the room. A full disk costs both, not the answer.
     pub(super) fn give(&self, room: &RoomId, line: &ChatLine, answer: Answer) -> Vec<NewMessage> {
-        let (reply, evidence) = match answer {
+        let (reply, evidence, judgement) = match answer {
             Answer::Words(reply) => {
                 return vec![outbox::answer(room, line, About::Answer, &reply, None)];
             }
-            Answer::Case(case) => (case.reply, case.evidence),
-            Answer::Survey(survey) => (survey.reply, survey.evidence),
+            Answer::Case(case) => (case.reply, case.evidence, case.judgement),
+            Answer::Survey(survey) => (survey.reply, survey.evidence, survey.judgement),
         };
         let kept = self.store.open_case(&NewCase {
             cause: &line.event,
             thread: line.root(),
             room,
             asker: &line.sender,
-            verdict: flow::verdict(&evidence),
-            certainty: flow::certainty(&evidence).name(),
+            verdict: judgement.name(),
+            certainty: judgement.certainty().name(),
             evidence: &evidence,
             now: Timestamp::now(),
         });
         match kept {
             Ok(number) => {
-                let reply = self.flow.numbered(&evidence, number);
+                let reply = self.flow.numbered(&evidence, &judgement, number);
                 // The file goes first: the thread's preview shows the last message, and that is the verdict.
                 vec![
                     outbox::evidence(room, line, number),

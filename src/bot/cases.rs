@@ -68,7 +68,10 @@ impl Desk {
         let view = self.flow.view();
         Ok(match look {
             Look::Why => self.flow.why(&evidence),
-            _ => case::kept(&self.told(&kept, None), flow::page(&evidence, &view), &view).reply(),
+            _ => {
+                let page = flow::page(&evidence, &flow::judge(&evidence), &view);
+                case::kept(&self.told(&kept, None), page, &view).reply()
+            }
         })
     }
 
@@ -93,8 +96,8 @@ impl Desk {
         let answer = self.flow.answer_with(&command, &client, asked_at).await;
         let now = match &answer {
             Answer::Words(reply) => return words(reply),
-            Answer::Case(case) => &case.evidence,
-            Answer::Survey(survey) => &survey.evidence,
+            Answer::Case(case) => (&case.evidence, &case.judgement),
+            Answer::Survey(survey) => (&survey.evidence, &survey.judgement),
         };
         let changed = flow::what_changed(&before, now);
         let said = case::changes(&self.told(&kept, None), &changed, &self.flow.view()).reply();

@@ -21,7 +21,7 @@ use super::supervise::Ended;
 use super::transmit;
 use super::watch::{Shared, holds};
 use crate::config::Config;
-use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
+use crate::flow::{Depth, Flow, Judged, SETTLE, VerdictId, YOUNG};
 use crate::store::{Due, Known, Ledger, NewCase, Owed, Store};
 use kestrel_core::evidence::shortened;
 use kestrel_core::render::case::numbered;
@@ -183,16 +183,17 @@ impl Postman {
         }
         if untold && matches!(judged.sure, Sure::Contradicted(_)) {
             tracing::warn!("storm {} is not told: {:?}", event.storm, judged.sure);
-            self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
+            self.ledger.judged(event.storm, judged.verdict.name(), &judged.sure)?;
             return self.ledger.settle(owed.id);
         }
         let as_sure = known.sure.as_ref().map(discriminant) == Some(discriminant(&judged.sure));
-        let same = known.verdict.as_deref() == Some(judged.verdict) && as_sure;
+        let same =
+            known.verdict.as_deref().and_then(VerdictId::named) == Some(judged.verdict) && as_sure;
         let again = event.change == Change::Cause && !untold;
         if again && (same || !self.shared.lock().spend(event.storm, now)) {
             return self.ledger.settle(owed.id);
         }
-        self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
+        self.ledger.judged(event.storm, judged.verdict.name(), &judged.sure)?;
         if let Some(number) = self.keep_case(owed, event, &known, &judged, now).await {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
@@ -331,7 +332,7 @@ impl Postman {
         judged: &Judged,
         now: Timestamp,
     ) -> Option<u64> {
-        let evidence = judged.evidence.as_ref()?;
+        let (evidence, judgement) = judged.evidence.as_ref().zip(judged.judgement.as_ref())?;
         let room = self.case_room(known).await?;
         let root = known.root.as_ref().map(|(_, root)| root.clone());
         let keep = || {
@@ -345,8 +346,8 @@ impl Postman {
                 thread: &root.unwrap_or_else(|| standing_in(event)),
                 room: &room,
                 asker: &matrix_of(&self.config)?.user,
-                verdict: judged.verdict,
-                certainty: flow::certainty(evidence).name(),
+                verdict: judged.verdict.name(),
+                certainty: judgement.certainty().name(),
                 evidence,
                 now,
             })

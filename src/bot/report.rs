@@ -24,7 +24,6 @@ use super::sealed::sealed;
 use super::send::{self, About, Place};
 use super::transmit;
 use super::words;
-use crate::flow;
 use crate::flow::report::{Reported, headline};
 use crate::store::{NewCase, NewMessage};
 use kestrel_core::evidence::ClientFacts;
@@ -208,7 +207,7 @@ impl Desk {
                 device: reported.device.as_deref(),
                 judged: reported.evidence.device().map(|subject| &*subject.device),
                 headline: headline(reported),
-                verdict: reported.verdict.as_ref(),
+                verdict: reported.verdict(),
                 facts: &facts,
                 removed: handed.removed,
             },
@@ -240,13 +239,13 @@ impl Desk {
         (cause, reported): (&EventId, &Reported),
         case: Option<u64>,
     ) -> Result<()> {
-        let judged = case.filter(|_| reported.verdict.is_some());
+        let judged = case.zip(reported.judgement.as_ref());
         let page = match judged {
-            Some(number) => &self.flow.numbered(&reported.evidence, number),
+            Some((number, of)) => &self.flow.numbered(&reported.evidence, of, number),
             None => &reported.page,
         };
         let asked = (Timestamp::now(), "a report");
-        let file = judged.map(|number| {
+        let file = judged.map(|(number, _)| {
             let txn = send::txn_id(cause, About::Evidence);
             outbox::evidence_in_own_thread(room.room_id(), (root, &txn), asked, number)
         });
@@ -277,15 +276,15 @@ impl Desk {
 
     /// A full disk costs the number, not the answer.
     fn open(&self, room: &Room, handed: &Handed<'_>) -> Option<u64> {
-        let evidence = &handed.reported.evidence;
+        let (verdict, certainty) = handed.reported.kept_as();
         let opened = self.store.open_case(&NewCase {
             cause: handed.cause,
             thread: handed.cause,
             room: room.room_id(),
             asker: handed.by,
-            verdict: flow::verdict(evidence),
-            certainty: flow::certainty(evidence).name(),
-            evidence,
+            verdict,
+            certainty,
+            evidence: &handed.reported.evidence,
             now: Timestamp::now(),
         });
         if let Err(error) = &opened {

@@ -53,3 +53,5 @@ pub use verdict_id::VerdictId;
 
 #[cfg(test)]
 mod scene;
+#[cfg(test)]
+pub(crate) use branch_walk::counter::walks;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kestrel_core::command::{Command, Ke1, Ke2, Ke3, Ke4, LONGEST_DAYS, Span, Triage};
-use kestrel_core::diagnose::changed;
+use kestrel_core::diagnose::{Judgement, changed, judge};
 use kestrel_core::evidence::{About, EventSubject, Evidence, Gathered, Need, Symptom};
 
 /// The same question now: about the same subject, over a window of the same length. `None` where the case
@@ -37,9 +37,9 @@ pub fn client_said(before: &Evidence) -> Vec<Gathered> {
     before.answers(Need::Client).cloned().collect()
 }
 
-/// What is different now, in sentences for a person.
-pub fn what_changed(before: &Evidence, now: &Evidence) -> Vec<String> {
-    changed(before, now)
+/// What is different now, in sentences for a person. A kept case has its evidence only.
+pub fn what_changed(kept: &Evidence, now: (&Evidence, &Judgement)) -> Vec<String> {
+    changed((kept, &judge(kept)), now)
 }
 
 fn asked(subject: &EventSubject) -> Ke3 {

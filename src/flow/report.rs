@@ -9,9 +9,9 @@ use ruma::{EventId, OwnedUserId, UserId};
 
 use super::{Answer, Flow};
 use kestrel_core::command::{Command, Ke3, Span, Triage};
-use kestrel_core::diagnose::Verdict;
 use kestrel_core::diagnose::advice::{Safe, safe};
 use kestrel_core::diagnose::device_list::has_keys;
+use kestrel_core::diagnose::{Certainty, Judgement, Verdict, VerdictId};
 use kestrel_core::evidence::artefact::Parcel;
 use kestrel_core::evidence::client::{ClientFacts, Sign, Skew};
 use kestrel_core::evidence::{
@@ -41,7 +41,7 @@ pub struct Reported {
     /// Another user that it names than its sender.
     pub names: Option<String>,
     /// None where nothing could be asked.
-    pub verdict: Option<Verdict>,
+    pub judgement: Option<Judgement>,
     /// The verdict's page, or why there is none.
     pub page: Reply,
     pub evidence: Evidence,
@@ -94,11 +94,17 @@ impl Flow {
                 }
                 subject.notes.extend(chosen(&case.evidence));
                 // Without a device of its own nobody knows which one the sender would log out.
-                let advice = safe(&case.verdict).filter(|_| subject.device.is_some());
-                let (user, device) = (subject.user, subject.device);
-                let (verdict, page) = (Some(case.verdict), case.reply);
-                let (evidence, notes) = (case.evidence, subject.notes);
-                Reported { user, device, names: None, verdict, page, evidence, notes, advice }
+                let advice = case.verdict().and_then(safe);
+                Reported {
+                    advice: advice.filter(|_| subject.device.is_some()),
+                    user: subject.user,
+                    device: subject.device,
+                    names: None,
+                    judgement: Some(case.judgement),
+                    page: case.reply,
+                    evidence: case.evidence,
+                    notes: subject.notes,
+                }
             }
             Answer::Words(page) => Reported { page, ..self.unasked(subject, sender, span, now) },
             Answer::Survey(_) => self.unasked(subject, sender, span, now),
@@ -132,7 +138,7 @@ impl Flow {
             user: own,
             device,
             names,
-            verdict: None,
+            judgement: None,
             page: page.reply(),
             evidence,
             notes: subject.notes,
@@ -162,9 +168,23 @@ fn undecrypted(facts: &[&ClientFacts]) -> Option<Ke3> {
     Some(Ke3 { event, room: None, column: None })
 }
 
+impl Reported {
+    /// The verdict; none where nothing could be asked.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.judgement.as_ref()?.verdict()
+    }
+
+    /// The verdict's name and how sure it is, as the case is kept under them.
+    pub fn kept_as(&self) -> (&'static str, &'static str) {
+        let certainty = Certainty::NotEnoughEvidence;
+        let unasked = (VerdictId::Inconclusive.name(), certainty.name());
+        self.judgement.as_ref().map_or(unasked, |of| (of.name(), of.certainty().name()))
+    }
+}
+
 /// The headline of a case, for its first line.
 pub fn headline(reported: &Reported) -> &'static str {
-    match (&reported.verdict, &reported.names) {
+    match (reported.verdict(), &reported.names) {
         (Some(verdict), _) => verdict.id.headline(),
         (None, Some(_)) => "it names another user than its sender: not believed",
         (None, None) => "nothing could be asked for it",

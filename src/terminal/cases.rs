@@ -99,10 +99,11 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
         };
     }
     let (kept, evidence) = ledger.case(number)?.ok_or_else(none)?;
+    let judgement = flow::judge(&evidence);
     let view = View::of(config.limits.timezone);
     show(&match look {
-        Look::Why => flow::why(&evidence, &view),
-        _ => case::kept(&line(&kept), flow::page(&evidence, &view), &view),
+        Look::Why => flow::why(&evidence, &judgement, &view),
+        _ => case::kept(&line(&kept), flow::page(&evidence, &judgement, &view), &view),
     })?;
     Ok(ExitCode::SUCCESS)
 }

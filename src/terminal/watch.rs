@@ -202,7 +202,7 @@ fn object(event: &Event, named: &str, judged: &Judged) -> String {
         "storm": event.storm,
         "user": user,
         "device": device,
-        "verdict": judged.verdict,
+        "verdict": judged.verdict.name(),
         "count": event.count,
         "devices": event.devices,
         "first": event.first,

@@ -10,7 +10,7 @@ use ruma::EventId;
 use super::drive::Drive;
 use crate::bot::letter::Letter;
 use crate::bot::send::{self, Place};
-use crate::flow::{self, Captured, Case};
+use crate::flow::{Captured, Case};
 use crate::store::{NewCase, bundle};
 use kestrel_core::capture::{BundledFile, MANIFEST, Manifest, Session, folder_name};
 use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, State};
@@ -33,7 +33,7 @@ impl Drive {
         let captured = Captured {
             session: &self.session,
             number: self.number,
-            evidence,
+            case: case.as_deref(),
             slices: &slices,
             inbox: self.inbox.as_ref(),
             samples: &self.samples,
@@ -51,7 +51,9 @@ impl Drive {
         let txn = self.txn("bundle");
         send::file(&self.room, &self.root, (&name, "application/zip"), bytes, txn).await?;
         let mut reply = match (&case, kase) {
-            (Some(case), Some(kase)) => self.desk.flow.numbered(&case.evidence, kase),
+            (Some(case), Some(kase)) => {
+                self.desk.flow.numbered(&case.evidence, &case.judgement, kase)
+            }
             _ => crate::bot::words::said(
                 "No device of this user could be told, so there is no verdict; the bundle holds the rest.",
             ),
@@ -92,8 +94,8 @@ impl Drive {
             thread: &self.root,
             room: self.room.room_id(),
             asker: &self.session.asked.by,
-            verdict: flow::verdict(&case.evidence),
-            certainty: flow::certainty(&case.evidence).name(),
+            verdict: case.judgement.name(),
+            certainty: case.judgement.certainty().name(),
             evidence: &case.evidence,
             now: Timestamp::now(),
         })?;

@@ -81,6 +81,33 @@ pub(super) fn removed(second: i64, by: RemovedBy, format: Format) -> Removal {
     Removal { at: at(second), by, format }
 }
 
+/// What a source has; the log's, or the database's.
+pub(super) fn found(need: Need, fact: Fact) -> Gathered {
+    Gathered::told(need, source(need), State::Found, "".into(), "".into(), Some(fact))
+}
+
+/// A source that did not answer.
+pub(super) fn failed(need: Need) -> Gathered {
+    Gathered::unread(need, source(need), String::new(), State::Failed("connection refused".into()))
+}
+
+fn source(need: Need) -> &'static str {
+    if need == Need::KeyLog { "log:main" } else { "database" }
+}
+
+/// The identity that the database holds of the device, and since when.
+pub(super) fn database_keys(ed25519: &str, second: i64) -> Gathered {
+    let keys = DeviceKeys { added: at(second), ed25519: Some(ed25519.into()), curve25519: None };
+    found(Need::DeviceKeys, Fact::DeviceKeys(keys))
+}
+
+/// A database that was read and does not have the device.
+pub(super) fn database_without_device() -> Vec<Gathered> {
+    let empty =
+        |need| Gathered::told(need, source(need), State::Empty, String::new(), String::new(), None);
+    vec![empty(Need::Devices), empty(Need::DeviceKeys)]
+}
+
 /// The rows of the device: when its identity was stored, and its one-time keys.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
@@ -91,8 +118,6 @@ pub(super) struct Rows {
 
 /// A question of second `now` about the hour before.
 pub(super) fn evidence(log: KeyLog, rows: Option<Rows>, now: i64) -> Evidence {
-    let found =
-        |need, fact| Gathered::told(need, "x", State::Found, "".into(), "".into(), Some(fact));
     let subject = Subject { user: "@u:s".try_into().unwrap(), device: "D".into() };
     let row = DeviceRow {
         device: "D".into(),
@@ -130,6 +155,14 @@ pub(super) fn evidence(log: KeyLog, rows: Option<Rows>, now: i64) -> Evidence {
         now: at(now),
         gathered,
     }
+}
+
+/// The recorded cases whose names begin so.
+pub(super) fn recorded_cases(prefix: &str) -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
+    let names = std::fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(prefix)).collect()
 }
 
 /// A recorded case of a real server, by its folder in `tests/cases`.

@@ -6,6 +6,8 @@ mod keys;
 mod media;
 mod reasons;
 
+use std::fmt;
+
 use super::verdict_id::VerdictId;
 use super::verdict_row::{VerdictKind, VerdictRow};
 
@@ -71,6 +73,12 @@ impl VerdictId {
     /// Whether it names a trouble, and which else.
     pub const fn kind(self) -> VerdictKind {
         self.row().kind
+    }
+}
+
+impl fmt::Display for VerdictId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.name())
     }
 }
 

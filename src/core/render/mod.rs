@@ -8,6 +8,7 @@ mod chain;
 mod chart;
 mod fleet;
 pub mod json;
+pub mod judged;
 mod lanes;
 mod page;
 pub mod report;
