@@ -66,9 +66,10 @@ pub(super) fn outage_reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
     if !parts.is_empty() {
         reasons.push(format!("among them {}", parts.join(" and ")));
     }
-    reasons.push(match is_ongoing(walk, outage) {
-        true => "ongoing: failures reach to the end of the log".into(),
-        false => format!("resolved as far as the log shows: no failure after {}", utc(span.last)),
+    reasons.push(if is_ongoing(walk, outage) {
+        "ongoing: failures reach to the end of the log".into()
+    } else {
+        format!("resolved as far as the log shows: no failure after {}", utc(span.last))
     });
     reasons.push(
         "Synapse refused these requests before it read them, so they do not show a fault of any key"
@@ -100,7 +101,8 @@ fn is_ongoing(walk: &Walk, outage: &Outage) -> bool {
 /// Whether the quiet behind the last refusal may be the authentication service's: no upload could pass. Where
 /// it may, that is the answer.
 pub(super) fn hides_quiet(walk: &mut Walk) -> bool {
-    let (outage, refused) = (outage(walk), walk.refusals.span());
+    let outage = outage(walk);
+    let refused = walk.refusals.span();
     let Some((outage, refused)) = outage.zip(refused) else { return false };
     let uploads = walk.known.log.value().and_then(|log| log.accepted.uploads);
     let passed = uploads.is_some_and(|uploads| uploads.last > refused.last);
@@ -130,8 +132,10 @@ pub(super) fn beside(walk: &Walk) -> Option<String> {
 
 /// Whether the user's client was answered by a proxy in place of Synapse: how often, and the evidence.
 pub(super) fn proxied(walk: &Walk) -> (u64, Known<()>) {
-    let (user, window) = (walk.evidence.subject.user(), walk.evidence.window);
-    let (mut count, mut ids) = (0u64, Vec::new());
+    let user = walk.evidence.subject.user();
+    let window = walk.evidence.window;
+    let mut count = 0u64;
+    let mut ids = Vec::new();
     for (id, client) in walk.evidence.clients() {
         let named = client.user.as_deref();
         let own = named.is_none_or(|named| user.is_some_and(|user| user.as_str() == named));
@@ -146,7 +150,8 @@ pub(super) fn proxied(walk: &Walk) -> (u64, Known<()>) {
         });
         let here: u64 = noted.map(|noted| noted.count).sum();
         if here > 0 {
-            (count, ids) = (count.saturating_add(here), [ids, vec![id.to_owned()]].concat());
+            count = count.saturating_add(here);
+            ids.push(id.to_owned());
         }
     }
     (count, Known::Is((), ids))
@@ -159,4 +164,24 @@ pub(super) fn proxied_sentence(count: u64) -> String {
          rate limit; the proxy of Element Server Suite answers so while Synapse is unreachable",
         counted(count, "request")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn failed_checks_hide_what_a_log_would_show() {
+        let answer = |case| answer_of(case, &AUTH_REACHABLE);
+        assert_eq!(
+            answer("ke1--auth-unreachable--mas-down"),
+            (Answer::No, Some(VerdictId::AuthUnreachable))
+        );
+        assert_eq!(
+            answer("ke2--auth-unreachable--mas-down"),
+            (Answer::No, Some(VerdictId::AuthUnreachable))
+        );
+        assert_eq!(answer("ke1--otk-healthy--mas-up"), (Answer::Yes, None));
+    }
 }

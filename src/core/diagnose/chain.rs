@@ -148,7 +148,8 @@ fn follows(media: VerdictId, keys: VerdictId) -> bool {
 fn link_same(branches: &mut [Branch]) {
     for first in 0..branches.len() {
         let Branch { symptom, verdict, .. } = &branches[first];
-        let (symptom, id) = (*symptom, verdict.id);
+        let symptom = *symptom;
+        let id = verdict.id;
         let same = matches!(id.row().follows, Follows::SameVerdict);
         if !same || branches[first].place != ChainPlace::Independent {
             continue;

@@ -27,7 +27,8 @@ pub fn changed(before: Answered, now: Answered) -> Vec<String> {
             }
         }
     }
-    let (before, now) = (before.0, now.0);
+    let before = before.0;
+    let now = now.0;
     said.extend(refusals(before, now));
     said.extend(stored(before, now));
     sources(before, now, &mut said);
@@ -73,9 +74,11 @@ fn has_device(evidence: &Evidence, subject: &Subject) -> Option<bool> {
 }
 
 fn verdict(before: &Verdict, now: &Verdict, said: &mut Vec<String>) {
-    let (id, sure) = (now.id.name(), now.certainty.words());
+    let id = now.id.name();
+    let sure = now.certainty.words();
     if before.id != now.id {
-        let (was, as_sure) = (before.id.name(), before.certainty.words());
+        let was = before.id.name();
+        let as_sure = before.certainty.words();
         said.push(format!("verdict: was {was} ({as_sure}), is {id} ({sure})"));
     } else if before.certainty != now.certainty {
         let way = if now.certainty > before.certainty { "more" } else { "less" };
@@ -115,7 +118,8 @@ fn refusals(before: &Evidence, now: &Evidence) -> Option<String> {
         let beyond = log.refused_beyond.map_or(0, |span| span.count);
         Some(log.refused.iter().map(|group| group.span.count).sum::<u64>() + beyond)
     };
-    let (was, is) = (count(before)?, count(now)?);
+    let was = count(before)?;
+    let is = count(now)?;
     (was != is).then(|| format!("refused uploads in the window: were {was}, are {is}"))
 }
 
@@ -125,14 +129,16 @@ fn stored(before: &Evidence, now: &Evidence) -> Option<String> {
         Known::None(_) => Some("none".to_owned()),
         Known::Unknown(..) => None,
     };
-    let (was, is) = (keys(before)?, keys(now)?);
+    let was = keys(before)?;
+    let is = keys(now)?;
     if was != is {
         return Some(format!("one-time keys stored: were {was}, are {is}"));
     }
     // As many as before may be others: claimed, and filled up.
     let stored_then = before.one_time_keys();
     let stored_now = now.one_time_keys();
-    let (was, now) = (&stored_then.value()?.keys, &stored_now.value()?.keys);
+    let was = &stored_then.value()?.keys;
+    let now = &stored_now.value()?.keys;
     let same = |key: &&StoredKey| was.iter().any(|old| old.id == key.id && old.added == key.added);
     let new = now.iter().filter(|key| !same(key)).count();
     (new > 0).then(|| format!("one-time keys stored: still {is}, of which {new} are new"))
@@ -148,7 +154,8 @@ fn key_total(keys: &StoredKeys) -> String {
 
 /// A source answers if anything of it was read; whether it held something is the verdict's business.
 fn sources(before: &Evidence, now: &Evidence, said: &mut Vec<String>) {
-    let (was, is) = (standing(before), standing(now));
+    let was = standing(before);
+    let is = standing(now);
     for (source, (answers, why)) in &is {
         match (was.get(source).map(|(answered, _)| *answered), *answers) {
             (Some(false), true) => said.push(format!("{source} answers now")),

@@ -173,7 +173,8 @@ mod tests {
                 answer.state = State::Failed(why.clone());
             }
         }
-        let (state, fact) = (State::Failed(why.clone()), Some(Fact::Replica(replica)));
+        let state = State::Failed(why.clone());
+        let fact = Some(Fact::Replica(replica));
         let told = Gathered::told(Need::Replica, "database", state, why, String::new(), fact);
         evidence.gathered.push(told);
         evidence

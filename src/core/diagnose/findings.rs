@@ -75,7 +75,8 @@ pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<Strin
 
 /// When rejected uploads became history, and by which line.
 fn resolved(of: Resolved) -> String {
-    let (first, last) = (utc(of.span.first), utc(of.span.last));
+    let first = utc(of.span.first);
+    let last = utc(of.span.last);
     let uploads = counted(of.span.count, "rejected upload");
     match of.by {
         Some(RemovedBy::Deleted | RemovedBy::Task) => format!(
@@ -115,7 +116,8 @@ pub(super) fn refused_by_report(evidence: &Evidence) -> Option<String> {
             "the client's report shows {count} without a time, so no log can be compared with it"
         ));
     };
-    let (from, to) = (utc(first), utc(last));
+    let from = utc(first);
+    let to = utc(last);
     let log = match covers(evidence, first, last) {
         Some(true) => "the Synapse log covers that time and shows none: compare the clocks",
         Some(false) => "the Synapse log that was read does not cover that time",

@@ -204,7 +204,8 @@ impl<'a> InboxContents<'a> {
         let inbox = self.inbox?;
         let waiting = counted(self.right.len() as u64, "message");
         if let Some(span) = inbox.grown {
-            let (from, to) = (utc(span.from), utc(span.to));
+            let from = utc(span.from);
+            let to = utc(span.to);
             return Some(vec![
                 format!(
                     "{waiting} for its own identity wait, more at each look from {from} to {to}"
@@ -316,7 +317,8 @@ mod tests {
             plain,
             none,
         ];
-        let (inbox, keys) = (inbox(rows), keys(0));
+        let inbox = inbox(rows);
+        let keys = keys(0);
         let contents = InboxContents::sort(Some(&inbox), Some(&keys), None);
         assert_eq!(
             (contents.dead.len(), contents.right.len(), contents.plain, contents.unclear),
@@ -353,7 +355,8 @@ mod tests {
     #[test]
     fn a_sender_catches_up() {
         let rows = vec![row(1, "@a:x.org", GONE), row(2, "@a:x.org", OWN)];
-        let (inbox, keys) = (inbox(rows), keys(0));
+        let inbox = inbox(rows);
+        let keys = keys(0);
         assert!(InboxContents::sort(Some(&inbox), Some(&keys), None).caught_up());
     }
 
@@ -368,7 +371,8 @@ mod tests {
             (vec![row(1, "@a:evil.org", GONE), row(2, "@b:x.org", GONE)], true),
             (vec![row(1, "nobody", GONE), row(2, "@b:x.org", GONE)], false),
         ] {
-            let (inbox, keys) = (inbox(rows), keys(0));
+            let inbox = inbox(rows);
+            let keys = keys(0);
             let contents = InboxContents::sort(Some(&inbox), Some(&keys), None);
             assert_eq!(contents.agreed("x.org".try_into().unwrap()), agreed, "{:?}", contents.dead);
         }

@@ -82,3 +82,24 @@ fn identity_published(walk: &mut Walk) -> Option<Ruling> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_device_without_keys_may_be_one_that_cannot_upload() {
+        let answer = |case| answer_of(case, &IDENTITY_PUBLISHED);
+        assert_eq!(
+            answer("ke1--keyless-device--keyless"),
+            (Answer::No, Some(VerdictId::KeylessDevice))
+        );
+        assert_eq!(
+            answer("ke1--auth-unreachable--mas-down-first-start"),
+            (Answer::No, Some(VerdictId::AuthUnreachable))
+        );
+        assert_eq!(answer("ke1--otk-healthy--healthy"), (Answer::Yes, None));
+        assert_eq!(answer("ke1--inconclusive--blind"), (Answer::Unknown, None));
+    }
+}

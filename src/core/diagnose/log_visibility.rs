@@ -111,7 +111,8 @@ mod tests {
             let Some(Fact::KeyLog(log)) = &mut answer.fact else { continue };
             log.dated = dates.iter().map(|at| at.as_millisecond()).collect();
             // The lab's log is some seconds long; one of hours holds the uploads well inside.
-            let (from, to) = (*dates.iter().min().unwrap(), *dates.iter().max().unwrap());
+            let from = *dates.iter().min().unwrap();
+            let to = *dates.iter().max().unwrap();
             let span = (from - SignedDuration::from_mins(5), to + SignedDuration::from_mins(5));
             let mut visible = Visibility {
                 info: Some(span),

@@ -35,7 +35,8 @@ pub(super) fn seen_after(refused: &[&Refused], end: Timestamp) -> u64 {
 /// A log that ends soon after a refusal, and long before the end of the window: whether more came is not
 /// known.
 pub(super) fn unread_after(refused: &[&Refused], end: Timestamp) -> Option<String> {
-    let (last, read_to) = (refused.iter().map(|one| one.span.last).max()?, newest(refused, end));
+    let last = refused.iter().map(|one| one.span.last).max()?;
+    let read_to = newest(refused, end);
     let too_soon = read_to.duration_since(last) <= QUIET && end.duration_since(read_to) > QUIET;
     too_soon.then(|| {
         format!(

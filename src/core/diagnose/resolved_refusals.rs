@@ -17,15 +17,15 @@ const SKEW: SignedDuration = SignedDuration::from_secs(10);
 
 /// The device's last removal that its present identity came after.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Renewal<'a> {
+pub(super) struct LastRemoval<'a> {
     log: &'a KeyLog,
     keys: Option<&'a DeviceKeys>,
     /// The line names the device.
     pub named: Option<Removal>,
 }
 
-impl<'a> Renewal<'a> {
-    pub fn of(log: &'a KeyLog, keys: Option<&'a DeviceKeys>) -> Self {
+impl<'a> LastRemoval<'a> {
+    pub fn find(log: &'a KeyLog, keys: Option<&'a DeviceKeys>) -> Self {
         let newest = |by| {
             let mut all = log.removed.iter().rev().filter(|removal| removal.by == by);
             all.find(|removal| believed(removal, log, keys)).copied()

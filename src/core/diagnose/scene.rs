@@ -3,6 +3,10 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::judgement::diagnose;
+use super::tree_walk::TreeQuestion;
+use super::verdict::{Answer, Step, Verdict};
+use super::verdict_id::VerdictId;
 use crate::evidence::key_log::{
     Accepted, AcceptedBatch, Batch, Coverage, Format, Refused, Removal, Span,
 };
@@ -61,7 +65,8 @@ pub(super) fn refused(
 }
 
 pub(super) fn accepted(log: &mut KeyLog, second: i64, range: (u64, u64), device_keys: bool) {
-    let (span, count) = (Span::once(at(second)), range.1 - range.0 + 1);
+    let span = Span::once(at(second));
+    let count = range.1 - range.0 + 1;
     let Accepted { uploads, keys, batches } = &mut log.accepted;
     match uploads {
         Some(all) => all.add(span),
@@ -158,6 +163,7 @@ pub(super) fn evidence(log: KeyLog, rows: Option<Rows>, now: i64) -> Evidence {
 }
 
 /// The recorded cases whose names begin so.
+#[cfg(test)]
 pub(super) fn recorded_cases(prefix: &str) -> Vec<String> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
     let names = std::fs::read_dir(folder).unwrap();
@@ -170,4 +176,14 @@ pub(super) fn recorded(case: &str) -> Evidence {
     let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
     let text = std::fs::read_to_string(format!("{cases}/{case}/evidence.json")).unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+/// What a recorded case answers to a question, and the verdict where that answer gave it.
+#[cfg(test)]
+pub(super) fn answer_of(case: &str, question: &TreeQuestion) -> (Answer, Option<VerdictId>) {
+    let Verdict { id, path, .. } = diagnose(&recorded(case));
+    let asked = |step: &Step| step.question == question.name;
+    let step = path.iter().find(|step| asked(step)).expect("the question was asked");
+    let decided = path.last().is_some_and(asked) && id != VerdictId::Inconclusive;
+    (step.answer, decided.then_some(id))
 }

@@ -19,7 +19,8 @@ impl Removals<'_> {
     /// The device without what is history, and how many refusals that were.
     pub fn present(&self, of: &Uploader) -> (Uploader, u64) {
         let removal = self.removal(of);
-        let (mut now, mut past) = (of.clone(), 0);
+        let mut now = of.clone();
+        let mut past = 0;
         let before = now.before.take();
         match (removal, before) {
             (Some(_), Some(before)) => past += before.count,

@@ -32,7 +32,8 @@ const KEYS_TOLD_APART: u64 = 64;
 
 /// Surveys everybody.
 pub fn fleet(evidence: &Evidence) -> Fleet {
-    let (log, rows) = (evidence.fleet_log(), evidence.fleet_rows());
+    let log = evidence.fleet_log();
+    let rows = evidence.fleet_rows();
     let mut survey = Survey { evidence, devices: BTreeMap::new(), crossed: 0, resolved: 0 };
     if let Some(log) = log.value() {
         survey.log(log, rows.value().copied());

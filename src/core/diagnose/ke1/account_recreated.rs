@@ -62,7 +62,29 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
 
 /// Without a refusal no storm says it: how many dead keys peers were given.
 fn handed_out(walk: &Walk) -> Option<String> {
-    let (log, keys) = (walk.known.log.value()?, walk.known.keys.value()?);
+    let log = walk.known.log.value()?;
+    let keys = walk.known.keys.value()?;
     let count = dead_claims(log, keys.added);
     (count > 0).then(|| format!("{} of that account handed out since", counted(count, "key")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn dead_keys_and_refused_ones_show_a_new_account() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke1--otk-recreated--evict"),
+            (Answer::Yes, Some(VerdictId::OtkRecreated))
+        );
+        assert_eq!(
+            answer("ke1--otk-recreated--silent"),
+            (Answer::Yes, Some(VerdictId::OtkRecreated))
+        );
+        assert_eq!(answer("ke1--otk-foreign-identity--foreign"), (Answer::No, None));
+        assert_eq!(answer("ke1--inconclusive--blind"), (Answer::Unknown, None));
+    }
 }

@@ -60,3 +60,17 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
     walk.step(Answer::No, because, &walk.known.log);
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn only_what_was_read_is_healthy() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(answer("ke1--otk-healthy--healthy"), (Answer::Yes, Some(VerdictId::OtkHealthy)));
+        assert_eq!(answer("ke1--inconclusive--blind"), (Answer::No, None));
+        assert_eq!(answer("ke1--inconclusive--warning"), (Answer::No, None));
+    }
+}

@@ -29,3 +29,16 @@ fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::Yes, vec![because.into()], &walk.known.log);
     Some((VerdictId::OtkRace, Certainty::Consistent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn two_uploads_that_crossed_are_no_storm() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(answer("ke1--otk-race--race"), (Answer::Yes, Some(VerdictId::OtkRace)));
+        assert_eq!(answer("ke1--otk-healthy--healthy"), (Answer::No, None));
+    }
+}

@@ -21,3 +21,20 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
     walk.because.extend(gone(walk));
     Some((VerdictId::UnknownDevice, certainty))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_device_without_rows_is_unknown() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke1--unknown-device--nobody"),
+            (Answer::No, Some(VerdictId::UnknownDevice))
+        );
+        assert_eq!(answer("ke1--otk-healthy--healthy"), (Answer::Yes, None));
+        assert_eq!(answer("ke1--inconclusive--blind"), (Answer::Unknown, None));
+    }
+}

@@ -40,3 +40,20 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
     let reported = group.refused.reported.then_some(Certainty::Consistent);
     Some((VerdictId::OtkForeignIdentity, reported.unwrap_or(line_certainty(&group))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn the_uploader_s_key_fails_where_the_stored_one_verifies() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke1--otk-foreign-identity--foreign"),
+            (Answer::Yes, Some(VerdictId::OtkForeignIdentity))
+        );
+        assert_eq!(answer("ke1--otk-diverged--unsigned"), (Answer::No, None));
+        assert_eq!(answer("ke1--otk-diverged--evict-json-blind"), (Answer::Unknown, None));
+    }
+}

@@ -49,3 +49,20 @@ fn keys_exhausted(walk: &mut Walk) -> Option<Ruling> {
     walk.known.keys.value()?;
     Some((VerdictId::OtkExhausted, Certainty::Proven))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn no_key_and_a_used_fallback_key() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke1--otk-exhausted--exhaust"),
+            (Answer::Yes, Some(VerdictId::OtkExhausted))
+        );
+        assert_eq!(answer("ke1--otk-healthy--healthy"), (Answer::No, None));
+        assert_eq!(answer("ke1--inconclusive--blind"), (Answer::Unknown, None));
+    }
+}

@@ -49,3 +49,28 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
         UploadOrder::Unclear => (VerdictId::OtkSameAccount, Certainty::Consistent),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn the_order_of_uploads_parts_the_causes() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke1--otk-concurrent--two-clients"),
+            (Answer::Yes, Some(VerdictId::OtkConcurrent))
+        );
+        assert_eq!(
+            answer("ke1--otk-rolled-back--rollback"),
+            (Answer::Yes, Some(VerdictId::OtkRolledBack))
+        );
+        assert_eq!(
+            answer("ke1--otk-same-account--twice"),
+            (Answer::Yes, Some(VerdictId::OtkSameAccount))
+        );
+        assert_eq!(answer("ke1--otk-race--race"), (Answer::Yes, None));
+        assert_eq!(answer("ke1--otk-diverged--unsigned"), (Answer::No, None));
+    }
+}

@@ -42,3 +42,19 @@ fn same_keys_again(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::Yes, vec![because], &walk.known.log);
     Some((VerdictId::OtkUploadLoop, Certainty::Consistent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_batch_that_comes_again_and_again() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke1--otk-upload-loop--loop"),
+            (Answer::Yes, Some(VerdictId::OtkUploadLoop))
+        );
+        assert_eq!(answer("ke1--otk-healthy--healthy"), (Answer::No, None));
+    }
+}

@@ -58,3 +58,23 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
 fn starts_at_zero(group: &Group) -> bool {
     group.refused.batch.range.is_some_and(|(low, _)| low <= 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn without_a_signature_nothing_tells_the_cause() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke1--otk-diverged--unsigned"),
+            (Answer::Yes, Some(VerdictId::OtkDiverged))
+        );
+        assert_eq!(
+            answer("ke1--otk-diverged--evict-json-blind"),
+            (Answer::Yes, Some(VerdictId::OtkDiverged))
+        );
+        assert_eq!(answer("ke1--otk-healthy--healthy"), (Answer::No, None));
+    }
+}

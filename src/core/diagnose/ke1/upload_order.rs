@@ -39,10 +39,8 @@ impl UploadOrder {
                 format!("{seen}: two clients take turns")
             }
             Self::Rollback => {
-                let start = match started_before(refusals, log) {
-                    true => "a client of the user had just started, ",
-                    false => "",
-                };
+                let started = started_before(refusals, log);
+                let start = if started { "a client of the user had just started, " } else { "" };
                 format!(
                     "{start}the refused ids had been accepted before, and nothing else was accepted \
                      meanwhile: one client that went back in time"
@@ -130,7 +128,8 @@ mod tests {
     fn two_processes_and_a_rollback_on_libolm_are_told_apart() {
         // mautrix-python makes more keys at each failed try: the refused batch grows beyond what the other
         // process publishes one by one.
-        let (rest, one) = (range("AAAAPQ", "AAAAQQ"), range("AAAANQ", "AAAANQ"));
+        let rest = range("AAAAPQ", "AAAAQQ");
+        let one = range("AAAANQ", "AAAANQ");
         for (meanwhile, verdict) in [
             (Some(rest), VerdictId::OtkConcurrent),
             (Some(one), VerdictId::OtkConcurrent),

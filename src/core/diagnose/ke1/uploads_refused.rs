@@ -38,3 +38,17 @@ fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
     walk.step(answer, because, log);
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn only_a_log_that_could_show_a_refusal_denies_it() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(answer("ke1--otk-recreated--evict"), (Answer::Yes, None));
+        assert_eq!(answer("ke1--otk-healthy--healthy"), (Answer::No, None));
+        assert_eq!(answer("ke1--inconclusive--silenced"), (Answer::Unknown, None));
+    }
+}

@@ -51,7 +51,8 @@ fn captured(walk: &mut Walk) -> Option<Ruling> {
 
 /// What a watch without a verdict comes to. It says nothing of what the client made of it.
 fn watched(walk: &mut Walk) {
-    let (right, inbox) = (walk.known.inbox.right.len() as u64, walk.evidence.inbox());
+    let right = walk.known.inbox.right.len() as u64;
+    let inbox = walk.evidence.inbox();
     let why = match inbox.value() {
         Some(inbox) if right > 0 && inbox.pending == 0 => format!(
             "{} for its own identity came and were fetched: what became of them is the client's to say",
@@ -97,4 +98,17 @@ fn live_how(walk: &Walk) -> String {
     format!(
         "`!ke2 {user} {device} live 60s` while a call runs: what an online device is sent waits for milliseconds"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn silence_decides_nothing() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(answer("ke2--inconclusive--online"), (Answer::No, None));
+        assert_eq!(answer("ke2--inconclusive--still"), (Answer::No, None));
+    }
 }

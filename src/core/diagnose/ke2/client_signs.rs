@@ -41,7 +41,8 @@ impl<'a> Signs<'a> {
 
     fn of_clients(evidence: &'a Evidence, counts: fn(&Evidence, &ClientFacts) -> bool) -> Self {
         let window = evidence.window;
-        let (mut noted, mut ids) = (Vec::new(), Vec::new());
+        let mut noted = Vec::new();
+        let mut ids = Vec::new();
         for (id, client) in evidence.clients().filter(|(_, client)| counts(evidence, client)) {
             let inside = |noted: &&Noted| {
                 noted.span.is_none_or(|(first, last)| {
@@ -51,9 +52,10 @@ impl<'a> Signs<'a> {
             noted.extend(client.signs.iter().filter(inside));
             ids.push(id.to_owned());
         }
-        let known = match ids.is_empty() {
-            true => Known::Unknown("no report of such a client is at hand".into(), ids),
-            false => Known::Is((), ids),
+        let known = if ids.is_empty() {
+            Known::Unknown("no report of such a client is at hand".into(), ids)
+        } else {
+            Known::Is((), ids)
         };
         Self { noted, known }
     }

@@ -22,7 +22,8 @@ fn dead_identity(walk: &mut Walk) -> Option<Ruling> {
     if mail.dead.is_empty() {
         return dead_by_client(walk, &mail);
     }
-    let (dead, right) = (mail.dead.len() as u64, mail.right.len());
+    let dead = mail.dead.len() as u64;
+    let right = mail.right.len();
     let mut because = vec![format!(
         "{} for {}, and the device's identity is {}",
         counted(dead, "message"),
@@ -107,4 +108,25 @@ fn dead_by_client(walk: &mut Walk, mail: &InboxContents) -> Option<Ruling> {
     };
     walk.step(answer, because, &inbox);
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn the_recipient_s_key_tells_for_which_identity_it_is() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke2--media-dead-identity--evicted"),
+            (Answer::Yes, Some(VerdictId::MediaDeadIdentity))
+        );
+        assert_eq!(
+            answer("ke2--media-dead-identity--no-part"),
+            (Answer::Yes, Some(VerdictId::MediaDeadIdentity))
+        );
+        assert_eq!(answer("ke2--media-not-drained--away"), (Answer::No, None));
+        assert_eq!(answer("ke2--inconclusive--online"), (Answer::Unknown, None));
+    }
 }

@@ -57,3 +57,23 @@ fn beside(walk: &mut Walk) {
         walk.findings.push(format!("{lines} left out: a client may have written them"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn senders_that_still_aim_at_it_say_more_than_an_unknown_device() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke2--unknown-device--logged-out"),
+            (Answer::No, Some(VerdictId::UnknownDevice))
+        );
+        assert_eq!(
+            answer("ke2--media-stale-device--text"),
+            (Answer::No, Some(VerdictId::MediaStaleDevice))
+        );
+        assert_eq!(answer("ke2--inconclusive--online"), (Answer::Yes, None));
+    }
+}

@@ -8,10 +8,12 @@ use crate::evidence::{counted, utc};
 pub(super) fn dropped(log: &ToDeviceLog) -> Option<(String, Certainty)> {
     let span = log.dropped?;
     let many = counted(span.count, "message");
-    let (first, last) = (utc(span.first), utc(span.last));
+    let first = utc(span.first);
+    let last = utc(span.last);
     let why = format!("9533_debug shows {many} to it dropped, {first} to {last}");
-    Some(match log.dropped_in_text {
-        true => (format!("{why}; the log is text, and that can be forged"), Certainty::Consistent),
-        false => (format!("{why}; the log is JSON and cannot be forged"), Certainty::Proven),
-    })
+    if log.dropped_in_text {
+        let why = format!("{why}; the log is text, and that can be forged");
+        return Some((why, Certainty::Consistent));
+    }
+    Some((format!("{why}; the log is JSON and cannot be forged"), Certainty::Proven))
 }

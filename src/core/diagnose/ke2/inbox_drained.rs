@@ -57,3 +57,20 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::No, because, &inbox);
     Some((VerdictId::MediaNotDrained, Certainty::Consistent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn what_waits_and_grows_is_not_fetched() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke2--media-not-drained--away"),
+            (Answer::No, Some(VerdictId::MediaNotDrained))
+        );
+        assert_eq!(answer("ke2--inconclusive--live"), (Answer::Yes, None));
+        assert_eq!(answer("ke2--inconclusive--dehydrated"), (Answer::Unknown, None));
+    }
+}

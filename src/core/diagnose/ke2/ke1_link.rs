@@ -37,9 +37,27 @@ fn media_link(walk: &mut Walk) -> Option<Ruling> {
         signs.answer_none(walk, "its client does not say that it fails to open messages");
         return None;
     }
-    let (name, sure) = (verdict.id.name(), verdict.certainty.words());
+    let name = verdict.id.name();
+    let sure = verdict.certainty.words();
     let mut because = [vec![format!("KE-1: {name} ({sure})")], fails].concat();
     because.extend(signs.lacks_the_key(&walk.refusals));
     walk.decided(Answer::Yes, because, &signs.known);
     Some((VerdictId::MediaLinkKe1, Certainty::Consistent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_conflict_counts_where_the_client_fails_too() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke2--media-link-ke1--wedged"),
+            (Answer::Yes, Some(VerdictId::MediaLinkKe1))
+        );
+        assert_eq!(answer("ke2--media-validation--healthy"), (Answer::No, None));
+        assert_eq!(answer("ke2--media-not-drained--away"), (Answer::Unknown, None));
+    }
 }

@@ -21,9 +21,27 @@ fn keys_in_order(walk: &mut Walk) -> Option<Ruling> {
         walk.step(answer, format!("KE-1 says {}", verdict.id.name()), stored);
         return None;
     }
-    let (name, sure) = (verdict.id.name(), verdict.certainty.words());
+    let name = verdict.id.name();
+    let sure = verdict.certainty.words();
     let mut because = vec![format!("KE-1: {name} ({sure})")];
     because.extend(verdict.because.iter().cloned());
     walk.decided(Answer::Yes, because, stored);
     Some((VerdictId::MediaOtkExhausted, Certainty::Consistent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_device_without_keys_opens_nothing_new() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke2--media-otk-exhausted--spent"),
+            (Answer::Yes, Some(VerdictId::MediaOtkExhausted))
+        );
+        assert_eq!(answer("ke2--media-validation--healthy"), (Answer::No, None));
+        assert_eq!(answer("ke2--media-not-drained--away"), (Answer::Unknown, None));
+    }
 }

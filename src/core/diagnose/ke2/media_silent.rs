@@ -33,3 +33,17 @@ fn silent_sfu(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::Yes, vec![why], &signs.known);
     Some((VerdictId::MediaSfu, Certainty::Consistent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn keys_that_were_decrypted_leave_the_sfu() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(answer("ke2--media-sfu--silent"), (Answer::Yes, Some(VerdictId::MediaSfu)));
+        assert_eq!(answer("ke2--inconclusive--dead-by-console"), (Answer::No, None));
+        assert_eq!(answer("ke2--inconclusive--online"), (Answer::Unknown, None));
+    }
+}

@@ -62,3 +62,23 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::Yes, vec![why, since], &known);
     Some((VerdictId::MediaStaleDevice, Certainty::Consistent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn drops_explain_what_failed_before_the_device_came_back() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke2--media-stale-device--back"),
+            (Answer::Yes, Some(VerdictId::MediaStaleDevice))
+        );
+        assert_eq!(
+            answer("ke2--media-stale-device--json-blind"),
+            (Answer::Yes, Some(VerdictId::MediaStaleDevice))
+        );
+        assert_eq!(answer("ke2--inconclusive--online"), (Answer::Unknown, None));
+    }
+}

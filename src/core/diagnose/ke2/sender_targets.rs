@@ -27,3 +27,20 @@ fn no_targets(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::Yes, vec![why], &signs.known);
     Some((VerdictId::MediaSender, Certainty::Consistent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_sender_without_targets_says_so_itself() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke2--media-sender--no-targets"),
+            (Answer::Yes, Some(VerdictId::MediaSender))
+        );
+        assert_eq!(answer("ke2--inconclusive--dead-by-console"), (Answer::No, None));
+        assert_eq!(answer("ke2--inconclusive--online"), (Answer::Unknown, None));
+    }
+}

@@ -42,3 +42,24 @@ fn validation(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::Yes, because, &signs.known);
     Some((VerdictId::MediaValidation, Certainty::Consistent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn the_client_refuses_by_its_words_or_because_nothing_else_is_left() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke2--media-validation--refused"),
+            (Answer::Yes, Some(VerdictId::MediaValidation))
+        );
+        assert_eq!(
+            answer("ke2--media-validation--healthy"),
+            (Answer::Yes, Some(VerdictId::MediaValidation))
+        );
+        assert_eq!(answer("ke2--media-sfu--silent"), (Answer::No, None));
+        assert_eq!(answer("ke2--inconclusive--online"), (Answer::Unknown, None));
+    }
+}

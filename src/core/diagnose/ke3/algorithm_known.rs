@@ -28,3 +28,19 @@ fn algorithm_known(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::No, vec![why], &known);
     Some((VerdictId::EventUnsupported, Certainty::Proven))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn clients_know_one_algorithm() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke3--event-unsupported--rot13"),
+            (Answer::No, Some(VerdictId::EventUnsupported))
+        );
+        assert_eq!(answer("ke3--event-well-formed--sound"), (Answer::Yes, None));
+    }
+}

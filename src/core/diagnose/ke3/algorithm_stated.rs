@@ -51,3 +51,27 @@ fn algorithm_stated(walk: &mut Walk) -> Option<Ruling> {
     compare_column(walk, shape);
     Some((VerdictId::EventMalformed, Certainty::Proven))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_content_without_an_algorithm_is_broken() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke3--event-malformed--empty"),
+            (Answer::No, Some(VerdictId::EventMalformed))
+        );
+        assert_eq!(
+            answer("ke3--event-malformed--null"),
+            (Answer::No, Some(VerdictId::EventMalformed))
+        );
+        assert_eq!(
+            answer("ke3--event-malformed--number"),
+            (Answer::No, Some(VerdictId::EventMalformed))
+        );
+        assert_eq!(answer("ke3--event-well-formed--sound"), (Answer::Yes, None));
+    }
+}

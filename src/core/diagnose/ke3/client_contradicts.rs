@@ -35,3 +35,26 @@ fn client_contradicts(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::No, vec![why.into()], &known);
     Some((VerdictId::EventWellFormed, Certainty::Consistent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn the_column_of_the_client_s_error_tells_what_it_read() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke3--event-client--column"),
+            (Answer::Yes, Some(VerdictId::EventClient))
+        );
+        assert_eq!(
+            answer("ke3--event-well-formed--same-column"),
+            (Answer::No, Some(VerdictId::EventWellFormed))
+        );
+        assert_eq!(
+            answer("ke3--event-well-formed--sound"),
+            (Answer::No, Some(VerdictId::EventWellFormed))
+        );
+    }
+}

@@ -60,3 +60,20 @@ fn describe(walk: &mut Walk, row: &EventRow) {
         walk.findings.push(format!("the event is in {}, not in {room}", row.room));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn an_event_without_a_row() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke3--event-unknown--nobody"),
+            (Answer::No, Some(VerdictId::EventUnknown))
+        );
+        assert_eq!(answer("ke3--event-well-formed--sound"), (Answer::Yes, None));
+        assert_eq!(answer("ke3--inconclusive--blind"), (Answer::Unknown, None));
+    }
+}

@@ -43,9 +43,10 @@ fn event_redacted(walk: &mut Walk) -> Option<Ruling> {
         Some((sender, None)) => sender.to_owned(),
         None => "somebody on another server".to_owned(),
     };
-    let content = match rows.iter().any(|row| row.censored) {
-        true => "its content is pruned from the database",
-        false => "its content stands in the database until Synapse prunes it (7 days by default)",
+    let content = if rows.iter().any(|row| row.censored) {
+        "its content is pruned from the database"
+    } else {
+        "its content stands in the database until Synapse prunes it (7 days by default)"
     };
     walk.decided(Answer::Yes, vec![format!("{who} redacted it; {content}")], &redactions);
     Some((VerdictId::EventRedacted, Certainty::Proven))
@@ -57,4 +58,24 @@ fn states_algorithm(walk: &Walk) -> bool {
     let shape = walk.evidence.event_shape();
     let algorithm = shape.value().map(|shape| &shape.algorithm);
     matches!(algorithm, Some(Algorithm::Named(name)) if !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_redaction_counts_where_it_was_allowed() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke3--event-redacted--redacted"),
+            (Answer::Yes, Some(VerdictId::EventRedacted))
+        );
+        assert_eq!(
+            answer("ke3--event-redacted--remote"),
+            (Answer::Yes, Some(VerdictId::EventRedacted))
+        );
+        assert_eq!(answer("ke3--event-well-formed--not-allowed"), (Answer::No, None));
+    }
 }

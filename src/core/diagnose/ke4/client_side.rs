@@ -26,33 +26,9 @@ fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
     let delays = delays(walk);
     let restarts = delays.restarts();
     let timeouts = Timeouts::reported_by_clients(walk);
-    let (count, ids) = (timeouts.count, timeouts.ids.clone());
-    let known = walk.known;
-    if restarts.refused > 0 {
-        // What is missing was said where they were counted.
-        walk.step(Answer::Unknown, "some of the user's restarts were refused", &known.delays);
-        return None;
-    }
-    if restarts.answered == 0 {
-        walk.step(Answer::Unknown, "no restart is known to be the user's", &known.delays);
-        walk.missing(
-            "a restart of the user's",
-            "ask again during a call: a pending row, or a leave that was sent, ties restarts to the user"
-                .into(),
-        );
-        return None;
-    }
-    let (proxied, told_by) = proxied(walk);
-    if proxied > 0 {
-        let why = "a proxy answered the client in place of Synapse";
-        walk.step(Answer::Unknown, why, &told_by);
-        let how = "the proxy's log of these minutes, and whether Synapse was up";
-        walk.missing("the way to the server", how.into());
-        return None;
-    }
-    if count == 0 && delays.unexplained() > 0 {
-        let why = format!("{} that nothing explains", counted(delays.unexplained(), "404"));
-        walk.step(Answer::Unknown, why, &known.delays);
+    let count = timeouts.count;
+    let ids = timeouts.ids.clone();
+    if stays_open(walk, &delays, &timeouts) {
         return None;
     }
     let mut reasons = vec![format!(
@@ -71,6 +47,7 @@ fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     let why = if ids.is_empty() { "no client's report was given" } else { "its report names none" };
+    let known = walk.known;
     walk.step(Answer::No, why, &known.delays);
     walk.because.splice(0..0, reasons);
     if ids.is_empty() {
@@ -80,6 +57,38 @@ fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
         );
     }
     Some((VerdictId::DelayHealthy, Certainty::Consistent))
+}
+
+/// Whether something stands in the way of an answer: it is named, and what would clear it.
+fn stays_open(walk: &mut Walk, delays: &Delays, timeouts: &Timeouts) -> bool {
+    let restarts = delays.restarts();
+    let log = &walk.known.delays;
+    if restarts.refused > 0 {
+        // What is missing was said where they were counted.
+        walk.step(Answer::Unknown, "some of the user's restarts were refused", log);
+        return true;
+    }
+    if restarts.answered == 0 {
+        walk.step(Answer::Unknown, "no restart is known to be the user's", log);
+        let how = "ask again during a call: a pending row, or a leave that was sent, ties restarts to the user";
+        walk.missing("a restart of the user's", how.into());
+        return true;
+    }
+    let (proxied, told_by) = proxied(walk);
+    if proxied > 0 {
+        let why = "a proxy answered the client in place of Synapse";
+        walk.step(Answer::Unknown, why, &told_by);
+        let how = "the proxy's log of these minutes, and whether Synapse was up";
+        walk.missing("the way to the server", how.into());
+        return true;
+    }
+    let unexplained = delays.unexplained();
+    if timeouts.count == 0 && unexplained > 0 {
+        let why = format!("{} that nothing explains", counted(unexplained, "404"));
+        walk.step(Answer::Unknown, why, log);
+        return true;
+    }
+    false
 }
 
 /// The client is blamed only where the server was fast when it timed out: why, as far as the minutes are
@@ -110,4 +119,21 @@ fn fast_meanwhile(walk: &mut Walk, timeouts: &Timeouts, delays: &Delays) -> Opti
     walk.findings.insert(0, why);
     walk.missing(need, how);
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn the_client_is_blamed_where_the_server_was_fast() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke4--delay-client--report"),
+            (Answer::Yes, Some(VerdictId::DelayClient))
+        );
+        assert_eq!(answer("ke4--delay-healthy--calm"), (Answer::No, Some(VerdictId::DelayHealthy)));
+        assert_eq!(answer("ke4--inconclusive--untried"), (Answer::Unknown, None));
+    }
 }

@@ -114,7 +114,8 @@ impl<'a> Delays<'a> {
     /// user who was there, but whose delayed event was made before the log begins.
     fn slow_for_all(&self) -> bool {
         let Some(log) = self.log.filter(|log| log.others.is_some()) else { return false };
-        let (slow, all) = (log.restarts.slow.count(), log.restarts.latency.count);
+        let slow = log.restarts.slow.count();
+        let all = log.restarts.latency.count;
         slow > 1 && slow * SHARE >= all
     }
 

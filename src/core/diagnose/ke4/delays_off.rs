@@ -58,3 +58,18 @@ fn delays_off(walk: &mut Walk) -> Option<Ruling> {
         proven_or_consistent(refused.iter().any(|made| made.format == Format::Json)),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_server_without_delayed_events() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(answer("ke4--delay-off--off"), (Answer::Yes, Some(VerdictId::DelayOff)));
+        assert_eq!(answer("ke4--delay-off--no-table"), (Answer::Yes, Some(VerdictId::DelayOff)));
+        assert_eq!(answer("ke4--delay-healthy--calm"), (Answer::No, None));
+        assert_eq!(answer("ke4--inconclusive--untried"), (Answer::Unknown, None));
+    }
+}

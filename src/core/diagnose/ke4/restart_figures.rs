@@ -23,7 +23,7 @@ pub(super) fn figures(delays: &Delays, metrics: Option<&Metrics>) -> Vec<Figure>
             _ => ("", &own),
         };
         if restarts.latency.count > 0 {
-            let text = told(restarts, whose);
+            let text = restart_summary(restarts, whose);
             figures.push(Figure { label: "Restarts", text });
         }
         figures.extend(limited(log).map(|text| Figure { label: "Limited", text }));
@@ -35,7 +35,7 @@ pub(super) fn figures(delays: &Delays, metrics: Option<&Metrics>) -> Vec<Figure>
     figures
 }
 
-fn told(restarts: &Requests, whose: &str) -> String {
+fn restart_summary(restarts: &Requests, whose: &str) -> String {
     let latency = &restarts.latency;
     let mut text = format!(
         "{}{whose}: p50 {}, p99 {}, longest {}; {} of 2 s or more, {} closed by the client first",
@@ -131,21 +131,19 @@ pub(super) fn disagreement(log: &DelayLog, metrics: &Metrics) -> Option<String> 
     let ours = log.restarts.latency.within(0.99)?;
     let count: f64 = metrics.restarts().map(|servlet| servlet.count).sum();
     let theirs = metrics.restarts().filter_map(|servlet| servlet.p99).reduce(f64::max)?;
-    let (low, high) = (ours.min(theirs), ours.max(theirs));
+    let low = ours.min(theirs);
+    let high = ours.max(theirs);
     if high - low < APART.1 || high < low * APART.0 {
         return None;
     }
     let seen = log.restarts.latency.count as f64;
-    let why = match () {
-        () if log.restarts.aborted > 0 && theirs < ours => {
-            "it books a request that the client closed at the client's patience, the log at what the \
-             server took"
-        }
-        () if (count - seen).abs() > (seen * 0.1).max(2.0) => {
-            "it counts every worker, but nothing from before a series was first scraped; the log only the \
-             configured processes"
-        }
-        () => "its buckets end at fixed edges, and a scrape's interval blurs a short window",
+    let why = if log.restarts.aborted > 0 && theirs < ours {
+        "it books a request that the client closed at the client's patience, the log at what the server took"
+    } else if (count - seen).abs() > (seen * 0.1).max(2.0) {
+        "it counts every worker, but nothing from before a series was first scraped; the log only the \
+         configured processes"
+    } else {
+        "its buckets end at fixed edges, and a scrape's interval blurs a short window"
     };
     Some(format!(
         "Prometheus says p99 {} of {count:.0} restarts and the log {} of {seen:.0}: {why}",

@@ -56,3 +56,20 @@ fn refused(restarts: &Requests) -> String {
     let all = restarts.latency.count;
     format!("{} of {all} of the user's restarts were refused{told}", restarts.refused)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_503_is_the_authentication_service_and_a_401_is_open() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke4--auth-unreachable--mas-down"),
+            (Answer::Yes, Some(VerdictId::AuthUnreachable))
+        );
+        assert_eq!(answer("ke4--inconclusive--mas-token-ended"), (Answer::Yes, None));
+        assert_eq!(answer("ke4--delay-healthy--mas-up"), (Answer::No, None));
+    }
+}

@@ -18,7 +18,8 @@ fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     let delays = delays(walk);
-    let (gone, known) = (delays.gone(), walk.known);
+    let gone = delays.gone();
+    let known = walk.known;
     if delays.unexplained() > 0 {
         let why = "whether the event fired or was cancelled only the database can tell";
         walk.step(Answer::Unknown, why, &walk.evidence.sent_delays());
@@ -50,4 +51,18 @@ fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::Yes, reasons, &known.delays);
     let proven = delays.proves(|own| gone.iter().any(|(other, _)| other.id == own.id));
     Some((VerdictId::DelayGone, proven_or_consistent(proven)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_leave_that_fired_is_no_end_of_a_call() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(answer("ke4--delay-gone--fired"), (Answer::Yes, Some(VerdictId::DelayGone)));
+        assert_eq!(answer("ke4--delay-healthy--cancelled"), (Answer::No, None));
+        assert_eq!(answer("ke4--inconclusive--fired-blind"), (Answer::Unknown, None));
+    }
 }

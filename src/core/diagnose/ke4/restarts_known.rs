@@ -51,18 +51,14 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
         })
         .collect();
     let others = delays.log.map_or(0, |log| log.handled.len()) - delays.own.len();
-    match told.is_empty() {
-        false => walk.step(Answer::Yes, told.join(", "), &known.delays),
-        true => {
-            let why = match others {
-                0 => "the log has no request on any delayed event".to_owned(),
-                _ => format!(
-                    "{} in the log, and none can be told to be the user's",
-                    counted(others as u64, "delayed event")
-                ),
-            };
-            walk.step(Answer::No, why, &known.delays);
-        }
+    if !told.is_empty() {
+        walk.step(Answer::Yes, told.join(", "), &known.delays);
+    } else if others == 0 {
+        walk.step(Answer::No, "the log has no request on any delayed event", &known.delays);
+    } else {
+        let others = counted(others as u64, "delayed event");
+        let why = format!("{others} in the log, and none can be told to be the user's");
+        walk.step(Answer::No, why, &known.delays);
     }
     fates(walk, &delays);
     None
@@ -88,7 +84,8 @@ fn fates(walk: &mut Walk, delays: &Delays) {
     }
     let Some(log) = delays.log else { return };
     let own = delays.restarts();
-    let (slow, limited) = (log.restarts.slow.count(), log.restarts.limited);
+    let slow = log.restarts.slow.count();
+    let limited = log.restarts.limited;
     for (all, own, what) in [
         (slow, own.slow.count(), "took 2 s or longer"),
         (limited, own.limited, "were turned away as too many"),
@@ -106,5 +103,19 @@ fn fates(walk: &mut Walk, delays: &Delays) {
             "{} left out: each stands behind a client's text, which may have written it",
             counted(log.doubtful, "line")
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn restarts_are_tied_to_the_user_or_to_nobody() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(answer("ke4--delay-healthy--calm"), (Answer::Yes, None));
+        assert_eq!(answer("ke4--delay-off--off"), (Answer::No, None));
+        assert_eq!(answer("ke4--delay-off--no-table"), (Answer::Unknown, None));
     }
 }

@@ -75,3 +75,20 @@ fn sharing(delays: &Delays) -> Option<String> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_429_is_the_limit() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke4--delay-rate-limited--crowd"),
+            (Answer::Yes, Some(VerdictId::DelayRateLimited))
+        );
+        assert_eq!(answer("ke4--delay-healthy--calm"), (Answer::No, None));
+        assert_eq!(answer("ke4--delay-off--no-table"), (Answer::Unknown, None));
+    }
+}

@@ -55,3 +55,20 @@ fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::Yes, reasons, &known.delays);
     Some((VerdictId::DelayNotArriving, Certainty::Consistent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_leave_that_nobody_restarts() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke4--delay-not-arriving--lost"),
+            (Answer::Yes, Some(VerdictId::DelayNotArriving))
+        );
+        assert_eq!(answer("ke4--delay-healthy--calm"), (Answer::No, None));
+        assert_eq!(answer("ke4--inconclusive--har-alone"), (Answer::Unknown, None));
+    }
+}

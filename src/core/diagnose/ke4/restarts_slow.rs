@@ -62,3 +62,24 @@ fn restarts_slow(walk: &mut Walk) -> Option<Ruling> {
 fn was_there(delays: &Delays) -> bool {
     delays.log.is_some_and(|log| log.others.is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn an_answer_after_the_client_s_patience_is_slow() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(
+            answer("ke4--delay-homeserver-slow--database"),
+            (Answer::Yes, Some(VerdictId::DelayHomeserverSlow))
+        );
+        assert_eq!(
+            answer("ke4--delay-homeserver-slow--process"),
+            (Answer::Yes, Some(VerdictId::DelayHomeserverSlow))
+        );
+        assert_eq!(answer("ke4--delay-healthy--calm"), (Answer::No, None));
+        assert_eq!(answer("ke4--delay-off--no-table"), (Answer::Unknown, None));
+    }
+}

@@ -9,7 +9,8 @@ use crate::evidence::delay::DelayLog;
 /// Why the user's restarts, or for want of them anybody's, were too late; empty where none was.
 pub(super) fn reasons(delays: &Delays) -> Vec<String> {
     let restarts = delays.restarts();
-    let (slow, stalls) = (restarts.slow, delays.stalls());
+    let slow = restarts.slow;
+    let stalls = delays.stalls();
     let mut reasons = Vec::new();
     let whose = if delays.are_anyones() { "restarts by anybody" } else { "of the user's restarts" };
     if slow.count() > 0 {

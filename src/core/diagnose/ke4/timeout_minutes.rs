@@ -59,7 +59,8 @@ pub(super) enum Meanwhile {
 impl Timeouts {
     /// What the user's clients report of the time asked about.
     pub(super) fn reported_by_clients(walk: &Walk) -> Self {
-        let (user, window) = (walk.evidence.subject.user(), walk.evidence.window);
+        let user = walk.evidence.subject.user();
+        let window = walk.evidence.window;
         let mut all = Self::default();
         for (id, facts) in walk.evidence.clients() {
             let named = facts.user.as_deref();
@@ -157,7 +158,8 @@ impl Timeouts {
     fn when(&self) -> String {
         let mut joined: Vec<(Timestamp, Timestamp)> = Vec::new();
         for stretch in &self.stretches {
-            let (from, to) = (floor(stretch.from), ceil(stretch.to));
+            let from = floor(stretch.from);
+            let to = ceil(stretch.to);
             match joined.last_mut() {
                 Some(last) if from <= last.1 => last.1 = last.1.max(to),
                 _ => joined.push((from, to)),
