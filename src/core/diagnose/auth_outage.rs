@@ -124,7 +124,7 @@ pub(super) fn uploads_blocked(walk: &mut Walk) -> Option<Ruling> {
 }
 
 /// What every other verdict says of an outage.
-pub(super) fn beside(walk: &Walk) -> Option<String> {
+pub(super) fn outage_finding(walk: &Walk) -> Option<String> {
     let outage = outage(walk)?;
     let ongoing = if is_ongoing(walk, &outage) { "; this is ongoing" } else { "" };
     Some(outage_sentence(&outage) + ongoing)

@@ -31,7 +31,7 @@ pub(super) fn conclude(mut walk: Walk, id: VerdictId, certainty: Certainty) -> V
     if certainty == Certainty::Consistent {
         want_confirmation(&mut walk, id);
     }
-    database_lag::tell(walk.evidence, &mut walk.missing, &mut walk.findings);
+    database_lag::note_lag(walk.evidence, &mut walk.missing, &mut walk.findings);
     Verdict {
         id,
         certainty,
@@ -63,7 +63,7 @@ fn notes(walk: &mut Walk) -> Vec<String> {
 /// Tokens that could not be checked, and requests that never reached Synapse.
 fn note_outage(walk: &mut Walk, id: VerdictId) {
     if id != VerdictId::AuthUnreachable {
-        let outage = auth_outage::beside(walk);
+        let outage = auth_outage::outage_finding(walk);
         walk.findings.extend(outage);
     }
     let (proxied, _) = auth_outage::proxied(walk);

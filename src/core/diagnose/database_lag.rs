@@ -19,7 +19,7 @@ const CURRENT: &str = "a database that is up to date";
 const AGAIN: &str = "a second look";
 
 /// Why a database that is behind does not prove that the device is not there, and what would.
-pub(super) fn behind(walk: &mut Walk) -> Option<String> {
+pub(super) fn why_behind(walk: &mut Walk) -> Option<String> {
     let why = walk.evidence.database_behind()?;
     walk.missing(CURRENT, current_how(&why));
     Some(why)
@@ -28,7 +28,7 @@ pub(super) fn behind(walk: &mut Walk) -> Option<String> {
 /// How sure it is that there is no such device where the database has none: a log that shows it for the first
 /// time a moment ago contradicts that, and the contradiction has to last. A log that shows its removal as the
 /// last of it agrees with the database.
-pub(super) fn no_device(walk: &mut Walk) -> Certainty {
+pub(super) fn certainty_of_no_device(walk: &mut Walk) -> Certainty {
     let removed = removed_at(walk);
     let log = walk.known.log.value().filter(|log| !ends_with_removal(log, removed));
     match log.and_then(first_seen) {
@@ -42,7 +42,7 @@ pub(super) fn no_device(walk: &mut Walk) -> Certainty {
 }
 
 /// Why it proves nothing yet that the database lacks the device's identity, and what would.
-pub(super) fn no_identity(walk: &mut Walk) -> Option<String> {
+pub(super) fn why_no_identity_yet(walk: &mut Walk) -> Option<String> {
     let log = walk.known.log.value()?;
     let first = first_identity(log)?;
     let removed = removed_at(walk).filter(|at| last_identity(log).is_none_or(|last| last <= *at));
@@ -110,7 +110,7 @@ fn identities(log: &KeyLog) -> impl Iterator<Item = Span> {
 }
 
 /// Whether the identity in the database may be older than the refusals of a group, and what would tell.
-pub(super) fn identity(walk: &mut Walk, group: &Group) -> bool {
+pub(super) fn may_have_another_identity(walk: &mut Walk, group: &Group) -> bool {
     let Some(replica) = walk.evidence.replica() else { return false };
     let last = group.refused.span.last;
     if replica.to.is_some_and(|to| last <= to) {
@@ -125,7 +125,11 @@ pub(super) fn identity(walk: &mut Walk, group: &Group) -> bool {
 
 /// What a verdict on a database that is behind says of that: in place of the advice for a database that cannot be
 /// read, or beside the verdict.
-pub(super) fn tell(evidence: &Evidence, missing: &mut Vec<Missing>, findings: &mut Vec<String>) {
+pub(super) fn note_lag(
+    evidence: &Evidence,
+    missing: &mut Vec<Missing>,
+    findings: &mut Vec<String>,
+) {
     let Some(why) = evidence.database_behind() else { return };
     let of_lag = |one: &Missing| one.need == "the database" && one.how.contains(&why);
     if missing.iter().any(|one| one.need == CURRENT) {
@@ -139,7 +143,7 @@ pub(super) fn tell(evidence: &Evidence, missing: &mut Vec<Missing>, findings: &m
 }
 
 /// What a verdict that needs the whole database lacks.
-pub(super) fn current(walk: &mut Walk) -> bool {
+pub(super) fn is_current(walk: &mut Walk) -> bool {
     let Some(why) = walk.evidence.database_behind() else { return true };
     walk.missing(CURRENT, current_how(&why));
     false

@@ -19,7 +19,7 @@ const SIGN_OUT_ONCE_MORE: &str = "a real logout, in the client or on the MAS acc
 
 /// What the log says of a device that the server does not know: when and by whom it was removed, else its last
 /// upload.
-pub(super) fn gone(walk: &Walk) -> Option<String> {
+pub(super) fn removal_reasons(walk: &Walk) -> Option<String> {
     removal(walk).or_else(|| walk.known.log.value().and_then(findings::last_upload))
 }
 

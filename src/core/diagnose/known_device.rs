@@ -23,7 +23,7 @@ pub(super) fn unknown_device(walk: &mut Walk) -> Option<String> {
         walk.missing("the database", database_how(why));
         return None;
     }
-    if let Some(why) = database_lag::behind(walk) {
+    if let Some(why) = database_lag::why_behind(walk) {
         walk.step(Answer::Unknown, why, &devices);
         return None;
     }
@@ -64,7 +64,7 @@ fn identity_published(walk: &mut Walk) -> Option<Ruling> {
                 walk.step(Answer::Unknown, "it is not known whether the device is there", keys);
                 return None;
             }
-            if let Some(why) = database_lag::no_identity(walk) {
+            if let Some(why) = database_lag::why_no_identity_yet(walk) {
                 walk.step(Answer::Unknown, why, keys);
                 return None;
             }

@@ -173,7 +173,7 @@ impl<'a> Refusals<'a> {
     }
 
     /// Why there is none of a kind.
-    pub fn none(&self, none: &'static str) -> &'static str {
+    pub fn why_none(&self, none: &'static str) -> &'static str {
         if self.flooded { FLOODED } else { none }
     }
 

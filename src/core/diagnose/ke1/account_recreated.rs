@@ -33,7 +33,7 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
             }
             _ => {
                 let none = "no stored or refused key was made by another account";
-                (Answer::No, walk.refusals.none(none).into())
+                (Answer::No, walk.refusals.why_none(none).into())
             }
         };
         return other_identity(walk, answer, because);

@@ -48,7 +48,7 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
         walk.missing("the signature test", how.into());
     }
     let silent = stopped(walk) | keys_unseen(walk);
-    let current = database_lag::current(walk);
+    let current = database_lag::is_current(walk);
     let whole = failed.is_empty() && current && !untied && untested.is_none() && !silent;
     if whole && log_read && walk.known.keys.value().is_some() {
         walk.step(Answer::Yes, "both answered", &walk.known.log);

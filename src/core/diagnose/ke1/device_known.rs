@@ -1,7 +1,7 @@
 //! KE-1 asks first whether the server knows the device.
 
 use crate::diagnose::database_lag;
-use crate::diagnose::device_removal::gone;
+use crate::diagnose::device_removal::removal_reasons;
 use crate::diagnose::known_device::unknown_device;
 use crate::diagnose::tree_walk::{Ruling, TreeQuestion, Walk};
 use crate::diagnose::verdict::Answer;
@@ -16,9 +16,9 @@ pub(super) const QUESTION: TreeQuestion = TreeQuestion {
 
 fn device_known(walk: &mut Walk) -> Option<Ruling> {
     let others = unknown_device(walk)?;
-    let certainty = database_lag::no_device(walk);
+    let certainty = database_lag::certainty_of_no_device(walk);
     walk.decided(Answer::No, vec![others], &walk.evidence.devices());
-    walk.because.extend(gone(walk));
+    walk.because.extend(removal_reasons(walk));
     Some((VerdictId::UnknownDevice, certainty))
 }
 

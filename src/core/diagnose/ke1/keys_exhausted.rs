@@ -14,36 +14,34 @@ pub(super) const QUESTION: TreeQuestion = TreeQuestion {
 };
 
 fn keys_exhausted(walk: &mut Walk) -> Option<Ruling> {
-    let fallback = walk.evidence.fallback_keys();
-    let empty = match &walk.known.stored {
-        Known::Is(stored, _) => stored.total == 0,
-        Known::None(_) => true,
-        Known::Unknown(why, _) => {
-            walk.step(Answer::Unknown, why.clone(), &walk.known.stored);
-            return None;
-        }
-    };
-    let because = match &fallback {
-        _ if !empty => None,
-        Known::Is(rows, _) if rows.iter().any(|row| !row.used) => None,
-        Known::Is(..) => Some("no one-time key is left and the fallback key was handed out"),
-        Known::None(_) => {
-            Some("no one-time key is left and there is no fallback key: nobody can reach it")
-        }
-        Known::Unknown(..) => None,
-    };
-    if let (true, Known::Unknown(why, _)) = (empty, &fallback) {
-        walk.step(Answer::Unknown, why.clone(), &fallback);
-        walk.findings.push("no one-time key is stored; the fallback key could not be read".into());
+    if let Known::Unknown(why, _) = &walk.known.stored {
+        walk.step(Answer::Unknown, why.clone(), &walk.known.stored);
         return None;
     }
-    let Some(because) = because else {
-        if empty && walk.known.keys.value().is_some() {
-            walk.findings
-                .push("no one-time key is stored; the fallback key is still unused".into());
-        }
+    let fallback = walk.evidence.fallback_keys();
+    if walk.known.stored_keys().is_some_and(|stored| stored.total > 0) {
         walk.step(Answer::No, "keys are left to hand out", &fallback);
         return None;
+    }
+    let because = match &fallback {
+        Known::Unknown(why, _) => {
+            walk.step(Answer::Unknown, why.clone(), &fallback);
+            let finding = "no one-time key is stored; the fallback key could not be read";
+            walk.findings.push(finding.into());
+            return None;
+        }
+        Known::Is(rows, _) if rows.iter().any(|row| !row.used) => {
+            if walk.known.keys.value().is_some() {
+                let finding = "no one-time key is stored; the fallback key is still unused";
+                walk.findings.push(finding.into());
+            }
+            walk.step(Answer::No, "keys are left to hand out", &fallback);
+            return None;
+        }
+        Known::Is(..) => "no one-time key is left and the fallback key was handed out",
+        Known::None(_) => {
+            "no one-time key is left and there is no fallback key: nobody can reach it"
+        }
     };
     walk.decided(Answer::Yes, vec![because.into()], &fallback);
     walk.known.keys.value()?;

@@ -16,7 +16,7 @@ pub(super) fn strongest_group<'a>(
     if group.is_none() {
         let untested = !walk.refusals.groups.is_empty() && walk.known.keys.unknown().is_some();
         let answer = if untested { Answer::Unknown } else { Answer::No };
-        walk.step(answer, walk.refusals.none(none), &walk.known.log);
+        walk.step(answer, walk.refusals.why_none(none), &walk.known.log);
     }
     group
 }

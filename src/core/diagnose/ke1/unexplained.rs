@@ -21,10 +21,10 @@ pub(super) const QUESTION: TreeQuestion = TreeQuestion {
 
 fn unexplained(walk: &mut Walk) -> Option<Ruling> {
     let Some(group) = walk.refusals.with_pattern(Pattern::Silent).copied() else {
-        walk.step(Answer::No, walk.refusals.none("none"), &walk.known.log);
+        walk.step(Answer::No, walk.refusals.why_none("none"), &walk.known.log);
         return None;
     };
-    if once_by_report(walk) || database_lag::identity(walk, &group) {
+    if once_by_report(walk) || database_lag::may_have_another_identity(walk, &group) {
         return None;
     }
     let known = walk.known;

@@ -2,7 +2,7 @@
 
 use super::dropped_messages::dropped;
 use crate::diagnose::database_lag;
-use crate::diagnose::device_removal::gone;
+use crate::diagnose::device_removal::removal_reasons;
 use crate::diagnose::known_device::unknown_device;
 use crate::diagnose::tree_walk::{Ruling, TreeQuestion, Walk};
 use crate::diagnose::verdict::{Answer, Figure};
@@ -17,7 +17,7 @@ pub(super) const QUESTION: TreeQuestion = TreeQuestion {
 };
 
 fn device_known(walk: &mut Walk) -> Option<Ruling> {
-    beside(walk);
+    note_inbox(walk);
     let others = unknown_device(walk)?;
     let log = walk.evidence.to_device_log();
     if let Some((dropped, certainty)) = log.value().and_then(dropped) {
@@ -25,16 +25,16 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
         return Some((VerdictId::MediaStaleDevice, certainty));
     }
     walk.decided(Answer::No, vec![others], &walk.evidence.devices());
-    walk.because.extend(gone(walk));
+    walk.because.extend(removal_reasons(walk));
     if !log.value().is_some_and(|log| log.debug) {
         let why = "whether senders still aim at it, only 9533_debug tells; it does not write here";
         walk.findings.push(why.into());
     }
-    Some((VerdictId::UnknownDevice, database_lag::no_device(walk)))
+    Some((VerdictId::UnknownDevice, database_lag::certainty_of_no_device(walk)))
 }
 
 /// What the answer shows whatever the verdict.
-fn beside(walk: &mut Walk) {
+fn note_inbox(walk: &mut Walk) {
     let mail = &walk.known.inbox;
     if let Some((label, text)) = mail.figure() {
         walk.figures.push(Figure { label, text });

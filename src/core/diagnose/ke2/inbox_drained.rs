@@ -43,7 +43,7 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
         walk.step(Answer::Yes, "what waited was fetched meanwhile", &inbox);
         return None;
     }
-    if !database_lag::current(walk) {
+    if !database_lag::is_current(walk) {
         // A replica that stands still shows every message as waiting.
         let why = "the database is behind: what it shows as waiting may be fetched";
         walk.step(Answer::Unknown, why, &inbox);

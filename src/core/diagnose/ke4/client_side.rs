@@ -97,7 +97,7 @@ fn fast_meanwhile(walk: &mut Walk, timeouts: &Timeouts, delays: &Delays) -> Opti
     let (why, need, how) = match timeouts.meanwhile(delays.log?) {
         Meanwhile::Untold => return Some(Vec::new()),
         Meanwhile::Fast(why) => return Some(vec![why]),
-        Meanwhile::Slow(why) if timeouts.beside(delays) => {
+        Meanwhile::Slow(why) if timeouts.overlap_restarts(delays) => {
             walk.findings.insert(0, format!("{why}; none of them is known to be the user's"));
             return Some(Vec::new());
         }

@@ -27,7 +27,7 @@ const REJOIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// Why requests are taken for the user's, surest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum How {
+pub(super) enum TiedBy {
     Pending,
     Sent,
     Authenticated,
@@ -36,7 +36,7 @@ pub(super) enum How {
     Anyone,
 }
 
-impl How {
+impl TiedBy {
     /// As a reason says it.
     pub(super) fn words(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ pub(super) struct Delays<'a> {
     pub(super) absent: bool,
     /// The user's own; `None` where nobody could say.
     pub(super) sent: Option<Vec<&'a Sent>>,
-    pub(super) own: Vec<(&'a Handled, How)>,
+    pub(super) own: Vec<(&'a Handled, TiedBy)>,
     /// Those that nothing ties to anybody, where the database could not say either.
     open: Vec<&'a Handled>,
     user: &'a str,
@@ -85,11 +85,11 @@ impl<'a> Delays<'a> {
         let how = |handled: &Handled| {
             let sent = sent.as_deref().unwrap_or_default();
             match handled {
-                _ if rows.iter().any(|row| row.id == handled.id) => Some(How::Pending),
-                _ if sent.iter().any(|sent| sent.id == handled.id) => Some(How::Sent),
+                _ if rows.iter().any(|row| row.id == handled.id) => Some(TiedBy::Pending),
+                _ if sent.iter().any(|sent| sent.id == handled.id) => Some(TiedBy::Sent),
                 _ if of_others(handled) => None,
-                _ if handled.users.iter().any(|known| known == user) => Some(How::Authenticated),
-                _ if at_own_address(log?, handled, user) => Some(How::Address),
+                _ if handled.users.iter().any(|known| known == user) => Some(TiedBy::Authenticated),
+                _ if at_own_address(log?, handled, user) => Some(TiedBy::Address),
                 _ => None,
             }
         };
@@ -123,7 +123,7 @@ impl<'a> Delays<'a> {
     pub(super) fn widened(&self) -> Option<Self> {
         let blind = self.own.is_empty() && !self.open.is_empty();
         (blind && (self.had_one() || self.slow_for_all())).then(|| Self {
-            own: self.open.iter().map(|handled| (*handled, How::Anyone)).collect(),
+            own: self.open.iter().map(|handled| (*handled, TiedBy::Anyone)).collect(),
             open: Vec::new(),
             sent: self.sent.clone(),
             ..*self
@@ -146,7 +146,7 @@ impl<'a> Delays<'a> {
 
     /// Whether these are anybody's, for want of the user's.
     pub(super) fn are_anyones(&self) -> bool {
-        self.own.iter().any(|(_, how)| *how == How::Anyone)
+        self.own.iter().any(|(_, how)| *how == TiedBy::Anyone)
     }
 
     /// The user's restarts, put together.
@@ -158,8 +158,8 @@ impl<'a> Delays<'a> {
 
     /// Whether what was counted of these could not have been written by somebody else: one is enough.
     pub(super) fn proves(&self, counts: impl Fn(&Handled) -> bool) -> bool {
-        let sure = |(handled, how): &&(&Handled, How)| {
-            *how < How::Address && handled.format == Format::Json && counts(handled)
+        let sure = |(handled, how): &&(&Handled, TiedBy)| {
+            *how < TiedBy::Address && handled.format == Format::Json && counts(handled)
         };
         self.own.iter().any(|own| sure(&own))
     }
@@ -193,7 +193,7 @@ impl<'a> Delays<'a> {
 
     /// 404s that mean trouble: how many of each delayed event of the user's.
     pub(super) fn gone(&self) -> Vec<(&'a Handled, u64)> {
-        let troubled = |(handled, _): &(&'a Handled, How)| {
+        let troubled = |(handled, _): &(&'a Handled, TiedBy)| {
             let gone = handled.gone?;
             let count = gone.count.saturating_sub(handled.gone_after_end);
             (count > 0 && !self.is_harmless(handled, gone, count)).then_some((*handled, count))
@@ -203,7 +203,7 @@ impl<'a> Delays<'a> {
 
     /// 404s that only the database could explain, and it was not read.
     pub(super) fn unexplained(&self) -> u64 {
-        let left = |(own, _): &(&Handled, How)| {
+        let left = |(own, _): &(&Handled, TiedBy)| {
             own.gone.map_or(0, |gone| gone.count.saturating_sub(own.gone_after_end))
         };
         let all: u64 = self.own.iter().map(left).sum();

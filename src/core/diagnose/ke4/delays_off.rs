@@ -26,7 +26,7 @@ fn delays_off(walk: &mut Walk) -> Option<Ruling> {
         let why = "the database has no table delayed_events, and the log shows delayed events made: is it this \
                    server's database?";
         walk.findings.push(why.into());
-    } else if delays.absent && database_lag::current(walk) {
+    } else if delays.absent && database_lag::is_current(walk) {
         let why = "this Synapse has no table delayed_events: it is older than delayed events";
         walk.decided(Answer::Yes, vec![why.into()], &rows);
         return Some((VerdictId::DelayOff, Certainty::Proven));

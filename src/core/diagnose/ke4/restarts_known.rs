@@ -1,7 +1,7 @@
 //! KE-4 asks first which restarts of delayed events are the user's.
 
 use super::delay_log::delays;
-use super::delayed_events::{Delays, How};
+use super::delayed_events::{Delays, TiedBy};
 use super::restart_figures::{disagreement, endpoints, figures};
 use super::timeout_minutes::Timeouts;
 use crate::diagnose::tree_walk::{Ruling, TreeQuestion, Walk, database_how};
@@ -42,7 +42,7 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
     if let Some(why) = walk.evidence.delayed_events().unknown() {
         walk.missing("the database", database_how(why));
     }
-    let ways = [How::Pending, How::Sent, How::Authenticated, How::Address];
+    let ways = [TiedBy::Pending, TiedBy::Sent, TiedBy::Authenticated, TiedBy::Address];
     let told: Vec<_> = (ways.into_iter())
         .filter_map(|way| {
             let count = delays.own.iter().filter(|(_, how)| *how == way).count();
@@ -60,12 +60,12 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
         let why = format!("{others} in the log, and none can be told to be the user's");
         walk.step(Answer::No, why, &known.delays);
     }
-    fates(walk, &delays);
+    note_outcomes(walk, &delays);
     None
 }
 
 /// What became of the user's leaves, and what is true of others.
-fn fates(walk: &mut Walk, delays: &Delays) {
+fn note_outcomes(walk: &mut Walk, delays: &Delays) {
     let fired = delays.fired();
     if let Some(last) = fired.iter().filter_map(|sent| sent.sent).max() {
         walk.findings.push(format!(

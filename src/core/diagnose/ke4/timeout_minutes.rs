@@ -141,7 +141,7 @@ impl Timeouts {
     }
 
     /// Whether the user's own restarts were there when the client timed out.
-    pub(super) fn beside(&self, delays: &Delays) -> bool {
+    pub(super) fn overlap_restarts(&self, delays: &Delays) -> bool {
         let span = delays.restarts().span;
         let there =
             |stretch: &Stretch| span.is_some_and(|span| stretch.reaches(span.first, span.last));
