@@ -27,7 +27,7 @@ use crate::flow::Flow;
 use crate::store::{KeptCapture, NewMessage, Store};
 use kestrel_core::capture::{Asked, Input, Session, Step};
 use kestrel_core::command::Capture;
-use kestrel_core::evidence::artefact::{Artefact, Kind};
+use kestrel_core::evidence::client_file::{Artefact, FileKind};
 use kestrel_core::render::{Reply, capture as told};
 
 /// What may wait for a session that is busy posting; more is dropped and logged.
@@ -289,8 +289,8 @@ impl CaptureDesk {
             }
             one.reports = at;
             let step = match artefact.kind {
-                Kind::Har => Step::Har,
-                Kind::Report | Kind::Console => Step::Report,
+                FileKind::Har => Step::Har,
+                FileKind::Report | FileKind::Console => Step::Report,
             };
             let _ = one.tell.try_send(Input::Received { name, step });
         }
@@ -357,11 +357,8 @@ mod tests {
         }
         let line = "2026-11-22T11:50:00.000Z WARN One time key signed_curve25519:AAAAAAAAAA0 already \
                     exists. syt_PLANTED_1";
-        let parcel = kestrel_core::evidence::artefact::take_in(
-            "c.log",
-            line.as_bytes(),
-            &Default::default(),
-        );
+        let parcel =
+            kestrel_core::client_files::take_in("c.log", line.as_bytes(), &Default::default());
         let parcel = parcel.unwrap();
         for _ in 0..REPORTS + 3 {
             desk.received(&users[0], &parcel.artefacts[0]);

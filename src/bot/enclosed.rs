@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::line::ChatLine;
 use fetch::{Unfetched, fetch};
-use kestrel_core::evidence::client_line;
+use kestrel_core::client_files::signs;
 
 /// How long a file may take to come.
 const FETCHING: Duration = Duration::from_secs(60);
@@ -108,9 +108,7 @@ impl Enclosed {
     /// Whether somebody only talks.
     pub(super) fn is_talk(&self) -> bool {
         match &self.what {
-            What::Text(text) => {
-                text.chars().nth(TALK).is_none() && client_line::sign(text).is_none()
-            }
+            What::Text(text) => text.chars().nth(TALK).is_none() && signs::sign(text).is_none(),
             What::File { .. } | What::Picture => false,
         }
     }

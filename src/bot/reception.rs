@@ -16,7 +16,7 @@ use super::enclosed::Refused;
 use super::ops_rooms::OpsRooms;
 use crate::config::Config;
 use crate::store::Ledger;
-use kestrel_core::evidence::artefact::Limits;
+use kestrel_core::evidence::client_file::Limits;
 
 /// How many reports are fetched, read and handed on at a time. One may take up to 64 MiB of memory, and the bot
 /// runs under a limit.

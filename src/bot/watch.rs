@@ -364,7 +364,7 @@ mod tests {
 
     use super::*;
     use crate::store::Owed;
-    use kestrel_core::evidence::sight::{Sight, What};
+    use kestrel_core::evidence::log_event::{Sight, What};
 
     fn lookout(folder: &TempDir) -> Lookout {
         let config = Config::parse(super::super::BOT, Path::new(".")).unwrap();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::certainty::Certainty;
-use crate::evidence::visibility::{Blind, all_lines_at_info};
+use crate::evidence::blind::{Blind, all_lines_at_info};
 
 /// What holds besides a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

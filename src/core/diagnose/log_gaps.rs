@@ -3,7 +3,7 @@
 use super::findings;
 use super::tree_walk::{Walk, log_how};
 use super::verdict::Answer;
-use crate::evidence::visibility::Blind;
+use crate::evidence::blind::Blind;
 
 /// Notes what the key logs could not have shown; whether there is any.
 pub(super) fn keys_unseen(walk: &mut Walk) -> bool {

@@ -6,8 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::also::Also;
+use crate::evidence::blind::{Blind, Why, blind_answers};
 use crate::evidence::key_log::Coverage;
-use crate::evidence::visibility::{Blind, Why, blind_answers};
 use crate::evidence::{Evidence, KeyLog, Known, Need};
 
 /// A log's first lines may be by a clock a little off the database's.
