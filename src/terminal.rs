@@ -25,7 +25,7 @@ use kestrel::bot::{Finding, Is};
 use kestrel::config::Config;
 use kestrel::flow::{self, Answer, Flow};
 use kestrel::store::bundle;
-use kestrel_core::diagnose::{Certainty, questions};
+use kestrel_core::diagnose::{Certainty, Judgement, questions};
 use kestrel_core::evidence::{self, Evidence, Fact, SCHEMA, State};
 use kestrel_core::plan::Plan;
 use kestrel_core::question::{Question, Span, Topic};
@@ -166,9 +166,9 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
     if let Some(note) = flow.announcement(&question) {
         eprintln!("{}", note.plain);
     }
-    let evidence = match flow.answer_with(&question, &flags.client()?, now).await {
-        Answer::Case(case) => case.evidence,
-        Answer::Survey(survey) => survey.evidence,
+    let (evidence, judgement) = match flow.answer_with(&question, &flags.client()?, now).await {
+        Answer::Case(case) => (case.evidence, case.judgement),
+        Answer::Survey(survey) => (survey.evidence, survey.judgement),
         // No device was named: the user's devices are listed.
         Answer::Words(reply) => {
             say(&format!("{}\n", reply.plain))?;
@@ -176,7 +176,7 @@ pub(super) async fn triage(flags: Triage) -> Result<ExitCode> {
         }
     };
     // The answer first: it stands, whatever becomes of the file.
-    let code = print(&evidence, &flags.shown, &seat(flow.view()))?;
+    let code = print((&evidence, &judgement), &flags.shown, &seat(flow.view()))?;
     if let Some(file) = &flags.save {
         std::fs::write(file, flow.evidence_json(&evidence) + "\n")
             .with_context(|| format!("the evidence cannot be kept in {}", file.display()))?;
@@ -199,7 +199,7 @@ pub(super) fn replay(flags: &Replay) -> Result<ExitCode> {
         let (theirs, ours) = (evidence.schema, SCHEMA);
         return Err(slip(format!("{file} has schema {theirs}; this Kestrel reads {ours}")).into());
     }
-    print(&evidence, &flags.shown, &seat(View::in_zone(TimeZone::UTC)))
+    print((&evidence, &flow::judge(&evidence)), &flags.shown, &seat(View::in_zone(TimeZone::UTC)))
 }
 
 /// The evidence of a bundle whose files are as its manifest says.
@@ -312,20 +312,21 @@ pub(super) fn coloured(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn print(evidence: &Evidence, shown: &Shown, view: &View) -> Result<ExitCode> {
-    let text = match (shown.format, shown.why) {
-        (Format::Json, _) => format!("{:#}\n", flow::json(evidence)),
-        (format, why) => page(evidence, view, format, why),
+fn print(judged: (&Evidence, &Judgement), shown: &Shown, view: &View) -> Result<ExitCode> {
+    let (evidence, judgement) = judged;
+    let text = match shown.format {
+        Format::Json => format!("{:#}\n", flow::json(evidence, judgement)),
+        format if shown.why => styled(flow::why(evidence, judgement, view), format),
+        format => styled(flow::page(evidence, judgement, view), format),
     };
     say(&text)?;
-    Ok(match flow::certainty(evidence) {
+    Ok(match judgement.certainty() {
         Certainty::NotEnoughEvidence => UNDECIDED.into(),
         Certainty::Consistent | Certainty::Proven => ExitCode::SUCCESS,
     })
 }
 
-fn page(evidence: &Evidence, view: &View, format: Format, why: bool) -> String {
-    let page = if why { flow::why(evidence, view) } else { flow::page(evidence, view) };
+fn styled(page: render::Page, format: Format) -> String {
     match format {
         Format::Markdown => page.markdown(),
         _ if coloured(&std::io::stdout()) => page.terminal(Ink::Colour),

@@ -9,6 +9,7 @@ mod chart;
 mod chart_lanes;
 mod fleet;
 pub mod json;
+pub mod judged;
 mod page;
 mod plain_replies;
 pub mod report;

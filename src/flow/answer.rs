@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use ruma::UserId;
 use tokio::sync::Semaphore;
 
-use super::pages::{page, why};
 use crate::collect;
 use crate::config::Config;
-use kestrel_core::diagnose::{Verdict, diagnose, fleet};
+use kestrel_core::diagnose::{Judgement, Verdict, judge};
 use kestrel_core::evidence::{EventSubject, Evidence, Fact, Gathered, Symptom};
 use kestrel_core::plan::{NoDevice, Plan};
 use kestrel_core::question::{Question, Topic};
+use kestrel_core::render::judged::{page, why};
 use kestrel_core::render::{self, Reply, View};
 
 /// The chain with its configuration.
@@ -38,6 +38,7 @@ pub enum Answer {
 #[derive(Debug, Clone)]
 pub struct Survey {
     pub reply: Reply,
+    pub judgement: Judgement,
     pub evidence: Evidence,
 }
 
@@ -46,9 +47,17 @@ pub struct Survey {
 pub struct Case {
     /// At most 12 lines for a phone, and a line each for some of the devices that the subject was chosen from.
     pub reply: Reply,
-    pub verdict: Verdict,
+    /// Made once: what words the case, keeps it or explains it uses this one.
+    pub judgement: Judgement,
     /// The evidence it rests on: attached as `evidence.json`, and kept so that `!why` works later.
     pub evidence: Evidence,
+}
+
+impl Case {
+    /// The verdict; of a chain the one to act on first.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.judgement.verdict()
+    }
 }
 
 impl Flow {
@@ -120,15 +129,16 @@ impl Flow {
 
     async fn survey(&self, plan: &Plan) -> Answer {
         let evidence = self.collect(plan).await;
-        let reply = render::fleet(&evidence, &fleet(&evidence), &self.view()).reply();
-        Answer::Survey(Box::new(Survey { reply, evidence }))
+        let judgement = judge(&evidence);
+        let reply = page(&evidence, &judgement, &self.view()).reply();
+        Answer::Survey(Box::new(Survey { reply, judgement, evidence }))
     }
 
     async fn judge(&self, plan: &Plan) -> Answer {
         let evidence = self.collect(plan).await;
-        let verdict = diagnose(&evidence);
-        let reply = page(&evidence, &self.view()).reply();
-        Answer::Case(Box::new(Case { reply, verdict, evidence }))
+        let judgement = judge(&evidence);
+        let reply = page(&evidence, &judgement, &self.view()).reply();
+        Answer::Case(Box::new(Case { reply, judgement, evidence }))
     }
 
     /// Everything the plan asks for, fit to be posted.
@@ -141,13 +151,13 @@ impl Flow {
     }
 
     /// A case's answer with its number in the last line.
-    pub fn numbered(&self, evidence: &Evidence, number: u64) -> Reply {
-        render::case::numbered(page(evidence, &self.view()), number).reply()
+    pub fn numbered(&self, evidence: &Evidence, judgement: &Judgement, number: u64) -> Reply {
+        render::case::numbered(page(evidence, judgement, &self.view()), number).reply()
     }
 
-    /// The whole path of a case with every query that was run.
-    pub fn why(&self, evidence: &Evidence) -> Reply {
-        why(evidence, &self.view()).reply()
+    /// The whole path of a case with every query that was run. A saved case has its evidence only.
+    pub fn why(&self, saved: &Evidence) -> Reply {
+        why(saved, &judge(saved), &self.view()).reply()
     }
 
     /// A case's evidence as the text of `evidence.json`.

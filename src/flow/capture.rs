@@ -10,15 +10,15 @@ use ruma::{OwnedDeviceId, UserId};
 use tokio::time::timeout;
 
 use super::answer::{Answer, Case, Flow};
-use super::pages::{page, why};
 use crate::collect::logs::slice::{Moment, Slice, Wanted, slice};
 use crate::collect::{self, logs};
 use kestrel_core::capture::Session;
-use kestrel_core::diagnose::diagnose;
+use kestrel_core::diagnose::judge;
 use kestrel_core::evidence::delay::Metrics;
 use kestrel_core::evidence::to_device::{Again, Inbox, InboxRow};
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State, Subject, Window};
 use kestrel_core::question::{Question, Span, Topic};
+use kestrel_core::render::judged::{page, why};
 use kestrel_core::render::{self, Picture};
 use kestrel_core::storm::{Curve, Timeline};
 
@@ -39,7 +39,7 @@ const BEFORE: SignedDuration = SignedDuration::from_hours(3);
 pub struct Captured<'a> {
     pub session: &'a Session,
     pub number: u64,
-    pub evidence: Option<&'a Evidence>,
+    pub case: Option<&'a Case>,
     pub slices: &'a [Slice],
     pub inbox: Option<&'a Inbox>,
     pub samples: &'a [(Timestamp, Metrics)],
@@ -114,8 +114,9 @@ impl Flow {
         // Of one that saw nothing nothing follows: most messages come and go between two looks.
         if let Some(seen) = inbox.filter(|inbox| !inbox.rows.is_empty()) {
             watched(&mut case.evidence, seen);
-            case.verdict = diagnose(&case.evidence);
-            case.reply = page(&case.evidence, &self.view()).reply();
+            // The evidence says more than when it was judged.
+            case.judgement = judge(&case.evidence);
+            case.reply = page(&case.evidence, &case.judgement, &self.view()).reply();
         }
         Some(case)
     }
@@ -171,11 +172,11 @@ impl Flow {
         let session = captured.session;
         let mut notes = std::mem::take(&mut captured.notes);
         let mut files = Vec::new();
-        if let Some(evidence) = captured.evidence {
+        if let Some(Case { evidence, judgement, .. }) = captured.case {
             files.push(("evidence.json".to_owned(), self.evidence_json(evidence).into_bytes()));
-            let mut verdict = page(evidence, &view).markdown();
+            let mut verdict = page(evidence, judgement, &view).markdown();
             verdict.push_str("\n---\n\n");
-            verdict.push_str(&why(evidence, &view).markdown());
+            verdict.push_str(&why(evidence, judgement, &view).markdown());
             files.push(("verdict.md".to_owned(), verdict.into_bytes()));
             files.extend(evidence.gathered.iter().filter_map(statement));
         } else {
@@ -298,12 +299,14 @@ fn metrics(captured: &Captured<'_>) -> Vec<u8> {
         .iter()
         .map(|(at, metrics)| serde_json::json!({ "at": at, "metrics": metrics }))
         .collect();
-    let whole =
-        captured.evidence.into_iter().flat_map(|evidence| &evidence.gathered).find_map(|answer| {
-            match &answer.fact {
-                Some(Fact::Metrics(metrics)) => Some(metrics),
-                _ => None,
-            }
+    let whole = captured
+        .case
+        .map(|case| &case.evidence)
+        .into_iter()
+        .flat_map(|evidence| &evidence.gathered)
+        .find_map(|answer| match &answer.fact {
+            Some(Fact::Metrics(metrics)) => Some(metrics),
+            _ => None,
         });
     let all = serde_json::json!({ "samples": samples, "window": whole });
     serde_json::to_vec_pretty(&all).unwrap_or_default()

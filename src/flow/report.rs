@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use ruma::{EventId, OwnedUserId, UserId};
 
 use super::answer::{Answer, Flow};
-use kestrel_core::diagnose::Verdict;
 use kestrel_core::diagnose::advice::{Safe, safe};
 use kestrel_core::diagnose::device_list::has_keys;
+use kestrel_core::diagnose::{Certainty, Judgement, Verdict, VerdictId};
 use kestrel_core::evidence::client::{ClientFacts, Sign, Skew};
 use kestrel_core::evidence::client_file::Parcel;
 use kestrel_core::evidence::{
@@ -41,7 +41,7 @@ pub struct Reported {
     /// Another user that it names than its sender.
     pub names: Option<String>,
     /// None where nothing could be asked.
-    pub verdict: Option<Verdict>,
+    pub judgement: Option<Judgement>,
     /// The verdict's page, or why there is none.
     pub page: Reply,
     pub evidence: Evidence,
@@ -94,16 +94,16 @@ impl Flow {
                 }
                 reporter.notes.extend(chosen(&case.evidence));
                 // Without a device of its own nobody knows which one the sender would log out.
-                let advice = safe(&case.verdict).filter(|_| reporter.device.is_some());
+                let advice = case.verdict().and_then(safe);
                 Reported {
+                    advice: advice.filter(|_| reporter.device.is_some()),
                     user: reporter.user,
                     device: reporter.device,
                     names: None,
-                    verdict: Some(case.verdict),
+                    judgement: Some(case.judgement),
                     page: case.reply,
                     evidence: case.evidence,
                     notes: reporter.notes,
-                    advice,
                 }
             }
             Answer::Words(page) => Reported { page, ..self.unasked(reporter, sender, span, now) },
@@ -141,7 +141,7 @@ impl Flow {
             user: own,
             device: reporter.device,
             names: reporter.names,
-            verdict: None,
+            judgement: None,
             page: page.reply(),
             evidence,
             notes: reporter.notes,
@@ -172,9 +172,23 @@ fn undecrypted(facts: &[&ClientFacts]) -> Option<EventSubject> {
     Some(EventSubject { event, room: None, column: None })
 }
 
+impl Reported {
+    /// The verdict; none where nothing could be asked.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.judgement.as_ref()?.verdict()
+    }
+
+    /// The verdict's name and how sure it is, as the case is kept under them.
+    pub fn kept_as(&self) -> (&'static str, &'static str) {
+        let certainty = Certainty::NotEnoughEvidence;
+        let unasked = (VerdictId::Inconclusive.name(), certainty.name());
+        self.judgement.as_ref().map_or(unasked, |of| (of.name(), of.certainty().name()))
+    }
+}
+
 /// The headline of a case, for its first line.
 pub fn headline(reported: &Reported) -> &'static str {
-    match (&reported.verdict, &reported.names) {
+    match (reported.verdict(), &reported.names) {
         (Some(verdict), _) => verdict.id.headline(),
         (None, Some(_)) => "it names another user than its sender: not believed",
         (None, None) => "nothing could be asked for it",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kestrel_core::diagnose::changed;
+use kestrel_core::diagnose::{Judgement, changed, judge};
 use kestrel_core::evidence::{About, Evidence, Gathered, Need, Symptom};
 use kestrel_core::question::{LONGEST_WINDOW, Question, Span, Topic};
 
@@ -38,9 +38,9 @@ pub fn client_said(before: &Evidence) -> Vec<Gathered> {
     before.answers(Need::Client).cloned().collect()
 }
 
-/// What is different now, in sentences for a person.
-pub fn what_changed(before: &Evidence, now: &Evidence) -> Vec<String> {
-    changed(before, now)
+/// What is different now, in sentences for a person. A saved case has its evidence only.
+pub fn what_changed(saved: &Evidence, now: (&Evidence, &Judgement)) -> Vec<String> {
+    changed((saved, &judge(saved)), now)
 }
 
 #[cfg(test)]

@@ -4,14 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 use ruma::{OwnedUserId, UserId};
 
 use super::answer::{Answer, Case, Flow};
-use super::pages::page;
 use kestrel_core::diagnose::fleet::{Cause, Standing};
 use kestrel_core::diagnose::verdict::Storm;
+use kestrel_core::diagnose::verdict_row::StormCure;
 use kestrel_core::diagnose::{
-    Certainty, Verdict, VerdictId, YOUNG, advise, chain, diagnose, fleet, is_young,
+    Certainty, Judgement, Verdict, VerdictId, YOUNG, advise, is_young, judge,
 };
-use kestrel_core::evidence::{Evidence, Fact, Known, Symptom, Window, utc};
+use kestrel_core::evidence::{Evidence, Fact, Known, Window, utc};
 use kestrel_core::question::{Question, Span, Topic};
+use kestrel_core::render::judged::page;
 use kestrel_core::render::{self, Page};
 use kestrel_core::storm::{Change, Confirmation, Event, StormKind, Trigger, Whose};
 
@@ -36,12 +37,12 @@ pub enum Depth {
 /// A storm's verdict, and what it rests on.
 #[derive(Debug, Clone)]
 pub struct Judged {
-    pub verdict: &'static str,
-    pub headline: &'static str,
+    pub verdict: VerdictId,
     pub sure: Confirmation,
     /// The answer as a room reads it; none where no source could be asked about this.
     pub page: Option<Page>,
     pub evidence: Option<Evidence>,
+    pub judgement: Option<Judgement>,
     pub cure: Cure,
     /// The database denies it, and may only be late: nothing is said before it was asked again then.
     pub again: Option<Timestamp>,
@@ -98,27 +99,32 @@ impl Flow {
     }
 
     fn judged(&self, event: &Event, device: &str, case: Case) -> Judged {
-        let Case { mut evidence, .. } = case;
+        let Case { mut evidence, mut judgement, .. } = case;
         if event.kind == StormKind::Backlog && event.change != Change::Ended {
+            // The evidence says more than when it was judged.
             note_growth(&mut evidence, event);
+            judgement = judge(&evidence);
         }
-        let keys = keys_verdict(&evidence);
-        let sure = sure(event, &evidence, &keys, device);
+        // A storm is about the keys, and one device's question is no survey.
+        let Some(keys) = judgement.keys_verdict() else {
+            return Judged::none("it could not be judged".into());
+        };
+        let sure = sure(event, &evidence, keys, device);
         let (sure, again) = in_time(event, evidence.now, sure);
         Judged {
-            verdict: keys.id.name(),
-            headline: keys.id.headline(),
+            verdict: keys.id,
             sure,
             again,
             cure: match event.kind {
-                StormKind::Backlog => fetched(&evidence, &keys),
-                _ => cure(event, &keys),
+                StormKind::Backlog => fetched(&evidence, keys),
+                _ => cure(event, keys),
             },
-            page: Some(match evidence.symptom {
-                Symptom::All => render::brief(&chain(&evidence)),
-                _ => page(&evidence, &self.view()),
+            page: Some(match &judgement {
+                Judgement::Chain(chain) => render::brief(chain),
+                _ => page(&evidence, &judgement, &self.view()),
             }),
             evidence: Some(evidence),
+            judgement: Some(judgement),
         }
     }
 
@@ -126,7 +132,9 @@ impl Flow {
         let Answer::Survey(survey) = self.answer(question, now).await else {
             return Judged::none("it could not be surveyed".into());
         };
-        let all = fleet(&survey.evidence);
+        let Judgement::Survey(all) = &survey.judgement else {
+            return Judged::none("it could not be surveyed".into());
+        };
         let with = |standing: &[Standing]| {
             all.affected.iter().filter(|one| standing.contains(&one.standing)).count()
         };
@@ -157,8 +165,9 @@ impl Flow {
             sure,
             cure,
             again,
-            page: Some(page(&survey.evidence, &self.view())),
+            page: Some(page(&survey.evidence, &survey.judgement, &self.view())),
             evidence: Some(survey.evidence),
+            judgement: Some(survey.judgement),
             ..Judged::none(String::new())
         }
     }
@@ -191,18 +200,6 @@ fn note_growth(evidence: &mut Evidence, event: &Event) {
         if let Some(Fact::Inbox(inbox)) = &mut answer.fact {
             inbox.grown = Some(Window { from: event.first, to: event.last });
         }
-    }
-}
-
-/// The verdict on the keys, of the whole chain too: a storm is about them.
-fn keys_verdict(evidence: &Evidence) -> Verdict {
-    match evidence.symptom {
-        Symptom::All => {
-            let branches = chain(evidence).branches;
-            let keys = branches.into_iter().find(|branch| branch.symptom == Symptom::Ke1);
-            keys.map_or_else(|| diagnose(evidence), |branch| branch.verdict)
-        }
-        _ => diagnose(evidence),
     }
 }
 
@@ -266,9 +263,9 @@ fn in_time(event: &Event, now: Timestamp, sure: Confirmation) -> (Confirmation, 
 
 /// What a storm that ended left behind (domain: claimed dead keys, a replaced identity, a row that stands).
 fn cure(event: &Event, verdict: &Verdict) -> Cure {
-    if verdict.id == VerdictId::UnknownDevice {
+    let StormCure::NothingLeft { also_left, act } = verdict.id.row().storm else {
         return Cure::SignedOut;
-    }
+    };
     if verdict.storm.is_none() && resolved(event, verdict).is_some() {
         return Cure::Yes;
     }
@@ -282,11 +279,7 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
             kestrel_core::evidence::counted(storm.dead_keys_handed_out, "dead key")
         ));
     }
-    if verdict.id == VerdictId::OtkRecreated {
-        left.push(
-            "its identity was replaced, and whoever knew the old one goes on refusing it".into(),
-        );
-    }
+    left.extend(also_left.map(ToOwned::to_owned));
     if storm.row_stands == Some(true) {
         left.push("the key that stood in the way still stands, so it comes back".into());
     }
@@ -295,7 +288,8 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
     }
     match (left.is_empty(), storm.row_stands) {
         (false, _) => {
-            Cure::No(format!("{}. {user} should {}", left.join("; "), act(verdict, storm)))
+            let act = act.unwrap_or_else(|| usual_act(storm));
+            Cure::No(format!("{}. {user} should {act}", left.join("; ")))
         }
         (true, Some(false)) => Cure::Yes,
         (true, _) => Cure::Unknown,
@@ -305,22 +299,18 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
 /// Whether a backlog is gone: fetched, or with its device.
 fn fetched(evidence: &Evidence, verdict: &Verdict) -> Cure {
     match evidence.inbox() {
-        _ if verdict.id == VerdictId::UnknownDevice => Cure::SignedOut,
+        _ if matches!(verdict.id.row().storm, StormCure::DeviceGone) => Cure::SignedOut,
         Known::None(_) => Cure::Yes,
         Known::Is(inbox, _) if inbox.pending == 0 => Cure::Yes,
         Known::Is(..) | Known::Unknown(..) => Cure::Unknown,
     }
 }
 
-fn act(verdict: &Verdict, storm: &Storm) -> &'static str {
-    match verdict.id {
-        VerdictId::OtkConcurrent => {
-            "close the second client of that session, then log it out and in"
-        }
-        _ if storm.dead_keys_handed_out > 0 => {
-            "log that device out and in again, and ask to be sent again what was lost"
-        }
-        _ => "log that device out and in again",
+fn usual_act(storm: &Storm) -> &'static str {
+    if storm.dead_keys_handed_out > 0 {
+        "log that device out and in again, and ask to be sent again what was lost"
+    } else {
+        "log that device out and in again"
     }
 }
 
@@ -336,8 +326,7 @@ fn judge_delay(event: &Event) -> Judged {
         | Trigger::Backlog => VerdictId::DelayHomeserverSlow,
     };
     Judged {
-        verdict: id.name(),
-        headline: id.headline(),
+        verdict: id,
         page: Some(render::remedies(id, &advise(id))),
         ..Judged::none("the database keeps nothing of how requests were answered".into())
     }
@@ -347,8 +336,7 @@ fn judge_delay(event: &Event) -> Judged {
 fn judge_auth() -> Judged {
     let id = VerdictId::AuthUnreachable;
     Judged {
-        verdict: id.name(),
-        headline: id.headline(),
+        verdict: id,
         page: Some(render::remedies(id, &advise(id))),
         ..Judged::none(
             "only the log shows it: check that the authentication service answers".into(),
@@ -359,12 +347,7 @@ fn judge_auth() -> Judged {
 /// Backlogs of many at once: the keys of everybody say nothing of them, and the database has shown them.
 fn judge_backlogs() -> Judged {
     let id = VerdictId::MediaNotDrained;
-    Judged {
-        verdict: id.name(),
-        headline: id.headline(),
-        sure: Confirmation::Confirmed,
-        ..Judged::none(String::new())
-    }
+    Judged { verdict: id, sure: Confirmation::Confirmed, ..Judged::none(String::new()) }
 }
 
 impl Judged {
@@ -379,11 +362,11 @@ impl Judged {
     /// No verdict, and why nobody could say.
     pub fn none(why: String) -> Self {
         Self {
-            verdict: VerdictId::Inconclusive.name(),
-            headline: VerdictId::Inconclusive.headline(),
+            verdict: VerdictId::Inconclusive,
             sure: Confirmation::Unconfirmed(why),
             page: None,
             evidence: None,
+            judgement: None,
             cure: Cure::Unknown,
             again: None,
         }

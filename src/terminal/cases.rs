@@ -97,10 +97,11 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let (kept, evidence) = ledger.case(number)?.ok_or_else(none)?;
+    let judgement = flow::judge(&evidence);
     let view = View::in_zone(config.limits.timezone);
     show(&match action {
-        CaseAction::Why => flow::why(&evidence, &view),
-        _ => case::kept(&line(&kept), flow::page(&evidence, &view), &view),
+        CaseAction::Why => flow::why(&evidence, &judgement, &view),
+        _ => case::kept(&line(&kept), flow::page(&evidence, &judgement, &view), &view),
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -203,7 +203,7 @@ fn object(event: &Event, named: &str, judged: &Judged) -> String {
         "storm": event.storm,
         "user": user,
         "device": device,
-        "verdict": judged.verdict,
+        "verdict": judged.verdict.name(),
         "count": event.count,
         "devices": event.devices,
         "first": event.first,
@@ -230,7 +230,8 @@ fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
     let kind = kind(event.kind);
     format!(
         "{at}  {named:<7}  {kind:<12}  {whose}  {} {sure}, {} so far\n",
-        judged.verdict, event.count
+        judged.verdict.name(),
+        event.count
     )
 }
 

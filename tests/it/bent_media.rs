@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use kestrel_core::diagnose::chain::{Branch, Place, chain};
+use kestrel_core::diagnose::chain::{Branch, ChainPlace, chain};
 use kestrel_core::diagnose::{Certainty, Verdict, diagnose};
 use kestrel_core::evidence::client::Sign;
 use kestrel_core::evidence::delay::Delayed;
@@ -157,7 +157,8 @@ fn a_made_up_identity_follows_from_no_other_trouble() {
     });
     let chain = chain(&evidence);
     let places: Vec<_> = chain.branches.iter().map(|branch| branch.verdict.id.name()).collect();
-    let follows = |branch: &Branch| matches!(branch.place, Place::Follows(_) | Place::Root);
+    let follows =
+        |branch: &Branch| matches!(branch.place, ChainPlace::Follows(_) | ChainPlace::Root);
     assert!(places.contains(&"otk-flood") && places.contains(&"media-dead-identity"), "{places:?}");
     assert!(!chain.branches.iter().any(follows), "{places:?}");
 }

@@ -23,11 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an answer holds besides the verdict.
 fn also(case: &Case) -> Vec<(&'static str, Certainty)> {
-    case.verdict.also.iter().map(|also| (also.id.name(), also.certainty)).collect()
+    crate::verdict(case).also.iter().map(|also| (also.id.name(), also.certainty)).collect()
 }
 
 fn wanted(case: &Case) -> String {
-    case.verdict.missing.iter().map(|missing| missing.how.as_str()).collect()
+    crate::verdict(case).missing.iter().map(|missing| missing.how.as_str()).collect()
 }
 
 async fn expect(
@@ -41,7 +41,7 @@ async fn expect(
     compare(&case, "ke1", cause, 0.0, verdict)?;
     assert_eq!(also(&case), [besides], "{cause}:\n{}", case.reply.plain);
     assert!(case.reply.plain.contains(besides.0), "{}", case.reply.plain);
-    let json = flow::json(&case.evidence);
+    let json = flow::json(&case.evidence, &case.judgement);
     assert_eq!(json["also"][0]["id"], besides.0, "{json:#}");
     assert_eq!(json["also"][0]["certainty"], besides.1.name());
     assert!(json["findings"].as_array().is_some_and(|all| all.iter().all(Value::is_string)));
@@ -110,7 +110,7 @@ async fn nobody_is_not_said(config: &Config) -> Result<()> {
     let Answer::Survey(survey) = flow.answer(&everybody, now).await else {
         bail!("no survey");
     };
-    let json = flow::json(&survey.evidence);
+    let json = flow::json(&survey.evidence, &survey.judgement);
     assert_eq!(json["also"][0]["id"], "log-info-off", "{json:#}");
     assert!(survey.reply.plain.contains("log-info-off"), "{}", survey.reply.plain);
     assert!(!survey.reply.plain.contains("o device in trouble"), "{}", survey.reply.plain);
@@ -139,8 +139,8 @@ pub async fn rewritten(lab: &Lab, config: &Config, subject: &(String, String)) -
     let windows = lab.scratch().join("windows.log");
     fs::write(&windows, log.lines().map(|line| format!("{line}\r\n")).collect::<String>())?;
     let (plain, read) = (judge(config, subject).await?, judge(&of(&windows), subject).await?);
-    assert_eq!(read.verdict.id, plain.verdict.id, "{}", read.reply.plain);
-    assert_eq!(read.verdict.certainty, plain.verdict.certainty);
+    assert_eq!(crate::verdict(&read).id, crate::verdict(&plain).id, "{}", read.reply.plain);
+    assert_eq!(crate::verdict(&read).certainty, crate::verdict(&plain).certainty);
     let docker = lab.scratch().join("docker-json.log");
     let time = "2026-11-28T00:00:00.000000000Z";
     let wrap = |line: &str| {
@@ -150,7 +150,7 @@ pub async fn rewritten(lab: &Lab, config: &Config, subject: &(String, String)) -
     };
     fs::write(&docker, log.lines().map(wrap).collect::<String>())?;
     let case = judge(&of(&docker), subject).await?;
-    assert_eq!(case.verdict.id.name(), "inconclusive", "{}", case.reply.plain);
+    assert_eq!(crate::verdict(&case).id.name(), "inconclusive", "{}", case.reply.plain);
     assert!(wanted(&case).contains("json-file"), "{}", wanted(&case));
     Ok(())
 }

@@ -249,7 +249,7 @@ async fn an_older_role(lab: &Lab, config: &Config, member: &Member) -> Result<()
     }
     assert!(case.reply.plain.contains("kestrel grants"), "{}", case.reply.plain);
     // What is told by the address is no less true, and no more than consistent.
-    assert_eq!(case.verdict.certainty, Consistent);
+    assert_eq!(crate::verdict(&case).certainty, Consistent);
     Ok(())
 }
 
@@ -268,7 +268,7 @@ async fn metrics_beside_the_log(
     let Known::Is(log, _) = case.evidence.delay_log() else { anyhow::bail!("no log") };
     prometheus.counts_restarts(log.restarts.latency.count as f64).await?;
     let case = ask(&with(prometheus.url())?, &member.account.user_id, &[]).await?;
-    let figure = case.verdict.figures.iter().find(|figure| figure.label == "Prometheus");
+    let figure = crate::verdict(&case).figures.iter().find(|figure| figure.label == "Prometheus");
     let figure = figure.context("no figure of Prometheus")?;
     println!("Prometheus: {}", figure.text);
     assert!(figure.text.contains("RestartDelayedEvent p50"), "{}", figure.text);
@@ -282,7 +282,7 @@ async fn metrics_beside_the_log(
     assert!(restarts <= seen + 2.0 && restarts >= good - 2.0, "{restarts}, {good} of {seen}");
     for url in ["http://127.0.0.1:1", lab.homeserver()] {
         let case = ask(&with(url)?, &member.account.user_id, &[]).await?;
-        assert_eq!(case.verdict.id.name(), "delay-homeserver-slow");
+        assert_eq!(crate::verdict(&case).id.name(), "delay-homeserver-slow");
         let failed = case.evidence.answers(Need::Metrics).next().context("no answer")?;
         assert!(matches!(failed.state, State::Failed(_)), "{failed:?}");
     }
@@ -328,7 +328,7 @@ async fn no_delay_id_shows(lab: &Lab, config: &Config, calls: &Calls) -> Result<
             case.reply.plain.clone(),
             case.reply.html.clone(),
             flow.why(&case.evidence).plain,
-            kestrel::flow::json(&case.evidence).to_string(),
+            kestrel::flow::json(&case.evidence, &case.judgement).to_string(),
             flow.evidence_json(&case.evidence),
         ];
         for text in &shown {
@@ -411,7 +411,7 @@ async fn the_grants_run_on_old_schemas_too() -> Result<()> {
             };
             assert_eq!((table.absent, table.rows.len()), (absent, usize::from(!absent)));
             if absent {
-                let (id, sure) = (case.verdict.id.name(), case.verdict.certainty);
+                let (id, sure) = (crate::verdict(&case).id.name(), crate::verdict(&case).certainty);
                 assert_eq!((id, sure), ("delay-off", Proven));
             } else {
                 let sent = case.evidence.answers(Need::SentDelays).next().context("not asked")?;

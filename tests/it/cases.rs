@@ -7,7 +7,7 @@ use std::fs;
 
 use jiff::tz::TimeZone;
 use kestrel::flow;
-use kestrel_core::diagnose::{VerdictId, diagnose};
+use kestrel_core::diagnose::{VerdictId, diagnose, judge};
 use kestrel_core::evidence::{Evidence, SCHEMA};
 use kestrel_core::render::{self, View};
 
@@ -23,13 +23,15 @@ fn every_case_gets_its_reply_again() {
         assert_eq!(evidence.schema, SCHEMA, "{name}");
         let verdict = diagnose(&evidence);
         let view = View::in_zone(TimeZone::UTC);
-        let page = flow::page(&evidence, &view);
+        let judgement = judge(&evidence);
+        let page = flow::page(&evidence, &judgement, &view);
         assert!(
             page.len() <= render::LINES,
             "{name}: {} lines are too many for a phone",
             page.len()
         );
-        let reply = [page.markdown(), flow::why(&evidence, &view).markdown()].join("\n---\n\n");
+        let reply =
+            [page.markdown(), flow::why(&evidence, &judgement, &view).markdown()].join("\n---\n\n");
         let file = entry.path().join("reply.md");
         if std::env::var_os("KESTREL_RECORD").is_some() {
             fs::write(&file, &reply).expect("the reply is kept");

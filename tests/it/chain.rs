@@ -96,7 +96,7 @@ async fn triage_of(
     let case = answer(config, crate::verdicts::over_default_window(topic)).await?;
     compare(&case, "all", cause, start.elapsed().as_secs_f32(), expected)?;
     assert!(case.reply.plain.lines().count() <= render::LINES, "{}", case.reply.plain);
-    let object = flow::json(&case.evidence);
+    let object = flow::json(&case.evidence, &case.judgement);
     Ok((case, object))
 }
 

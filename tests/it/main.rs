@@ -49,3 +49,8 @@ fn tree() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
 }
+
+/// The verdict of a case that is no survey.
+fn verdict(case: &kestrel::flow::Case) -> &kestrel_core::diagnose::Verdict {
+    case.verdict().expect("a case has a verdict")
+}

@@ -180,7 +180,7 @@ async fn one_sender_only(lab: &Lab, mixed: &Patient) -> Result<()> {
     let question = asked(&ids(mixed), Some(&mixed.peer.user_id), None)?;
     let case = answered(&config, &question, &[]).await?;
     assert!(case.reply.plain.contains("2 from others"), "{}", case.reply.plain);
-    assert_eq!(case.verdict.certainty, Proven);
+    assert_eq!(crate::verdict(&case).certainty, Proven);
     Ok(())
 }
 
@@ -190,7 +190,7 @@ async fn old_grants_can_count(lab: &Lab, dead: &Patient) -> Result<()> {
     let config = config(lab, true);
     let case = answered(&config, &asked(&ids(dead), None, None)?, &[]).await?;
     assert_eq!(inbox(&case)?.pending, 3);
-    assert_eq!(case.verdict.certainty, NotEnoughEvidence, "{}", case.reply.plain);
+    assert_eq!(crate::verdict(&case).certainty, NotEnoughEvidence, "{}", case.reply.plain);
     assert!(case.reply.plain.contains("3 wait"), "{}", case.reply.plain);
     let answer = case.evidence.answers(Need::Inbox).next().context("no answer")?;
     let State::Failed(why) = &answer.state else { panic!("{:?}", answer.state) };
@@ -259,7 +259,7 @@ async fn each_client(version: &str) -> Result<()> {
     // Another device's report says nothing of this one.
     let client = report(Some(&sender), &[(Sign::MediaKeyDecrypted, 4)]);
     let case = answered(&config, &asked(&ids(&online), None, None)?, &client).await?;
-    assert_eq!(case.verdict.id.name(), "inconclusive");
+    assert_eq!(crate::verdict(&case).id.name(), "inconclusive");
     drop(caller);
     Ok(())
 }

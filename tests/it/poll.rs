@@ -141,14 +141,14 @@ async fn judged(flow: &Flow, events: &[Event]) -> Result<Vec<(&'static str, Stri
         let alert = render::storm::Alert {
             event,
             sure: &judged.sure,
-            verdict: Some((judged.verdict, judged.headline)),
+            verdict: Some((judged.verdict.name(), judged.verdict.headline())),
             answer: judged.page,
             late: None,
             cured: render::storm::Cured::Unknown,
         };
         let plain = render::storm::root(&alert, &view).reply().plain;
         println!("{plain}\n");
-        all.push((judged.verdict, plain));
+        all.push((judged.verdict.name(), plain));
     }
     Ok(all)
 }

@@ -38,7 +38,7 @@ where
 }
 
 fn is(case: &Case) -> (&'static str, kestrel_core::diagnose::Certainty) {
-    (case.verdict.id.name(), case.verdict.certainty)
+    (crate::verdict(case).id.name(), crate::verdict(case).certainty)
 }
 
 /// The evidence as it would be if nobody had asked how far the replica is.
@@ -195,10 +195,10 @@ async fn a_leftover_session_is_not_judged_for_the_user_s_devices() -> Result<()>
     }
     lab.sql(&delete).await?;
     let later = answer(&config, again).await?;
-    let changed = kestrel::flow::what_changed(&case.evidence, &later.evidence);
+    let changed = kestrel::flow::what_changed(&case.evidence, (&later.evidence, &later.judgement));
     println!("{changed:#?}\n");
     assert_eq!(changed[0], "the device was signed out since then; that is the cure");
-    assert_eq!(later.verdict.id.name(), "unknown-device", "{}", later.reply.plain);
+    assert_eq!(crate::verdict(&later).id.name(), "unknown-device", "{}", later.reply.plain);
     let ended =
         Event { change: Change::Ended, ..storm(&patient.user, &patient.device, first_of(&case)) };
     let end = flow.judge_storm(&ended, Timestamp::now(), Depth::Keys).await.of_known();

@@ -247,8 +247,8 @@ async fn a_lost_store_makes_no_patient(
     lab.log_written().await?;
     let config = config(lab, true);
     let gone = judge(&config, &(bot.user_id.clone(), old)).await?;
-    assert_eq!(gone.verdict.id, VerdictId::UnknownDevice, "the dead device stayed behind");
+    assert_eq!(crate::verdict(&gone).id, VerdictId::UnknownDevice, "the dead device stayed behind");
     let own = judge(&config, &(bot.user_id.clone(), new)).await?;
-    assert_eq!(own.verdict.id, VerdictId::OtkHealthy, "{}", own.reply.plain);
+    assert_eq!(crate::verdict(&own).id, VerdictId::OtkHealthy, "{}", own.reply.plain);
     Ok(())
 }

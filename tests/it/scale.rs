@@ -166,7 +166,7 @@ async fn two_million_keys_are_surveyed_within_two_seconds_by_index() -> Result<(
         if rows.cut.is_none() {
             assert_eq!((rows.read, rows.keyless), (50_000, 10_000));
             let count = |cause: &str| {
-                let json = flow::json(&survey);
+                let json = flow::json(&survey, &flow::judge(&survey));
                 let groups = json["groups"]["cause"].as_array().cloned().unwrap_or_default();
                 let group = groups.iter().find(|group| group["name"] == cause).cloned();
                 group.and_then(|group| group["devices"].as_u64()).unwrap_or_default()
@@ -263,7 +263,7 @@ async fn a_slow_table_is_cut(lab: &Lab, config: &Config) -> Result<()> {
     assert!(cut.contains("devices were read up to @"), "{cut}");
     assert!(took < TWO_SECONDS + Duration::from_millis(500), "the survey took {took:?}");
     let view = kestrel_core::render::View::in_zone(jiff::tz::TimeZone::UTC);
-    let page = flow::page(&survey, &view).markdown();
+    let page = flow::page(&survey, &flow::judge(&survey), &view).markdown();
     assert!(page.contains("**Cut:** Database: "), "{page}");
     Ok(())
 }

@@ -69,8 +69,8 @@ async fn the_role_reads_key_material_by_index_and_nothing_else() -> Result<()> {
     let owner = Database::new(lab.database_url().parse()?);
     let plain = Config { database: Some(owner), ..config(&lab, true) };
     let again = judge(&plain, &subject).await?;
-    assert_eq!(again.verdict.id, case.verdict.id);
-    assert_eq!(again.verdict.certainty, Proven);
+    assert_eq!(crate::verdict(&again).id, crate::verdict(&case).id);
+    assert_eq!(crate::verdict(&again).certainty, Proven);
     Ok(())
 }
 
@@ -90,7 +90,10 @@ async fn a_source_that_is_down_is_evidence() -> Result<()> {
     let start = Instant::now();
     let case = judge(&slow, &subject).await?;
     assert!(start.elapsed() < Duration::from_secs(4), "the deadline did not hold");
-    assert_eq!((case.verdict.id.name(), case.verdict.certainty), ("otk-diverged", Consistent));
+    assert_eq!(
+        (crate::verdict(&case).id.name(), crate::verdict(&case).certainty),
+        ("otk-diverged", Consistent)
+    );
     assert!(case.reply.plain.contains("did not answer within 1.5 s"), "{}", case.reply.plain);
 
     drop(mute);
@@ -108,18 +111,24 @@ async fn a_source_that_is_down_is_evidence() -> Result<()> {
     // A role that may not read one table: the others still prove.
     lab.sql("REVOKE SELECT (user_id) ON devices FROM kestrel").await?;
     let case = judge(&whole, &subject).await?;
-    assert_eq!((case.verdict.id.name(), case.verdict.certainty), ("otk-recreated", Proven));
+    assert_eq!(
+        (crate::verdict(&case).id.name(), crate::verdict(&case).certainty),
+        ("otk-recreated", Proven)
+    );
     lab.sql(&grants(ROLE)).await?;
 
     // No log: the database alone still proves an eviction, for it holds keys of the dead account.
     let mut logless = whole.clone();
     logless.logs[0].path = lab.scratch().join("no-such.log");
     let case = judge(&logless, &subject).await?;
-    assert_eq!((case.verdict.id.name(), case.verdict.certainty), ("otk-recreated", Proven));
+    assert_eq!(
+        (crate::verdict(&case).id.name(), crate::verdict(&case).certainty),
+        ("otk-recreated", Proven)
+    );
     let healthy = faults::healthy(&lab).await?;
     let case = judge(&logless, &(healthy.user.clone(), healthy.device.clone())).await?;
     assert_eq!(
-        (case.verdict.id.name(), case.verdict.certainty),
+        (crate::verdict(&case).id.name(), crate::verdict(&case).certainty),
         ("inconclusive", NotEnoughEvidence)
     );
     assert!(case.reply.plain.contains("no-such.log"), "{}", case.reply.plain);
@@ -136,7 +145,7 @@ async fn a_saved_case_replays_to_the_same_verdict_and_holds_no_key() -> Result<(
     let flow = Flow::new(Arc::new(config));
     let saved = flow.evidence_json(&case.evidence);
     let replayed = serde_json::from_str(&saved)?;
-    assert_eq!(kestrel_core::diagnose::diagnose(&replayed).id, case.verdict.id);
+    assert_eq!(kestrel_core::diagnose::diagnose(&replayed).id, crate::verdict(&case).id);
     assert_eq!(flow.why(&replayed), flow.why(&case.evidence));
     // This server uses no MAS, so its log has nothing of it.
     let mut answers = case.evidence.gathered.iter().filter(|answer| answer.need != Need::AuthLog);

@@ -80,7 +80,7 @@ async fn troubled_ones(lab: Lab) -> Result<()> {
     let start = Instant::now();
     let both = survey(&granted).await?;
     println!("log and database: {:.2} s\n{}", start.elapsed().as_secs_f32(), both.reply.plain);
-    let json = flow::json(&both.evidence);
+    let json = flow::json(&both.evidence, &both.judgement);
     assert_eq!(troubled(&json), expected(all), "{json:#}");
     let first = json["affected"][0]["causes"][0].as_str();
     assert_eq!(first, Some("conflict"), "refusals that go on come first: {json:#}");
@@ -95,9 +95,9 @@ async fn troubled_ones(lab: Lab) -> Result<()> {
     let keyless_ones = json["groups"]["cause"].as_array().into_iter().flatten();
     let keyless_ones = keyless_ones.filter(|group| group["name"] == "keyless").count();
     assert_eq!(keyless_ones, 1, "{keyless} is not counted: {json:#}");
-    let page = flow::page(&both.evidence, &flow_view());
+    let page = flow::page(&both.evidence, &both.judgement, &flow_view());
     assert!(page.len() <= render::LINES, "{} lines are too many for a phone", page.len());
-    let why = flow::why(&both.evidence, &flow_view()).markdown();
+    let why = flow::why(&both.evidence, &both.judgement, &flow_view()).markdown();
     for (device, _) in all {
         assert!(why.replace('\\', "").contains(device), "{device} is not in\n{why}");
     }
@@ -105,8 +105,8 @@ async fn troubled_ones(lab: Lab) -> Result<()> {
     let saved = serde_json::to_string(&both.evidence)?;
     let replayed = serde_json::from_str(&saved)?;
     assert_eq!(
-        flow::why(&replayed, &flow_view()).markdown(),
-        flow::why(&both.evidence, &flow_view()).markdown()
+        flow::why(&replayed, &flow::judge(&replayed), &flow_view()).markdown(),
+        flow::why(&both.evidence, &both.judgement, &flow_view()).markdown()
     );
     assert!(!saved.contains("127.0.0.1"), "an address is in the evidence");
 
@@ -117,12 +117,12 @@ async fn troubled_ones(lab: Lab) -> Result<()> {
     let mut stored = expected(all);
     stored.insert(evicted.clone(), "dead-identity".into());
     stored.remove(&doubled);
-    assert_eq!(troubled(&flow::json(&rows.evidence)), stored);
+    assert_eq!(troubled(&flow::json(&rows.evidence, &rows.judgement)), stored);
 
     // The log alone: refusals, and nobody confirms them.
     let blind = Config { database: None, ..granted.clone() };
     let log = survey(&blind).await?;
-    let json = flow::json(&log.evidence);
+    let json = flow::json(&log.evidence, &log.judgement);
     let mut logged = expected([(&*evicted, "conflict"), (&*doubled, "conflict")]);
     if lab.synapse_version() == NEWEST {
         // It refuses an upload that would leave too many keys, and says so.
@@ -134,7 +134,7 @@ async fn troubled_ones(lab: Lab) -> Result<()> {
 
     let neither = Config { database: None, logs: Vec::new(), ..granted };
     let nothing = survey(&neither).await?;
-    assert_eq!(flow::certainty(&nothing.evidence), Certainty::NotEnoughEvidence);
+    assert_eq!(nothing.judgement.certainty(), Certainty::NotEnoughEvidence);
     Ok(())
 }
 

@@ -83,7 +83,7 @@ pub fn compare(
     seconds: f32,
     expected: (&str, Certainty),
 ) -> Result<()> {
-    let (id, sure) = (case.verdict.id.name(), case.verdict.certainty);
+    let (id, sure) = (crate::verdict(&case).id.name(), crate::verdict(&case).certainty);
     println!("{cause:<18} {id:<22} {:<20} {seconds:.2} s", sure.name());
     // One version's cases are kept: another's would differ by ids and times only.
     let kept = cause != "forged" && !cause.contains(NEWEST);
@@ -236,7 +236,7 @@ async fn a_cure_is_history(lab: &Lab, config: &Config) -> Result<()> {
     let subject = (cured.user.clone(), cured.device.clone());
     expect(config, "cured-json", &subject, "otk-healthy", Consistent).await?;
     let case = judge(config, &subject).await?;
-    let resolved = case.verdict.resolved.context("nothing says that it was cured")?;
+    let resolved = crate::verdict(&case).resolved.context("nothing says that it was cured")?;
     assert_eq!(resolved.by, Some(RemovedBy::Deleted));
     assert!(resolved.span.count >= 5 && resolved.span.last <= resolved.at, "{resolved:?}");
     assert!(case.reply.plain.contains("logged in again under the same ID"), "{}", case.reply.plain);

@@ -11,7 +11,7 @@ use super::session_task::SessionTask;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::replies;
-use crate::flow::{self, Captured, Case};
+use crate::flow::{Captured, Case};
 use crate::store::{NewCase, bundle};
 use kestrel_core::capture::{BundledFile, MANIFEST, Manifest, Session, folder_name};
 use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, State};
@@ -34,7 +34,7 @@ impl SessionTask {
         let captured = Captured {
             session: &self.session,
             number: self.number,
-            evidence,
+            case: case.as_deref(),
             slices: &slices,
             inbox: self.inbox.as_ref(),
             samples: &self.samples,
@@ -52,7 +52,9 @@ impl SessionTask {
         let txn = self.txn("bundle");
         room_message::file(&self.room, &self.root, (&name, "application/zip"), bytes, txn).await?;
         let mut reply = match (&case, kase) {
-            (Some(case), Some(kase)) => self.context.flow.numbered(&case.evidence, kase),
+            (Some(case), Some(kase)) => {
+                self.context.flow.numbered(&case.evidence, &case.judgement, kase)
+            }
             _ => replies::no_device_in_capture(),
         };
         if !left_out.is_empty() {
@@ -95,8 +97,8 @@ impl SessionTask {
             thread: &self.root,
             room: self.room.room_id(),
             asker: &self.session.asked.by,
-            verdict: flow::verdict(&case.evidence),
-            certainty: flow::certainty(&case.evidence).name(),
+            verdict: case.judgement.name(),
+            certainty: case.judgement.certainty().name(),
             evidence: &case.evidence,
             now: Timestamp::now(),
         })?;

@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use crate::bot::messages::outgoing_message::OutgoingMessage;
-use crate::flow::{Cure, Judged};
+use crate::flow::{Cure, Judged, VerdictId};
 use kestrel_core::render::View;
 use kestrel_core::render::storm::{Alert, Cured, clear, root, root_cleared, update};
 use kestrel_core::storm::{Change, Confirmation, Event, StormKind};
@@ -31,8 +31,9 @@ pub(crate) fn alert_message(
         event,
         sure: &judged.sure,
         // Of many at once the survey says more than that there is no verdict.
-        verdict: Some((judged.verdict, judged.headline))
-            .filter(|_| event.kind != StormKind::Fleet || judged.verdict != "inconclusive"),
+        verdict: Some((judged.verdict.name(), judged.verdict.headline())).filter(|_| {
+            event.kind != StormKind::Fleet || judged.verdict != VerdictId::Inconclusive
+        }),
         answer: None,
         late: (waited > LATE).then_some(waited),
         cured,

@@ -22,7 +22,7 @@ use crate::bot::settings::matrix_config;
 use crate::bot::storm_watch::shared_state::SharedWatch;
 use crate::bot::supervisor::TaskEnd;
 use crate::config::Config;
-use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
+use crate::flow::{Depth, Flow, Judged, SETTLE, VerdictId, YOUNG};
 use crate::store::{Due, Ledger, NewCase, Owed, Store, StoredStorm};
 use kestrel_core::evidence::shortened;
 use kestrel_core::render::case::numbered;
@@ -197,16 +197,17 @@ impl AlertOutbox {
         }
         if untold && matches!(judged.sure, Confirmation::Contradicted(_)) {
             tracing::warn!("the alert of storm {} is not sent: {:?}", event.storm, judged.sure);
-            self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
+            self.ledger.judged(event.storm, judged.verdict.name(), &judged.sure)?;
             return self.ledger.settle(owed.id);
         }
         let as_sure = known.sure.as_ref().map(discriminant) == Some(discriminant(&judged.sure));
-        let same = known.verdict.as_deref() == Some(judged.verdict) && as_sure;
+        let same =
+            known.verdict.as_deref().and_then(VerdictId::named) == Some(judged.verdict) && as_sure;
         let again = event.change == Change::Cause && !untold;
         if again && (same || !self.shared.lock().spend(event.storm, now)) {
             return self.ledger.settle(owed.id);
         }
-        self.ledger.judged(event.storm, judged.verdict, &judged.sure)?;
+        self.ledger.judged(event.storm, judged.verdict.name(), &judged.sure)?;
         if let Some(number) = self.keep_case(news, &judged, now).await {
             judged.page = judged.page.map(|page| numbered(page, number));
         }
@@ -287,6 +288,7 @@ impl AlertOutbox {
     /// Keeps what a storm was judged by as a case: each message about it that was judged is one.
     async fn keep_case(&self, news: &News<'_>, judged: &Judged, now: Timestamp) -> Option<u64> {
         let evidence = judged.evidence.as_ref()?;
+        let judgement = judged.judgement.as_ref()?;
         let room = self.case_room(news.known).await?;
         let root = news.known.root.as_ref().map(|(_, root)| root.clone());
         let keep = || {
@@ -295,8 +297,8 @@ impl AlertOutbox {
                 thread: &root.unwrap_or_else(|| placeholder::for_root(news.event)),
                 room: &room,
                 asker: &matrix_config(&self.config)?.user,
-                verdict: judged.verdict,
-                certainty: flow::certainty(evidence).name(),
+                verdict: judged.verdict.name(),
+                certainty: judgement.certainty().name(),
                 evidence,
                 now,
             })

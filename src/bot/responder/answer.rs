@@ -25,7 +25,7 @@ use crate::bot::replies;
 use crate::bot::request::Request;
 use crate::bot::supervisor::TaskHealth;
 use crate::config::Config;
-use crate::flow::{self, Answer, Flow};
+use crate::flow::{Answer, Flow};
 use crate::store::{NewCase, NewMessage, Store};
 use kestrel_core::command::{self, CaseAction, Command};
 use kestrel_core::question::Question;
@@ -159,26 +159,26 @@ impl Responder {
         line: &ChatLine,
         answer: Answer,
     ) -> Vec<NewMessage> {
-        let (reply, evidence) = match answer {
+        let (reply, evidence, judgement) = match answer {
             Answer::Words(reply) => {
                 return vec![owed_message::answer(room, line, About::Answer, &reply, None)];
             }
-            Answer::Case(case) => (case.reply, case.evidence),
-            Answer::Survey(survey) => (survey.reply, survey.evidence),
+            Answer::Case(case) => (case.reply, case.evidence, case.judgement),
+            Answer::Survey(survey) => (survey.reply, survey.evidence, survey.judgement),
         };
         let kept = self.store.open_case(&NewCase {
             cause: &line.event,
             thread: line.root(),
             room,
             asker: &line.sender,
-            verdict: flow::verdict(&evidence),
-            certainty: flow::certainty(&evidence).name(),
+            verdict: judgement.name(),
+            certainty: judgement.certainty().name(),
             evidence: &evidence,
             now: Timestamp::now(),
         });
         match kept {
             Ok(number) => {
-                let reply = self.flow.numbered(&evidence, number);
+                let reply = self.flow.numbered(&evidence, &judgement, number);
                 // The file goes first: the thread's preview shows the last message, and that is the verdict.
                 vec![
                     owed_message::evidence(room, line, number),

@@ -75,8 +75,10 @@ impl Responder {
         let view = self.flow.view();
         Ok(match action {
             CaseAction::Why => self.flow.why(&evidence),
-            _ => case::kept(&self.case_line(&kept, None), flow::page(&evidence, &view), &view)
-                .reply(),
+            _ => {
+                let page = flow::page(&evidence, &flow::judge(&evidence), &view);
+                case::kept(&self.case_line(&kept, None), page, &view).reply()
+            }
         })
     }
 
@@ -102,8 +104,8 @@ impl Responder {
         let answer = self.flow.answer_with(&question, &client, asked_at).await;
         let now = match &answer {
             Answer::Words(reply) => return words(reply),
-            Answer::Case(case) => &case.evidence,
-            Answer::Survey(survey) => &survey.evidence,
+            Answer::Case(case) => (&case.evidence, &case.judgement),
+            Answer::Survey(survey) => (&survey.evidence, &survey.judgement),
         };
         let changed = flow::what_changed(&before, now);
         let said = case::changes(&self.case_line(&kept, None), &changed, &self.flow.view()).reply();

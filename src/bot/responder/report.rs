@@ -26,7 +26,6 @@ use crate::bot::messages::transaction::{self, About};
 use crate::bot::outbox::owed_message;
 use crate::bot::panic_guard::without_panic_text;
 use crate::bot::replies;
-use crate::flow;
 use crate::flow::handed_in::take_in;
 use crate::flow::report::{Reported, headline};
 use crate::store::{NewCase, NewMessage};
@@ -227,7 +226,7 @@ impl Responder {
                 device: reported.device.as_deref(),
                 judged: reported.evidence.device().map(|subject| &*subject.device),
                 headline: headline(reported),
-                verdict: reported.verdict.as_ref(),
+                verdict: reported.verdict(),
                 facts: &facts,
                 removed: handed.removed,
             },
@@ -259,13 +258,13 @@ impl Responder {
         (cause, reported): (&EventId, &Reported),
         case: Option<u64>,
     ) -> Result<()> {
-        let judged = case.filter(|_| reported.verdict.is_some());
+        let judged = case.zip(reported.judgement.as_ref());
         let page = match judged {
-            Some(number) => &self.flow.numbered(&reported.evidence, number),
+            Some((number, of)) => &self.flow.numbered(&reported.evidence, of, number),
             None => &reported.page,
         };
         let asked = (Timestamp::now(), "a report");
-        let file = judged.map(|number| {
+        let file = judged.map(|(number, _)| {
             let txn = transaction::for_event(cause, About::Evidence);
             owed_message::evidence_in_own_thread(room.room_id(), (root, &txn), asked, number)
         });
@@ -301,15 +300,15 @@ impl Responder {
 
     /// A full disk costs the number, not the answer.
     fn open(&self, room: &Room, handed: &HandedReport<'_>) -> Option<u64> {
-        let evidence = &handed.reported.evidence;
+        let (verdict, certainty) = handed.reported.kept_as();
         let opened = self.store.open_case(&NewCase {
             cause: handed.sender.cause,
             thread: handed.sender.cause,
             room: room.room_id(),
             asker: handed.sender.by,
-            verdict: flow::verdict(evidence),
-            certainty: flow::certainty(evidence).name(),
-            evidence,
+            verdict,
+            certainty,
+            evidence: &handed.reported.evidence,
             now: Timestamp::now(),
         });
         if let Err(error) = &opened {

@@ -21,7 +21,7 @@ use kestrel_core::evidence::{Fact, Gathered, KeyView, otk};
 
 /// Devices of one page: some tens of milliseconds, so that the time is kept to within one page.
 const PAGE: i64 = 4000;
-/// A flood (`diagnose::stock::FLOOD`): counting further tells nothing new.
+/// A flood (`diagnose::key_count::FLOOD`): counting further tells nothing new.
 const COUNTED: i64 = 500;
 /// How long pages are read; the whole survey takes less than two seconds.
 const SCAN: Duration = Duration::from_millis(1300);

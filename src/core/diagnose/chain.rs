@@ -1,8 +1,13 @@
 //! All four branches over one device's evidence → which is root, which follows, which is independent, in
 //! the order to act.
 
-use super::verdict::{Certainty, Verdict, VerdictId};
-use super::{ke1, ke2, ke3, ke4, walk};
+use super::branch_walk::walk_branch;
+use super::certainty::Certainty;
+use super::facts::Facts;
+use super::verdict::Verdict;
+use super::verdict_id::VerdictId;
+use super::verdict_row::{Follows, OwnPlace};
+use super::{ke1, ke2, ke3, ke4};
 use crate::evidence::{About, Evidence, Need, Symptom};
 
 /// What the whole chain reads, about a device and an event.
@@ -37,7 +42,7 @@ pub(super) fn needs(about: &About) -> &'static [Need] {
 
 /// Where a branch stands among the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ChainPlace {
     /// To act on first: others follow from it.
     Root,
     /// It follows from another branch, and heals with it.
@@ -55,7 +60,7 @@ pub enum Place {
 pub struct Branch {
     pub symptom: Symptom,
     pub verdict: Verdict,
-    pub place: Place,
+    pub place: ChainPlace,
 }
 
 /// The branches in the order to act: the root, what follows from it, what stands alone, the rest.
@@ -68,107 +73,101 @@ impl Chain {
     /// The verdict to act on first. A branch that is quiet says more than one that nobody could judge: KE-2
     /// is never called healthy, and a healthy device has a verdict all the same.
     pub fn first(&self) -> &Verdict {
-        let judged = self.branches.iter().find(|branch| branch.place != Place::Unknown);
+        let judged = self.branches.iter().find(|branch| branch.place != ChainPlace::Unknown);
         &judged.unwrap_or(&self.branches[0]).verdict
+    }
+
+    /// The verdict of one branch; none where it was not asked.
+    pub fn verdict_of(&self, symptom: Symptom) -> Option<&Verdict> {
+        let branch = self.branches.iter().find(|branch| branch.symptom == symptom);
+        branch.map(|branch| &branch.verdict)
     }
 }
 
-/// Judges all branches and puts them in order.
+/// Judges all branches and puts them in order. KE-1 comes first: KE-2 asks what it found.
 pub fn chain(evidence: &Evidence) -> Chain {
-    let branches = [
-        (Symptom::Ke1, ke1::QUESTIONS),
-        (Symptom::Ke2, ke2::QUESTIONS),
-        (Symptom::Ke3, ke3::QUESTIONS),
-        (Symptom::Ke4, ke4::QUESTIONS),
-    ];
-    let asked = |symptom| symptom != Symptom::Ke3 || evidence.subject.event().is_some();
-    let mut branches: Vec<_> = branches
-        .into_iter()
-        .filter(|(symptom, _)| asked(*symptom))
-        .map(|(symptom, questions)| {
-            let verdict = walk::walk(evidence, questions);
-            let place = place(&verdict);
-            Branch { symptom, verdict, place }
-        })
-        .collect();
-    link(&mut branches);
+    let mut facts = Facts::look_up(evidence);
+    let keys = walk_branch(evidence, &facts, ke1::QUESTIONS);
+    facts.note_ke1(&keys);
+    let media = walk_branch(evidence, &facts, ke2::QUESTIONS);
+    let mut branches = vec![Branch::alone(Symptom::Ke1, keys), Branch::alone(Symptom::Ke2, media)];
+    if evidence.subject.event().is_some() {
+        let event = walk_branch(evidence, &facts, ke3::QUESTIONS);
+        branches.push(Branch::alone(Symptom::Ke3, event));
+    }
+    let delays = walk_branch(evidence, &facts, ke4::QUESTIONS);
+    branches.push(Branch::alone(Symptom::Ke4, delays));
+    link_same(&mut branches);
+    link_to_keys(&mut branches);
     branches.sort_by_key(|branch| rank(branch.place));
     Chain { branches }
 }
 
-/// The place of a branch by itself.
-fn place(verdict: &Verdict) -> Place {
-    match (verdict.id, verdict.certainty) {
-        (_, Certainty::NotEnoughEvidence) => Place::Unknown,
-        (
-            VerdictId::OtkHealthy
-            | VerdictId::OtkRace
-            | VerdictId::DelayHealthy
-            | VerdictId::DelayOff
-            | VerdictId::EventRedacted
-            | VerdictId::EventNotEncrypted,
-            _,
-        ) => Place::Quiet,
-        _ => Place::Independent,
+impl Branch {
+    /// A branch with its place by itself.
+    fn alone(symptom: Symptom, verdict: Verdict) -> Self {
+        let place = match (verdict.certainty, verdict.id.row().place) {
+            (Certainty::NotEnoughEvidence, _) | (_, OwnPlace::Unknown) => ChainPlace::Unknown,
+            (_, OwnPlace::Quiet) => ChainPlace::Quiet,
+            (_, OwnPlace::Independent) => ChainPlace::Independent,
+        };
+        Self { symptom, verdict, place }
     }
 }
 
 /// KE-1 is the root of what KE-2 says follows from it; nothing else is known to cause another.
-fn link(branches: &mut [Branch]) {
-    link_auth(branches);
+fn link_to_keys(branches: &mut [Branch]) {
     let verdict = |symptom| {
         let branch = branches.iter().find(|branch| branch.symptom == symptom);
-        branch.map(|branch| (branch.verdict.id, branch.place))
+        branch
+            .filter(|branch| branch.place == ChainPlace::Independent)
+            .map(|branch| branch.verdict.id)
     };
-    let (Some((ke1, Place::Independent)), Some((ke2, Place::Independent))) =
-        (verdict(Symptom::Ke1), verdict(Symptom::Ke2))
-    else {
-        return;
-    };
-    let follows = match ke2 {
-        VerdictId::MediaLinkKe1 | VerdictId::MediaOtkExhausted => true,
-        // Only another account has another identity: one message for a stranger's key follows from nothing
-        // else that KE-1 finds.
-        VerdictId::MediaDeadIdentity => matches!(
-            ke1,
-            VerdictId::OtkRecreated | VerdictId::OtkForeignIdentity | VerdictId::OtkDiverged
-        ),
-        // A device that is not there, or has no keys, is one trouble and not two.
-        VerdictId::UnknownDevice | VerdictId::KeylessDevice => ke1 == ke2,
-        VerdictId::MediaStaleDevice => ke1 == VerdictId::UnknownDevice,
-        _ => false,
-    };
-    if !follows {
+    let (Some(keys), Some(media)) = (verdict(Symptom::Ke1), verdict(Symptom::Ke2)) else { return };
+    if !follows(media, keys) {
         return;
     }
     for branch in branches {
         match branch.symptom {
-            Symptom::Ke1 => branch.place = Place::Root,
-            Symptom::Ke2 => branch.place = Place::Follows(Symptom::Ke1),
+            Symptom::Ke1 => branch.place = ChainPlace::Root,
+            Symptom::Ke2 => branch.place = ChainPlace::Follows(Symptom::Ke1),
             _ => {}
         }
     }
 }
 
-/// Tokens that cannot be checked are one trouble and not three: the other branches follow from the first.
-fn link_auth(branches: &mut [Branch]) {
-    let mut same: Vec<_> =
-        branches.iter_mut().filter(|one| one.verdict.id == VerdictId::AuthUnreachable).collect();
-    let [first, others @ ..] = same.as_mut_slice() else { return };
-    if !others.is_empty() {
-        first.place = Place::Root;
-    }
-    for other in others {
-        other.place = Place::Follows(first.symptom);
+fn follows(media: VerdictId, keys: VerdictId) -> bool {
+    match media.row().follows {
+        Follows::AnyOfKeys => true,
+        Follows::Keys(these) => these.contains(&keys),
+        Follows::Nothing | Follows::SameVerdict => false,
     }
 }
 
-fn rank(place: Place) -> u8 {
+/// What several branches say alike is one trouble: the others follow from the first.
+fn link_same(branches: &mut [Branch]) {
+    for first in 0..branches.len() {
+        let Branch { symptom, verdict, .. } = &branches[first];
+        let symptom = *symptom;
+        let id = verdict.id;
+        let same = matches!(id.row().follows, Follows::SameVerdict);
+        if !same || branches[first].place != ChainPlace::Independent {
+            continue;
+        }
+        let (before, others) = branches.split_at_mut(first + 1);
+        for other in others.iter_mut().filter(|other| other.verdict.id == id) {
+            before[first].place = ChainPlace::Root;
+            other.place = ChainPlace::Follows(symptom);
+        }
+    }
+}
+
+fn rank(place: ChainPlace) -> u8 {
     match place {
-        Place::Root => 0,
-        Place::Follows(_) => 1,
-        Place::Independent => 2,
-        Place::Unknown => 3,
-        Place::Quiet => 4,
+        ChainPlace::Root => 0,
+        ChainPlace::Follows(_) => 1,
+        ChainPlace::Independent => 2,
+        ChainPlace::Unknown => 3,
+        ChainPlace::Quiet => 4,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::stock::FLOOD;
+use super::key_count::FLOOD;
 use crate::evidence::DeviceRow;
 use crate::evidence::otk::Check;
 

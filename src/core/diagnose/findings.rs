@@ -75,7 +75,8 @@ pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<Strin
 
 /// When rejected uploads became history, and by which line.
 fn resolved(of: Resolved) -> String {
-    let (first, last) = (utc(of.span.first), utc(of.span.last));
+    let first = utc(of.span.first);
+    let last = utc(of.span.last);
     let uploads = counted(of.span.count, "rejected upload");
     match of.by {
         Some(RemovedBy::Deleted | RemovedBy::Task) => format!(
@@ -115,7 +116,8 @@ pub(super) fn refused_by_report(evidence: &Evidence) -> Option<String> {
             "the client's report shows {count} without a time, so no log can be compared with it"
         ));
     };
-    let (from, to) = (utc(first), utc(last));
+    let from = utc(first);
+    let to = utc(last);
     let log = match covers(evidence, first, last) {
         Some(true) => "the Synapse log covers that time and shows none: compare the clocks",
         Some(false) => "the Synapse log that was read does not cover that time",
@@ -202,28 +204,16 @@ pub(super) fn others(rows: &[DeviceRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnose::scene::{self, at, failed, found};
+    use crate::evidence::Gathered;
     use crate::evidence::client::Noted;
     use crate::evidence::key_log::Format;
-    use crate::evidence::{About, Gathered, SCHEMA, Subject, Symptom, Window};
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_795_348_000 + second).unwrap()
-    }
-
-    fn log(span: Option<(i64, i64)>) -> Gathered {
-        let coverage = Coverage {
-            source: "main".into(),
-            span: span.map(|(from, to)| (at(from), at(to))),
-            whole: true,
-            lines: 9,
-            format: Format::Text,
-            zone: String::new(),
-            notes: Vec::new(),
-            visible: None,
-        };
-        let log = KeyLog { coverage: vec![coverage], ..KeyLog::default() };
-        let fact = Some(Fact::KeyLog(Box::new(log)));
-        Gathered::told(Need::KeyLog, "log:main", State::Found, String::new(), String::new(), fact)
+    /// A log that was read over these seconds, or that holds nothing of the window.
+    fn log(seconds: Option<(i64, i64)>) -> Gathered {
+        let mut log = scene::log(Format::Text, 900);
+        log.coverage[0].span = seconds.map(|(from, to)| (at(from), at(to)));
+        found(Need::KeyLog, Fact::KeyLog(Box::new(log)))
     }
 
     fn said(seen: Option<(i64, i64)>, mut gathered: Vec<Gathered>) -> String {
@@ -231,29 +221,21 @@ mod tests {
         let noted = Noted { sign: Sign::AlreadyExists, count: 5, span, key: None };
         let facts = ClientFacts { signs: vec![noted], ..ClientFacts::default() };
         gathered.push(Gathered::client("report", facts));
-        let user = ruma::user_id!("@a:example.org").to_owned();
-        let evidence = Evidence {
-            schema: SCHEMA,
-            symptom: Symptom::Ke1,
-            subject: About::Device(Subject { user, device: "DEV".into() }),
-            window: Window { from: at(0), to: at(900) },
-            now: at(900),
-            gathered,
-        };
+        let evidence = Evidence { gathered, ..scene::evidence(KeyLog::default(), None, 900) };
         refused_by_report(&evidence).unwrap()
     }
 
     #[test]
     fn only_a_log_that_covers_a_refusal_is_said_to_lack_it() {
-        let unread = || {
-            let why = State::Failed("no such file".into());
-            Gathered::unread(Need::KeyLog, "log:main", String::new(), why)
-        };
         for (seen, gathered, words) in [
             (Some((100, 200)), vec![log(Some((0, 900)))], "covers that time and shows none"),
             (Some((100, 200)), vec![log(Some((150, 900)))], "does not cover that time"),
             (Some((100, 200)), vec![log(None)], "no Synapse log was read that could show them"),
-            (Some((100, 200)), vec![unread()], "no Synapse log was read that could show them"),
+            (
+                Some((100, 200)),
+                vec![failed(Need::KeyLog)],
+                "no Synapse log was read that could show them",
+            ),
             (Some((100, 200)), vec![], "no Synapse log was read that could show them"),
             (None, vec![log(Some((0, 900)))], "without a time"),
         ] {

@@ -1,20 +1,14 @@
 //! The first two questions of KE-1 and KE-2: whether the server knows the device, and its identity.
 
-use super::auth::uploads_blocked;
+use super::auth_outage::uploads_blocked;
+use super::certainty::Certainty;
+use super::database_lag;
+use super::device_removal::lost_its_keys;
 use super::findings;
-use super::removed::{gone, lost_its_keys};
-use super::unproven;
-use super::verdict::{Answer, Certainty, VerdictId};
-use super::walk::{Ruling, Walk, database_how};
+use super::tree_walk::{Ruling, TreeQuestion, Walk, database_how};
+use super::verdict::Answer;
+use super::verdict_id::VerdictId;
 use crate::evidence::{DeviceRow, Known, utc};
-
-pub(super) fn device_known(walk: &mut Walk) -> Option<Ruling> {
-    let others = unknown_device(walk)?;
-    let certainty = unproven::no_device(walk);
-    walk.decided(Answer::No, vec![others], &walk.evidence.devices());
-    walk.because.extend(gone(walk));
-    Some((VerdictId::UnknownDevice, certainty))
-}
 
 /// Answers where the server knows the device, and where nobody could say. Where it knows none, that is left
 /// to the caller to answer: here is what the user has instead.
@@ -29,7 +23,7 @@ pub(super) fn unknown_device(walk: &mut Walk) -> Option<String> {
         walk.missing("the database", database_how(why));
         return None;
     }
-    if let Some(why) = unproven::behind(walk) {
+    if let Some(why) = database_lag::why_behind(walk) {
         walk.step(Answer::Unknown, why, &devices);
         return None;
     }
@@ -43,7 +37,15 @@ pub(super) fn device_row<'a>(walk: &Walk<'a>) -> Option<&'a DeviceRow> {
     rows.iter().find(|row| !row.hidden && Some(&row.device) == device)
 }
 
-pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
+/// Asked before all else that needs the device's keys.
+pub(super) const IDENTITY_PUBLISHED: TreeQuestion = TreeQuestion {
+    name: "identity-published",
+    asked: "Has the device published identity keys?",
+    rules: &[VerdictId::KeylessDevice, VerdictId::AuthUnreachable],
+    ask: identity_published,
+};
+
+fn identity_published(walk: &mut Walk) -> Option<Ruling> {
     let keys = &walk.known.keys;
     match keys {
         Known::Is(row, _) => {
@@ -62,7 +64,7 @@ pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
                 walk.step(Answer::Unknown, "it is not known whether the device is there", keys);
                 return None;
             }
-            if let Some(why) = unproven::no_identity(walk) {
+            if let Some(why) = database_lag::why_no_identity_yet(walk) {
                 walk.step(Answer::Unknown, why, keys);
                 return None;
             }
@@ -78,5 +80,26 @@ pub(super) fn identity_published(walk: &mut Walk) -> Option<Ruling> {
             walk.because.extend(lost);
             Some((VerdictId::KeylessDevice, Certainty::Proven))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn a_device_without_keys_may_be_one_that_cannot_upload() {
+        let answer = |case| answer_of(case, &IDENTITY_PUBLISHED);
+        assert_eq!(
+            answer("ke1--keyless-device--keyless"),
+            (Answer::No, Some(VerdictId::KeylessDevice))
+        );
+        assert_eq!(
+            answer("ke1--auth-unreachable--mas-down-first-start"),
+            (Answer::No, Some(VerdictId::AuthUnreachable))
+        );
+        assert_eq!(answer("ke1--otk-healthy--healthy"), (Answer::Yes, None));
+        assert_eq!(answer("ke1--inconclusive--blind"), (Answer::Unknown, None));
     }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::quiet::{goes_on, many_at_once};
-use super::renewal::Renewal;
+use super::quiet_period::{goes_on, many_at_once};
+use super::resolved_refusals::LastRemoval;
 use super::verdict::{Resolved, Storm};
 use crate::evidence::key_log::{Format, Refused, Span};
 use crate::evidence::otk::{Check, Claim};
@@ -102,17 +102,17 @@ impl<'a> Refusals<'a> {
         replica: Option<&Replica>,
     ) -> Self {
         let row = |refused: &Refused| row(refused, stored, replica);
-        let renewal = Renewal::of(log, keys);
-        let renewed = renewal.named.map(|removal| removal.at);
+        let last_removal = LastRemoval::find(log, keys);
+        let renewed = last_removal.named.map(|removal| removal.at);
         let mut all = Self { renewed, beyond: log.refused_beyond, ..Self::default() };
-        if let Some(beyond) = all.beyond.filter(|beyond| renewal.is_over(*beyond)) {
+        if let Some(beyond) = all.beyond.filter(|beyond| last_removal.is_over(*beyond)) {
             (all.beyond, all.past) = (None, beyond.count);
         }
-        let too_large = log.too_large.and_then(|span| renewal.is_before(span, None));
+        let too_large = log.too_large.and_then(|span| last_removal.is_before(span, None));
         too_large.into_iter().for_each(|resolved| all.resolve(resolved));
         for refused in &log.refused {
             let group = Group { refused, row: row(refused), pattern: pattern(refused) };
-            if let Some(resolved) = renewal.history(refused, group.old_since()) {
+            if let Some(resolved) = last_removal.history(refused, group.old_since()) {
                 all.resolve(resolved);
             } else if contradicted(&group) {
                 all.contradicted += refused.span.count;
@@ -124,25 +124,7 @@ impl<'a> Refusals<'a> {
         }
         for refused in &log.doubtful {
             let group = Group { refused, row: row(refused), pattern: pattern(refused) };
-            let untied = refused.batch.count == 0;
-            if untied && all.groups.iter().any(|own| own.refused.same_conflict(refused)) {
-                // A worker that hands uploads on logs the same refusal once more, without the upload.
-                all.tied += refused.span.count;
-                continue;
-            }
-            if untied && renewal.is_over(refused.span) {
-                // A rejected upload before the removal says nothing about the keys that came later.
-                all.tied += refused.span.count;
-                continue;
-            }
-            match group.row {
-                Row::Old(_) => {
-                    all.tied += if untied { refused.span.count } else { 0 };
-                    all.groups.push(group);
-                }
-                _ if untied || refused.reported => {}
-                _ => all.unsupported += refused.span.count,
-            }
+            all.add_doubtful(group, last_removal.is_over(refused.span));
         }
         let weight = |group: &Group| {
             let refused = group.refused;
@@ -155,6 +137,24 @@ impl<'a> Refusals<'a> {
             all.groups.retain(|group| group.proves() || group.pattern == proven.pattern);
         }
         all
+    }
+
+    /// Weighs a refusal that the log ties to no upload of the device's own.
+    fn add_doubtful(&mut self, group: Group<'a>, is_over: bool) {
+        let refused = group.refused;
+        let count = refused.span.count;
+        let untied = refused.batch.count == 0;
+        let is_known = self.groups.iter().any(|own| own.refused.same_conflict(refused));
+        // A worker that hands uploads on logs the same refusal once more, without the upload. And a rejected
+        // upload before the removal says nothing about the keys that came later.
+        if untied && (is_known || is_over) {
+            self.tied += count;
+        } else if matches!(group.row, Row::Old(_)) {
+            self.tied += if untied { count } else { 0 };
+            self.groups.push(group);
+        } else if !untied && !refused.reported {
+            self.unsupported += count;
+        }
     }
 
     /// Notes that uploads are rejected as too many, and whether that is all that is wrong by now.
@@ -173,12 +173,12 @@ impl<'a> Refusals<'a> {
     }
 
     /// Why there is none of a kind.
-    pub fn none(&self, none: &'static str) -> &'static str {
+    pub fn why_none(&self, none: &'static str) -> &'static str {
         if self.flooded { FLOODED } else { none }
     }
 
     /// The strongest group of a pattern.
-    pub fn of(&self, pattern: Pattern) -> Option<&Group<'a>> {
+    pub fn with_pattern(&self, pattern: Pattern) -> Option<&Group<'a>> {
         self.groups.iter().find(|group| group.pattern == pattern && !self.flooded)
     }
 
@@ -330,7 +330,8 @@ pub(super) fn dead_claims(log: &KeyLog, born: Timestamp) -> u64 {
         let holds =
             |(low, high): (u64, u64)| claim.id.counter().is_some_and(|id| low <= id && id <= high);
         log.accepted.batches.iter().any(|batch| {
-            let (uploaded, range) = (batch.span.last, batch.batch.range);
+            let uploaded = batch.span.last;
+            let range = batch.batch.range;
             born <= uploaded && uploaded <= claim.at && range.is_some_and(holds)
         })
     };

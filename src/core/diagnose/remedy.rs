@@ -22,14 +22,14 @@ pub enum Remedy {
 /// What the branch thinks of a remedy here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Judgement {
+pub enum Recommendation {
     Recommended,
     Possible,
     WillNotHelp,
     Dangerous,
 }
 
-impl Judgement {
+impl Recommendation {
     /// As read by a person.
     pub fn words(self) -> &'static str {
         match self {
@@ -39,9 +39,7 @@ impl Judgement {
             Self::Dangerous => "dangerous",
         }
     }
-}
 
-impl Judgement {
     /// At the head of a line.
     pub fn title(self) -> &'static str {
         match self {
@@ -58,7 +56,7 @@ impl Judgement {
 pub struct Advice {
     pub id: Remedy,
     pub rank: u8,
-    pub advice: Judgement,
+    pub advice: Recommendation,
     /// Why it is judged so here, where that needs a word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<&'static str>,

@@ -3,6 +3,10 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::judgement::diagnose;
+use super::tree_walk::TreeQuestion;
+use super::verdict::{Answer, Step, Verdict};
+use super::verdict_id::VerdictId;
 use crate::evidence::key_log::{
     Accepted, AcceptedBatch, Batch, Coverage, Format, Refused, Removal, Span,
 };
@@ -61,7 +65,8 @@ pub(super) fn refused(
 }
 
 pub(super) fn accepted(log: &mut KeyLog, second: i64, range: (u64, u64), device_keys: bool) {
-    let (span, count) = (Span::once(at(second)), range.1 - range.0 + 1);
+    let span = Span::once(at(second));
+    let count = range.1 - range.0 + 1;
     let Accepted { uploads, keys, batches } = &mut log.accepted;
     match uploads {
         Some(all) => all.add(span),
@@ -81,6 +86,33 @@ pub(super) fn removed(second: i64, by: RemovedBy, format: Format) -> Removal {
     Removal { at: at(second), by, format }
 }
 
+/// What a source has; the log's, or the database's.
+pub(super) fn found(need: Need, fact: Fact) -> Gathered {
+    Gathered::told(need, source(need), State::Found, "".into(), "".into(), Some(fact))
+}
+
+/// A source that did not answer.
+pub(super) fn failed(need: Need) -> Gathered {
+    Gathered::unread(need, source(need), String::new(), State::Failed("connection refused".into()))
+}
+
+fn source(need: Need) -> &'static str {
+    if need == Need::KeyLog { "log:main" } else { "database" }
+}
+
+/// The identity that the database holds of the device, and since when.
+pub(super) fn database_keys(ed25519: &str, second: i64) -> Gathered {
+    let keys = DeviceKeys { added: at(second), ed25519: Some(ed25519.into()), curve25519: None };
+    found(Need::DeviceKeys, Fact::DeviceKeys(keys))
+}
+
+/// A database that was read and does not have the device.
+pub(super) fn database_without_device() -> Vec<Gathered> {
+    let empty =
+        |need| Gathered::told(need, source(need), State::Empty, String::new(), String::new(), None);
+    vec![empty(Need::Devices), empty(Need::DeviceKeys)]
+}
+
 /// The rows of the device: when its identity was stored, and its one-time keys.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
@@ -91,8 +123,6 @@ pub(super) struct Rows {
 
 /// A question of second `now` about the hour before.
 pub(super) fn evidence(log: KeyLog, rows: Option<Rows>, now: i64) -> Evidence {
-    let found =
-        |need, fact| Gathered::told(need, "x", State::Found, "".into(), "".into(), Some(fact));
     let subject = Subject { user: "@u:s".try_into().unwrap(), device: "D".into() };
     let row = DeviceRow {
         device: "D".into(),
@@ -130,4 +160,30 @@ pub(super) fn evidence(log: KeyLog, rows: Option<Rows>, now: i64) -> Evidence {
         now: at(now),
         gathered,
     }
+}
+
+/// The recorded cases whose names begin so.
+#[cfg(test)]
+pub(super) fn recorded_cases(prefix: &str) -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
+    let names = std::fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(prefix)).collect()
+}
+
+/// A recorded case of a real server, by its folder in `tests/cases`.
+pub(super) fn recorded(case: &str) -> Evidence {
+    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
+    let text = std::fs::read_to_string(format!("{cases}/{case}/evidence.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// What a recorded case answers to a question, and the verdict where that answer gave it.
+#[cfg(test)]
+pub(super) fn answer_of(case: &str, question: &TreeQuestion) -> (Answer, Option<VerdictId>) {
+    let Verdict { id, path, .. } = diagnose(&recorded(case));
+    let asked = |step: &Step| step.question == question.name;
+    let step = path.iter().find(|step| asked(step)).expect("the question was asked");
+    let decided = path.last().is_some_and(asked) && id != VerdictId::Inconclusive;
+    (step.answer, decided.then_some(id))
 }

@@ -2,9 +2,9 @@
 
 use super::page::Page;
 use super::view::View;
-use crate::diagnose::Also;
-use crate::diagnose::remedy::{Advice, Judgement};
-use crate::diagnose::verdict::{Answer, Certainty, Storm, Verdict, VerdictId};
+use crate::diagnose::remedy::{Advice, Recommendation};
+use crate::diagnose::verdict::{Answer, Storm, Verdict};
+use crate::diagnose::{Also, Certainty, VerdictId};
 use crate::evidence::{About, Evidence, Need, State, Symptom, counted};
 
 /// The most lines an answer has.
@@ -175,8 +175,9 @@ fn path(page: &mut Page, verdict: &Verdict) {
 
 pub(super) fn remedies(page: &mut Page, verdict: &Verdict) {
     act(page, verdict);
-    let never =
-        |advice: &&Advice| matches!(advice.advice, Judgement::WillNotHelp | Judgement::Dangerous);
+    let never = |advice: &&Advice| {
+        matches!(advice.advice, Recommendation::WillNotHelp | Recommendation::Dangerous)
+    };
     for advice in verdict.remedies.iter().filter(never) {
         page.label("Don't");
         page.text(format!("{}: {}", advice.id.what(), advice.advice.words()));
@@ -190,8 +191,8 @@ pub(super) fn remedies(page: &mut Page, verdict: &Verdict) {
 /// The one or two things to do, each with its cost.
 pub(super) fn act(page: &mut Page, verdict: &Verdict) {
     let of = |judgement| move |advice: &&Advice| advice.advice == judgement;
-    let do_this = verdict.remedies.iter().find(of(Judgement::Recommended));
-    let maybe = verdict.remedies.iter().find(of(Judgement::Possible));
+    let do_this = verdict.remedies.iter().find(of(Recommendation::Recommended));
+    let maybe = verdict.remedies.iter().find(of(Recommendation::Possible));
     if let Some(advice) = do_this.or(maybe) {
         page.label("Do");
         if verdict.certainty != Certainty::Proven {
@@ -202,7 +203,7 @@ pub(super) fn act(page: &mut Page, verdict: &Verdict) {
             page.text(format!(" ({why})"));
         }
         page.text(format!(". Cost: {}.", advice.id.reach()));
-        let then = verdict.remedies.iter().filter(of(Judgement::Recommended)).nth(1);
+        let then = verdict.remedies.iter().filter(of(Recommendation::Recommended)).nth(1);
         if let Some(then) = then.filter(|_| do_this.is_some()) {
             let after = then.why.map(|why| format!(" ({why})")).unwrap_or_default();
             page.label("Then").text(format!(

@@ -8,7 +8,7 @@ use super::plain_replies::device;
 use super::view::View;
 use super::why::{head, walked};
 use crate::diagnose::Chain;
-use crate::diagnose::chain::{Branch, Place};
+use crate::diagnose::chain::{Branch, ChainPlace};
 use crate::diagnose::device_list::{has_keys, worst_first};
 use crate::evidence::{Evidence, Symptom, counted};
 
@@ -33,7 +33,7 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     }
     page.gap();
     page.label("Window").text(view.span(evidence.window.from, evidence.window.to));
-    if matches!(chain.branches[0].place, Place::Root | Place::Independent) {
+    if matches!(chain.branches[0].place, ChainPlace::Root | ChainPlace::Independent) {
         remedies(&mut page, first);
     }
     also(&mut page, &first.also);
@@ -72,7 +72,7 @@ pub fn brief(chain: &Chain) -> Page {
     let mut page = Page::default();
     for branch in &chain.branches {
         let Branch { symptom: of, verdict, place } = branch;
-        let beside = matches!(place, Place::Quiet | Place::Unknown);
+        let beside = matches!(place, ChainPlace::Quiet | ChainPlace::Unknown);
         if beside && *of != Symptom::Ke1 {
             continue;
         }
@@ -88,18 +88,19 @@ pub fn brief(chain: &Chain) -> Page {
 
 /// How many troubles there are that follow from no other.
 fn troubles(chain: &Chain) -> usize {
-    let own = |branch: &&Branch| matches!(branch.place, Place::Root | Place::Independent);
+    let own = |branch: &&Branch| matches!(branch.place, ChainPlace::Root | ChainPlace::Independent);
     chain.branches.iter().filter(own).count()
 }
 
 /// What the chain comes to, in one sentence that a notification shows.
 fn summary(chain: &Chain) -> String {
-    let any = |place: fn(Place) -> bool| chain.branches.iter().any(|branch| place(branch.place));
-    let open = any(|place| place == Place::Unknown);
-    let follows = any(|place| matches!(place, Place::Follows(_)));
+    let any =
+        |place: fn(ChainPlace) -> bool| chain.branches.iter().any(|branch| place(branch.place));
+    let open = any(|place| place == ChainPlace::Unknown);
+    let follows = any(|place| matches!(place, ChainPlace::Follows(_)));
     let first = chain.first();
     let first = format!("{}, {}", first.id.name(), first.certainty.words());
-    if chain.branches.iter().all(|branch| branch.place == Place::Unknown) {
+    if chain.branches.iter().all(|branch| branch.place == ChainPlace::Unknown) {
         return "not enough evidence to judge anything".into();
     }
     match (troubles(chain), open, follows) {
@@ -121,23 +122,23 @@ fn line(page: &mut Page, number: usize, branch: &Branch, alone: bool) {
         words(*place, alone)
     ));
     match (place, verdict.missing.first()) {
-        (Place::Unknown, Some(missing)) => {
+        (ChainPlace::Unknown, Some(missing)) => {
             page.text(format!(" · Missing: {}: {}.", missing.need, missing.how))
         }
-        (Place::Unknown, None) => page,
+        (ChainPlace::Unknown, None) => page,
         _ => page.text(format!(" · {}", sentence(verdict.id.headline()))),
     };
 }
 
 /// A place as people say it.
-fn words(place: Place, alone: bool) -> String {
+fn words(place: ChainPlace, alone: bool) -> String {
     match place {
-        Place::Root => "the root: act here first".into(),
-        Place::Follows(of) => format!("follows from {}, heals with it", symptom(of)),
-        Place::Independent if alone => "act here".into(),
-        Place::Independent => "independent".into(),
-        Place::Quiet => "quiet".into(),
-        Place::Unknown => "open".into(),
+        ChainPlace::Root => "the root: act here first".into(),
+        ChainPlace::Follows(of) => format!("follows from {}, heals with it", symptom(of)),
+        ChainPlace::Independent if alone => "act here".into(),
+        ChainPlace::Independent => "independent".into(),
+        ChainPlace::Quiet => "quiet".into(),
+        ChainPlace::Unknown => "open".into(),
     }
 }
 
@@ -145,7 +146,7 @@ fn words(place: Place, alone: bool) -> String {
 /// the rest is a line each, which tells how to ask it alone.
 pub fn chain_why(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     let mut page = Page::default();
-    let quiet = |branch: &&Branch| matches!(branch.place, Place::Quiet | Place::Unknown);
+    let quiet = |branch: &&Branch| matches!(branch.place, ChainPlace::Quiet | ChainPlace::Unknown);
     let at_length = |branch: &&Branch| branch.symptom == Symptom::Ke1 || !quiet(branch);
     for branch in chain.branches.iter().filter(at_length) {
         page.gap();

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::diagnose::Fleet;
-use crate::diagnose::chain::{Branch, Chain, Place};
+use crate::diagnose::chain::{Branch, Chain, ChainPlace};
 use crate::diagnose::device_list::{has_keys, trouble};
 use crate::diagnose::fleet::{Affected, Standing, Trouble};
 use crate::diagnose::verdict::{Storm, Verdict};
@@ -39,11 +39,11 @@ pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
 pub fn chain(evidence: &Evidence, chain: &Chain) -> Value {
     let branch = |branch: &Branch| {
         let (place, of) = match branch.place {
-            Place::Root => ("root", None),
-            Place::Follows(of) => ("follows", Some(of)),
-            Place::Independent => ("independent", None),
-            Place::Quiet => ("quiet", None),
-            Place::Unknown => ("unknown", None),
+            ChainPlace::Root => ("root", None),
+            ChainPlace::Follows(of) => ("follows", Some(of)),
+            ChainPlace::Independent => ("independent", None),
+            ChainPlace::Quiet => ("quiet", None),
+            ChainPlace::Unknown => ("unknown", None),
         };
         let mut object = json(evidence, &branch.verdict);
         object["symptom"] = json!(branch.symptom);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::answer::symptom as name;
 use super::page::{escape, visible};
-use crate::diagnose::{Question, VerdictId};
+use crate::diagnose::{TreeQuestion, VerdictId};
 use crate::evidence::Symptom;
 
 /// The whole picture, in the pixels of a phone held upright.
@@ -36,7 +36,7 @@ const HEAD: &str = "<style>\
     </style>";
 
 /// All branches in one picture, one below the other.
-pub fn svg(branches: &[(Symptom, &[Question])]) -> String {
+pub fn svg(branches: &[(Symptom, &[TreeQuestion])]) -> String {
     let mut body = String::new();
     let mut y = MARGIN;
     for (symptom, questions) in branches {
@@ -51,7 +51,7 @@ pub fn svg(branches: &[(Symptom, &[Question])]) -> String {
 }
 
 /// One branch from `y` down; gives where it ends.
-fn branch(out: &mut String, mut y: usize, symptom: Symptom, questions: &[Question]) -> usize {
+fn branch(out: &mut String, mut y: usize, symptom: Symptom, questions: &[TreeQuestion]) -> usize {
     let heading = format!(
         "{}: the first question that decides gives the verdict; a dashed one only informs",
         name(symptom)
@@ -72,7 +72,7 @@ fn branch(out: &mut String, mut y: usize, symptom: Symptom, questions: &[Questio
 }
 
 /// One question with its verdicts; gives where it ends.
-fn row(out: &mut String, y: usize, number: usize, question: &Question) -> usize {
+fn row(out: &mut String, y: usize, number: usize, question: &TreeQuestion) -> usize {
     let lines = wrapped(question.asked, LETTERS);
     let verdicts = question.rules.len();
     let height =
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::diagnose::questions;
 
-    fn all() -> Vec<(Symptom, &'static [Question])> {
+    fn all() -> Vec<(Symptom, &'static [TreeQuestion])> {
         Symptom::BRANCHES.into_iter().map(|symptom| (symptom, questions(symptom))).collect()
     }
 

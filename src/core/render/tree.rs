@@ -4,11 +4,11 @@
 use super::answer::{sentence, symptom as name};
 use super::page::Page;
 use crate::diagnose::remedy::{Advice, Remedy};
-use crate::diagnose::{AlsoId, Question, VerdictId, advise, questions};
+use crate::diagnose::{AlsoId, TreeQuestion, VerdictId, advise, questions};
 use crate::evidence::Symptom;
 
 /// The questions of a branch in their order, with the verdicts they give.
-pub fn tree(symptom: Symptom, questions: &[Question]) -> Page {
+pub fn tree(symptom: Symptom, questions: &[TreeQuestion]) -> Page {
     let mut page = Page::default();
     page.line()
         .strong(format!("{}: the first question that decides gives the verdict", name(symptom)));
@@ -38,7 +38,7 @@ pub fn trees(branch: Option<Symptom>) -> Page {
 }
 
 /// The same as a Mermaid flowchart.
-pub fn mermaid(symptom: Symptom, questions: &[Question]) -> String {
+pub fn mermaid(symptom: Symptom, questions: &[TreeQuestion]) -> String {
     let prefix = name(symptom).to_lowercase().replace('-', "");
     let quoted = |text: &str| text.replace('"', "#quot;");
     let mut lines = vec!["flowchart TD".to_owned()];

@@ -1,0 +1,34 @@
+//! How sure something is: the only hedge that an answer has.
+
+use serde::Serialize;
+
+/// How sure a verdict is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certainty {
+    NotEnoughEvidence,
+    /// Everything seen fits, but what was seen could have been forged or have another cause.
+    Consistent,
+    /// The database, or a log that cannot be forged, shows it.
+    Proven,
+}
+
+impl Certainty {
+    /// As written in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotEnoughEvidence => "not-enough-evidence",
+            Self::Consistent => "consistent",
+            Self::Proven => "proven",
+        }
+    }
+
+    /// As read by a person.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotEnoughEvidence => "not enough evidence",
+            Self::Consistent => "consistent",
+            Self::Proven => "proven",
+        }
+    }
+}

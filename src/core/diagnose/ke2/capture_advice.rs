@@ -1,0 +1,109 @@
+//! Nothing decided KE-2: what to capture, so that it can be. A source that could not be read comes first,
+//! because reading it costs nothing.
+
+use super::needs::NEEDS;
+use crate::diagnose::log_gaps::keys_unseen;
+use crate::diagnose::tree_walk::{Ruling, TreeQuestion, Walk, database_how, log_how};
+use crate::diagnose::verdict::Answer;
+use crate::diagnose::verdict_id::VerdictId;
+use crate::evidence::quoted_device::quoted_device;
+use crate::evidence::{Need, State, counted};
+
+pub(super) const QUESTION: TreeQuestion = TreeQuestion {
+    name: "captured",
+    asked: "Was a call watched, with the log and the client telling their sides?",
+    rules: &[],
+    ask: captured,
+};
+
+/// Names what to capture: nothing seen so far decides, and silence never does.
+fn captured(walk: &mut Walk) -> Option<Ruling> {
+    let verdict = &walk.known.ke1;
+    let name = verdict.id.name();
+    let finding = match verdict.id {
+        VerdictId::Inconclusive => "KE-1 cannot be judged either".to_owned(),
+        VerdictId::OtkHealthy => "KE-1 shows no trouble with its keys".to_owned(),
+        _ => format!("KE-1 says {name} ({}): heal that first", verdict.certainty.words()),
+    };
+    walk.findings.insert(0, finding);
+    unread(walk);
+    let inbox = walk.evidence.inbox();
+    if inbox.value().is_some_and(|inbox| inbox.live.is_some()) {
+        watched(walk);
+    } else if walk.evidence.dehydrated().value() == Some(&true) {
+        let how = "ask about the device that is in the call: nobody uses a dehydrated one";
+        walk.missing("the right device", how.into());
+    } else {
+        walk.missing("a live watch", live_how(walk));
+    }
+    if walk.evidence.clients().next().is_none() {
+        let how = "the diagnostics report of the receiving and of the sending client";
+        walk.missing("the client's report", how.into());
+    }
+    let log = walk.evidence.to_device_log();
+    if !log.value().is_some_and(|log| log.debug) {
+        walk.missing("9533_debug", DEBUG_HOW.into());
+    }
+    let because = walk.missing.iter().map(|missing| missing.need.clone()).collect::<Vec<_>>();
+    let because = format!("missing: {}", because.join(", "));
+    walk.step(Answer::No, because, &log);
+    None
+}
+
+/// What a watch without a verdict comes to. It says nothing of what the client made of it.
+fn watched(walk: &mut Walk) {
+    let right = walk.known.inbox.right.len() as u64;
+    let inbox = walk.evidence.inbox();
+    let why = match inbox.value() {
+        Some(inbox) if right > 0 && inbox.pending == 0 => format!(
+            "{} for its own identity came and were fetched: what became of them is the client's to say",
+            counted(right, "message")
+        ),
+        Some(inbox) if inbox.rows.is_empty() => {
+            "nothing came while it was watched; without a call that means nothing".to_owned()
+        }
+        _ => return,
+    };
+    walk.because.push(why);
+}
+
+/// The sources that were asked and could not answer.
+fn unread(walk: &mut Walk) {
+    keys_unseen(walk);
+    // Of the whole chain other branches' sources stand there too.
+    for answer in walk.evidence.gathered.iter().filter(|answer| NEEDS.contains(&answer.need)) {
+        let (State::Failed(why) | State::NotAsked(why)) = &answer.state else { continue };
+        match answer.need {
+            Need::KeyLog | Need::ToDeviceLog => walk.missing("the Synapse log", log_how(why)),
+            Need::Client => {}
+            _ => walk.missing("the database", database_how(why)),
+        }
+    }
+}
+
+/// Domain fact 28. In the file that `log_config` of homeserver.yaml names; one line of YAML.
+const DEBUG_HOW: &str = "in Synapse's log config put the line `synapse.9533_debug: {level: DEBUG}` under \
+                         `loggers:`, run `systemctl reload matrix-synapse`, make the call; then take the \
+                         line out again and reload";
+
+fn live_how(walk: &Walk) -> String {
+    let ids = walk.evidence.subject.ids();
+    let device = ids.1.map_or("DEVICE".to_owned(), |device| quoted_device(device.as_str()));
+    let user = ids.0.map_or("@user:server", |user| user.as_str());
+    format!(
+        "`!ke2 {user} {device} live 60s` while a call runs: what an online device is sent waits for milliseconds"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::scene::answer_of;
+
+    #[test]
+    fn silence_decides_nothing() {
+        let answer = |case| answer_of(case, &QUESTION);
+        assert_eq!(answer("ke2--inconclusive--online"), (Answer::No, None));
+        assert_eq!(answer("ke2--inconclusive--still"), (Answer::No, None));
+    }
+}

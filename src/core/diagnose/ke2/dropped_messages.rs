@@ -1,0 +1,19 @@
+//! What 9533_debug says of messages to the device that the server dropped.
+
+use crate::diagnose::certainty::Certainty;
+use crate::evidence::to_device::ToDeviceLog;
+use crate::evidence::{counted, utc};
+
+/// How many were dropped, and how far that can be believed.
+pub(super) fn dropped(log: &ToDeviceLog) -> Option<(String, Certainty)> {
+    let span = log.dropped?;
+    let many = counted(span.count, "message");
+    let first = utc(span.first);
+    let last = utc(span.last);
+    let why = format!("9533_debug shows {many} to it dropped, {first} to {last}");
+    if log.dropped_in_text {
+        let why = format!("{why}; the log is text, and that can be forged");
+        return Some((why, Certainty::Consistent));
+    }
+    Some((format!("{why}; the log is JSON and cannot be forged"), Certainty::Proven))
+}
