@@ -136,6 +136,56 @@ pub async fn race(lab: &Lab) -> Result<(String, String)> {
     Ok(device.subject())
 }
 
+/// One upload is rejected, and nothing comes after it.
+pub async fn refused_once(lab: &Lab) -> Result<(String, String)> {
+    let device = Crafted::register(lab, "once").await?;
+    device.publish(lab).await?;
+    let id = ids(0, 1).next().expect("one");
+    device.upload(lab, json!({ "one_time_keys": { &id: device.key() } })).await?;
+    device.refused(lab, json!({ &id: device.key() })).await?;
+    Ok(device.subject())
+}
+
+/// The same, of a key without a signature.
+pub async fn refused_once_unsigned(lab: &Lab) -> Result<(String, String)> {
+    let device = Crafted::register(lab, "bare").await?;
+    device.publish(lab).await?;
+    device.upload(lab, json!({ "one_time_keys": { "curve25519:AAAA": "abc" } })).await?;
+    device.refused(lab, json!({ "curve25519:AAAA": "abd" })).await?;
+    Ok(device.subject())
+}
+
+/// Two processes of a client on libolm, whose key IDs have six characters, top up with the same IDs: one is taken and
+/// goes on, the other is rejected.
+pub async fn libolm_two_clients(lab: &Lab) -> Result<(String, String)> {
+    let device = Crafted::register(lab, "libolm").await?;
+    device.publish(lab).await?;
+    let batch = |from: u32| -> Map<String, Value> {
+        let name =
+            |id: u32| format!("signed_curve25519:{}", vodozemac::base64_encode(id.to_be_bytes()));
+        (from..from + 5).map(|id| (name(id), device.key())).collect()
+    };
+    device.upload(lab, json!({ "one_time_keys": batch(1) })).await?;
+    for round in 0..4 {
+        device.upload(lab, json!({ "one_time_keys": batch(6 + 5 * round) })).await?;
+        device.refused(lab, Value::Object(batch(6))).await?;
+    }
+    Ok(device.subject())
+}
+
+/// As matrix-nio: each try names another key ID, and all are rejected.
+pub async fn ever_new_ids(lab: &Lab) -> Result<(String, String)> {
+    let device = Crafted::register(lab, "ever-new").await?;
+    device.publish(lab).await?;
+    let names: Vec<_> = ids(0, 4).collect();
+    let keys: Map<_, _> = names.iter().map(|id| (id.clone(), device.key())).collect();
+    device.upload(lab, json!({ "one_time_keys": keys })).await?;
+    for name in &names {
+        device.refused(lab, json!({ name: device.key() })).await?;
+    }
+    Ok(device.subject())
+}
+
 /// More keys than any client should have. Synapse ≥ 1.163 takes 500 and refuses the rest.
 pub async fn flood(lab: &Lab) -> Result<(String, String)> {
     let device = Crafted::register(lab, "flooder").await?;

@@ -30,7 +30,8 @@ pub(super) fn why_behind(walk: &mut Walk) -> Option<String> {
 /// last of it agrees with the database.
 pub(super) fn certainty_of_no_device(walk: &mut Walk) -> Certainty {
     let removed = removed_at(walk);
-    let log = walk.known.log.value().filter(|log| !ends_with_removal(log, removed));
+    let log = walk.known.log.value();
+    let log = log.filter(|log| shows_removals(log) && !ends_with_removal(log, removed));
     match log.and_then(first_seen) {
         Some(first) if is_young(first, walk.evidence.now) => {
             let why = since("the device", first);
@@ -43,7 +44,7 @@ pub(super) fn certainty_of_no_device(walk: &mut Walk) -> Certainty {
 
 /// Why it proves nothing yet that the database lacks the device's identity, and what would.
 pub(super) fn why_no_identity_yet(walk: &mut Walk) -> Option<String> {
-    let log = walk.known.log.value()?;
+    let log = walk.known.log.value().filter(|log| shows_removals(log))?;
     let first = first_identity(log)?;
     let removed = removed_at(walk).filter(|at| last_identity(log).is_none_or(|last| last <= *at));
     if !is_young(first, walk.evidence.now) || removed.is_some() {
@@ -66,6 +67,12 @@ fn since(what: &str, first: Timestamp) -> String {
 /// it goes on does not matter: what was there a minute ago has reached the database by now.
 pub fn is_young(first: Timestamp, now: Timestamp) -> bool {
     now.duration_since(first) < YOUNG
+}
+
+/// Whether the logs were searched for removals. Evidence of earlier versions was not, so it cannot say that a
+/// device is new and was not removed: the database alone decides, as it did then.
+fn shows_removals(log: &KeyLog) -> bool {
+    log.coverage.iter().all(|part| part.visible.is_some())
 }
 
 /// The first line that shows the device.
@@ -159,8 +166,9 @@ fn current_how(why: &str) -> String {
 mod tests {
     use super::*;
     use crate::diagnose::judgement::diagnose;
-    use crate::diagnose::scene;
+    use crate::diagnose::scene::{self, Rows};
     use crate::evidence::key_log::Format;
+    use crate::evidence::visibility::Visibility;
     use crate::evidence::{Fact, Gathered, Need, Replay, Replica, State};
 
     const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
@@ -209,6 +217,35 @@ mod tests {
             assert!(!advice, "{case}: {:?}", judged.missing);
             assert!(judged.storm.is_none_or(|storm| storm.row_stands.is_none()), "{case}");
         }
+    }
+
+    /// Asked less than a minute after the log shows the device for the first time.
+    fn asked_at_once(with_removals: bool) -> [(&'static str, Certainty); 2] {
+        let judged = |keyless: bool| {
+            let mut log = scene::log(Format::Json, 300);
+            scene::accepted(&mut log, 290, (0, 49), true);
+            if with_removals {
+                log.coverage[0].visible = Some(Visibility::default());
+            }
+            let mut evidence =
+                scene::evidence(log, Some(Rows { identity: 1, stored: Vec::new() }), 300);
+            let gone = |need| need == Need::DeviceKeys || need == Need::Devices && !keyless;
+            for answer in evidence.gathered.iter_mut().filter(|answer| gone(answer.need)) {
+                (answer.state, answer.fact) = (State::Empty, None);
+            }
+            let verdict = diagnose(&evidence);
+            (verdict.id.name(), verdict.certainty)
+        };
+        [judged(false), judged(true)]
+    }
+
+    #[test]
+    fn a_log_that_was_not_searched_for_removals_does_not_contradict_the_database() {
+        let proven = [("unknown-device", Certainty::Proven), ("keyless-device", Certainty::Proven)];
+        assert_eq!(asked_at_once(false), proven);
+        let young = asked_at_once(true);
+        assert_eq!(young[0], ("unknown-device", Certainty::Consistent));
+        assert_eq!(young[1], ("inconclusive", Certainty::NotEnoughEvidence));
     }
 
     #[test]
