@@ -20,6 +20,7 @@ mod cases;
 mod cases_kept;
 mod chain;
 mod crafted;
+mod dependencies;
 mod events;
 mod lab;
 mod load;
