@@ -4,7 +4,8 @@
 // Tests measure, and read what they were asked to record.
 #![allow(clippy::disallowed_methods)]
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 mod account;
 mod artefacts;
@@ -49,4 +50,21 @@ mod watch;
 fn tree() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
+/// `KESTREL_RECORD=1` writes the recorded files anew instead of comparing with them.
+fn recording() -> bool {
+    std::env::var_os("KESTREL_RECORD").is_some_and(|value| value == "1")
+}
+
+/// Compares a text with its recorded file, or records it.
+fn recorded_as(file: &Path, text: &str) {
+    if recording() {
+        fs::create_dir_all(file.parent().expect("a folder")).expect("the folder can be made");
+        fs::write(file, text).expect("the file can be written");
+        return;
+    }
+    let recorded = fs::read_to_string(file);
+    let recorded = recorded.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert_eq!(text, recorded, "{}: KESTREL_RECORD=1 records it anew", file.display());
 }

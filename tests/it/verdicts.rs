@@ -1,6 +1,6 @@
 //! Real faults on a real homeserver → the right verdict with the right certainty, through the flow.
 //!
-//! `KESTREL_RECORD=1` keeps each evidence as a case.
+//! With `KESTREL_RECORD=1` it writes the evidence of each case anew.
 
 use std::fs;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub async fn answer(config: &Config, command: Command) -> Result<Case> {
     }
 }
 
-/// Judges, prints a row of the table, keeps the case where asked, and compares.
+/// Judges, prints a row of the table, and compares.
 async fn expect(
     config: &Config,
     cause: &str,
@@ -70,7 +70,7 @@ async fn expect(
     compare(&case, "ke1", cause, start.elapsed().as_secs_f32(), (verdict, certainty))
 }
 
-/// Prints a row of the table, keeps the case where asked, and compares.
+/// Prints a row of the table and compares. Two runs never give the same evidence, so it is recorded and never compared.
 pub fn compare(
     case: &Case,
     symptom: &str,
@@ -80,16 +80,13 @@ pub fn compare(
 ) -> Result<()> {
     let (id, sure) = (case.verdict.id.name(), case.verdict.certainty);
     println!("{cause:<18} {id:<22} {:<20} {seconds:.2} s", sure.name());
-    // One version's cases are kept: another's would differ by ids and times only.
-    let kept = cause != "forged" && !cause.contains(NEWEST);
-    if std::env::var_os("KESTREL_RECORD").is_some() && kept {
-        let name = format!("tests/cases/{symptom}--{id}--{cause}");
-        let folder = crate::tree().join(name);
-        fs::create_dir_all(&folder)?;
-        let json = serde_json::to_string_pretty(&case.evidence)?;
-        fs::write(folder.join("evidence.json"), json + "\n")?;
-    }
     assert_eq!((id, sure), expected, "{cause}:\n{}", case.reply.plain);
+    // One version's cases are recorded: another's would differ by ids and times only.
+    if crate::recording() && cause != "forged" && !cause.contains(NEWEST) {
+        let file = format!("tests/cases/{symptom}--{id}--{cause}/evidence.json");
+        let json = serde_json::to_string_pretty(&case.evidence)?;
+        crate::recorded_as(&crate::tree().join(file), &(json + "\n"));
+    }
     Ok(())
 }
 
