@@ -111,12 +111,12 @@ fn named(cause: &str, lab: &Lab) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_gets_its_verdict_from_a_text_log() -> Result<()> {
+async fn lab_each_fault_gets_its_verdict_from_a_text_log() -> Result<()> {
     each_fault(lab(LogFormat::Precise, Some("America/New_York")).await?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
+async fn lab_each_fault_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
     each_fault(lab_with_role(newest()).await?).await
 }
 
@@ -145,12 +145,12 @@ async fn each_fault(lab: Lab) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_crafted_upload_gets_its_verdict() -> Result<()> {
+async fn lab_each_crafted_upload_gets_its_verdict() -> Result<()> {
     each_crafted(lab(LogFormat::Precise, None).await?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_crafted_upload_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
+async fn lab_each_crafted_upload_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
     each_crafted(lab_with_role(newest()).await?).await
 }
 
@@ -185,7 +185,7 @@ async fn each_crafted(lab: Lab) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forged_login_line_never_changes_a_verdict() -> Result<()> {
+async fn lab_a_forged_login_line_never_changes_a_verdict() -> Result<()> {
     let lab = lab(LogFormat::Precise, None).await?;
     let config = config(&lab, true);
     let healthy = faults::healthy(&lab).await?;
@@ -210,7 +210,7 @@ async fn a_forged_login_line_never_changes_a_verdict() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_json_log_proves_by_itself() -> Result<()> {
+async fn lab_a_json_log_proves_by_itself() -> Result<()> {
     let lab = lab(LogFormat::Terse, None).await?;
     let config = config(&lab, true);
     let patient = faults::evict(&lab).await?;
