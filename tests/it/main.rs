@@ -20,6 +20,7 @@ mod captures;
 mod cases;
 mod cases_kept;
 mod chain;
+mod contributing;
 mod crafted;
 mod dependencies;
 mod events;
