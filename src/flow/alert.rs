@@ -219,8 +219,8 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
         (true, ..) if verdict.id == VerdictId::AuthUnreachable => Sure::Unconfirmed(
             "the device exists; Synapse could not check access tokens meanwhile".into(),
         ),
-        (true, _, None) if let Some(resolved) = resolved(event, verdict) => {
-            Sure::Unconfirmed(resolved)
+        (true, _, None) if resolved(event, verdict).is_some() => {
+            Sure::Unconfirmed(resolved(event, verdict).unwrap_or_default())
         }
         (true, Certainty::Proven, _) | (true, _, Some(_)) => Sure::Confirmed,
         (true, ..) if verdict.id == VerdictId::OtkFlood => Sure::Confirmed,
