@@ -58,13 +58,6 @@ impl Config {
     }
 
     /// Checks a config's text. Relative paths in it start at `base`, the config file's folder.
-    ///
-    /// ```
-    /// use kestrel::config::Config;
-    ///
-    /// let problems = Config::parse("[limts]\ndeadline = \"10s\"", ".".as_ref()).unwrap_err();
-    /// assert!(problems.to_string().contains("limits"));
-    /// ```
     pub fn parse(text: &str, base: &Path) -> Result<Self, Problems> {
         reading::config(text, base)
     }
