@@ -224,8 +224,8 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
         (true, ..) if verdict.id == VerdictId::AuthUnreachable => Confirmation::Unconfirmed(
             "the device exists; Synapse could not check access tokens meanwhile".into(),
         ),
-        (true, _, None) if let Some(resolved) = resolved(event, verdict) => {
-            Confirmation::Unconfirmed(resolved)
+        (true, _, None) if resolved(event, verdict).is_some() => {
+            Confirmation::Unconfirmed(resolved(event, verdict).unwrap_or_default())
         }
         (true, Certainty::Proven, _) | (true, _, Some(_)) => Confirmation::Confirmed,
         (true, ..) if verdict.id == VerdictId::OtkFlood => Confirmation::Confirmed,

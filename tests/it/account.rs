@@ -22,7 +22,7 @@ const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
 const LAPSE: Duration = Duration::from_secs(100);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_login_replaces_no_identity_unasked() -> Result<()> {
+async fn lab_a_second_login_replaces_no_identity_unasked() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let first = prepare(&lab, &ops).await?;
@@ -71,7 +71,7 @@ async fn a_second_login_replaces_no_identity_unasked() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_account_has_one_process() -> Result<()> {
+async fn lab_one_account_has_one_process() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let mut first = start(&lab, &ops).await?;
@@ -122,7 +122,7 @@ async fn one_account_has_one_process() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_copied_machine_the_newer_run_stays() -> Result<()> {
+async fn lab_of_a_copied_machine_the_newer_run_stays() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let mut first = start(&lab, &ops).await?;
@@ -148,7 +148,7 @@ async fn of_a_copied_machine_the_newer_run_stays() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_homeserver_that_is_away_ends_no_run() -> Result<()> {
+async fn lab_a_homeserver_that_is_away_ends_no_run() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let mut bot = start(&lab, &ops).await?;
@@ -178,7 +178,7 @@ async fn a_homeserver_that_is_away_ends_no_run() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_device_is_replaced_under_the_same_identity() -> Result<()> {
+async fn lab_a_deleted_device_is_replaced_under_the_same_identity() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let mut bot = start(&lab, &ops).await?;
@@ -244,7 +244,7 @@ async fn a_deleted_device_is_replaced_under_the_same_identity() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deactivated_account_needs_a_person() -> Result<()> {
+async fn lab_a_deactivated_account_needs_a_person() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let mut bot = start(&lab, &ops).await?;
@@ -264,7 +264,7 @@ async fn a_deactivated_account_needs_a_person() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_store_leaves_the_identity_alone() -> Result<()> {
+async fn lab_a_lost_store_leaves_the_identity_alone() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let mut bot = start(&lab, &ops).await?;
@@ -288,7 +288,7 @@ async fn a_lost_store_leaves_the_identity_alone() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_was_put_back_is_noticed_before_it_is_used() -> Result<()> {
+async fn lab_a_store_that_was_put_back_is_noticed_before_it_is_used() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let mut bot = start(&lab, &ops).await?;
@@ -323,7 +323,7 @@ async fn a_store_that_was_put_back_is_noticed_before_it_is_used() -> Result<()> 
 
 /// Only the crypto store is put back, so that nothing shows before the homeserver refuses an upload.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crypto_store_that_was_put_back_is_told_in_the_room() -> Result<()> {
+async fn lab_a_crypto_store_that_was_put_back_is_told_in_the_room() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let mut bot = start(&lab, &ops).await?;
@@ -364,7 +364,7 @@ async fn a_crypto_store_that_was_put_back_is_told_in_the_room() -> Result<()> {
 
 /// The homeserver answers through a proxy that moves its Date seven minutes ahead.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_clock_is_told() -> Result<()> {
+async fn lab_a_wrong_clock_is_told() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let mut bot = start(&lab, &ops).await?;

@@ -176,7 +176,7 @@ fn keep(all: &[Told]) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_clients_file_is_understood_and_never_turns_a_verdict() -> Result<()> {
+async fn lab_a_real_clients_file_is_understood_and_never_turns_a_verdict() -> Result<()> {
     let lab = lab_with_role(Default::default()).await?;
     let (node, browser, dead, slow, evicted, rolled, astray) = tokio::try_join!(
         artefacts::evicted(&lab, Host::Node),

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const AWAY: Duration = Duration::from_secs(12);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_cannot_be_sent_is_sent_later_with_its_evidence() -> Result<()> {
+async fn lab_an_answer_that_cannot_be_sent_is_sent_later_with_its_evidence() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");

@@ -49,7 +49,7 @@ async fn expect(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_that_the_log_cannot_show_are_not_healthy() -> Result<()> {
+async fn lab_refusals_that_the_log_cannot_show_are_not_healthy() -> Result<()> {
     let silenced = ("synapse.http.server".to_owned(), "WARNING".to_owned());
     let lab =
         lab_with_role(LabOptions { loggers: vec![silenced], ..LabOptions::default() }).await?;

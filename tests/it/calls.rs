@@ -215,7 +215,7 @@ fn plain_reader(lab: &Lab, config: &Config) -> Result<Config> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_call_gets_its_verdict_from_a_text_log() -> Result<()> {
+async fn lab_each_call_gets_its_verdict_from_a_text_log() -> Result<()> {
     let lab = lab_with_role(LabOptions { config: limited(), ..Default::default() }).await?;
     let prometheus = Prometheus::watch(&lab).await?;
     let first = Member::join(&lab, "first", &fresh_address(), LONG).await?;
@@ -341,7 +341,7 @@ async fn no_delay_id_shows(lab: &Lab, config: &Config, calls: &Calls) -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_json_log_proves_what_a_row_ties_to_the_user() -> Result<()> {
+async fn lab_a_json_log_proves_what_a_row_ties_to_the_user() -> Result<()> {
     let log_format = LogFormat::Terse;
     let options = LabOptions { log_format, config: limited(), ..Default::default() };
     let lab = lab_with_role(options).await?;
@@ -352,7 +352,7 @@ async fn a_json_log_proves_what_a_row_ties_to_the_user() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_newest_synapse_gets_the_same_verdicts_with_authenticated_restarts() -> Result<()> {
+async fn lab_the_newest_synapse_gets_the_same_verdicts_with_authenticated_restarts() -> Result<()> {
     let synapse_version = NEWEST.to_owned();
     let options = LabOptions { synapse_version, config: limited(), ..Default::default() };
     let lab = lab_with_role(options).await?;
@@ -365,7 +365,7 @@ async fn the_newest_synapse_gets_the_same_verdicts_with_authenticated_restarts()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_delayed_events_says_so() -> Result<()> {
+async fn lab_a_server_without_delayed_events_says_so() -> Result<()> {
     let off = Map::from_iter([("max_event_delay_duration".to_owned(), Value::Null)]);
     let log_format = LogFormat::Terse;
     let lab = lab_with_role(LabOptions { config: off, log_format, ..Default::default() }).await?;
@@ -388,7 +388,7 @@ async fn a_server_without_delayed_events_says_so() -> Result<()> {
 
 /// The functions of the grants run on every schema, with and without the table of delayed events.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_grants_run_on_old_schemas_too() -> Result<()> {
+async fn lab_the_grants_run_on_old_schemas_too() -> Result<()> {
     for (synapse_version, absent) in [("1.100.0", true), ("1.120.2", false)] {
         let synapse_version = synapse_version.to_owned();
         let lab = lab_with_role(LabOptions { synapse_version, ..Default::default() }).await?;

@@ -15,7 +15,7 @@ const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
+async fn lab_a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");

@@ -1,7 +1,7 @@
 //! Saved cases: `tests/cases/<symptom>--<cause>/evidence.json` is judged again, and the answer must be
 //! the `reply.md` beside it. Adding a diagnosis is adding a folder.
 //!
-//! `KESTREL_RECORD=1 cargo test` writes the replies anew; read the difference before committing it.
+//! With `KESTREL_RECORD=1` it writes the replies anew instead. Read the difference before you commit it.
 
 use std::fs;
 
@@ -32,12 +32,7 @@ fn every_case_gets_its_reply_again() {
         );
         let reply =
             [page.markdown(), flow::why(&evidence, &judgement, &view).markdown()].join("\n---\n\n");
-        let file = entry.path().join("reply.md");
-        if std::env::var_os("KESTREL_RECORD").is_some() {
-            fs::write(&file, &reply).expect("the reply is kept");
-        }
-        let kept = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{name}/reply.md: {e}"));
-        assert_eq!(reply, kept, "{name}: the reply has changed");
+        crate::recorded_as(&entry.path().join("reply.md"), &reply);
         assert!(
             ["ke1--", "ke2--", "ke3--", "ke4--", "all--", "fleet--"]
                 .iter()

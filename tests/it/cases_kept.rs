@@ -13,7 +13,7 @@ use crate::room::{PATIENCE, longer};
 const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_case_is_kept_compared_and_really_deleted() -> Result<()> {
+async fn lab_a_case_is_kept_compared_and_really_deleted() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");

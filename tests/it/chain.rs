@@ -59,7 +59,7 @@ fn triage(lab: &Lab, symptom: &str, (user, device): &(String, String), file: &Pa
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_har_file_stands_in_for_a_log() -> Result<()> {
+async fn lab_a_har_file_stands_in_for_a_log() -> Result<()> {
     let lab = lab_with_role(Default::default()).await?;
     let (subject, refusal) = crafted::foreign_refusal(&lab).await?;
     let own = har(lab.scratch(), &subject, &refusal)?;
@@ -111,7 +111,7 @@ fn places(object: &Value) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_root_and_what_follows() -> Result<()> {
+async fn lab_what_is_root_and_what_follows() -> Result<()> {
     let lab = lab_with_role(Default::default()).await?;
     let (dead, _caller) = media::dead_identity(&lab).await?;
     let evicted = faults::evict(&lab).await?;

@@ -68,12 +68,12 @@ async fn expect(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_event_gets_its_verdict() -> Result<()> {
+async fn lab_each_event_gets_its_verdict() -> Result<()> {
     each_event(&lab_with_role(Default::default()).await?, "").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_event_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
+async fn lab_each_event_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
     each_event(&lab_with_role(newest()).await?, &format!(" {NEWEST}")).await
 }
 
@@ -202,10 +202,10 @@ async fn odd_rows(
 /// five minutes after its start (`_censor_redactions`, `Duration(minutes=5)`; nothing in its config makes
 /// that shorter). So this takes five minutes, on both versions at once:
 ///
-/// `cargo test --test it a_pruned_event -- --ignored --nocapture`
+/// `cargo test --test it -- lab_a_pruned_event --ignored --nocapture`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "waits five minutes for Synapse's own loop"]
-async fn a_pruned_event_is_still_told_as_redacted() -> Result<()> {
+async fn lab_a_pruned_event_is_still_told_as_redacted() -> Result<()> {
     let shortened = || json!({"redaction_retention_period": "1s"}).as_object().cloned();
     let with =
         |options: LabOptions| LabOptions { config: shortened().unwrap_or_default(), ..options };

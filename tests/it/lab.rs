@@ -88,7 +88,7 @@ async fn precise_lab() -> Lab {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_evicted_device_is_refused_its_first_batch_again_and_again() {
+async fn lab_an_evicted_device_is_refused_its_first_batch_again_and_again() {
     let lab = precise_lab().await;
     let patient = faults::evict(&lab).await.unwrap();
     lab.log_written().await.unwrap();
@@ -104,7 +104,7 @@ async fn an_evicted_device_is_refused_its_first_batch_again_and_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_clients_are_refused_and_accepted_in_turn() {
+async fn lab_two_clients_are_refused_and_accepted_in_turn() {
     let lab = precise_lab().await;
     let patient = faults::two_clients(&lab).await.unwrap();
     lab.log_written().await.unwrap();
@@ -119,7 +119,7 @@ async fn two_clients_are_refused_and_accepted_in_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_rolled_back_is_refused_a_range_it_had_uploaded() {
+async fn lab_a_store_rolled_back_is_refused_a_range_it_had_uploaded() {
     let lab = precise_lab().await;
     let patient = faults::rollback(&lab).await.unwrap();
     lab.log_written().await.unwrap();
@@ -134,7 +134,7 @@ async fn a_store_rolled_back_is_refused_a_range_it_had_uploaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_quiet_faults_are_quiet() {
+async fn lab_the_quiet_faults_are_quiet() {
     let lab = precise_lab().await;
     let silent = faults::silent(&lab).await.unwrap();
     // Synapse reads its clock again for the device keys of an upload: on a busy machine a batch of the
@@ -155,7 +155,7 @@ async fn the_quiet_faults_are_quiet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forged_lines_look_like_real_ones_and_leave_no_trace_in_the_database() {
+async fn lab_forged_lines_look_like_real_ones_and_leave_no_trace_in_the_database() {
     let lab = precise_lab().await;
     let victim = faults::healthy(&lab).await.unwrap();
     faults::forged_login(&lab, &victim.user, &victim.device).await.unwrap();
@@ -171,7 +171,7 @@ async fn forged_lines_look_like_real_ones_and_leave_no_trace_in_the_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_follows_the_options() {
+async fn lab_the_log_follows_the_options() {
     let zone = |zone: &str| LabOptions { timezone: Some(zone.into()), ..LabOptions::default() };
     let terse = LabOptions { log_format: LogFormat::Terse, ..LabOptions::default() };
     let (west, east, terse) = tokio::join!(
@@ -191,7 +191,7 @@ async fn the_log_follows_the_options() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_in_the_ops_room_is_read_by_the_others() {
+async fn lab_what_is_said_in_the_ops_room_is_read_by_the_others() {
     let lab = precise_lab().await;
     let ops = OpsRoom::open(&lab).await.unwrap();
     let carol = ops.bring(&lab, "carol").await.unwrap();
@@ -210,7 +210,7 @@ async fn what_is_said_in_the_ops_room_is_read_by_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_keeps_the_address_the_accounts_and_the_log() {
+async fn lab_a_restart_keeps_the_address_the_accounts_and_the_log() {
     let lab = precise_lab().await;
     let account = lab.register("alice").await.unwrap();
     lab.restart_synapse().await.unwrap();

@@ -1,7 +1,7 @@
 //! Long runs: hundreds of commands, dozens of kills, a crowd of strangers. They take minutes, so they are run
 //! by a command of their own:
 //!
-//! `cargo test --test it load:: -- --ignored --nocapture --test-threads 1`
+//! `cargo test --test it -- load:: --ignored --nocapture --test-threads 1`
 //!
 //! `KESTREL_BINARY` names another build to measure, such as `target/release/kestrel`. The promise on memory is
 //! for the release build with the environment of the unit (`MALLOC_MMAP_THRESHOLD_=131072`); a debug build maps
@@ -36,7 +36,7 @@ async fn room(extra: &str) -> Result<(Lab, OpsRoom, Bot)> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes"]
-async fn three_hundred_commands_take_little_memory() -> Result<()> {
+async fn lab_three_hundred_commands_take_little_memory() -> Result<()> {
     let (lab, ops, bot) = room("").await?;
     let patient = healthy(&lab).await?;
     let idle = bot.cost()?;
@@ -60,7 +60,7 @@ async fn three_hundred_commands_take_little_memory() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes"]
-async fn kills_lose_and_double_nothing() -> Result<()> {
+async fn lab_kills_lose_and_double_nothing() -> Result<()> {
     let (lab, ops, mut bot) = room("[watch]\nquiet = \"10s\"\n").await?;
     let patient = healthy(&lab).await?;
     let first = evict(&lab).await?;
@@ -92,7 +92,7 @@ async fn kills_lose_and_double_nothing() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes"]
-async fn a_thousand_messages_of_strangers_are_one_line() -> Result<()> {
+async fn lab_a_thousand_messages_of_strangers_are_one_line() -> Result<()> {
     let (lab, ops, bot) = room("").await?;
     let stranger = ops.bring(&lab, "stranger").await?;
     let before = bot.cost()?.cpu_seconds;

@@ -4,7 +4,8 @@
 // Tests measure, and read what they were asked to record.
 #![allow(clippy::disallowed_methods)]
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 mod account;
 mod artefacts;
@@ -19,7 +20,9 @@ mod captures;
 mod cases;
 mod cases_kept;
 mod chain;
+mod contributing;
 mod crafted;
+mod dependencies;
 mod events;
 mod lab;
 mod load;
@@ -55,4 +58,21 @@ fn tree() -> PathBuf {
 /// The verdict of a case that is no survey.
 fn verdict(case: &kestrel::flow::Case) -> &kestrel_core::diagnose::Verdict {
     case.verdict().expect("a case has a verdict")
+}
+
+/// `KESTREL_RECORD=1` writes the recorded files anew instead of comparing with them.
+fn recording() -> bool {
+    std::env::var_os("KESTREL_RECORD").is_some_and(|value| value == "1")
+}
+
+/// Compares a text with its recorded file, or records it.
+fn recorded_as(file: &Path, text: &str) {
+    if recording() {
+        fs::create_dir_all(file.parent().expect("a folder")).expect("the folder can be made");
+        fs::write(file, text).expect("the file can be written");
+        return;
+    }
+    let recorded = fs::read_to_string(file);
+    let recorded = recorded.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert_eq!(text, recorded, "{}: KESTREL_RECORD=1 records it anew", file.display());
 }

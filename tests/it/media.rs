@@ -265,32 +265,32 @@ async fn each_client(version: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_call_gets_its_verdict() -> Result<()> {
+async fn lab_each_call_gets_its_verdict() -> Result<()> {
     each_call(kestrel_lab::DEFAULT_SYNAPSE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_call_gets_its_verdict_on_the_newest() -> Result<()> {
+async fn lab_each_call_gets_its_verdict_on_the_newest() -> Result<()> {
     each_call(NEWEST).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_drop_gets_its_verdict() -> Result<()> {
+async fn lab_each_drop_gets_its_verdict() -> Result<()> {
     each_drop(kestrel_lab::DEFAULT_SYNAPSE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_drop_gets_its_verdict_on_the_newest() -> Result<()> {
+async fn lab_each_drop_gets_its_verdict_on_the_newest() -> Result<()> {
     each_drop(NEWEST).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_client_gets_its_verdict() -> Result<()> {
+async fn lab_each_client_gets_its_verdict() -> Result<()> {
     each_client(kestrel_lab::DEFAULT_SYNAPSE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_watch_sees_an_online_device() -> Result<()> {
+async fn lab_a_live_watch_sees_an_online_device() -> Result<()> {
     // They take three seconds of the watch. A busy machine has the rest of it to send and to fetch them.
     const SENT: u64 = 30;
     let lab =
@@ -336,7 +336,7 @@ async fn a_live_watch_sees_an_online_device() -> Result<()> {
 
 /// Bodies that no client of ours writes: the function and the reader in Rust say the same of each.
 #[tokio::test(flavor = "multi_thread")]
-async fn both_readers_see_the_same_shapes() -> Result<()> {
+async fn lab_both_readers_see_the_same_shapes() -> Result<()> {
     let lab = lab_with_role(LabOptions::default()).await?;
     let device = "A \"b' (msgid x)/$1\n--";
     let owner = lab.register_on(&lab.fresh_name("odd"), Some(device)).await?;
@@ -372,10 +372,10 @@ async fn both_readers_see_the_same_shapes() -> Result<()> {
     Ok(())
 }
 
-/// Prints the plans over a million rows: `cargo test --test it a_million -- --ignored --nocapture`.
+/// Prints the plans over a million rows: `cargo test --test it -- lab_a_million --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
-async fn a_million_rows_are_read_by_index() -> Result<()> {
+async fn lab_a_million_rows_are_read_by_index() -> Result<()> {
     const MINE: &str = "user_id = '@u500:lab.local' AND device_id = 'D1'";
     let lab = lab_with_role(LabOptions::default()).await?;
     lab.sql(

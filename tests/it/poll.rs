@@ -181,11 +181,11 @@ async fn a_failing_database_is_no_alert(lab: &Lab, mut looking: Looking) -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_silent_fault_is_one_storm() -> Result<()> {
+async fn lab_each_silent_fault_is_one_storm() -> Result<()> {
     each_fault_is_a_storm(kestrel_lab::DEFAULT_SYNAPSE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_silent_fault_is_one_storm_on_the_newest_synapse() -> Result<()> {
+async fn lab_each_silent_fault_is_one_storm_on_the_newest_synapse() -> Result<()> {
     each_fault_is_a_storm(NEWEST).await
 }

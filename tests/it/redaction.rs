@@ -305,7 +305,7 @@ fn sent() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_report_costs_the_bot_more_than_its_bound() -> Result<()> {
+async fn lab_no_report_costs_the_bot_more_than_its_bound() -> Result<()> {
     let (lab, ops, bot, patient) = opened("[reports]\neach = 20\n").await?;
     let folder = lab.scratch().join("bot");
     let user = direct(&lab, &patient.user, &bot, &[]).await?;

@@ -68,7 +68,7 @@ fn storm(user: &str, device: &str, first: Timestamp) -> Event {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_is_behind_denies_no_device() -> Result<()> {
+async fn lab_a_replica_that_is_behind_denies_no_device() -> Result<()> {
     let lab = lab_with_role(LabOptions { replica: true, ..LabOptions::default() }).await?;
     let replica = lab.replica()?;
     let mut dead = faults::evict(&lab).await?;
@@ -156,7 +156,7 @@ async fn a_replica_that_is_behind_denies_no_device() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leftover_session_is_not_judged_for_the_user_s_devices() -> Result<()> {
+async fn lab_a_leftover_session_is_not_judged_for_the_user_s_devices() -> Result<()> {
     let lab = lab_with_role(LabOptions::default()).await?;
     let config = config(&lab, true);
     let mut patient = faults::evict(&lab).await?;

@@ -157,7 +157,7 @@ fn nothing_planted_is_kept(lab: &Lab, bot: &Bot) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_users_report_becomes_a_verdict_and_a_receipt() -> Result<()> {
+async fn lab_a_users_report_becomes_a_verdict_and_a_receipt() -> Result<()> {
     let (lab, ops, bot, patient) = opened("").await?;
     let user = direct(&lab, &patient.user, &bot, &[]).await?;
     user.sees_join(&bot.user_id, PATIENCE).await.with_context(|| bot.last_words())?;
@@ -289,7 +289,7 @@ async fn an_admin_hands_one_on(ops: &OpsRoom, bot: &Bot, own: &[u8]) -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_is_told_once_whenever_the_bot_is_killed() -> Result<()> {
+async fn lab_a_report_is_told_once_whenever_the_bot_is_killed() -> Result<()> {
     let (lab, ops, mut bot, patient) = opened("[reports]\neach = 20\n").await?;
     let user = direct(&lab, &patient.user, &bot, &[]).await?;
     // Sent with the invitation: the bot is not there yet.
@@ -315,7 +315,7 @@ async fn a_report_is_told_once_whenever_the_bot_is_killed() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whom_the_config_does_not_name_is_left_alone() -> Result<()> {
+async fn lab_whom_the_config_does_not_name_is_left_alone() -> Result<()> {
     let (lab, ops, mut bot, patient) = opened("[reports]\nfrom = \"nobody\"\n").await?;
     let user = direct(&lab, &patient.user, &bot, &[]).await?;
     assert!(user.sees_join(&bot.user_id, SILENCE).await.is_err(), "nobody was let in");

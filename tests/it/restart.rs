@@ -84,7 +84,7 @@ pub async fn each_once(ops: &OpsRoom, bot: &Bot, asked: &[OwnedEventId]) -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_command_is_lost_or_answered_twice_when_the_process_is_killed() -> Result<()> {
+async fn lab_no_command_is_lost_or_answered_twice_when_the_process_is_killed() -> Result<()> {
     let (_lab, ops, mut bot, patient) = room().await?;
     // All of them wait when the process begins: it ends with most of them open.
     bot.stop();
@@ -97,7 +97,7 @@ async fn no_command_is_lost_or_answered_twice_when_the_process_is_killed() -> Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_hands_its_queue_to_the_next_process() -> Result<()> {
+async fn lab_a_stop_hands_its_queue_to_the_next_process() -> Result<()> {
     let (_lab, ops, mut bot, patient) = room().await?;
     let first = ask_many(&ops, &patient, 4).await?;
     wait_for(&ops, &first, 1).await?;

@@ -31,7 +31,7 @@ const FAULTS: [(Fault, &str, &str); 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_fault_is_explained_in_an_encrypted_room() -> Result<()> {
+async fn lab_every_fault_is_explained_in_an_encrypted_room() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");
@@ -53,7 +53,7 @@ async fn every_fault_is_explained_in_an_encrypted_room() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thread_holds_all_that_an_admin_needs() -> Result<()> {
+async fn lab_a_thread_holds_all_that_an_admin_needs() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");
@@ -94,7 +94,7 @@ async fn a_thread_holds_all_that_an_admin_needs() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_watch_is_announced_before_it_is_judged() -> Result<()> {
+async fn lab_a_live_watch_is_announced_before_it_is_judged() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");
@@ -115,7 +115,7 @@ async fn a_live_watch_is_announced_before_it_is_judged() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_gate_is_as_the_config_says() -> Result<()> {
+async fn lab_the_gate_is_as_the_config_says() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");

@@ -1,7 +1,7 @@
 //! A big server's database: two million one-time keys of 40 000 devices, and more than a million rows beside
 //! them. Every probe goes by an index, and the survey of everybody takes less than two seconds.
 //!
-//! `cargo test --test it scale -- --nocapture` prints the plans.
+//! `cargo test --test it -- scale:: --nocapture` prints the plans.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -151,7 +151,7 @@ async fn filled() -> Result<(Lab, Config)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_million_keys_are_surveyed_within_two_seconds_by_index() -> Result<()> {
+async fn lab_two_million_keys_are_surveyed_within_two_seconds_by_index() -> Result<()> {
     let (lab, config) = filled().await?;
     every_probe_goes_by_an_index(&lab, &config).await?;
     for run in ["first", "second"] {

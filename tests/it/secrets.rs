@@ -102,7 +102,7 @@ fn unpacked(bytes: &[u8]) -> Result<Vec<(String, String)>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_secrets_survive_nowhere() -> Result<()> {
+async fn lab_two_hundred_secrets_survive_nowhere() -> Result<()> {
     let (lab, ops, bot, patient) = opened("").await?;
     let user = direct(&lab, &patient.user, &bot, &[]).await?;
     user.sees_join(&bot.user_id, PATIENCE).await.with_context(|| bot.last_words())?;

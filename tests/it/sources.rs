@@ -26,7 +26,7 @@ use crate::verdicts::{ROLE, config, judge, lab_with_role};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_role_reads_key_material_by_index_and_nothing_else() -> Result<()> {
+async fn lab_the_role_reads_key_material_by_index_and_nothing_else() -> Result<()> {
     let lab = lab_with_role(Default::default()).await?;
     lab.sql(&grants(ROLE)).await.context("the grants do not run twice")?;
     let patient = faults::silent(&lab).await?;
@@ -75,7 +75,7 @@ async fn the_role_reads_key_material_by_index_and_nothing_else() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_is_down_is_evidence() -> Result<()> {
+async fn lab_a_source_that_is_down_is_evidence() -> Result<()> {
     let lab = lab_with_role(Default::default()).await?;
     let patient = faults::evict(&lab).await?;
     lab.log_written().await?;
@@ -136,7 +136,7 @@ async fn a_source_that_is_down_is_evidence() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_saved_case_replays_to_the_same_verdict_and_holds_no_key() -> Result<()> {
+async fn lab_a_saved_case_replays_to_the_same_verdict_and_holds_no_key() -> Result<()> {
     let lab: Lab = lab_with_role(Default::default()).await?;
     let patient = faults::evict(&lab).await?;
     lab.log_written().await?;
@@ -196,7 +196,7 @@ async fn connect(url: &str) -> Result<Client> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_role_can_write_nothing() -> Result<()> {
+async fn lab_the_role_can_write_nothing() -> Result<()> {
     let lab = Lab::start(Default::default()).await?;
     // As a database is that was made by PostgreSQL 14, with an owner of its own for Synapse's tables, and with
     // somebody in it who uses large objects.
@@ -285,7 +285,7 @@ async fn forgetful(to: String) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_ends_its_own_statements_whatever_its_role_may() -> Result<()> {
+async fn lab_a_session_ends_its_own_statements_whatever_its_role_may() -> Result<()> {
     let lab = lab_with_role(Default::default()).await?;
     lab.sql("ALTER ROLE kestrel SET statement_timeout = '1h'").await?;
     let url = lab.database_url_as(ROLE);
@@ -330,7 +330,7 @@ async fn asked(flow: &Flow) -> Result<State> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_password_is_used_without_a_restart() -> Result<()> {
+async fn lab_a_new_password_is_used_without_a_restart() -> Result<()> {
     let lab = lab_with_role(Default::default()).await?;
     let change = async |password: &str| {
         let sql = "SET password_encryption = 'scram-sha-256'; ALTER ROLE kestrel PASSWORD";
@@ -398,7 +398,7 @@ pub(crate) fn config_file(lab: &Lab) -> Result<PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doctor_checks_the_role_the_session_and_the_store() -> Result<()> {
+async fn lab_doctor_checks_the_role_the_session_and_the_store() -> Result<()> {
     let lab = lab_with_role(Default::default()).await?;
     faults::healthy(&lab).await?;
     lab.log_written().await?;

@@ -70,7 +70,7 @@ async fn times(ops: &OpsRoom, bot: &Bot, lines: &[OwnedEventId], words: &str) ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bare_token_commands_nothing_and_presses_what_only_reads() -> Result<()> {
+async fn lab_a_bare_token_commands_nothing_and_presses_what_only_reads() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");
@@ -146,7 +146,7 @@ async fn nothing_was_done(ops: &OpsRoom, bot: &Bot) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_is_seen_after_a_crash_and_when_it_was_refused() -> Result<()> {
+async fn lab_a_copy_is_seen_after_a_crash_and_when_it_was_refused() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");
@@ -181,7 +181,7 @@ async fn second_device(lab: &Lab, ops: &OpsRoom) -> Result<Person> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_nobody_signed_reads_and_silences_nothing() -> Result<()> {
+async fn lab_a_device_that_nobody_signed_reads_and_silences_nothing() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");
@@ -213,7 +213,7 @@ async fn a_device_that_nobody_signed_reads_and_silences_nothing() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_of_a_device_that_was_signed_out_and_of_others_command_nothing() -> Result<()> {
+async fn lab_keys_of_a_device_that_was_signed_out_and_of_others_command_nothing() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");
@@ -263,7 +263,7 @@ fn configure(bot: &mut Bot, keys: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_room_that_is_not_encrypted_is_as_the_config_says() -> Result<()> {
+async fn lab_a_room_that_is_not_encrypted_is_as_the_config_says() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open_plain(&lab).await?;
     let folder = lab.scratch().join("bot");

@@ -13,7 +13,7 @@ const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
 const PATIENCE: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_goes_on_until_peers_have_claimed_the_dead_keys() -> Result<()> {
+async fn lab_a_storm_goes_on_until_peers_have_claimed_the_dead_keys() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let mut patient = faults::evict(&lab).await?;
     let of = |patient: &faults::Patient| patient.refusals(&lab);
@@ -37,7 +37,7 @@ async fn a_storm_goes_on_until_peers_have_claimed_the_dead_keys() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reactions_are_read_over_a_restart_of_the_server() -> Result<()> {
+async fn lab_reactions_are_read_over_a_restart_of_the_server() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let carol = ops.bring(&lab, "carol").await?;
@@ -65,7 +65,7 @@ async fn reactions_are_read_over_a_restart_of_the_server() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_bot_comes_back_and_answers() -> Result<()> {
+async fn lab_a_killed_bot_comes_back_and_answers() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
     let ops = OpsRoom::open(&lab).await?;
     let folder = lab.scratch().join("bot");

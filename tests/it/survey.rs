@@ -44,12 +44,12 @@ fn expected<'a>(all: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exactly_the_troubled_ones_are_named() -> Result<()> {
+async fn lab_exactly_the_troubled_ones_are_named() -> Result<()> {
     troubled_ones(lab_with_role(Default::default()).await?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exactly_the_troubled_ones_are_named_on_the_newest_synapse() -> Result<()> {
+async fn lab_exactly_the_troubled_ones_are_named_on_the_newest_synapse() -> Result<()> {
     troubled_ones(lab_with_role(newest()).await?).await
 }
 
@@ -139,7 +139,7 @@ async fn troubled_ones(lab: Lab) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_synapse_never_writes_is_evidence_and_no_panic() -> Result<()> {
+async fn lab_a_row_that_synapse_never_writes_is_evidence_and_no_panic() -> Result<()> {
     let lab = lab_with_role(Default::default()).await?;
     let subject = crafted::upload_loop(&lab).await?;
     lab.log_written().await?;

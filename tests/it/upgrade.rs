@@ -118,8 +118,8 @@ fn mentions(message: &Message, person: &Person) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_admins_upgrade_is_followed_and_storms_are_in_both_rooms_until_a_command() -> Result<()>
-{
+async fn lab_an_admins_upgrade_is_followed_and_storms_are_in_both_rooms_until_a_command()
+-> Result<()> {
     let (lab, ops, mut bot) = room("[watch]\nmention = false\n").await?;
     // So that it may send in the old room afterwards.
     levels(&lab, &ops, |levels| levels["users"][&bot.user_id] = json!(50)).await?;
@@ -179,7 +179,7 @@ async fn in_thread(person: &Person, root: &EventId, bot: &Bot, words: &str) -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_old_room_is_closed_all_is_said_in_the_new_one() -> Result<()> {
+async fn lab_where_the_old_room_is_closed_all_is_said_in_the_new_one() -> Result<()> {
     let (lab, ops, bot) = room("").await?;
     let next = upgrade(&lab, &ops, "11").await?;
     next.invite(&bot.user_id).await?;
@@ -192,7 +192,8 @@ async fn where_the_old_room_is_closed_all_is_said_in_the_new_one() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tombstone_of_a_member_and_one_that_gives_power_away_are_not_followed() -> Result<()> {
+async fn lab_a_tombstone_of_a_member_and_one_that_gives_power_away_are_not_followed() -> Result<()>
+{
     let (lab, ops, bot) = room("").await?;
     let member = ops.bring(&lab, "member").await?;
     levels(&lab, &ops, |levels| levels["events"]["m.room.tombstone"] = json!(0)).await?;
@@ -217,8 +218,8 @@ async fn a_tombstone_of_a_member_and_one_that_gives_power_away_are_not_followed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_waits_for_an_invitation_and_ends_when_the_bot_is_removed_at_once() -> Result<()>
-{
+async fn lab_an_upgrade_waits_for_an_invitation_and_ends_when_the_bot_is_removed_at_once()
+-> Result<()> {
     let (lab, ops, bot) = room("").await?;
     levels(&lab, &ops, |levels| levels["users"][&bot.user_id] = json!(50)).await?;
     let next = upgrade(&lab, &ops, "11").await?;
@@ -239,7 +240,7 @@ async fn an_upgrade_waits_for_an_invitation_and_ends_when_the_bot_is_removed_at_
 
 /// The Matrix client leaves with a room all that it claims to have replaced.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chat_that_claims_to_replace_the_ops_room_takes_the_bot_out_of_none() -> Result<()> {
+async fn lab_a_chat_that_claims_to_replace_the_ops_room_takes_the_bot_out_of_none() -> Result<()> {
     let (lab, ops, bot) = room("").await?;
     let user = lab.register(&lab.fresh_name("user")).await?;
     let body = json!({
@@ -266,8 +267,8 @@ async fn a_chat_that_claims_to_replace_the_ops_room_takes_the_bot_out_of_none() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_owed_to_a_room_that_the_bot_was_removed_from_is_sent_when_it_is_back() -> Result<()>
-{
+async fn lab_what_is_owed_to_a_room_that_the_bot_was_removed_from_is_sent_when_it_is_back()
+-> Result<()> {
     let (lab, ops, mut bot) = room("").await?;
     let made = post(
         &lab,
@@ -327,7 +328,7 @@ async fn what_is_owed_to_a_room_that_the_bot_was_removed_from_is_sent_when_it_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_homeserver_whose_clock_is_behind_loses_no_command() -> Result<()> {
+async fn lab_a_homeserver_whose_clock_is_behind_loses_no_command() -> Result<()> {
     let (lab, ops, mut bot) = room("").await?;
     let gateway = Gateway::open(lab.homeserver()).await?;
     bot.stop();

@@ -1,6 +1,6 @@
 //! Real faults on a real homeserver → the right verdict with the right certainty, through the flow.
 //!
-//! `KESTREL_RECORD=1` keeps each evidence as a case.
+//! With `KESTREL_RECORD=1` it writes the evidence of each case anew.
 
 use std::fs;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub async fn answer(config: &Config, question: Question) -> Result<Case> {
     }
 }
 
-/// Judges, prints a row of the table, keeps the case where asked, and compares.
+/// Judges, prints a row of the table, and compares.
 async fn expect(
     config: &Config,
     cause: &str,
@@ -75,7 +75,7 @@ async fn expect(
     compare(&case, "ke1", cause, start.elapsed().as_secs_f32(), (verdict, certainty))
 }
 
-/// Prints a row of the table, keeps the case where asked, and compares.
+/// Prints a row of the table and compares. Two runs never give the same evidence, so it is recorded and never compared.
 pub fn compare(
     case: &Case,
     symptom: &str,
@@ -85,16 +85,13 @@ pub fn compare(
 ) -> Result<()> {
     let (id, sure) = (crate::verdict(&case).id.name(), crate::verdict(&case).certainty);
     println!("{cause:<18} {id:<22} {:<20} {seconds:.2} s", sure.name());
-    // One version's cases are kept: another's would differ by ids and times only.
-    let kept = cause != "forged" && !cause.contains(NEWEST);
-    if std::env::var_os("KESTREL_RECORD").is_some() && kept {
-        let name = format!("tests/cases/{symptom}--{id}--{cause}");
-        let folder = crate::tree().join(name);
-        fs::create_dir_all(&folder)?;
-        let json = serde_json::to_string_pretty(&case.evidence)?;
-        fs::write(folder.join("evidence.json"), json + "\n")?;
-    }
     assert_eq!((id, sure), expected, "{cause}:\n{}", case.reply.plain);
+    // One version's cases are recorded: another's would differ by ids and times only.
+    if crate::recording() && cause != "forged" && !cause.contains(NEWEST) {
+        let file = format!("tests/cases/{symptom}--{id}--{cause}/evidence.json");
+        let json = serde_json::to_string_pretty(&case.evidence)?;
+        crate::recorded_as(&crate::tree().join(file), &(json + "\n"));
+    }
     Ok(())
 }
 
@@ -119,12 +116,12 @@ fn named(cause: &str, lab: &Lab) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_gets_its_verdict_from_a_text_log() -> Result<()> {
+async fn lab_each_fault_gets_its_verdict_from_a_text_log() -> Result<()> {
     each_fault(lab(LogFormat::Precise, Some("America/New_York")).await?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
+async fn lab_each_fault_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
     each_fault(lab_with_role(newest()).await?).await
 }
 
@@ -153,12 +150,12 @@ async fn each_fault(lab: Lab) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_crafted_upload_gets_its_verdict() -> Result<()> {
+async fn lab_each_crafted_upload_gets_its_verdict() -> Result<()> {
     each_crafted(lab(LogFormat::Precise, None).await?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_crafted_upload_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
+async fn lab_each_crafted_upload_gets_its_verdict_on_the_newest_synapse() -> Result<()> {
     each_crafted(lab_with_role(newest()).await?).await
 }
 
@@ -193,7 +190,7 @@ async fn each_crafted(lab: Lab) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forged_login_line_never_changes_a_verdict() -> Result<()> {
+async fn lab_a_forged_login_line_never_changes_a_verdict() -> Result<()> {
     let lab = lab(LogFormat::Precise, None).await?;
     let config = config(&lab, true);
     let healthy = faults::healthy(&lab).await?;
@@ -218,7 +215,7 @@ async fn a_forged_login_line_never_changes_a_verdict() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_json_log_proves_by_itself() -> Result<()> {
+async fn lab_a_json_log_proves_by_itself() -> Result<()> {
     let lab = lab(LogFormat::Terse, None).await?;
     let config = config(&lab, true);
     let patient = faults::evict(&lab).await?;

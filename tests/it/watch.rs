@@ -70,7 +70,7 @@ fn counted(message: &Message) -> Result<usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_is_posted_judged_and_ended_by_itself() -> Result<()> {
+async fn lab_a_storm_is_posted_judged_and_ended_by_itself() -> Result<()> {
     let (lab, ops, bot) = watched().await?;
     let stranger = ops.bring(&lab, "stranger").await?;
     let mut patient = evict(&lab).await?;
@@ -121,7 +121,7 @@ async fn a_storm_is_posted_judged_and_ended_by_itself() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_kills_make_one_root_and_no_wrong_count() -> Result<()> {
+async fn lab_twenty_kills_make_one_root_and_no_wrong_count() -> Result<()> {
     let (lab, ops, mut bot) = watched().await?;
     let mut patient = evict(&lab).await?;
     for round in 0..20u64 {
@@ -149,7 +149,7 @@ async fn twenty_kills_make_one_root_and_no_wrong_count() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_due_while_the_homeserver_is_down_is_sent_once() -> Result<()> {
+async fn lab_what_is_due_while_the_homeserver_is_down_is_sent_once() -> Result<()> {
     let (lab, ops, mut bot) = watched().await?;
     let mut patient = evict(&lab).await?;
     // It lets a storm grow for five seconds before it judges it.
@@ -167,7 +167,7 @@ async fn what_is_due_while_the_homeserver_is_down_is_sent_once() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_is_one_alert_and_a_forged_storm_is_none() -> Result<()> {
+async fn lab_a_crowd_is_one_alert_and_a_forged_storm_is_none() -> Result<()> {
     let limit = json!({"per_second": 1, "burst_count": 5});
     let config = Map::from_iter([("rc_delayed_event_mgmt".to_owned(), limit)]);
     let (lab, ops, bot) = watched_with(LabOptions { config, ..LabOptions::default() }).await?;
@@ -208,7 +208,7 @@ async fn a_crowd_is_one_alert_and_a_forged_storm_is_none() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_muted_is_counted_and_told_when_the_mute_ends() -> Result<()> {
+async fn lab_what_is_muted_is_counted_and_told_when_the_mute_ends() -> Result<()> {
     let (lab, ops, bot) = watched().await?;
     let muted = ops.ask("!mute all 1h").await?;
     let muted = ops.thread(&muted, PATIENCE).await?;
@@ -266,7 +266,7 @@ fn owe(lab: &Lab, events: &[Event]) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_has_one_root_in_whatever_order_it_is_told() -> Result<()> {
+async fn lab_a_storm_has_one_root_in_whatever_order_it_is_told() -> Result<()> {
     let (lab, ops, bot) = watched().await?;
     let (started, cause, ended) = (Change::Started, Change::Cause, Change::Ended);
     let orders = [
@@ -321,7 +321,7 @@ async fn said(ops: &OpsRoom, bot: &Bot, words: &str, times: usize) -> Result<Vec
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_that_cannot_be_written_is_told_once_and_counting_goes_on() -> Result<()> {
+async fn lab_a_ledger_that_cannot_be_written_is_told_once_and_counting_goes_on() -> Result<()> {
     let (lab, ops, bot) = watched().await?;
     // Another process holds it, as long as it likes: the ledger fails as it does on a full disk.
     let mut held = rusqlite::Connection::open(lab.scratch().join("bot/store/ledger.sqlite"))?;

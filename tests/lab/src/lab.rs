@@ -106,6 +106,7 @@ struct Running {
 impl Lab {
     /// Installs what is missing, then starts PostgreSQL and Synapse and waits until both answer.
     pub async fn start(options: LabOptions) -> Result<Self> {
+        refuse_a_test_of_another_name()?;
         let version = options.synapse_version.clone();
         let runtime = tokio::runtime::Handle::current();
         let (python, programs, template) = tokio::task::spawn_blocking(move || {
@@ -406,6 +407,17 @@ fn account(answer: &Value, password: String) -> Result<Account> {
     })
 }
 
+/// Tests that start servers are named `lab_…`, so that a machine without them can leave those tests out. The test
+/// harness names a test's thread after the test.
+fn refuse_a_test_of_another_name() -> Result<()> {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or_default();
+    if name.contains("::") && !name.contains("lab_") {
+        bail!("{name} starts servers: put lab_ before its name");
+    }
+    Ok(())
+}
+
 fn state_path() -> Result<PathBuf> {
     Ok(install::cache_folder()?.join("running.json"))
 }
@@ -452,4 +464,18 @@ pub fn free_port() -> Result<u16> {
         }
     }
     bail!("no free port between {} and {}", PORTS.start, PORTS.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuse_a_test_of_another_name;
+
+    #[test]
+    fn a_test_of_another_name_starts_no_server() {
+        refuse_a_test_of_another_name().unwrap_err();
+        for name in ["verdicts::lab_each_fault", "main", "tokio-runtime-worker"] {
+            let thread = std::thread::Builder::new().name(name.into());
+            thread.spawn(refuse_a_test_of_another_name).unwrap().join().unwrap().unwrap();
+        }
+    }
 }

@@ -9,6 +9,18 @@
 //! [`Lab`] is both together; [`Device`] is a client with a store of its own; [`faults`] break devices and [`media`] calls;
 //! [`gateway`] is a stub of a proxy that fails on demand, and [`mas`] one of an authentication service; [`jsdk`] is a web client and [`artefacts`] what users send of clients in trouble;
 //! [`ops`] is the encrypted room an admin and the bot share; [`demo`] plays all of it to a person.
+//!
+//! ```no_run
+//! use kestrel_lab::{Lab, LabOptions, faults};
+//!
+//! # async fn example() -> anyhow::Result<()> {
+//! let lab = Lab::start(LabOptions::default()).await?;
+//! let patient = faults::evict(&lab).await?;
+//! lab.log_written().await?;
+//! println!("{} {}: see {}", patient.user, patient.device, lab.log_path().display());
+//! # Ok(())
+//! # }
+//! ```
 
 #![allow(
     clippy::disallowed_methods,

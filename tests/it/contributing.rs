@@ -1,0 +1,57 @@
+//! What the README and `.github/CONTRIBUTING.md` promise to people who change the code, held against the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// `--skip lab_` runs what needs no server, on any machine. That a test with another name starts none is checked
+/// when it tries (`Lab::start`).
+#[test]
+fn a_test_that_waits_for_servers_is_named_lab() {
+    let mut wrong = Vec::new();
+    for file in sources(&crate::tree().join("tests/it")) {
+        let text = fs::read_to_string(&file).expect("a source file");
+        let mut waits = None;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with("#[tokio::test") {
+                waits = Some(true);
+            } else if line == "#[test]" {
+                waits = Some(false);
+            }
+            let Some((_, name)) = line.split_once("fn ") else { continue };
+            if waits.take().is_some_and(|waits| waits != name.starts_with("lab_")) {
+                wrong.push(format!("{}: {line}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The Rust files of a folder and of the folders in it.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the folder is there").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Any Rust from `rust-version` on builds Kestrel, so nothing pins one.
+#[test]
+fn the_rust_version_is_stated_and_not_pinned() {
+    let tree = crate::tree();
+    let manifest = fs::read_to_string(tree.join("Cargo.toml")).expect("Cargo.toml");
+    let manifest: toml::Table = manifest.parse().expect("Cargo.toml is TOML");
+    let version = manifest["workspace"]["package"]["rust-version"].as_str().expect("a version");
+    for page in ["README.md", ".github/CONTRIBUTING.md"] {
+        let text = fs::read_to_string(tree.join(page)).expect("the page is there");
+        assert!(text.contains(&format!("Rust {version} or newer")), "{page} states Rust {version}");
+    }
+    for pin in ["rust-toolchain", "rust-toolchain.toml"] {
+        assert!(!tree.join(pin).exists(), "{pin}");
+    }
+}
