@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::http::{HttpAnswer, HttpClient};
 use crate::config::Prometheus;
 use kestrel_core::evidence::delay::{Metrics, Servlet};
-use kestrel_core::evidence::{Fact, Gathered, Need, State, Window};
+use kestrel_core::evidence::{Fact, Gathered, Need, Shown, State, Window};
 use kestrel_core::plan::Plan;
 
 /// The name of the source, in answers.
@@ -91,9 +91,9 @@ pub async fn ask(
         }
     };
     let state = if metrics.says_anything() { State::Found } else { State::Empty };
-    let what = metrics.told();
+    let what = metrics.summary();
     let fact = Some(Fact::Metrics(metrics));
-    vec![Gathered::told(Need::Metrics, SOURCE, state, what, query, fact)]
+    vec![Gathered::answered(Need::Metrics, SOURCE, state, Shown { what, query }, fact)]
 }
 
 /// The window's length in whole seconds.

@@ -185,7 +185,7 @@ impl Flow {
         if let Some(inbox) = captured.inbox {
             notes.push(format!(
                 "inbox, looked at each second: {}. What an online device fetches is gone sooner",
-                inbox.told()
+                inbox.summary()
             ));
             let text = serde_json::to_vec_pretty(inbox).unwrap_or_default();
             files.push(("inbox.json".to_owned(), text));
@@ -196,7 +196,7 @@ impl Flow {
             let name: String = slice.source.chars().map(plain).collect();
             files.push((format!("log/{name}.log"), slice.text.clone().into_bytes()));
             if slice.removed.total() > 0 {
-                notes.push(format!("taken out of log {name}: {}", slice.removed.told()));
+                notes.push(format!("taken out of log {name}: {}", slice.removed.summary()));
             }
         }
         let title = session.asked.user.to_string();
@@ -239,7 +239,7 @@ fn watched(evidence: &mut Evidence, seen: &Inbox) {
     let whole =
         Inbox { pending: last.pending, capped: last.capped, again: Some(again), ..seen.clone() };
     answer.state = State::Found;
-    answer.what = whole.told();
+    answer.what = whole.summary();
     answer.fact = Some(Fact::Inbox(whole));
 }
 
@@ -382,8 +382,13 @@ mod tests {
                 0 => (State::Empty, None),
                 _ => (State::Found, Some(Fact::Inbox(inbox))),
             };
-            let answer =
-                Gathered::told(Need::Inbox, "database", state, String::new(), "SQL".into(), fact);
+            let answer = Gathered::answered(
+                Need::Inbox,
+                "database",
+                state,
+                Shown { what: String::new(), query: "SQL".into() },
+                fact,
+            );
             let user = "@a:example.org".try_into().unwrap();
             let mut evidence = Evidence {
                 schema: SCHEMA,

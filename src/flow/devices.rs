@@ -5,7 +5,7 @@ use ruma::{OwnedDeviceId, UserId};
 use super::answer::Flow;
 use crate::collect;
 use kestrel_core::diagnose::device_list::worst_first;
-use kestrel_core::evidence::{Fact, Gathered, Need, State, counted};
+use kestrel_core::evidence::{Fact, Gathered, Need, Shown, State, counted};
 use kestrel_core::render::{self, Reply};
 
 impl Flow {
@@ -27,8 +27,13 @@ impl Flow {
         };
         let what = counted(list.rows.len() as u64, "device");
         let fact = Some(Fact::Devices(list.rows));
-        let listed =
-            Gathered::told(Need::DeviceList, "database", State::Found, what, list.query, fact);
+        let listed = Gathered::answered(
+            Need::DeviceList,
+            "database",
+            State::Found,
+            Shown { what, query: list.query },
+            fact,
+        );
         Ok((device, listed))
     }
 

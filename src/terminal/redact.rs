@@ -71,8 +71,8 @@ fn show(file: &Path, artefact: &Artefact, shape: RedactFormat) -> Result<()> {
         });
         return say(&format!("{shown}\n"));
     }
-    eprintln!("{}: {}, {}", file.display(), kind.words(), facts.told());
-    eprintln!("{}: removed: {}", file.display(), removed.told());
+    eprintln!("{}: {}, {}", file.display(), kind.words(), facts.summary());
+    eprintln!("{}: removed: {}", file.display(), removed.summary());
     say(&format!("== {name}\n{text}"))
 }
 

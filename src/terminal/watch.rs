@@ -15,7 +15,7 @@ use kestrel::collect::logs::follow::Follower;
 use kestrel::config::{Config, LogSource};
 use kestrel::flow::{Depth, Flow, Judged, SETTLE};
 use kestrel_core::command;
-use kestrel_core::evidence::log_event::Sight;
+use kestrel_core::evidence::log_event::LogEvent;
 use kestrel_core::evidence::shortened;
 use kestrel_core::render::View;
 use kestrel_core::storm::{Change, Confirmation, Event, StormKind, StormWatch, Thresholds, Whose};
@@ -71,9 +71,9 @@ pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
     if !flags.follow.is_empty() {
         return teller.follow().await;
     }
-    let (sights, end) = read(&teller.config).await?;
-    for sight in sights {
-        teller.see(sight).await?;
+    let (log_events, end) = read(&teller.config).await?;
+    for log_event in log_events {
+        teller.see(log_event).await?;
     }
     if let Some(end) = end {
         teller.tick(end).await?;
@@ -113,10 +113,10 @@ impl Teller {
             }
             let now = Timestamp::now();
             let reached = round.reached(now);
-            for mut sight in round.sights {
+            for mut log_event in round.log_events {
                 // A line may be dated ahead, by a clock or by a client.
-                sight.at = sight.at.min(now);
-                self.see(sight).await?;
+                log_event.at = log_event.at.min(now);
+                self.see(log_event).await?;
             }
             if let Some(at) = reached {
                 self.tick(at).await?;
@@ -124,8 +124,8 @@ impl Teller {
         }
     }
 
-    async fn see(&mut self, sight: Sight) -> Result<()> {
-        for event in self.watch.see(sight) {
+    async fn see(&mut self, log_event: LogEvent) -> Result<()> {
+        for event in self.watch.see(log_event) {
             self.tell(event, None).await?;
         }
         Ok(())
@@ -174,8 +174,8 @@ impl Teller {
     }
 }
 
-/// All logs' sights in order, and the last moment that any of them holds.
-async fn read(config: &Config) -> Result<(Vec<Sight>, Option<Timestamp>)> {
+/// All logs' log events in order, and the last moment that any of them holds.
+async fn read(config: &Config) -> Result<(Vec<LogEvent>, Option<Timestamp>)> {
     let (mut all, mut end) = (Vec::new(), None);
     for source in logs::distinct(&config.logs) {
         let (name, source) = (source.path.display().to_string(), LogSource::clone(source));
@@ -184,10 +184,10 @@ async fn read(config: &Config) -> Result<(Vec<Sight>, Option<Timestamp>)> {
         for note in &read.notes {
             tracing::info!("{name}: {note}");
         }
-        all.extend(read.sights.sorted());
+        all.extend(read.log_events.sorted());
         end = end.max(read.span.map(|(_, last)| last));
     }
-    all.sort_by_key(|sight| sight.at);
+    all.sort_by_key(|log_event| log_event.at);
     Ok((all, end))
 }
 

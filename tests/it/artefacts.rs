@@ -118,8 +118,8 @@ impl Told {
             let [one] = &parcel.artefacts[..] else { anyhow::bail!("{name}: not one artefact") };
             assert!(!one.text.contains(token), "{} {kind} keeps a token", self.name);
             assert!(!one.text.contains("syd_"), "{} {kind} keeps a delay id", self.name);
-            let (facts, removed) = (&one.facts, one.removed.told());
-            println!("{:<16} {kind:<10} {} | removed: {removed}", self.name, facts.told());
+            let (facts, removed) = (&one.facts, one.removed.summary());
+            println!("{:<16} {kind:<10} {} | removed: {removed}", self.name, facts.summary());
             Ok((*kind, facts.clone()))
         };
         self.files.iter().map(read).collect()

@@ -12,7 +12,7 @@ use kestrel_core::evidence::auth::{AuthLog, By, Outage, Removed, Synced};
 use kestrel_core::evidence::client::Sign;
 use kestrel_core::evidence::client_file::Limits;
 use kestrel_core::evidence::key_log::{Format, Span};
-use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State};
+use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, Shown, State};
 
 fn case(name: &str) -> Evidence {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
@@ -26,8 +26,13 @@ fn with(evidence: &Evidence, log: AuthLog) -> Evidence {
     evidence.gathered.retain(|answer| answer.need != Need::AuthLog);
     let fact = Some(Fact::AuthLog(Box::new(log)));
     let query = String::new();
-    let mut answer =
-        Gathered::told(Need::AuthLog, "log:main", State::Found, String::new(), query, fact);
+    let mut answer = Gathered::answered(
+        Need::AuthLog,
+        "log:main",
+        State::Found,
+        Shown { what: String::new(), query },
+        fact,
+    );
     answer.id = "E99".into();
     evidence.gathered.push(answer);
     evidence

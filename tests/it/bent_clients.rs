@@ -71,7 +71,7 @@ const NOTHING: (&str, Certainty) = ("inconclusive", Certainty::NotEnoughEvidence
 /// What a client saw of the log's first refusal, so many times.
 fn seen(refused: &Refused, times: u64) -> ClientFacts {
     let (key, old, new) = (refused.key.clone(), refused.old.clone(), refused.new.clone());
-    let refusal = ClientRefusal::of(key, old, new);
+    let refusal = ClientRefusal::once(key, old, new);
     let refusal = ClientRefusal { at: Some(refused.span.first), again: times - 1, ..refusal };
     ClientFacts { refused: vec![refusal], ..ClientFacts::default() }
 }
@@ -90,7 +90,7 @@ fn refusals_that_a_client_saw_count_where_the_database_holds_the_key() {
     // Once may be a race; another key in the way, or another user's word, is nothing.
     assert_eq!(says(&diagnose(&beside(&evidence, seen(&refused, 1)))), NOTHING);
     let mut forged = seen(&refused, 3);
-    forged.refused[0].old = KeyView::of("made up".into());
+    forged.refused[0].old = KeyView::from_raw("made up".into());
     assert_eq!(says(&diagnose(&beside(&evidence, forged))), NOTHING);
     let mut evidence = beside(&evidence, seen(&refused, 3));
     for fact in evidence.gathered.iter_mut().filter_map(|answer| answer.fact.as_mut()) {
@@ -141,7 +141,7 @@ fn the_key_that_a_client_lacks_is_the_key_in_the_way() {
     assert!(!other.because.join("; ").contains("is the very key"));
     for refused in &mut key_log(&mut evidence).refused {
         let check = refused.old.check;
-        refused.old = KeyView::of(serde_json::json!({"key": key, "signatures": {}}));
+        refused.old = KeyView::from_raw(serde_json::json!({"key": key, "signatures": {}}));
         refused.old.check = check;
     }
     let met = diagnose(&beside(&evidence, lacks(key)));

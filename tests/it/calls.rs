@@ -10,7 +10,7 @@ use kestrel::config::{Config, Database, Server};
 use kestrel::flow::{Answer, Case, Flow};
 use kestrel_core::diagnose::Certainty::{self, Consistent, Proven};
 use kestrel_core::evidence::client::{ClientDelays, Noted, Sign};
-use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Known, Need, State};
+use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Known, Need, Shown, State};
 use kestrel_core::question::Topic;
 use kestrel_lab::calls::{Member, fresh_address};
 use kestrel_lab::prometheus::Prometheus;
@@ -312,7 +312,8 @@ async fn client_says(config: &Config, member: &Member) -> Result<()> {
     };
     let fact = Some(Fact::Client(Box::new(facts)));
     let (what, query) = ("3 timeouts".to_owned(), String::new());
-    let report = Gathered::told(Need::Client, "report", State::Found, what, query, fact);
+    let report =
+        Gathered::answered(Need::Client, "report", State::Found, Shown { what, query }, fact);
     let case = ask(config, &member.account.user_id, &[report]).await?;
     compare(&case, "ke4", "report", 0.0, ("delay-client", Consistent))
 }

@@ -12,7 +12,7 @@ use kestrel::flow::{Answer, Case, Flow};
 use kestrel_core::diagnose::Certainty::{self, Consistent, NotEnoughEvidence, Proven};
 use kestrel_core::evidence::client::{Noted, Sign};
 use kestrel_core::evidence::to_device::Inbox;
-use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, State};
+use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, Shown, State};
 use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render;
 use kestrel_lab::{Lab, LabOptions, LogFormat, Patient, faults, media};
@@ -118,7 +118,7 @@ fn report(ids: Option<&Ids>, signs: &[(Sign, u64)]) -> Vec<Gathered> {
     let fact = Some(Fact::Client(Box::new(facts)));
     let query = String::new();
     let what = "a report".to_owned();
-    vec![Gathered::told(Need::Client, "report", State::Found, what, query, fact)]
+    vec![Gathered::answered(Need::Client, "report", State::Found, Shown { what, query }, fact)]
 }
 
 fn inbox(case: &Case) -> Result<&Inbox> {

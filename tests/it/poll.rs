@@ -35,8 +35,8 @@ impl Looking {
     async fn look(&mut self) -> Result<(Poll, Vec<Event>)> {
         let start = Instant::now();
         let poll = self.flow.poll(&mut self.cursor, Timestamp::now()).await;
-        println!("{:.3} s: {}", start.elapsed().as_secs_f32(), poll.told());
-        anyhow::ensure!(poll.failed.is_none() && poll.ends(), "{}", poll.told());
+        println!("{:.3} s: {}", start.elapsed().as_secs_f32(), poll.summary());
+        anyhow::ensure!(poll.failed.is_none() && poll.ends(), "{}", poll.summary());
         let events = self.watch.polled(&poll);
         Ok((poll, events))
     }
@@ -157,7 +157,7 @@ async fn judged(flow: &Flow, events: &[Event]) -> Result<Vec<(&'static str, Stri
 async fn a_failing_database_is_no_alert(lab: &Lab, mut looking: Looking) -> Result<()> {
     lab.sql("REVOKE SELECT (user_id, device_id, stream_id) ON device_inbox FROM kestrel").await?;
     let poll = looking.flow.poll(&mut looking.cursor, Timestamp::now()).await;
-    assert!(poll.waiting.is_none() && poll.ends() && poll.dead.len() == 1, "{}", poll.told());
+    assert!(poll.waiting.is_none() && poll.ends() && poll.dead.len() == 1, "{}", poll.summary());
     assert!(poll.failed.as_deref().is_some_and(|why| why.contains("device_inbox")));
     assert!(looking.watch.polled(&poll).is_empty());
     lab.sql(
@@ -166,14 +166,14 @@ async fn a_failing_database_is_no_alert(lab: &Lab, mut looking: Looking) -> Resu
     )
     .await?;
     let poll = looking.flow.poll(&mut looking.cursor, Timestamp::now()).await;
-    assert!(poll.covered.is_none() && poll.failed.is_some(), "{}", poll.told());
+    assert!(poll.covered.is_none() && poll.failed.is_some(), "{}", poll.summary());
     assert!(looking.watch.polled(&poll).is_empty());
     let mut lost = config(lab, true);
     lost.database = Some(Database::new("postgres://kestrel@127.0.0.1:9/synapse".parse()?));
     for config in [lost, config(lab, false)] {
         let mut blind = Looking::new(&config);
         let poll = blind.flow.poll(&mut blind.cursor, Timestamp::now()).await;
-        println!("{}", poll.told());
+        println!("{}", poll.summary());
         assert!(poll.covered.is_none() && poll.failed.is_some());
         assert!(looking.watch.polled(&poll).is_empty());
     }

@@ -160,7 +160,7 @@ async fn lab_two_million_keys_are_surveyed_within_two_seconds_by_index() -> Resu
         let took = start.elapsed();
         println!("fleet, {run}: {:.2} s", took.as_secs_f32());
         let rows = rows(&survey)?;
-        println!("{}", rows.told());
+        println!("{}", rows.summary());
         assert!(took < TWO_SECONDS, "the survey took {took:?}");
         // A slow machine may cut it; then it says so.
         if rows.cut.is_none() {
@@ -185,7 +185,11 @@ async fn lab_two_million_keys_are_surveyed_within_two_seconds_by_index() -> Resu
     let start = Instant::now();
     let survey = evidence(&config, Topic::Fleet).await?;
     let took = start.elapsed();
-    println!("without the index by time: {:.2} s; {}", took.as_secs_f32(), rows(&survey)?.told());
+    println!(
+        "without the index by time: {:.2} s; {}",
+        took.as_secs_f32(),
+        rows(&survey)?.summary()
+    );
     assert!(took < TWO_SECONDS + Duration::from_millis(500), "the survey took {took:?}");
     a_slow_table_is_cut(&lab, &config).await
 }
@@ -205,9 +209,9 @@ async fn a_slow_look_covers_everybody(lab: &Lab, config: &Config) -> Result<()> 
         loop {
             let begun = Instant::now();
             let look = flow.poll(&mut cursor, now).await;
-            println!("poll, {what}: {:.2} s, {}", begun.elapsed().as_secs_f32(), look.told());
+            println!("poll, {what}: {:.2} s, {}", begun.elapsed().as_secs_f32(), look.summary());
             assert!(begun.elapsed() < TWO_SECONDS + Duration::from_millis(500));
-            assert!(look.failed.is_none(), "{}", look.told());
+            assert!(look.failed.is_none(), "{}", look.summary());
             let ends = look.ends();
             round.push(look);
             if ends {
@@ -245,13 +249,13 @@ async fn a_slow_table_is_cut(lab: &Lab, config: &Config) -> Result<()> {
     let survey = evidence(config, Topic::Fleet).await?;
     let took = start.elapsed();
     let read = rows(&survey)?;
-    println!("a slow table: {:.2} s; {}", took.as_secs_f32(), read.told());
+    println!("a slow table: {:.2} s; {}", took.as_secs_f32(), read.summary());
     let (flow, mut cursor) = (Flow::new(Arc::new(config.clone())), Cursor::default());
     let mut last = None;
     for _ in 0..12 {
         let start = Instant::now();
         let look = flow.poll(&mut cursor, all_seen()).await;
-        println!("a slow poll: {:.2} s, {}", start.elapsed().as_secs_f32(), look.told());
+        println!("a slow poll: {:.2} s, {}", start.elapsed().as_secs_f32(), look.summary());
         assert!(start.elapsed() < TWO_SECONDS + Duration::from_millis(500));
         last = last.max(cursor.after.clone());
     }

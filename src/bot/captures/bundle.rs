@@ -14,7 +14,7 @@ use crate::bot::replies;
 use crate::flow::{Captured, Case};
 use crate::store::{NewCase, bundle};
 use kestrel_core::capture::{BundledFile, MANIFEST, Manifest, Session, folder_name};
-use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, State};
+use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, Shown, State};
 
 /// How late a line may reach Synapse's log (its handler's buffer, by default).
 const LATE: i64 = 6;
@@ -111,9 +111,15 @@ impl SessionTask {
         let of = |(name, text): (String, Vec<u8>)| {
             let facts: ClientFacts = serde_json::from_slice(&text).ok()?;
             let source = format!("client:{name}");
-            let what = facts.told();
+            let what = facts.summary();
             let fact = Some(Fact::Client(Box::new(facts)));
-            Some(Gathered::told(Need::Client, &source, State::Found, what, String::new(), fact))
+            Some(Gathered::answered(
+                Need::Client,
+                &source,
+                State::Found,
+                Shown { what, query: String::new() },
+                fact,
+            ))
         };
         self.parts("facts-").into_iter().filter_map(of).collect()
     }

@@ -93,7 +93,7 @@ impl StormFollower {
                 round = follow.next() => self.take(round),
                 () = beat(&mut polls) => {
                     let poll = flow.poll(&mut cursor, Timestamp::now()).await;
-                    tracing::info!("{}", poll.told());
+                    tracing::info!("{}", poll.summary());
                     self.polled(&poll);
                     Ok(())
                 }
@@ -157,10 +157,10 @@ impl StormFollower {
         let reached = round.reached(now);
         let going_on = {
             let mut watch = self.shared.lock();
-            for mut sight in round.sights {
+            for mut log_event in round.log_events {
                 // A line may be dated ahead, by a clock or by a client.
-                sight.at = sight.at.min(now);
-                events.extend(watch.see(sight));
+                log_event.at = log_event.at.min(now);
+                events.extend(watch.see(log_event));
             }
             events.extend(reached.map(|at| watch.tick(at)).unwrap_or_default());
             watch.going_on()
@@ -313,7 +313,7 @@ mod tests {
 
     use super::*;
     use crate::store::Owed;
-    use kestrel_core::evidence::log_event::{Sight, What};
+    use kestrel_core::evidence::log_event::{LogEvent, What};
     use kestrel_core::storm::Muted;
 
     fn storm_watch(folder: &TempDir) -> StormFollower {
@@ -328,16 +328,16 @@ mod tests {
         Timestamp::now() - SignedDuration::from_mins(minutes)
     }
 
-    fn refused(user: &str, minutes: i64) -> Sight {
+    fn refused(user: &str, minutes: i64) -> LogEvent {
         let user = user.to_owned();
         let device = "D".to_owned();
         let key = "a:1".to_owned();
-        Sight { at: ago(minutes), count: 3, what: What::Refused { user, device, key } }
+        LogEvent { at: ago(minutes), count: 3, what: What::Refused { user, device, key } }
     }
 
-    fn round(sights: Vec<Sight>, live: bool) -> Round {
-        let read_to = sights.last().map(|sight| sight.at);
-        Round { sights, places: Vec::new(), live, read_to, blind: None, notes: Vec::new() }
+    fn round(log_events: Vec<LogEvent>, live: bool) -> Round {
+        let read_to = log_events.last().map(|log_event| log_event.at);
+        Round { log_events, places: Vec::new(), live, read_to, blind: None, notes: Vec::new() }
     }
 
     fn worded(owed: &[Owed]) -> Vec<String> {
@@ -412,12 +412,16 @@ mod tests {
         // One refusal is no storm: this round is not written, and its log does not move in the next.
         let place =
             r#"{"files":[],"lead":0,"last":null,"began":null,"since":"2026-11-22T12:00:00Z"}"#;
-        let mut moved = round(vec![Sight { count: 1, ..refused("@a:x", 0) }], true);
+        let mut moved = round(vec![LogEvent { count: 1, ..refused("@a:x", 0) }], true);
         moved.places = vec![("main".to_owned(), serde_json::from_str(place).unwrap())];
         storm_watch.take(moved).unwrap();
         assert!(storm_watch.ledger.places().unwrap().is_empty());
         storm_watch.take(round(vec![refused("@b:x", 0)], true)).unwrap();
-        assert_eq!(storm_watch.ledger.places().unwrap().len(), 1, "its sight would count twice");
+        assert_eq!(
+            storm_watch.ledger.places().unwrap().len(),
+            1,
+            "its log_event would count twice"
+        );
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl SharedWatch {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, StormWatch> {
-        // A panic elsewhere while it was held leaves at worst one sight uncounted.
+        // A panic elsewhere while it was held leaves at worst one log event uncounted.
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::{SignedDuration, Timestamp};
 use kestrel_core::evidence::key_log::Coverage;
-use kestrel_core::evidence::{Fact, Gathered, KeyLog, Need, State, Window, utc};
+use kestrel_core::evidence::{Fact, Gathered, KeyLog, Need, Shown, State, Window, utc};
 use kestrel_core::synapse_log::attribution::End;
-use kestrel_core::synapse_log::readers::Told;
+use kestrel_core::synapse_log::readers::NeedAnswer;
 
 use super::question::LogQuestion;
 use super::reading::Reading;
@@ -32,7 +32,7 @@ pub struct LogReading {
     /// A command that shows it again, safe to paste.
     pub query: String,
     /// What was read off the same lines for other needs.
-    pub beside: Vec<Told>,
+    pub beside: Vec<NeedAnswer>,
 }
 
 /// Reads one log to its end, or until `stop` is set: an answer a need. `siblings` may tell its zone.
@@ -50,7 +50,13 @@ pub fn read(
             let fact = reading.log.clone().map(|log| Fact::KeyLog(Box::new(log)));
             let state = reading.state.clone();
             let what = reading.what.clone();
-            answers.push(Gathered::told(need, &name, state, what, reading.query.clone(), fact));
+            answers.push(Gathered::answered(
+                need,
+                &name,
+                state,
+                Shown { what, query: reading.query.clone() },
+                fact,
+            ));
             continue;
         }
         let query = grep_command::for_need(need, &source.path, &asked.about);
@@ -66,7 +72,7 @@ pub fn read(
                 (state, told.what.clone(), Some(told.fact.clone()))
             }
         };
-        answers.push(Gathered::told(need, &name, state, what, query, fact));
+        answers.push(Gathered::answered(need, &name, state, Shown { what, query }, fact));
     }
     answers
 }
@@ -112,7 +118,7 @@ impl Reading {
             notes: self.notes,
             visible: Some(end.visible.finish(end.zone_known)),
         };
-        let beside = std::mem::take(&mut end.aside).finish(&coverage);
+        let beside = std::mem::take(&mut end.readers).finish(&coverage);
         log.coverage.push(coverage);
         let state = match self.cut_short {
             Some(why) => State::Failed(why),

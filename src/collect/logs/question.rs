@@ -1,7 +1,7 @@
 //! What is asked of a log.
 
 use kestrel_core::evidence::{About, Need, Subject, Window};
-use kestrel_core::synapse_log::readers::Aside;
+use kestrel_core::synapse_log::readers::Readers;
 
 /// What is asked of a log.
 #[derive(Debug, Clone)]
@@ -14,10 +14,10 @@ pub struct LogQuestion {
 
 impl LogQuestion {
     /// The readers of other needs; without a need, of everybody's moments.
-    pub(super) fn aside(&self) -> Aside {
+    pub(super) fn readers(&self) -> Readers {
         match self.needs {
-            [] => Aside::watching(self.window),
-            needs => Aside::new(needs, &self.about, self.window),
+            [] => Readers::watching(self.window),
+            needs => Readers::new(needs, &self.about, self.window),
         }
     }
 

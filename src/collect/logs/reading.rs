@@ -78,7 +78,7 @@ impl Reading {
         let began = start;
         let then = clock.clone();
         let mut attribution =
-            Attribution::new(subject.clone(), window, clock).beside(asked.aside());
+            Attribution::new(subject.clone(), window, clock).with_readers(asked.readers());
         let mut cut = false;
         for part in &parts {
             cut = self.part(part, std::mem::take(&mut start), &mut attribution, stop);

@@ -8,12 +8,12 @@ use super::question::LogQuestion;
 use super::reading::Reading;
 use crate::config::LogSource;
 use kestrel_core::evidence::{About, ServerSubject, Subject, Window};
-use kestrel_core::synapse_log::log_events::Sights;
+use kestrel_core::synapse_log::log_events::LogEvents;
 
 /// What a log came to.
 #[derive(Debug)]
 pub struct Replayed {
-    pub sights: Sights,
+    pub log_events: LogEvents,
     /// The first and last record; none of a log without any.
     pub span: Option<(Timestamp, Timestamp)>,
     /// What a person should know: a zone that was guessed, a part that was not read.
@@ -33,10 +33,10 @@ pub fn replay(source: &LogSource) -> Result<Replayed, String> {
     notes.extend(reading.cut_short.take());
     notes.push(end.zone.clone());
     // No further line is waited for.
-    end.aside.tire(Timestamp::MAX);
-    let sights = end.aside.sights();
-    if sights.cut {
+    end.readers.tire(Timestamp::MAX);
+    let log_events = end.readers.log_events();
+    if log_events.cut {
         notes.push("more happened than is held; the last part is missing".into());
     }
-    Ok(Replayed { sights, span: end.first.zip(end.last), notes })
+    Ok(Replayed { log_events, span: end.first.zip(end.last), notes })
 }

@@ -89,8 +89,8 @@ fn summary(fact: &Fact) -> String {
         }
         Fact::Redactions(rows) if rows.len() == 1 => "a redaction names it".to_owned(),
         Fact::Redactions(rows) => format!("{} redactions name it", rows.len()),
-        Fact::FleetRows(rows) => rows.told(),
-        Fact::Inbox(inbox) => inbox.told(),
+        Fact::FleetRows(rows) => rows.summary(),
+        Fact::Inbox(inbox) => inbox.summary(),
         Fact::Dehydrated(true) => "a dehydrated device".to_owned(),
         Fact::Dehydrated(false) => "no dehydrated device".to_owned(),
         _ => String::new(),

@@ -9,7 +9,7 @@ use super::event::own_server;
 use super::sql::{literal, millis};
 use crate::config::Database;
 use kestrel_core::evidence::delay::{Delayed, MEMBERSHIPS, Pending, Sent};
-use kestrel_core::evidence::{Fact, Gathered, Need, State, Window, counted};
+use kestrel_core::evidence::{Fact, Gathered, Need, Shown, State, Window, counted};
 
 /// Rooms that are looked into, and rows that are read of each.
 pub const ROOMS: usize = 8;
@@ -112,7 +112,7 @@ pub async fn sent(
     );
     let state = if rows.is_empty() { State::Empty } else { State::Found };
     let fact = (!rows.is_empty()).then_some(Fact::SentDelays(rows));
-    Gathered::told(Need::SentDelays, "database", state, what, query, fact)
+    Gathered::answered(Need::SentDelays, "database", state, Shown { what, query }, fact)
 }
 
 async fn ask(

@@ -181,7 +181,7 @@ async fn one_time_keys(client: &Client, subject: &Subject) -> Result<Option<Fact
             id: key_id(row)?,
             added: millis(row.try_get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),
             // Synapse stores what the client sent; text that is no JSON is kept as a string.
-            value: KeyView::of(serde_json::from_str(&json).unwrap_or(Value::String(json))),
+            value: KeyView::from_raw(serde_json::from_str(&json).unwrap_or(Value::String(json))),
         })
     };
     let keys = rows.iter().map(stored).collect::<Result<_, _>>()?;

@@ -93,7 +93,7 @@ async fn shape(client: &Client, event: &EventId) -> Result<Option<Fact>, Error> 
         return Ok(shape.map(Fact::EventShape));
     }
     let Some(row) = client.query_opt(BODY, &[&event.as_str()]).await? else { return Ok(None) };
-    Ok(EventShape::of(row.try_get(0)?, row.try_get(1)?).map(Fact::EventShape))
+    Ok(EventShape::from_json(row.try_get(0)?, row.try_get(1)?).map(Fact::EventShape))
 }
 
 fn shaped(row: &Row) -> Result<Option<EventShape>, Error> {

@@ -277,7 +277,7 @@ async fn confirmed(client: &Client, named: &[Uploader]) -> Result<Vec<Confirmed>
         let Some(of) = named.iter().find(is_named) else { continue };
         let stored: Option<String> = row.try_get(2)?;
         let stored = stored.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
-        let holds_old_key = (stored.map(KeyView::of).zip(of.conflict.as_ref()))
+        let holds_old_key = (stored.map(KeyView::from_raw).zip(of.conflict.as_ref()))
             .is_some_and(|(stored, conflict)| stored.digest == conflict.old);
         let user = of.user.clone();
         let device = of.device.clone();

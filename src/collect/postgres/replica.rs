@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 use super::connect;
 use kestrel_core::evidence::replica::length;
-use kestrel_core::evidence::{Fact, Gathered, Need, Replay, Replica, State, Window};
+use kestrel_core::evidence::{Fact, Gathered, Need, Replay, Replica, Shown, State, Window};
 
 /// Every role may ask this. Outside recovery the second function fails, and the first has no value.
 const RECOVERY: &str = "SELECT pg_is_in_recovery(),\n\
@@ -134,7 +134,7 @@ pub(super) fn gathered(lag: &Lag, now: Timestamp, window: Window) -> Gathered {
         None => (State::Found, "a replica whose data reaches the end of the window".into()),
     };
     let fact = Some(Fact::Replica(replica));
-    Gathered::told(Need::Replica, "database", state, what, query, fact)
+    Gathered::answered(Need::Replica, "database", state, Shown { what, query }, fact)
 }
 
 /// An answer of a replica that is behind cannot be empty: what it lacks may be stored on the primary.

@@ -37,7 +37,7 @@ impl Drafts {
     /// The error is a sentence for a person.
     fn draft(&self, from: &mut dyn Read, limits: &Limits) -> Result<Draft, String> {
         let budget = limits.kept - self.bytes().min(limits.kept / 2);
-        let mut text = text::Decoded::of(from)?;
+        let mut text = text::Decoded::begin(from)?;
         let draft = match text.start() {
             Some(b'{' | b'[') => json::read(&mut text, budget, limits),
             _ => reading::read(&mut text, budget, limits),

@@ -108,7 +108,7 @@ pub fn event(line: &str) -> Option<ClientEvent> {
 /// start.
 pub fn refusal(line: &str) -> Option<ClientRefusal> {
     let Refused { key, old, new, .. } = refused(line)?;
-    Some(ClientRefusal::of(key, KeyView::of(old), KeyView::of(new)))
+    Some(ClientRefusal::once(key, KeyView::from_raw(old), KeyView::from_raw(new)))
 }
 
 /// A refusal of which only the server's value is told; the new one is in the request that was refused.
@@ -121,7 +121,7 @@ pub(crate) fn half_refusal(
     let old = serde_json::Deserializer::from_str(rest).into_iter::<Value>().next()?.ok()?;
     let key = (id.len() <= ID).then(|| KeyId(id.to_owned()))?;
     let new = new(&key)?;
-    Some(ClientRefusal::of(key, KeyView::of(old), new))
+    Some(ClientRefusal::once(key, KeyView::from_raw(old), new))
 }
 
 /// A refusal in a line: where it stands, and the values as they are.

@@ -38,7 +38,7 @@ struct Seen {
 
 impl<'r> Decoded<'r> {
     /// Begins to read. The error is a sentence for a person.
-    pub(crate) fn of(from: &'r mut dyn Read) -> Result<Self, String> {
+    pub(crate) fn begin(from: &'r mut dyn Read) -> Result<Self, String> {
         let mut decoded = Self {
             from,
             form: Form::Utf8,
@@ -222,7 +222,7 @@ mod tests {
 
     fn decoded(bytes: &[u8], pieces: usize) -> (String, Result<(), String>) {
         let mut slowly = Slowly(bytes, pieces);
-        let mut decoded = Decoded::of(&mut slowly).unwrap();
+        let mut decoded = Decoded::begin(&mut slowly).unwrap();
         let mut text = String::new();
         decoded.read_to_string(&mut text).unwrap();
         (text, decoded.verdict())

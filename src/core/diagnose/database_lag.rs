@@ -169,7 +169,7 @@ mod tests {
     use crate::diagnose::scene::{self, Rows};
     use crate::evidence::key_log::Format;
     use crate::evidence::visibility::Visibility;
-    use crate::evidence::{Fact, Gathered, Need, Replay, Replica, State};
+    use crate::evidence::{Fact, Gathered, Need, Replay, Replica, Shown, State};
 
     const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
 
@@ -187,7 +187,13 @@ mod tests {
         }
         let state = State::Failed(why.clone());
         let fact = Some(Fact::Replica(replica));
-        let told = Gathered::told(Need::Replica, "database", state, why, String::new(), fact);
+        let told = Gathered::answered(
+            Need::Replica,
+            "database",
+            state,
+            Shown { what: why, query: String::new() },
+            fact,
+        );
         evidence.gathered.push(told);
         evidence
     }

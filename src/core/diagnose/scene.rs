@@ -14,7 +14,7 @@ use crate::evidence::otk::Check;
 use crate::evidence::removal::RemovedBy;
 use crate::evidence::{
     About, DeviceKeys, DeviceRow, Evidence, Fact, FallbackKey, Gathered, KeyId, KeyLog, KeyView,
-    Need, SCHEMA, State, StoredKey, StoredKeys, Subject, Symptom, Window,
+    Need, SCHEMA, Shown, State, StoredKey, StoredKeys, Subject, Symptom, Window,
 };
 
 pub(super) fn at(seconds: i64) -> Timestamp {
@@ -37,7 +37,7 @@ pub(super) fn log(format: Format, to: i64) -> KeyLog {
 }
 
 pub(super) fn view(name: &str, check: Check) -> KeyView {
-    let mut view = KeyView::of(json!({ "key": name }));
+    let mut view = KeyView::from_raw(json!({ "key": name }));
     view.check = check;
     view
 }
@@ -88,7 +88,13 @@ pub(super) fn removed(second: i64, by: RemovedBy, format: Format) -> Removal {
 
 /// What a source has; the log's, or the database's.
 pub(super) fn found(need: Need, fact: Fact) -> Gathered {
-    Gathered::told(need, source(need), State::Found, "".into(), "".into(), Some(fact))
+    Gathered::answered(
+        need,
+        source(need),
+        State::Found,
+        Shown { what: "".into(), query: "".into() },
+        Some(fact),
+    )
 }
 
 /// A source that did not answer.
@@ -108,8 +114,15 @@ pub(super) fn database_keys(ed25519: &str, second: i64) -> Gathered {
 
 /// A database that was read and does not have the device.
 pub(super) fn database_without_device() -> Vec<Gathered> {
-    let empty =
-        |need| Gathered::told(need, source(need), State::Empty, String::new(), String::new(), None);
+    let empty = |need| {
+        Gathered::answered(
+            need,
+            source(need),
+            State::Empty,
+            Shown { what: String::new(), query: String::new() },
+            None,
+        )
+    };
     vec![empty(Need::Devices), empty(Need::DeviceKeys)]
 }
 

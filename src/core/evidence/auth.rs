@@ -76,7 +76,7 @@ pub struct Synced {
 
 impl AuthLog {
     /// One line for a person.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut said = Vec::new();
         if let Some(outage) = &self.outage {
             let requests = counted(outage.span.count, "request");

@@ -59,7 +59,7 @@ pub fn blind(logs: &[&Coverage], rests_on: &[Logger]) -> Option<Blind> {
 /// another log, which sees, has the device's own uploads: one process serves them.
 pub fn blind_answers(answers: &[&Gathered], need: Need) -> Option<Blind> {
     let logs: Vec<_> = answers.iter().flat_map(|answer| coverage(answer)).collect();
-    let found = blind(&logs, Logger::of(need))?;
+    let found = blind(&logs, Logger::needed_for(need))?;
     let level = matches!(found.why, Why::InfoOff(_) | Why::NoInfo);
     let served = need == Need::KeyLog && answers.iter().any(|answer| shows_own(answer));
     (!(level && served)).then_some(found)

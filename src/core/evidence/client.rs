@@ -205,7 +205,7 @@ const APART: SignedDuration = SignedDuration::from_millis(250);
 
 impl ClientRefusal {
     /// Two values under one id, seen once or at no known time.
-    pub fn of(key: KeyId, old: KeyView, new: KeyView) -> Self {
+    pub fn once(key: KeyId, old: KeyView, new: KeyView) -> Self {
         Self { key, old, new, at: None, last: None, again: 0 }
     }
 
@@ -254,7 +254,7 @@ impl ClientFacts {
     }
 
     /// One line for a person: what it shows, most first.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut signs: Vec<_> = Sign::ALL
             .into_iter()
             .map(|sign| (self.count(sign), sign))

@@ -68,12 +68,12 @@ const ALGORITHM: usize = 64;
 impl EventShape {
     /// Reads the shape off the stored JSON and metadata, and lets go of them. `None` where the JSON cannot
     /// be read.
-    pub fn of(event: &str, metadata: &str) -> Option<Self> {
+    pub fn from_json(event: &str, metadata: &str) -> Option<Self> {
         let event: Value = serde_json::from_str(event).ok()?;
         let metadata: Value = serde_json::from_str(metadata).unwrap_or_default();
         let content = event.get("content").cloned().unwrap_or_default();
         Some(Self {
-            algorithm: Algorithm::of(content.get("algorithm")),
+            algorithm: Algorithm::from_content(content.get("algorithm")),
             content_bytes: content.to_string().len() as u64,
             device: metadata.get("device_id").and_then(Value::as_str).map(str::to_owned),
             delayed: metadata.get("delay_id").is_some(),
@@ -83,7 +83,7 @@ impl EventShape {
 
 impl Algorithm {
     /// What stands in `content.algorithm`.
-    pub fn of(value: Option<&Value>) -> Self {
+    pub fn from_content(value: Option<&Value>) -> Self {
         match value {
             None => Self::Absent,
             Some(Value::Null) => Self::Null,
@@ -113,7 +113,7 @@ mod tests {
     fn shapes_are_read_and_bodies_let_go() {
         let of = |content: Value| {
             let event = json!({"type": "m.room.encrypted", "content": content}).to_string();
-            EventShape::of(&event, r#"{"device_id":"DEV","delay_id":"syd_secret"}"#).unwrap()
+            EventShape::from_json(&event, r#"{"device_id":"DEV","delay_id":"syd_secret"}"#).unwrap()
         };
         for (content, algorithm) in [
             (json!({"ciphertext": "x"}), Algorithm::Absent),
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!((shape.device.as_deref(), shape.delayed), (Some("DEV"), true));
         let kept = serde_json::to_string(&shape).unwrap();
         assert!(!kept.contains("secret"), "{kept}");
-        assert_eq!(EventShape::of("no json", "{}"), None);
+        assert_eq!(EventShape::from_json("no json", "{}"), None);
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub struct Confirmed {
 
 impl FleetLog {
     /// One line for a person.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let refused: u64 = self.devices.iter().map(Uploader::refusals).sum();
         let mut said = format!(
             "{} refused of {}, {} taken",
@@ -227,7 +227,7 @@ impl Uploader {
 
 impl FleetRows {
     /// One line for a person.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let cut = self.cut.as_ref().map_or(String::new(), |cut| format!("; cut: {cut}"));
         format!(
             "{} of {} looked at have something; {} without encryption keys{cut}",

@@ -75,24 +75,39 @@ pub struct Gathered {
     pub fact: Option<Fact>,
 }
 
+/// What a person sees of an answer.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// One line: what was seen.
+    pub what: String,
+    /// A command or an SQL statement that shows it again.
+    pub query: String,
+}
+
 impl Gathered {
-    /// The answer of a source that was read; its id comes with the others.
-    pub fn told(
+    /// The answer of a source that was read; its ID comes with the others.
+    pub fn answered(
         need: Need,
         source: &str,
         state: State,
-        what: String,
-        query: String,
+        shown: Shown,
         fact: Option<Fact>,
     ) -> Self {
+        let Shown { what, query } = shown;
         Self { id: String::new(), need, source: source.into(), state, what, query, fact }
     }
 
     /// What a client's file says.
     pub fn client(file: &str, facts: ClientFacts) -> Self {
-        let (source, what) = (format!("client:{file}"), facts.told());
+        let (source, what) = (format!("client:{file}"), facts.summary());
         let fact = Some(Fact::Client(Box::new(facts)));
-        Self::told(Need::Client, &source, State::Found, what, String::new(), fact)
+        Self::answered(
+            Need::Client,
+            &source,
+            State::Found,
+            Shown { what, query: String::new() },
+            fact,
+        )
     }
 
     /// The answer of a source that was not read: the state says why.

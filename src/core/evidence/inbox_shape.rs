@@ -14,7 +14,7 @@ const KEYS: usize = 8;
 
 impl InboxRow {
     /// The shape of a row; what is no JSON, or no string, is left out.
-    pub fn of(stream: i64, message: &str) -> Self {
+    pub fn from_json(stream: i64, message: &str) -> Self {
         let json: Value = serde_json::from_str(message).unwrap_or_default();
         let text = |value: &Value, most: usize| {
             value.as_str().map(|text| text.replace('\0', " ").chars().take(most).collect())
@@ -44,7 +44,7 @@ mod tests {
         let message = format!(
             r#"{{"content":{{"algorithm":"m.olm.v1.curve25519-aes-sha2","ciphertext":{{"{key}":{{"body":"SECRET","type":1}}}},"org.matrix.msgid":"ID"}},"type":"m.room.encrypted","sender":"@a:lab.local"}}"#
         );
-        let row = InboxRow::of(243, &message);
+        let row = InboxRow::from_json(243, &message);
         assert_eq!(row.recipients, [key]);
         assert_eq!(row.kind.as_deref(), Some("m.room.encrypted"));
         assert_eq!(row.sender.as_deref(), Some("@a:lab.local"));
@@ -60,11 +60,11 @@ mod tests {
             r#"{{"content":{{"algorithm":5,"ciphertext":{{{}}}}},"type":"a\u0000b","sender":{{}}}}"#,
             keys.join(",")
         );
-        let row = InboxRow::of(1, &message);
+        let row = InboxRow::from_json(1, &message);
         assert_eq!((row.recipients.len(), row.recipients[0].len()), (KEYS, SHORT));
         assert_eq!((row.kind.as_deref(), row.sender, row.algorithm), (Some("a b"), None, None));
         for broken in ["", "{", "[]", "null", r#"{"content":"x"}"#, r#"{"type":"\ud800"}"#] {
-            let row = InboxRow::of(1, broken);
+            let row = InboxRow::from_json(1, broken);
             assert_eq!((row.kind, row.recipients.len()), (None, 0), "{broken}");
         }
     }

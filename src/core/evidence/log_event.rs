@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 /// Something seen at a moment, so often in its second.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sight {
+pub struct LogEvent {
     pub at: Timestamp,
     pub count: u64,
     pub what: What,

@@ -80,7 +80,7 @@ const SHOWN: usize = 8;
 
 impl KeyView {
     /// Looks at a key value as stored or logged: an object with `key` and `signatures`, or a bare string.
-    pub fn of(raw: Value) -> Self {
+    pub fn from_raw(raw: Value) -> Self {
         let key = match &raw {
             Value::String(key) => key.as_str(),
             other => other.get("key").and_then(Value::as_str).unwrap_or(""),
@@ -242,10 +242,10 @@ mod tests {
     #[test]
     fn equal_keys_are_equal_whatever_signs_them() {
         let view = |signature: &str| {
-            KeyView::of(json!({"key": "k", "signatures": {"@u:s": {"ed25519:D": signature}}}))
+            KeyView::from_raw(json!({"key": "k", "signatures": {"@u:s": {"ed25519:D": signature}}}))
         };
         assert!(view("a").same_key(&view("b")));
-        assert!(!view("a").same_key(&KeyView::of(json!("k"))));
+        assert!(!view("a").same_key(&KeyView::from_raw(json!("k"))));
         assert!(!KeyView::default().same_key(&KeyView::default()));
     }
 }

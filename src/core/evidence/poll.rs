@@ -93,9 +93,9 @@ impl Poll {
     }
 
     /// One line for a log.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut said = match &self.covered {
-            Some(covered) => covered.told(),
+            Some(covered) => covered.summary(),
             None => "no device was looked at".into(),
         };
         said.push_str(&format!("; {} with keys of a dead identity", self.dead.len()));
@@ -115,7 +115,7 @@ impl Covered {
             && self.to.as_ref().is_none_or(|to| device <= to)
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let place = |word: &str, place: &Option<Device>| {
             place.as_ref().map_or(String::new(), |place| format!(" {word} {}", place.user))
         };
@@ -156,7 +156,7 @@ mod tests {
         let held = [&b, &device("@b:x", "N"), &device("@c:x", "A"), &d, &device("@d:x", "N")];
         assert_eq!(held.map(|one| poll.covers(one)), [false, true, true, true, false]);
         assert_eq!(
-            poll.told(),
+            poll.summary(),
             "2 devices looked at from @b:x to @d:x; 0 with keys of a dead identity; not whole: no"
         );
         poll.covered = Some(Covered { after: None, to: None, devices: 9 });

@@ -97,7 +97,7 @@ pub struct ToDeviceLog {
 
 impl Inbox {
     /// One line for a person.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let more = if self.capped { " or more" } else { "" };
         let wait = format!("{}{more} wait", self.pending);
         match self.live {
@@ -112,7 +112,7 @@ impl Inbox {
 
 impl ToDeviceLog {
     /// One line for a person.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let count = |span: Option<Span>| span.map_or(0, |span| span.count);
         let mut parts = vec![match self.debug {
             true => format!(

@@ -34,7 +34,7 @@ impl Logger {
     }
 
     /// Those that a need's "none seen" rests on.
-    pub fn of(need: Need) -> &'static [Self] {
+    pub fn needed_for(need: Need) -> &'static [Self] {
         match need {
             Need::KeyLog | Need::FleetLog => &Self::ALL,
             Need::ToDeviceLog | Need::DelayLog => &[Self::Access],

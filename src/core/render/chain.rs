@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
     use crate::evidence::otk::Check;
-    use crate::evidence::{DeviceRow, Fact, Gathered, Need, State};
+    use crate::evidence::{DeviceRow, Fact, Gathered, Need, Shown, State};
 
     fn row(device: &str, keys: bool, next_key: Option<Check>, seen: i64) -> DeviceRow {
         DeviceRow {
@@ -211,7 +211,13 @@ mod tests {
         rows.push(row(&judged, true, Some(Check::Fails), 0));
         let (what, fact) = (String::new(), Some(Fact::Devices(rows)));
         let (need, source, state) = (Need::DeviceList, "database", State::Found);
-        evidence.gathered.push(Gathered::told(need, source, state, what, String::new(), fact));
+        evidence.gathered.push(Gathered::answered(
+            need,
+            source,
+            state,
+            Shown { what, query: String::new() },
+            fact,
+        ));
         let said = plain(&evidence);
         assert!(said.lines().next().unwrap().contains(&judged), "{said}");
         let lines: Vec<_> = said

@@ -164,7 +164,7 @@ fn understood(facts: &[&ClientFacts], view: &View) -> String {
 fn removed(removed: &Removed) -> String {
     match removed.total() {
         0 => "nothing secret was found in it".into(),
-        _ => removed.told(),
+        _ => removed.summary(),
     }
 }
 

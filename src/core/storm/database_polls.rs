@@ -296,7 +296,7 @@ mod tests {
 
     use super::super::poll_state::UNSEEN;
     use super::*;
-    use crate::evidence::log_event::{Sight, What};
+    use crate::evidence::log_event::{LogEvent, What};
     use crate::evidence::poll::{COUNTED, Covered};
     use crate::storm::Thresholds;
 
@@ -399,7 +399,7 @@ mod tests {
         let mut watch = watch();
         let Device { user, device: id } = device("a");
         let what = What::Refused { user, device: id, key: "a:1".into() };
-        let began = watch.see(Sight { at: at(1), count: 3, what });
+        let began = watch.see(LogEvent { at: at(1), count: 3, what });
         assert_eq!(changes(&began), [(StormKind::OtkConflict, Change::Started)]);
         for poll in 1..4 {
             assert!(watch.polled(&look(poll, &["a"], &[])).is_empty());
@@ -411,7 +411,7 @@ mod tests {
         }
         let crowd = (0..10).flat_map(|n| {
             let (user, device, key) = (format!("@u{n}:x"), "D".to_owned(), "a:1".to_owned());
-            watch.see(Sight { at: at(2), count: 3, what: What::Refused { user, device, key } })
+            watch.see(LogEvent { at: at(2), count: 3, what: What::Refused { user, device, key } })
         });
         let crowd: Vec<_> = crowd.collect();
         let fleet = crowd.iter().find(|event| event.kind == StormKind::Fleet).unwrap();

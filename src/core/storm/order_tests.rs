@@ -1,4 +1,4 @@
-//! Random sights and looks → the order in which each storm is told: its beginning once and first, its end only
+//! Random log events and looks → the order in which each storm is told: its beginning once and first, its end only
 //! of what goes on. Random, and the same in every run.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Change, Event, StormWatch, Thresholds};
-use crate::evidence::log_event::{Delay, Sight, What};
+use crate::evidence::log_event::{Delay, LogEvent, What};
 use crate::evidence::poll::{Covered, Device, Poll, Waiting};
 
 /// Runs, and steps of each.
@@ -45,7 +45,7 @@ impl Dice {
         Device { user, device: self.one_of(&["D", "E"]).to_owned() }
     }
 
-    fn sight(&mut self, at: Timestamp) -> Sight {
+    fn log_event(&mut self, at: Timestamp) -> LogEvent {
         let Device { user, device } = self.device();
         let address = format!("203.0.113.{}", self.roll(8));
         let (what, count) = match self.roll(10) {
@@ -56,7 +56,7 @@ impl Dice {
             8 => (What::Delay { address, answer: Delay::Limited }, 5),
             _ => (What::Delay { address, answer: Delay::Slow }, 2),
         };
-        Sight { at, count, what }
+        LogEvent { at, count, what }
     }
 
     fn look(&mut self, at: Timestamp) -> Poll {
@@ -116,8 +116,8 @@ fn each_storm_begins_once_whatever_is_seen() {
             now += SignedDuration::from_secs(dice.one_of(&[0, 1, 1, 7, 30, 200, 900]));
             let events = match dice.roll(20) {
                 0..14 => {
-                    let sight = dice.sight(now);
-                    watch.see(sight)
+                    let log_event = dice.log_event(now);
+                    watch.see(log_event)
                 }
                 14 => {
                     let look = dice.look(now);

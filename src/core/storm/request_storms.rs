@@ -57,7 +57,7 @@ impl StormWatch {
 mod tests {
     use super::super::{Change, Thresholds};
     use super::*;
-    use crate::evidence::log_event::{Sight, What};
+    use crate::evidence::log_event::{LogEvent, What};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + seconds).unwrap()
@@ -68,7 +68,11 @@ mod tests {
         let mut watch = StormWatch::new(Thresholds::default());
         let mut told = Vec::new();
         for second in 0..40 {
-            told.extend(watch.see(Sight { at: at(second * 3), count: 1, what: What::AuthFailed }));
+            told.extend(watch.see(LogEvent {
+                at: at(second * 3),
+                count: 1,
+                what: What::AuthFailed,
+            }));
         }
         let [began] = told.as_slice() else { panic!("{told:?}") };
         assert_eq!(
@@ -91,7 +95,7 @@ mod tests {
         let mut watch = StormWatch::new(Thresholds::default());
         for minute in 0..10 {
             let what = What::AuthFailed;
-            assert!(watch.see(Sight { at: at(minute * 400), count: 1, what }).is_empty());
+            assert!(watch.see(LogEvent { at: at(minute * 400), count: 1, what }).is_empty());
         }
     }
 
@@ -100,7 +104,7 @@ mod tests {
         let mut watch = StormWatch::new(Thresholds::default());
         let mut see = |second: i64, answer: Delay| {
             let what = What::Delay { address: "192.0.2.1".into(), answer };
-            watch.see(Sight { at: at(second), count: 1, what })
+            watch.see(LogEvent { at: at(second), count: 1, what })
         };
         assert!(see(0, Delay::Slow).is_empty() && see(5, Delay::Refused).is_empty());
         assert_eq!(see(10, Delay::Slow)[0].trigger, Trigger::Slow);

@@ -1,17 +1,17 @@
-//! Sights one by one → what is told: beginnings, ends, crowds, floods, and what a restart keeps.
+//! LogEvents one by one → what is told: beginnings, ends, crowds, floods, and what a restart keeps.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::watch::WATCHED;
 use super::{Change, Event, StormKind, StormWatch, Thresholds};
-use crate::evidence::log_event::{Delay, Sight, What};
+use crate::evidence::log_event::{Delay, LogEvent, What};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_348_000 + seconds).unwrap()
 }
 
 fn see(watch: &mut StormWatch, seconds: i64, count: u64, what: What) -> Vec<Event> {
-    watch.see(Sight { at: at(seconds), count, what })
+    watch.see(LogEvent { at: at(seconds), count, what })
 }
 
 fn refused(device: &str) -> What {

@@ -1,4 +1,4 @@
-//! The watch: sights of log lines and the time → what is new of each storm.
+//! The watch: log events of log lines and the time → what is new of each storm.
 //!
 //! What begins together is put together in `crowd`, looks at the database are counted in `database_polls`.
 
@@ -15,7 +15,7 @@ use super::thresholds::Thresholds;
 use super::time_series::Measure;
 use super::timeline::Timeline;
 use super::trigger::Trigger;
-use crate::evidence::log_event::{Sight, What};
+use crate::evidence::log_event::{LogEvent, What};
 
 /// Subjects watched at once; then the one silent longest is forgotten, storms last.
 pub(super) const WATCHED: usize = 10_000;
@@ -54,14 +54,14 @@ impl StormWatch {
         Self { next: self.next.max(newest), ..self }
     }
 
-    /// One sight. A moment before the newest counts as the newest: lines are a few seconds late.
-    pub fn see(&mut self, sight: Sight) -> Vec<Event> {
-        let at = self.now.map_or(sight.at, |now| now.max(sight.at));
-        let count = sight.count;
+    /// One log event. A moment before the newest counts as the newest: lines are a few seconds late.
+    pub fn see(&mut self, log_event: LogEvent) -> Vec<Event> {
+        let at = self.now.map_or(log_event.at, |now| now.max(log_event.at));
+        let count = log_event.count;
         let mut events = self.tick(at);
         let within = self.thresholds.within;
         let enough = self.thresholds.refusals;
-        match sight.what {
+        match log_event.what {
             What::Refused { user, device, key } => {
                 let id = (StormKind::OtkConflict, Whose::Device { user, device });
                 let times = (at, count, within, enough);

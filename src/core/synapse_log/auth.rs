@@ -17,7 +17,7 @@ use crate::evidence::removal::RemovedBy;
 use crate::evidence::{About, Window};
 use crate::synapse_log::access::{Access, access};
 use crate::synapse_log::record::{self, Record};
-use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::record_view::RecordView;
 use crate::synapse_log::removal::removed;
 
 /// Requests of which something was said before their end.
@@ -96,29 +96,29 @@ impl AuthTally {
     }
 
     /// One record.
-    pub fn see(&mut self, glance: &Glance) {
-        let says = NEEDLES.is_match(glance.line);
-        let ends = (says || !self.open.is_empty()) && PROCESSED.find(glance.line).is_some();
-        if !says && !ends || glance.at > self.window.to {
+    pub fn see(&mut self, view: &RecordView) {
+        let says = NEEDLES.is_match(view.line);
+        let ends = (says || !self.open.is_empty()) && PROCESSED.find(view.line).is_some();
+        if !says && !ends || view.at > self.window.to {
             return;
         }
-        if glance.reach {
+        if view.reach {
             self.log.doubtful += u64::from(says && !ends);
             return;
         }
-        let text = record::text(glance.line);
+        let text = record::text(view.line);
         let Some(record) = Record::parse(&text) else { return };
         let message = &*record.message;
         match &*record.logger {
             logger if CHECKERS.contains(&logger) && message == FAILED => {
-                self.failing(glance, &record);
+                self.failing(view, &record);
             }
-            "synapse.http.server" => self.answered(glance, &record),
-            "synapse.handlers.device" => self.deleting(glance, &record),
-            "synapse.rest.synapse.mas.devices" => self.synced(message, glance.at),
+            "synapse.http.server" => self.answered(view, &record),
+            "synapse.handlers.device" => self.deleting(view, &record),
+            "synapse.rest.synapse.mas.devices" => self.synced(message, view.at),
             logger if logger.starts_with("synapse.access.") => {
                 if let Some(access) = access(message) {
-                    self.ended(&access, glance, &record);
+                    self.ended(&access, view, &record);
                 }
             }
             _ => {}
@@ -143,39 +143,39 @@ impl AuthTally {
         self.log
     }
 
-    fn open(&mut self, glance: &Glance, record: &Record, what: Said) {
+    fn open(&mut self, view: &RecordView, record: &Record, what: Said) {
         let id = record.request.as_deref().unwrap_or_default();
         let id: String = id.chars().take(ID).collect();
         if self.open.len() >= OPEN {
             self.give_up(0);
         }
-        let (process, at, format) = (glance.process, glance.at, glance.format);
+        let (process, at, format) = (view.process, view.at, view.format);
         self.open.push_back(Open { process, id, at, format, what });
     }
 
     /// The error of the check itself.
-    fn failing(&mut self, glance: &Glance, record: &Record) {
+    fn failing(&mut self, view: &RecordView, record: &Record) {
         let cancelled = !is_failure(record);
-        match self.failure_of(glance.process, record) {
+        match self.failure_of(view.process, record) {
             Some(at) if cancelled => self.open[at].what = Said::Cancelled,
             Some(_) => {}
-            None if cancelled => self.open(glance, record, Said::Cancelled),
-            None => self.open(glance, record, Said::Failed { upload: false, delay: false }),
+            None if cancelled => self.open(view, record, Said::Cancelled),
+            None => self.open(view, record, Said::Failed { upload: false, delay: false }),
         }
     }
 
     /// `<XForwardedForRequest … uri='…' …> SynapseError: 503 - Unable to introspect the access token`
-    fn answered(&mut self, glance: &Glance, record: &Record) {
+    fn answered(&mut self, view: &RecordView, record: &Record) {
         let Some((request, error)) = record.message.split_once("> SynapseError: ") else { return };
         if error != ANSWERED {
             return;
         }
         let uri = request.split_once(" uri='").map_or("", |(_, rest)| rest);
         let what = Said::Failed { upload: is_upload(uri), delay: is_delay(uri) };
-        match self.failure_of(glance.process, record) {
+        match self.failure_of(view.process, record) {
             Some(at) if self.open[at].what == Said::Cancelled => {}
             Some(at) => self.open[at].what = what,
-            None => self.open(glance, record, what),
+            None => self.open(view, record, what),
         }
     }
 
@@ -188,7 +188,7 @@ impl AuthTally {
     }
 
     /// `Deleting devices ['D'] for '@u'`
-    fn deleting(&mut self, glance: &Glance, record: &Record) {
+    fn deleting(&mut self, view: &RecordView, record: &Record) {
         let (Some(user), Some(device)) = (&self.user, &self.device) else { return };
         let Some(line) = removed(&record.logger, &record.message) else { return };
         let named = line.devices.iter().any(|one| one == device.as_str());
@@ -196,13 +196,13 @@ impl AuthTally {
             return;
         }
         let extras = &record.extras;
-        if let (Some(url), Format::Json) = (&extras.url, glance.format) {
+        if let (Some(url), Format::Json) = (&extras.url, view.format) {
             let by = by(url, extras.requester.as_deref());
-            self.log.removed.push(Removed { at: glance.at, by, format: glance.format });
+            self.log.removed.push(Removed { at: view.at, by, format: view.format });
             self.log.clip();
             return;
         }
-        self.open(glance, record, Said::Removed);
+        self.open(view, record, Said::Removed);
     }
 
     /// `Syncing 1 devices for user @u will add 1 devices and delete 2 devices`
@@ -223,14 +223,14 @@ impl AuthTally {
     }
 
     /// The end of a request.
-    fn ended(&mut self, access: &Access, glance: &Glance, record: &Record) {
+    fn ended(&mut self, access: &Access, view: &RecordView, record: &Record) {
         let user = access.user.as_deref().unwrap_or_default();
         let of_mas = access.path().starts_with("/_synapse/mas/") || user.starts_with(OIDC_ADMIN);
-        if of_mas && (200..300).contains(&access.status) && self.window.holds(glance.at) {
-            count(&mut self.log.mas, glance.at);
+        if of_mas && (200..300).contains(&access.status) && self.window.holds(view.at) {
+            count(&mut self.log.mas, view.at);
         }
         let id = record.request.as_deref().unwrap_or_default();
-        let known = |open: &Open| open.process == glance.process && open.id == id;
+        let known = |open: &Open| open.process == view.process && open.id == id;
         while let Some(at) = self.open.iter().position(known) {
             let Some(open) = self.open.remove(at) else { return };
             match open.what {

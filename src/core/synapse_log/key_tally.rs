@@ -6,7 +6,7 @@ use crate::evidence::key_log::{Format, KeyLog, Removal, Whose};
 use crate::evidence::{Subject, Window};
 use crate::synapse_log::message::Refusal;
 use crate::synapse_log::process::Loose;
-use crate::synapse_log::readers::Aside;
+use crate::synapse_log::readers::Readers;
 use crate::synapse_log::request::{BEHIND, Facts, Judged, Outcome, Seen, is_of};
 use crate::synapse_log::visibility::Looker;
 
@@ -33,7 +33,7 @@ pub struct End {
     pub zone: String,
     pub notes: Vec<String>,
     /// What was read beside the keys.
-    pub aside: Aside,
+    pub readers: Readers,
     /// What the log could have shown.
     pub visible: Looker,
     /// The times are sure.

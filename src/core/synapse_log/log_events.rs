@@ -1,4 +1,4 @@
-//! What one moment of a log came to, of everybody: the grain that storms are counted in. Equal sights of
+//! What one moment of a log came to, of everybody: the grain that storms are counted in. Equal log events of
 //! one second are one, with a count: a hundred refusals a second are no more to hold than one.
 
 use std::collections::HashMap;
@@ -8,28 +8,28 @@ use jiff::Timestamp;
 use memchr::memmem::Finder;
 
 use crate::evidence::delay::PATIENCE;
-use crate::evidence::log_event::{Delay, Sight, What};
+use crate::evidence::log_event::{Delay, LogEvent, What};
 use crate::synapse_log::access::{Access, access};
 use crate::synapse_log::auth;
 use crate::synapse_log::delays::ended::{Ended, restarts};
 use crate::synapse_log::record::{self, Record};
-use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::record_view::RecordView;
 
-/// Sights held at once: two hundred devices in storm for some hours.
+/// LogEvents held at once: two hundred devices in storm for some hours.
 const HELD: usize = 2_000_000;
 
-/// Sights as they come, those of one second put together.
+/// LogEvents as they come, those of one second put together.
 #[derive(Debug, Default)]
-pub struct Sights {
+pub struct LogEvents {
     second: i64,
     /// Places in `all` of this second's.
     places: HashMap<What, usize>,
-    all: Vec<Sight>,
+    all: Vec<LogEvent>,
     /// There was no more room: what came later is missing.
     pub cut: bool,
 }
 
-impl Sights {
+impl LogEvents {
     /// Notes so many of one kind.
     pub fn note(&mut self, at: Timestamp, count: u64, what: What) {
         if at.as_second() != self.second {
@@ -40,35 +40,35 @@ impl Sights {
             self.all[*place].count += count;
         } else if self.all.len() < HELD {
             self.places.insert(what.clone(), self.all.len());
-            self.all.push(Sight { at, count, what });
+            self.all.push(LogEvent { at, count, what });
         } else {
             self.cut = true;
         }
     }
 
     /// A record of which nothing has to be waited for: a claim, the end of a restart.
-    pub(crate) fn see(&mut self, glance: &Glance) {
+    pub(crate) fn see(&mut self, view: &RecordView) {
         static CLAIM: LazyLock<Finder> = LazyLock::new(|| Finder::new("Claimed one-time-keys: "));
         static DELAY: LazyLock<Finder> = LazyLock::new(|| Finder::new("/delayed_events/"));
         static FAILED: LazyLock<Finder> =
             LazyLock::new(|| Finder::new("Failed to introspect token"));
-        let (claim, delay) = (CLAIM.find(glance.line), DELAY.find(glance.line));
+        let (claim, delay) = (CLAIM.find(view.line), DELAY.find(view.line));
         // Claims accuse nobody, and most stand right behind another's, where a client may write: without
         // those a device that tops up what is claimed would look like a flood.
-        let claim = claim.filter(|_| !glance.forged);
-        let delay = delay.filter(|_| !glance.reach);
-        let failed = FAILED.find(glance.line).filter(|_| !glance.reach);
+        let claim = claim.filter(|_| !view.forged);
+        let delay = delay.filter(|_| !view.reach);
+        let failed = FAILED.find(view.line).filter(|_| !view.reach);
         if claim.is_none() && delay.is_none() && failed.is_none() {
             return;
         }
-        let text = record::text(glance.line);
+        let text = record::text(view.line);
         let Some(record) = Record::parse(&text) else { return };
         match &*record.logger {
-            "synapse.handlers.e2e_keys" => self.claims(&record.message, glance.at),
+            "synapse.handlers.e2e_keys" => self.claims(&record.message, view.at),
             logger if logger.starts_with("synapse.access.") => {
-                self.restart(access(&record.message), glance.at);
+                self.restart(access(&record.message), view.at);
             }
-            _ if auth::is_failure(&record) => self.note(glance.at, 1, What::AuthFailed),
+            _ if auth::is_failure(&record) => self.note(view.at, 1, What::AuthFailed),
             _ => {}
         }
     }
@@ -86,7 +86,7 @@ impl Sights {
     fn restart(&mut self, access: Option<Access>, at: Timestamp) {
         let Some(access) = access.filter(restarts) else { return };
         let late = access.took.0 >= PATIENCE;
-        let answer = match Ended::of(access.status) {
+        let answer = match Ended::from_status(access.status) {
             Ended::Limited => Delay::Limited,
             Ended::Gone => Delay::Gone,
             // Nobody may restart it, or the access token could not be checked: no matter how long it took.
@@ -100,8 +100,8 @@ impl Sights {
     }
 
     /// All of them, oldest first.
-    pub fn sorted(mut self) -> Vec<Sight> {
-        self.all.sort_by_key(|sight| sight.at);
+    pub fn sorted(mut self) -> Vec<LogEvent> {
+        self.all.sort_by_key(|log_event| log_event.at);
         self.all
     }
 }
@@ -140,11 +140,12 @@ mod tests {
     fn one_second_is_one_sight() {
         let at = |ms: i64| Timestamp::from_millisecond(1_795_348_000_000 + ms).unwrap();
         let what = || What::TooLarge { user: "@u:s".into(), device: "D".into() };
-        let mut sights = Sights::default();
+        let mut log_events = LogEvents::default();
         for ms in [0, 10, 20, 1500] {
-            sights.note(at(ms), 1, what());
+            log_events.note(at(ms), 1, what());
         }
-        let counts: Vec<_> = sights.sorted().into_iter().map(|sight| sight.count).collect();
+        let counts: Vec<_> =
+            log_events.sorted().into_iter().map(|log_event| log_event.count).collect();
         assert_eq!(counts, [3, 1]);
     }
 }

@@ -237,8 +237,8 @@ fn refusal(text: &str) -> Option<Refusal> {
         let (new, rest) = python_repr::literal(rest.strip_prefix(NEW)?)?;
         rest.is_empty().then(|| Refusal {
             key: KeyId(text[..at].to_owned()),
-            old: KeyView::of(old),
-            new: KeyView::of(new),
+            old: KeyView::from_raw(old),
+            new: KeyView::from_raw(new),
         })
     })
 }

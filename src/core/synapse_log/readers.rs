@@ -9,20 +9,20 @@ use crate::evidence::{About, Fact, Need, Window};
 use crate::synapse_log::auth::AuthTally;
 use crate::synapse_log::delays::DelayTally;
 use crate::synapse_log::fleet::FleetTally;
-use crate::synapse_log::log_events::Sights;
-use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::log_events::LogEvents;
+use crate::synapse_log::record_view::RecordView;
 use crate::synapse_log::to_device::ToDeviceTally;
 
 /// The readers that a question asks for.
 #[derive(Debug, Default)]
-pub struct Aside {
+pub struct Readers {
     to_device: Option<ToDeviceTally>,
     delays: Option<DelayTally>,
     auth: Option<AuthTally>,
     fleet: Option<FleetTally>,
 }
 
-impl Aside {
+impl Readers {
     /// The readers that answer the needs.
     pub fn new(needs: &[Need], about: &About, window: Window) -> Self {
         let asked = |need| needs.contains(&need);
@@ -67,8 +67,8 @@ impl Aside {
     }
 
     /// The moments that were kept since this was asked last.
-    pub fn sights(&mut self) -> Sights {
-        self.fleet.as_mut().and_then(FleetTally::sights).unwrap_or_default()
+    pub fn log_events(&mut self) -> LogEvents {
+        self.fleet.as_mut().and_then(FleetTally::log_events).unwrap_or_default()
     }
 
     /// Whether anything is read at all.
@@ -80,18 +80,18 @@ impl Aside {
     }
 
     /// One record.
-    pub fn see(&mut self, glance: &Glance) {
+    pub fn see(&mut self, view: &RecordView) {
         if let Some(tally) = &mut self.to_device {
-            tally.see(glance);
+            tally.see(view);
         }
         if let Some(tally) = &mut self.delays {
-            tally.see(glance);
+            tally.see(view);
         }
         if let Some(tally) = &mut self.auth {
-            tally.see(glance);
+            tally.see(view);
         }
         if let Some(tally) = &mut self.fleet {
-            tally.see(glance);
+            tally.see(view);
         }
     }
 
@@ -106,19 +106,19 @@ impl Aside {
     }
 
     /// What came of it: each need with its fact, one line for a person, and whether it says anything.
-    pub fn finish(self, coverage: &Coverage) -> Vec<Told> {
+    pub fn finish(self, coverage: &Coverage) -> Vec<NeedAnswer> {
         let coverage = || vec![coverage.clone()];
         let mut told = Vec::new();
         if let Some(tally) = self.to_device {
             let log = tally.finish(coverage());
-            let (what, found) = (log.told(), log.says_anything());
+            let (what, found) = (log.summary(), log.says_anything());
             let fact = Fact::ToDeviceLog(Box::new(log));
-            told.push(Told { need: Need::ToDeviceLog, fact, what, found });
+            told.push(NeedAnswer { need: Need::ToDeviceLog, fact, what, found });
         }
         if let Some(tally) = self.delays {
             let log = tally.finish(coverage());
-            let (what, found) = (log.told(), log.says_anything());
-            told.push(Told {
+            let (what, found) = (log.summary(), log.says_anything());
+            told.push(NeedAnswer {
                 need: Need::DelayLog,
                 fact: Fact::DelayLog(Box::new(log)),
                 what,
@@ -127,14 +127,14 @@ impl Aside {
         }
         if let Some(tally) = self.auth {
             let log = tally.finish(coverage());
-            let (what, found) = (log.told(), log.says_anything());
+            let (what, found) = (log.summary(), log.says_anything());
             let fact = Fact::AuthLog(Box::new(log));
-            told.push(Told { need: Need::AuthLog, fact, what, found });
+            told.push(NeedAnswer { need: Need::AuthLog, fact, what, found });
         }
         if let Some(tally) = self.fleet {
             let log = tally.finish(coverage());
-            let (what, found) = (log.told(), log.says_anything());
-            told.push(Told {
+            let (what, found) = (log.summary(), log.says_anything());
+            told.push(NeedAnswer {
                 need: Need::FleetLog,
                 fact: Fact::FleetLog(Box::new(log)),
                 what,
@@ -147,7 +147,7 @@ impl Aside {
 
 /// One reader's result.
 #[derive(Debug)]
-pub struct Told {
+pub struct NeedAnswer {
     pub need: Need,
     pub fact: Fact,
     pub what: String,

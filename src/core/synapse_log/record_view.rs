@@ -6,7 +6,7 @@ use crate::evidence::key_log::Format;
 
 /// One record as it passes: its first line, and what is known of it without reading it.
 #[derive(Debug, Clone, Copy)]
-pub struct Glance<'a> {
+pub struct RecordView<'a> {
     pub line: &'a [u8],
     pub at: Timestamp,
     /// Which process of the file wrote it: its request ids are its own.

@@ -17,7 +17,7 @@ use crate::evidence::to_device::{ToDeviceLog, count_in};
 use crate::evidence::{Subject, Window};
 use crate::synapse_log::message;
 use crate::synapse_log::record::{self, Record};
-use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::record_view::RecordView;
 
 static DEBUG: LazyLock<Finder> = LazyLock::new(|| Finder::new("synapse.9533_debug"));
 static LARGE: LazyLock<Finder> = LazyLock::new(|| Finder::new("413 - To-device message for "));
@@ -73,20 +73,20 @@ impl ToDeviceTally {
     }
 
     /// One record.
-    pub fn see(&mut self, glance: &Glance) {
-        if !self.matters(glance.line) || !self.window.holds(glance.at) {
+    pub fn see(&mut self, view: &RecordView) {
+        if !self.matters(view.line) || !self.window.holds(view.at) {
             return;
         }
-        let line = glance.line;
+        let line = view.line;
         let text = record::text(line);
         let Some(record) = Record::parse(&text) else { return };
         let Some(said) = self.read(&record) else { return };
-        if glance.reach {
+        if view.reach {
             let of_device = !matches!(said, Said::Debug | Said::Sync | Said::Returned);
             self.log.doubtful += u64::from(of_device);
             return;
         }
-        self.count(said, &record, glance);
+        self.count(said, &record, view);
     }
 
     /// What came of it.
@@ -119,8 +119,8 @@ impl ToDeviceTally {
         }
     }
 
-    fn count(&mut self, said: Said, record: &Record, glance: &Glance) {
-        let many = |count| Some(Span { count, ..Span::once(glance.at) });
+    fn count(&mut self, said: Said, record: &Record, view: &RecordView) {
+        let many = |count| Some(Span { count, ..Span::once(view.at) });
         let id = || record.request.as_deref().unwrap_or_default();
         let log = &mut self.log;
         match said {
@@ -131,7 +131,7 @@ impl ToDeviceTally {
             }
             Said::Dropped(count) => {
                 log.debug = true;
-                log.dropped_in_text |= glance.format == Format::Text;
+                log.dropped_in_text |= view.format == Format::Text;
                 count_in(&mut log.dropped, many(count));
             }
             Said::TooLarge => count_in(&mut log.too_large, many(1)),
@@ -140,12 +140,12 @@ impl ToDeviceTally {
                 if self.open.len() == OPEN {
                     self.open.pop_front();
                 }
-                self.open.push_back((glance.process, id().to_owned(), glance.at));
+                self.open.push_back((view.process, id().to_owned(), view.at));
             }
             Said::Sync => {
                 count_in(&mut log.syncs, many(1));
                 let own = |(process, open, _): &(usize, String, Timestamp)| {
-                    *process == glance.process && open == id()
+                    *process == view.process && open == id()
                 };
                 if let Some(at) = self.open.iter().rposition(own)
                     && let Some((_, _, at)) = self.open.remove(at)
@@ -224,7 +224,7 @@ mod tests {
     fn reading(tally: &mut ToDeviceTally, line: &str, reach: bool) {
         let at = Timestamp::UNIX_EPOCH;
         let line = line.as_bytes();
-        tally.see(&Glance { line, at, process: 0, reach, forged: false, format: Format::Text });
+        tally.see(&RecordView { line, at, process: 0, reach, forged: false, format: Format::Text });
     }
 
     fn read(user: &str, device: &str, text: &str) -> ToDeviceLog {
@@ -249,7 +249,7 @@ mod tests {
         assert!(count(log.returned) > 3 && count(log.returned) <= count(log.syncs));
         let gone = read("@s7db:lab.local", "GONEDEVICE", TEXT);
         assert_eq!((count(gone.dropped), count(gone.stored)), (1, 0));
-        assert!(gone.dropped_in_text, "{}", gone.told());
+        assert!(gone.dropped_in_text, "{}", gone.summary());
     }
 
     /// By `grep -c "Storing.*@s7db:lab.local/DEVS7DB (msgid"`, wildcards among them.

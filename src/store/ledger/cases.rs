@@ -256,7 +256,7 @@ mod tests {
     use ruma::{event_id, room_id, user_id};
 
     use super::*;
-    use kestrel_core::evidence::{Gathered, Need, State, Subject, Window};
+    use kestrel_core::evidence::{Gathered, Need, Shown, State, Subject, Window};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -265,12 +265,11 @@ mod tests {
     /// Evidence about a user's device whose text is `size` long, with the user's name all over it.
     fn evidence(user: &UserId, size: usize) -> Evidence {
         let what = user.as_str().repeat(size / user.as_str().len() + 1);
-        let gathered = Gathered::told(
+        let gathered = Gathered::answered(
             Need::Devices,
             "database",
             State::Found,
-            what,
-            format!("SELECT '{user}'"),
+            Shown { what, query: format!("SELECT '{user}'") },
             None,
         );
         Evidence {

@@ -79,7 +79,7 @@ impl ReaderThread {
             let state = (piece.place.clone(), piece.behind, piece.read_to, piece.blind);
             let behind = piece.behind;
             let is_new = before.as_ref() != Some(&state);
-            if is_new || !piece.sights.is_empty() || !piece.notes.is_empty() {
+            if is_new || !piece.log_events.is_empty() || !piece.notes.is_empty() {
                 before = Some(state);
                 if self.sender.blocking_send(piece).is_err() {
                     return;

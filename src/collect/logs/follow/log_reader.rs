@@ -11,7 +11,7 @@ use super::position::Position;
 use super::tail::{More, Tail};
 use crate::collect::logs::lines::CHUNK;
 use crate::config::LogSource;
-use kestrel_core::evidence::log_event::Sight;
+use kestrel_core::evidence::log_event::LogEvent;
 use kestrel_core::synapse_log::attribution::Attribution;
 
 /// A piece ends after so many bytes, or after this much of the log's time (milliseconds): several logs are
@@ -54,7 +54,7 @@ pub struct LogReader {
 #[derive(Debug, Default)]
 pub struct LogPiece {
     /// Oldest first.
-    pub sights: Vec<Sight>,
+    pub log_events: Vec<LogEvent>,
     /// Where the log stands after them; none before anything was opened.
     pub place: Option<Position>,
     /// More is there to read.
@@ -115,8 +115,8 @@ impl LogReader {
         if let Some(reading) = &mut self.reading {
             let reached = reading.reached().and_then(|at| Timestamp::from_millisecond(at).ok());
             self.last = reached.or(self.last);
-            piece.sights = reading.sights().sorted();
-            piece.sights.retain(|sight| sight.at >= self.since);
+            piece.log_events = reading.log_events().sorted();
+            piece.log_events.retain(|log_event| log_event.at >= self.since);
         }
         (piece.place, piece.read_to, piece.blind) = (self.place(), self.last, self.told);
         piece.notes = mem::take(&mut self.notes);

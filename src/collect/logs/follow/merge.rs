@@ -12,13 +12,13 @@ use tokio::time::{Instant, timeout_at};
 use super::log_reader::LogPiece;
 use super::position::Position;
 use super::round::Round;
-use kestrel_core::evidence::log_event::Sight;
-use kestrel_core::synapse_log::log_events::Sights;
+use kestrel_core::evidence::log_event::LogEvent;
+use kestrel_core::synapse_log::log_events::LogEvents;
 
 /// The shortest time between two rounds, and the longest.
 const BATCH: Duration = Duration::from_millis(200);
 const IDLE: Duration = Duration::from_secs(1);
-/// A backlog's round ends at so many sights or bytes of logs.
+/// A backlog's round ends at so many log events or bytes of logs.
 const SIGHTS: usize = 50_000;
 const BYTES: u64 = 32 << 20;
 /// A log that should have more and gives none for so long is on a disk that hangs.
@@ -63,7 +63,7 @@ impl Feed {
 /// A round so far.
 #[derive(Debug, Default)]
 struct PendingRound {
-    sights: Vec<Sight>,
+    log_events: Vec<LogEvent>,
     places: BTreeMap<String, Position>,
     notes: Vec<String>,
     bytes: u64,
@@ -88,7 +88,7 @@ impl Merge {
     pub async fn next(&mut self) -> Round {
         loop {
             while !self.is_full() && self.step() {}
-            let told = !self.heap.sights.is_empty() || !self.heap.notes.is_empty();
+            let told = !self.heap.log_events.is_empty() || !self.heap.notes.is_empty();
             let due = self.given + if told || self.is_full() { BATCH } else { IDLE };
             let now = Instant::now();
             if now >= due || self.is_full() && self.is_behind() {
@@ -104,7 +104,7 @@ impl Merge {
     }
 
     fn is_full(&self) -> bool {
-        self.heap.sights.len() >= SIGHTS || self.heap.bytes >= BYTES
+        self.heap.log_events.len() >= SIGHTS || self.heap.bytes >= BYTES
     }
 
     fn is_behind(&self) -> bool {
@@ -141,7 +141,7 @@ impl Merge {
         let Some(piece) = feed.waiting.take() else { return false };
         (feed.behind, feed.read_to) = (piece.behind, piece.read_to.or(feed.read_to));
         feed.blind = piece.blind;
-        self.heap.sights.extend(piece.sights);
+        self.heap.log_events.extend(piece.log_events);
         self.heap.notes.extend(piece.notes);
         self.heap.bytes += piece.bytes;
         if let Some(place) = piece.place {
@@ -152,16 +152,18 @@ impl Merge {
 
     fn round(&mut self) -> Round {
         let heap = mem::take(&mut self.heap);
-        let mut sights = heap.sights;
-        sights.sort_by_key(|sight| sight.at);
-        let mut together = Sights::default();
-        sights.into_iter().for_each(|sight| together.note(sight.at, sight.count, sight.what));
+        let mut log_events = heap.log_events;
+        log_events.sort_by_key(|log_event| log_event.at);
+        let mut together = LogEvents::default();
+        log_events
+            .into_iter()
+            .for_each(|log_event| together.note(log_event.at, log_event.count, log_event.what));
         let behind = self.feeds.iter().filter(|feed| !feed.hangs && feed.behind);
         let behind = behind.map(|feed| feed.read_to).min();
         let blind = self.feeds.iter().filter(|feed| feed.blind || feed.hangs);
         let newest = || self.feeds.iter().filter_map(|feed| feed.read_to).max();
         Round {
-            sights: together.sorted(),
+            log_events: together.sorted(),
             places: heap.places.into_iter().collect(),
             live: !self.is_behind(),
             read_to: behind.unwrap_or_else(newest),

@@ -18,7 +18,7 @@ use crate::collect::logs::seek;
 use crate::collect::logs::zone::{self, NEARBY, NEARBY_VOTES};
 use kestrel_core::evidence::{Subject, Window};
 use kestrel_core::synapse_log::attribution::Attribution;
-use kestrel_core::synapse_log::readers::Aside;
+use kestrel_core::synapse_log::readers::Readers;
 use kestrel_core::synapse_log::record::Stamp;
 use kestrel_core::synapse_log::zone::Clock;
 
@@ -102,7 +102,7 @@ impl LogReader {
                 let from = tail.offset().saturating_sub(LONGEST_LEAD);
                 feed(part, from, tail.offset(), &mut reading)?;
             }
-            reading.sights();
+            reading.log_events();
             reading.hidden();
             self.reading = Some(reading);
         }
@@ -167,7 +167,7 @@ impl LogReader {
 
 fn reader(clock: Clock) -> Attribution {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
-    Attribution::new(Subject::nobody(), window, clock).beside(Aside::watching(window))
+    Attribution::new(Subject::nobody(), window, clock).with_readers(Readers::watching(window))
 }
 
 /// Lets a reader see a stretch of a file.

@@ -1,7 +1,7 @@
 //! What one round of reading came to. To be saved together with what it came to.
 
 use jiff::Timestamp;
-use kestrel_core::evidence::log_event::Sight;
+use kestrel_core::evidence::log_event::LogEvent;
 
 use super::position::Position;
 
@@ -9,8 +9,8 @@ use super::position::Position;
 #[derive(Debug)]
 pub struct Round {
     /// Oldest first over all logs, equal ones of one second put together.
-    pub sights: Vec<Sight>,
-    /// Where each log stands after them (source name, position): saved with the sights' results in one
+    pub log_events: Vec<LogEvent>,
+    /// Where each log stands after them (source name, position): saved with the log events' results in one
     /// transaction.
     pub places: Vec<(String, Position)>,
     /// Every log was read to its end at this time (false: a backlog is still being read).

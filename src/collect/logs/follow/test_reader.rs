@@ -67,10 +67,10 @@ impl Reader {
     /// Keeps what was read, with the place.
     pub fn save(&mut self) {
         for piece in self.pieces.drain(..) {
-            for sight in piece.sights {
-                let What::Refused { key, .. } = sight.what else { continue };
+            for log_event in piece.log_events {
+                let What::Refused { key, .. } = log_event.what else { continue };
                 let number = key.rsplit_once('K').unwrap().1.parse().unwrap();
-                *self.counted.entry(number).or_default() += sight.count;
+                *self.counted.entry(number).or_default() += log_event.count;
             }
             self.notes.extend(piece.notes);
             if piece.place.is_some() {

@@ -259,9 +259,11 @@ async fn rounds(follow: &mut Follower, refusals: u64) -> Vec<Round> {
     let mut seen = 0;
     while seen < refusals {
         let round = tokio::time::timeout(Duration::from_secs(20), follow.next()).await.unwrap();
-        let refused =
-            round.sights.iter().filter(|sight| matches!(sight.what, What::Refused { .. }));
-        seen += refused.map(|sight| sight.count).sum::<u64>();
+        let refused = round
+            .log_events
+            .iter()
+            .filter(|log_event| matches!(log_event.what, What::Refused { .. }));
+        seen += refused.map(|log_event| log_event.count).sum::<u64>();
         rounds.push(round);
         assert!(rounds.len() < 30, "{rounds:?}");
     }
@@ -288,7 +290,8 @@ async fn several_logs_are_followed_and_one_that_is_not_there_holds_none_up() {
     let notes: Vec<_> = first.iter().flat_map(|round| &round.notes).collect();
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].starts_with("log c cannot be read"), "{notes:?}");
-    let sorted = first.iter().all(|round| round.sights.is_sorted_by_key(|sight| sight.at));
+    let sorted =
+        first.iter().all(|round| round.log_events.is_sorted_by_key(|log_event| log_event.at));
     assert!(sorted);
     let last = follow.next().await;
     assert!(last.live && last.read_to.is_some());
@@ -299,6 +302,7 @@ async fn several_logs_are_followed_and_one_that_is_not_there_holds_none_up() {
     b.uploads(1);
     let mut follow = Follower::start(sources, saved, Timestamp::MAX);
     let second = rounds(&mut follow, 2).await;
-    let again: u64 = second.iter().flat_map(|round| &round.sights).map(|sight| sight.count).sum();
+    let again: u64 =
+        second.iter().flat_map(|round| &round.log_events).map(|log_event| log_event.count).sum();
     assert_eq!(again, 2);
 }

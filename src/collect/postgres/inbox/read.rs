@@ -111,7 +111,7 @@ impl InboxAccess {
             Self::Bodies(statement) => {
                 let limit = i64::from(limit);
                 let bodies = client.query(statement, &[&ids.0, &ids.1, &after, &limit]).await?;
-                (bodies, |row| InboxRow::of(row.get(0), row.get(1)))
+                (bodies, |row| InboxRow::from_json(row.get(0), row.get(1)))
             }
             Self::Nothing => return Ok(Vec::new()),
         };
@@ -135,9 +135,9 @@ pub(super) async fn look(client: &Client, subject: &Subject) -> Result<Inbox, Er
     let mut inbox = Inbox::default();
     count(client, subject, &mut inbox).await?;
     if inbox.pending > 0 {
-        let sight = InboxAccess::ask(client).await?;
-        inbox.unread = matches!(sight, InboxAccess::Nothing);
-        inbox.rows = sight.behind(client, subject, 0, SHAPE_LIMIT).await?;
+        let log_event = InboxAccess::ask(client).await?;
+        inbox.unread = matches!(log_event, InboxAccess::Nothing);
+        inbox.rows = log_event.behind(client, subject, 0, SHAPE_LIMIT).await?;
     }
     Ok(inbox)
 }

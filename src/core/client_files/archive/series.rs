@@ -52,7 +52,7 @@ pub(crate) struct Chosen {
 
 impl Part {
     /// What the name says.
-    pub(crate) fn of(name: &str) -> Self {
+    pub(crate) fn from_name(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         let (folder, base) = name.rsplit_once(['/', '\\']).unwrap_or(("", name));
@@ -70,7 +70,7 @@ impl Member {
     pub(crate) fn new(place: usize, name: &str, size: u64) -> Self {
         let ending = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         let unlikely = UNLIKELY.contains(&ending.as_str());
-        Self { place, part: Part::of(name), size, rank: 0, unlikely }
+        Self { place, part: Part::from_name(name), size, rank: 0, unlikely }
     }
 
     pub(crate) fn series(&self) -> u64 {

@@ -96,7 +96,7 @@ impl Read {
         if seen.status == Some(400) && signs::sign(error) == Some(Sign::AlreadyExists) {
             self.facts.note(Sign::AlreadyExists, None, seen.at);
             let of_body =
-                |key: &KeyId| Some(KeyView::of(sent["one_time_keys"].get(&key.0)?.clone()));
+                |key: &KeyId| Some(KeyView::from_raw(sent["one_time_keys"].get(&key.0)?.clone()));
             let found = signs::refusal(error).or_else(|| signs::half_refusal(error, of_body));
             self.facts.refused(found.map(|found| ClientRefusal { at: seen.at, ..found }));
         }

@@ -55,7 +55,7 @@ fn a_refusal_behind_more_known_lines_than_are_kept_is_seen() {
     assert!(note.contains("known lines between its start and its newest end"), "{note}");
     assert!(note.contains("(2026-11-10 00:") && note.contains(" UTC to 2026-11-"), "{note}");
     assert_eq!(facts.unread, parcel.notes);
-    assert!(facts.told().contains("not all of it was read"), "{}", facts.told());
+    assert!(facts.summary().contains("not all of it was read"), "{}", facts.summary());
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn the_details_of_a_bug_report_say_whose_account_it_was() {
     let identity = ClientIdentity { ed25519: Some(NEW.into()), curve25519: Some(OLD.into()) };
     assert_eq!(facts.identity, Some(identity));
     assert_eq!(facts.events[0].event, "$Em6EjLqqd-WtLgEjz4tBf6U11WxhFpwkvyP0cJSAiEQ");
-    let told = removed.told();
+    let told = removed.summary();
     assert!(!told.contains("password") && !told.contains("key"), "{told}");
     assert!(!text.to_lowercase().contains("zebra") && !text.contains("0170"), "{text}");
     for kept in

@@ -230,7 +230,8 @@ pub(crate) fn seen(taken: &Result<Parcel, String>) -> String {
             let of = |artefact: &Artefact| {
                 let facts = serde_json::to_string(&artefact.facts).unwrap();
                 let Artefact { name, text, removed, .. } = artefact;
-                [name.as_str(), text, &facts, &artefact.facts.told(), &removed.told()].join("\n")
+                [name.as_str(), text, &facts, &artefact.facts.summary(), &removed.summary()]
+                    .join("\n")
             };
             let all: Vec<_> = parcel.artefacts.iter().map(of).collect();
             [all.join("\n"), parcel.notes.join("\n")].join("\n")

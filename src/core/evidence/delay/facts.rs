@@ -245,7 +245,7 @@ pub struct Stall {
 
 impl DelayLog {
     /// One line for a person.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let restarts = &self.restarts;
         let mut said = vec![format!(
             "{} restarts of {} delayed events by anyone",

@@ -28,7 +28,7 @@ pub struct Servlet {
 
 impl Metrics {
     /// One line for a person.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let slowest = self.servlets.iter().find(|servlet| servlet.p99.is_some());
         match slowest {
             None => format!("no request in the {} s before the window's end", self.seconds),

@@ -112,7 +112,7 @@ impl Removed {
     }
 
     /// For a person: `3 access tokens, 1 cookie, 214 lines that I do not know`.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let said: Vec<_> = self.iter().map(|(secret, count)| secret.words(count)).collect();
         if said.is_empty() { "nothing".into() } else { said.join(", ") }
     }
@@ -140,14 +140,14 @@ mod tests {
     #[test]
     fn what_was_removed_is_told_by_kind() {
         let mut removed = Removed::default();
-        assert_eq!(removed.told(), "nothing");
+        assert_eq!(removed.summary(), "nothing");
         removed.count(Secret::Line, 214);
         removed.one(Secret::Cookie);
         let mut more = Removed::default();
         more.count(Secret::AccessToken, 3);
         removed.add(&more);
         let told = "3 access tokens, 1 cookie, 214 lines that I do not know";
-        assert_eq!((removed.told().as_str(), removed.total()), (told, 218));
+        assert_eq!((removed.summary().as_str(), removed.total()), (told, 218));
         let json = serde_json::to_string(&removed).unwrap();
         assert_eq!(json, r#"{"access-token":3,"cookie":1,"line":214}"#);
     }

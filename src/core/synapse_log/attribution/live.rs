@@ -6,17 +6,17 @@ use jiff::Timestamp;
 use crate::evidence::key_log::Format;
 use crate::synapse_log::attribution::reader::Attribution;
 use crate::synapse_log::key_tally::End;
-use crate::synapse_log::log_events::Sights;
+use crate::synapse_log::log_events::LogEvents;
 use crate::synapse_log::message::{self, Message};
 use crate::synapse_log::record::{self, Record, Stamp};
 
 impl Attribution {
     /// The moments since this was asked last.
-    pub fn sights(&mut self) -> Sights {
+    pub fn log_events(&mut self) -> LogEvents {
         if let Some(now) = self.reached().and_then(|at| Timestamp::from_millisecond(at).ok()) {
-            self.end.aside.tire(now);
+            self.end.readers.tire(now);
         }
-        self.end.aside.sights()
+        self.end.readers.log_events()
     }
 
     /// How far the log's own time got, in milliseconds. One line far ahead does not move it.
@@ -31,7 +31,7 @@ impl Attribution {
 
     /// How many bytes before here the oldest upload began whose end is waited for.
     pub fn under_way(&self) -> u64 {
-        self.end.aside.oldest().map_or(0, |byte| self.next.byte.saturating_sub(byte))
+        self.end.readers.oldest().map_or(0, |byte| self.next.byte.saturating_sub(byte))
     }
 
     /// What was read so far.

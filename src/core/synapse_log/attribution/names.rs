@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::evidence::log_event::What;
 use crate::evidence::{Subject, Window};
 use crate::synapse_log::attribution::*;
-use crate::synapse_log::readers::Aside;
+use crate::synapse_log::readers::Readers;
 use crate::synapse_log::zone::Clock;
 
 const VICTIM: &str = "@victim:lab.local";
@@ -64,12 +64,16 @@ impl Written {
     fn count(&self, is: fn(&What) -> bool) -> u64 {
         let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
         let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))
-            .beside(Aside::watching(window));
+            .with_readers(Readers::watching(window));
         self.text.lines().for_each(|line| reading.line(line.as_bytes()));
         reading.release();
-        reading.end.aside.tire(Timestamp::MAX);
-        let sights = reading.end.aside.sights().sorted();
-        sights.iter().filter(|sight| is(&sight.what)).map(|sight| sight.count).sum()
+        reading.end.readers.tire(Timestamp::MAX);
+        let log_events = reading.end.readers.log_events().sorted();
+        log_events
+            .iter()
+            .filter(|log_event| is(&log_event.what))
+            .map(|log_event| log_event.count)
+            .sum()
     }
 }
 
@@ -189,7 +193,7 @@ fn claims_behind_claims_count_and_a_name_s_do_not() {
 fn what_names_hide_is_said_once() {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
     let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))
-        .beside(Aside::watching(window));
+        .with_readers(Readers::watching(window));
     let mut log = Written::new();
     // Neither a typo nor a line break too many says anything.
     log.traffic(1..50).asked("POST-50", "y").attempted("POST-50", "y").traffic(51..60);
@@ -212,7 +216,7 @@ fn what_names_hide_is_said_once() {
 fn a_format_that_changes_is_said() {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
     let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))
-        .beside(Aside::watching(window));
+        .with_readers(Readers::watching(window));
     let mut log = Written::new();
     log.traffic(1..50);
     log.text.lines().for_each(|line| reading.line(line.as_bytes()));
@@ -225,7 +229,7 @@ fn a_format_that_changes_is_said() {
 fn one_who_watches_keeps_no_requests() {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
     let mut reading = Attribution::new(Subject::nobody(), window, Clock::new(None))
-        .beside(Aside::watching(window));
+        .with_readers(Readers::watching(window));
     for number in 0..2000 {
         let lines = upload(1_795_348_800_000 + number, &format!("POST-{number}"));
         lines.iter().for_each(|line| reading.line(line.as_bytes()));

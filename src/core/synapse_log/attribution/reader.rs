@@ -18,9 +18,9 @@ use crate::synapse_log::key_tally::Tally;
 use crate::synapse_log::message::{self, Access, Message, Refusal};
 use crate::synapse_log::needles::{ends_pydantic, matters, speaks};
 use crate::synapse_log::process::{Loose, Process, named, process, watches};
-use crate::synapse_log::readers::Aside;
+use crate::synapse_log::readers::Readers;
 use crate::synapse_log::record::{self, Minute, Record, Shape, Stamp, access_request, json_time};
-use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::record_view::RecordView;
 use crate::synapse_log::request::{Seen, is_of, keep};
 use crate::synapse_log::visibility::Looker;
 use crate::synapse_log::zone::Clock;
@@ -82,8 +82,9 @@ impl Attribution {
     }
 
     /// Reads more off the same lines.
-    pub fn beside(mut self, aside: Aside) -> Self {
-        (self.watching, self.end.aside) = (aside.is_watching(), aside);
+    pub fn with_readers(mut self, readers: Readers) -> Self {
+        self.watching = readers.is_watching();
+        self.end.readers = readers;
         self
     }
 
@@ -97,7 +98,7 @@ impl Attribution {
         let place = self.next;
         self.next = Place { line: place.line + 1, byte: place.byte + line.len() as u64 + 1 };
         self.end.lines += 1;
-        self.end.aside.here(place.byte);
+        self.end.readers.here(place.byte);
         match self.minute.shape(line) {
             Shape::Text { prefix, local } => self.text(line, place, prefix, local),
             Shape::Json { prefix } if !self.text => self.json(line, place, prefix),
@@ -169,10 +170,10 @@ impl Attribution {
         if speaks && reach && self.watching {
             self.hidden.line(place, self.name_ends);
         }
-        if speaks && self.end.aside.is_asked() {
+        if speaks && self.end.readers.is_asked() {
             let forged = self.processes[process].watch.bad(place.line).is_some();
             let at = self.clock.utc(Stamp::Local(local));
-            self.glance(line, at, process, (reach || forged, forged, Format::Text));
+            self.view(line, at, process, (reach || forged, forged, Format::Text));
         }
         // An access line has no text that reaches further, and one who watches was shown it above.
         let waits = speaks && !(self.watching && ended.is_some());
@@ -224,7 +225,7 @@ impl Attribution {
         if self.watching && !speaks(line, false) {
             return self.now_and_then(place, process);
         }
-        self.glance(line, at, process, (false, false, Format::Json));
+        self.view(line, at, process, (false, false, Format::Json));
         if matters(line, &self.user) {
             let text = record::text(line);
             if let Some(record) = Record::parse(&text) {
@@ -236,10 +237,10 @@ impl Attribution {
     }
 
     /// Shows a record to those who read other things off it.
-    fn glance(&mut self, line: &[u8], at: Option<i64>, process: usize, seen: (bool, bool, Format)) {
+    fn view(&mut self, line: &[u8], at: Option<i64>, process: usize, seen: (bool, bool, Format)) {
         let (reach, forged, format) = seen;
         if let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) {
-            self.end.aside.see(&Glance { line, at, process, reach, forged, format });
+            self.end.readers.see(&RecordView { line, at, process, reach, forged, format });
         }
     }
 
@@ -309,7 +310,7 @@ impl Attribution {
             Message::Start if !reach => {
                 self.settle(process, true);
                 self.processes[process].restart();
-                self.end.aside.restart(process);
+                self.end.readers.restart(process);
             }
             // One who watches asks for nobody's requests, and does not see their ends here.
             Message::Adding(_) | Message::DeviceKeys(_) if self.watching => {}

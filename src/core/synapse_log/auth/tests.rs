@@ -8,9 +8,9 @@ use crate::evidence::log_event::{Delay, What};
 use crate::evidence::{About, Subject, Window};
 use crate::synapse_log::attribution::Attribution;
 use crate::synapse_log::auth::AuthTally;
-use crate::synapse_log::readers::Aside;
+use crate::synapse_log::readers::Readers;
 use crate::synapse_log::record::{Record, Stamp};
-use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::record_view::RecordView;
 use crate::synapse_log::zone::Clock;
 
 const DOWN: &str = include_str!("../../../../tests/fixtures/log/mas-down.log");
@@ -27,7 +27,7 @@ fn read(text: &str, user: &str, device: &str, reach: bool) -> AuthLog {
         let (Stamp::Local(at) | Stamp::Utc(at)) = record.stamp else { continue };
         let at = Timestamp::from_millisecond(at).unwrap();
         let (line, format) = (line.as_bytes(), record.format);
-        tally.see(&Glance { line, at, process: 0, reach, forged: false, format });
+        tally.see(&RecordView { line, at, process: 0, reach, forged: false, format });
     }
     tally.finish(Vec::new())
 }
@@ -113,19 +113,19 @@ fn a_removal_names_who_did_it() {
 }
 
 /// What a watch sees of a log.
-fn sights(text: &str) -> Vec<What> {
+fn log_events(text: &str) -> Vec<What> {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
     let clock = Clock::new(Some(jiff::tz::TimeZone::UTC));
     let mut reading = Attribution::new(Subject::nobody(), window, clock);
-    reading = reading.beside(Aside::watching(window));
+    reading = reading.with_readers(Readers::watching(window));
     reading.next_file(!text.starts_with('{'));
     text.lines().for_each(|line| reading.line(line.as_bytes()));
-    reading.sights().sorted().into_iter().map(|sight| sight.what).collect()
+    reading.log_events().sorted().into_iter().map(|log_event| log_event.what).collect()
 }
 
 #[test]
 fn a_watch_sees_each_failed_check_and_no_fast_restart() {
-    let seen = sights(DOWN);
+    let seen = log_events(DOWN);
     assert_eq!(seen.iter().filter(|what| **what == What::AuthFailed).count(), 4, "{seen:?}");
     let answers: Vec<_> = (seen.iter())
         .filter_map(|what| match what {
@@ -135,10 +135,10 @@ fn a_watch_sees_each_failed_check_and_no_fast_restart() {
         .collect();
     // 503 with a token; 200 without one and with one that was known.
     assert_eq!(answers, [Delay::Refused, Delay::Fast], "{seen:?}");
-    assert_eq!(sights(TERSE), [What::AuthFailed]);
+    assert_eq!(log_events(TERSE), [What::AuthFailed]);
     // A restart with a token that had expired is not a fast one either.
     assert!(
-        sights(&DOWN.replace("71B 503", "79B 401"))
+        log_events(&DOWN.replace("71B 503", "79B 401"))
             .contains(&What::Delay { address: "192.0.2.10".into(), answer: Delay::Refused })
     );
 }

@@ -17,7 +17,7 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
-    pub(crate) fn of(status: u16) -> Self {
+    pub(crate) fn from_status(status: u16) -> Self {
         match status {
             200 | 201 | 202 | 204 => Self::Answered,
             429 => Self::Limited,

@@ -30,7 +30,7 @@ impl Handled {
     }
 
     pub(crate) fn see(&mut self, access: &Access, at: Timestamp, action: Action) {
-        match (Ended::of(access.status), action) {
+        match (Ended::from_status(access.status), action) {
             (Ended::Answered, Action::End) => self.ended = Some(at),
             (Ended::Answered, _) => self.kept_alive = Some(at),
             (Ended::Gone, Action::Restart | Action::InBody) => {
@@ -63,7 +63,7 @@ impl Requests {
     ) {
         join(&mut self.span, Some(Span::once(at)));
         self.latency.note(access.took.0);
-        match Ended::of(access.status) {
+        match Ended::from_status(access.status) {
             Ended::Answered => self.answered += 1,
             Ended::Limited => self.limited += 1,
             Ended::Gone => self.gone += 1,

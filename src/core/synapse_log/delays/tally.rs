@@ -21,7 +21,7 @@ use crate::synapse_log::delays::requests::USER;
 use crate::synapse_log::delays::silence::Silence;
 use crate::synapse_log::message::{Access, access};
 use crate::synapse_log::record::{self, Record};
-use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::record_view::RecordView;
 
 const ENDPOINTS: usize = 64;
 const MADE: usize = 64;
@@ -96,35 +96,35 @@ impl DelayTally {
     }
 
     /// One record.
-    pub fn see(&mut self, glance: &Glance) {
-        if !self.window.holds(glance.at) {
+    pub fn see(&mut self, view: &RecordView) {
+        if !self.window.holds(view.at) {
             return;
         }
-        if !glance.reach {
-            self.tick(glance);
+        if !view.reach {
+            self.tick(view);
         }
-        if !NEEDLES.is_match(glance.line) {
+        if !NEEDLES.is_match(view.line) {
             return;
         }
-        let text = record::text(glance.line);
+        let text = record::text(view.line);
         let Some(record) = Record::parse(&text) else { return };
         let message = &*record.message;
         let id = record.request.as_deref().unwrap_or_default();
         match &*record.logger {
             logger if logger.starts_with("synapse.access.") => {
                 if let Some(access) = access(message) {
-                    self.access(&access, glance, id);
+                    self.access(&access, view, id);
                 }
             }
-            _ if glance.reach => {}
-            "synapse.storage.txn" => self.contended(message, glance.process, id),
+            _ if view.reach => {}
+            "synapse.storage.txn" => self.contended(message, view.process, id),
             "synapse.http.server" if message.ends_with(UNSUPPORTED) => {
-                self.remark(glance.process, id, Remark::Unsupported);
+                self.remark(view.process, id, Remark::Unsupported);
             }
             "synapse.config.logger" | "root" if message == "***** STARTING SERVER *****" => {
-                self.open.retain(|(process, ..)| *process != glance.process);
+                self.open.retain(|(process, ..)| *process != view.process);
                 if self.log.starts.len() < STARTS {
-                    self.log.starts.push(glance.at);
+                    self.log.starts.push(view.at);
                 }
             }
             _ => {}
@@ -158,20 +158,20 @@ impl DelayTally {
     }
 
     /// Notes that the process wrote something: a silence before it may be a stall.
-    fn tick(&mut self, glance: &Glance) {
-        let process = glance.process;
+    fn tick(&mut self, view: &RecordView) {
+        let process = view.process;
         if self.last.len() <= process {
             self.last.resize(process + 1, None);
             self.silence.resize_with(process + 1, || None);
         }
-        if let Some(last) = self.last[process].filter(|last| *last < glance.at) {
-            let gap = glance.at.duration_since(last).as_secs_f64();
+        if let Some(last) = self.last[process].filter(|last| *last < view.at) {
+            let gap = view.at.duration_since(last).as_secs_f64();
             if gap > GAP {
                 self.close_silence(process);
-                self.silence[process] = Some(Silence::new(last, glance.at));
+                self.silence[process] = Some(Silence::new(last, view.at));
             }
         }
-        self.last[process] = self.last[process].max(Some(glance.at));
+        self.last[process] = self.last[process].max(Some(view.at));
     }
 
     /// A silence that no client felt was a quiet hour, and no stall: one closed request is a closed tab.
@@ -226,26 +226,26 @@ impl DelayTally {
         self.remark(process, id, Remark::Contended);
     }
 
-    fn access(&mut self, access: &Access, glance: &Glance, id: &str) {
+    fn access(&mut self, access: &Access, view: &RecordView, id: &str) {
         let path = access.path();
         let action = action(&access.method, path);
-        if glance.reach {
+        if view.reach {
             let of_user = access.user.as_deref() == Some(self.user.as_str());
             self.log.doubtful += u64::from(action.is_some() || of_user);
             return;
         }
-        let remarks = self.remarks(glance.process, id);
+        let remarks = self.remarks(view.process, id);
         let name = endpoint(&access.method, path);
         self.latency(&name, access, action.is_some());
-        let known = self.seen_at(access, action.as_ref().map(|(id, _)| id), glance.at);
+        let known = self.seen_at(access, action.as_ref().map(|(id, _)| id), view.at);
         if let Some((id, action)) = action {
             let address = known.then_some(access.address.as_str());
-            self.handled(id, action, access, (glance, address), &remarks);
+            self.handled(id, action, access, (view, address), &remarks);
         } else if access.user.as_deref() == Some(self.user.as_str()) {
-            self.own(access, glance, &remarks);
+            self.own(access, view, &remarks);
         }
         let left = access.aborted && access.took.0 < PATIENCE;
-        if let Some(silence) = self.silence_before(glance) {
+        if let Some(silence) = self.silence_before(view) {
             silence.stall.left += u64::from(left);
         }
     }
@@ -311,14 +311,14 @@ impl DelayTally {
         id: Digest,
         action: Action,
         access: &Access,
-        (glance, address): (&Glance, Option<&str>),
+        (view, address): (&RecordView, Option<&str>),
         remarks: &[Remark],
     ) {
-        let at = glance.at;
+        let at = view.at;
         // What took long itself waited elsewhere: behind a stall of the process all is quick.
         if action != Action::End
             && access.took.0 < PATIENCE
-            && let Some(silence) = self.silence_before(glance)
+            && let Some(silence) = self.silence_before(view)
         {
             silence.restarted(&id, access.aborted);
         }
@@ -340,7 +340,7 @@ impl DelayTally {
             }
             None => {
                 self.handled.insert(id.clone(), at_end);
-                self.log.handled.push(Handled::new(id.clone(), glance.format));
+                self.log.handled.push(Handled::new(id.clone(), view.format));
                 at_end
             }
         };
@@ -350,7 +350,7 @@ impl DelayTally {
             handled.restarts.note(access, at, (action, overlaps, contended));
         }
         handled.see(access, at, action);
-        if glance.format != handled.format {
+        if view.format != handled.format {
             handled.format = Format::Text;
         }
         if let Some(address) = address
@@ -362,8 +362,8 @@ impl DelayTally {
     }
 
     /// A request of the user's own.
-    fn own(&mut self, access: &Access, glance: &Glance, remarks: &[Remark]) {
-        let at = glance.at;
+    fn own(&mut self, access: &Access, view: &RecordView, remarks: &[Remark]) {
+        let at = view.at;
         let Some((room, delay)) = creation(&access.method, &access.uri) else {
             join(&mut self.log.others, Some(Span::once(at)));
             for made in &mut self.log.made {
@@ -377,14 +377,14 @@ impl DelayTally {
             return;
         }
         let unsupported = access.status == 400 && remarks.contains(&Remark::Unsupported);
-        let (status, format) = (access.status, glance.format);
+        let (status, format) = (access.status, view.format);
         self.log.made.push(Made { at, room, delay, status, unsupported, beside: 0, format });
     }
 
     /// The silence that ended just before this record.
-    fn silence_before(&mut self, glance: &Glance) -> Option<&mut Silence> {
-        let silence = self.silence.get_mut(glance.process)?.as_mut()?;
-        (glance.at.duration_since(silence.stall.to) <= BEHIND && silence.restarted.len() < DELAYS)
+    fn silence_before(&mut self, view: &RecordView) -> Option<&mut Silence> {
+        let silence = self.silence.get_mut(view.process)?.as_mut()?;
+        (view.at.duration_since(silence.stall.to) <= BEHIND && silence.restarted.len() < DELAYS)
             .then_some(silence)
     }
 }
@@ -411,7 +411,7 @@ mod tests {
             let (Stamp::Local(at) | Stamp::Utc(at)) = record.stamp else { continue };
             let at = Timestamp::from_millisecond(at).unwrap();
             let format = record.format;
-            tally.see(&Glance {
+            tally.see(&RecordView {
                 line: line.as_bytes(),
                 at,
                 process: 0,

@@ -20,10 +20,10 @@ use crate::evidence::{Subject, Window};
 use crate::synapse_log::fleet::agent;
 use crate::synapse_log::fleet::open::{End, Open, Refused};
 use crate::synapse_log::fleet::seen::Seen;
-use crate::synapse_log::log_events::Sights;
+use crate::synapse_log::log_events::LogEvents;
 use crate::synapse_log::message::{self, Access, Message, Upload};
 use crate::synapse_log::record::{self, Record};
-use crate::synapse_log::record_view::Glance;
+use crate::synapse_log::record_view::RecordView;
 
 /// Uploads under way at once, of all processes.
 const OPEN: usize = 8192;
@@ -72,7 +72,7 @@ pub struct FleetTally {
     log: FleetLog,
     /// Every moment one by one, for those who watch storms; devices are not collected then, because there
     /// is no end at which they were asked for.
-    sights: Option<Sights>,
+    log_events: Option<LogEvents>,
     /// Where the record begins that is looked at.
     here: u64,
 }
@@ -91,24 +91,24 @@ impl FleetTally {
             newest: None,
             devices: HashMap::new(),
             log: FleetLog::default(),
-            sights: None,
+            log_events: None,
             here: 0,
         }
     }
 
     /// Keeps what each moment came to as well.
     pub fn watching(self) -> Self {
-        Self { sights: Some(Sights::default()), ..self }
+        Self { log_events: Some(LogEvents::default()), ..self }
     }
 
     /// The moments since this was asked last, where they are kept.
-    pub fn sights(&mut self) -> Option<Sights> {
-        self.sights.as_mut().map(std::mem::take)
+    pub fn log_events(&mut self) -> Option<LogEvents> {
+        self.log_events.as_mut().map(std::mem::take)
     }
 
     /// Whether the moments are kept.
     pub fn is_watching(&self) -> bool {
-        self.sights.is_some()
+        self.log_events.is_some()
     }
 
     /// The next record begins at this byte.
@@ -122,38 +122,38 @@ impl FleetTally {
     }
 
     /// One record.
-    pub fn see(&mut self, glance: &Glance) {
-        if let Some(sights) = &mut self.sights {
-            sights.see(glance);
+    pub fn see(&mut self, view: &RecordView) {
+        if let Some(log_events) = &mut self.log_events {
+            log_events.see(view);
         }
-        self.newest = self.newest.max(Some(glance.at));
-        if !NEEDLES.is_match(glance.line) {
+        self.newest = self.newest.max(Some(view.at));
+        if !NEEDLES.is_match(view.line) {
             return;
         }
-        let text = record::text(glance.line);
+        let text = record::text(view.line);
         let Some(record) = Record::parse(&text) else { return };
         let message = message::read(&record, &self.nobody);
         if let Message::Removed(removed) = message {
-            return self.removed(removed, glance);
+            return self.removed(removed, view);
         }
         let id = record.request.as_deref().unwrap_or_default();
-        if id.is_empty() || id == "sentinel" || glance.forged {
+        if id.is_empty() || id == "sentinel" || view.forged {
             let counts = matches!(message, Message::Refused(_) | Message::TooLarge);
             self.log.doubtful += u64::from(counts);
             return;
         }
-        let (key, reach) = ((glance.process, id.to_owned()), glance.reach);
+        let (key, reach) = ((view.process, id.to_owned()), view.reach);
         match message {
             Message::Adding(upload) => {
                 if self.is_watching() && !reach {
-                    self.tire(glance.at);
+                    self.tire(view.at);
                 }
-                self.begin(key, upload, glance.at, reach);
+                self.begin(key, upload, view.at, reach);
             }
             Message::Refused(refusal) => self.said(&key, End::Refused(refusal), reach),
             Message::TooLarge => self.said(&key, End::TooLarge, reach),
             Message::Access(access) if access.is_key_upload() => {
-                self.end(&key, access, glance.at, reach);
+                self.end(&key, access, view.at, reach);
             }
             _ => {}
         }
@@ -252,7 +252,7 @@ impl FleetTally {
         if reach {
             if let Some(open) = self.open.get_mut(key).filter(|open| open.doubted.is_none()) {
                 open.doubted = Some((access, at));
-                if self.sights.is_some() {
+                if self.log_events.is_some() {
                     self.doubted.push_back((key.clone(), at));
                 }
             }
@@ -313,8 +313,8 @@ impl FleetTally {
     }
 
     /// Devices were removed: what was refused before is history.
-    fn removed(&mut self, removed: Removed, glance: &Glance) {
-        if removed.by == RemovedBy::Sync || !self.window.holds(glance.at) || glance.forged {
+    fn removed(&mut self, removed: Removed, view: &RecordView) {
+        if removed.by == RemovedBy::Sync || !self.window.holds(view.at) || view.forged {
             return;
         }
         let Ok(user) = OwnedUserId::try_from(removed.user.as_str()) else { return };
@@ -322,10 +322,10 @@ impl FleetTally {
             if self.log.removed.len() >= REMOVED {
                 self.log.removed.remove(0);
             }
-            let (user, at) = (user.clone(), glance.at);
+            let (user, at) = (user.clone(), view.at);
             // The task that empties the inbox ends some time after the removal.
             let task = removed.by == RemovedBy::Task;
-            let sure = !glance.reach && !task;
+            let sure = !view.reach && !task;
             let mut all = self.log.removed.iter();
             if task && all.any(|one| one.user == user && one.device == *device) {
                 continue;
@@ -362,7 +362,7 @@ impl FleetTally {
             return;
         }
         self.log.accepted += u64::from(matches!(end, End::Unsaid));
-        if let Some(sights) = &mut self.sights {
+        if let Some(log_events) = &mut self.log_events {
             let (user, device) = (upload.user.clone(), upload.device.clone());
             let (count, what) = match &end {
                 End::Unsaid => (upload.batch.count, What::Accepted { user, device }),
@@ -371,7 +371,7 @@ impl FleetTally {
                 }
                 End::TooLarge => (1, What::TooLarge { user, device }),
             };
-            sights.note(at, count, what);
+            log_events.note(at, count, what);
             return;
         }
         if self.devices.len() >= DEVICES {
@@ -404,7 +404,7 @@ mod tests {
     use crate::evidence::key_log::Span;
     use crate::evidence::{About, Fact, Need, ServerSubject};
     use crate::synapse_log::attribution::Attribution;
-    use crate::synapse_log::readers::Aside;
+    use crate::synapse_log::readers::Readers;
     use crate::synapse_log::zone::Clock;
 
     const STORM: &str = include_str!("../../../../tests/fixtures/log/ke1-eviction-storm.log");
@@ -427,9 +427,10 @@ mod tests {
     /// Through the reader that every log goes through.
     fn read(text: &str) -> FleetLog {
         let about = About::Server(ServerSubject { server: None });
-        let aside = Aside::new(&[Need::FleetLog], &about, window());
+        let readers = Readers::new(&[Need::FleetLog], &about, window());
         let clock = Clock::new(None);
-        let mut reading = Attribution::new(Subject::nobody(), window(), clock).beside(aside);
+        let mut reading =
+            Attribution::new(Subject::nobody(), window(), clock).with_readers(readers);
         text.trim_end_matches('\n').split('\n').for_each(|line| reading.line(line.as_bytes()));
         let (_, end) = reading.finish(false);
         let coverage = Coverage {
@@ -442,7 +443,7 @@ mod tests {
             notes: Vec::new(),
             visible: None,
         };
-        match end.aside.finish(&coverage).remove(0).fact {
+        match end.readers.finish(&coverage).remove(0).fact {
             Fact::FleetLog(log) => *log,
             other => panic!("{other:?}"),
         }
@@ -482,7 +483,7 @@ mod tests {
         let at = "2026-11-22T12:00:00Z".parse().unwrap();
         let line = format!("2026-11-22 12:00:00,000 - {line}");
         let (process, format) = (0, Format::Text);
-        tally.see(&Glance { line: line.as_bytes(), at, process, reach, forged: false, format });
+        tally.see(&RecordView { line: line.as_bytes(), at, process, reach, forged: false, format });
     }
 
     fn upload(id: u32, user: &str, requester: &str, status: u16) -> Vec<String> {
@@ -683,7 +684,7 @@ mod tests {
         assert_eq!(log.devices[0].user, "@real:s");
         assert_eq!(log.devices[0].refusals(), 9);
         assert_eq!(log.beyond, 9990 - (KEPT as u64 - 1));
-        assert!(log.told().contains("cut at 1000 devices"), "{}", log.told());
+        assert!(log.summary().contains("cut at 1000 devices"), "{}", log.summary());
     }
 
     #[test]
@@ -693,7 +694,7 @@ mod tests {
             for cut in (0..line.len()).step_by(7).filter(|at| line.is_char_boundary(*at)) {
                 let at = window().from;
                 let line = &line.as_bytes()[..cut];
-                tally.see(&Glance {
+                tally.see(&RecordView {
                     line,
                     at,
                     process: 0,

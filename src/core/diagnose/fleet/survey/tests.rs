@@ -7,7 +7,9 @@ use crate::diagnose::certainty::Certainty;
 use crate::diagnose::fleet::Suggests;
 use crate::evidence::fleet::{Confirmed, RemovedDevice};
 use crate::evidence::key_log::{Coverage, Format};
-use crate::evidence::{About, Fact, Gathered, SCHEMA, ServerSubject, State, Symptom, Window};
+use crate::evidence::{
+    About, Fact, Gathered, SCHEMA, ServerSubject, Shown, State, Symptom, Window,
+};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_348_800 + seconds).unwrap()
@@ -45,7 +47,9 @@ fn holder(name: &str, one_time_keys: u64, older: u64, next_key: Option<Check>) -
 }
 
 fn evidence(log: Option<Vec<Uploader>>, rows: Option<FleetRows>) -> Evidence {
-    let answer = |need, state, fact| Gathered::told(need, "x", state, "".into(), "".into(), fact);
+    let answer = |need, state, fact| {
+        Gathered::answered(need, "x", state, Shown { what: "".into(), query: "".into() }, fact)
+    };
     let coverage = Coverage {
         source: "main".into(),
         span: Some((at(0), at(3600))),
