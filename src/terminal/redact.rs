@@ -12,7 +12,7 @@ use kestrel_core::command::UsageError;
 use kestrel_core::evidence::artefact::{Artefact, Limits, Parcel, take_in_from};
 use serde_json::json;
 
-use super::asked::slip;
+use super::question::slip;
 use super::{folder, say};
 
 /// What to look at.
