@@ -3,9 +3,9 @@
 //! Exit status: 0 a verdict was reached, whatever it says; 3 not enough evidence; 2 bad usage; 1 our
 //! own fault.
 
-mod asked;
 mod cases;
 mod doctor;
+mod question;
 mod redact;
 mod report_folder;
 mod sources;
@@ -31,8 +31,8 @@ use kestrel_core::plan::Plan;
 use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render::{self, Ink, Page, View};
 
-use self::asked::slip;
 pub(super) use self::cases::{Cases, OneCase, case, cases};
+use self::question::slip;
 pub(super) use self::redact::{Redact, redact};
 use self::sources::Sources;
 pub(super) use self::storms::{Muting, Storms, Unmuting, mute, storms, unmute};

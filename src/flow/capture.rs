@@ -90,8 +90,8 @@ impl Flow {
         self.worst_device(user).await.ok().map(|(device, _)| device)
     }
 
-    /// Every question over the capture's window, and the times that its reports tell of. None where no
-    /// device can be told.
+    /// Every question over the capture's window, and the times that its reports cover. None where the user has
+    /// no device that could be chosen.
     pub async fn judge_capture(
         &self,
         session: &Session,
@@ -180,11 +180,11 @@ impl Flow {
             files.push(("verdict.md".to_owned(), verdict.into_bytes()));
             files.extend(evidence.gathered.iter().filter_map(statement));
         } else {
-            notes.push("no verdict: no device of the user could be told".into());
+            notes.push("no verdict: the user has no device that could be chosen".into());
         }
         if let Some(inbox) = captured.inbox {
             notes.push(format!(
-                "inbox, looked at each second: {}. What an online device fetches is gone sooner",
+                "inbox, read every second: {}. An online device fetches its messages sooner than that",
                 inbox.summary()
             ));
             let text = serde_json::to_vec_pretty(inbox).unwrap_or_default();
@@ -196,7 +196,7 @@ impl Flow {
             let name: String = slice.source.chars().map(plain).collect();
             files.push((format!("log/{name}.log"), slice.text.clone().into_bytes()));
             if slice.removed.total() > 0 {
-                notes.push(format!("taken out of log {name}: {}", slice.removed.summary()));
+                notes.push(format!("removed from log {name}: {}", slice.removed.summary()));
             }
         }
         let title = session.asked.user.to_string();

@@ -90,7 +90,7 @@ impl Flow {
                 if let (None, Some(millis)) = (skew, measured(&facts, &case.evidence)) {
                     reporter
                         .notes
-                        .push(clock(millis, "if its first refusal was the server's first"));
+                        .push(clock(millis, "if its first rejected upload was the server's first"));
                 }
                 reporter.notes.extend(chosen(&case.evidence));
                 // Without a device of its own nobody knows which one the sender would log out.
@@ -156,9 +156,11 @@ fn chosen(evidence: &Evidence) -> Option<String> {
     let list = evidence.device_list();
     let with_keys = list.value()?.iter().filter(|row| has_keys(row)).count() as u64;
     Some(match with_keys {
-        0 => format!("It names no device. Judged: {judged}; no session of the user has keys."),
+        0 => format!(
+            "The report names no device. Evaluated: {judged}. None of the user's sessions has encryption keys."
+        ),
         count => format!(
-            "It names no device. Judged: {judged}, of {} with encryption keys.",
+            "The report names no device. Evaluated: {judged}, of {} with encryption keys.",
             counted(count, "device")
         ),
     })
@@ -190,8 +192,8 @@ impl Reported {
 pub fn headline(reported: &Reported) -> &'static str {
     match (reported.verdict(), &reported.names) {
         (Some(verdict), _) => verdict.id.headline(),
-        (None, Some(_)) => "it names another user than its sender: not believed",
-        (None, None) => "nothing could be asked for it",
+        (None, Some(_)) => "the report names a different user than its sender: not evaluated",
+        (None, None) => "the report was not evaluated",
     }
 }
 
@@ -208,7 +210,7 @@ fn reporter(facts: &[&ClientFacts], sender: Option<&UserId>) -> Reporter {
     devices.dedup();
     if devices.len() > 1 {
         let many = counted(devices.len() as u64, "device");
-        notes.push(format!("It is of {many}; the first one is judged."));
+        notes.push(format!("The report is about {many}. Only the first one is evaluated."));
     }
     Reporter { user, device: devices.into_iter().next(), names, notes }
 }
@@ -232,20 +234,24 @@ fn span(facts: &[&ClientFacts], skew: Option<Skew>, now: Timestamp) -> (Span, Ve
         let local = facts.iter().find_map(|facts| facts.local.as_ref());
         notes.push(match local {
             Some((first, last)) => format!(
-                "Its times ({first} to {last}) have no time zone. Using the default window, up to now."
+                "The report's times ({first} to {last}) have no time zone. Using the default window, up to now."
             ),
-            None => "It has no times: the usual window up to now is judged.".into(),
+            None => "The report has no times. Using the default window, up to now.".into(),
         });
         return (Span::Unsaid, notes);
     };
     if first > after(now, MARGIN) {
-        notes.push("Its times are in the future: the usual window up to now is judged.".into());
+        notes.push(
+            "The report's times are in the future. Using the default window, up to now.".into(),
+        );
         return (Span::Unsaid, notes);
     }
     let to = after(last, MARGIN).min(now);
     let from = before(first, MARGIN);
     if to.duration_since(from) > LONGEST {
-        notes.push(format!("It tells of more than {DAYS} days: the last of them are judged."));
+        notes.push(format!(
+            "The report covers more than {DAYS} days. Only the last {DAYS} are evaluated."
+        ));
     }
     (Span::Between(from.max(before(to, LONGEST)).min(to), to), notes)
 }

@@ -48,7 +48,7 @@ pub struct Judged {
     pub again: Option<Timestamp>,
 }
 
-/// Whether a storm that ended left something behind.
+/// Whether a storm that ended left a fault behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cure {
     Yes,
@@ -71,7 +71,7 @@ impl Flow {
                     let topic = topic(event.kind, user, device, depth);
                     self.judge_device(event, &Question { topic, span }, now).await
                 }
-                Err(_) => Judged::none("it names no user id".into()),
+                Err(_) => Judged::none("it names no user ID".into()),
             },
             (Whose::Everybody, StormKind::Fleet) if event.trigger == Trigger::Backlog => {
                 judge_backlogs()
@@ -87,7 +87,7 @@ impl Flow {
     async fn judge_device(&self, event: &Event, question: &Question, now: Timestamp) -> Judged {
         if let Some(user) = question.user().filter(|user| self.is_foreign(user)) {
             return Judged {
-                sure: Confirmation::Contradicted(format!("{user} is not of this homeserver")),
+                sure: Confirmation::Contradicted(format!("{user} is not on this homeserver")),
                 ..Judged::none(String::new())
             };
         }
@@ -174,7 +174,7 @@ impl Flow {
 
     fn no_database(&self) -> String {
         match self.config.database {
-            Some(_) => "the database did not say".into(),
+            Some(_) => "the database did not answer".into(),
             None => "no database is configured".into(),
         }
     }
@@ -243,7 +243,7 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
 fn resolved(event: &Event, verdict: &Verdict) -> Option<String> {
     let resolved = verdict.resolved.filter(|resolved| event.last <= resolved.at)?;
     Some(format!(
-        "all of it was before {}, when the device was logged out and in again under the same ID: it is history",
+        "resolved: all of it was before {}, when the device was logged out and in again under the same ID",
         utc(resolved.at)
     ))
 }
@@ -275,13 +275,13 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
     let mut left = Vec::new();
     if storm.dead_keys_handed_out > 0 {
         left.push(format!(
-            "{} handed out: each costs who claimed it one message that cannot be decrypted",
+            "{} handed out: each causes one undecryptable message for whoever claimed it",
             kestrel_core::evidence::counted(storm.dead_keys_handed_out, "dead key")
         ));
     }
     left.extend(also_left.map(ToOwned::to_owned));
     if storm.row_stands == Some(true) {
-        left.push("the key that stood in the way still stands, so it comes back".into());
+        left.push("the conflicting key is still there, so this will recur".into());
     }
     if storm.too_large.is_some() {
         left.push("the server now rejects its uploads as too many, so it has no new keys".into());
@@ -308,7 +308,7 @@ fn fetched(evidence: &Evidence, verdict: &Verdict) -> Cure {
 
 fn usual_act(storm: &Storm) -> &'static str {
     if storm.dead_keys_handed_out > 0 {
-        "log that device out and in again, and ask to be sent again what was lost"
+        "log that device out and in again, and ask the senders to resend what was lost"
     } else {
         "log that device out and in again"
     }
@@ -328,7 +328,7 @@ fn judge_delay(event: &Event) -> Judged {
     Judged {
         verdict: id,
         page: Some(render::remedies(id, &advise(id))),
-        ..Judged::none("the database keeps nothing of how requests were answered".into())
+        ..Judged::none("the database does not record how requests were answered".into())
     }
 }
 
@@ -339,7 +339,7 @@ fn judge_auth() -> Judged {
         verdict: id,
         page: Some(render::remedies(id, &advise(id))),
         ..Judged::none(
-            "only the log shows it: check that the authentication service answers".into(),
+            "only the log shows it. Check that the authentication service answers".into(),
         )
     }
 }

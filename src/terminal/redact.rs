@@ -13,7 +13,7 @@ use kestrel_core::command::UsageError;
 use kestrel_core::evidence::client_file::{Artefact, Limits, Parcel};
 use serde_json::json;
 
-use super::asked::slip;
+use super::question::slip;
 use super::{report_folder, say};
 
 /// What to look at.

@@ -229,7 +229,7 @@ async fn no_other_user_is_believed(
     assert!(receipt.plain.contains("names another user than you"), "{}", receipt.plain);
     assert!(!receipt.plain.contains("What to do"), "{}", receipt.plain);
     let root = says(ops, bot, "case 2: ").await?;
-    assert!(root.plain.contains("not believed"), "{}", root.plain);
+    assert!(root.plain.contains("not evaluated"), "{}", root.plain);
     let thread = thread(ops, &root.event_id, "!triage ").await?;
     let words = thread.last().context("an empty thread")?;
     let offer = format!("!triage {} {}", victim.user_id, victim.device_id);

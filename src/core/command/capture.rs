@@ -5,9 +5,9 @@ use std::time::Duration;
 use ruma::{OwnedDeviceId, OwnedUserId};
 
 use super::context::Context;
-use super::durations::{Lengths, joined, length, seconds};
+use super::durations::{Lengths, length, seconds};
 use super::ids::{device_id, user_id};
-use super::tokens::Word;
+use super::tokens::{Word, joined};
 use super::usage_error::{UsageError, extra_word, in_quotes};
 
 /// A capture of no named length: one call.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::tokens::Word;
+use super::tokens::{Word, joined};
 use super::usage_error::{UsageError, in_quotes};
 use crate::question::{LONGEST_DAYS, LONGEST_WINDOW};
 
@@ -76,11 +76,6 @@ pub(super) fn window_too_long() -> UsageError {
     UsageError::new(format!("The window is too long: the maximum is {LONGEST_DAYS} days."))
 }
 
-/// The words as one text.
-pub(super) fn joined(words: &[Word]) -> String {
-    words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
-}
-
 /// A length of time in seconds, unbounded.
 pub(super) fn seconds(text: &str) -> Option<u64> {
     let text = text.trim().to_lowercase();
@@ -90,7 +85,7 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let number: u64 = match rest[..digits].parse() {
             Ok(number) => number,
-            // `last hour` is one hour; only at the very front, so that `2h foo` stays a slip.
+            // `last hour` is one hour; only at the very front, so that `2h foo` stays an error.
             Err(_) if digits == 0 && rest.len() == text.len() => 1,
             Err(_) => return None,
         };

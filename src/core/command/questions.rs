@@ -9,7 +9,7 @@ use super::context::Context;
 use super::durations::live_watch;
 use super::event_id::{column, event, event_id, room_id};
 use super::ids::{device_id, user_id};
-use super::tokens::Word;
+use super::tokens::{Word, joined};
 use super::usage_error::{UsageError, extra_word};
 use super::window::{opens, span};
 use crate::evidence::EventSubject;
@@ -53,8 +53,7 @@ pub(super) fn ke3(words: &[Word]) -> Result<Question, UsageError> {
         }
         rest => (linked, rest),
     };
-    let said: Vec<_> = rest.iter().map(|word| word.text.as_str()).collect();
-    let subject = EventSubject { event, room, column: column(&said.join(" ")) };
+    let subject = EventSubject { event, room, column: column(&joined(rest)) };
     Ok(Question { topic: Topic::Ke3(subject), span: Span::Unsaid })
 }
 

@@ -105,13 +105,13 @@ mod tests {
         let zone = jiff::tz::TimeZone::UTC;
         let now = "2026-11-22T12:00:00Z".parse().expect("a time");
         let context = Context { server_name: None, zone: &zone, now };
-        let slip =
+        let error =
             |since, until| window(&WindowFlags { last: None, since, until }, &context).map(|_| ());
-        let ahead = slip(None, Some("2030-01-01")).expect_err("the future").to_string();
+        let ahead = error(None, Some("2030-01-01")).expect_err("the future").to_string();
         assert!(ahead.contains("in the future"), "{ahead}");
-        let turned = slip(Some("2026-11-20 11:00"), Some("2026-11-20 10:00"));
+        let turned = error(Some("2026-11-20 11:00"), Some("2026-11-20 10:00"));
         assert!(turned.expect_err("turned around").to_string().contains("not before"));
-        assert_eq!(slip(None, Some("now")), Ok(()));
+        assert_eq!(error(None, Some("now")), Ok(()));
     }
 
     #[test]

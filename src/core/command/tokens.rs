@@ -30,6 +30,11 @@ impl Word {
     }
 }
 
+/// The words as one text.
+pub(super) fn joined(words: &[Word]) -> String {
+    words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
 /// Splits at white space (a no-break space is one), except inside quotes.
 ///
 /// A quote opens only at the start of a word and closes only at the end of one, so `Bob's` needs

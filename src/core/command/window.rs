@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::context::Context;
 use super::durations::{duration, empty_window, seconds, window_too_long};
-use super::tokens::Word;
+use super::tokens::{Word, joined};
 use super::usage_error::{UsageError, in_quotes};
-use super::written_time::{in_words, spelled, time, typed};
+use super::written_time::{in_words, spelled, time};
 use crate::question::{LONGEST_WINDOW, Span};
 
 /// Whether a window begins here, where a device could stand too.
@@ -20,6 +20,9 @@ pub(super) fn span(words: &[Word], context: &Context<'_>) -> Result<Span, UsageE
     let Some((first, rest)) = words.split_first() else {
         return Ok(Span::Unsaid);
     };
+    if !first.is_bare() {
+        return bare(words);
+    }
     if rest.is_empty() && opens(first) {
         return Err(UsageError::new(format!(
             "{} needs a time after it. If it is a device ID, quote it.",
@@ -28,8 +31,7 @@ pub(super) fn span(words: &[Word], context: &Context<'_>) -> Result<Span, UsageE
     }
     let keyword = keyword(&first.text);
     match keyword.as_str() {
-        _ if !first.is_bare() => bare(words),
-        "last" => Ok(Span::Last(duration(&typed(rest))?)),
+        "last" => Ok(Span::Last(duration(&joined(rest))?)),
         "between" => match cut(rest) {
             Some((from, to)) => between(from, to, context),
             None => Err(UsageError::new("A window between two times needs “and”.")),
@@ -58,12 +60,16 @@ fn cut(words: &[Word]) -> Option<(&[Word], &[Word])> {
 /// A window's end, which is not ahead.
 pub(super) fn ended(words: &[Word], context: &Context<'_>) -> Result<Timestamp, UsageError> {
     let end = time(words, None, context)?;
-    if end > context.now { Err(ahead(end, words, context)) } else { Ok(end) }
+    not_ahead(end, words, context)?;
+    Ok(end)
 }
 
 fn since(words: &[Word], context: &Context<'_>) -> Result<Span, UsageError> {
     let from = time(words, None, context)?;
     not_ahead(from, words, context)?;
+    if from == context.now {
+        return Err(empty_window());
+    }
     not_too_long(from, context.now)?;
     Ok(Span::Since(from))
 }
@@ -72,18 +78,16 @@ fn between(from: &[Word], to: &[Word], context: &Context<'_>) -> Result<Span, Us
     let start = time(from, None, context)?;
     not_ahead(start, from, context)?;
     let end = time(to, Some(start), context)?;
-    if end > context.now {
-        return Err(ahead(end, to, context));
-    }
+    not_ahead(end, to, context)?;
     if end == start {
         return Err(empty_window());
     }
     if end < start {
         return Err(UsageError::new(format!(
             "The window ends before it starts: {} is {}, and {} is {}.",
-            in_quotes(&typed(from)),
+            in_quotes(&joined(from)),
             in_words(start, context),
-            in_quotes(&typed(to)),
+            in_quotes(&joined(to)),
             in_words(end, context),
         )));
     }
@@ -91,9 +95,9 @@ fn between(from: &[Word], to: &[Word], context: &Context<'_>) -> Result<Span, Us
     Ok(Span::Between(start, end))
 }
 
-/// Words that are no window: a length alone is taken as one, the rest is a slip.
+/// Words that are no window: a length alone is taken as one, the rest is an error.
 fn bare(words: &[Word]) -> Result<Span, UsageError> {
-    let text = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+    let text = joined(words);
     if words.iter().all(Word::is_bare) && seconds(&text).is_some() {
         return Ok(Span::Last(duration(&text)?));
     }
@@ -103,17 +107,16 @@ fn bare(words: &[Word]) -> Result<Span, UsageError> {
     )))
 }
 
-fn not_ahead(from: Timestamp, words: &[Word], context: &Context<'_>) -> Result<(), UsageError> {
-    if from < context.now { Ok(()) } else { Err(ahead(from, words, context)) }
-}
-
-fn ahead(at: Timestamp, words: &[Word], context: &Context<'_>) -> UsageError {
-    UsageError::new(format!(
+fn not_ahead(at: Timestamp, words: &[Word], context: &Context<'_>) -> Result<(), UsageError> {
+    if at <= context.now {
+        return Ok(());
+    }
+    Err(UsageError::new(format!(
         "{} is {}, which is in the future. It is {} now.",
-        in_quotes(&typed(words)),
+        in_quotes(&joined(words)),
         in_words(at, context),
         in_words(context.now, context),
-    ))
+    )))
 }
 
 fn not_too_long(from: Timestamp, to: Timestamp) -> Result<(), UsageError> {

@@ -6,21 +6,21 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::context::Context;
-use super::tokens::Word;
+use super::tokens::{Word, joined};
 use super::usage_error::{UsageError, in_quotes};
 
 /// A window that ends at an earlier time of day than it begins runs over midnight, if it is not longer
-/// than this; a longer one is more likely a slip.
+/// than this; a longer one is more likely a typing error.
 const LONGEST_NIGHT: SignedDuration = SignedDuration::from_hours(12);
 
-/// The instant that all of `words` spell. A bare time of day is the one that follows `start`; without a
+/// The time that all of `words` spell. A bare time of day is the one that follows `start`; without a
 /// start it is the last time the clock showed it.
 pub(super) fn time(
     words: &[Word],
     start: Option<Timestamp>,
     context: &Context<'_>,
 ) -> Result<Timestamp, UsageError> {
-    let text = spelled(&typed(words));
+    let text = spelled(&joined(words));
     match text.as_str() {
         "" => return Err(UsageError::new("A time is missing.")),
         "now" => return Ok(context.now),
@@ -44,20 +44,14 @@ pub(super) fn time(
         },
         _ => Err(UsageError::new(format!(
             "{} is not a time. Examples: 14:30, yesterday 14:30, 2026-11-22 14:30, 2026-11-22, 2026-11-22T14:30:00Z.",
-            in_quotes(&typed(words))
+            in_quotes(&joined(words))
         ))),
     }
 }
 
-/// An instant for a sentence, in the room's zone.
+/// A time for a sentence, in the room's zone.
 pub(super) fn in_words(at: Timestamp, context: &Context<'_>) -> String {
     at.to_zoned(context.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
-}
-
-/// The words as they were typed, for a sentence.
-pub(super) fn typed(words: &[Word]) -> String {
-    let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
-    texts.join(" ")
 }
 
 /// What was typed as it is compared: small letters, plain dashes.
@@ -125,10 +119,12 @@ fn iso_date(text: &str) -> Option<Date> {
 
 /// `14:30`, `9:05:07`, `14:30:05,123` as Synapse's log writes it, `2:30pm`, `2 pm`.
 fn clock(text: &str) -> Option<Time> {
-    let (text, half) = match (text.strip_suffix("am"), text.strip_suffix("pm")) {
-        (Some(text), _) => (text.trim_end(), Some(0)),
-        (_, Some(text)) => (text.trim_end(), Some(12)),
-        _ => (text, None),
+    let (text, half) = if let Some(text) = text.strip_suffix("am") {
+        (text.trim_end(), Some(0))
+    } else if let Some(text) = text.strip_suffix("pm") {
+        (text.trim_end(), Some(12))
+    } else {
+        (text, None)
     };
     let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, ""));
     let mut parts = whole.split(':');
@@ -217,7 +213,7 @@ fn with_offset(when: DateTime, offset: Offset) -> String {
     }
 }
 
-/// Midnight, or the first instant of a day that has none.
+/// Midnight, or the first moment of a day that has none.
 fn start_of(day: Date, now: &Zoned) -> Timestamp {
     match day.to_zoned(now.time_zone().clone()) {
         Ok(start) => start.start_of_day().map_or(start.timestamp(), |first| first.timestamp()),

@@ -191,4 +191,12 @@ mod tests {
         );
         assert!(reply.plain.contains("and 5 more") && reply.plain.lines().count() == 1);
     }
+
+    #[test]
+    fn a_foreign_user_is_named_with_their_server() {
+        let user = ruma::user_id!("@bob:other.org");
+        let said = foreign_user(user, ruma::server_name!("example.org")).reply().plain;
+        assert!(said.starts_with("“@bob:other.org” is on “other.org”. "), "{said}");
+        assert!(said.contains("not on example.org"), "{said}");
+    }
 }

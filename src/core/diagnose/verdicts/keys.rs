@@ -73,7 +73,7 @@ pub(super) const OTK_RECREATED: VerdictRow = VerdictRow {
     follows: Follows::Nothing,
     storm: StormCure::NothingLeft {
         also_left: Some(
-            "its identity was replaced, and whoever knew the old one goes on refusing it",
+            "its identity was replaced, and contacts who know the old identity keep rejecting the new one",
         ),
         act: None,
     },
