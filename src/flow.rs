@@ -18,7 +18,7 @@ use crate::collect;
 use crate::config::Config;
 use kestrel_core::command::{self, Command, Ke1, Ke2, Ke3, Span, Triage};
 use kestrel_core::diagnose::device_list::worst_first;
-use kestrel_core::diagnose::{AlsoId, Judgement, Verdict, advise, questions};
+use kestrel_core::diagnose::{AlsoId, Judgement, Verdict, VerdictId, advise, questions};
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State, Symptom, counted};
 use kestrel_core::plan::Plan;
 use kestrel_core::render::{self, Reply, View};
@@ -26,7 +26,7 @@ use kestrel_core::render::{self, Reply, View};
 pub use again::{again, client_said, what_changed};
 pub use alert::{Cure, Depth, Judged, SETTLE};
 pub use capture::{Captured, InboxWatch};
-pub use kestrel_core::diagnose::{VerdictId, YOUNG, judge};
+pub use kestrel_core::diagnose::{YOUNG, judge};
 pub use kestrel_core::evidence::poll::{Cursor, Poll};
 pub use kestrel_core::render::judged::{json, page, why};
 pub use visible::BlindLog;
@@ -269,6 +269,11 @@ impl Flow {
     pub fn view(&self) -> View {
         View::of(self.config.limits.timezone.clone())
     }
+}
+
+/// The answer of a case that was kept: it has its evidence only, and is judged once more.
+pub fn kept_page(kept: &Evidence, view: &View) -> render::Page {
+    page(kept, &judge(kept), view)
 }
 
 /// The first event that a client's report names.

@@ -69,7 +69,7 @@ impl Desk {
         Ok(match look {
             Look::Why => self.flow.why(&evidence),
             _ => {
-                let page = flow::page(&evidence, &flow::judge(&evidence), &view);
+                let page = flow::kept_page(&evidence, &view);
                 case::kept(&self.told(&kept, None), page, &view).reply()
             }
         })

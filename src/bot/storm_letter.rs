@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use super::letter::Letter;
-use crate::flow::{Cure, Judged, VerdictId};
+use crate::flow::{Cure, Judged};
 use kestrel_core::render::View;
 use kestrel_core::render::storm::{Alert, Cured, clear, root, root_cleared, update};
 use kestrel_core::storm::{Change, Event, Kind, Sure};
@@ -32,7 +32,7 @@ pub(super) fn storm_letter(
         sure: &judged.sure,
         // Of many at once the survey says more than that there is no verdict.
         verdict: Some((judged.verdict.name(), judged.verdict.headline()))
-            .filter(|_| event.kind != Kind::Fleet || judged.verdict != VerdictId::Inconclusive),
+            .filter(|_| event.kind != Kind::Fleet || !judged.is_open()),
         answer: None,
         late: (waited > LATE).then_some(waited),
         cured,
