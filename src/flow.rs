@@ -12,10 +12,10 @@ pub mod report;
 mod rerun;
 mod storm_verdict;
 
-pub use answer::{Answer, Case, Flow, Survey};
+pub use answer::{Answer, Case, Flow, Survey, page_of_saved};
 pub use blind_logs::BlindLog;
 pub use capture::{Captured, InboxWatch};
-pub use kestrel_core::diagnose::{VerdictId, YOUNG, judge};
+pub use kestrel_core::diagnose::{YOUNG, judge};
 pub use kestrel_core::evidence::poll::{Cursor, Poll};
 pub use kestrel_core::render::judged::{json, page, why};
 pub use rerun::{client_said, rerun, what_changed};

@@ -171,6 +171,11 @@ impl Flow {
     }
 }
 
+/// The answer of a saved case: it has its evidence only, and is judged once more.
+pub fn page_of_saved(saved: &Evidence, view: &View) -> render::Page {
+    page(saved, &judge(saved), view)
+}
+
 /// The first event that a client's report names.
 fn reported_event(client: &[Gathered]) -> Option<EventSubject> {
     let facts = client.iter().filter_map(|answer| match &answer.fact {

@@ -342,6 +342,7 @@ fn reaching(window: Window, client: &[Gathered]) -> Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kestrel_core::evidence::Shown;
     use kestrel_core::evidence::to_device::Live;
     use kestrel_core::evidence::{About, ClientFacts, SCHEMA, Symptom};
 

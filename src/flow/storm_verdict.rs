@@ -359,6 +359,16 @@ impl Judged {
         Self { sure: if gone { Confirmation::Confirmed } else { self.sure }, ..self }
     }
 
+    /// Whether nothing was decided.
+    pub fn is_open(&self) -> bool {
+        self.verdict == VerdictId::Inconclusive
+    }
+
+    /// Whether the verdict is the one that was kept under this name.
+    pub fn is_named(&self, kept: Option<&str>) -> bool {
+        kept.and_then(VerdictId::named) == Some(self.verdict)
+    }
+
     /// No verdict, and why nobody could say.
     pub fn none(why: String) -> Self {
         Self {

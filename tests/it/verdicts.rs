@@ -83,7 +83,7 @@ pub fn compare(
     seconds: f32,
     expected: (&str, Certainty),
 ) -> Result<()> {
-    let (id, sure) = (crate::verdict(&case).id.name(), crate::verdict(&case).certainty);
+    let (id, sure) = (crate::verdict(case).id.name(), crate::verdict(case).certainty);
     println!("{cause:<18} {id:<22} {:<20} {seconds:.2} s", sure.name());
     assert_eq!((id, sure), expected, "{cause}:\n{}", case.reply.plain);
     // One version's cases are recorded: another's would differ by ids and times only.

@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use crate::bot::messages::outgoing_message::OutgoingMessage;
-use crate::flow::{Cure, Judged, VerdictId};
+use crate::flow::{Cure, Judged};
 use kestrel_core::render::View;
 use kestrel_core::render::storm::{Alert, Cured, clear, root, root_cleared, update};
 use kestrel_core::storm::{Change, Confirmation, Event, StormKind};
@@ -31,9 +31,8 @@ pub(crate) fn alert_message(
         event,
         sure: &judged.sure,
         // Of many at once the survey says more than that there is no verdict.
-        verdict: Some((judged.verdict.name(), judged.verdict.headline())).filter(|_| {
-            event.kind != StormKind::Fleet || judged.verdict != VerdictId::Inconclusive
-        }),
+        verdict: Some((judged.verdict.name(), judged.verdict.headline()))
+            .filter(|_| event.kind != StormKind::Fleet || !judged.is_open()),
         answer: None,
         late: (waited > LATE).then_some(waited),
         cured,

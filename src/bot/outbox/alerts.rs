@@ -22,7 +22,7 @@ use crate::bot::settings::matrix_config;
 use crate::bot::storm_watch::shared_state::SharedWatch;
 use crate::bot::supervisor::TaskEnd;
 use crate::config::Config;
-use crate::flow::{Depth, Flow, Judged, SETTLE, VerdictId, YOUNG};
+use crate::flow::{Depth, Flow, Judged, SETTLE, YOUNG};
 use crate::store::{Due, Ledger, NewCase, Owed, Store, StoredStorm};
 use kestrel_core::evidence::shortened;
 use kestrel_core::render::case::numbered;
@@ -201,8 +201,7 @@ impl AlertOutbox {
             return self.ledger.settle(owed.id);
         }
         let as_sure = known.sure.as_ref().map(discriminant) == Some(discriminant(&judged.sure));
-        let same =
-            known.verdict.as_deref().and_then(VerdictId::named) == Some(judged.verdict) && as_sure;
+        let same = judged.is_named(known.verdict.as_deref()) && as_sure;
         let again = event.change == Change::Cause && !untold;
         if again && (same || !self.shared.lock().spend(event.storm, now)) {
             return self.ledger.settle(owed.id);

@@ -76,7 +76,7 @@ impl Responder {
         Ok(match action {
             CaseAction::Why => self.flow.why(&evidence),
             _ => {
-                let page = flow::page(&evidence, &flow::judge(&evidence), &view);
+                let page = flow::page_of_saved(&evidence, &view);
                 case::kept(&self.case_line(&kept, None), page, &view).reply()
             }
         })

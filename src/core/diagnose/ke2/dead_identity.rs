@@ -20,7 +20,7 @@ fn dead_identity(walk: &mut Walk) -> Option<Ruling> {
     let inbox = walk.evidence.inbox();
     let mail = &walk.known.inbox;
     if mail.dead.is_empty() {
-        return dead_by_client(walk, &mail);
+        return dead_by_client(walk, mail);
     }
     let dead = mail.dead.len() as u64;
     let right = mail.right.len();
