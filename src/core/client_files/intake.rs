@@ -138,8 +138,9 @@ fn dated(artefacts: &mut [Artefact]) {
 /// A sentence about a file that was thought to be something: the name's ending says what.
 fn with_hope(name: &str, why: String) -> String {
     let name = name.to_ascii_lowercase();
-    match () {
-        () if name.ends_with(".har") && !why.contains("HAR") => format!("it is no HAR file: {why}"),
-        () => why,
+    if name.ends_with(".har") && !why.contains("HAR") {
+        format!("it is no HAR file: {why}")
+    } else {
+        why
     }
 }

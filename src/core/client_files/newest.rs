@@ -27,7 +27,8 @@ pub(crate) struct Newest<T> {
 impl<T> Newest<T> {
     /// At most so many items, and so many bytes.
     pub(crate) fn new(most: usize, budget: usize, when: fn(&T) -> Option<Timestamp>) -> Self {
-        let (start, end) = (Vec::new(), VecDeque::new());
+        let start = Vec::new();
+        let end = VecDeque::new();
         Self { start, end, bytes: 0, most, budget, dropped: 0, when, lost: None }
     }
 

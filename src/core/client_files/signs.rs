@@ -16,32 +16,33 @@ const ID: usize = 255;
 pub fn sign(line: &str) -> Option<Sign> {
     let line = head(line).to_lowercase();
     let has = |words: &str| line.contains(words);
-    Some(match () {
-        () if has("one time key") && has("already exists") => Sign::AlreadyExists,
-        () if has("doesn't contain a ciphertext for our key") => Sign::NoCiphertextForUs,
-        () if has("missingonetimekey") => Sign::MissingOneTimeKey,
-        () if has("failed to decrypt a non-pre-key message with all available sessions") => {
-            Sign::Wedged
-        }
-        () if has("sender_device_keys") && has("incorrect") => Sign::SenderKeysRefused,
-        () if has("no targets found for sending key") => Sign::NoTargets,
+    Some(if has("one time key") && has("already exists") {
+        Sign::AlreadyExists
+    } else if has("doesn't contain a ciphertext for our key") {
+        Sign::NoCiphertextForUs
+    } else if has("missingonetimekey") {
+        Sign::MissingOneTimeKey
+    } else if has("failed to decrypt a non-pre-key message with all available sessions") {
+        Sign::Wedged
+    } else if has("sender_device_keys") && has("incorrect") {
+        Sign::SenderKeysRefused
+    } else if has("no targets found for sending key") {
+        Sign::NoTargets
+    } else if has("unexpected encrypted to-device event") {
         // rust-crypto says so after it has decrypted a custom type: it is the sign of success.
-        () if has("unexpected encrypted to-device event") => {
-            let media = has("call.encryption_keys") || has("rtc.encryption_key");
-            return media.then_some(Sign::MediaKeyDecrypted);
-        }
-        () if has("missingkey") || has("missing key at index") || has("key set not found") => {
-            Sign::MissingMediaKey
-        }
+        let media = has("call.encryption_keys") || has("rtc.encryption_key");
+        return media.then_some(Sign::MediaKeyDecrypted);
+    } else if has("missingkey") || has("missing key at index") || has("key set not found") {
+        Sign::MissingMediaKey
+    } else if has("restart delayed event timed out") || has("delayed event update timeout error") {
         // `update_delayed_event` alone is an ordinary restart.
-        () if has("restart delayed event timed out")
-            || has("delayed event update timeout error") =>
-        {
-            Sign::DelayTimedOut
-        }
-        () if has("[429]") && is_proxied(&line) => Sign::Unreachable,
-        () if has("decryptionerror") || has("error decrypting event") => Sign::DecryptionError,
-        () => return None,
+        Sign::DelayTimedOut
+    } else if has("[429]") && is_proxied(&line) {
+        Sign::Unreachable
+    } else if has("decryptionerror") || has("error decrypting event") {
+        Sign::DecryptionError
+    } else {
+        return None;
     })
 }
 

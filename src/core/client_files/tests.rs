@@ -294,7 +294,8 @@ fn a_log_is_read_whatever_saved_it() {
 
 #[test]
 fn archives_are_read_in_memory() {
-    let (report, har) = (report().to_string(), har().to_string());
+    let report = report().to_string();
+    let har = har().to_string();
     let files: [(&str, &[u8]); 4] = [
         ("a.txt", LOG.as_bytes()),
         ("b", report.as_bytes()),
@@ -367,7 +368,8 @@ fn torn_archives_are_read_up_to_the_tear() {
     assert!(parcel.artefacts[0].facts.count(Sign::MissingMediaKey) > 100);
     assert!(parcel.notes[0].contains("torn"), "{:?}", parcel.notes);
     let files: [(&str, &[u8]); 2] = [("a", LOG.as_bytes()), ("b", long.as_bytes())];
-    let (zip, tar) = (zip_of(&files), tar_of(&files));
+    let zip = zip_of(&files);
+    let tar = tar_of(&files);
     for archive in [&zip[..zip.len() * 2 / 3], &tar[..tar.len() / 2]] {
         let parcel = taken(archive);
         assert_eq!(parcel.artefacts[0].facts.count(Sign::NoCiphertextForUs), 1);
@@ -534,7 +536,8 @@ fn long_log(lines: usize) -> String {
     let mut log =
         String::from("2026-11-22T11:00:00Z I restoring session for @a:x.org device_id=DEV\n");
     for line in 0..lines {
-        let (minute, second) = (line / 60 % 60, line % 60);
+        let minute = line / 60 % 60;
+        let second = line % 60;
         log.push_str(&format!(
             "2026-11-22T11:{minute:02}:{second:02}Z W MissingKey: missing key at index {line}\n"
         ));
@@ -598,7 +601,8 @@ fn one_of(text: &str) -> Artefact {
 #[test]
 fn the_files_of_an_archive_share_what_is_kept() {
     let limits = Limits { kept: 128 << 10, ..Limits::default() };
-    let (long, har) = (long_log(2000), har().to_string());
+    let long = long_log(2000);
+    let har = har().to_string();
     let files: Vec<(&str, &[u8])> = vec![
         ("a", long.as_bytes()),
         ("b", LOG.as_bytes()),
@@ -659,7 +663,8 @@ impl std::io::Seek for Slow<'_> {
 
 #[test]
 fn a_file_is_the_same_whatever_pieces_it_comes_in() {
-    let (report, har) = (report().to_string(), har().to_string());
+    let report = report().to_string();
+    let har = har().to_string();
     let pretty =
         serde_json::to_string_pretty(&serde_json::from_str::<Value>(&har).unwrap()).unwrap();
     let files: [(&str, &[u8]); 4] = [

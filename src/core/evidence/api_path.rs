@@ -7,34 +7,46 @@ use sha2::{Digest as _, Sha256};
 
 use crate::evidence::delay::Digest;
 
-/// The words of Matrix's paths that name no one. What is none of them is shown as `{…}`.
-const WORDS: &[&str] = &[
+/// The words of Matrix's and Synapse's paths. They name no one, so they may be shown and kept.
+pub(crate) const WORDS: &[&str] = &[
     "_matrix",
     "_synapse",
     "account",
     "account_data",
+    "account_management",
     "admin",
     "aliases",
+    "auth_metadata",
     "backfill",
-    "batch_send",
+    "backup",
     "ban",
+    "batch_send",
+    "cancel",
     "capabilities",
     "changes",
     "claim",
     "client",
     "config",
     "context",
+    "create",
     "createRoom",
+    "cross-signing",
+    "dehydrated_device",
     "delayed_events",
+    "delete_devices",
+    "device_signing",
     "devices",
     "directory",
     "download",
     "event",
+    "events",
     "federation",
     "filter",
     "forget",
     "get_missing_events",
+    "get_token",
     "health",
+    "initialSync",
     "invite",
     "join",
     "joined_members",
@@ -43,6 +55,7 @@ const WORDS: &[&str] = &[
     "keys",
     "kick",
     "leave",
+    "livekit_jwt",
     "login",
     "logout",
     "make_join",
@@ -56,6 +69,7 @@ const WORDS: &[&str] = &[
     "preview_url",
     "profile",
     "publicRooms",
+    "public_rooms",
     "pushers",
     "pushrules",
     "query",
@@ -68,8 +82,10 @@ const WORDS: &[&str] = &[
     "relations",
     "replication",
     "request_token",
+    "restart",
     "room_keys",
     "rooms",
+    "rtc",
     "search",
     "send",
     "sendToDevice",
@@ -80,9 +96,13 @@ const WORDS: &[&str] = &[
     "state_ids",
     "status",
     "sync",
+    "tags",
     "thirdparty",
     "threads",
     "thumbnail",
+    "timestamp_to_event",
+    "transports",
+    "turnServer",
     "typing",
     "unban",
     "unstable",
@@ -98,11 +118,11 @@ const WORDS: &[&str] = &[
     "versions",
     "voip",
     "whoami",
+];
+/// Features and event types that an endpoint shows; event types follow `send` and `state`.
+const FEATURES_AND_TYPES: &[&str] = &[
     "org.matrix.msc4140",
     "org.matrix.simplified_msc3575",
-    "restart",
-    "cancel",
-    // Types of events, which stand behind `send` and `state`.
     "m.room.message",
     "m.room.encrypted",
     "m.room.member",
@@ -147,7 +167,7 @@ pub(crate) fn endpoint(method: &str, path: &str) -> String {
     let mut before = "";
     for segment in rest.split('/').take(SEGMENTS) {
         let id = BEFORE_ID.iter().find(|(word, _)| *word == before);
-        let word = WORDS.iter().find(|word| **word == segment);
+        let word = WORDS.iter().chain(FEATURES_AND_TYPES).find(|word| **word == segment);
         let kind = BEFORE_TYPE.contains(&before);
         shown.push('/');
         shown.push_str(match (id, word) {
@@ -216,23 +236,27 @@ pub(crate) fn digest(id: &str) -> Digest {
 
 /// `%21` → `!`; what is no such escape stays.
 fn decoded(text: &str) -> String {
+    String::from_utf8_lossy(&percent_decoded(text)).into_owned()
+}
+
+/// The text with its `%XX` read, as bytes.
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = (*first == b'%').then(|| tail.get(..2)).flatten();
-        let code = code.and_then(|two| std::str::from_utf8(two).ok());
-        match code.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+    while let Some((&byte, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| core::str::from_utf8(hex).ok());
+        match hex.filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
-                rest = &tail[2..];
+                rest = &after[2..];
             }
             None => {
-                bytes.push(*first);
-                rest = tail;
+                bytes.push(byte);
+                rest = after;
             }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 #[cfg(test)]

@@ -99,7 +99,8 @@ impl Gathered {
 
     /// What a client's file says.
     pub fn client(file: &str, facts: ClientFacts) -> Self {
-        let (source, what) = (format!("client:{file}"), facts.summary());
+        let source = format!("client:{file}");
+        let what = facts.summary();
         let fact = Some(Fact::Client(Box::new(facts)));
         Self::answered(
             Need::Client,

@@ -223,7 +223,9 @@ impl Evidence {
         add: impl Fn(&mut T, &T),
     ) -> Known<T> {
         let mut whole: Option<T> = None;
-        let (mut ids, mut why, mut asked) = (Vec::new(), Vec::new(), false);
+        let mut ids = Vec::new();
+        let mut why = Vec::new();
+        let mut asked = false;
         for answer in self.answers(need) {
             ids.push(answer.id.clone());
             match &answer.state {

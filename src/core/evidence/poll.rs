@@ -73,7 +73,8 @@ const SMALLEST: u32 = 15;
 impl Poll {
     /// A look that came to nothing.
     pub fn failed(at: Timestamp, why: String) -> Self {
-        let (dead, untested) = (Vec::new(), Vec::new());
+        let dead = Vec::new();
+        let untested = Vec::new();
         Self { at, dead, untested, waiting: None, covered: None, failed: Some(why) }
     }
 
@@ -119,7 +120,8 @@ impl Covered {
         let place = |word: &str, place: &Option<Device>| {
             place.as_ref().map_or(String::new(), |place| format!(" {word} {}", place.user))
         };
-        let (from, to) = (place("from", &self.after), place("to", &self.to));
+        let from = place("from", &self.after);
+        let to = place("to", &self.to);
         format!("{} looked at{from}{to}", counted(self.devices, "device"))
     }
 }
@@ -149,7 +151,8 @@ mod tests {
     #[test]
     fn a_look_covers_what_lies_behind_its_start_up_to_its_end() {
         let device = |user: &str, device: &str| Device { user: user.into(), device: device.into() };
-        let (b, d) = (device("@b:x", "M"), device("@d:x", "M"));
+        let b = device("@b:x", "M");
+        let d = device("@d:x", "M");
         let mut poll = Poll::failed(Timestamp::UNIX_EPOCH, "no".into());
         assert!(!poll.covers(&b) && !poll.ends());
         poll.covered = Some(Covered { after: Some(b.clone()), to: Some(d.clone()), devices: 2 });

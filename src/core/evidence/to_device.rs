@@ -114,13 +114,14 @@ impl ToDeviceLog {
     /// One line for a person.
     pub fn summary(&self) -> String {
         let count = |span: Option<Span>| span.map_or(0, |span| span.count);
-        let mut parts = vec![match self.debug {
-            true => format!(
+        let mut parts = vec![if self.debug {
+            format!(
                 "9533_debug is on: {} stored, {} dropped",
                 count(self.stored),
                 count(self.dropped)
-            ),
-            false => "9533_debug is off".to_owned(),
+            )
+        } else {
+            "9533_debug is off".to_owned()
         }];
         if let Some(span) = self.too_large {
             parts.push(format!("{} refused as too large", span.count));

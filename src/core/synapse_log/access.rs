@@ -126,7 +126,8 @@ fn database(numbers: &str) -> Option<DatabaseTime> {
     let (group, _) = group.split_once(')')?;
     let mut parts = group.split('/');
     let mut seconds = || parts.next()?.strip_suffix("sec")?.parse::<f64>().ok();
-    let (waiting, inside) = (seconds()?, seconds()?);
+    let waiting = seconds()?;
+    let inside = seconds()?;
     Some(DatabaseTime { waiting, inside, transactions: parts.next()?.parse().ok()? })
 }
 

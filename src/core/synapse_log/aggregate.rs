@@ -101,9 +101,10 @@ impl KeyLog {
 
     /// A client of the user's begins.
     pub(crate) fn client_started(&mut self, at: Timestamp) {
-        match self.client_starts.len() < KEPT {
-            true => self.client_starts.push(at),
-            false => self.clipped = true,
+        if self.client_starts.len() < KEPT {
+            self.client_starts.push(at)
+        } else {
+            self.clipped = true
         }
     }
 

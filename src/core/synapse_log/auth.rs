@@ -149,7 +149,9 @@ impl AuthTally {
         if self.open.len() >= OPEN {
             self.give_up(0);
         }
-        let (process, at, format) = (view.process, view.at, view.format);
+        let process = view.process;
+        let at = view.at;
+        let format = view.format;
         self.open.push_back(Open { process, id, at, format, what });
     }
 
@@ -217,7 +219,8 @@ impl AuthTally {
             let (_, rest) = changes.split_once(verb)?;
             rest.trim_start().split(' ').next()?.parse().ok()
         };
-        let (added, deleted) = (count("add").unwrap_or(0), count("delete").unwrap_or(0));
+        let added = count("add").unwrap_or(0);
+        let deleted = count("delete").unwrap_or(0);
         self.log.synced.push(Synced { at, added, deleted });
         self.log.clip();
     }
@@ -238,7 +241,8 @@ impl AuthTally {
                 // The client closed the connection at once, which cancels the check.
                 Said::Failed { .. } if access.aborted && access.took.0 < LEFT => {}
                 Said::Failed { .. } => {
-                    let (upload, delay) = (access.is_key_upload(), is_delay(&access.uri));
+                    let upload = access.is_key_upload();
+                    let delay = is_delay(&access.uri);
                     self.failed(&open, upload, delay);
                 }
                 Said::Removed => {
@@ -257,7 +261,9 @@ impl AuthTally {
             Said::Cancelled => {}
             Said::Failed { upload, delay } => self.failed(&open, upload, delay),
             Said::Removed => {
-                let (at, by, format) = (open.at, By::Unknown, open.format);
+                let at = open.at;
+                let by = By::Unknown;
+                let format = open.format;
                 self.log.removed.push(Removed { at, by, format });
                 self.log.clip();
             }

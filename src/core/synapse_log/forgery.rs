@@ -80,7 +80,8 @@ impl Watch {
         };
         if (at - now).abs() <= TOLERANCE {
             // Back again: what stood between was out of time.
-            let (from, to) = (jump.from, place.line.saturating_sub(1));
+            let from = jump.from;
+            let to = place.line.saturating_sub(1);
             self.mark(from, to, OUT_OF_TIME);
             self.jump = None;
             self.reached(now.max(at));
@@ -90,7 +91,8 @@ impl Watch {
         if at < jump.at - TOLERANCE || (!ahead && at > now) {
             // A third time: of the jump before, what lies past this one was never the log's.
             if ahead == (at < jump.at) {
-                let (from, to) = (jump.from, place.line.saturating_sub(1));
+                let from = jump.from;
+                let to = place.line.saturating_sub(1);
                 self.mark(from, to, OUT_OF_TIME);
             }
             self.jump = Some(Jump { from: place.line, at, records: 1 });
@@ -100,7 +102,8 @@ impl Watch {
         if jump.records < AGREE {
             return None;
         }
-        let (moved, at) = (jump.at - now, jump.at);
+        let moved = jump.at - now;
+        let at = jump.at;
         self.jump = None;
         self.reached(at);
         Some(moved)
@@ -414,7 +417,8 @@ mod tests {
     fn a_number_is_read_as_before() {
         let plain = |id: &[u8]| {
             let at = id.iter().rposition(|byte| *byte == b'-')?;
-            let (method, digits) = (&id[..at], std::str::from_utf8(&id[at + 1..]).ok()?);
+            let method = &id[..at];
+            let digits = std::str::from_utf8(&id[at + 1..]).ok()?;
             let upper = !method.is_empty() && method.iter().all(u8::is_ascii_uppercase);
             let number = digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.len() <= 18;
             if upper && number { digits.parse::<u64>().ok() } else { None }

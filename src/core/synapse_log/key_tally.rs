@@ -105,7 +105,8 @@ impl Tally {
     }
 
     fn doubt(&mut self, conflict: usize, at: i64) {
-        let (subject, format) = (&self.subject, self.format);
+        let subject = &self.subject;
+        let format = self.format;
         self.log.doubt(&self.conflicts[conflict].refusal, at, subject, format);
     }
 

@@ -52,7 +52,8 @@ impl LogEvents {
         static DELAY: LazyLock<Finder> = LazyLock::new(|| Finder::new("/delayed_events/"));
         static FAILED: LazyLock<Finder> =
             LazyLock::new(|| Finder::new("Failed to introspect token"));
-        let (claim, delay) = (CLAIM.find(view.line), DELAY.find(view.line));
+        let claim = CLAIM.find(view.line);
+        let delay = DELAY.find(view.line);
         // Claims accuse nobody, and most stand right behind another's, where a client may write: without
         // those a device that tops up what is claimed would look like a flood.
         let claim = claim.filter(|_| !view.forged);

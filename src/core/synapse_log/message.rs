@@ -105,10 +105,13 @@ pub fn read(record: &Record, subject: &Subject) -> Message {
     match &*record.logger {
         "synapse.handlers.e2e_keys" => e2e_keys(message, subject),
         "synapse.http.server" => http_server(message),
-        "synapse.util.caches.response_cache" => match shared_sync(message, subject) {
-            true => Message::SharedSync,
-            false => Message::Other,
-        },
+        "synapse.util.caches.response_cache" => {
+            if shared_sync(message, subject) {
+                Message::SharedSync
+            } else {
+                Message::Other
+            }
+        }
         "synapse.config.logger" | "root" if message == "***** STARTING SERVER *****" => {
             Message::Start
         }
@@ -169,9 +172,10 @@ fn http_server(message: &str) -> Message {
         return Message::Site(Site::Reach(DEVICE));
     }
     // The text may repeat a part of the path, decoded: it cannot be longer than the path.
-    match request.contains("%0A") || request.contains("%0a") {
-        true => Message::Site(Site::Reach(request.len() as u64)),
-        false => Message::Other,
+    if request.contains("%0A") || request.contains("%0a") {
+        Message::Site(Site::Reach(request.len() as u64))
+    } else {
+        Message::Other
     }
 }
 

@@ -93,7 +93,9 @@ mod tests {
         let agents = ["a", "\"", "/keys/upload", "x\" [0 dbevts] /delayed_events/"];
         for _ in 0..20_000 {
             let method = pick(&["POST", "GET", "PUT"]);
-            let (address, uri, agent) = (pick(&addresses), pick(&uris), pick(&agents));
+            let address = pick(&addresses);
+            let uri = pick(&uris);
+            let agent = pick(&agents);
             let message = format!(
                 "{address} - 8008 - {{None}} Processed request: 0.1sec/0.0sec ru=(0.1sec, 0.0sec) \
                  db=(0.0sec/0.0sec/0) 1B 429 \"{method} {uri} HTTP/1.1\" \"{agent}\" [0 dbevts]"

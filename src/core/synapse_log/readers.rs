@@ -111,13 +111,15 @@ impl Readers {
         let mut told = Vec::new();
         if let Some(tally) = self.to_device {
             let log = tally.finish(coverage());
-            let (what, found) = (log.summary(), log.says_anything());
+            let what = log.summary();
+            let found = log.says_anything();
             let fact = Fact::ToDeviceLog(Box::new(log));
             told.push(NeedAnswer { need: Need::ToDeviceLog, fact, what, found });
         }
         if let Some(tally) = self.delays {
             let log = tally.finish(coverage());
-            let (what, found) = (log.summary(), log.says_anything());
+            let what = log.summary();
+            let found = log.says_anything();
             told.push(NeedAnswer {
                 need: Need::DelayLog,
                 fact: Fact::DelayLog(Box::new(log)),
@@ -127,13 +129,15 @@ impl Readers {
         }
         if let Some(tally) = self.auth {
             let log = tally.finish(coverage());
-            let (what, found) = (log.summary(), log.says_anything());
+            let what = log.summary();
+            let found = log.says_anything();
             let fact = Fact::AuthLog(Box::new(log));
             told.push(NeedAnswer { need: Need::AuthLog, fact, what, found });
         }
         if let Some(tally) = self.fleet {
             let log = tally.finish(coverage());
-            let (what, found) = (log.summary(), log.says_anything());
+            let what = log.summary();
+            let found = log.says_anything();
             told.push(NeedAnswer {
                 need: Need::FleetLog,
                 fact: Fact::FleetLog(Box::new(log)),

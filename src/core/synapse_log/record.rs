@@ -132,8 +132,11 @@ fn local_time(line: &[u8]) -> Option<i64> {
         return None;
     }
     let number = |from: usize, to: usize| number(&stamp[from..to]);
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute) = (number(11, 13)?, number(14, 16)?);
+    let year = number(0, 4)?;
+    let month = number(5, 7)?;
+    let day = number(8, 10)?;
+    let hour = number(11, 13)?;
+    let minute = number(14, 16)?;
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1970..=9990).contains(&year) {
         return None;
     }
@@ -163,7 +166,8 @@ fn number(digits: &[u8]) -> Option<i64> {
 /// Days since 1970-01-01 of the Gregorian calendar (Howard Hinnant, `days_from_civil`).
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }

@@ -37,7 +37,8 @@ const LOGGERS: &[&str] = &[
 
 /// The record's message without what must not leave the server; `None` of a logger that is not known.
 pub fn server_message(record: &Record, addresses: bool, removed: &mut Removed) -> Option<String> {
-    let (logger, message) = (&*record.logger, &*record.message);
+    let logger = &*record.logger;
+    let message = &*record.message;
     let of = |known: &&str| match known.strip_suffix('.') {
         Some(_) => logger.starts_with(known),
         None => logger == *known,
@@ -66,7 +67,8 @@ fn message_of(message: &str, addresses: bool, removed: &mut Removed) -> String {
         format!("{}{}{CUT}", &found["name"], &found["sign"])
     });
     text = replaced(&LONG, &text, |found| {
-        let (before, run) = (&found["before"], &found["run"]);
+        let before = &found["before"];
+        let run = &found["run"];
         // A path was cleaned before.
         if matches!(before, "$" | "!" | "~") || run.starts_with("/_matrix/") {
             return found[0].to_owned();

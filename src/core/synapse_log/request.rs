@@ -171,9 +171,10 @@ impl Request {
         let Some(refused) = best(&self.refused, 0) else {
             return;
         };
-        match refused.reach {
-            true => judged.outcome = Outcome::Doubtful(refused.what, refused.at),
-            false => judged.outcome = Outcome::Unattributed(refused.what, refused.at),
+        if refused.reach {
+            judged.outcome = Outcome::Doubtful(refused.what, refused.at)
+        } else {
+            judged.outcome = Outcome::Unattributed(refused.what, refused.at)
         }
     }
 

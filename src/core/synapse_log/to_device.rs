@@ -60,7 +60,8 @@ enum Said {
 impl ToDeviceTally {
     /// Nothing yet.
     pub fn new(subject: Subject, window: Window) -> Self {
-        let (user, device) = (&subject.user, &subject.device);
+        let user = &subject.user;
+        let device = &subject.device;
         Self {
             log: ToDeviceLog::default(),
             window,

@@ -371,7 +371,8 @@ mod tests {
         };
         let ends = ["2026-11-01T04:30:00Z", "2026-03-08T06:30:00Z", "1969-12-31T23:59:50Z"];
         for round in 0..600 {
-            let (mut quick, mut plain) = (Clock::new(new_york()), Clock::new(new_york()));
+            let mut quick = Clock::new(new_york());
+            let mut plain = Clock::new(new_york());
             let mut now = at(ends[round % ends.len()]);
             for _ in 0..300 {
                 // Lines of one second, late ones, pauses; now and then one that says its time, or a lie.

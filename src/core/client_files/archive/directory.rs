@@ -19,8 +19,10 @@ pub(crate) fn headers(source: &mut dyn Source) -> io::Result<(usize, usize)> {
     const MARK: &[u8] = b"PK\x01\x02";
     const FIXED: usize = 46;
     source.rewind()?;
-    let (mut headers, mut bytes) = (0, 0);
-    let (mut piece, mut held) = (vec![0; 64 << 10], 0);
+    let mut headers = 0;
+    let mut bytes = 0;
+    let mut piece = vec![0; 64 << 10];
+    let mut held = 0;
     loop {
         let read = source.read(&mut piece[held..])?;
         let text = &piece[..held + read];
@@ -47,10 +49,8 @@ pub(crate) fn headers(source: &mut dyn Source) -> io::Result<(usize, usize)> {
 pub(crate) fn tar_members(source: &mut dyn Source, bytes: usize) -> Option<Vec<Member>> {
     let packed = is_gzip(&head(source).ok()?);
     source.rewind().ok()?;
-    let mut unpacked: Box<dyn Read + '_> = match packed {
-        true => Box::new(MultiGzDecoder::new(source)),
-        false => Box::new(source),
-    };
+    let mut unpacked: Box<dyn Read + '_> =
+        if packed { Box::new(MultiGzDecoder::new(source)) } else { Box::new(source) };
     let start = head(&mut unpacked).ok()?;
     if !is_tar(&start) {
         return None;
@@ -76,7 +76,8 @@ pub(crate) fn tar_members(source: &mut dyn Source, bytes: usize) -> Option<Vec<M
 
 /// What a gzip file says in its last four bytes that it unpacks to; 0 of any other file.
 fn unpacked_size(file: &mut dyn Read) -> u64 {
-    let (mut piece, mut tail) = (vec![0; PIECE], [0; 4]);
+    let mut piece = vec![0; PIECE];
+    let mut tail = [0; 4];
     let mut begun = false;
     loop {
         let read = match file.read(&mut piece) {

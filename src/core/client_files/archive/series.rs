@@ -86,8 +86,12 @@ const UNLIKELY: &[&str] =
 /// bytes. No part of a log is read that is older than one that is left out.
 pub(crate) fn chosen(mut all: Vec<Member>, files: usize, bytes: usize) -> Chosen {
     rank(&mut all);
-    let (mut logs, mut left_out, mut sum) = (Vec::new(), Vec::new(), 0u64);
-    let (mut members, mut late, mut other) = (Vec::new(), Vec::new(), 0u64);
+    let mut logs = Vec::new();
+    let mut left_out = Vec::new();
+    let mut sum = 0u64;
+    let mut members = Vec::new();
+    let mut late = Vec::new();
+    let mut other = 0u64;
     for member in all {
         let known = logs.contains(&member.series());
         if !known && logs.len() >= files {
@@ -142,11 +146,15 @@ fn span(members: &[Member]) -> Option<String> {
         })
     };
     let words = |date: i64| {
-        let (day, hour) = (date / 1_000_000, date / 10_000 % 100);
-        let (year, month, day) = (day / 10_000, day / 100 % 100, day % 100);
+        let day = date / 1_000_000;
+        let hour = date / 10_000 % 100;
+        let year = day / 10_000;
+        let month = day / 100 % 100;
+        let day = day % 100;
         format!("{year:04}-{month:02}-{day:02} {hour:02}h")
     };
-    let (first, last) = (dates().min()?, dates().max()?);
+    let first = dates().min()?;
+    let last = dates().max()?;
     Some(if first == last { words(first) } else { format!("{} to {}", words(first), words(last)) })
 }
 
@@ -167,7 +175,8 @@ fn numbered(base: &str) -> Option<(String, Age)> {
     let found = NUMBER.captures(base)?;
     let number = (1..found.len()).find_map(|group| found.get(group))?;
     let age: i64 = number.as_str().parse().ok()?;
-    let (before, after) = (&base[..number.start()], &base[number.end()..]);
+    let before = &base[..number.start()];
+    let after = &base[number.end()..];
     // `console.log.2` and `console.2.log` follow `console.log`.
     let before = before.strip_suffix('.').unwrap_or(before);
     Some((format!("{before}{after}"), Age::Number(-age)))
@@ -209,7 +218,8 @@ mod tests {
         assert_eq!(order(&web), [(0, 0), (2, 0), (1, 1), (3, 2)]);
         let rotated = ["console.log.2", "console.log", "console.log.1"];
         assert_eq!(order(&rotated), [(1, 0), (2, 1), (0, 2)]);
-        let (ios, two) = (["console.1.log", "console.log"], ["a/logs-0.log", "b/logs-1.log", "c"]);
+        let ios = ["console.1.log", "console.log"];
+        let two = ["a/logs-0.log", "b/logs-1.log", "c"];
         assert_eq!(
             (order(&ios), order(&two)),
             (vec![(1, 0), (0, 1)], vec![(0, 0), (1, 0), (2, 0)])

@@ -111,7 +111,9 @@ impl<'a> Unpacking<'a> {
         if start.is_empty() {
             return;
         }
-        let (zip, gzip, tar) = (is_zip(&start), is_gzip(&start), is_tar(&start));
+        let zip = is_zip(&start);
+        let gzip = is_gzip(&start);
+        let tar = is_tar(&start);
         let mut from = Cursor::new(start).chain(from);
         if (zip || gzip || tar) && depth >= self.limits.depth {
             self.note("an archive inside an archive inside an archive was not opened");

@@ -78,7 +78,8 @@ impl Console {
     /// The lines as they may be kept, in no more than so many bytes: a line may get longer by being scrubbed.
     fn text(&mut self, budget: usize, scrubber: &mut Scrubber) -> String {
         // The newest first, because the newest are kept; so the text is written from its end.
-        let (mut text, mut from) = (vec![0; budget], budget);
+        let mut text = vec![0; budget];
+        let mut from = budget;
         while let Some(line) = self.lines.pop_newest() {
             let message = scrubber.line(&line.message);
             // What made it known may have stood in what was cut.
@@ -109,7 +110,9 @@ impl Console {
 pub(crate) fn joined(parts: Vec<Console>, least: usize, limits: &Limits) -> Result<Taken, String> {
     let mut scrubber = Scrubber::new(limits.addresses);
     let least = least / parts.len().max(1);
-    let (mut text, mut unknown, mut beyond) = (String::new(), 0, 0);
+    let mut text = String::new();
+    let mut unknown = 0;
+    let mut beyond = 0;
     let mut lost: Option<(Timestamp, Timestamp)> = None;
     for mut part in parts {
         let budget = part.bytes().max(least);
@@ -199,7 +202,8 @@ fn parted(line: &str) -> Parted<'_> {
     let group = |name: &str| found.name(name).map(|found| found.as_str());
     let at = group("time").and_then(|time| time.replace(',', ".").parse().ok());
     let level = LEVELS.into_iter().find(|level| Some(*level) == group("level"));
-    let (message, local) = (group("rest").unwrap_or_default().trim(), group("local"));
+    let message = group("rest").unwrap_or_default().trim();
+    let local = group("local");
     // Without the time that stood before it, a level is a word of the message.
     let level = level.filter(|_| at.is_some() || local.is_some()).unwrap_or_default();
     Parted { at, local, level, message }

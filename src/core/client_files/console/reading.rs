@@ -19,7 +19,8 @@ pub(crate) fn read(
     limits: &Limits,
 ) -> Result<Draft, String> {
     let mut read = Console::new(budget);
-    let (mut details, mut fields) = (Report::new(budget, limits), 0);
+    let mut details = Report::new(budget, limits);
+    let mut fields = 0;
     each_line(from, &mut |line| {
         read.line(line);
         if let Some((name, value)) = field(line).filter(|_| fields < FIELDS) {
@@ -47,7 +48,8 @@ const FIELDS: usize = 200;
 
 /// Gives each line, however it ends; of a long one no more than is looked at.
 fn each_line(from: &mut dyn BufRead, each: &mut dyn FnMut(&str)) {
-    let (mut begun, mut full) = (Vec::new(), false);
+    let mut begun = Vec::new();
+    let mut full = false;
     let mut give = |line: &[u8]| each(String::from_utf8_lossy(line).trim_end_matches('\r'));
     loop {
         let piece = from.fill_buf().unwrap_or_default();

@@ -92,7 +92,8 @@ impl Har {
 
     /// What is kept of the file.
     pub(crate) fn taken(self) -> Taken {
-        let (beyond, dropped) = (self.beyond, self.kept.dropped());
+        let beyond = self.beyond;
+        let dropped = self.kept.dropped();
         let mut facts = Read::default();
         let mut text = String::with_capacity(self.kept.bytes() + self.kept.bytes() / 64 + 256);
         text.push_str(concat!(
@@ -151,7 +152,8 @@ fn has_cut_body(entry: &Value) -> bool {
 impl Scrubber {
     /// One request anew; none, where it is not to the Matrix API.
     fn entry(&mut self, entry: &Value) -> Option<Value> {
-        let (request, response) = (&entry["request"], &entry["response"]);
+        let request = &entry["request"];
+        let response = &entry["response"];
         let url = request["url"].as_str().unwrap_or_default();
         let Some(at) = url.find("/_matrix/") else {
             self.removed.one(Secret::Request);
@@ -304,13 +306,18 @@ impl Scrubber {
 /// What a body of this route holds, so that it is counted as what it is.
 fn kind_of_body(route: &str) -> Secret {
     let has = |names: &[&str]| names.iter().any(|name| route.contains(name));
-    match () {
-        () if has(&["/login", "/refresh", "/register", "/account/password"]) => Secret::Login,
-        () if has(&["/room_keys", "/account_data", "/dehydrated_device"]) => Secret::KeyBackup,
-        () if has(&["/openid", "livekit"]) => Secret::Jwt,
-        () if has(&["/send/", "/messages", "/event/", "/context/"]) => Secret::MessageBody,
-        () if has(&["/delayed_events"]) || kind_of(route) == Secret::DelayId => Secret::DelayId,
-        () => Secret::Body,
+    if has(&["/login", "/refresh", "/register", "/account/password"]) {
+        Secret::Login
+    } else if has(&["/room_keys", "/account_data", "/dehydrated_device"]) {
+        Secret::KeyBackup
+    } else if has(&["/openid", "livekit"]) {
+        Secret::Jwt
+    } else if has(&["/send/", "/messages", "/event/", "/context/"]) {
+        Secret::MessageBody
+    } else if has(&["/delayed_events"]) || kind_of(route) == Secret::DelayId {
+        Secret::DelayId
+    } else {
+        Secret::Body
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) fn entry(bytes: &[u8]) -> Option<(Value, bool)> {
 }
 
 fn bounded(bytes: &[u8], most: usize) -> Option<(Value, bool)> {
-    let (mut read, mut left) = (serde_json::Deserializer::from_slice(bytes), most);
+    let mut read = serde_json::Deserializer::from_slice(bytes);
+    let mut left = most;
     let value = Bounded(&mut left).deserialize(&mut read).ok()?;
     read.end().ok()?;
     Some((value, left > 0))

@@ -315,7 +315,8 @@ mod tests {
     /// The values of a list, whatever pieces it comes in.
     fn values(text: &str, pieces: usize) -> Result<Vec<Option<String>>, Broken> {
         let mut json = JsonText::new(io::BufReader::with_capacity(pieces, text.as_bytes()));
-        let (mut values, mut value) = (Vec::new(), Vec::new());
+        let mut values = Vec::new();
+        let mut value = Vec::new();
         assert_eq!(json.take()?, b'[');
         loop {
             let fits = json.value(&mut value)?;

@@ -37,7 +37,8 @@ impl Scrubber {
     /// A refusal said anew: of both values only the key, its signatures and whether it is a fallback.
     pub(crate) fn refusal(&mut self, refused: &Refused) -> String {
         let id = self.key_id(&refused.key.0);
-        let (old, new) = (self.key(&refused.old), self.key(&refused.new));
+        let old = self.key(&refused.old);
+        let new = self.key(&refused.new);
         format!("One time key {id} already exists. Old key: {old}; new key: {new}")
     }
 

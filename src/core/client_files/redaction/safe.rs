@@ -17,7 +17,8 @@ const BETWEEN: usize = 12;
 /// The line as it may be kept. What was kept once is kept as it is the next time.
 pub(crate) fn kept(text: &str, removed: &mut Removed) -> String {
     let mut out = String::with_capacity(text.len());
-    let (mut end, mut at) = (0, 0);
+    let mut end = 0;
+    let mut at = 0;
     let mut typed = TYPED.find_at(text, 0);
     while at < text.len() {
         if typed.as_ref().is_some_and(|found| found.start() < at) {

@@ -34,24 +34,38 @@ pub(crate) fn kept(scrubber: &mut Scrubber, name: &str, value: &Value) -> Option
         let text = value.as_str().filter(|text| pattern.is_match(text))?;
         Some(Value::String(text.to_owned()))
     };
-    match () {
-        () if is(USER) => scrubber.user(value.as_str()?).map(Value::String),
+    if is(USER) {
+        scrubber.user(value.as_str()?).map(Value::String)
+    } else if name == "device" {
         // A bug report names the model so.
-        () if name == "device" => fits(&DEVICE_ID),
-        () if is(DEVICE) => scrubber.device(value.as_str()?).map(Value::String),
-        () if is(UNDECRYPTED) => undecrypted(scrubber, value.as_str()?),
-        () if is(DEVICE_KEYS) => fits(&KEYS),
-        () if is(CRYPTO_VERSION) => fits(&CRYPTO),
+        fits(&DEVICE_ID)
+    } else if is(DEVICE) {
+        scrubber.device(value.as_str()?).map(Value::String)
+    } else if is(UNDECRYPTED) {
+        undecrypted(scrubber, value.as_str()?)
+    } else if is(DEVICE_KEYS) {
+        fits(&KEYS)
+    } else if is(CRYPTO_VERSION) {
+        fits(&CRYPTO)
+    } else if is(APP) {
         // That there is an app says whose version the version is.
-        () if is(APP) => fits(&APPS).or_else(|| value.is_string().then(|| json!(CUT))),
-        () if name == "crosssigningkey" => fits(&PUBLIC),
-        () if is(FLAGS) => value.is_boolean().then(|| value.clone()).or_else(|| fits(&FLAG)),
-        () if is(SYNC) => fits(&STATE),
-        () if is(SDK) || is(VERSIONS) => fits(&VERSION),
-        () if is(SYSTEMS) => fits(&SYSTEM),
-        () if is(TIME) || is(TIMES) => time(value),
-        () if is(COUNTS) || name.starts_with("storagemanager") => number(value),
-        () => None,
+        fits(&APPS).or_else(|| value.is_string().then(|| json!(CUT)))
+    } else if name == "crosssigningkey" {
+        fits(&PUBLIC)
+    } else if is(FLAGS) {
+        value.is_boolean().then(|| value.clone()).or_else(|| fits(&FLAG))
+    } else if is(SYNC) {
+        fits(&STATE)
+    } else if is(SDK) || is(VERSIONS) {
+        fits(&VERSION)
+    } else if is(SYSTEMS) {
+        fits(&SYSTEM)
+    } else if is(TIME) || is(TIMES) {
+        time(value)
+    } else if is(COUNTS) || name.starts_with("storagemanager") {
+        number(value)
+    } else {
+        None
     }
 }
 

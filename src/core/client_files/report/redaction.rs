@@ -134,7 +134,8 @@ impl Report {
     /// Whether it is a report that is known. One without a list of entries has to name a user and a device: a
     /// bug report's details do. The error is a sentence for a person.
     pub(crate) fn is_one(&self) -> Result<(), String> {
-        let (facts, list) = (facts::head(&self.kept), self.listed());
+        let facts = facts::head(&self.kept);
+        let list = self.listed();
         if list.is_none() && (facts.user.is_none() || facts.device.is_none()) {
             return Err("it is no report that I know: it has no list of entries".into());
         }
@@ -186,7 +187,8 @@ impl Report {
         let beyond = self.entries.dropped();
         let lost = self.entries.lost();
         let dropped: u64 = self.lists.iter().map(|list| list.dropped).sum();
-        let (mut facts, listed) = (facts::head(&self.kept), self.listed());
+        let mut facts = facts::head(&self.kept);
+        let listed = self.listed();
         let mut text = String::new();
         let mut list = |number: usize, indent: &str, text: &mut String| {
             text.push('[');
@@ -274,7 +276,8 @@ fn when(entry: &Entry) -> Option<jiff::Timestamp> {
 fn known_entry(list: usize, entry: &Value) -> Option<Entry> {
     let known = |line: &Value| line.as_str().filter(|line| is_known(line)).map(Into::into);
     let Value::Object(fields) = entry else {
-        let (line, words) = (known(entry)?, [None; 3]);
+        let line = known(entry)?;
+        let words = [None; 3];
         return Some(Entry { list, bare: true, at: None, words, line });
     };
     let named = |names: &[&str]| {

@@ -12,7 +12,8 @@ use crate::evidence::client_file::*;
 fn hour(hour: usize, lines: usize, refused: bool) -> String {
     let mut log = String::new();
     for line in 0..lines {
-        let (minute, second) = (line / 60 % 60, line % 60);
+        let minute = line / 60 % 60;
+        let second = line % 60;
         log.push_str(&format!(
             "2026-11-{:02}T{:02}:{minute:02}:{second:02}Z  WARN matrix_sdk_crypto::machine: Failed to decrypt a room event\n",
             10 + hour / 24,

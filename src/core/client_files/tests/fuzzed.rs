@@ -94,7 +94,9 @@ fn settle(parcel: &Parcel, limits: &Limits) {
 /// Bends the seed for a while. A bent byte may break a secret, so they are looked for only where it is whole.
 fn fuzz(name: &str, seed: &[u8], secrets: &[Planted]) {
     let limits = Limits { size: 1 << 20, unpacked: 4 << 20, files: 8, ..Limits::default() };
-    let (mut chance, from, mut rounds) = (Chance(0x2545_f491_4f6c_dd1d), Instant::now(), 0u64);
+    let mut chance = Chance(0x2545_f491_4f6c_dd1d);
+    let from = Instant::now();
+    let mut rounds = 0u64;
 
     while from.elapsed() < spell() {
         let bytes = bent(seed, &mut chance);

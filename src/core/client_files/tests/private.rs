@@ -176,7 +176,8 @@ fn what_kestrel_reads_stays() {
     for (line, sign) in lines {
         let line = line.replace("REFUSED", &refused);
         let parcel = take_in("x", line.as_bytes(), &Limits::default()).expect("a log");
-        let (text, facts) = (&parcel.artefacts[0].text, &parcel.artefacts[0].facts);
+        let text = &parcel.artefacts[0].text;
+        let facts = &parcel.artefacts[0].facts;
         assert_eq!(facts.count(sign), 1, "{line} → {text}");
         if sign == Sign::AlreadyExists {
             let refusal = &facts.refused[0];

@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn two_add_up_and_nothing_overflows() {
-        let (mut one, mut two) = (Latency::default(), Latency::default());
+        let mut one = Latency::default();
+        let mut two = Latency::default();
         one.note(f64::NAN);
         one.note(-3.0);
         two.note(f64::INFINITY);

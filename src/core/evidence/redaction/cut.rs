@@ -9,17 +9,27 @@ pub(crate) const CUT: &str = "…";
 pub(crate) fn kind_of(text: &str) -> Secret {
     let words = text.to_lowercase();
     let has = |names: &[&str]| names.iter().any(|name| words.contains(name));
-    match () {
-        () if has(&["refresh"]) => Secret::RefreshToken,
-        () if has(&["token", "authorization", "bearer"]) => Secret::AccessToken,
-        () if has(&["cookie"]) => Secret::Cookie,
-        () if has(&["recovery", "security"]) => Secret::RecoveryKey,
-        () if has(&["passw", "passphrase", "pwd", "secret"]) => Secret::Password,
-        () if has(&["session_data", "backup", "ciphertext", "mac", "private"]) => Secret::KeyBackup,
-        () if has(&["session_key", "room_key", "sessionkey", "sender_claimed"]) => Secret::RoomKey,
-        () if has(&["body", "content"]) => Secret::MessageBody,
-        () if has(&["delay_id", "delayid"]) => Secret::DelayId,
-        () if has(&["key"]) => Secret::MediaKey,
-        () => Secret::Value,
+    if has(&["refresh"]) {
+        Secret::RefreshToken
+    } else if has(&["token", "authorization", "bearer"]) {
+        Secret::AccessToken
+    } else if has(&["cookie"]) {
+        Secret::Cookie
+    } else if has(&["recovery", "security"]) {
+        Secret::RecoveryKey
+    } else if has(&["passw", "passphrase", "pwd", "secret"]) {
+        Secret::Password
+    } else if has(&["session_data", "backup", "ciphertext", "mac", "private"]) {
+        Secret::KeyBackup
+    } else if has(&["session_key", "room_key", "sessionkey", "sender_claimed"]) {
+        Secret::RoomKey
+    } else if has(&["body", "content"]) {
+        Secret::MessageBody
+    } else if has(&["delay_id", "delayid"]) {
+        Secret::DelayId
+    } else if has(&["key"]) {
+        Secret::MediaKey
+    } else {
+        Secret::Value
     }
 }

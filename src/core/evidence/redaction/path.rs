@@ -6,107 +6,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 use sha2::{Digest, Sha256};
 
+use crate::evidence::api_path::{WORDS, percent_decoded};
 use crate::evidence::redaction::cut::{CUT, kind_of};
 use crate::evidence::redaction::{Removed, Secret};
 
-/// Path segments of the client-server API that say what a request is.
-const SEGMENTS: &[&str] = &[
-    "_matrix",
-    "account",
-    "account_data",
-    "account_management",
-    "admin",
-    "aliases",
-    "auth_metadata",
-    "backup",
-    "ban",
-    "capabilities",
-    "changes",
-    "claim",
-    "client",
-    "config",
-    "context",
-    "create",
-    "createRoom",
-    "cross-signing",
-    "dehydrated_device",
-    "delayed_events",
-    "delete_devices",
-    "device_signing",
-    "devices",
-    "directory",
-    "download",
-    "event",
-    "events",
-    "federation",
-    "filter",
-    "forget",
-    "get_token",
-    "initialSync",
-    "invite",
-    "join",
-    "joined_members",
-    "joined_rooms",
-    "keys",
-    "key",
-    "leave",
-    "livekit_jwt",
-    "login",
-    "logout",
-    "media",
-    "members",
-    "messages",
-    "notifications",
-    "openid",
-    "presence",
-    "preview_url",
-    "profile",
-    "public_rooms",
-    "publicRooms",
-    "pushers",
-    "pushrules",
-    "query",
-    "r0",
-    "read_markers",
-    "receipt",
-    "redact",
-    "refresh",
-    "register",
-    "relations",
-    "request_token",
-    "restart",
-    "room_keys",
-    "rooms",
-    "rtc",
-    "search",
-    "send",
-    "sendToDevice",
-    "signatures",
-    "state",
-    "status",
-    "sync",
-    "tags",
-    "thirdparty",
-    "threads",
-    "thumbnail",
-    "timestamp_to_event",
-    "transports",
-    "turnServer",
-    "typing",
-    "unstable",
-    "upgrade",
-    "upload",
-    "user",
-    "user_directory",
-    "v1",
-    "v2",
-    "v3",
-    "version",
-    "versions",
-    "voip",
-    "whoami",
-    "cancel",
-];
 /// Query values that are kept, where they are small numbers or words of the API.
 const QUERY: &[&str] = &[
     "timeout",
@@ -153,7 +56,7 @@ fn segment_of(
     may_stay: fn(&str) -> bool,
 ) -> String {
     let text = decoded(segment);
-    if text.is_empty() || text == CUT || SEGMENTS.contains(&text.as_str()) {
+    if text.is_empty() || text == CUT || WORDS.contains(&text.as_str()) {
         return text;
     }
     if before == "delayed_events" {
@@ -194,22 +97,7 @@ fn pair_of(pair: &str, removed: &mut Removed) -> String {
 
 /// The text with its `%XX` read; what is no UTF-8 afterwards is nothing that is kept.
 pub(crate) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| core::str::from_utf8(hex).ok());
-        match hex.filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| "?".into())
+    String::from_utf8(percent_decoded(text)).unwrap_or_else(|_| "?".into())
 }
 
 /// What stands for a value that has to be told apart from others, and not known.

@@ -84,7 +84,8 @@ impl Scrubber {
         let mut kept = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('{') {
-            let (before, inside) = (&rest[..at], &rest[at + 1..]);
+            let before = &rest[..at];
+            let inside = &rest[at + 1..];
             kept.push_str(before);
             let span = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
             if span && !inside.starts_with(['"', '\\', '\'', '{', ' ']) {
@@ -270,7 +271,8 @@ fn is_random(run: &str) -> bool {
     let random = |part: &str| {
         let part = part.trim_matches(['=', '-']);
         let has = |kind: fn(&char) -> bool| part.chars().any(|c| kind(&c));
-        let (digit, upper) = (has(char::is_ascii_digit), has(char::is_ascii_uppercase));
+        let digit = has(char::is_ascii_digit);
+        let upper = has(char::is_ascii_uppercase);
         let lower = has(char::is_ascii_lowercase);
         let known = ["signed_curve25519", "curve25519-aes-sha2", "hmac-sha256", "sas-emoji"];
         let mixed = digit && (upper || lower) && part.len() >= 14;

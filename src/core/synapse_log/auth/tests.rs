@@ -26,7 +26,8 @@ fn read(text: &str, user: &str, device: &str, reach: bool) -> AuthLog {
         let Some(record) = Record::parse(line) else { continue };
         let (Stamp::Local(at) | Stamp::Utc(at)) = record.stamp else { continue };
         let at = Timestamp::from_millisecond(at).unwrap();
-        let (line, format) = (line.as_bytes(), record.format);
+        let line = line.as_bytes();
+        let format = record.format;
         tally.see(&RecordView { line, at, process: 0, reach, forged: false, format });
     }
     tally.finish(Vec::new())

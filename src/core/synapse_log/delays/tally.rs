@@ -76,6 +76,17 @@ enum Remark {
     Unsupported,
 }
 
+/// One request on a delayed event.
+struct DelayedEventRequest<'a> {
+    id: Digest,
+    action: Action,
+    access: &'a Access,
+    /// None of an address that is not watched.
+    address: Option<&'a str>,
+    /// It waited for a lock that another transaction held.
+    contended: bool,
+}
+
 impl DelayTally {
     /// Nothing yet.
     pub fn new(user: OwnedUserId, window: Window) -> Self {
@@ -178,10 +189,10 @@ impl DelayTally {
     fn close_silence(&mut self, process: usize) {
         let Some(silence) = self.silence[process].take() else { return };
         let felt = silence.stall.left + silence.stall.bunched >= FELT;
-        match felt {
-            true if self.log.stalls.len() < STALLS => self.log.stalls.push(silence.stall),
-            true => self.log.clipped = true,
-            false => {}
+        if felt && self.log.stalls.len() < STALLS {
+            self.log.stalls.push(silence.stall);
+        } else if felt {
+            self.log.clipped = true;
         }
     }
 
@@ -239,8 +250,14 @@ impl DelayTally {
         self.latency(&name, access, action.is_some());
         let known = self.seen_at(access, action.as_ref().map(|(id, _)| id), view.at);
         if let Some((id, action)) = action {
-            let address = known.then_some(access.address.as_str());
-            self.handled(id, action, access, (view, address), &remarks);
+            let request = DelayedEventRequest {
+                id,
+                action,
+                access,
+                address: known.then_some(access.address.as_str()),
+                contended: remarks.contains(&Remark::Contended),
+            };
+            self.handled(request, view);
         } else if access.user.as_deref() == Some(self.user.as_str()) {
             self.own(access, view, &remarks);
         }
@@ -275,7 +292,8 @@ impl DelayTally {
                 self.log.clipped = true;
                 return false;
             }
-            let (users, delays) = (Vec::new(), Vec::new());
+            let users = Vec::new();
+            let delays = Vec::new();
             let new = Address {
                 address: address.clone(),
                 users,
@@ -289,9 +307,10 @@ impl DelayTally {
         if let Some(user) = access.user.as_ref().filter(|user| user.len() <= USER)
             && !known.users.contains(user)
         {
-            match known.users.len() < USERS {
-                true => known.users.push(user.clone()),
-                false => known.more_users = true,
+            if known.users.len() < USERS {
+                known.users.push(user.clone())
+            } else {
+                known.more_users = true
             }
         }
         if let Some(delay) = delay {
@@ -306,14 +325,8 @@ impl DelayTally {
     }
 
     /// A request on a delayed event, whosever it is.
-    fn handled(
-        &mut self,
-        id: Digest,
-        action: Action,
-        access: &Access,
-        (view, address): (&RecordView, Option<&str>),
-        remarks: &[Remark],
-    ) {
+    fn handled(&mut self, request: DelayedEventRequest<'_>, view: &RecordView) {
+        let DelayedEventRequest { id, action, access, address, contended } = request;
         let at = view.at;
         // What took long itself waited elsewhere: behind a stall of the process all is quick.
         if action != Action::End
@@ -326,7 +339,6 @@ impl DelayTally {
         let began = at.checked_sub(taken).unwrap_or(at);
         let before = self.ended.get(&id).copied();
         let overlaps = action != Action::End && before.is_some_and(|before| began < before);
-        let contended = remarks.contains(&Remark::Contended);
         if action != Action::End {
             self.log.restarts.note(access, at, (action, overlaps, contended));
             self.minutes.note(began, access.took.0);
@@ -377,7 +389,8 @@ impl DelayTally {
             return;
         }
         let unsupported = access.status == 400 && remarks.contains(&Remark::Unsupported);
-        let (status, format) = (access.status, view.format);
+        let status = access.status;
+        let format = view.format;
         self.log.made.push(Made { at, room, delay, status, unsupported, beside: 0, format });
     }
 
@@ -520,7 +533,8 @@ mod tests {
             let lines: Vec<_> = lines.iter().map(String::as_str).collect();
             read(&lines, "@s9a:lab.local", false).stalls.len()
         };
-        let (quick, long) = ("0.020sec/-0.010sec", "6.002sec/0.000sec");
+        let quick = "0.020sec/-0.010sec";
+        let long = "6.002sec/0.000sec";
         assert_eq!(stalls(&[(quick, "200!")]), 0, "a closed tab");
         assert_eq!(stalls(&[(long, "200"), (long, "200"), (long, "200")]), 0, "a held row let go");
         assert_eq!(stalls(&[(quick, "200!"), (quick, "200!"), (quick, "200")]), 1);

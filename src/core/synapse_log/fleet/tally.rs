@@ -142,7 +142,8 @@ impl FleetTally {
             self.log.doubtful += u64::from(counts);
             return;
         }
-        let (key, reach) = ((view.process, id.to_owned()), view.reach);
+        let key = (view.process, id.to_owned());
+        let reach = view.reach;
         match message {
             Message::Adding(upload) => {
                 if self.is_watching() && !reach {
@@ -172,9 +173,10 @@ impl FleetTally {
             self.give_up(&oldest);
         }
         for (open, access, at) in std::mem::take(&mut self.behind) {
-            match self.is_confirmed(&open) {
-                true => self.judge(open, &access, at),
-                false => self.log.doubtful += 1,
+            if self.is_confirmed(&open) {
+                self.judge(open, &access, at)
+            } else {
+                self.log.doubtful += 1
             }
         }
         self.prune(KEPT);
@@ -229,7 +231,8 @@ impl FleetTally {
             }
             self.order.push_back(key.clone());
         }
-        let (end, byte) = (End::default(), self.here);
+        let end = End::default();
+        let byte = self.here;
         let open = Open { upload, end, end_reach: false, reach, doubted: None, byte, at };
         self.open.insert(key, open);
     }
@@ -307,7 +310,8 @@ impl FleetTally {
         }
         let Some(open) = self.open.remove(key) else { return };
         if self.window.holds(open.at) {
-            let (at, device) = (open.at, (open.upload.user, open.upload.device));
+            let at = open.at;
+            let device = (open.upload.user, open.upload.device);
             self.devices.entry(device).or_default().ended(open.end, at);
         }
     }
@@ -322,7 +326,8 @@ impl FleetTally {
             if self.log.removed.len() >= REMOVED {
                 self.log.removed.remove(0);
             }
-            let (user, at) = (user.clone(), view.at);
+            let user = user.clone();
+            let at = view.at;
             // The task that empties the inbox ends some time after the removal.
             let task = removed.by == RemovedBy::Task;
             let sure = !view.reach && !task;
@@ -363,7 +368,8 @@ impl FleetTally {
         }
         self.log.accepted += u64::from(matches!(end, End::Unsaid));
         if let Some(log_events) = &mut self.log_events {
-            let (user, device) = (upload.user.clone(), upload.device.clone());
+            let user = upload.user.clone();
+            let device = upload.device.clone();
             let (count, what) = match &end {
                 End::Unsaid => (upload.batch.count, What::Accepted { user, device }),
                 End::Refused(refusal) => {
@@ -482,7 +488,8 @@ mod tests {
     fn see(tally: &mut FleetTally, line: &str, reach: bool) {
         let at = "2026-11-22T12:00:00Z".parse().unwrap();
         let line = format!("2026-11-22 12:00:00,000 - {line}");
-        let (process, format) = (0, Format::Text);
+        let process = 0;
+        let format = Format::Text;
         tally.see(&RecordView { line: line.as_bytes(), at, process, reach, forged: false, format });
     }
 

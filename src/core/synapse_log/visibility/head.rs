@@ -45,7 +45,8 @@ impl Head {
             LazyLock::new(|| [Finder::new("\"level\":\""), Finder::new("\"severity\":\"")]);
         static LOGGER: LazyLock<[Finder; 2]> =
             LazyLock::new(|| [Finder::new("\"namespace\":\""), Finder::new("\"logger\":\"")]);
-        let (level, logger) = (value(line, &LEVEL)?, value(line, &LOGGER)?);
+        let level = value(line, &LEVEL)?;
+        let logger = value(line, &LOGGER)?;
         Self::of(logger, level, || memchr::memmem::find(line, START).is_some())
     }
 
