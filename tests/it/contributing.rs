@@ -40,6 +40,25 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Each list says which files to touch, and each of them is there.
+#[test]
+fn the_lists_name_files_that_are_there() {
+    let tree = crate::tree();
+    let page = fs::read_to_string(tree.join(".github/CONTRIBUTING.md")).expect("the page is there");
+    let lists = page.split_once("## How to add a verdict").expect("the lists").1;
+    for list in ["a source", "a report format", "a lab fault"] {
+        assert!(lists.contains(&format!("## How to add {list}")), "{list}");
+    }
+    let quoted = lists.split('`').skip(1).step_by(2);
+    let paths: Vec<_> =
+        quoted.filter(|word| word.contains(['/', '.']) && !word.contains(' ')).collect();
+    assert!(paths.len() > 20, "{paths:?}");
+    let bare = ["redaction.rs", "facts.rs"];
+    let missing: Vec<_> =
+        paths.iter().filter(|path| !bare.contains(path) && !tree.join(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// Any Rust from `rust-version` on builds Kestrel, so nothing pins one.
 #[test]
 fn the_rust_version_is_stated_and_not_pinned() {

@@ -95,6 +95,20 @@ struct Allowed {
     duplicates: BTreeSet<String>,
 }
 
+/// The core touches nothing: no runtime, Matrix client, database driver or HTTP client is in its tree.
+#[test]
+fn the_core_is_built_without_a_runtime_a_driver_or_a_client() {
+    let tree =
+        cargo(&["tree", "--package", "kestrel-core", "--edges", "normal", "--prefix", "none"]);
+    let names: BTreeSet<_> =
+        tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.contains("kestrel-core") && names.contains("serde"), "{tree}");
+    for never in ["tokio", "matrix-sdk", "rusqlite", "reqwest", "hyper", "tokio-postgres", "rustls"]
+    {
+        assert!(!names.contains(never), "kestrel-core needs {never}");
+    }
+}
+
 fn allowed() -> Allowed {
     let file = fs::read_to_string(crate::tree().join(".deny.toml")).expect(".deny.toml");
     let rules: toml::Table = file.parse().expect(".deny.toml is TOML");
