@@ -11,6 +11,7 @@ use kestrel_core::evidence::client::Sign;
 use kestrel_core::evidence::delay::Delayed;
 use kestrel_core::evidence::key_log::Span;
 use kestrel_core::evidence::to_device::{Again, Inbox, Live, ToDeviceLog};
+use kestrel_core::evidence::visibility::{Logger, Visibility};
 use kestrel_core::evidence::{ClientFacts, Evidence, Fact, Need, State, Symptom};
 
 fn case(name: &str) -> Evidence {
@@ -269,6 +270,20 @@ fn drops_prove_only_where_nobody_can_forge_them() {
     assert_eq!(says(&evidence), ("media-stale-device", Certainty::Consistent));
     let mut evidence = case("ke2--media-stale-device--json");
     bend_log(&mut evidence, |log| log.dropped = None);
+    // A saved case that was not searched for removals: the database alone decides.
+    assert_eq!(says(&evidence), ("unknown-device", Certainty::Proven));
+    bend(&mut evidence, |fact| {
+        let Fact::KeyLog(log) = fact else { return };
+        for part in &mut log.coverage {
+            let loggers = Logger::ALL.to_vec();
+            part.visible = Some(Visibility {
+                info: part.span,
+                wrote_info: true,
+                loggers,
+                ..Visibility::default()
+            });
+        }
+    });
     // The log shows the device for some seconds only: a database that denies it may be late.
     assert_eq!(says(&evidence), ("unknown-device", Certainty::Consistent));
     evidence.now += SignedDuration::from_mins(1);
