@@ -17,6 +17,8 @@ use kestrel::config::Config;
 use kestrel::flow::Flow;
 use kestrel::store::Store;
 
+use self::terminal::Configured;
+
 /// Turns "my messages will not decrypt" into a verdict: reads Synapse's log and database, and only reads.
 #[derive(Debug, Parser)]
 #[command(name = "kestrel", version, max_term_width = 100)]
@@ -65,13 +67,6 @@ enum Verb {
 /// How a run went, for service managers.
 const RUN_EXIT: &str = "Exit status: 0 it was asked to stop; 2 bad usage; 4 only a person can help: the session is \
                         over, the account is deactivated,\nor another store holds it; 1 anything else";
-
-#[derive(Debug, Args)]
-struct Configured {
-    /// The config file
-    #[arg(long, short, default_value = "kestrel.toml")]
-    config: PathBuf,
-}
 
 #[derive(Debug, Args)]
 struct Login {

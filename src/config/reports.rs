@@ -107,7 +107,8 @@ mod tests {
     use ruma::{server_name, user_id};
 
     fn read(text: &str) -> (Reports, Vec<String>) {
-        let (table, mut problems) = (text.parse::<Table>().unwrap(), Vec::new());
+        let table = text.parse::<Table>().unwrap();
+        let mut problems = Vec::new();
         let read = reports(Some(&table), BotSection::Absent, &mut problems);
         (read, problems)
     }
@@ -115,7 +116,8 @@ mod tests {
     #[test]
     fn who_is_let_in_is_as_written() {
         let own = Some(server_name!("example.org"));
-        let (alice, mallory) = (user_id!("@alice:example.org"), user_id!("@m:elsewhere.org"));
+        let alice = user_id!("@alice:example.org");
+        let mallory = user_id!("@m:elsewhere.org");
         for (text, expected) in [
             ("", (true, false)),
             ("from = \"own-server\"", (true, false)),

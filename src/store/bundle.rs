@@ -57,7 +57,9 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, String> {
     if zip.len() > FILES {
         return Err(format!("it holds more than {FILES} files"));
     }
-    let (mut files, mut folder, mut left) = (BTreeMap::new(), None, UNPACKED);
+    let mut files = BTreeMap::new();
+    let mut folder = None;
+    let mut left = UNPACKED;
     for at in 0..zip.len() {
         let broken = |_: ZipError| "a file in it cannot be read: it was changed or cut".to_owned();
         let mut file = zip.by_index(at).map_err(broken)?;

@@ -48,7 +48,8 @@ mod tests {
     fn the_list_of_an_older_kestrel_is_taken_over_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("handled");
-        let (done, begun) = (event_id!("$done"), event_id!("$begun"));
+        let done = event_id!("$done");
+        let begun = event_id!("$begun");
         let lines = format!(
             "{HEAD}1795348000123\nbegun {}\nended {}\nbegun {}\nended 00\u{fffd}",
             digest(done),
@@ -59,7 +60,8 @@ mod tests {
         let later = Timestamp::from_second(1_795_400_000).unwrap();
         let store = Store::open(folder.path(), later).unwrap();
         assert_eq!(store.since(), Timestamp::from_millisecond(1_795_348_000_123).unwrap());
-        let (ledger, room) = (store.ledger(), room_id!("!ops:x"));
+        let ledger = store.ledger();
+        let room = room_id!("!ops:x");
         let hand_in = |event| ledger.accept(event, room, ("!help", 9), later).unwrap();
         assert_eq!(hand_in(done), HandedIn::Known, "answered twice");
         assert_eq!(hand_in(begun), HandedIn::Accepted, "never answered");

@@ -9,8 +9,9 @@ use kestrel::config::Config;
 use kestrel_core::command::{self, Command, Ke1, Ke2, Ke4, Slip};
 use kestrel_core::evidence::Gathered;
 
-use super::redact::{of_terminal, taken};
-use super::{Symptom, Triage};
+use super::client_files::{file_limits, taken};
+use super::slip::slip;
+use super::triage::{Symptom, Triage};
 
 impl Triage {
     /// The command that the flags spell, and the reference time.
@@ -96,22 +97,19 @@ impl Triage {
     }
 }
 
-/// Bad usage, in a sentence of its own.
-pub(super) fn slip(says: String) -> Slip {
-    Slip { says, usage: None }
-}
-
 fn client_file(file: &Path) -> Result<Vec<Gathered>, Slip> {
-    let parcel = taken(file, &of_terminal())?;
+    let parcel = taken(file, &file_limits())?;
     let shown = file.display();
     for note in &parcel.notes {
         eprintln!("kestrel: {shown}: {note}");
     }
     let name = file.file_name().map_or("report".into(), |name| name.to_string_lossy());
     let single = parcel.artefacts.len() == 1;
-    let told = parcel.artefacts.into_iter().map(|artefact| match single {
-        true => Gathered::client(&name, artefact.facts),
-        false => Gathered::client(&format!("{name}:{}", artefact.name), artefact.facts),
+    let told = parcel.artefacts.into_iter().map(|artefact| {
+        if single {
+            return Gathered::client(&name, artefact.facts);
+        }
+        Gathered::client(&format!("{name}:{}", artefact.name), artefact.facts)
     });
     Ok(told.collect())
 }

@@ -17,9 +17,10 @@ use kestrel_core::render::View;
 use kestrel_core::render::case::{self, CaseLine};
 use serde_json::{Value, json};
 
-use super::watch::ListFormat;
-use super::{say, show, slip};
-use crate::Configured;
+use super::configured::Configured;
+use super::list_format::ListFormat;
+use super::output::{say, show};
+use super::slip::slip;
 
 /// Cases that are listed, as in a room.
 const LISTED: usize = 20;

@@ -16,9 +16,10 @@ use kestrel_core::render::{Page, View};
 use kestrel_core::storm::{Confirmation, Mute, Muted, Whose};
 use serde_json::{Value, json};
 
-use super::watch::ListFormat;
-use super::{say, show, slip};
-use crate::Configured;
+use super::configured::Configured;
+use super::list_format::ListFormat;
+use super::output::{say, show};
+use super::slip::slip;
 
 /// How many storms are read, and how many of those that ended are shown.
 const READ: usize = 1000;

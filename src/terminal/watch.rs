@@ -8,21 +8,23 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use kestrel::collect::logs;
 use kestrel::collect::logs::follow::Follower;
 use kestrel::config::{Config, LogSource};
 use kestrel::flow::{Depth, Flow, Judged, SETTLE};
 use kestrel_core::command;
-use kestrel_core::evidence::shortened;
 use kestrel_core::evidence::sight::Sight;
 use kestrel_core::render::View;
 use kestrel_core::storm::{Change, Confirmation, Event, StormKind, StormWatch, Thresholds, Whose};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Sources, say, slip};
+use super::list_format::ListFormat;
+use super::output::say;
+use super::slip::slip;
+use super::sources::Sources;
 
 /// Which logs, and when something is a storm.
 #[derive(Debug, Args)]
@@ -53,12 +55,6 @@ pub(crate) struct Watching {
     /// json prints one object a line
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     format: ListFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ListFormat {
-    Text,
-    Json,
 }
 
 /// Runs the watch, over old logs at full speed or over logs that grow.
@@ -95,8 +91,8 @@ struct Teller {
 impl Teller {
     /// Until somebody ends it.
     async fn follow(mut self) -> Result<ExitCode> {
-        let (mut ended, mut interrupted) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut ended = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
         for log in self.flow.blind_logs(Timestamp::now()).await {
             tracing::warn!("the watch cannot see every storm: {}. {}", log.text, log.how);
         }
@@ -148,10 +144,8 @@ impl Teller {
 
     /// One line, or nothing where nothing is new. `named` takes the place of the change's own name.
     async fn tell(&mut self, mut event: Event, named: Option<&str>) -> Result<()> {
-        if let Whose::Address(address) = &mut event.whose
-            && !self.config.limits.show_addresses
-        {
-            *address = shortened(address);
+        if !self.config.limits.show_addresses {
+            event.hide_address();
         }
         let known = self.judged.get(&event.storm);
         let due = known.and_then(|known| known.again).is_some_and(|again| event.at >= again);
@@ -176,9 +170,11 @@ impl Teller {
 
 /// All logs' sights in order, and the last moment that any of them holds.
 async fn read(config: &Config) -> Result<(Vec<Sight>, Option<Timestamp>)> {
-    let (mut all, mut end) = (Vec::new(), None);
+    let mut all = Vec::new();
+    let mut end = None;
     for source in logs::distinct(&config.logs) {
-        let (name, source) = (source.path.display().to_string(), LogSource::clone(source));
+        let name = source.path.display().to_string();
+        let source = LogSource::clone(source);
         let read = tokio::task::spawn_blocking(move || logs::replay(&source)).await?;
         let read = read.map_err(slip)?;
         for note in &read.notes {
@@ -235,7 +231,7 @@ fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
 }
 
 /// A kind's name.
-pub(super) fn kind(kind: StormKind) -> &'static str {
+fn kind(kind: StormKind) -> &'static str {
     match kind {
         StormKind::OtkConflict => "otk-conflict",
         StormKind::OtkFlood => "otk-flood",

@@ -154,7 +154,8 @@ mod tests {
     use super::*;
 
     fn lines_of(bytes: &[u8]) -> Vec<Vec<u8>> {
-        let (mut lines, mut all) = (Lines::new(bytes), Vec::new());
+        let mut lines = Lines::new(bytes);
+        let mut all = Vec::new();
         while lines.chunk(|line| all.push(line.to_vec())).unwrap() == Remaining::More {}
         all
     }

@@ -150,7 +150,8 @@ mod tests {
     }
 
     fn at(path: &Path, part: &Path, from: u64, inside: &str) -> Visibility {
-        let (part, clock) = (LogFile::inspect(part).unwrap(), Clock::new(None));
+        let part = LogFile::inspect(part).unwrap();
+        let clock = Clock::new(None);
         let mut looker = Looker::new(window());
         inside.lines().for_each(|line| see(&mut looker, line.as_bytes(), &clock));
         look(path, (&part, from), &clock, (&mut looker, window()), &AtomicBool::new(false))

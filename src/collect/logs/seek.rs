@@ -29,7 +29,8 @@ pub fn start_of(part: &LogFile, target: i64, clock: &Clock) -> io::Result<u64> {
         return Ok(0);
     }
     let mut file = File::open(&part.path)?;
-    let (mut low, mut high) = (0, part.length);
+    let mut low = 0;
+    let mut high = part.length;
     while high - low > NEAR {
         let middle = low + (high - low) / 2;
         match probe(&mut file, middle, part.length, clock)? {

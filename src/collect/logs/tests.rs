@@ -125,7 +125,8 @@ fn of_too_much_the_newest_is_read() {
     let text: String = (0..6).map(storm_at).collect();
     let (_folder, path) = file(&text);
     let source = LogSource { timezone: Some(TimeZone::UTC), ..source(path) };
-    let (window, stop) = (day(), AtomicBool::new(false));
+    let window = day();
+    let stop = AtomicBool::new(false);
     let whole = read_at_most(MOST, (&source, &[]), &asked(&storm(), window), &stop).log.unwrap();
     let most = 1 << 18;
     let part = read_at_most(most, (&source, &[]), &asked(&storm(), window), &stop).log.unwrap();
@@ -179,9 +180,11 @@ fn a_carriage_return_at_each_line_s_end_changes_nothing() {
     ] {
         let (_folder, plain) = file(text);
         let (_other, path) = file(&with_cr(text));
-        let (plain, read) = (go(plain, &whom, day()), go(path, &whom, day()));
+        let plain = go(plain, &whom, day());
+        let read = go(path, &whom, day());
         assert_eq!(read.state, State::Found);
-        let (plain, read) = (plain.log.unwrap(), read.log.unwrap());
+        let plain = plain.log.unwrap();
+        let read = read.log.unwrap();
         assert!(read.refusals() > 0 && read.distrusted.is_empty());
         assert_eq!(read.refusals(), plain.refusals());
         assert_eq!(read.accepted.keys, plain.accepted.keys);
@@ -280,7 +283,8 @@ fn no_file_is_read_twice() {
     };
     let of_worker = STORM.split_once('\n').unwrap().1;
     let of_before = of_worker.split_once('\n').unwrap().1;
-    let (older, worker) = (other("homeserver.log.1", of_before), other("worker1.log", of_worker));
+    let older = other("homeserver.log.1", of_before);
+    let worker = other("worker1.log", of_worker);
     // A copy, and one from before the log grew on, would count each refusal again.
     let early = STORM.get(..STORM.len() / 2).unwrap();
     let copies = [other("before.log", early), other("copy.log", STORM)];

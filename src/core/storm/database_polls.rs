@@ -410,7 +410,9 @@ mod tests {
             watch.polled(&look(poll, &["d", "e", "f"], &[]));
         }
         let crowd = (0..10).flat_map(|n| {
-            let (user, device, key) = (format!("@u{n}:x"), "D".to_owned(), "a:1".to_owned());
+            let user = format!("@u{n}:x");
+            let device = "D".to_owned();
+            let key = "a:1".to_owned();
             watch.see(Sight { at: at(2), count: 3, what: What::Refused { user, device, key } })
         });
         let crowd: Vec<_> = crowd.collect();

@@ -170,7 +170,8 @@ mod tests {
     fn a_room_has_one_capture_that_outlives_the_process_and_goes_for_good() {
         let folder = tempfile::tempdir().unwrap();
         let at = |second| Timestamp::from_second(second).unwrap();
-        let (room, root) = (room_id!("!ops:x"), event_id!("$root"));
+        let room = room_id!("!ops:x");
+        let root = event_id!("$root");
         let ledger = Ledger::open(folder.path()).unwrap();
         let number = ledger.begin_capture(room, root, "one", at(1)).unwrap().unwrap();
         let second = ledger.begin_capture(room, event_id!("$other"), "two", at(2)).unwrap();

@@ -155,7 +155,8 @@ impl Ledger {
     /// Deletes the cases that are older than `at`, and of the others all but the newest `most`. Says how
     /// many went.
     pub fn forget_before(&self, at: Timestamp, most: usize) -> Result<usize> {
-        let (at, most) = (at.as_microsecond(), i64::try_from(most).unwrap_or(i64::MAX));
+        let at = at.as_microsecond();
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
         let sql = "DELETE FROM kase WHERE at < ?1 OR number <=
                    (SELECT number FROM kase ORDER BY number DESC LIMIT 1 OFFSET ?2)";
         let gone = self.forget(sql, &[at, most])?;
@@ -416,7 +417,8 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 33) % sides
         };
-        let (mut lives, mut gone) = (Vec::new(), Vec::new());
+        let mut lives = Vec::new();
+        let mut gone = Vec::new();
         for round in 1..=150 {
             let size = [10, 300, 900, 3_000, 5_000, 40_000][dice(6) as usize];
             let number = open(&ledger, &event(round), &evidence(&user(round), size), 100);

@@ -30,7 +30,8 @@ impl Ledger {
         message.update(length.to_be_bytes());
         message.update(session);
         message.update(index.to_be_bytes());
-        let (message, event) = (message.finalize(), Sha256::digest(event.as_bytes()));
+        let message = message.finalize();
+        let event = Sha256::digest(event.as_bytes());
         self.write(|tx| {
             let sql = "INSERT INTO command_message (message, event) VALUES (?1, ?2)
                        ON CONFLICT (message) DO NOTHING";
@@ -80,7 +81,8 @@ mod tests {
     #[test]
     fn a_copy_of_a_message_is_told_from_the_first_event_also_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let (first, copy) = (event_id!("$first"), event_id!("$copy"));
+        let first = event_id!("$first");
+        let copy = event_id!("$copy");
         let ledger = Ledger::open(folder.path()).unwrap();
         assert!(!ledger.is_first_event(first).unwrap());
         assert!(ledger.note_message("session", 7, first).unwrap());
@@ -99,7 +101,8 @@ mod tests {
     fn a_room_is_warned_once() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
-        let (one, two) = (room_id!("!one:x"), room_id!("!two:x"));
+        let one = room_id!("!one:x");
+        let two = room_id!("!two:x");
         ledger.note_warned(one).unwrap();
         ledger.note_warned(one).unwrap();
         assert!(ledger.was_warned(one).unwrap() && !ledger.was_warned(two).unwrap());

@@ -115,7 +115,8 @@ pub(super) fn owe(tx: &Transaction<'_>, new: &NewMessage) -> Result<()> {
     let sql = "INSERT OR IGNORE INTO outgoing (txn, room, message, asked, summary, kase)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let case = new.case.and_then(|case| i64::try_from(case).ok());
-    let (room, asked) = (new.room.as_str(), new.asked.as_microsecond());
+    let room = new.room.as_str();
+    let asked = new.asked.as_microsecond();
     tx.execute(sql, params![new.txn, room, new.message, asked, new.summary, case])?;
     Ok(())
 }

@@ -34,7 +34,8 @@ impl Ledger {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?))
         })?;
         let read = |(old, new, proven): (String, String, bool)| {
-            let (old, new) = (old.try_into().ok()?, new.try_into().ok()?);
+            let old = old.try_into().ok()?;
+            let new = new.try_into().ok()?;
             Some(Upgrade { old, new, proven })
         };
         Ok(rows.into_iter().filter_map(read).collect())
@@ -44,7 +45,8 @@ impl Ledger {
     pub fn follow_upgrade(&self, upgrade: &Upgrade, now: Timestamp) -> Result<()> {
         let sql = "INSERT INTO upgrade (old, new, proven, at) VALUES (?1, ?2, ?3, ?4)
                    ON CONFLICT (old) DO UPDATE SET new = excluded.new, proven = excluded.proven, at = excluded.at";
-        let (old, new) = (upgrade.old.as_str(), upgrade.new.as_str());
+        let old = upgrade.old.as_str();
+        let new = upgrade.new.as_str();
         let row = params![old, new, upgrade.proven, now.as_microsecond()];
         self.write(|tx| Ok(tx.execute(sql, row).map(drop)?))
     }
@@ -76,7 +78,8 @@ impl Ledger {
     /// Notes that the bot is not in an ops room any more.
     pub fn note_absence(&self, absence: &Absence) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO absence (room, how, since) VALUES (?1, ?2, ?3)";
-        let (room, since) = (absence.room.as_str(), absence.since.as_microsecond());
+        let room = absence.room.as_str();
+        let since = absence.since.as_microsecond();
         self.write(|tx| Ok(tx.execute(sql, params![room, absence.how, since]).map(drop)?))
     }
 

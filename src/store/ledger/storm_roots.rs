@@ -85,8 +85,10 @@ mod tests {
     fn a_storm_has_one_first_message_a_room_and_each_leads_to_it() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
-        let (old, new) = (room_id!("!old:x"), room_id!("!new:x"));
-        let (first, copy) = (event_id!("$first"), event_id!("$copy"));
+        let old = room_id!("!old:x");
+        let new = room_id!("!new:x");
+        let first = event_id!("$first");
+        let copy = event_id!("$copy");
         ledger.rooted(1, new, copy).unwrap();
         assert_eq!(ledger.storm_of(copy).unwrap(), None, "of a storm that is not known");
         ledger.record(&Step { storms: &[event(0)], ..Step::default() }).unwrap();

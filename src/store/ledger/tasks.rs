@@ -52,7 +52,7 @@ impl Ledger {
 
     /// Notes when this store began, and digests of events that an older Kestrel answered. Does nothing
     /// where a beginning is noted already.
-    pub(in crate::store) fn begin_at(&self, at: Timestamp, answered: &[String]) -> Result<()> {
+    pub(crate) fn begin_at(&self, at: Timestamp, answered: &[String]) -> Result<()> {
         self.write(|tx| {
             let sql = "INSERT OR IGNORE INTO began (one, at) VALUES (1, ?1)";
             if tx.execute(sql, params![at.as_microsecond()])? == 0 {
@@ -244,7 +244,9 @@ mod tests {
     #[test]
     fn what_is_accepted_is_open_until_its_answer_is_owed() {
         let (folder, ledger) = ledger();
-        let (room, one, two) = (room_id!("!ops:x"), event_id!("$one"), event_id!("$two"));
+        let room = room_id!("!ops:x");
+        let one = event_id!("$one");
+        let two = event_id!("$two");
         let hand_in =
             |event, task, second| ledger.accept(event, room, (task, 2), at(second)).unwrap();
         assert_eq!(hand_in(one, "!ke1", 1), HandedIn::Accepted);
@@ -273,7 +275,8 @@ mod tests {
     #[test]
     fn what_needs_no_work_is_noted_with_its_answer() {
         let (_folder, ledger) = ledger();
-        let (room, event) = (room_id!("!ops:x"), event_id!("$slip"));
+        let room = room_id!("!ops:x");
+        let event = event_id!("$slip");
         assert!(!ledger.is_noted(event).unwrap());
         assert!(ledger.answer_at_once(event, room, at(0), &[message("a")]).unwrap());
         assert!(!ledger.answer_at_once(event, room, at(0), &[message("b")]).unwrap());
@@ -299,7 +302,8 @@ mod tests {
     #[test]
     fn each_room_is_heard_up_to_an_event_of_its_own() {
         let (_folder, ledger) = ledger();
-        let (ops, other) = (room_id!("!ops:x"), room_id!("!other:x"));
+        let ops = room_id!("!ops:x");
+        let other = room_id!("!other:x");
         assert_eq!(ledger.heard(ops).unwrap(), None);
         ledger.note_heard(ops, event_id!("$one")).unwrap();
         ledger.note_heard(other, event_id!("$three")).unwrap();

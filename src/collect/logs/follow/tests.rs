@@ -270,7 +270,8 @@ async fn rounds(follow: &mut Follower, refusals: u64) -> Vec<Round> {
 
 #[tokio::test]
 async fn several_logs_are_followed_and_one_that_is_not_there_holds_none_up() {
-    let (mut a, mut b) = (Writer::new(true), Writer::new(false));
+    let mut a = Writer::new(true);
+    let mut b = Writer::new(false);
     a.uploads(20);
     // Two logs that begin alike would be one and its copy.
     b.restart();

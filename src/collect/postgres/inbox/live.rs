@@ -27,7 +27,7 @@ const LATER: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM device_inbox \
 
 /// Looks a second time where messages wait, so that a backlog which grows is seen to grow. A failure
 /// leaves the first look as it was.
-pub(in crate::collect::postgres) async fn again(
+pub(crate) async fn again(
     plan: &Plan,
     database: &Database,
     deadline: Duration,

@@ -17,7 +17,7 @@ pub(super) const WATCH_LIMIT: usize = 1000;
 pub(super) const A_LOOK: usize = 100;
 
 /// Why the shapes are missing where the count is not.
-pub(in crate::collect::postgres) const NO_SHAPES: &str = "the role may count the waiting messages and not see whom they are \
+pub(crate) const NO_SHAPES: &str = "the role may count the waiting messages and not see whom they are \
                                     encrypted for: run the SQL of `kestrel grants` once more";
 
 const COUNT: &str = "SELECT count(*) FROM (\n\
@@ -47,7 +47,7 @@ const MAY: &str = "SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n
      has_column_privilege('device_inbox', 'message_json', 'SELECT')";
 
 /// The statements of one need, limits filled in.
-pub(in crate::collect::postgres) fn statement(need: Need) -> String {
+pub(crate) fn statement(need: Need) -> String {
     match need {
         Need::Inbox => {
             let shapes = SHAPES.replace("$3", "0").replace("$4", &SHAPE_LIMIT.to_string());
@@ -59,7 +59,7 @@ pub(in crate::collect::postgres) fn statement(need: Need) -> String {
 }
 
 /// Asks for one need of a device's inbox.
-pub(in crate::collect::postgres) async fn ask(
+pub(crate) async fn ask(
     client: &Client,
     need: Need,
     subject: &Subject,

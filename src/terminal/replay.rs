@@ -1,0 +1,51 @@
+//! `kestrel replay`: a saved case → its verdict again.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use jiff::tz::TimeZone;
+use kestrel::store::bundle;
+use kestrel_core::evidence::{Evidence, SCHEMA};
+use kestrel_core::render::View;
+
+use super::slip::slip;
+use super::verdict_output::{EXIT, Shown, print, terminal_view};
+
+/// A saved case.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT)]
+pub(crate) struct Replay {
+    /// What `--save` kept, the evidence.json of a thread, or the bundle of a capture
+    evidence: PathBuf,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// Judges a saved case again.
+pub(crate) fn replay(flags: &Replay) -> Result<ExitCode> {
+    let file = flags.evidence.display();
+    let bytes = std::fs::read(&flags.evidence)
+        .map_err(|why| slip(format!("{file} cannot be read: {why}")))?;
+    let text = if bundle::is_zip(&bytes) {
+        bundled(&bytes).map_err(|why| slip(format!("{file} is no bundle: {why}")))?
+    } else {
+        String::from_utf8(bytes).map_err(|_| slip(format!("{file} is no text")))?
+    };
+    let evidence: Evidence = serde_json::from_str(&text)
+        .map_err(|why| slip(format!("{file} is not a saved evidence.json: {why}")))?;
+    if evidence.schema != SCHEMA {
+        let theirs = evidence.schema;
+        return Err(slip(format!("{file} has schema {theirs}; this Kestrel reads {SCHEMA}")).into());
+    }
+    print(&evidence, &flags.shown, &terminal_view(View::in_zone(TimeZone::UTC)))
+}
+
+/// The evidence of a bundle whose files are as its manifest says.
+fn bundled(bytes: &[u8]) -> std::result::Result<String, String> {
+    let mut bundle = bundle::unpack(bytes)?;
+    let evidence = bundle.files.remove("evidence.json");
+    let evidence = evidence.ok_or("it holds no verdict: no device could be told then")?;
+    String::from_utf8(evidence).map_err(|_| "its evidence.json is no text".to_owned())
+}

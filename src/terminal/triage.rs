@@ -1,0 +1,124 @@
+//! `kestrel triage`: a question from flags alone → a verdict.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use kestrel::flow::{Answer, Flow};
+use kestrel_core::{command, evidence};
+
+use super::output::say;
+use super::sources::Sources;
+use super::verdict_output::{EXIT, Shown, UNDECIDED, print, terminal_view};
+
+/// What to judge, and from what.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT)]
+pub(crate) struct Triage {
+    pub(super) symptom: Symptom,
+    /// The user, a whole Matrix id, or a bare name with a config that names the server. ke3: the event.
+    /// fleet: none
+    #[arg(value_name = "USER|EVENT")]
+    pub(super) subject: Option<String>,
+    /// ke1, ke2, all: the device id, exactly; without it the user's devices are listed, and `all` takes the
+    /// one in trouble
+    pub(super) device: Option<String>,
+    /// ke2: only messages of this user
+    #[arg(long, value_name = "USER")]
+    pub(super) sender: Option<String>,
+    /// ke2: watch the device's inbox for so long, then judge: 60s
+    #[arg(long, value_name = "SPAN")]
+    pub(super) live: Option<String>,
+    /// all: an event that will not decrypt
+    #[arg(long, value_name = "EVENT")]
+    pub(super) event: Option<String>,
+    /// ke3, all: the client's error message about the event
+    #[arg(long, value_name = "TEXT")]
+    pub(super) client_says: Option<String>,
+    /// A Synapse log file; repeat it for the logs of several processes
+    #[arg(long, value_name = "FILE")]
+    pub(super) log: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
+    /// The affected client's diagnostics report (JSON), its log, or an archive or a folder of them; may be repeated
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub(super) report: Vec<PathBuf>,
+    /// The affected client's network log (HAR); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(super) har: Vec<PathBuf>,
+    /// The window, counted back from now or from --until: 30m, 2h, 3d
+    #[arg(long, value_name = "SPAN", conflicts_with = "since")]
+    pub(super) last: Option<String>,
+    /// The window's start
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// The window's end, and the time that the verdict is judged at
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<String>,
+    /// Keep the evidence, for `kestrel replay`
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Symptom {
+    /// One-time key conflicts of one device
+    Ke1,
+    /// Media keys of calls that do not arrive or decrypt
+    Ke2,
+    /// An event that will not decrypt
+    Ke3,
+    /// Delayed events that time out: calls that drop
+    Ke4,
+    /// All four, and the chain between them
+    All,
+    /// Every device in trouble now
+    Fleet,
+}
+
+/// Judges one device or one event from the flags.
+pub(crate) async fn triage(flags: Triage) -> Result<ExitCode> {
+    let config = Arc::new(flags.sources.config(&flags.log)?);
+    let (asked, now) = flags.command(&config)?;
+    let server = config.server.name.as_ref();
+    if let Some(slip) = server.and_then(|name| command::foreign_user(&asked, name)) {
+        return Err(slip.into());
+    }
+    let flow = Flow::new(Arc::clone(&config));
+    if let Some(note) = flow.announcement(&asked) {
+        eprintln!("{}", note.plain);
+    }
+    let evidence = match flow.answer_with(&asked, &flags.client()?, now).await {
+        Answer::Case(case) => case.evidence,
+        Answer::Survey(survey) => survey.evidence,
+        // No device was named: the user's devices are listed.
+        Answer::Words(reply) => {
+            say(&format!("{}\n", reply.plain))?;
+            return Ok(UNDECIDED.into());
+        }
+    };
+    // The answer first: it stands, whatever becomes of the file.
+    let code = print(&evidence, &flags.shown, &terminal_view(flow.view()))?;
+    if let Some(file) = &flags.save {
+        std::fs::write(file, flow.evidence_json(&evidence) + "\n")
+            .with_context(|| format!("the evidence cannot be kept in {}", file.display()))?;
+    }
+    Ok(code)
+}
+
+impl From<Symptom> for evidence::Symptom {
+    fn from(symptom: Symptom) -> Self {
+        match symptom {
+            Symptom::Ke1 => Self::Ke1,
+            Symptom::Ke2 => Self::Ke2,
+            Symptom::Ke3 => Self::Ke3,
+            Symptom::Ke4 => Self::Ke4,
+            Symptom::All => Self::All,
+            Symptom::Fleet => Self::Fleet,
+        }
+    }
+}

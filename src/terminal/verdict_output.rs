@@ -1,0 +1,61 @@
+//! A verdict on standard output, and the exit status that goes with it.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use kestrel::flow;
+use kestrel_core::diagnose::Certainty;
+use kestrel_core::evidence::Evidence;
+use kestrel_core::render::{Ink, View};
+
+use super::output::{coloured, say};
+
+/// Not enough evidence for a verdict.
+pub(super) const UNDECIDED: u8 = 3;
+
+/// How it went, for scripts.
+pub(super) const EXIT: &str = "Exit status: 0 a verdict was reached, whatever it says; 3 not enough evidence, or no device \
+                    named;\n2 bad usage; 1 Kestrel's own fault";
+
+#[derive(Debug, Args)]
+pub(super) struct Shown {
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// Show every step and every query
+    #[arg(long)]
+    pub(super) why: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Markdown,
+    Json,
+}
+
+/// A terminal has a flag for what a room has a command for.
+pub(super) fn terminal_view(view: View) -> View {
+    View { why: "--why", ..view }
+}
+
+pub(super) fn print(evidence: &Evidence, shown: &Shown, view: &View) -> Result<ExitCode> {
+    let text = match (shown.format, shown.why) {
+        (Format::Json, _) => format!("{:#}\n", flow::json(evidence)),
+        (format, why) => page(evidence, view, format, why),
+    };
+    say(&text)?;
+    Ok(match flow::certainty(evidence) {
+        Certainty::NotEnoughEvidence => UNDECIDED.into(),
+        Certainty::Consistent | Certainty::Proven => ExitCode::SUCCESS,
+    })
+}
+
+fn page(evidence: &Evidence, view: &View, format: Format, why: bool) -> String {
+    let page = if why { flow::why(evidence, view) } else { flow::page(evidence, view) };
+    match format {
+        Format::Markdown => page.markdown(),
+        _ if coloured(&std::io::stdout()) => page.terminal(Ink::Colour),
+        _ => page.terminal(Ink::Plain),
+    }
+}
