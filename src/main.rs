@@ -65,8 +65,8 @@ enum Verb {
 }
 
 /// How a run went, for service managers.
-const RUN_EXIT: &str = "Exit status: 0 it was asked to stop; 2 bad usage; 4 only a person can help: the session is \
-                        over, the account is deactivated,\nor another store holds it; 1 anything else";
+const RUN_EXIT: &str = "Exit status: 0 stopped on request; 2 bad usage; 4 needs a person: the session has \
+                        ended, the account is deactivated,\nor another store uses it; 1 any other error";
 
 #[derive(Debug, Args)]
 struct Login {
@@ -165,7 +165,7 @@ async fn log_in(login: Login) -> Result<()> {
         (None, Some(file)) => bot::Secret::PasswordFile(file),
         (None, None) => bot::Secret::Password(
             rpassword::prompt_password("Password: ")
-                .context("no password was typed; without a terminal give --password-file")?,
+                .context("no password was entered; without a terminal, use --password-file")?,
         ),
     };
     let recovery_key = login.recovery_key_file.map(|file| {
@@ -190,6 +190,6 @@ async fn log_in(login: Login) -> Result<()> {
 }
 
 fn ask_recovery_key() -> Result<String> {
-    rpassword::prompt_password("Recovery key of the account's identity (empty to stop): ")
-        .context("no recovery key was typed; without a terminal give --recovery-key-file")
+    rpassword::prompt_password("Recovery key of the account (leave empty to stop): ")
+        .context("no recovery key was entered; without a terminal, use --recovery-key-file")
 }

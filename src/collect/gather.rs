@@ -133,7 +133,10 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
         let name = format!("log:{}", source.name);
         answers.extend(match timeout(deadline + HAND_OVER, reader).await {
             Ok(Ok(answers)) => answers,
-            Ok(Err(error)) => unread(&name, &State::Failed(format!("the reader stopped: {error}"))),
+            Ok(Err(error)) => unread(
+                &name,
+                &State::Failed(format!("the log reader stopped unexpectedly: {error}")),
+            ),
             Err(_) => unread(&name, &State::Failed(format!("no answer within {deadline:?}"))),
         });
     }

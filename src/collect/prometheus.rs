@@ -221,13 +221,14 @@ async fn samples(
         Ok(QueryAnswer { status, data: Some(data), .. }) if status == "success" => Ok(data.result),
         Ok(QueryAnswer { error: Some(error), .. }) => {
             let error: String = error.chars().filter(|c| !c.is_control()).take(200).collect();
-            Err(format!("it refused the query: {error}"))
+            Err(format!("it rejected the query: {error}"))
         }
-        _ if status.as_u16() == 401 || status.as_u16() == 403 => {
-            Err(format!("it refused Kestrel ({status}): name a login in [prometheus]"))
-        }
+        _ if status.as_u16() == 401 || status.as_u16() == 403 => Err(format!(
+            "it rejected the login ({status}): set user and password_file, or token_file, in \
+                         [prometheus]"
+        )),
         _ if !status.is_success() => Err(format!("it answered with {status}")),
-        _ => Err("its answer is not Prometheus's JSON: check the address".into()),
+        _ => Err("its answer is not Prometheus JSON: check the URL".into()),
     }
 }
 
@@ -279,13 +280,13 @@ mod tests {
     async fn what_is_no_answer_of_prometheus_is_told_in_words() {
         let long = "x".repeat(LARGEST + 1);
         for (answer, wanted) in [
-            (http("200 OK", "<html>"), "not Prometheus's JSON"),
-            (http("200 OK", "{\"status\":\"success\"}"), "not Prometheus's JSON"),
-            (http("401 Unauthorized", ""), "name a login in [prometheus]"),
+            (http("200 OK", "<html>"), "not Prometheus JSON"),
+            (http("200 OK", "{\"status\":\"success\"}"), "not Prometheus JSON"),
+            (http("401 Unauthorized", ""), "in [prometheus]"),
             (http("404 Not Found", "no"), "it answered with 404"),
             (
                 http("422 Unprocessable Entity", r#"{"status":"error","error":"too\nmany"}"#),
-                "it refused the query: toomany",
+                "it rejected the query: toomany",
             ),
             (http("302 Found", ""), "it answered with 302"),
             (http("200 OK", &long), "longer than 1024 KiB"),

@@ -21,20 +21,20 @@ pub(super) fn room(section: &mut Section<'_, '_>, bot: BotSection<'_>) -> Option
     let rooms = match bot {
         BotSection::Read(matrix) => &matrix.rooms,
         BotSection::Absent if named.is_some() => {
-            section.problem("room", "has no use without a [matrix] section: no bot is in it");
+            section.problem("room", "has no effect without a [matrix] section");
             return None;
         }
         BotSection::Absent | BotSection::Unread => return None,
     };
     let Some(named) = named else { return rooms.first().cloned() };
     let Ok(room) = RoomId::parse(named) else {
-        let says = "is not a room id like \"!opsroom:example.org\"";
+        let says = "is not a room ID like \"!opsroom:example.org\"";
         section.problem("room", format_args!("{named:?} {says}"));
         return None;
     };
     // With a problem in the list of rooms, what is missing there may be this very one.
     if !rooms.contains(&room) && !rooms.is_empty() {
-        let says = "is none of matrix.rooms; the bot is in no other room";
+        let says = "is not one of matrix.rooms; the bot joins no other room";
         section.problem("room", format_args!("{named:?} {says}"));
         return None;
     }

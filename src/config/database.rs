@@ -123,7 +123,7 @@ mod tests {
         assert!(!format!("{clone:?}").contains("second"), "{clone:?}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let refused = database.reread().unwrap_err();
-        assert!(refused.contains("is open to everyone"), "{refused}");
+        assert!(refused.contains("can be read by everyone"), "{refused}");
     }
 
     #[test]

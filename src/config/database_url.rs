@@ -13,12 +13,12 @@ pub(super) fn database_url(text: &str) -> Result<Url, String> {
         return Err("must begin with postgresql://".to_owned());
     }
     if url.path().trim_matches('/').is_empty() {
-        return Err("names no database; it is the last part, as in …/synapse".to_owned());
+        return Err("has no database name; it is the last part, as in …/synapse".to_owned());
     }
     match url.query_pairs().find(|(name, _)| name == "sslmode") {
         Some((_, mode)) if !SSLMODES.contains(&mode.as_ref()) => {
             let known = SSLMODES.join(", ");
-            Err(format!("sslmode={mode} is none of {known}"))
+            Err(format!("sslmode={mode} is not one of {known}"))
         }
         _ => Ok(url),
     }

@@ -32,8 +32,10 @@ pub(super) fn logs(tables: &[&Table], base: &Path, problems: &mut Vec<String>) -
         let name = section.text("name");
         if let Some(name) = name {
             if names.contains(&name) {
-                section
-                    .problem("name", format_args!("{name:?} is taken; answers name a log by it"));
+                section.problem(
+                    "name",
+                    format_args!("{name:?} is used twice; each log needs a name of its own"),
+                );
             }
             if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
                 section.problem("name", format_args!("{name:?} must be one word"));

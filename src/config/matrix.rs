@@ -25,7 +25,7 @@ pub(super) const MATRIX: &[&str] = &[
 /// `max_command_age` without the key: longer than a restart, shorter than anyone still waits.
 const MAX_COMMAND_AGE: &str = "5m";
 
-const USER_ID: &str = "a Matrix user id like \"@you:example.org\"";
+const USER_ID: &str = "a Matrix user ID like \"@you:example.org\"";
 
 /// The bot's account and its rooms.
 #[derive(Debug, Clone)]
@@ -104,23 +104,20 @@ pub(super) fn matrix(
     let user: Option<OwnedUserId> = section.parsed("user", USER_ID);
     let rooms = section.list(
         "rooms",
-        "a room id like \"!opsroom:example.org\" (an alias #… is not one; room settings show the id)",
+        "a room ID like \"!opsroom:example.org\" (not an alias #…; the room's settings show the ID)",
     );
     if rooms.is_empty() && section.is_empty_list("rooms") {
-        section.problem("rooms", "is empty; name at least one ops room");
+        section.problem("rooms", "is empty; list at least one ops room");
     }
     let admins = section.list("admins", USER_ID);
     let min_power_level = section.integer("min_power_level");
     if min_power_level.is_some_and(|level| level < 0) {
-        section.problem("min_power_level", "is negative; 0 already is every member");
+        section.problem("min_power_level", "is negative; 0 already includes every member");
     }
     let nobody = !section.has("min_power_level")
         && (!section.has("admins") || section.is_empty_list("admins"));
     if nobody {
-        section.problem(
-            "admins",
-            "names nobody, and without min_power_level nobody could command the bot",
-        );
+        section.problem("admins", "is empty, and without min_power_level nobody could use the bot");
     }
     let max_command_age = section.duration("max_command_age", "1s", "7d");
     let allow_unencrypted = section.flag("allow_unencrypted");
@@ -148,7 +145,7 @@ fn check_homeserver(url: &Url, section: &mut Section<'_, '_>) {
     } else if !url.username().is_empty() || url.password().is_some() {
         section.problem(
             "homeserver",
-            "holds a login; leave it out, `kestrel login` makes the session",
+            "contains a login; remove it, `kestrel login` creates the session",
         );
     }
 }

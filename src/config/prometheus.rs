@@ -57,7 +57,7 @@ pub(super) fn prometheus(
 ) -> Option<Prometheus> {
     let mut section = Section::new(Some(table), "prometheus", PROMETHEUS, problems);
     if !section.has("url") {
-        section.problem("url", "is missing; without a Prometheus leave the whole section out");
+        section.problem("url", "is missing; if there is no Prometheus, remove the whole section");
     }
     let url = section.text("url").and_then(|text| match prometheus_url(text) {
         Ok(url) => Some(url),
@@ -81,10 +81,10 @@ pub(super) fn prometheus_url(text: &str) -> Result<Url, String> {
         return Err("must begin with http:// or https://, as in \"http://127.0.0.1:9090\"".into());
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a login; write user and password_file instead".into());
+        return Err("contains a login; use user and password_file instead".into());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("ends in a query; name the base only, below which /api/v1 stands".into());
+        return Err("contains a query; give only the part before /api/v1".into());
     }
     Ok(url)
 }
@@ -93,10 +93,10 @@ fn access(section: &mut Section<'_, '_>, base: &Path) -> Option<Access> {
     let user = section.text("user").map(str::to_owned);
     let has = (section.has("user"), section.has("password_file"), section.has("token_file"));
     match has {
-        (true, false, _) => section.problem("user", "needs a password_file beside it"),
-        (false, true, _) => section.problem("password_file", "needs a user beside it"),
+        (true, false, _) => section.problem("user", "also needs password_file"),
+        (false, true, _) => section.problem("password_file", "also needs user"),
         (true, true, true) => {
-            section.problem("token_file", "is one login too many: user already is one");
+            section.problem("token_file", "is not allowed together with user");
         }
         (true, true, false) => {
             let password = from_file("password_file", base, section)?;
@@ -120,7 +120,7 @@ fn labels(section: &mut Section<'_, '_>) -> Vec<(String, String)> {
                 labels.push((name.clone(), value.clone()));
             }
             Value::String(_) => {
-                section.problem("labels", format_args!("{name:?} is not a label's name"));
+                section.problem("labels", format_args!("{name:?} is not a label name"));
             }
             _ => section.problem("labels", format_args!("{name}: must be a text in quotes")),
         }

@@ -75,7 +75,7 @@ pub(super) fn reports(
     Reports {
         enabled: section.flag("enabled").unwrap_or(unsaid.enabled),
         from: if listed {
-            Senders::These(section.list("from", "a Matrix user id like \"@you:example.org\""))
+            Senders::These(section.list("from", "a Matrix user ID like \"@you:example.org\""))
         } else {
             from(&mut section)
         },
@@ -94,7 +94,7 @@ fn from(section: &mut Section<'_, '_>) -> Senders {
         None | Some("own-server") => Senders::OwnServer,
         Some("nobody") => Senders::Nobody,
         Some(other) => {
-            let says = "is not \"own-server\", \"nobody\" or a list of user ids";
+            let says = "is not \"own-server\", \"nobody\" or a list of user IDs";
             section.problem("from", format_args!("{other:?} {says}"));
             Senders::OwnServer
         }
@@ -146,9 +146,9 @@ mod tests {
     fn what_is_wrong_is_told() {
         for (text, wanted) in [
             ("from = \"anybody\"", "reports.from: \"anybody\" is not \"own-server\""),
-            ("from = [\"alice\"]", "reports.from[0]: \"alice\" is not a Matrix user id"),
-            ("largest = 1", "reports.largest: 1 is out of bounds"),
-            ("each = 0", "reports.each: 0 is out of bounds"),
+            ("from = [\"alice\"]", "reports.from[0]: \"alice\" is not a Matrix user ID"),
+            ("largest = 1", "reports.largest: 1 is out of range"),
+            ("each = 0", "reports.each: 0 is out of range"),
         ] {
             let (_, problems) = read(text);
             assert!(problems[0].starts_with(wanted), "{problems:?}");

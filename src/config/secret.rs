@@ -24,7 +24,9 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
         return Err(format!("{shown} is not a file"));
     }
     if about.permissions().mode() & 0o007 != 0 {
-        return Err(format!("{shown} is open to everyone on this machine; run: chmod o= {shown}"));
+        return Err(format!(
+            "{shown} can be read by everyone on this machine; run: chmod o= {shown}"
+        ));
     }
     let mut text = String::new();
     file.take(LARGEST + 1).read_to_string(&mut text).map_err(cannot)?;
@@ -33,7 +35,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
         return Err(format!("{shown} is empty"));
     }
     if secret.contains(['\r', '\n']) || text.len() as u64 > LARGEST {
-        return Err(format!("{shown} holds more than one line"));
+        return Err(format!("{shown} has more than one line"));
     }
     Ok(secret.to_owned())
 }

@@ -56,7 +56,7 @@ impl<'a, 'p> Section<'a, 'p> {
     pub(super) fn text(&mut self, key: &str) -> Option<&'a str> {
         let value = self.value(key)?;
         match value.as_str() {
-            Some("") => self.problem(key, "is empty; leave the key out instead"),
+            Some("") => self.problem(key, "is empty; remove the key instead"),
             Some(text) => return Some(text),
             None => self.wrong(key, "a text in quotes", value),
         }
@@ -106,7 +106,7 @@ impl<'a, 'p> Section<'a, 'p> {
     pub(super) fn count<T: TryFrom<i64>>(&mut self, key: &str, least: i64, most: i64) -> Option<T> {
         let count = self.integer(key)?;
         if !(least..=most).contains(&count) {
-            let says = format!("{count} is out of bounds; it may be {least} to {most}");
+            let says = format!("{count} is out of range; it must be {least} to {most}");
             self.problem(key, says);
             return None;
         }
@@ -133,7 +133,7 @@ impl<'a, 'p> Section<'a, 'p> {
         let within = duration(least).is_none_or(|least| length >= least)
             && duration(most).is_none_or(|most| length <= most);
         if !within {
-            let says = format!("{text:?} is out of bounds; it may be {least} to {most}");
+            let says = format!("{text:?} is out of range; it must be {least} to {most}");
             self.problem(key, says);
         }
         within.then_some(length)
@@ -152,7 +152,7 @@ impl<'a, 'p> Section<'a, 'p> {
     pub(super) fn table(&mut self, key: &str) -> Option<&'a Table> {
         let value = self.value(key)?;
         if !value.is_table() {
-            self.problem(key, format_args!("must be a section of its own: [{key}]"));
+            self.problem(key, format_args!("must be a section: [{key}]"));
         }
         value.as_table()
     }
@@ -165,7 +165,10 @@ impl<'a, 'p> Section<'a, 'p> {
             Some(_) => None,
         };
         if tables.is_none() {
-            self.problem(key, format_args!("must be blocks that each begin with [[{key}]]"));
+            self.problem(
+                key,
+                format_args!("must be a list of blocks that each begin with [[{key}]]"),
+            );
         }
         tables.unwrap_or_default()
     }
@@ -194,9 +197,10 @@ impl<'a, 'p> Section<'a, 'p> {
                 Some(near) => {
                     self.problem(key, format_args!("unknown key; did you mean {near:?}?"))
                 }
-                None => {
-                    self.problem(key, format_args!("unknown key; known are {}", keys.join(", ")))
-                }
+                None => self.problem(
+                    key,
+                    format_args!("unknown key; the known keys are {}", keys.join(", ")),
+                ),
             }
         }
     }

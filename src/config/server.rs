@@ -22,7 +22,7 @@ pub(super) fn server(
     let mut section = Section::new(table, "server", SERVER, problems);
     let name = section.parsed("name", "a server name like \"example.org\"");
     if !section.has("name") && bot.is_none() {
-        section.problem("name", "is missing, and there is no matrix.user to take it from");
+        section.problem("name", "is missing, and there is no matrix.user to derive it from");
     }
     Server { name: name.or_else(|| bot.map(|user| user.server_name().to_owned())) }
 }

@@ -21,7 +21,7 @@ impl Store {
         let folder = self.capture_folder(number);
         make_folder(&self.inner.folder.join("captures"))
             .and_then(|()| make_folder(&folder))
-            .with_context(|| format!("cannot make {}", folder.display()))?;
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join(name);
         write_whole(&path, content)?;
         Ok(path)

@@ -42,7 +42,7 @@ impl Store {
     /// The newest case of the thread that an event is the root of, or whose answer or command it is.
     pub fn case_number_of(&self, event: &EventId) -> Option<u64> {
         self.inner.ledger.case_number_of(event).unwrap_or_else(|error| {
-            tracing::warn!("the case of {event} could not be looked for: {error:#}");
+            tracing::warn!("cannot look up the case of {event}: {error:#}");
             None
         })
     }
@@ -98,7 +98,9 @@ impl Store {
                 None
             }
             Err(error) => {
-                tracing::warn!("case {shown} is torn or of another version: {error}");
+                tracing::warn!(
+                    "case {shown} is damaged or was written by another version: {error}"
+                );
                 None
             }
         }

@@ -59,7 +59,7 @@ impl Store {
     /// Takes the folder for this process; makes it when it is not there.
     pub fn open(folder: &Path, now: Timestamp) -> Result<Self> {
         let shown = folder.display();
-        make_folder(folder).with_context(|| format!("cannot make the store folder {shown}"))?;
+        make_folder(folder).with_context(|| format!("cannot create the store folder {shown}"))?;
         let lock = take_lock(folder, now)?;
         let ledger = Ledger::open(folder)?;
         old_handled::take_over(&folder.join("handled"), &ledger, now)
@@ -72,7 +72,7 @@ impl Store {
     /// The Matrix client's own folder, made when it is not there: its files are as open as it is.
     pub fn crypto_folder(&self) -> Result<PathBuf> {
         let path = self.crypto_path();
-        make_folder(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        make_folder(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(path)
     }
 
@@ -175,7 +175,7 @@ fn take_lock(folder: &Path, now: Timestamp) -> Result<File> {
                 "" => "unknown",
                 holder => holder,
             };
-            bail!("another Kestrel holds the store {}: {holder}", folder.display());
+            bail!("another Kestrel uses the store {}: {holder}", folder.display());
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("cannot lock {shown}"));
@@ -186,8 +186,7 @@ fn take_lock(folder: &Path, now: Timestamp) -> Result<File> {
         writeln!(file, "pid {} since {now:.0}", std::process::id())?;
         file.sync_all()
     };
-    note()
-        .with_context(|| format!("cannot write {shown}, so nothing could be kept in the store"))?;
+    note().with_context(|| format!("cannot write {shown}, so nothing can be stored"))?;
     Ok(file)
 }
 

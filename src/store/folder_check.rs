@@ -18,7 +18,7 @@ pub fn health(folder: &Path) -> Result<String, String> {
         Ok(about) if about.is_dir() => {}
         Ok(_) => {
             return Err(format!(
-                "{shown} is not a folder. Name another one as `store` in the config"
+                "{shown} is not a folder. Set `store` in the config to another path"
             ));
         }
         Err(error) if error.kind() == ErrorKind::NotFound => return missing(folder),
@@ -29,7 +29,7 @@ pub fn health(folder: &Path) -> Result<String, String> {
     if free < SPARE {
         return Err(full(folder, free));
     }
-    Ok(format!("{shown} can be written; {} MB are free", free >> 20))
+    Ok(format!("{shown} is writable; {} MB free", free >> 20))
 }
 
 /// A folder that is not there yet is made by the first command that needs it, where that is allowed.
@@ -38,7 +38,9 @@ fn missing(folder: &Path) -> Result<String, String> {
     // The path may be relative, and then ends with nothing.
     let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match access(above, Access::WRITE_OK | Access::EXEC_OK) {
-        Ok(()) => Ok(format!("{} is not there yet; `kestrel login` makes it", folder.display())),
+        Ok(()) => {
+            Ok(format!("{} does not exist yet; `kestrel login` creates it", folder.display()))
+        }
         Err(error) => Err(unusable(folder, &error.into())),
     }
 }
@@ -70,8 +72,8 @@ fn unwritten(folder: &Path, free: u64, error: &std::io::Error) -> String {
 
 fn full(folder: &Path, free: u64) -> String {
     format!(
-        "the disk of {} is full or nearly full: {} MB are free, and Kestrel needs {} MB. On a full disk it \
-         cannot note what it counts and what it has sent, so storm alerts stop. Free some space on that disk",
+        "the disk of {} is full or nearly full: {} MB free, Kestrel needs {} MB. On a full disk it cannot \
+         record its counts and what it has sent, so storm alerts stop. Free some space on that disk",
         folder.display(),
         free >> 20,
         SPARE >> 20
@@ -80,8 +82,8 @@ fn full(folder: &Path, free: u64) -> String {
 
 fn unusable(folder: &Path, error: &std::io::Error) -> String {
     format!(
-        "{} cannot be used: {error}. The folder belongs to one user: run this as the user that runs the bot, \
-         or name another folder as `store` in the config",
+        "{} cannot be used: {error}. Run this as the user that runs the bot, or set `store` in the config to \
+         another folder",
         folder.display()
     )
 }
@@ -94,10 +96,10 @@ mod tests {
     fn a_folder_with_room_is_well_and_left_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let says = health(folder.path()).unwrap();
-        assert!(says.contains("can be written; "), "{says}");
+        assert!(says.contains(" is writable; "), "{says}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         let says = health(&folder.path().join("not/yet")).unwrap();
-        assert!(says.ends_with("not/yet is not there yet; `kestrel login` makes it"), "{says}");
+        assert!(says.ends_with("not/yet does not exist yet; `kestrel login` creates it"), "{says}");
     }
 
     #[test]

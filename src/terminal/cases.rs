@@ -80,21 +80,19 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
     let text = format!("{} {}", flags.number, flags.look.as_deref().unwrap_or_default());
     let (number, look) = command::case_words(&text, &context(&config)).map_err(without_usage)?;
     if look == Look::Again {
-        let says = "`again` is for a room; on a terminal `kestrel triage` asks anew.";
+        let says = "`again` works only in a room. On a terminal, use `kestrel triage`.";
         return Err(slip(says.into()).into());
     }
     if !Ledger::is_in(&config.store)? {
         return Err(slip(no_ledger(&config.store)).into());
     }
     let ledger = Ledger::open(&config.store)?;
-    let none = || slip(format!("There is no case {number}; `kestrel cases` shows the newest."));
+    let none = || slip(format!("There is no case {number}. `kestrel cases` lists the newest."));
     if look == Look::Delete {
         if !ledger.forget_case(number)? {
             return Err(none().into());
         }
-        say(&format!(
-            "Case {number} is deleted with its evidence. What stands in the room stays.\n"
-        ))?;
+        say(&format!("Case {number} and its evidence are deleted. Messages in the room stay.\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let (kept, evidence) = ledger.case(number)?.ok_or_else(none)?;
@@ -108,7 +106,7 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
 
 fn no_ledger(store: &Path) -> String {
     let store = store.display();
-    format!("No case was kept yet: there is no ledger in {store}. `kestrel run` makes it.")
+    format!("No cases yet: there is no ledger in {store}. `kestrel run` creates it.")
 }
 
 fn context(config: &Config) -> Context<'_> {

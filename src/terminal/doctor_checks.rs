@@ -49,7 +49,7 @@ pub(super) fn visible(evidence: &Evidence) -> Vec<Check> {
     }
     let check = |of: Blind| Check {
         name: "log level",
-        found: Err(format!("{}. What to do: {}", of.text(), of.how())),
+        found: Err(format!("{}. Fix: {}", of.text(), of.how())),
         // A server without much to do writes nothing from a logger for a day.
         sure: !matches!(of.why, Why::Loggers(_)),
     };

@@ -15,8 +15,8 @@ use super::output::say;
 /// What to look at.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Nothing is sent and nothing is written. Exit status: 0 every file was read; \
-                        2 a file is none that Kestrel reads"
+    after_help = "Nothing is sent or written. Exit status: 0 every file was read; 2 a file is in a format that \
+                  Kestrel cannot read"
 )]
 pub(crate) struct Redact {
     /// Diagnostics reports, HAR files, logs, and archives or folders of them

@@ -29,9 +29,9 @@ pub(crate) fn replay(flags: &Replay) -> Result<ExitCode> {
     let bytes = std::fs::read(&flags.evidence)
         .map_err(|why| slip(format!("{file} cannot be read: {why}")))?;
     let text = if bundle::is_zip(&bytes) {
-        bundled(&bytes).map_err(|why| slip(format!("{file} is no bundle: {why}")))?
+        bundled(&bytes).map_err(|why| slip(format!("{file} is not a bundle: {why}")))?
     } else {
-        String::from_utf8(bytes).map_err(|_| slip(format!("{file} is no text")))?
+        String::from_utf8(bytes).map_err(|_| slip(format!("{file} is not text")))?
     };
     let evidence: Evidence = serde_json::from_str(&text)
         .map_err(|why| slip(format!("{file} is not a saved evidence.json: {why}")))?;
@@ -46,6 +46,6 @@ pub(crate) fn replay(flags: &Replay) -> Result<ExitCode> {
 fn bundled(bytes: &[u8]) -> std::result::Result<String, String> {
     let mut bundle = bundle::unpack(bytes)?;
     let evidence = bundle.files.remove("evidence.json");
-    let evidence = evidence.ok_or("it holds no verdict: no device could be told then")?;
-    String::from_utf8(evidence).map_err(|_| "its evidence.json is no text".to_owned())
+    let evidence = evidence.ok_or("it has no verdict: no device was identified at the time")?;
+    String::from_utf8(evidence).map_err(|_| "its evidence.json is not text".to_owned())
 }

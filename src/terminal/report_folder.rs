@@ -40,7 +40,7 @@ pub(super) fn taken(folder: &Path, limits: &Limits) -> Result<Parcel, String> {
         parcel.notes.push(format!("{} links in the folder were not followed", found.links));
     }
     if found.more {
-        parcel.notes.push(format!("the folder holds more than {FILES} files or {DEPTH} levels"));
+        parcel.notes.push(format!("the folder has more than {FILES} files or {DEPTH} levels"));
     }
     Ok(parcel)
 }

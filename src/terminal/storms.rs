@@ -91,14 +91,14 @@ pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
     if let Whom::Storm(number) = whom
         && ledger.storm(number)?.is_none()
     {
-        let says = format!("There is no storm {number}; `kestrel storms` shows them.");
+        let says = format!("There is no storm {number}. `kestrel storms` lists them.");
         return Err(slip(says).into());
     }
     let what = muted(whom);
     let until = now.checked_add(length)?;
     ledger.mute(&Mute { what: what.clone(), until, by: asker() })?;
     let view = View::in_zone(config.limits.timezone);
-    say(&format!("{} until {}.\n", is_muted(&what), view.moment(until)))?;
+    say(&format!("{} muted until {}.\n", is(&what), view.moment(until)))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -113,8 +113,8 @@ pub(crate) fn unmute(flags: &Unmuting) -> Result<ExitCode> {
             1 => "One mute ended.".to_owned(),
             count => format!("{count} mutes ended."),
         },
-        Some(what) if ledger.unmute(&what)? => format!("{} no longer.", is_muted(&what)),
-        Some(what) => format!("{}: there was no such mute.", subject(&what)),
+        Some(what) if ledger.unmute(&what)? => format!("{} no longer muted.", is(&what)),
+        Some(what) => format!("{}: not muted.", subject(&what)),
     };
     say(&format!("{said}\n"))?;
     Ok(ExitCode::SUCCESS)
@@ -131,7 +131,7 @@ fn beside(configured: &Configured) -> Result<(Config, Ledger)> {
 
 fn no_ledger(store: &Path) -> String {
     let store = store.display();
-    format!("No storm was kept yet: there is no ledger in {store}. `kestrel run` makes it.")
+    format!("No storms yet: there is no ledger in {store}. `kestrel run` creates it.")
 }
 
 fn context(config: &Config, now: Timestamp) -> Context<'_> {
@@ -149,7 +149,7 @@ fn asker() -> String {
     let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
     match name {
         Ok(name) if !name.is_empty() => format!("{name} on a terminal"),
-        _ => "somebody on a terminal".to_owned(),
+        _ => "someone on a terminal".to_owned(),
     }
 }
 
@@ -169,9 +169,9 @@ fn subject(what: &Muted) -> String {
     }
 }
 
-fn is_muted(what: &Muted) -> String {
+fn is(what: &Muted) -> String {
     let verb = if *what == Muted::All { "are" } else { "is" };
-    format!("{} {verb} muted", subject(what))
+    format!("{} {verb}", subject(what))
 }
 
 /// What clients wrote never acts on the screen, nor turns a line around.

@@ -15,8 +15,8 @@ use super::output::{coloured, say};
 pub(super) const UNDECIDED: u8 = 3;
 
 /// How it went, for scripts.
-pub(super) const EXIT: &str = "Exit status: 0 a verdict was reached, whatever it says; 3 not enough evidence, or no device \
-                    named;\n2 bad usage; 1 Kestrel's own fault";
+pub(super) const EXIT: &str = "Exit status: 0 a verdict was reached, whatever it is; 3 not enough evidence, or \
+                               no device given;\n2 bad usage; 1 internal error";
 
 #[derive(Debug, Args)]
 pub(super) struct Shown {

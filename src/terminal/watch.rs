@@ -94,7 +94,7 @@ impl Teller {
         let mut ended = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
         for log in self.flow.blind_logs(Timestamp::now()).await {
-            tracing::warn!("the watch cannot see every storm: {}. {}", log.text, log.how);
+            tracing::warn!("the watch cannot detect every storm: {}. {}", log.text, log.how);
         }
         let mut follow =
             Follower::start(self.config.logs.clone(), HashMap::new(), Timestamp::now());

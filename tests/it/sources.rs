@@ -212,7 +212,7 @@ async fn the_role_can_write_nothing() -> Result<()> {
     }
     assert_eq!(
         reads_only(&of(ROLE)?, PATIENCE).await,
-        Ok("the role can read and not write".into())
+        Ok("the role can read but not write".into())
     );
     let role = connect(&lab.database_url_as(ROLE)).await?;
     for mode in ["READ ONLY", "READ WRITE"] {
@@ -346,12 +346,13 @@ async fn a_new_password_is_used_without_a_restart() -> Result<()> {
 
     let refused = async |says: &str| -> Result<()> {
         let State::Failed(why) = asked(&flow).await? else { anyhow::bail!("it was let in") };
-        assert!(why.contains("refused the role's password") && why.contains(says), "{why}");
+        assert!(why.contains("rejected the role's password") && why.contains(says), "{why}");
         assert!(!why.contains("first") && !why.contains("third"), "{why}");
         Ok(())
     };
     change("second").await?;
-    refused("put the role's current password into the file of database.password_file").await?;
+    refused("put the role's current password into the file named by database.password_file")
+        .await?;
     write("second\n", 0o600)?;
     assert_eq!(asked(&flow).await?, State::Empty);
     assert_eq!(database.current().password(), Some("second"), "the old one is tried each time");
@@ -400,10 +401,10 @@ async fn doctor_checks_the_role_the_session_and_the_store() -> Result<()> {
     let (code, text) = doctor();
     println!("{text}");
     for line in [
-        "ok  database role: the role can read and not write",
+        "ok  database role: the role can read but not write",
         "ok  database session: the session's own statement_timeout binds",
         "ok  store folder: ",
-        "is not there yet; `kestrel login` makes it",
+        "does not exist yet; `kestrel login` creates it",
     ] {
         assert!(text.contains(line), "{line:?} is not in {text}");
     }
@@ -415,7 +416,7 @@ async fn doctor_checks_the_role_the_session_and_the_store() -> Result<()> {
     lab.sql("GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC").await?;
     let (code, text) = doctor();
     assert!(text.contains("FAILED  database role: the role can create large objects. "), "{text}");
-    assert!(text.contains("store can be written; "), "{text}");
+    assert!(text.contains("store is writable; "), "{text}");
     assert_eq!(code, Some(1), "{text}");
     Ok(())
 }

@@ -118,7 +118,7 @@ impl Reading {
             Some(why) => State::Failed(why),
             None if log.says_anything() => State::Found,
             None if end.span.is_none() && !spans(&end, window) => State::Failed(format!(
-                "the log holds no line of the time asked about: it goes from {} to {}",
+                "the log has no line in the requested window; it covers {} to {}",
                 shown(end.first),
                 shown(end.last)
             )),
@@ -130,25 +130,25 @@ impl Reading {
     fn explain(&mut self, end: &End, window: Window) {
         if self.cut_old {
             self.notes.push(format!(
-                "the window holds more than {} MiB: only its newest part was read; ask for a shorter window",
+                "the window is larger than {} MiB, so only its newest part was read; use a shorter window",
                 self.most >> 20
             ));
         } else if !self.reached_back {
             self.notes.push(format!(
-                "the log begins at {}, after the window's start: rotated files before it are gone or not \
-                 readable",
+                "the log starts at {}, after the start of the window; older rotated files are missing or \
+                 unreadable",
                 shown(end.first)
             ));
         }
         if end.last.is_some_and(|last| window.to.duration_since(last) > STALE) {
             self.notes.push(format!(
-                "the newest line is of {}: the log may have stopped, or be the wrong file",
+                "the newest line is from {}: logging may have stopped, or this is the wrong file",
                 shown(end.last)
             ));
         }
         if end.without_ids > 0 {
             self.notes.push(
-                "this JSON format writes no request ids, so refusals cannot be tied to uploads: use \
+                "this JSON format has no request IDs, so rejected uploads cannot be matched to requests; use \
                  Synapse's TerseJsonFormatter or the text format"
                     .into(),
             );
@@ -163,5 +163,5 @@ fn spans(end: &End, window: Window) -> bool {
 }
 
 fn shown(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "no known time".into(), utc)
+    at.map_or_else(|| "an unknown time".into(), utc)
 }

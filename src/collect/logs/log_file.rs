@@ -37,16 +37,18 @@ impl LogFile {
                 format!("{shown} does not exist: check the path")
             }
             io::ErrorKind::PermissionDenied => format!(
-                "{shown} may not be read by this account: add it to the group that owns the file"
+                "this account has no permission to read {shown}: add it to the group that owns the file"
             ),
             _ => format!("{shown} cannot be read: {error}"),
         };
         let about = fs::metadata(path).map_err(explain)?;
         if about.is_dir() {
-            return Err(format!("{shown} is a directory: name the log file in it"));
+            return Err(format!("{shown} is a directory: set path to the log file inside it"));
         }
         if !about.is_file() {
-            return Err(format!("{shown} is no regular file: a log is read by seeking in it"));
+            return Err(format!(
+                "{shown} is not a regular file, and Kestrel must be able to seek in a log"
+            ));
         }
         let mut part = Self {
             path: path.to_owned(),
@@ -79,7 +81,7 @@ pub fn rotated_files(path: &Path, notes: &mut Vec<String>) -> Vec<LogFile> {
     };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let Ok(entries) = fs::read_dir(folder) else {
-        notes.push("the log's folder cannot be listed: rotated files were not looked for".into());
+        notes.push("the log's folder cannot be listed, so rotated files were not read".into());
         return Vec::new();
     };
     let rotated = |entry: &fs::DirEntry| is_rotated(entry.file_name().to_str(), name);
@@ -88,7 +90,7 @@ pub fn rotated_files(path: &Path, notes: &mut Vec<String>) -> Vec<LogFile> {
         match LogFile::inspect(&entry.path()) {
             Ok(part) if part.first.is_some() => parts.push(part),
             Ok(part) if part.length > 0 => {
-                notes.push(format!("{} holds no record with a time", part.path.display()));
+                notes.push(format!("{} has no record with a timestamp", part.path.display()));
             }
             Ok(_) => {}
             Err(why) => notes.push(why),

@@ -163,7 +163,7 @@ impl Reading {
         let mut lines = match part.open(at) {
             Ok(source) => Lines::new(source),
             Err(error) => {
-                self.cut_short = Some(format!("{} went away: {error}", part.path.display()));
+                self.cut_short = Some(format!("{} disappeared: {error}", part.path.display()));
                 return false;
             }
         };
@@ -174,8 +174,7 @@ impl Reading {
                 let read = lines.read >> 20;
                 let of = (part.length - at.min(part.length)) >> 20;
                 self.cut_short = Some(format!(
-                    "the deadline passed after reading {read} MiB of {of} MiB of {}: ask for a \
-                     shorter window",
+                    "the deadline passed after reading {read} of {of} MiB of {}; use a shorter window",
                     part.path.display()
                 ));
                 return false;
@@ -187,7 +186,8 @@ impl Reading {
                 Ok(Remaining::More) => return false,
                 Ok(Remaining::Nothing { cut }) => return cut && !into.last_is_whole(),
                 Err(error) => {
-                    self.cut_short = Some(format!("{} broke off: {error}", part.path.display()));
+                    self.cut_short =
+                        Some(format!("reading {} failed midway: {error}", part.path.display()));
                     return false;
                 }
             }

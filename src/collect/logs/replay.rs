@@ -36,7 +36,7 @@ pub fn replay(source: &LogSource) -> Result<Replayed, String> {
     end.aside.tire(Timestamp::MAX);
     let sights = end.aside.sights();
     if sights.cut {
-        notes.push("more happened than is held; the last part is missing".into());
+        notes.push("there were more events than fit in memory; the last part is missing".into());
     }
     Ok(Replayed { sights, span: end.first.zip(end.last), notes })
 }

@@ -103,7 +103,7 @@ fn a_storm_is_found() {
     assert!(!coverage.whole);
     assert!(coverage.notes.iter().any(|note| note.contains("newest line")));
     assert!(coverage.zone.starts_with("UTC+00:00, derived from"));
-    assert!(reading.what.starts_with("30 uploads refused, 1 upload accepted"));
+    assert!(reading.what.starts_with("30 uploads rejected, 1 upload accepted"));
 }
 
 /// The storm of 11 o'clock at another hour, its own milliseconds too.
@@ -167,7 +167,7 @@ fn every_format_gives_the_same_log() {
     let (_folder, path) = file(GCP);
     let log = go(path, &subject, day()).log.unwrap();
     assert_eq!((log.refusals(), log.unattributed), (0, 1));
-    assert!(log.coverage[0].notes.iter().any(|note| note.contains("request ids")));
+    assert!(log.coverage[0].notes.iter().any(|note| note.contains("request IDs")));
 }
 
 #[test]
@@ -232,8 +232,8 @@ fn what_cannot_be_read_says_why() {
         (path, "is empty"),
         (missing, "does not exist"),
         (folder.path().to_owned(), "is a directory"),
-        (odd, "no line in a format"),
-        (journal, "for the journal"),
+        (odd, "no line in a Synapse format"),
+        (journal, "in the journal's format"),
     ] {
         match go(path, &storm(), day()).state {
             State::Failed(why) => assert!(why.contains(word), "{why}"),
@@ -256,7 +256,9 @@ fn a_wrong_file_is_not_an_empty_one() {
     let (_folder, path) = file(STORM);
     let late = span("2026-11-23T00:00:00Z", "2026-11-23T01:00:00Z");
     let reading = go(path.clone(), &storm(), late);
-    assert!(matches!(reading.state, State::Failed(why) if why.contains("no line of the time")));
+    assert!(
+        matches!(reading.state, State::Failed(why) if why.contains("no line in the requested window"))
+    );
     let other = subject("@nobody:lab.local", "X");
     let within = span("2026-11-22T11:30:55Z", "2026-11-22T11:31:04Z");
     let reading = go(path, &other, within);

@@ -82,13 +82,13 @@ fn summary(fact: &Fact) -> String {
             format!("{algorithm}, content of {} bytes", shape.content_bytes)
         }
         Fact::DelayedEvents(table) if table.absent => {
-            "this Synapse has no table of delayed events".to_owned()
+            "this Synapse has no delayed_events table".to_owned()
         }
         Fact::DelayedEvents(table) => {
             format!("{} pending", counted(table.rows.len() as u64, "delayed event"))
         }
-        Fact::Redactions(rows) if rows.len() == 1 => "a redaction names it".to_owned(),
-        Fact::Redactions(rows) => format!("{} redactions name it", rows.len()),
+        Fact::Redactions(rows) if rows.len() == 1 => "one redaction of it".to_owned(),
+        Fact::Redactions(rows) => format!("{} redactions of it", rows.len()),
         Fact::FleetRows(rows) => rows.told(),
         Fact::Inbox(inbox) => inbox.told(),
         Fact::Dehydrated(true) => "a dehydrated device".to_owned(),

@@ -96,23 +96,23 @@ async fn again(
     };
     let read = match database.reread() {
         Ok(read) => read,
-        Err(why) => return Err(refusal.words(&format!("{key} cannot be read again: {why}"))),
+        Err(why) => return Err(refusal.words(&format!("reading {key} again failed: {why}"))),
     };
     let next = format!(
-        "put the role's current password into the file of {key}: it is read again at the next question, \
-         without a restart"
+        "put the role's current password into the file named by {key}; Kestrel reads it again for the next \
+         question, without a restart"
     );
     if read == *refused {
         return Err(refusal.words(&next));
     }
     match enter(&read, deadline).await {
         Ok(client) => {
-            tracing::info!("the database accepts what {key} holds now");
+            tracing::info!("the database accepts the new value of {key}");
             database.worked(read);
             Ok(client)
         }
         Err(NoEntry::Refused(refusal)) => {
-            Err(refusal.words(&format!("what {key} holds now is refused too: {next}")))
+            Err(refusal.words(&format!("the current value of {key} is rejected too: {next}")))
         }
         Err(NoEntry::Other(why)) => Err(why),
     }
@@ -135,11 +135,11 @@ impl Refusal {
     fn words(&self, next: &str) -> String {
         let why = &self.why;
         if self.password {
-            return format!("the database refused the role's password: {why}; {next}");
+            return format!("the database rejected the role's password: {why}; {next}");
         }
         format!(
-            "the database refused the role: {why}; the password is not the cause: check that the role exists \
-             and may log in, and the rules in pg_hba.conf"
+            "the database rejected the role: {why}; the password is not the cause: check that the role exists \
+             and may log in, and check pg_hba.conf"
         )
     }
 }
@@ -181,8 +181,8 @@ fn settings(whole: &Url) -> Result<(Config, Trust), String> {
         Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
         Some(other) => {
             return Err(format!(
-                "the database URL asks for sslmode={other}; known are disable, prefer, require, \
-                 verify-ca and verify-full"
+                "sslmode={other} in the database URL is not supported; use disable, prefer, require, verify-ca \
+                 or verify-full"
             ));
         }
     });
@@ -270,20 +270,23 @@ pub(super) fn words(error: &Error, table: &str) -> String {
     };
     if std::error::Error::source(error).is_some_and(odd) {
         // A row may hold what Synapse never writes: NULL where there is none.
-        return format!("{table} holds a row that is none of Synapse's: {}", chain(error));
+        return format!("{table} has a row that Synapse did not write: {}", chain(error));
     }
     let Some(code) = error.code() else {
-        return format!("no session with the database: {}", chain(error));
+        return format!("cannot connect to the database: {}", chain(error));
     };
     match *code {
         SqlState::INSUFFICIENT_PRIVILEGE => {
-            format!("the role may not read {table}: run the SQL of `kestrel grants` as a superuser")
+            format!(
+                "the role may not read {table}: run the SQL from `kestrel grants` as a superuser"
+            )
         }
         SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN => format!(
-            "{table} is not as Synapse has it ({}): is this Synapse's database, and the right schema?",
+            "{table} does not match Synapse's schema ({}): check that this is Synapse's database and the right \
+             schema",
             chain(error)
         ),
-        SqlState::QUERY_CANCELED => format!("{table} was not read in time: the database is slow"),
+        SqlState::QUERY_CANCELED => format!("reading {table} timed out: the database is slow"),
         _ => chain(error),
     }
 }

@@ -93,7 +93,7 @@ pub async fn sent(
         return unread(State::NotAsked("no database is configured".into()));
     };
     if rooms.is_empty() {
-        let why = "no source that answered names a room of the user's calls";
+        let why = "no source names a room of the user's calls";
         return unread(State::NotAsked(why.into()));
     }
     let asked = tokio::time::timeout(deadline, ask(rooms, window, database, deadline)).await;

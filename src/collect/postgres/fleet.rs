@@ -118,7 +118,7 @@ pub(super) async fn ask(client: &Client) -> Result<FleetRows, Error> {
     if rows.devices.len() > MOST {
         rows.devices.truncate(MOST);
         let cut = rows.cut.take().map_or(String::new(), |cut| format!("{cut}; "));
-        rows.cut = Some(format!("{cut}more than {MOST} devices have something"));
+        rows.cut = Some(format!("{cut}more than {MOST} devices are in trouble"));
     }
     match tokio::time::timeout(LOOK, look(client, &mut rows)).await {
         Ok(Err(error)) => return Err(error),
@@ -201,7 +201,7 @@ pub(super) async fn test(client: &Client, rows: &mut FleetRows) -> Result<(), Er
     let (users, devices): (Vec<_>, Vec<_>) =
         older.take(TESTED).map(|of| (of.user.to_string(), of.device.to_string())).unzip();
     if users.len() == TESTED {
-        note(rows, "no more than 1000 oldest keys were tested");
+        note(rows, "only 1000 oldest keys were tested");
     }
     if users.is_empty() {
         return Ok(());

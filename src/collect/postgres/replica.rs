@@ -111,12 +111,14 @@ impl Lag {
     /// For a person, where there is no window.
     pub(super) fn words(&self) -> String {
         match (self.replay, self.age) {
-            (Replay::Unasked, _) => "The role may not ask whether the database is a replica".into(),
-            (_, None) => "The database is a replica and does not show how new its data is".into(),
+            (Replay::Unasked, _) => {
+                "The role may not check whether the database is a replica".into()
+            }
+            (_, None) => "The database is a replica, and the age of its data is unknown".into(),
             (replay, Some(age)) => {
                 let why = match replay {
-                    Replay::Paused => " (its replay is paused)",
-                    Replay::Disconnected => " (it has no connection to its primary)",
+                    Replay::Paused => " (replay is paused)",
+                    Replay::Disconnected => " (not connected to its primary)",
                     Replay::Runs | Replay::Unasked => "",
                 };
                 format!("The database is a replica that is up to {} behind{why}", length(age))

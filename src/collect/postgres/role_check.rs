@@ -30,7 +30,7 @@ const RIGHTS: &str = "SELECT \
          OR has_any_column_privilege(c.oid, 'INSERT, UPDATE')))";
 const WORDS: [&str; 5] = [
     "create large objects",
-    "write into the write-ahead log",
+    "write to the write-ahead log",
     "create temporary tables",
     "create tables",
     "change tables",
@@ -51,21 +51,20 @@ async fn rights(database: &Database, deadline: Duration) -> Finding {
     let row = row.map_err(|error| connect::words(&error, "the role's rights"))?;
     if row.get::<_, Option<bool>>(0) == Some(true) {
         return Err(
-            "the role is a superuser: it can change everything. Make a role with the SQL of \
-                    `kestrel grants`, and name it in database.url"
+            "the role is a superuser and can change everything. Create a role with the SQL from `kestrel \
+             grants`, and use it in database.url"
                 .into(),
         );
     }
     let can = |at: usize| row.get::<_, Option<bool>>(at + 1) == Some(true);
     let rights: Vec<_> = WORDS.iter().enumerate().filter(|(at, _)| can(*at)).collect();
     if rights.is_empty() {
-        return Ok("the role can read and not write".into());
+        return Ok("the role can read but not write".into());
     }
     let rights: Vec<_> = rights.into_iter().map(|(_, words)| *words).collect();
     Err(format!(
-        "the role can {}. Kestrel only reads, but anyone with its password could fill the disk. Run \
-         the SQL of `kestrel grants` in Synapse's database as a superuser, once more after an update of \
-         Kestrel",
+        "the role can {}. Kestrel only reads, but anyone with its password could fill the disk. Run the SQL \
+         from `kestrel grants` in Synapse's database as a superuser, and again after each update of Kestrel",
         listed(&rights)
     ))
 }
@@ -83,15 +82,15 @@ async fn limit(database: &Database, deadline: Duration) -> Finding {
     connect::bind(&client, LIMIT).await.map_err(|error| words(&error))?;
     match sleep(&client).await {
         Err(error) if connect::is_out_of_time(&error) => Ok(format!(
-            "the session's own statement_timeout binds: a statement was ended after {} ms",
+            "the session's statement_timeout works: a statement was cancelled after {} ms",
             LIMIT.as_millis()
         )),
         Err(error) => Err(words(&error)),
         Ok(()) => Err(format!(
-            "the session's own statement_timeout does not bind: a statement ran for {} s though the session \
-             allows {} ms, so a slow question could burden the database for long. Something between Kestrel \
-             and PostgreSQL drops what a session sets, such as a pooler that shares connections by \
-             transaction. Name PostgreSQL itself in database.url, or set pool_mode = session for Kestrel",
+            "the session's statement_timeout has no effect: a statement ran for {} s although the limit is {} \
+             ms, so a slow query could load the database for a long time. Something between Kestrel and \
+             PostgreSQL drops session settings, such as a connection pooler in transaction mode. Point \
+             database.url at PostgreSQL itself, or set pool_mode = session for Kestrel",
             STATEMENT.as_secs(),
             LIMIT.as_millis()
         )),

@@ -92,7 +92,7 @@ impl Manifest {
         if *listed == BundledFile::from_content(name, content) {
             return Ok(());
         }
-        Err(format!("{name} is not what {MANIFEST} says: it was changed or cut"))
+        Err(format!("{name} does not match {MANIFEST}: it was changed or truncated"))
     }
 }
 

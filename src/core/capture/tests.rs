@@ -187,7 +187,7 @@ fn the_manifest_lists_every_file_by_its_hash() {
     let text = serde_json::to_string(&manifest).unwrap();
     assert_eq!(Manifest::read(&text).unwrap(), manifest);
     assert_eq!(manifest.check("ke1.json", b"{}"), Ok(()));
-    assert!(manifest.check("ke1.json", b"{ }").unwrap_err().contains("changed or cut"));
+    assert!(manifest.check("ke1.json", b"{ }").unwrap_err().contains("changed or truncated"));
     assert!(manifest.check("other", b"").unwrap_err().contains("not listed"));
     let newer = text.replacen("\"schema\":1", "\"schema\":2", 1);
     assert!(Manifest::read(&newer).unwrap_err().contains("has schema 2"));

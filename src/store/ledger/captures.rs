@@ -48,7 +48,7 @@ impl Ledger {
             tx.execute(sql, row)?;
             Ok(tx.last_insert_rowid())
         })?;
-        Ok(Ok(u64::try_from(number).context("the ledger gave a capture no number")?))
+        Ok(Ok(u64::try_from(number).context("the ledger returned no number for a capture")?))
     }
 
     /// Its state of now.

@@ -85,7 +85,7 @@ impl Ledger {
             tx.execute(sql, row)?;
             Ok(tx.last_insert_rowid())
         })?;
-        u64::try_from(number).context("the ledger gave a case no number")
+        u64::try_from(number).context("the ledger returned no number for a case")
     }
 
     /// Notes the event that answered a case: a reply to it is about the case.
@@ -109,8 +109,9 @@ impl Ledger {
         let row = self.read(|tx| tx.query_row(&sql, params![rowid(number)], read).optional())?;
         let Some((row, evidence)) = row else { return Ok(None) };
         let kept = row.kept()?;
-        let evidence: Evidence = serde_json::from_slice(&evidence)
-            .with_context(|| format!("the evidence of case {number} is of another version"))?;
+        let evidence: Evidence = serde_json::from_slice(&evidence).with_context(|| {
+            format!("the evidence of case {number} was written by another version")
+        })?;
         if evidence.schema != SCHEMA {
             let theirs = evidence.schema;
             bail!("the evidence of case {number} has schema {theirs}, this version reads {SCHEMA}");
@@ -138,7 +139,7 @@ impl Ledger {
         let user = user.map(UserId::as_str);
         let rows = self.rows(&sql, params![limit, user], KeptRow::read)?;
         let read = |row: KeptRow| {
-            row.kept().map_err(|error| tracing::warn!("a case is passed over: {error:#}")).ok()
+            row.kept().map_err(|error| tracing::warn!("a case is skipped: {error:#}")).ok()
         };
         Ok(rows.into_iter().filter_map(read).collect())
     }
@@ -189,8 +190,8 @@ impl Ledger {
         })?;
         if busy != 0 {
             bail!(
-                "the case is deleted, and {}-wal still holds what it was: another process reads the ledger. \
-                 It goes with the next deletion, at the latest within the hour",
+                "the case is deleted, but {}-wal still contains it because another process reads the ledger. \
+                 The next deletion removes it, within the hour at the latest",
                 self.inner.path.display()
             );
         }
@@ -236,10 +237,12 @@ impl KeptRow {
         Ok(Kept {
             number,
             at: Timestamp::from_microsecond(self.at)?,
-            about: serde_json::from_str(&self.subject)
-                .with_context(|| format!("the subject of case {number} is of another version"))?,
-            symptom: symptom
-                .with_context(|| format!("the symptom of case {number} is of another version"))?,
+            about: serde_json::from_str(&self.subject).with_context(|| {
+                format!("the subject of case {number} was written by another version")
+            })?,
+            symptom: symptom.with_context(|| {
+                format!("the symptom of case {number} was written by another version")
+            })?,
             verdict: self.verdict,
             certainty: self.certainty,
             room: self.room.try_into().ok(),

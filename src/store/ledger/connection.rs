@@ -35,7 +35,7 @@ impl Ledger {
     /// Whether a store folder has a ledger: a command that only looks makes none.
     pub fn is_in(folder: &Path) -> Result<bool> {
         let path = folder.join(FILE);
-        path.try_exists().with_context(|| format!("{} cannot be looked for", path.display()))
+        path.try_exists().with_context(|| format!("cannot check for {}", path.display()))
     }
 
     /// The rows of a query.

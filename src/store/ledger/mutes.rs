@@ -41,7 +41,7 @@ impl Ledger {
             match serde_json::from_str(&what) {
                 Ok(what) if until > now => hold.push(Mute { what, until, by }),
                 Ok(_) => ended = true,
-                Err(error) => tracing::warn!("a mute is of another version: {error}"),
+                Err(error) => tracing::warn!("a mute was written by another version: {error}"),
             }
         }
         if ended {

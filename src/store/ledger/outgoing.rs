@@ -137,7 +137,7 @@ impl OutgoingRow {
         let room = self.room.try_into().ok();
         let read = room.zip(Timestamp::from_microsecond(self.asked).ok());
         if read.is_none() {
-            tracing::warn!("message {} that is owed is of another version", self.id);
+            tracing::warn!("unsent message {} was written by another version", self.id);
         }
         read.map(|(room, asked)| (self.id, room, asked))
     }

@@ -37,7 +37,7 @@ impl Ledger {
         {
             Ok(due) => Some(Owed { id, due, text }),
             Err(error) => {
-                tracing::warn!("message {id} that is due is of another version: {error}");
+                tracing::warn!("unsent message {id} was written by another version: {error}");
                 None
             }
         };

@@ -27,7 +27,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 }
 
 fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection> {
-    make_file(path).with_context(|| format!("cannot make the ledger {}", path.display()))?;
+    make_file(path).with_context(|| format!("cannot create the ledger {}", path.display()))?;
     // Without URI: a folder may be called anything.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
@@ -87,17 +87,17 @@ fn recognise(connection: &Connection, path: &Path, known: usize) -> Result<usize
     let shown = path.display();
     if whose != OURS && (shape != 0 || whose != 0 || things != 0) {
         bail!(
-            "{shown} is a database of another program. Kestrel touches no such file: move it away, or \
-             name another folder as `store` in the config, and start again."
+            "{shown} is a database of another program, and Kestrel does not touch it. Move it away, or set \
+             `store` in the config to another folder, and start again."
         );
     }
     let shape = usize::try_from(shape).unwrap_or(usize::MAX);
     if shape > known {
         bail!(
-            "The ledger {shown} was written by a newer Kestrel (its shape is {shape}, this one knows {known}). \
-             An older one could lose what it does not know, so it touches nothing. Start the newer Kestrel \
-             again, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together: then cases, \
-             storms, mutes and messages not yet sent are forgotten."
+            "The ledger {shown} was written by a newer Kestrel (schema version {shape}, this one supports \
+             {known}). Nothing was changed. Start the newer Kestrel again, or move ledger.sqlite, \
+             ledger.sqlite-wal and ledger.sqlite-shm away together; cases, storms, mutes and unsent messages \
+             are then lost."
         );
     }
     Ok(shape)
@@ -164,17 +164,17 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> anyhow::Error {
     let says = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => broken(path),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => format!(
-            "The ledger {shown} cannot be opened or written. It and its folder are for their owner only: run \
-             this as the user that runs the bot."
+            "The ledger {shown} cannot be opened or written. Only its owner has access: run this as the user \
+             that runs the bot."
         ),
         _ if is_busy(&error) => format!(
-            "The ledger {shown} is held by another process for longer than {} s. Nothing was written; see \
-             whether a Kestrel beside this one is stopped.",
+            "The ledger {shown} has been locked by another process for more than {} s. Nothing was written. \
+             Check whether another Kestrel process is stuck.",
             PATIENCE.as_secs()
         ),
         Some(ErrorCode::DiskFull) => {
             format!(
-                "The ledger {shown} cannot grow: the disk is full. Nothing was written; make room."
+                "The ledger {shown} cannot grow: the disk is full. Nothing was written. Free some space."
             )
         }
         _ => format!("The ledger {shown} could not be read or written"),
@@ -184,9 +184,9 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> anyhow::Error {
 
 fn broken(path: &Path) -> String {
     format!(
-        "The ledger {} is broken: it is not a database, or not a whole one. Nothing was changed in it. Put a \
-         copy back, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together and start \
-         again: then cases, storms, mutes and messages not yet sent are forgotten, and logs are read from their ends.",
+        "The ledger {} is damaged: it is not a database, or not a complete one. Nothing was changed. Restore a \
+         copy, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together and start again; \
+         cases, storms, mutes and unsent messages are then lost, and logs are read from their ends.",
         path.display()
     )
 }
@@ -276,7 +276,8 @@ mod tests {
         newer.push("CREATE TABLE later (x TEXT) STRICT;");
         open_with(&path, &newer).unwrap();
         let known = MIGRATIONS.len();
-        let says = format!("a newer Kestrel (its shape is {}, this one knows {known})", known + 1);
+        let says =
+            format!("a newer Kestrel (schema version {}, this one supports {known})", known + 1);
         refused(&path, &says);
         assert_eq!(shape(&open_with(&path, &newer).unwrap()), NEWEST + 1);
     }
@@ -288,7 +289,7 @@ mod tests {
         for garbage in [&b"xy"[..], &[0xff; 40], b"SQLite format 3\0 but not really", &[7; 9000]] {
             fs::write(&path, garbage).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-            refused(&path, "is broken: it is not a database, or not a whole one");
+            refused(&path, "is damaged: it is not a database, or not a complete one");
         }
         fs::remove_file(&path).unwrap();
         let foreign = Connection::open(&path).unwrap();
@@ -315,9 +316,9 @@ mod tests {
             let mut torn = whole.clone();
             torn[page * 4096..page * 4096 + 512].fill(0xee);
             fs::write(&path, &torn).unwrap();
-            refused(&path, "is broken");
+            refused(&path, "is damaged");
             fs::write(&path, &whole[..page * 4096]).unwrap();
-            refused(&path, "is broken");
+            refused(&path, "is damaged");
         }
         fs::write(&path, &whole).unwrap();
         open(&path).unwrap();

@@ -118,7 +118,9 @@ impl StormRow {
     fn known(self) -> Option<StoredStorm> {
         let number = self.number;
         self.checked()
-            .inspect_err(|error| tracing::warn!("storm {number} is of another version: {error:#}"))
+            .inspect_err(|error| {
+                tracing::warn!("storm {number} was written by another version: {error:#}")
+            })
             .ok()
     }
 

@@ -123,10 +123,10 @@ impl Merge {
                 let name = &feed.name;
                 let seconds = HANGS.as_secs();
                 self.heap.notes.push(format!(
-                    "log {name} has not answered for {seconds} s: its disk is slow, or hangs"
+                    "no data from log {name} for {seconds} s: its disk is slow or not responding"
                 ));
             } else if feed.hangs && !hangs {
-                self.heap.notes.push(format!("log {} answers again", feed.name));
+                self.heap.notes.push(format!("log {} responds again", feed.name));
             }
             feed.hangs = hangs;
         }

@@ -27,7 +27,7 @@ impl LogReader {
         let name = &self.source.name;
         let Err(why) = how else {
             if mem::take(&mut self.told) {
-                self.notes.push(format!("log {name} is read again"));
+                self.notes.push(format!("log {name} can be read again"));
             }
             self.absent = None;
             return;
@@ -40,7 +40,7 @@ impl LogReader {
         self.told = true;
         let why = if why.is_empty() {
             let gone = LogFile::inspect(&self.source.path).err();
-            gone.unwrap_or_else(|| "it was being replaced".into())
+            gone.unwrap_or_else(|| "the file is being replaced".into())
         } else {
             why
         };
@@ -51,7 +51,7 @@ impl LogReader {
     pub(super) fn lose(&mut self, error: &io::Error, now: i64) {
         self.failures += 1;
         if self.failures > FAILURES && self.tails.back().is_some_and(|(tail, _)| tail.closed) {
-            let (mut tail, _) = self.tails.pop_back().expect("asked right before");
+            let (mut tail, _) = self.tails.pop_back().expect("checked right before");
             self.began = tail.began().or(self.began);
             let name = &self.source.name;
             let path = tail.path.display();

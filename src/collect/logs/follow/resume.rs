@@ -82,14 +82,14 @@ impl LogReader {
         }
         if (lost || late) && self.misses < MISSES {
             self.misses += 1;
-            return Err(io::Error::other("the file that was read last is not there"));
+            return Err(io::Error::other("the file that was read last is missing"));
         }
         let mut next = None;
         if open.is_empty() {
             next = find_file::next(&self.source.path, self.began, None)?;
         }
         let Some(lead) = open.first().map(|(_, part, _)| part).or(next.as_ref()) else {
-            return Err(io::Error::other("it is not there"));
+            return Err(io::Error::other("the file is missing"));
         };
         if self.reading.is_none() {
             let offset = open.first().map_or(0, |(tail, ..)| tail.offset());
@@ -109,7 +109,7 @@ impl LogReader {
         self.misses = 0;
         if late {
             let name = &self.source.name;
-            self.notes.push(format!("log {name}: late lines of a file that is gone were not read"));
+            self.notes.push(format!("log {name}: late lines of a deleted file were not read"));
         }
         let count = open.len();
         for (number, (mut tail, part, current)) in open.into_iter().enumerate() {

@@ -138,7 +138,7 @@ impl LogReader {
             let first = first.and_then(|(first, reading)| reading.moment(first));
             let to = first.map_or_else(|| "now".into(), utc);
             self.notes.push(format!(
-                "log {}: nothing was read between {} and {to}: the file was gone",
+                "log {}: nothing was read between {} and {to}: the file was missing",
                 self.source.name,
                 shown(self.last),
             ));

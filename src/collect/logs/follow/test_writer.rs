@@ -234,7 +234,9 @@ impl Writer {
             let name = path.extension().unwrap().to_str().unwrap().to_owned();
             name.parse::<i64>().unwrap()
         };
-        let newest = plain.into_iter().max_by_key(|path| if self.shifts { -number(path) } else { number(path) });
+        let newest = plain
+            .into_iter()
+            .max_by_key(|path| if self.shifts { -number(path) } else { number(path) });
         let Some(plain) = newest else { return };
         let packed = plain.with_added_extension("gz");
         let mut encoder = GzEncoder::new(File::create(&packed).unwrap(), Compression::fast());

@@ -189,7 +189,7 @@ fn a_log_that_goes_away_is_told_once_and_again_when_it_is_back() {
     check(&writer, &mut reader);
     assert_eq!(reader.notes().len(), 2, "{:?}", reader.notes());
     assert!(reader.notes()[0].starts_with("log main cannot be read: "));
-    assert_eq!(reader.notes()[1], "log main is read again");
+    assert_eq!(reader.notes()[1], "log main can be read again");
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub async fn watch(
             Some(told)
         }
         Ok(Err(why)) => failed(State::Failed(why)),
-        Err(_) => failed(State::Failed("the database answered too slowly to be watched".into())),
+        Err(_) => failed(State::Failed("the database is too slow to watch the inbox".into())),
     }
 }
 

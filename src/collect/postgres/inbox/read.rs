@@ -17,8 +17,8 @@ pub(super) const WATCH_LIMIT: usize = 1000;
 pub(super) const A_LOOK: usize = 100;
 
 /// Why the shapes are missing where the count is not.
-pub(crate) const NO_SHAPES: &str = "the role may count the waiting messages and not see whom they are \
-                                    encrypted for: run the SQL of `kestrel grants` once more";
+pub(crate) const NO_SHAPES: &str = "the role can count the waiting messages but not see who they are encrypted \
+                                    for: run the SQL from `kestrel grants` again";
 
 const COUNT: &str = "SELECT count(*) FROM (\n\
      SELECT 1 FROM device_inbox\n\
