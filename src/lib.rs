@@ -97,7 +97,7 @@
 //! | [`flow`] | command … render, storm, capture, config | bot, the Matrix client |
 //! | [`bot`] | command (to parse), flow, render, storm, capture, [`collect::logs::follow`], store, config, evidence (to carry) | plan, diagnose, postgres |
 //!
-//! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/prometheus`, `rusqlite` in
+//! `tokio_postgres` stands in `collect/postgres` only, `reqwest` in `collect/http`, `rusqlite` in
 //! `store/ledger` and the Matrix client in `bot`. A test holds the walls (`tests/it/walls.rs`), and clippy
 //! forbids the clock outside `main` and `bot`.
 //!

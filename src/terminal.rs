@@ -1,7 +1,7 @@
 //! The same flow on a terminal: flags in, a verdict on standard output, an exit status for scripts.
 //!
-//! Exit status: 0 a verdict was reached, whatever it says; 3 not enough evidence; 2 bad usage; 1 our
-//! own fault.
+//! Exit status: 0 a verdict was reached, whatever it is; 3 not enough evidence; 2 bad usage; 1 internal
+//! error.
 
 mod asked;
 mod cases;

@@ -1,4 +1,4 @@
-//! `[database]` → the database's URL, and the file that its password is read from.
+//! `[database]`: the database's URL and the file with its password.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ pub(super) fn database(table: &Table, base: &Path, problems: &mut Vec<String>) -
     Some(Database::with_secret_file(url, file))
 }
 
-/// The URL that stands in the config, which everyone may read.
+/// The URL in the config, which everyone may read.
 fn inline_url(section: &mut Section<'_, '_>) -> Option<Url> {
     let text = section.text("url")?;
     let url = checked_url("url", text, section)?;

@@ -1,4 +1,4 @@
-//! `[[logs]]` → the log files of Synapse's processes.
+//! `[[logs]]`: the log files of Synapse's processes.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub(super) const LOG: &[&str] = &["name", "path", "timezone"];
 /// One Synapse process's log file.
 #[derive(Debug, Clone)]
 pub struct LogSource {
-    /// How answers name it.
+    /// Its name in answers.
     pub name: String,
     pub path: PathBuf,
     /// The zone of the log's local times; `None` to derive it from the log.

@@ -1,4 +1,4 @@
-//! `[matrix]` → the bot's account, its rooms, and who may command it.
+//! `[matrix]`: the bot's account, its rooms, and who can use it.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -22,7 +22,7 @@ pub(super) const MATRIX: &[&str] = &[
     "password_file",
 ];
 
-/// `max_command_age` without the key: longer than a restart, shorter than anyone still waits.
+/// `max_command_age` without the key: longer than a restart, shorter than anyone waits.
 const MAX_COMMAND_AGE: &str = "5m";
 
 const USER_ID: &str = "a Matrix user ID like \"@you:example.org\"";
@@ -34,14 +34,14 @@ pub struct Matrix {
     pub user: OwnedUserId,
     pub rooms: Vec<OwnedRoomId>,
     pub admins: Vec<OwnedUserId>,
-    /// Room members at or above it may command the bot too.
+    /// Room members with at least this power level can use the bot too.
     pub min_power_level: Option<i64>,
     pub max_command_age: Duration,
-    /// Whether commands count in a room that is not encrypted.
+    /// Whether unencrypted rooms accept commands.
     pub allow_unencrypted: bool,
     pub require_verified: RequireVerified,
-    /// Holds the account's password, for making a new device without a person. Read when it is needed: only
-    /// the bot's own user can read it, and it may change while the bot runs.
+    /// The file with the account's password, for creating a new device without a person. It is read when
+    /// needed: only the bot's user can read it, and it may change while the bot runs.
     pub password_file: Option<PathBuf>,
 }
 
@@ -49,14 +49,14 @@ pub struct Matrix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum RequireVerified {
     Never,
-    /// Those that silence, delete, or start and stop a capture.
+    /// Commands that mute, delete, or start and stop a capture.
     #[default]
     Destructive,
     Always,
 }
 
 impl RequireVerified {
-    /// Whether it holds for a command.
+    /// Whether it applies to a command.
     pub fn covers(self, destructive: bool) -> bool {
         match self {
             Self::Never => false,
@@ -84,7 +84,8 @@ impl FromStr for RequireVerified {
     }
 }
 
-/// The bot's id comes apart, because the server's name derives from it even when another key is wrong.
+/// The bot's user ID is returned separately, because the server name comes from it even if another key is
+/// wrong.
 pub(super) fn matrix(
     table: &Table,
     base: &Path,
@@ -139,7 +140,7 @@ pub(super) fn matrix(
 }
 
 fn check_homeserver(url: &Url, section: &mut Section<'_, '_>) {
-    // Plain http is allowed: a bot beside Synapse talks to its listener without leaving the machine.
+    // Plain http is allowed: a bot on Synapse's machine talks to its listener locally.
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
         section.problem("homeserver", "must begin with https:// or http://");
     } else if !url.username().is_empty() || url.password().is_some() {

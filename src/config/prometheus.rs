@@ -1,4 +1,4 @@
-//! `[prometheus]` → where the homeserver's metrics are kept, and how Kestrel is let in.
+//! `[prometheus]`: the Prometheus with the homeserver's metrics, and its login.
 
 use std::path::Path;
 
@@ -10,27 +10,27 @@ use super::section::Section;
 
 pub(super) const PROMETHEUS: &[&str] = &["url", "user", "password_file", "token_file", "labels"];
 
-/// Where the homeserver's metrics are kept.
+/// The Prometheus with the homeserver's metrics.
 #[derive(Debug, Clone)]
 pub struct Prometheus {
-    /// Its base, as in `http://127.0.0.1:9090`; below it stands `/api/v1`.
+    /// The part of the URL before `/api/v1`, such as `http://127.0.0.1:9090`.
     pub url: Url,
     pub access: Access,
-    /// Which series are this homeserver's, where one Prometheus keeps several: names and values.
+    /// The labels of this homeserver's series, if one Prometheus stores several: names and values.
     pub labels: Vec<(String, String)>,
 }
 
 impl Prometheus {
-    /// One that asks for no login and keeps one homeserver.
+    /// A Prometheus without a login, for one homeserver.
     pub fn open(url: Url) -> Self {
         Self { url, access: Access::Open, labels: Vec::new() }
     }
 }
 
-/// How Prometheus lets Kestrel in; may hold a secret, so it is never printed.
+/// The login for Prometheus. It may contain a secret, so it is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Access {
-    /// It asks for nothing.
+    /// No login.
     Open,
     Password {
         user: String,
@@ -71,7 +71,7 @@ pub(super) fn prometheus(
     Some(Prometheus { url: url?, access: access?, labels })
 }
 
-/// A problem is a sentence's second half, and never shows the text: it may hold a password.
+/// A problem is the second half of a sentence, and never shows the text, which may contain a password.
 pub(super) fn prometheus_url(text: &str) -> Result<Url, String> {
     let url = text
         .parse::<Url>()
@@ -108,7 +108,7 @@ fn access(section: &mut Section<'_, '_>, base: &Path) -> Option<Access> {
     None
 }
 
-/// `{ server_name = "example.org" }`: names as Prometheus has them, values of any text.
+/// `{ server_name = "example.org" }`: label names of Prometheus, with any values.
 fn labels(section: &mut Section<'_, '_>) -> Vec<(String, String)> {
     let mut labels = Vec::new();
     for (name, value) in section.table("labels").into_iter().flatten() {

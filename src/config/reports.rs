@@ -1,4 +1,5 @@
-//! `[reports]` → whether the bot takes users' reports, whose, how large and how often, and where they are told.
+//! `[reports]`: whether the bot accepts users' reports, from whom, how large and how often, and where the
+//! verdicts go.
 
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use toml::{Table, Value};
@@ -9,8 +10,8 @@ use super::section::Section;
 pub(super) const REPORTS: &[&str] = &["enabled", "from", "largest", "each", "room", "addresses"];
 
 const MIB: i64 = 1 << 20;
-/// A file is held as it was received while it is read, which may take 40 MiB more: together no more than 64 MiB,
-/// so that the bot stays under its unit's MemoryMax. Zipped, it may unpack to ten times as much.
+/// The received file stays in memory while it is read, which may take 40 MiB more: 64 MiB together at most,
+/// so that the bot stays below its unit's MemoryMax. Zipped, it may unpack to ten times as much.
 const LARGEST: i64 = 24 * MIB;
 
 /// Reports from users.
@@ -19,20 +20,20 @@ pub struct Reports {
     pub enabled: bool,
     /// Whose invitations to a direct chat are accepted, and whose reports are read there.
     pub from: Senders,
-    /// Bytes of one file, as it is received; at most 24 MiB, whatever the config says.
+    /// The size of one file in bytes, as received; at most 24 MiB, whatever the config says.
     pub largest: usize,
-    /// A user's reports an hour.
+    /// Reports per user and hour.
     pub each: usize,
-    /// Where they are told: one of the bot's rooms. `None` without a bot.
+    /// The room for the verdicts: one of the bot's rooms. `None` without a bot.
     pub room: Option<OwnedRoomId>,
-    /// Keep IP addresses that stand in a report.
+    /// Keep IP addresses in a report.
     pub addresses: bool,
 }
 
 /// Who may send reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Senders {
-    /// Users of the homeserver that is watched.
+    /// Users of the monitored homeserver.
     OwnServer,
     Nobody,
     These(Vec<OwnedUserId>),
@@ -52,7 +53,7 @@ impl Default for Reports {
 }
 
 impl Reports {
-    /// Whether this user's direct chat is let in. `server` is the name of the homeserver that is watched.
+    /// Whether this user's direct chat is accepted. `server` is the name of the monitored homeserver.
     pub fn lets_in(&self, user: &UserId, server: Option<&ruma::ServerName>) -> bool {
         self.enabled
             && match &self.from {
@@ -79,7 +80,7 @@ pub(super) fn reports(
         } else {
             from(&mut section)
         },
-        // An older Kestrel allowed more: its configs stay valid, and the bound holds.
+        // An older Kestrel allowed more: its configs stay valid, but the limit applies.
         largest: section
             .count("largest", MIB / 1024, 256 * MIB)
             .map_or(unsaid.largest, |largest: usize| largest.min(unsaid.largest)),

@@ -1,5 +1,5 @@
-//! One TOML table → typed values. Each wrong value, missing key and unknown key becomes a sentence that
-//! begins with the full key; reading goes on after each.
+//! Reads typed values from a TOML table. Each wrong value, missing key and unknown key becomes a sentence that begins
+//! with the full key; reading continues after each.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use toml::{Table, Value};
 
 use super::time_zone::timezone;
 
-/// A table being read. Every key it may hold is named at the start, so that a key the code forgets to
-/// read is still known, and a misspelt one can be told its neighbour.
+/// A table being read. All its keys are declared first, so that a key that the code does not read is still
+/// known, and a misspelt key gets a suggestion.
 pub(super) struct Section<'a, 'p> {
     table: Option<&'a Table>,
     /// How problems name the table: `logs[1]`; empty for the file itself.
@@ -32,7 +32,7 @@ impl<'a, 'p> Section<'a, 'p> {
         section
     }
 
-    /// A problem with `key`, in a sentence's second half.
+    /// A problem with `key`, as the second half of a sentence.
     pub(super) fn problem(&mut self, key: &str, says: impl std::fmt::Display) {
         let key = self.full(key);
         self.problems.push(format!("{key}: {says}"));
@@ -47,7 +47,7 @@ impl<'a, 'p> Section<'a, 'p> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
-    /// Whether the key is there and holds `[]`.
+    /// Whether the key exists and is `[]`.
     pub(super) fn is_empty_list(&self, key: &str) -> bool {
         let list = self.value(key).and_then(Value::as_array);
         list.is_some_and(|list| list.is_empty())
@@ -63,7 +63,7 @@ impl<'a, 'p> Section<'a, 'p> {
         None
     }
 
-    /// A text that reads as a `T`; `what` says what it should have been.
+    /// Text that parses as a `T`; `what` says what it should be.
     pub(super) fn parsed<T: FromStr>(&mut self, key: &str, what: &str) -> Option<T> {
         let text = self.text(key)?;
         let parsed = text.parse().ok();
@@ -73,7 +73,7 @@ impl<'a, 'p> Section<'a, 'p> {
         parsed
     }
 
-    /// A list of texts that each read as a `T`. An absent list is an empty one.
+    /// A list of texts that each parse as a `T`. A missing list is empty.
     pub(super) fn list<T: FromStr>(&mut self, key: &str, what: &str) -> Vec<T> {
         let Some(value) = self.value(key) else {
             return Vec::new();
@@ -206,8 +206,8 @@ impl<'a, 'p> Section<'a, 'p> {
     }
 }
 
-/// `90s`, `5m`, `24h`, `7d`, `1h30m`. The chat has a reader of its own that forgives more: a config is
-/// written once and read by others.
+/// `90s`, `5m`, `24h`, `7d`, `1h30m`. The parser for chat is more tolerant: a config is written once and read
+/// by others.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total: u64 = 0;
@@ -227,8 +227,8 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| Duration::from_secs(total))
 }
 
-/// The known name most like `key`, if any is like it: Jaro-Winkler, because a config's slips are mostly
-/// endings (`room`, `time_zone`, `pasword_file`); below this likeness lie different words.
+/// The known name closest to `key`, if any is close: by Jaro-Winkler, because most mistakes are in the ending
+/// (`room`, `time_zone`, `pasword_file`). Below this similarity the words are different.
 fn nearest<'k>(key: &str, keys: &[&'k str]) -> Option<&'k str> {
     const LIKE: f64 = 0.75;
     let likeness = |known: &&'k str| (strsim::jaro_winkler(key, known), *known);

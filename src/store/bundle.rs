@@ -1,5 +1,5 @@
-//! Files of a capture ↔ a zip that is handed around: packed in one folder beside a manifest with their
-//! hashes, and read again with bounds, because whoever handed it on may have made another.
+//! Packs the files of a capture into a zip and reads it again. They are in one folder with a manifest of
+//! their hashes. Reading has limits, because someone may have forged the file.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
@@ -11,23 +11,23 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use kestrel_core::capture::{MANIFEST, Manifest};
 
-/// A bundle's size at the most, packed.
+/// The largest packed size of a bundle.
 pub const LARGEST: usize = 24 << 20;
-/// What is read of one: more than is ever packed.
+/// The limits when reading one: more than is ever packed.
 const PACKED: usize = 64 << 20;
 const UNPACKED: u64 = 256 << 20;
 const FILES: usize = 1000;
 const NAME: usize = 200;
 
-/// A bundle that was read and fits its manifest.
+/// A bundle that matches its manifest.
 #[derive(Debug)]
 pub struct Bundle {
     pub manifest: Manifest,
-    /// By their names below the folder, without the manifest.
+    /// By name inside the folder, without the manifest.
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
-/// Packs files into a folder of a zip. The same files give the same bytes.
+/// Packs files into a folder of a zip. The same files always give the same bytes.
 pub fn pack(folder: &str, files: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default()
@@ -47,7 +47,7 @@ pub fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
 }
 
-/// Reads a bundle and checks every file against the manifest; one sentence where it is none, or was changed.
+/// Reads a bundle and checks every file against the manifest. The error is a sentence.
 pub fn unpack(bytes: &[u8]) -> Result<Bundle, String> {
     if bytes.len() > PACKED {
         return Err(format!("it is larger than {} MiB", PACKED >> 20));
@@ -89,7 +89,7 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, String> {
     }
 }
 
-/// A file's folder and its name below that; only plain names are taken.
+/// The folder and the name of a file; only plain names are accepted.
 fn named(path: &str) -> Result<(String, String), String> {
     let plain = |part: &str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');

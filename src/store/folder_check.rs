@@ -1,5 +1,5 @@
-//! A store folder → whether what Kestrel keeps can be written there, in words. Takes no lock and opens no
-//! database, so that it can be asked beside a running bot; the file that it writes to try is removed again.
+//! Checks whether the store folder is writable. It takes no lock and opens no database, so that it works
+//! while the bot runs; it deletes its test file again.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -7,11 +7,11 @@ use std::path::Path;
 
 use rustix::fs::{Access, access, statvfs};
 
-/// With less room than this the folder is as good as full: the ledger's write-ahead log, the Matrix client's
-/// databases and a capture's bundle take some megabytes each.
+/// With less space than this the folder counts as full: the ledger's write-ahead log, the Matrix client's
+/// databases and a capture bundle take some megabytes each.
 pub const SPARE: u64 = 64 << 20;
 
-/// What `kestrel doctor` says of the folder; an error where something is to be done.
+/// What `kestrel doctor` says about the folder; an error if there is something to do.
 pub fn health(folder: &Path) -> Result<String, String> {
     let shown = folder.display();
     match fs::metadata(folder) {
@@ -32,10 +32,10 @@ pub fn health(folder: &Path) -> Result<String, String> {
     Ok(format!("{shown} is writable; {} MB free", free >> 20))
 }
 
-/// A folder that is not there yet is made by the first command that needs it, where that is allowed.
+/// A missing folder is created by the first command that needs it, if that is permitted.
 fn missing(folder: &Path) -> Result<String, String> {
     let above = folder.ancestors().skip(1).find(|above| above.exists());
-    // The path may be relative, and then ends with nothing.
+    // The path may be relative and have no parent.
     let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match access(above, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => {
@@ -45,11 +45,11 @@ fn missing(folder: &Path) -> Result<String, String> {
     }
 }
 
-/// Writes a file and removes it.
+/// Writes a file and deletes it.
 fn try_out(folder: &Path) -> std::io::Result<()> {
     let path = folder.join(format!("doctor-{}.new", std::process::id()));
     let written = fs::File::create_new(&path).and_then(|mut file| {
-        // More than one block: a full disk may still have room for a name.
+        // More than one block: a full disk may still have space for a name.
         file.write_all(&[0; 64 << 10])?;
         file.sync_all()
     });
@@ -57,7 +57,7 @@ fn try_out(folder: &Path) -> std::io::Result<()> {
     written.and(removed)
 }
 
-/// Bytes that this user may still write on the folder's disk.
+/// The bytes that this user can still write to the folder's disk.
 pub fn free_space(folder: &Path) -> std::io::Result<u64> {
     let disk = statvfs(folder)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
@@ -119,9 +119,6 @@ mod tests {
         let mut file = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let error = file.write_all(b"x").unwrap_err();
         let says = unwritten(Path::new("/var/lib/kestrel"), 3 << 20, &error);
-        assert!(
-            says.contains("/var/lib/kestrel is full") && says.contains("3 MB are free"),
-            "{says}"
-        );
+        assert!(says.contains("/var/lib/kestrel is full") && says.contains("3 MB free"), "{says}");
     }
 }

@@ -1,8 +1,8 @@
-//! The list of answered events of an older Kestrel → the ledger, once.
+//! Moves the list of answered events of an older Kestrel into the ledger, once.
 //!
-//! That Kestrel kept digests of events in a file `handled`: a line when an answer began, a line when it ended,
-//! and a head that says when the store began. Answers that never ended are not taken over: the room is read
-//! back, and they are accepted again.
+//! That Kestrel kept digests of events in a file `handled`: a line when an answer started, a line when it
+//! ended, and a header with the creation time of the store. Unfinished answers are not moved: the room is
+//! read again, and they are accepted again.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,7 +15,7 @@ use super::ledger::Ledger;
 
 const HEAD: &str = "kestrel handled 1 since ";
 
-/// Notes in the ledger when this store began, with what the file says; then the file is removed.
+/// Records in the ledger when this store was created and what the file says, then deletes the file.
 pub(super) fn take_over(path: &Path, ledger: &Ledger, now: Timestamp) -> Result<()> {
     let text = match fs::read(path) {
         Ok(text) => String::from_utf8_lossy(&text).into_owned(),
@@ -24,7 +24,7 @@ pub(super) fn take_over(path: &Path, ledger: &Ledger, now: Timestamp) -> Result<
     };
     let mut lines = text.lines();
     let since = lines.next().and_then(read_head).unwrap_or(now);
-    // A torn last line names no known word, or no whole digest.
+    // An incomplete last line has no known word or no full digest.
     let ended = lines.filter_map(|line| line.strip_prefix("ended "));
     let ended: Vec<_> = ended.filter(|event| event.len() == 64).map(str::to_owned).collect();
     ledger.begin_at(since, &ended)?;

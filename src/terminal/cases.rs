@@ -1,7 +1,7 @@
-//! The ledger beside a running bot → the list of cases, one of them, or its deletion. Takes no lock, asks no
-//! source, and makes no ledger where there is none.
+//! Lists, shows or deletes cases while the bot runs. It takes no lock, queries no source, and creates no
+//! ledger.
 //!
-//! `kestrel triage` keeps no case: what it reads is the terminal's own, and `--save` keeps it there.
+//! `kestrel triage` stores no case: its result belongs to the terminal, and `--save` keeps it.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ const LISTED: usize = 20;
 /// The list of cases.
 #[derive(Debug, Args)]
 pub(crate) struct Cases {
-    /// Only cases about this user: a whole Matrix id, or a bare name of the config's server
+    /// Only cases about this user: a full Matrix ID, or just the name on the config's server
     #[arg(long, value_name = "USER")]
     user: Option<String>,
     #[command(flatten)]
@@ -41,9 +41,9 @@ pub(crate) struct Cases {
 /// One case.
 #[derive(Debug, Args)]
 pub(crate) struct OneCase {
-    /// Its number, as `kestrel cases` shows it
+    /// Its number in `kestrel cases`
     number: String,
-    /// why: every step and every query; delete: take it and its evidence out of the store for good
+    /// why: show every step and query; delete: delete it and its evidence for good
     look: Option<String>,
     #[command(flatten)]
     configured: Configured,
@@ -74,7 +74,7 @@ pub(crate) fn cases(flags: &Cases) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A case as it was answered, or all behind it; or its end.
+/// Shows a case as it was answered, or every step of it, or deletes it.
 pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
     let config = Config::load(&flags.configured.config)?;
     let text = format!("{} {}", flags.number, flags.look.as_deref().unwrap_or_default());
@@ -114,7 +114,7 @@ fn context(config: &Config) -> Context<'_> {
     Context { server_name, zone: &config.limits.timezone, now: Timestamp::now() }
 }
 
-/// The usage line of the room is not a terminal's.
+/// The room's usage line does not fit a terminal.
 fn without_usage(slip: Slip) -> Slip {
     Slip { usage: None, ..slip }
 }

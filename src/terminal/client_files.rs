@@ -1,4 +1,4 @@
-//! A client's file, a pipe or a folder of files → what is kept of it.
+//! Reads a client's file, a pipe or a folder of files.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
@@ -10,7 +10,7 @@ use kestrel_core::evidence::artefact::{Limits, Parcel, take_in_from};
 use super::report_folder;
 use super::slip::slip;
 
-/// A file that a person has at hand may be larger than one that is sent.
+/// A local file may be larger than one that is sent.
 pub(super) fn file_limits() -> Limits {
     Limits { size: 64 << 20, ..Limits::default() }
 }
@@ -27,7 +27,7 @@ pub(super) fn taken(file: &Path, limits: &Limits) -> Result<Parcel, Slip> {
     let taken = if open.metadata().is_ok_and(|about| about.is_file()) {
         take_in_from(&name, BufReader::new(open), limits)
     } else {
-        // A pipe cannot be read from any place, so it is held.
+        // A pipe is not seekable, so it is kept in memory.
         let most = limits.size.min(Limits::default().size);
         let mut bytes = Vec::new();
         open.by_ref().take(most as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;

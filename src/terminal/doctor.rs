@@ -15,14 +15,14 @@ use kestrel_core::plan::Plan;
 use super::doctor_checks::{self, is_quiet};
 use super::output::say;
 
-/// Says how the bot's account stands, asks every configured source for nothing much, and says how it answered;
-/// then whether the store can be written, and what the database's role may do.
+/// Checks the bot's account and every configured source, then whether the store is writable and what the
+/// database's role can do.
 pub(crate) async fn doctor(config: &Config, account: &[Finding]) -> Result<ExitCode> {
     let user = match &config.matrix {
         Some(matrix) => matrix.user.clone(),
         None => bail!("the config has no [matrix] section"),
     };
-    // Everything that any question could ask of a source.
+    // Everything that any question could need from a source.
     let typed = command::Triage { user, device: None, event: None, span: command::Span::Unsaid };
     let now = Timestamp::now();
     let plan = Plan::all(&typed, "doctor".into(), config.limits.window, now);
@@ -48,7 +48,7 @@ pub(crate) async fn doctor(config: &Config, account: &[Finding]) -> Result<ExitC
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints how a source answered; gives whether it did.
+/// Prints how a source answered; returns whether it did.
 fn source_line(answer: &Gathered, evidence: &Evidence) -> Result<bool> {
     let (mark, why) = match &answer.state {
         State::Failed(why) if is_quiet(evidence, answer.need, why) => ("unknown", why.as_str()),

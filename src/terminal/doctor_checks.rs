@@ -1,5 +1,5 @@
-//! What `kestrel doctor` checks besides the sources' answers → lines for a person: whether the logs could show
-//! trouble, the store folder, and the role and the session in the database. Changes nothing.
+//! The other checks of `kestrel doctor`: whether the logs could show trouble, the store folder, and the
+//! database's role and session. They change nothing.
 
 use kestrel::collect::postgres::{limit_binds, reads_only};
 use kestrel::config::Config;
@@ -10,9 +10,9 @@ use kestrel_core::evidence::{Evidence, Need};
 /// One check.
 pub(super) struct Check {
     pub(super) name: &'static str,
-    /// Words for a person; an error where something is to be done.
+    /// A sentence; an error if there is something to do.
     pub(super) found: Result<String, String>,
-    /// What was found is certain.
+    /// Whether the result is certain.
     pub(super) sure: bool,
 }
 
@@ -32,17 +32,17 @@ impl Check {
     }
 }
 
-/// Whether a source's failure is only that a logger wrote nothing, as on a server without much to do.
+/// Whether a source failed only because a logger wrote nothing, as on an idle server.
 pub(super) fn is_quiet(evidence: &Evidence, need: Need, why: &str) -> bool {
     let all: Vec<_> = evidence.answers(need).collect();
     let blind = blind_answers(&all, need);
     blind.is_some_and(|blind| matches!(blind.why, Why::Loggers(_)) && blind.text() == why)
 }
 
-/// Whether the logs could show trouble; nothing of logs that could not be read, whose answers say why.
+/// Whether the logs could show trouble. Unreadable logs are left out; their answers say why.
 pub(super) fn visible(evidence: &Evidence) -> Vec<Check> {
     let logs = key_logs(evidence);
-    // One by one for the level; of single loggers one process may have what another lacks.
+    // Each log for the level; a logger that one process lacks may be in another.
     let mut found: Vec<_> = logs.iter().filter_map(|log| blind(&[*log], &[])).collect();
     if found.is_empty() {
         found.extend(blind(&logs, &Logger::ALL));
@@ -50,7 +50,7 @@ pub(super) fn visible(evidence: &Evidence) -> Vec<Check> {
     let check = |of: Blind| Check {
         name: "log level",
         found: Err(format!("{}. Fix: {}", of.text(), of.how())),
-        // A server without much to do writes nothing from a logger for a day.
+        // On an idle server a logger may write nothing for a day.
         sure: !matches!(of.why, Why::Loggers(_)),
     };
     found.into_iter().map(check).collect()

@@ -1,11 +1,11 @@
-//! Standard output: plain or coloured, and a reader that stops early is no fault.
+//! Standard output, plain or coloured. A reader that closes it early is not an error.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use kestrel_core::render::{Ink, Page};
 
-/// Writes to standard output. A reader that has read enough, as in `| head -1`, is no fault.
+/// Writes to standard output. A closed pipe, as in `| head -1`, is not an error.
 pub(crate) fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -14,13 +14,13 @@ pub(crate) fn say(text: &str) -> Result<()> {
     }
 }
 
-/// Prints a page, in colour where that is wanted.
+/// Prints a page, in colour on a terminal.
 pub(super) fn show(page: &Page) -> Result<()> {
     let ink = if coloured(&std::io::stdout()) { Ink::Colour } else { Ink::Plain };
     say(&page.terminal(ink))
 }
 
-/// Whether a stream is for eyes that want colour: <https://no-color.org>.
+/// Whether to use colour on a stream: <https://no-color.org>.
 pub(crate) fn coloured(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

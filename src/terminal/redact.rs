@@ -1,5 +1,5 @@
-//! `kestrel redact`: a user's files → what would be kept of them on standard output, and on standard error
-//! what was understood and what was taken out. So a user can look before sending.
+//! `kestrel redact`: prints what would be kept of a user's files, and on standard error what was understood
+//! and removed, so that a user can check before sending.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::client_files::{file_limits, taken};
 use super::output::say;
 
-/// What to look at.
+/// The files to read.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Nothing is sent or written. Exit status: 0 every file was read; 2 a file is in a format that \
@@ -32,7 +32,7 @@ pub(crate) struct Redact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum RedactFormat {
     Text,
-    /// One object for each artefact, a line each
+    /// One object per artefact, each on a line
     Json,
 }
 

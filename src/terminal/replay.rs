@@ -1,4 +1,4 @@
-//! `kestrel replay`: a saved case → its verdict again.
+//! `kestrel replay`: evaluates a saved case again.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,13 +17,13 @@ use super::verdict_output::{EXIT, Shown, print, terminal_view};
 #[derive(Debug, Args)]
 #[command(after_help = EXIT)]
 pub(crate) struct Replay {
-    /// What `--save` kept, the evidence.json of a thread, or the bundle of a capture
+    /// A file from `--save`, the evidence.json of a thread, or a capture bundle
     evidence: PathBuf,
     #[command(flatten)]
     shown: Shown,
 }
 
-/// Judges a saved case again.
+/// Evaluates a saved case again.
 pub(crate) fn replay(flags: &Replay) -> Result<ExitCode> {
     let file = flags.evidence.display();
     let bytes = std::fs::read(&flags.evidence)
@@ -42,7 +42,7 @@ pub(crate) fn replay(flags: &Replay) -> Result<ExitCode> {
     print(&evidence, &flags.shown, &terminal_view(View::in_zone(TimeZone::UTC)))
 }
 
-/// The evidence of a bundle whose files are as its manifest says.
+/// The evidence of a bundle that matches its manifest.
 fn bundled(bytes: &[u8]) -> std::result::Result<String, String> {
     let mut bundle = bundle::unpack(bytes)?;
     let evidence = bundle.files.remove("evidence.json");

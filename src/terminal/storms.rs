@@ -1,5 +1,5 @@
-//! The ledger beside a running bot → the list of storms, and mutes that hold at once: the bot reads them
-//! anew before each message. Takes no lock, asks no source, and makes no ledger where there is none.
+//! Lists storms and manages mutes while the bot runs: the bot reads mutes before each message. It takes no
+//! lock, queries no source, and creates no ledger.
 
 use std::cmp::Reverse;
 use std::path::Path;
@@ -21,7 +21,7 @@ use super::list_format::ListFormat;
 use super::output::{say, show};
 use super::slip::slip;
 
-/// How many storms are read, and how many of those that ended are shown.
+/// How many storms are read, and how many ended ones are shown.
 const READ: usize = 1000;
 const ENDED: usize = 20;
 
@@ -35,10 +35,10 @@ pub(crate) struct Storms {
     format: ListFormat,
 }
 
-/// What to be silent about, and for how long.
+/// What to mute, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Muting {
-    /// A storm's number, a user (a whole Matrix id, or a bare name of the config's server), or `all`
+    /// A storm's number, a user (a full Matrix ID, or just the name on the config's server), or `all`
     whom: String,
     /// A minute to 31 days: 30m, 2h, 2d [default: 1h]
     time: Vec<String>,
@@ -46,16 +46,16 @@ pub(crate) struct Muting {
     configured: Configured,
 }
 
-/// Which mute to end.
+/// Which mute to remove.
 #[derive(Debug, Args)]
 pub(crate) struct Unmuting {
-    /// As it was muted; without it every mute ends
+    /// As it was muted; without it, all mutes are removed
     whom: Vec<String>,
     #[command(flatten)]
     configured: Configured,
 }
 
-/// Storms that go on first, then the newest that ended.
+/// Lists ongoing storms first, then the newest that ended.
 pub(crate) fn storms(flags: &Storms) -> Result<ExitCode> {
     let config = Config::load(&flags.configured.config)?;
     let mut storms = Vec::new();
@@ -81,7 +81,7 @@ pub(crate) fn storms(flags: &Storms) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Begins a mute, or sets it anew.
+/// Adds or replaces a mute.
 pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
     let (config, ledger) = beside(&flags.configured)?;
     let now = Timestamp::now();
@@ -102,7 +102,7 @@ pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends one mute, or all.
+/// Removes one mute, or all.
 pub(crate) fn unmute(flags: &Unmuting) -> Result<ExitCode> {
     let (config, ledger) = beside(&flags.configured)?;
     let context = context(&config, Timestamp::now());
@@ -139,12 +139,12 @@ fn context(config: &Config, now: Timestamp) -> Context<'_> {
     Context { server_name, zone: &config.limits.timezone, now }
 }
 
-/// The usage line of the room is not a terminal's.
+/// The room's usage line does not fit a terminal.
 fn without_usage(slip: command::Slip) -> command::Slip {
     command::Slip { usage: None, ..slip }
 }
 
-/// Who asked, as far as a terminal can tell.
+/// The user of the terminal.
 fn asker() -> String {
     let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
     match name {
@@ -174,7 +174,7 @@ fn is(what: &Muted) -> String {
     format!("{} {verb}", subject(what))
 }
 
-/// What clients wrote never acts on the screen, nor turns a line around.
+/// Text from clients must not control the screen or reverse a line.
 fn shown(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -194,7 +194,7 @@ struct List {
 }
 
 impl List {
-    /// The list as a room shows it, with every storm that goes on.
+    /// The same list as in a room, with every ongoing storm.
     fn page(&self, view: &View) -> Page {
         let links: Vec<_> = self.going_on.iter().chain(&self.ended).map(link).collect();
         let (going_links, ended_links) = links.split_at(self.going_on.len());
@@ -208,7 +208,7 @@ impl List {
         page
     }
 
-    /// The mute that holds longest of those that cover the storm.
+    /// The longest of the mutes that cover the storm.
     fn mute_of(&self, known: &StoredStorm) -> Option<&Mute> {
         let covers = |mute: &&Mute| mute.what.covers(&known.event);
         self.mutes.iter().filter(covers).max_by_key(|mute| mute.until)
@@ -271,7 +271,7 @@ fn link(known: &StoredStorm) -> Option<String> {
     Some(room.matrix_to_event_uri(root.clone()).to_string())
 }
 
-/// Whether its alert was not sent because something contradicts it.
+/// Whether its alert was suppressed because something contradicts it.
 fn was_not_sent(storm: &ListedStorm<'_>) -> bool {
     storm.root.is_none() && matches!(storm.sure, Some(Confirmation::Contradicted(_)))
 }

@@ -1,4 +1,4 @@
-//! `kestrel tree`: the questions that the code asks, in their order.
+//! `kestrel tree`: the questions of the code, in their order.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use super::triage::Symptom;
 /// Which tree, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Tree {
-    /// One branch; without it all four, as with `all` and `fleet`, which have no tree of their own
+    /// One branch; without it all four, also for `all` and `fleet`, which have no tree of their own
     symptom: Option<Symptom>,
     #[arg(long, value_enum, default_value_t = Chart::Text)]
     format: Chart,
@@ -28,7 +28,7 @@ enum Chart {
     Svg,
 }
 
-/// Shows the tree that the code walks.
+/// Shows the decision tree.
 pub(crate) fn tree(flags: &Tree) -> Result<ExitCode> {
     let ink = if coloured(&std::io::stdout()) { Ink::Colour } else { Ink::Plain };
     let asked = flags.symptom.map(evidence::Symptom::from);

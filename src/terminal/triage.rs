@@ -18,46 +18,47 @@ use super::verdict_output::{EXIT, Shown, UNDECIDED, print, terminal_view};
 #[command(after_help = EXIT)]
 pub(crate) struct Triage {
     pub(super) symptom: Symptom,
-    /// The user, a whole Matrix id, or a bare name with a config that names the server. ke3: the event.
+    /// The user: a full Matrix ID, or just the name if a config names the server. For ke3: the event. For
     /// fleet: none
     #[arg(value_name = "USER|EVENT")]
     pub(super) subject: Option<String>,
-    /// ke1, ke2, all: the device id, exactly; without it the user's devices are listed, and `all` takes the
-    /// one in trouble
+    /// ke1, ke2, all: the exact device ID; without it the user's devices are listed, and `all` takes the one
+    /// in trouble
     pub(super) device: Option<String>,
-    /// ke2: only messages of this user
+    /// ke2: only messages from this user
     #[arg(long, value_name = "USER")]
     pub(super) sender: Option<String>,
-    /// ke2: watch the device's inbox for so long, then judge: 60s
+    /// ke2: watch the device's inbox for this long, then evaluate: 60s
     #[arg(long, value_name = "SPAN")]
     pub(super) live: Option<String>,
-    /// all: an event that will not decrypt
+    /// all: an event that does not decrypt
     #[arg(long, value_name = "EVENT")]
     pub(super) event: Option<String>,
     /// ke3, all: the client's error message about the event
     #[arg(long, value_name = "TEXT")]
     pub(super) client_says: Option<String>,
-    /// A Synapse log file; repeat it for the logs of several processes
+    /// A Synapse log file; repeat it for several processes
     #[arg(long, value_name = "FILE")]
     pub(super) log: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// The affected client's diagnostics report (JSON), its log, or an archive or a folder of them; may be repeated
+    /// The affected client's diagnostics report (JSON), its log, or an archive or folder of them; can be
+    /// repeated
     #[arg(long, value_name = "FILE|FOLDER")]
     pub(super) report: Vec<PathBuf>,
-    /// The affected client's network log (HAR); may be repeated
+    /// The affected client's network log (HAR); can be repeated
     #[arg(long, value_name = "FILE")]
     pub(super) har: Vec<PathBuf>,
     /// The window, counted back from now or from --until: 30m, 2h, 3d
     #[arg(long, value_name = "SPAN", conflicts_with = "since")]
     pub(super) last: Option<String>,
-    /// The window's start
+    /// The start of the window
     #[arg(long, value_name = "TIME")]
     pub(super) since: Option<String>,
-    /// The window's end, and the time that the verdict is judged at
+    /// The end of the window, and the time of the evaluation
     #[arg(long, value_name = "TIME")]
     pub(super) until: Option<String>,
-    /// Keep the evidence, for `kestrel replay`
+    /// Save the evidence to a file, for `kestrel replay`
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     #[command(flatten)]
@@ -80,7 +81,7 @@ pub(super) enum Symptom {
     Fleet,
 }
 
-/// Judges one device or one event from the flags.
+/// Evaluates one device or one event from the flags.
 pub(crate) async fn triage(flags: Triage) -> Result<ExitCode> {
     let config = Arc::new(flags.sources.config(&flags.log)?);
     let (asked, now) = flags.command(&config)?;
@@ -95,13 +96,13 @@ pub(crate) async fn triage(flags: Triage) -> Result<ExitCode> {
     let evidence = match flow.answer_with(&asked, &flags.client()?, now).await {
         Answer::Case(case) => case.evidence,
         Answer::Survey(survey) => survey.evidence,
-        // No device was named: the user's devices are listed.
+        // No device was given: list the user's devices.
         Answer::Words(reply) => {
             say(&format!("{}\n", reply.plain))?;
             return Ok(UNDECIDED.into());
         }
     };
-    // The answer first: it stands, whatever becomes of the file.
+    // The answer first: it is valid even if the file cannot be written.
     let code = print(&evidence, &flags.shown, &terminal_view(flow.view()))?;
     if let Some(file) = &flags.save {
         std::fs::write(file, flow.evidence_json(&evidence) + "\n")

@@ -14,7 +14,7 @@ use super::output::{coloured, say};
 /// Not enough evidence for a verdict.
 pub(super) const UNDECIDED: u8 = 3;
 
-/// How it went, for scripts.
+/// The exit status, for scripts.
 pub(super) const EXIT: &str = "Exit status: 0 a verdict was reached, whatever it is; 3 not enough evidence, or \
                                no device given;\n2 bad usage; 1 internal error";
 
@@ -22,7 +22,7 @@ pub(super) const EXIT: &str = "Exit status: 0 a verdict was reached, whatever it
 pub(super) struct Shown {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// Show every step and every query
+    /// Show every step and query
     #[arg(long)]
     pub(super) why: bool,
 }
@@ -34,7 +34,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// A terminal has a flag for what a room has a command for.
+/// A terminal has flags instead of a room's commands.
 pub(super) fn terminal_view(view: View) -> View {
     View { why: "--why", ..view }
 }

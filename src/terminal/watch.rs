@@ -1,6 +1,6 @@
-//! Old logs → what the storm watch would have posted, and when: how an admin tunes its thresholds. Logs that
-//! grow → the same, as it happens. Where old logs end, what was held back until then is printed too. Nothing
-//! is posted and nothing is kept.
+//! `kestrel watch`: prints what the storm watch would have posted for old logs, so that an admin can tune its
+//! thresholds; or for growing logs, as it happens. At the end of old logs it also prints alerts that were
+//! held back. It posts and stores nothing.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -26,18 +26,18 @@ use super::output::say;
 use super::slip::slip;
 use super::sources::Sources;
 
-/// Which logs, and when something is a storm.
+/// Which logs, and what counts as a storm.
 #[derive(Debug, Args)]
 pub(crate) struct Watching {
-    /// An old log of Synapse's; repeat it for the logs of several processes
+    /// An old Synapse log; repeat it for several processes
     #[arg(long, value_name = "FILE", required_unless_present = "follow", num_args = 1..)]
     replay: Vec<PathBuf>,
-    /// A log that is being written: each alert is printed as it happens, until Kestrel is ended
+    /// A log that is being written: alerts are printed as they happen, until Kestrel is stopped
     #[arg(long, value_name = "FILE", conflicts_with = "replay", num_args = 1..)]
     follow: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// Refusals of one device that make a storm (3)
+    /// Rejected uploads of one device that make a storm (3)
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
     refusals: Option<u16>,
     /// … within this time (10m)
@@ -57,7 +57,7 @@ pub(crate) struct Watching {
     format: ListFormat,
 }
 
-/// Runs the watch, over old logs at full speed or over logs that grow.
+/// Runs the watch on old logs at full speed, or on growing logs.
 pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
     let logs = [&flags.replay[..], &flags.follow].concat();
     let config = Arc::new(flags.sources.config(&logs)?);
@@ -89,7 +89,7 @@ struct Teller {
 }
 
 impl Teller {
-    /// Until somebody ends it.
+    /// Runs until it is stopped.
     async fn follow(mut self) -> Result<ExitCode> {
         let mut ended = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
@@ -110,7 +110,7 @@ impl Teller {
             let now = Timestamp::now();
             let reached = round.reached(now);
             for mut sight in round.sights {
-                // A line may be dated ahead, by a clock or by a client.
+                // A line may be dated in the future, by a clock or a client.
                 sight.at = sight.at.min(now);
                 self.see(sight).await?;
             }
@@ -134,7 +134,8 @@ impl Teller {
         Ok(())
     }
 
-    /// Storms that are still held back where the logs end: whether a crowd follows stands in no log any more.
+    /// Storms that are still held back at the end of the logs: nothing more will show whether a crowd
+    /// follows.
     async fn tell_held(&mut self) -> Result<()> {
         for event in self.watch.release() {
             self.tell(event, Some("held")).await?;
@@ -142,7 +143,7 @@ impl Teller {
         Ok(())
     }
 
-    /// One line, or nothing where nothing is new. `named` takes the place of the change's own name.
+    /// One line, or nothing if there is no news. `named` replaces the name of the change.
     async fn tell(&mut self, mut event: Event, named: Option<&str>) -> Result<()> {
         if !self.config.limits.show_addresses {
             event.hide_address();
@@ -150,7 +151,7 @@ impl Teller {
         let known = self.judged.get(&event.storm);
         let due = known.and_then(|known| known.again).is_some_and(|again| event.at >= again);
         if known.is_none() || due || event.change == Change::Cause {
-            // What was there at that moment, and a little later: two clients show by taking turns.
+            // The state at that moment and a little later: two clients show themselves by alternating.
             let now = event.at.checked_add(SETTLE).unwrap_or(event.at);
             let new = self.flow.judge_storm(&event, now, Depth::Keys).await;
             let same = known.is_some_and(|known| known.verdict == new.verdict);
@@ -168,7 +169,7 @@ impl Teller {
     }
 }
 
-/// All logs' sights in order, and the last moment that any of them holds.
+/// The events of all logs in order, and the time of the last record.
 async fn read(config: &Config) -> Result<(Vec<Sight>, Option<Timestamp>)> {
     let mut all = Vec::new();
     let mut end = None;
@@ -211,7 +212,7 @@ fn object(event: &Event, named: &str, judged: &Judged) -> String {
 
 fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
     let whose = match &event.whose {
-        // Control characters of a client's text never act on the screen.
+        // Control characters from clients must not control the screen.
         Whose::Device { user, device } => format!("{user} {}", device.escape_debug()),
         Whose::Address(address) => format!("from {}", address.escape_debug()),
         Whose::Everybody => format!("{} devices", event.devices),
@@ -252,7 +253,7 @@ fn change(change: Change) -> &'static str {
 }
 
 impl Watching {
-    /// Those of the config file's [watch], or the defaults, with the flags on top.
+    /// The thresholds of the config file's [watch], or the defaults, with the flags applied.
     fn thresholds(&self, config: &Config) -> Result<Thresholds> {
         let length = |text: &Option<String>, unsaid: SignedDuration| -> Result<SignedDuration> {
             match text {

@@ -1,4 +1,5 @@
-//! What was read of a log → an answer for each need. Never fails: what goes wrong is part of the answer.
+//! Turns what was read from a log into one answer for each need. It never fails: an error is part of the
+//! answer.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -14,28 +15,29 @@ use super::reading::Reading;
 use super::{grep_command, summary};
 use crate::config::LogSource;
 
-/// More bytes of a window than this are not read (about the default deadline's worth): the older ones are
-/// left out, because what goes on now matters most.
+/// The most bytes of a window that are read, about what fits into the default deadline. Older bytes are left
+/// out, because the newest events matter most.
 pub(super) const MOST: u64 = 2 << 30;
 
-/// A log whose newest line is older than this is likely not written any more.
+/// If the newest line of a log is older than this, the log is probably not written any more.
 const STALE: SignedDuration = SignedDuration::from_mins(10);
 
 /// One log's answer on one device's keys.
 #[derive(Debug)]
 pub struct LogReading {
     pub state: State,
-    /// There where the log was read, even in part.
+    /// Present if the log was read, even partly.
     pub log: Option<KeyLog>,
     /// One line for a person.
     pub what: String,
-    /// A command that shows it again, safe to paste.
+    /// A command that shows the same lines again, safe to paste.
     pub query: String,
-    /// What was read off the same lines for other needs.
+    /// What the same lines say for other needs.
     pub beside: Vec<Told>,
 }
 
-/// Reads one log to its end, or until `stop` is set: an answer a need. `siblings` may tell its zone.
+/// Reads one log to its end, or until `stop` is set, and returns one answer for each need. `siblings` may
+/// provide the time zone.
 pub fn read(
     source: &LogSource,
     siblings: &[PathBuf],
@@ -156,7 +158,7 @@ impl Reading {
     }
 }
 
-/// Whether the log lasts over the window, be it without a line inside.
+/// Whether the log covers the window, even without a line inside it.
 fn spans(end: &End, window: Window) -> bool {
     end.first.is_some_and(|first| first <= window.from)
         && end.last.is_some_and(|last| last >= window.to)

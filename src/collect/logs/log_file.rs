@@ -1,4 +1,4 @@
-//! A log file and the rotated ones beside it: what each is, and when it begins.
+//! A log file and its rotated files: what each is, and when it starts.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -11,13 +11,13 @@ use kestrel_core::evidence::log_line::{Stamp, stamp};
 
 use super::lines::{FileBytes, Lines, Remaining};
 
-/// Rotated files that are looked at.
+/// The most rotated files that are considered.
 const ROTATED: usize = 64;
 
-/// A stretch without any record's start is given up after this much.
+/// The search for a record stops after this many bytes.
 pub(super) const FURTHEST: u64 = 4 << 20;
 
-/// One file of a log: the current one, or one that was rotated away.
+/// One file of a log: the current or a rotated one.
 #[derive(Debug, Clone)]
 pub struct LogFile {
     pub path: PathBuf,
@@ -29,7 +29,7 @@ pub struct LogFile {
 }
 
 impl LogFile {
-    /// Looks at one file; the text of an error is for people.
+    /// Inspects one file. The error is a sentence for people.
     pub fn inspect(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let explain = |error: io::Error| match error.kind() {
@@ -72,8 +72,8 @@ impl LogFile {
     }
 }
 
-/// The rotated files beside a log, oldest first: `homeserver.log.2026-11-24`, `.1`, `.1.gz`,
-/// `-20261122`. Those that cannot be read are named in the notes.
+/// The rotated files of a log, oldest first: `homeserver.log.2026-11-24`, `.1`, `.1.gz`, `-20261122`.
+/// Unreadable ones are listed in the notes.
 pub fn rotated_files(path: &Path, notes: &mut Vec<String>) -> Vec<LogFile> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
     else {

@@ -1,5 +1,5 @@
-//! The logs of other processes of one host → the zone of a log whose own lines do not tell it. A worker that
-//! serves no uploads writes no line with both times. Logs of one folder are of one host; others may not be.
+//! Takes the time zone from logs of other processes on the same host. A worker without uploads writes no line
+//! with both times. Logs in one folder come from one host; others may not.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -17,7 +17,7 @@ pub fn others_in_folder(source: &LogSource, all: &[&LogSource]) -> Vec<PathBuf> 
     all.iter().filter(beside).map(|other| other.path.clone()).collect()
 }
 
-/// Takes the zone that the first of them proves. One that cannot be read proves nothing.
+/// Takes the zone from the first log that proves one. An unreadable log proves nothing.
 pub(super) fn take_zone(siblings: &[PathBuf], clock: &mut Clock, stop: &AtomicBool) {
     for path in siblings {
         let Ok(part) = LogFile::inspect(path) else { continue };

@@ -1,8 +1,9 @@
-//! A log → the records about one subject in a window, redacted, as lines of Synapse's default format in UTC.
+//! Extracts the records about one subject in a window, redacted, as lines of Synapse's default format in UTC.
 //!
-//! About the subject is what names its user, its device or one of its events, what shares a request with such
-//! a line, and what was asked of delayed events from an address that the user's own requests came from: those
-//! carry no name. Everybody else's lines and continuation lines are left out, whatever they hold.
+//! A record is about the subject if it names its user, its device or one of its events, if it shares a
+//! request with such a line, or if it is a request on delayed events from an address that the user's own
+//! requests came from (those have no name). Other people's lines and continuation lines are left out,
+//! whatever they contain.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -23,20 +24,21 @@ use kestrel_core::evidence::artefact::{Removed, server_message};
 use kestrel_core::evidence::log_line::{self, Record, Stamp};
 use kestrel_core::evidence::log_time::Clock;
 
-/// Bytes that one slice may have; the rest is counted.
+/// The most bytes of one slice; further records are only counted.
 pub const LARGEST: usize = 8 << 20;
-/// The window's bytes that are read at the most.
+/// The most bytes of the window that are read.
 const MOST: u64 = 1 << 30;
-/// Request ids start again with the server: lines further apart are not of one request.
+/// Request IDs restart with the server: lines further apart than this (milliseconds) belong to different
+/// requests.
 const APART: i64 = 120_000;
-/// Requests, addresses and moments that are remembered.
+/// The most requests, addresses and moments that are remembered.
 const REQUESTS: usize = 200_000;
 const ADDRESSES: usize = 64;
 const MOMENTS: usize = 100_000;
-/// A shorter device id stands in too many other words.
+/// A shorter device ID is part of too many other words.
 const SHORTEST: usize = 6;
 
-/// Whose records, and of when.
+/// Whose records to extract, and from when.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub user: OwnedUserId,
@@ -47,7 +49,7 @@ pub struct Wanted {
     pub addresses: bool,
 }
 
-/// What one moment of a slice was.
+/// What happened at one moment of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     Refused,
@@ -68,8 +70,8 @@ pub struct Slice {
     pub notes: Vec<String>,
 }
 
-/// Reads one log twice: for the subject's requests, then for all of their lines. `siblings` may tell its zone. The
-/// error is for people.
+/// Reads one log twice: for the subject's requests, then for all of their lines. `siblings` may provide the
+/// time zone. The error is a sentence for people.
 pub fn slice(
     (source, siblings): (&LogSource, &[PathBuf]),
     wanted: &Wanted,
@@ -118,7 +120,7 @@ struct Stretch<'a> {
 }
 
 impl Stretch<'_> {
-    /// Hands out the records of the window, and of the two minutes before it.
+    /// Passes on the records of the window and of the two minutes before it.
     fn walk(&self, stop: &AtomicBool, mut each: impl FnMut(&[u8], i64)) -> io::Result<()> {
         let from = self.window.from.as_millisecond().saturating_sub(APART);
         let to = self.window.to.as_millisecond();
@@ -141,13 +143,13 @@ impl Stretch<'_> {
     }
 }
 
-/// What tells the subject's lines from others.
+/// Recognises the subject's lines.
 struct SubjectFilter<'a> {
     wanted: &'a Wanted,
     names: Vec<memmem::Finder<'a>>,
-    /// The device's id, which has to stand alone.
+    /// The device ID, as a whole word.
     device: Option<memmem::Finder<'a>>,
-    /// Request → its first and last line that names the subject.
+    /// For each request, the times of its first and last line that name the subject.
     requests: HashMap<String, (i64, i64)>,
     addresses: HashSet<String>,
 }
@@ -170,7 +172,7 @@ impl<'a> SubjectFilter<'a> {
         }
     }
 
-    /// Whether the line names the subject. A longer name that begins alike is somebody else's.
+    /// Whether the line names the subject. A longer name with the same start is someone else's.
     fn is_named(&self, line: &[u8]) -> bool {
         let alone = |finder: &memmem::Finder<'_>| {
             let length = finder.needle().len();
@@ -217,7 +219,7 @@ impl<'a> SubjectFilter<'a> {
             return true;
         }
         let near = |(first, last): &(i64, i64)| (first - APART..=last + APART).contains(&at);
-        // A request that is signed by somebody else shares no more than a number.
+        // A request of another user shares only the number.
         let of_request = record.request.as_deref().and_then(|request| self.requests.get(request));
         if of_request.is_some_and(near) {
             return true;
@@ -230,7 +232,7 @@ impl<'a> SubjectFilter<'a> {
     }
 }
 
-/// `POST-17`: what stands outside of requests has words here that many lines share.
+/// `POST-17`: outside of requests there are words here that many lines share.
 fn is_request(request: &str) -> bool {
     let number = request.rsplit_once('-').map_or("", |(_, number)| number);
     !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())

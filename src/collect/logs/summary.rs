@@ -1,4 +1,4 @@
-//! What was read of one device's keys → one line for a person; and why a file is no log that can be read.
+//! Summarises what was read about one device's keys, and explains why a file cannot be read as a log.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ pub(super) fn of_keys(log: &KeyLog, end: &End) -> String {
     format!("{said} ({} lines of a {format} log)", end.lines)
 }
 
-/// Why a file is no log that can be read.
+/// Why a file cannot be read as a log.
 pub(super) fn unreadable(end: &End, path: &Path) -> Option<String> {
     let path = path.display();
     if end.visible.recognised > 0 {

@@ -1,4 +1,4 @@
-//! A database URL → a read-only session, inside one snapshot or not, and errors in words.
+//! Opens a read-only session from a database URL, with or without a snapshot, and explains errors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::config::Database;
 
-/// Opens a session with one snapshot for all statements, so that rows of different tables fit together.
+/// Opens a session with one snapshot for all statements, so that rows of different tables match.
 pub(super) async fn connect(database: &Database, deadline: Duration) -> Result<Client, String> {
     let client = open(database, deadline).await?;
     begin(&client).await?;
@@ -29,8 +29,8 @@ pub(super) async fn begin(client: &Client) -> Result<(), String> {
     client.batch_execute(snapshot).await.map_err(|error| words(&error, ""))
 }
 
-/// Opens a session, read-only and bounded in time, in which each statement sees what stands by then. It
-/// keeps no snapshot, and so never holds back the database's vacuum.
+/// Opens a read-only session with time limits, in which each statement sees the current data. It holds no
+/// snapshot, and so never delays the database's vacuum.
 pub(super) async fn open(database: &Database, deadline: Duration) -> Result<Client, String> {
     let known = database.current();
     let client = match enter(&known, deadline).await {
@@ -42,7 +42,7 @@ pub(super) async fn open(database: &Database, deadline: Duration) -> Result<Clie
     Ok(client)
 }
 
-/// Bounds a session: a role can have any settings, and change them, so the session's own are those that count.
+/// Sets the limits of a session: a role can have and change any settings, so the session sets its own.
 pub(super) async fn bind(client: &Client, deadline: Duration) -> Result<(), Error> {
     let limit = deadline.as_millis().clamp(1, LONGEST);
     let session = format!(
@@ -52,21 +52,21 @@ pub(super) async fn bind(client: &Client, deadline: Duration) -> Result<(), Erro
     client.batch_execute(&session).await
 }
 
-/// No statement runs longer, in milliseconds, whatever the deadline of a question is.
+/// The longest time of a statement in milliseconds, whatever the deadline of a question is.
 const LONGEST: u128 = 60_000;
-/// A transaction in which nothing is asked for so many milliseconds ends: it holds back the vacuum.
+/// An idle transaction ends after this many milliseconds: it delays the vacuum.
 const IDLE: u32 = 15_000;
 
 /// Why a session could not be opened.
 enum NoEntry {
-    /// The database let in nobody of this name and password.
+    /// The database rejected the role or its password.
     Refused(Refusal),
     Other(String),
 }
 
-/// A login that the database refused.
+/// A login that the database rejected.
 struct Refusal {
-    /// The password was wrong; otherwise the role or its way in was.
+    /// The password was wrong; otherwise the role or its access rule.
     password: bool,
     /// What the database says.
     why: String,
@@ -84,7 +84,7 @@ async fn enter(url: &Url, deadline: Duration) -> Result<Client, NoEntry> {
     Ok(client)
 }
 
-/// After a refusal: one more try with what the password file holds now.
+/// After a rejection: one more attempt with the current content of the password file.
 async fn again(
     database: &Database,
     refused: &Url,
@@ -144,15 +144,15 @@ impl Refusal {
     }
 }
 
-/// Whom to trust on the other end, in libpq's words.
+/// Which server to trust, in libpq's terms.
 enum Trust {
-    /// `prefer`, `require`: encrypted, the certificate is not looked at (as libpq does).
+    /// `prefer`, `require`: encrypted, without checking the certificate (as libpq does).
     Anyone,
     /// `verify-ca`, `verify-full`: the certificate and the host name are checked.
     Roots(Option<String>),
 }
 
-/// Splits off what the driver does not know: `verify-ca`, `verify-full` and `sslrootcert`.
+/// Separates what the driver does not support: `verify-ca`, `verify-full` and `sslrootcert`.
 fn settings(whole: &Url) -> Result<(Config, Trust), String> {
     let mut url = whole.clone();
     let mut mode = None;
@@ -222,7 +222,7 @@ fn roots(file: Option<String>) -> Result<RootCertStore, String> {
     Ok(store)
 }
 
-/// Takes any certificate: `sslmode=require` promises a closed line, not who is at its end.
+/// Accepts any certificate: `sslmode=require` promises encryption, not the identity of the server.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -269,7 +269,7 @@ pub(super) fn words(error: &Error, table: &str) -> String {
         cause.is::<WasNull>() || cause.is::<WrongType>()
     };
     if std::error::Error::source(error).is_some_and(odd) {
-        // A row may hold what Synapse never writes: NULL where there is none.
+        // A row may contain what Synapse never writes, such as NULL.
         return format!("{table} has a row that Synapse did not write: {}", chain(error));
     }
     let Some(code) = error.code() else {
@@ -291,7 +291,7 @@ pub(super) fn words(error: &Error, table: &str) -> String {
     }
 }
 
-/// Whether a statement was ended because its time was over.
+/// Whether a statement was cancelled by its time limit.
 pub(super) fn is_out_of_time(error: &Error) -> bool {
     error.code() == Some(&SqlState::QUERY_CANCELED)
 }
@@ -310,9 +310,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether a function of the grants may be called, by a statement that asks for it.
+/// Whether the role may call a function from the grants, by a statement that checks it.
 pub(super) async fn may_call(client: &Client, asks: &str) -> Result<bool, Error> {
-    // `has_schema_privilege` fails on a schema that is not there.
+    // `has_schema_privilege` fails if the schema does not exist.
     const SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'kestrel')";
     let known: bool = client.query_one(SCHEMA, &[]).await?.try_get(0)?;
     Ok(known && client.query_one(asks, &[]).await?.try_get(0)?)

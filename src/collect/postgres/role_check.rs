@@ -1,5 +1,5 @@
-//! Kestrel's role and session → what `kestrel doctor` says of them: that the role can only read, and that a
-//! session's own time limit ends a statement. Writes nothing: it asks for rights and never tries them.
+//! The checks of `kestrel doctor` on Kestrel's role and session: the role can only read, and the session's
+//! time limit works. They write nothing: they query permissions and never try them.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use tokio_postgres::{Client, Error};
 use super::connect;
 use crate::config::Database;
 
-/// What one check found: words for a person; an error where something is to be done.
+/// The result of one check, as a sentence; an error if there is something to do.
 pub type Finding = Result<String, String>;
 
-/// Rights to write that a role may have, each with its words. Functions are asked for by name, because
-/// their arguments differ between versions of PostgreSQL.
+/// Write permissions that a role may have. Functions are found by name, because their arguments differ
+/// between versions of PostgreSQL.
 const RIGHTS: &str = "SELECT \
      (SELECT rolsuper FROM pg_roles WHERE rolname = current_user), \
      EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace \
@@ -36,7 +36,7 @@ const WORDS: [&str; 5] = [
     "change tables",
 ];
 
-/// The limit that a session is given here, and how long the statement is that must end by it.
+/// The session's time limit in this check, and the length of the statement that must hit it.
 const LIMIT: Duration = Duration::from_millis(300);
 const STATEMENT: Duration = Duration::from_secs(2);
 
@@ -69,8 +69,8 @@ async fn rights(database: &Database, deadline: Duration) -> Finding {
     ))
 }
 
-/// Whether the time limit that a session sets ends a statement of its own. What a role or a function sets
-/// does not count: a role can have any limit, and a function's is not looked at while it runs.
+/// Whether the session's own time limit cancels a statement. Settings of the role or of a function do not
+/// count: a role can have any limit, and a function's limit has no effect while it runs.
 pub async fn limit_binds(database: &Database, deadline: Duration) -> Finding {
     let longest = deadline + STATEMENT * 2;
     timeout(longest, limit(database, deadline)).await.unwrap_or_else(|_| silent(longest))

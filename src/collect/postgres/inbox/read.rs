@@ -4,19 +4,19 @@ use kestrel_core::evidence::to_device::{Inbox, InboxRow};
 use kestrel_core::evidence::{Fact, Need, Subject};
 use tokio_postgres::{Client, Error, Row, Statement};
 
-/// Messages counted at the most: beyond it a backlog is a backlog.
+/// The most messages that are counted; more makes no difference.
 pub(super) const COUNT_LIMIT: i64 = 1001;
 
 /// Waiting messages whose shapes are read, the oldest first.
 const SHAPE_LIMIT: i32 = 200;
 
-/// Messages that a watch keeps; it ends when it has seen so many.
+/// The most messages that a watch keeps; then it ends.
 pub(super) const WATCH_LIMIT: usize = 1000;
 
-/// Messages that one look of a watch takes; the next takes the rest.
+/// The most messages per poll; the next poll gets the rest.
 pub(super) const A_LOOK: usize = 100;
 
-/// Why the shapes are missing where the count is not.
+/// Why there are no shapes although the count is known.
 pub(crate) const NO_SHAPES: &str = "the role can count the waiting messages but not see who they are encrypted \
                                     for: run the SQL from `kestrel grants` again";
 
@@ -32,11 +32,11 @@ const NEWEST: &str =
 const DEHYDRATED: &str = "SELECT EXISTS (SELECT FROM dehydrated_devices\n\
      WHERE user_id = $1\nAND device_id = $2)";
 
-/// The function that `kestrel grants` makes: shapes and no bodies.
+/// The function that `kestrel grants` creates: shapes, no bodies.
 const SHAPES: &str = "SELECT stream_id, sender, kind, algorithm, recipients, bytes\n\
      FROM kestrel.inbox_shape($1, $2, $3, $4)";
 
-/// The runbook's own set-up: a role that may read the table.
+/// The setup from the runbook: a role that can read the table.
 const BODIES: &str = "SELECT stream_id, message_json FROM device_inbox\n\
      WHERE user_id = $1 AND device_id = $2 AND stream_id > $3 ORDER BY stream_id LIMIT $4";
 
@@ -95,7 +95,7 @@ impl InboxAccess {
         })
     }
 
-    /// The messages behind a place in the stream, oldest first.
+    /// The messages after a stream position, oldest first.
     pub(super) async fn behind(
         &self,
         client: &Client,
