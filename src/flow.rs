@@ -6,6 +6,7 @@ mod alert;
 mod capture;
 mod poll;
 pub mod report;
+pub mod storm_list;
 mod visible;
 
 use std::sync::Arc;

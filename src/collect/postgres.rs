@@ -25,4 +25,4 @@ pub use inbox::capture_watch::InboxWatch;
 pub use inbox::live::watch;
 pub use probe::probe;
 pub use replica::doubt;
-pub use role_check::{Finding, limit_binds, reads_only};
+pub use role_check::{CheckResult, limit_binds, reads_only};

@@ -8,7 +8,7 @@ use kestrel_core::evidence::visibility::{Blind, Logger, Why, blind, blind_answer
 use kestrel_core::evidence::{Evidence, Need};
 
 /// One check.
-pub(super) struct Check {
+pub(super) struct DoctorCheck {
     pub(super) name: &'static str,
     /// A sentence; an error if there is something to do.
     pub(super) found: Result<String, String>,
@@ -16,7 +16,7 @@ pub(super) struct Check {
     pub(super) sure: bool,
 }
 
-impl Check {
+impl DoctorCheck {
     fn new(name: &'static str, found: Result<String, String>) -> Self {
         Self { name, found, sure: true }
     }
@@ -40,14 +40,14 @@ pub(super) fn is_quiet(evidence: &Evidence, need: Need, why: &str) -> bool {
 }
 
 /// Whether the logs could show trouble. Unreadable logs are left out; their answers say why.
-pub(super) fn visible(evidence: &Evidence) -> Vec<Check> {
+pub(super) fn visible(evidence: &Evidence) -> Vec<DoctorCheck> {
     let logs = key_logs(evidence);
     // Each log for the level; a logger that one process lacks may be in another.
     let mut found: Vec<_> = logs.iter().filter_map(|log| blind(&[*log], &[])).collect();
     if found.is_empty() {
         found.extend(blind(&logs, &Logger::ALL));
     }
-    let check = |of: Blind| Check {
+    let check = |of: Blind| DoctorCheck {
         name: "log level",
         found: Err(format!("{}. Fix: {}", of.text(), of.how())),
         // On an idle server a logger may write nothing for a day.
@@ -57,12 +57,12 @@ pub(super) fn visible(evidence: &Evidence) -> Vec<Check> {
 }
 
 /// All of them.
-pub(super) async fn checks(config: &Config) -> Vec<Check> {
-    let mut checks = vec![Check::new("store folder", store::health(&config.store))];
+pub(super) async fn checks(config: &Config) -> Vec<DoctorCheck> {
+    let mut checks = vec![DoctorCheck::new("store folder", store::health(&config.store))];
     if let Some(database) = &config.database {
         let deadline = config.limits.deadline;
-        checks.push(Check::new("database role", reads_only(database, deadline).await));
-        checks.push(Check::new("database session", limit_binds(database, deadline).await));
+        checks.push(DoctorCheck::new("database role", reads_only(database, deadline).await));
+        checks.push(DoctorCheck::new("database session", limit_binds(database, deadline).await));
     }
     checks
 }

@@ -9,9 +9,10 @@ use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
 use kestrel::config::Config;
+use kestrel::flow::storm_list::{listed, thread_link, was_suppressed};
 use kestrel::store::{Ledger, StoredStorm};
 use kestrel_core::command::{self, Context, Whom};
-use kestrel_core::render::storm::{self, ListedStorm};
+use kestrel_core::render::storm;
 use kestrel_core::render::{Page, View};
 use kestrel_core::storm::{Confirmation, Mute, Muted, Whose};
 use serde_json::{Value, json};
@@ -196,15 +197,22 @@ struct List {
 impl List {
     /// The same list as in a room, with every ongoing storm.
     fn page(&self, view: &View) -> Page {
-        let links: Vec<_> = self.going_on.iter().chain(&self.ended).map(link).collect();
+        let links: Vec<_> = self.going_on.iter().chain(&self.ended).map(thread_link).collect();
         let (going_links, ended_links) = links.split_at(self.going_on.len());
-        let listed = |(known, link)| listed(known, link);
-        let mut going_on: Vec<_> = self.going_on.iter().zip(going_links).map(listed).collect();
+        let mut going_on = Vec::new();
+        let mut ended = Vec::new();
+        let mut suppressed = Vec::new();
+        for (known, link) in self.going_on.iter().zip(going_links) {
+            let list = if was_suppressed(known) { &mut suppressed } else { &mut going_on };
+            list.push(listed(known, link.as_deref()));
+        }
+        for (known, link) in self.ended.iter().zip(ended_links) {
+            let list = if was_suppressed(known) { &mut suppressed } else { &mut ended };
+            list.push(listed(known, link.as_deref()));
+        }
         going_on.sort_by_key(|storm| Reverse((storm.event.devices, storm.event.count)));
-        let ended: Vec<_> = self.ended.iter().zip(ended_links).map(listed).collect();
-        let (not_sent, ended): (Vec<_>, Vec<_>) = ended.into_iter().partition(was_not_sent);
         let mut page = storm::list_at_most(READ, &going_on, &ended, &self.mutes, view);
-        page.append(storm::dropped(&not_sent, view));
+        page.append(storm::dropped(&suppressed, view));
         page
     }
 
@@ -254,26 +262,6 @@ impl List {
             "muted_until": self.mute_of(known).map(|mute| mute.until),
         })
     }
-}
-
-fn listed<'a>(known: &'a StoredStorm, link: &'a Option<String>) -> ListedStorm<'a> {
-    ListedStorm {
-        event: &known.event,
-        verdict: known.verdict.as_deref(),
-        sure: known.sure.as_ref(),
-        root: link.as_deref(),
-    }
-}
-
-/// A link to the storm's thread.
-fn link(known: &StoredStorm) -> Option<String> {
-    let (room, root) = known.root.as_ref()?;
-    Some(room.matrix_to_event_uri(root.clone()).to_string())
-}
-
-/// Whether its alert was suppressed because something contradicts it.
-fn was_not_sent(storm: &ListedStorm<'_>) -> bool {
-    storm.root.is_none() && matches!(storm.sure, Some(Confirmation::Contradicted(_)))
 }
 
 fn mute_object(mute: &Mute) -> Value {

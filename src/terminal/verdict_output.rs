@@ -20,15 +20,15 @@ pub(super) const EXIT: &str = "Exit status: 0 a verdict was reached, whatever it
 
 #[derive(Debug, Args)]
 pub(super) struct Shown {
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    #[arg(long, value_enum, default_value_t = VerdictFormat::Text)]
+    pub(super) format: VerdictFormat,
     /// Show every step and query
     #[arg(long)]
     pub(super) why: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(super) enum VerdictFormat {
     Text,
     Markdown,
     Json,
@@ -41,7 +41,7 @@ pub(super) fn terminal_view(view: View) -> View {
 
 pub(super) fn print(evidence: &Evidence, shown: &Shown, view: &View) -> Result<ExitCode> {
     let text = match (shown.format, shown.why) {
-        (Format::Json, _) => format!("{:#}\n", flow::json(evidence)),
+        (VerdictFormat::Json, _) => format!("{:#}\n", flow::json(evidence)),
         (format, why) => page(evidence, view, format, why),
     };
     say(&text)?;
@@ -51,10 +51,10 @@ pub(super) fn print(evidence: &Evidence, shown: &Shown, view: &View) -> Result<E
     })
 }
 
-fn page(evidence: &Evidence, view: &View, format: Format, why: bool) -> String {
+fn page(evidence: &Evidence, view: &View, format: VerdictFormat, why: bool) -> String {
     let page = if why { flow::why(evidence, view) } else { flow::page(evidence, view) };
     match format {
-        Format::Markdown => page.markdown(),
+        VerdictFormat::Markdown => page.markdown(),
         _ if coloured(&std::io::stdout()) => page.terminal(Ink::Colour),
         _ => page.terminal(Ink::Plain),
     }

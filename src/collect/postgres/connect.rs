@@ -35,7 +35,7 @@ pub(super) async fn open(database: &Database, deadline: Duration) -> Result<Clie
     let known = database.current();
     let client = match enter(&known, deadline).await {
         Ok(client) => client,
-        Err(NoEntry::Refused(refusal)) => again(database, &known, refusal, deadline).await?,
+        Err(NoEntry::Rejected(refusal)) => again(database, &known, refusal, deadline).await?,
         Err(NoEntry::Other(why)) => return Err(why),
     };
     bind(&client, deadline).await.map_err(|error| words(&error, ""))?;
@@ -60,12 +60,12 @@ const IDLE: u32 = 15_000;
 /// Why a session could not be opened.
 enum NoEntry {
     /// The database rejected the role or its password.
-    Refused(Refusal),
+    Rejected(RejectedLogin),
     Other(String),
 }
 
 /// A login that the database rejected.
-struct Refusal {
+struct RejectedLogin {
     /// The password was wrong; otherwise the role or its access rule.
     password: bool,
     /// What the database says.
@@ -88,7 +88,7 @@ async fn enter(url: &Url, deadline: Duration) -> Result<Client, NoEntry> {
 async fn again(
     database: &Database,
     refused: &Url,
-    refusal: Refusal,
+    refusal: RejectedLogin,
     deadline: Duration,
 ) -> Result<Client, String> {
     let Some(key) = database.secret_key() else {
@@ -111,7 +111,7 @@ async fn again(
             database.worked(read);
             Ok(client)
         }
-        Err(NoEntry::Refused(refusal)) => {
+        Err(NoEntry::Rejected(refusal)) => {
             Err(refusal.words(&format!("the current value of {key} is rejected too: {next}")))
         }
         Err(NoEntry::Other(why)) => Err(why),
@@ -126,11 +126,11 @@ impl NoEntry {
             _ => return Self::Other(words(error, "")),
         };
         let why = error.as_db_error().map_or_else(|| chain(error), |said| said.message().into());
-        Self::Refused(Refusal { password, why })
+        Self::Rejected(RejectedLogin { password, why })
     }
 }
 
-impl Refusal {
+impl RejectedLogin {
     /// What happened, and what to do about it.
     fn words(&self, next: &str) -> String {
         let why = &self.why;

@@ -115,7 +115,7 @@ pub async fn poll(
 }
 
 /// What one page came to.
-struct Page {
+struct PollPage {
     dead: Vec<Device>,
     untested: Vec<Device>,
     waiting: Result<Vec<Waiting>, String>,
@@ -140,7 +140,7 @@ impl Unread {
 }
 
 /// Adds a page to the result.
-fn add(poll: &mut Poll, page: Page, after: &Option<Device>) {
+fn add(poll: &mut Poll, page: PollPage, after: &Option<Device>) {
     poll.dead.extend(page.dead);
     poll.untested.extend(page.untested);
     match page.waiting {
@@ -153,13 +153,18 @@ fn add(poll: &mut Poll, page: Page, after: &Option<Device>) {
     poll.covered = Some(Covered { after: after.clone(), to: page.next, devices });
 }
 
-async fn page(client: &Client, from: &Device, size: u32, so_far: &Poll) -> Result<Page, Unread> {
+async fn page(
+    client: &Client,
+    from: &Device,
+    size: u32,
+    so_far: &Poll,
+) -> Result<PollPage, Unread> {
     let keys = |error: Error| Unread::from_error(&error, "e2e_one_time_keys_json");
     let mut rows = FleetRows::default();
     let start = (from.user.clone(), from.device.clone());
     let last = fleet::page(client, &start, size.into(), &mut rows).await.map_err(keys)?;
     fleet::test(client, &mut rows).await.map_err(keys)?;
-    let mut page = Page {
+    let mut page = PollPage {
         dead: Vec::new(),
         untested: Vec::new(),
         waiting: Ok(Vec::new()),

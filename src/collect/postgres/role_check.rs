@@ -10,7 +10,7 @@ use super::connect;
 use crate::config::Database;
 
 /// The result of one check, as a sentence; an error if there is something to do.
-pub type Finding = Result<String, String>;
+pub type CheckResult = Result<String, String>;
 
 /// Write permissions that a role may have. Functions are found by name, because their arguments differ
 /// between versions of PostgreSQL.
@@ -41,11 +41,11 @@ const LIMIT: Duration = Duration::from_millis(300);
 const STATEMENT: Duration = Duration::from_secs(2);
 
 /// Whether the role can do more than read.
-pub async fn reads_only(database: &Database, deadline: Duration) -> Finding {
+pub async fn reads_only(database: &Database, deadline: Duration) -> CheckResult {
     timeout(deadline, rights(database, deadline)).await.unwrap_or_else(|_| silent(deadline))
 }
 
-async fn rights(database: &Database, deadline: Duration) -> Finding {
+async fn rights(database: &Database, deadline: Duration) -> CheckResult {
     let client = connect::open(database, deadline).await?;
     let row = client.query_one(RIGHTS, &[]).await;
     let row = row.map_err(|error| connect::words(&error, "the role's rights"))?;
@@ -71,12 +71,12 @@ async fn rights(database: &Database, deadline: Duration) -> Finding {
 
 /// Whether the session's own time limit cancels a statement. Settings of the role or of a function do not
 /// count: a role can have any limit, and a function's limit has no effect while it runs.
-pub async fn limit_binds(database: &Database, deadline: Duration) -> Finding {
+pub async fn limit_binds(database: &Database, deadline: Duration) -> CheckResult {
     let longest = deadline + STATEMENT * 2;
     timeout(longest, limit(database, deadline)).await.unwrap_or_else(|_| silent(longest))
 }
 
-async fn limit(database: &Database, deadline: Duration) -> Finding {
+async fn limit(database: &Database, deadline: Duration) -> CheckResult {
     let words = |error: &Error| connect::words(error, "the session's time limit");
     let client = connect::open(database, deadline).await?;
     connect::bind(&client, LIMIT).await.map_err(|error| words(&error))?;
@@ -97,7 +97,7 @@ async fn limit(database: &Database, deadline: Duration) -> Finding {
     }
 }
 
-fn silent(waited: Duration) -> Finding {
+fn silent(waited: Duration) -> CheckResult {
     Err(format!("the database did not answer within {} s", waited.as_secs_f32()))
 }
 
