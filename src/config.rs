@@ -38,4 +38,6 @@ pub use self::storm_watch::Watch;
 pub use self::time_zone::timezone;
 
 #[cfg(test)]
+mod database_tests;
+#[cfg(test)]
 mod tests;

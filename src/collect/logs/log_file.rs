@@ -61,6 +61,11 @@ impl LogFile {
         Ok(part)
     }
 
+    /// Whether its records have local times, as far as its first record shows.
+    pub fn is_text(&self) -> bool {
+        matches!(self.first, Some(Stamp::Local(_)) | None)
+    }
+
     /// Opens the file at a byte; a compressed one only at its start.
     pub fn open(&self, at: u64) -> io::Result<FileBytes> {
         let mut file = File::open(&self.path)?;

@@ -51,16 +51,8 @@ impl Reading {
         let current = LogFile::inspect(&source.path)?;
         let failed =
             |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
-        let mut clock = Clock::new(source.timezone.clone());
-        let text = matches!(current.first, Some(Stamp::Local(_)) | None);
-        if text {
-            let whole = source.timezone.is_none();
-            zone::ask_zone(&current, &mut clock, whole, stop).map_err(failed)?;
-            clock.settle();
-            if clock.is_unknown() {
-                same_host::take_zone(&self.siblings, &mut clock, stop);
-            }
-        }
+        let text = current.is_text();
+        let mut clock = same_host::clock(&current, source, &self.siblings, stop).map_err(failed)?;
         let lead = if text { LEAD_TEXT } else { LEAD };
         let target = window.from.as_millisecond().saturating_sub(lead);
         let mut parts = self.parts(current, &clock, window, target);

@@ -17,11 +17,11 @@ use ruma::{OwnedDeviceId, OwnedUserId};
 use super::lines::{Lines, Remaining};
 use super::log_file::LogFile;
 use super::reading::Reading;
-use super::{same_host, seek, zone};
+use super::{same_host, seek};
 use crate::config::LogSource;
 use kestrel_core::evidence::Window;
 use kestrel_core::evidence::artefact::{Removed, server_message};
-use kestrel_core::evidence::log_line::{self, Record, Stamp};
+use kestrel_core::evidence::log_line::{self, Record};
 use kestrel_core::evidence::log_time::Clock;
 
 /// The most bytes of one slice; further records are only counted.
@@ -79,14 +79,7 @@ pub fn slice(
 ) -> Result<Slice, String> {
     let failed = |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
     let current = LogFile::inspect(&source.path)?;
-    let mut clock = Clock::new(source.timezone.clone());
-    if matches!(current.first, Some(Stamp::Local(_)) | None) {
-        zone::ask_zone(&current, &mut clock, source.timezone.is_none(), stop).map_err(failed)?;
-        clock.settle();
-        if clock.is_unknown() {
-            same_host::take_zone(siblings, &mut clock, stop);
-        }
-    }
+    let clock = same_host::clock(&current, source, siblings, stop).map_err(failed)?;
     let mut reading = Reading { most: MOST, ..Reading::default() };
     let target = wanted.window.from.as_millisecond().saturating_sub(APART);
     let mut parts = reading.parts(current, &clock, wanted.window, target);
