@@ -7,6 +7,7 @@ use std::thread;
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use super::folder_watch::FolderWatch;
 use super::log_reader::{LogPiece, LogReader};
@@ -74,8 +75,11 @@ impl ReaderThread {
     fn run(mut self) {
         let wake = FolderWatch::new(&self.trail.source.path);
         let mut before = None;
+        // Only lengths of time matter here: how long a file was rotated away.
+        let started = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
-            let piece = self.trail.look(now());
+            let now = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+            let piece = self.trail.look(now);
             let state = (piece.place.clone(), piece.behind, piece.read_to, piece.blind);
             let behind = piece.behind;
             let is_new = before.as_ref() != Some(&state);
@@ -91,13 +95,4 @@ impl ReaderThread {
             }
         }
     }
-}
-
-/// Milliseconds since 1970.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a file is rotated away is no time of the log"
-)]
-fn now() -> i64 {
-    Timestamp::now().as_millisecond()
 }
