@@ -137,12 +137,22 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Replay(replay) => return terminal::replay(&replay),
         Verb::Doctor(configured) => {
             let config = Config::load(&configured.config)?;
-            let account = bot::check(&config).await?;
+            let account: Vec<_> =
+                bot::check(&config).await?.into_iter().map(account_check).collect();
             return terminal::doctor(&config, &account).await;
         }
         Verb::Grants { role } => terminal::say(&kestrel::collect::postgres::grants(&role))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn account_check(finding: bot::Finding) -> terminal::AccountCheck {
+    let well = match finding.is {
+        bot::Is::Well => Some(true),
+        bot::Is::Wrong => Some(false),
+        bot::Is::Unknown => None,
+    };
+    terminal::AccountCheck { well, text: finding.text }
 }
 
 async fn run(config: &Path) -> Result<()> {

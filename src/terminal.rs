@@ -24,7 +24,7 @@ mod watch;
 
 pub(super) use self::cases::{Cases, OneCase, case, cases};
 pub(super) use self::configured::Configured;
-pub(super) use self::doctor::doctor;
+pub(super) use self::doctor::{AccountCheck, doctor};
 pub(super) use self::output::{coloured, say};
 pub(super) use self::redact::{Redact, redact};
 pub(super) use self::replay::{Replay, replay};

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use jiff::Timestamp;
-use kestrel::bot::{Finding, Is};
 use kestrel::config::Config;
 use kestrel::flow::Flow;
 use kestrel_core::command;
@@ -15,9 +14,17 @@ use kestrel_core::plan::Plan;
 use super::doctor_checks::{self, is_quiet};
 use super::output::say;
 
+/// One check of the bot's account.
+pub(crate) struct AccountCheck {
+    /// `None` if it could not be checked.
+    pub(crate) well: Option<bool>,
+    /// A sentence.
+    pub(crate) text: String,
+}
+
 /// Checks the bot's account and every configured source, then whether the store is writable and what the
 /// database's role can do.
-pub(crate) async fn doctor(config: &Config, account: &[Finding]) -> Result<ExitCode> {
+pub(crate) async fn doctor(config: &Config, account: &[AccountCheck]) -> Result<ExitCode> {
     let user = match &config.matrix {
         Some(matrix) => matrix.user.clone(),
         None => bail!("the config has no [matrix] section"),
@@ -29,12 +36,12 @@ pub(crate) async fn doctor(config: &Config, account: &[Finding]) -> Result<ExitC
     let evidence = Flow::new(Arc::new(config.clone())).collect(&plan).await;
     let mut well = true;
     for finding in account {
-        let mark = match finding.is {
-            Is::Well => "ok",
-            Is::Wrong => "FAILED",
-            Is::Unknown => "unknown",
+        let mark = match finding.well {
+            Some(true) => "ok",
+            Some(false) => "FAILED",
+            None => "unknown",
         };
-        well &= finding.is != Is::Wrong;
+        well &= finding.well != Some(false);
         say(&format!("{mark:>14}  account: {}\n", finding.text))?;
     }
     for answer in &evidence.gathered {
