@@ -19,6 +19,7 @@ mod sources;
 mod storms;
 mod tree;
 mod triage;
+mod triage_flags;
 mod verdict_output;
 mod watch;
 
@@ -30,5 +31,6 @@ pub(super) use self::redact::{Redact, redact};
 pub(super) use self::replay::{Replay, replay};
 pub(super) use self::storms::{Muting, Storms, Unmuting, mute, storms, unmute};
 pub(super) use self::tree::{Tree, tree};
-pub(super) use self::triage::{Triage, triage};
+pub(super) use self::triage::triage;
+pub(super) use self::triage_flags::Triage;
 pub(super) use self::watch::{Watching, watch};

@@ -11,7 +11,7 @@ use kestrel_core::evidence::Gathered;
 
 use super::client_files::{file_limits, taken};
 use super::slip::slip;
-use super::triage::{Symptom, Triage};
+use super::triage_flags::{Symptom, Triage};
 
 impl Triage {
     /// The command that the flags spell, and the reference time.

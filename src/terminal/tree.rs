@@ -9,7 +9,7 @@ use kestrel_core::evidence;
 use kestrel_core::render::{self, Ink};
 
 use super::output::{coloured, say};
-use super::triage::Symptom;
+use super::triage_flags::Symptom;
 
 /// Which tree, and how.
 #[derive(Debug, Args)]
