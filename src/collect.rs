@@ -1,8 +1,7 @@
-//! Plan → what the sources say. The only part that touches the outside world.
+//! Queries every source that a plan needs. The only part that touches the outside world.
 //!
-//! All sources are asked at once, under one deadline; where an inbox is watched, that comes first and has a
-//! time of its own. A source that fails is an answer too: nothing here returns an error, and nothing here
-//! decides.
+//! All sources are queried at the same time, under one deadline. A watched inbox comes first and has its own time. A
+//! source that fails is an answer too: nothing here returns an error, and nothing here decides.
 
 mod gather;
 mod http;

@@ -1,8 +1,8 @@
-//! Config text → a checked `Config`. Unknown keys are refused with the nearest known name, secrets come
-//! from files, and all problems are reported at once with their keys.
+//! Reads a config into a checked `Config`. Unknown keys are rejected with the nearest known name, secrets
+//! come from files, and all problems are reported at once with their keys.
 //!
-//! Nothing here opens a connection or reads a log, and no problem ever repeats a secret. That a log file
-//! is there is `kestrel doctor`'s question: a config stays valid while a log is rotated away.
+//! Nothing here opens a connection or reads a log, and no problem repeats a secret. Whether a log file exists
+//! is checked by `kestrel doctor`: a config stays valid while a log is rotated.
 
 mod bot_section;
 mod cases;
@@ -37,5 +37,7 @@ pub use self::server::Server;
 pub use self::storm_watch::Watch;
 pub use self::time_zone::timezone;
 
+#[cfg(test)]
+mod database_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ pub mod handed_in;
 mod live_watch;
 pub mod report;
 mod rerun;
+pub mod storm_list;
 mod storm_verdict;
 
 pub use answer::{Answer, Case, Flow, Survey, page_of_saved};

@@ -1,6 +1,6 @@
-//! The command line → the right room. Arguments, logging and wiring; it decides nothing.
+//! The command line: arguments, logging and wiring. It decides nothing.
 
-// The command line asks the clock, and hands it on as a value.
+// The command line reads the clock and passes the time on as a value.
 #![allow(clippy::disallowed_methods)]
 
 mod terminal;
@@ -17,7 +17,9 @@ use kestrel::config::Config;
 use kestrel::flow::Flow;
 use kestrel::store::Store;
 
-/// Turns "my messages will not decrypt" into a verdict: reads Synapse's log and database, and only reads.
+use self::terminal::Configured;
+
+/// Diagnoses "my messages will not decrypt" from Synapse's log and database. It only reads.
 #[derive(Debug, Parser)]
 #[command(name = "kestrel", version, max_term_width = 100)]
 struct Arguments {
@@ -27,34 +29,34 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Sit in the ops rooms and answer (needs a session: `kestrel login`)
+    /// Run the bot in the ops rooms (needs a session: `kestrel login`)
     #[command(after_help = RUN_EXIT)]
     Run(Configured),
-    /// Make the bot's session: its device, its cross-signing identity and its recovery key
+    /// Create the bot's session: its device, cross-signing identity and recovery key
     Login(Login),
-    /// Answer on the terminal; no Matrix, and no config file if the flags say enough
+    /// Answer a question on the terminal, without Matrix; a config file is optional
     Triage(Box<terminal::Triage>),
-    /// Run the storm watch over old logs: what it would have posted, and when
+    /// Run the storm watch on old logs, and show the alerts that it would have posted
     Watch(Box<terminal::Watching>),
-    /// Show the storms that go on and the newest that ended, beside a running bot
+    /// List ongoing and recent storms; works while the bot runs
     Storms(terminal::Storms),
-    /// Tell nothing of a storm, of a user's devices or of any storm for a while, beside a running bot
+    /// Mute alerts about a storm, a user's devices or all storms for a while; works while the bot runs
     Mute(terminal::Muting),
-    /// End a mute, or all of them
+    /// Remove one mute, or all
     Unmute(terminal::Unmuting),
-    /// Show the newest questions that were judged in rooms, beside a running bot
+    /// List the newest cases; works while the bot runs
     Cases(terminal::Cases),
-    /// Show one of them as it was answered, or delete it
+    /// Show a case as it was answered, or delete it
     Case(terminal::OneCase),
-    /// Show what would be kept of a user's report, HAR file or log, and count what is taken out
+    /// Show what Kestrel would keep of a user's report, HAR file or log, and count what it removes
     Redact(terminal::Redact),
-    /// Judge a saved evidence.json or a capture's bundle again
+    /// Evaluate a saved evidence.json or a capture bundle again
     Replay(terminal::Replay),
-    /// Check the config, the bot's account, and that every source answers; beside a running bot
+    /// Check the config, the bot's account and every source; works while the bot runs
     Doctor(Configured),
-    /// Show the questions that are asked, in their order, and the verdicts they give
+    /// Show the questions in their order, and their verdicts
     Tree(terminal::Tree),
-    /// Print the SQL that makes a read-only role on Synapse's database
+    /// Print the SQL that creates a read-only role in Synapse's database
     Grants {
         /// The role's name
         #[arg(long, default_value = "kestrel")]
@@ -62,43 +64,36 @@ enum Verb {
     },
 }
 
-/// How a run went, for service managers.
-const RUN_EXIT: &str = "Exit status: 0 it was asked to stop; 2 bad usage; 4 only a person can help: the session is \
-                        over, the account is deactivated,\nor another store holds it; 1 anything else";
-
-#[derive(Debug, Args)]
-struct Configured {
-    /// The config file
-    #[arg(long, short, default_value = "kestrel.toml")]
-    config: PathBuf,
-}
+/// The exit status of `run`, for service managers.
+const RUN_EXIT: &str = "Exit status: 0 stopped on request; 2 bad usage; 4 needs a person: the session has \
+                        ended, the account is deactivated,\nor another store uses it; 1 any other error";
 
 #[derive(Debug, Args)]
 struct Login {
     #[command(flatten)]
     configured: Configured,
-    /// A file that holds the account's password; without it the password is asked for
+    /// A file with the account's password; otherwise Kestrel asks for it
     #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
     password_file: Option<PathBuf>,
-    /// A file that holds an access token, for an account that logs in elsewhere
+    /// A file with an access token, for an account that logs in elsewhere
     #[arg(long, value_name = "FILE", requires = "device")]
     token_file: Option<PathBuf>,
-    /// The device id that the access token belongs to
+    /// The device ID of the access token
     #[arg(long, value_name = "ID")]
     device: Option<String>,
-    /// A file that holds the recovery key of the account's cross-signing identity: the file `recovery-key` of
-    /// the store that made it. Without it the key of this store is tried, then it is asked for
+    /// A file with the recovery key of the account's cross-signing identity: the file `recovery-key` of the
+    /// store that created it. Otherwise Kestrel tries the key of this store, then asks for it
     #[arg(long, value_name = "FILE", conflicts_with = "reset_identity")]
     recovery_key_file: Option<PathBuf>,
-    /// Replace the account's cross-signing identity. Everybody who verified the bot has to verify it again, its
-    /// other devices become unverified, its old recovery key and key backup are deleted
+    /// Replace the account's cross-signing identity. Everybody who verified the bot has to verify it again,
+    /// its other devices become unverified, and its old recovery key and key backup are deleted
     #[arg(long)]
     reset_identity: bool,
 }
 
 /// Bad usage, as `clap` itself exits.
 const USAGE: u8 = 2;
-/// `kestrel run` needs a person: starting it again changes nothing.
+/// `kestrel run` needs a person: a restart changes nothing.
 const NEEDS_PERSON: u8 = 4;
 
 #[tokio::main]
@@ -118,7 +113,7 @@ async fn main() -> ExitCode {
     match answer(arguments.verb).await {
         Ok(code) => code,
         Err(error) => {
-            // A reader that is gone, as in `2>&1 | head -1`, is no fault either.
+            // A closed pipe, as in `2>&1 | head -1`, is not an error either.
             let _ = writeln!(std::io::stderr(), "kestrel: {error:#}");
             if error.is::<bot::NeedsPerson>() {
                 return NEEDS_PERSON.into();
@@ -146,12 +141,22 @@ async fn answer(verb: Verb) -> Result<ExitCode> {
         Verb::Replay(replay) => return terminal::replay(&replay),
         Verb::Doctor(configured) => {
             let config = Config::load(&configured.config)?;
-            let account = bot::check(&config).await?;
+            let account: Vec<_> =
+                bot::check(&config).await?.into_iter().map(account_check).collect();
             return terminal::doctor(&config, &account).await;
         }
         Verb::Grants { role } => terminal::say(&kestrel::collect::postgres::grants(&role))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn account_check(finding: bot::Finding) -> terminal::AccountCheck {
+    let well = match finding.is {
+        bot::Is::Well => Some(true),
+        bot::Is::Wrong => Some(false),
+        bot::Is::Unknown => None,
+    };
+    terminal::AccountCheck { well, text: finding.text }
 }
 
 async fn run(config: &Path) -> Result<()> {
@@ -174,7 +179,7 @@ async fn log_in(login: Login) -> Result<()> {
         (None, Some(file)) => bot::Secret::PasswordFile(file),
         (None, None) => bot::Secret::Password(
             rpassword::prompt_password("Password: ")
-                .context("no password was typed; without a terminal give --password-file")?,
+                .context("no password was entered; without a terminal, use --password-file")?,
         ),
     };
     let recovery_key = login.recovery_key_file.map(|file| {
@@ -199,6 +204,6 @@ async fn log_in(login: Login) -> Result<()> {
 }
 
 fn ask_recovery_key() -> Result<String> {
-    rpassword::prompt_password("Recovery key of the account's identity (empty to stop): ")
-        .context("no recovery key was typed; without a terminal give --recovery-key-file")
+    rpassword::prompt_password("Recovery key of the account (leave empty to stop): ")
+        .context("no recovery key was entered; without a terminal, use --recovery-key-file")
 }

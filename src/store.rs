@@ -1,9 +1,9 @@
-//! Everything under `store/`: what Kestrel knows → files that outlive it, and back.
+//! The files under `store/`, which outlive the process.
 //!
-//! One process holds the folder; a second one is refused and told who holds it. Every file is written
-//! beside its place and renamed, so a crash leaves the old one or the new one. A file's name is ours or
-//! a digest, never foreign text. Nothing here asks the time or speaks to anything but the disk.
-//! `store/README.md` says what each file is and what losing it means.
+//! One process uses the folder at a time; a second one is rejected with the name of the first. Every file is
+//! written under a temporary name and renamed, so that a crash leaves the old or the new version. File names
+//! are ours or a digest, never foreign text. Nothing here asks the time or uses anything but the disk.
+//! `store/README.md` explains each file and what losing it means.
 
 pub mod bundle;
 mod captures;

@@ -1,4 +1,4 @@
-//! All sources side by side, under one deadline → the evidence.
+//! Queries all sources in parallel under one deadline and returns the evidence.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use kestrel_core::evidence::blind::blind_answers;
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, SCHEMA, State};
 use kestrel_core::plan::Plan;
 
-/// How long a question may take that had to wait for the others.
+/// The least time for a query that had to wait for the others.
 const LAST_QUESTION: Duration = Duration::from_secs(1);
-/// After the stop flag is up, a reader has this long to hand over what it has.
+/// How long a reader may take to hand over its results after the stop flag is set.
 const HAND_OVER: Duration = Duration::from_millis(750);
-/// How late a line may reach Synapse's log (its handler's buffer, by default).
+/// How late a line can reach Synapse's log (the buffer of its handler, by default).
 const LATE: Duration = Duration::from_secs(5);
 
-/// Asks every source and returns the evidence, signatures checked.
+/// Queries every source and returns the evidence, with signatures checked.
 pub async fn run(plan: &Plan, config: &Config) -> Evidence {
     let deadline = config.limits.deadline;
     let (plan, watched) = watch(plan, config, deadline).await;
@@ -33,11 +33,11 @@ pub async fn run(plan: &Plan, config: &Config) -> Evidence {
         postgres::probe(plan, config.database.as_ref(), deadline),
         prometheus::ask(plan, config.prometheus.as_ref(), deadline)
     );
-    // What a log says of devices is asked about in the database afterwards.
+    // The database is queried afterwards about the devices in the log.
     postgres::confirm(&logs, &mut rows, config.database.as_ref(), deadline).await;
     let mut found: Vec<_> = logs.into_iter().chain(watched).chain(rows).collect();
     if plan.needs.contains(&Need::SentDelays) {
-        // What is left of the deadline; a moment at least, so that a slow log does not hide a fast database.
+        // The rest of the deadline, but at least a moment, so that a slow log does not hide a fast database.
         let left = deadline.saturating_sub(start.elapsed()).max(LAST_QUESTION);
         let rooms = rooms(&found);
         found.push(
@@ -60,13 +60,13 @@ pub async fn run(plan: &Plan, config: &Config) -> Evidence {
     evidence
 }
 
-/// Watches the inbox where that is asked for. What is read afterwards is read up to the end of it.
+/// Watches the inbox if the plan asks for it. The other sources are then read up to the end of the watch.
 async fn watch(plan: &Plan, config: &Config, deadline: Duration) -> (Plan, Option<Gathered>) {
     let mut plan = plan.clone();
     let Some(length) = plan.live else { return (plan, None) };
     let start = Instant::now();
     let seen = postgres::watch(&plan, config.database.as_ref(), length, deadline).await;
-    // A log is written up to five seconds late: what happened in the watch is waited for.
+    // Synapse writes its log up to five seconds late, so wait for the lines of the watch.
     sleep(if seen.as_ref().is_some_and(|seen| seen.fact.is_some()) {
         LATE
     } else {
@@ -82,7 +82,7 @@ async fn watch(plan: &Plan, config: &Config, deadline: Duration) -> (Plan, Optio
     (plan, seen)
 }
 
-/// The rooms of the user's calls: where events are pending, then where the log has some made, newest first.
+/// The rooms of the user's calls: first those with pending events, then those from the log, newest first.
 fn rooms(found: &[Gathered]) -> Vec<String> {
     let mut rooms: Vec<String> = Vec::new();
     let pending = found.iter().filter_map(|answer| match &answer.fact {
@@ -101,7 +101,7 @@ fn rooms(found: &[Gathered]) -> Vec<String> {
     rooms
 }
 
-/// Reads all logs side by side; each stops at the deadline and hands over what it has read.
+/// Reads all logs in parallel. Each reader stops at the deadline and hands over what it has read.
 async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Vec<Gathered> {
     let needs = || plan.needs.iter().copied().filter(|need| Need::OF_LOGS.contains(need));
     if needs().next().is_none() {
@@ -133,7 +133,10 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
         let name = format!("log:{}", source.name);
         answers.extend(match timeout(deadline + HAND_OVER, reader).await {
             Ok(Ok(answers)) => answers,
-            Ok(Err(error)) => unread(&name, &State::Failed(format!("the reader stopped: {error}"))),
+            Ok(Err(error)) => unread(
+                &name,
+                &State::Failed(format!("the log reader stopped unexpectedly: {error}")),
+            ),
             Err(_) => unread(&name, &State::Failed(format!("no answer within {deadline:?}"))),
         });
     }
@@ -143,7 +146,7 @@ async fn read_logs(plan: &Plan, sources: &[LogSource], deadline: Duration) -> Ve
     answers
 }
 
-/// A log that could not have shown what was asked is not empty: it failed.
+/// A log that could not have shown the answer is not empty: it failed.
 fn fail_blind(answers: &mut [Gathered]) {
     for need in Need::OF_LOGS {
         let all: Vec<_> = answers.iter().filter(|answer| answer.need == need).collect();

@@ -1,4 +1,5 @@
-//! The only HTTP client of collect: one GET with a bounded answer. It follows no redirect and asks no proxy.
+//! The only HTTP client of `collect`: one GET with a bounded answer. It follows no redirect and uses no
+//! proxy.
 
 use reqwest::{Client, RequestBuilder, StatusCode};
 use url::Url;
@@ -10,14 +11,14 @@ pub(super) struct HttpClient {
     client: Client,
 }
 
-/// What a server answered.
+/// The answer of a server.
 pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
     pub(super) body: Vec<u8>,
 }
 
 impl HttpClient {
-    /// The error is for people.
+    /// The error is a sentence for people.
     pub(super) fn new() -> Result<Self, String> {
         let client = Client::builder()
             .no_proxy()
@@ -28,7 +29,7 @@ impl HttpClient {
         Ok(Self { client })
     }
 
-    /// Asks once; an answer of more than `most` bytes is an error. The error is for people.
+    /// Sends one request. An answer larger than `most` bytes is an error. The error is a sentence for people.
     pub(super) async fn get(
         &self,
         url: Url,
@@ -57,7 +58,7 @@ fn login(request: RequestBuilder, access: &Access) -> RequestBuilder {
     }
 }
 
-/// An error with its causes, without the address: that may hold what nobody should read.
+/// An error with its causes, without the URL, which may contain a secret.
 fn words(error: &reqwest::Error) -> String {
     let what = match error {
         error if error.is_connect() => "it cannot be reached",

@@ -1,5 +1,5 @@
-//! A log source → what it says of one device's keys. Synchronous: callers put it on a thread of its
-//! own. Never fails: what goes wrong is part of the answer.
+//! Reads a log source. Synchronous: callers run it on a thread of its own. It never fails: an error is part
+//! of the answer.
 
 mod answers;
 pub mod follow;

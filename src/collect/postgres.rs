@@ -1,7 +1,7 @@
-//! Synapse's database → rows as facts, over one read-only session.
+//! Reads facts from Synapse's database, over one read-only session.
 //!
-//! One statement a table, each by an index, each with parameters: what was typed never becomes SQL. The
-//! statements read only the columns that `kestrel grants` gives, and work for a plain reader too.
+//! One statement per table, each with an index and parameters: user input never becomes SQL. The statements
+//! read only the columns that `kestrel grants` allows, and also work for an ordinary reader.
 
 mod answers;
 pub mod clock_skew;
@@ -25,4 +25,4 @@ pub use inbox::capture_watch::InboxWatch;
 pub use inbox::live::watch;
 pub use probe::probe;
 pub use replica::doubt;
-pub use role_check::{Finding, limit_binds, reads_only};
+pub use role_check::{CheckResult, limit_binds, reads_only};

@@ -1,7 +1,7 @@
-//! Prometheus → the homeserver's latency over the window, as its own metrics measured it.
+//! Queries Prometheus for the homeserver's latency over the window.
 //!
-//! A few instant queries at the window's end, each over the whole window. What the config gives becomes a
-//! quoted label value and nothing else of the query's text; what is typed in a room never gets here.
+//! A few instant queries at the end of the window, each over the whole window. Config values only become
+//! quoted label values; text from a room never gets here.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use kestrel_core::plan::Plan;
 
 /// The name of the source, in answers.
 const SOURCE: &str = "prometheus";
-/// An answer is a few kilobytes; what is longer is no answer of Prometheus.
+/// An answer is a few kilobytes; anything longer is not from Prometheus.
 const LARGEST: usize = 1 << 20;
 /// Servlets that are kept, slowest first.
 const SERVLETS: usize = 24;
-/// No count of requests in a window and no duration reaches this.
+/// No request count and no duration is larger than this.
 const HIGHEST: f64 = 1e12;
 /// A shorter range than two scrapes (15 s to a minute, commonly) has no increase.
 const SHORTEST: i64 = 120;
 
-/// One figure: how it is asked for.
+/// One metric.
 #[derive(Debug, Clone, Copy)]
 enum MetricQuery {
     Count,
@@ -63,7 +63,7 @@ impl MetricQuery {
     }
 }
 
-/// Asks for what the plan needs of it.
+/// Queries what the plan needs.
 pub async fn ask(
     plan: &Plan,
     prometheus: Option<&Prometheus>,
@@ -101,7 +101,7 @@ fn length(window: Window) -> i64 {
     window.to.duration_since(window.from).as_secs().max(SHORTEST)
 }
 
-/// The configured labels as a selector: a name is checked by the config, a value is quoted here.
+/// The configured labels as a selector: the config checks the names, the values are quoted here.
 fn labels(prometheus: &Prometheus) -> String {
     let quoted = |(name, value): &(String, String)| {
         let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
@@ -126,7 +126,7 @@ async fn read(
     let p99 = |servlet: &Servlet| servlet.p99.unwrap_or(-1.0);
     metrics.servlets.retain(|servlet| servlet.count >= 0.5);
     metrics.servlets.sort_by(|a, b| p99(b).total_cmp(&p99(a)).then_with(|| a.name.cmp(&b.name)));
-    // Those that the branch asks about stay, however fast they are.
+    // Servlets that the branch asks about stay, however fast they are.
     let asked = |servlet: &Servlet| servlet.name.ends_with("DelayedEventServlet");
     let mut kept = 0;
     metrics.servlets.retain(|servlet| {
@@ -136,7 +136,7 @@ async fn read(
     Ok(metrics)
 }
 
-/// Puts what a query gave to its place.
+/// Stores the result of a query.
 fn take(metrics: &mut Metrics, figure: MetricQuery, samples: &[Sample]) {
     let first = || samples.first().and_then(Sample::number);
     match figure {
@@ -186,17 +186,17 @@ struct Data {
 struct Sample {
     #[serde(default)]
     metric: std::collections::BTreeMap<String, String>,
-    /// Seconds, and the number as a text: `NaN` and `+Inf` are no JSON.
+    /// Seconds, and the number as text: `NaN` and `+Inf` are not JSON.
     value: (f64, String),
 }
 
 impl Sample {
-    /// A count, or seconds or milliseconds; what is not in their range is a fault of the metrics.
+    /// A count, seconds or milliseconds; other values are errors of the metrics.
     fn number(&self) -> Option<f64> {
         self.value.1.parse().ok().filter(|number| (0.0..=HIGHEST).contains(number))
     }
 
-    /// A servlet's name is a Python class's; what is none is somebody else's metric.
+    /// A servlet name is a Python class name; anything else is another metric.
     fn servlet(&self) -> Option<&str> {
         let name = self.metric.get("servlet")?;
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -221,13 +221,14 @@ async fn samples(
         Ok(QueryAnswer { status, data: Some(data), .. }) if status == "success" => Ok(data.result),
         Ok(QueryAnswer { error: Some(error), .. }) => {
             let error: String = error.chars().filter(|c| !c.is_control()).take(200).collect();
-            Err(format!("it refused the query: {error}"))
+            Err(format!("it rejected the query: {error}"))
         }
-        _ if status.as_u16() == 401 || status.as_u16() == 403 => {
-            Err(format!("it refused Kestrel ({status}): name a login in [prometheus]"))
-        }
+        _ if status.as_u16() == 401 || status.as_u16() == 403 => Err(format!(
+            "it rejected the login ({status}): set user and password_file, or token_file, in \
+                         [prometheus]"
+        )),
         _ if !status.is_success() => Err(format!("it answered with {status}")),
-        _ => Err("its answer is not Prometheus's JSON: check the address".into()),
+        _ => Err("its answer is not Prometheus JSON: check the URL".into()),
     }
 }
 
@@ -280,13 +281,13 @@ mod tests {
     async fn what_is_no_answer_of_prometheus_is_told_in_words() {
         let long = "x".repeat(LARGEST + 1);
         for (answer, wanted) in [
-            (http("200 OK", "<html>"), "not Prometheus's JSON"),
-            (http("200 OK", "{\"status\":\"success\"}"), "not Prometheus's JSON"),
-            (http("401 Unauthorized", ""), "name a login in [prometheus]"),
+            (http("200 OK", "<html>"), "not Prometheus JSON"),
+            (http("200 OK", "{\"status\":\"success\"}"), "not Prometheus JSON"),
+            (http("401 Unauthorized", ""), "in [prometheus]"),
             (http("404 Not Found", "no"), "it answered with 404"),
             (
                 http("422 Unprocessable Entity", r#"{"status":"error","error":"too\nmany"}"#),
-                "it refused the query: toomany",
+                "it rejected the query: toomany",
             ),
             (http("302 Found", ""), "it answered with 302"),
             (http("200 OK", &long), "longer than 1024 KiB"),

@@ -1,4 +1,4 @@
-//! `[cases]` → how long judged questions are kept, and how many.
+//! `[cases]`: how long and how many cases are kept.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) const CASES: &[&str] = &["keep", "most"];
 pub struct Cases {
     /// Older ones are deleted.
     pub keep: Duration,
-    /// Beyond it the oldest are deleted.
+    /// The oldest ones above this number are deleted.
     pub most: usize,
 }
 

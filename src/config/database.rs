@@ -1,6 +1,5 @@
-//! Where Synapse's database is, and the file that its password came from. The file is read again when the
-//! database refuses the password, so that a new one needs no restart. Opens no connection, and never shows
-//! a password.
+//! The database's URL, and the file with its password. Kestrel reads the file again when the database rejects
+//! the password, so that a new one needs no restart. This opens no connection and never shows a password.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +12,10 @@ use super::secret;
 /// How to reach Synapse's database.
 #[derive(Clone)]
 pub struct Database {
-    /// A `postgresql://` URL as the config had it; may hold a password, so it is never printed.
+    /// The `postgresql://` URL from the config. It may contain a password, so it is never printed.
     pub url: Url,
     file: Option<SecretFile>,
-    /// The URL with a password that was read later and worked; the same for all clones.
+    /// The URL with a newer password that worked; shared by all clones.
     renewed: Arc<Mutex<Option<Url>>>,
 }
 
@@ -36,12 +35,12 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
-    /// One whose URL is all there is to know.
+    /// A database with just a URL.
     pub fn new(url: Url) -> Self {
         Self { url, file: None, renewed: Arc::default() }
     }
 
-    /// One whose URL holds a secret of this file.
+    /// A database whose URL contains a secret from this file.
     pub(super) fn with_secret_file(url: Url, file: Option<SecretFile>) -> Self {
         Self { file, ..Self::new(url) }
     }
@@ -59,7 +58,7 @@ impl Database {
         self.lock().clone().unwrap_or_else(|| self.url.clone())
     }
 
-    /// The config key of the file that the secret comes from, where there is one.
+    /// The config key of the secret's file, if there is one.
     pub fn secret_key(&self) -> Option<&'static str> {
         Some(match self.file.as_ref()? {
             SecretFile::Password(_) => "database.password_file",
@@ -67,8 +66,8 @@ impl Database {
         })
     }
 
-    /// The URL with what the file holds now; without a file the URL as it worked last. The error is the
-    /// second half of a sentence.
+    /// The URL with the current content of the file; without a file, the URL that worked last. The error is
+    /// the second half of a sentence.
     pub fn reread(&self) -> Result<Url, String> {
         match &self.file {
             None => Ok(self.current()),
@@ -87,7 +86,7 @@ impl Database {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Url>> {
-        // It is one whole URL at any time, whoever panicked.
+        // It always contains a complete URL, even after a panic.
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -123,7 +122,7 @@ mod tests {
         assert!(!format!("{clone:?}").contains("second"), "{clone:?}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let refused = database.reread().unwrap_err();
-        assert!(refused.contains("is open to everyone"), "{refused}");
+        assert!(refused.contains("can be read by everyone"), "{refused}");
     }
 
     #[test]

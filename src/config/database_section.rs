@@ -1,4 +1,4 @@
-//! `[database]` → the database's URL, and the file that its password is read from.
+//! `[database]`: the database's URL and the file with its password.
 
 use std::path::Path;
 
@@ -16,11 +16,11 @@ pub(super) fn database(table: &Table, base: &Path, problems: &mut Vec<String>) -
     let mut section = Section::new(Some(table), "database", DATABASE, problems);
     let url = match (section.has("url"), section.has("url_file")) {
         (true, true) => {
-            section.problem("url_file", "takes the place of url; keep one of the two");
+            section.problem("url_file", "replaces url; keep only one of the two");
             return None;
         }
         (false, false) => {
-            section.problem("url", "is missing; without a database leave the whole section out");
+            section.problem("url", "is missing; if there is no database, remove the whole section");
             return None;
         }
         (true, false) => inline_url(&mut section),
@@ -33,25 +33,29 @@ pub(super) fn database(table: &Table, base: &Path, problems: &mut Vec<String>) -
         file.or_else(|| section.text("url_file").map(|path| SecretFile::Url(base.join(path))));
     let mut url = url?;
     if section.has("password_file") && has_password(&url) {
-        section.problem("password_file", "is one password too many: url_file already holds one");
+        section.problem(
+            "password_file",
+            "is not allowed: the URL in url_file already contains a password",
+        );
         return None;
     }
     if let Some(password) = password
         && !set_password(&mut url, &password)
     {
-        section.problem("password_file", "has no use: the database's url names no host");
+        section.problem("password_file", "has no effect: the database URL has no host");
     }
     Some(Database::with_secret_file(url, file))
 }
 
-/// The URL that stands in the config, which everyone may read.
+/// The URL in the config, which everyone may read.
 fn inline_url(section: &mut Section<'_, '_>) -> Option<Url> {
     let text = section.text("url")?;
     let url = checked_url("url", text, section)?;
     if has_password(&url) {
         section.problem(
             "url",
-            "holds a password; put the password alone into a file and name it as password_file (or the whole URL, as url_file)",
+            "contains a password; put the password alone into a file and name it in password_file, or the \
+             whole URL in url_file",
         );
         return None;
     }

@@ -1,5 +1,5 @@
-//! A config's text → `Config`, section by section. Each section is read even if another is wrong, so
-//! that one run names everything there is to mend.
+//! Reads a config section by section. Every section is read even if another is wrong, so that one run reports
+//! all problems.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ const FILE: &[&str] = &[
     "limits",
 ];
 
-/// `store` without the key: beside the folder that holds the config, as in the source tree.
+/// `store` without the key: next to the folder of the config, as in the source tree.
 pub(super) const STORE: &str = "../store";
 
 /// Everything that `config/example.toml` can say, checked.
@@ -40,7 +40,7 @@ pub(super) const STORE: &str = "../store";
 pub struct Config {
     /// Where run-time state lives.
     pub store: PathBuf,
-    /// What the bot needs; `None` for a terminal that has no config file.
+    /// What the bot needs; `None` for a terminal without a config file.
     pub matrix: Option<Matrix>,
     pub server: Server,
     pub logs: Vec<LogSource>,
@@ -120,8 +120,7 @@ fn config(text: &str, base: &Path) -> Result<Config, Problems> {
     if problems.is_empty() { Ok(config) } else { Err(Problems { list: problems }) }
 }
 
-/// Where the text stops being TOML. Without the line itself, which toml would show: it may hold a
-/// password.
+/// Where the text is not valid TOML. Without the line itself, which may contain a password.
 fn syntax(text: &str, error: &toml::de::Error) -> String {
     let message = error.message();
     match error.span().and_then(|span| text.get(..span.start)) {

@@ -1,4 +1,4 @@
-//! `[limits]` → bounds on one question, and how people read times and addresses.
+//! `[limits]`: limits of one question, and how people read times and addresses.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::section::Section;
 
 pub(super) const LIMITS: &[&str] = &["deadline", "window", "timezone", "show_addresses"];
 
-/// Bounds on one question.
+/// Limits of one question.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// All sources together.
     pub deadline: Duration,
-    /// The window of a command that names none.
+    /// The default window of a command.
     pub window: Duration,
     /// The zone that people write and read times in; UTC unless configured.
     pub timezone: TimeZone,
@@ -36,7 +36,7 @@ pub(super) fn limits(table: Option<&Table>, problems: &mut Vec<String>) -> Limit
     let mut section = Section::new(table, "limits", LIMITS, problems);
     let unsaid = Limits::default();
     Limits {
-        // An answer that takes longer than this comes too late to be of use in a call.
+        // A later answer is of no use during a call.
         deadline: section.duration("deadline", "1s", "5m").unwrap_or(unsaid.deadline),
         // The longest window that a command may name.
         window: section.duration("window", "1m", "31d").unwrap_or(unsaid.window),

@@ -1,4 +1,4 @@
-//! `[[logs]]` → the log files of Synapse's processes.
+//! `[[logs]]`: the log files of Synapse's processes.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub(super) const LOG: &[&str] = &["name", "path", "timezone"];
 /// One Synapse process's log file.
 #[derive(Debug, Clone)]
 pub struct LogSource {
-    /// How answers name it.
+    /// Its name in answers.
     pub name: String,
     pub path: PathBuf,
     /// The zone of the log's local times; `None` to derive it from the log.
@@ -32,8 +32,10 @@ pub(super) fn logs(tables: &[&Table], base: &Path, problems: &mut Vec<String>) -
         let name = section.text("name");
         if let Some(name) = name {
             if names.contains(&name) {
-                section
-                    .problem("name", format_args!("{name:?} is taken; answers name a log by it"));
+                section.problem(
+                    "name",
+                    format_args!("{name:?} is used twice; each log needs a name of its own"),
+                );
             }
             if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
                 section.problem("name", format_args!("{name:?} must be one word"));

@@ -1,4 +1,4 @@
-//! `[matrix]` → the bot's account, its rooms, and who may command it.
+//! `[matrix]`: the bot's account, its rooms, and who can use it.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -22,10 +22,10 @@ pub(super) const MATRIX: &[&str] = &[
     "password_file",
 ];
 
-/// `max_command_age` without the key: longer than a restart, shorter than anyone still waits.
+/// `max_command_age` without the key: longer than a restart, shorter than anyone waits.
 const MAX_COMMAND_AGE: &str = "5m";
 
-const USER_ID: &str = "a Matrix user id like \"@you:example.org\"";
+const USER_ID: &str = "a Matrix user ID like \"@you:example.org\"";
 
 /// The bot's account and its rooms.
 #[derive(Debug, Clone)]
@@ -34,14 +34,14 @@ pub struct Matrix {
     pub user: OwnedUserId,
     pub rooms: Vec<OwnedRoomId>,
     pub admins: Vec<OwnedUserId>,
-    /// Room members at or above it may command the bot too.
+    /// Room members with at least this power level can use the bot too.
     pub min_power_level: Option<i64>,
     pub max_command_age: Duration,
-    /// Whether commands count in a room that is not encrypted.
+    /// Whether unencrypted rooms accept commands.
     pub allow_unencrypted: bool,
     pub require_verified: RequireVerified,
-    /// Holds the account's password, for making a new device without a person. Read when it is needed: only
-    /// the bot's own user can read it, and it may change while the bot runs.
+    /// The file with the account's password, for creating a new device without a person. It is read when
+    /// needed: only the bot's user can read it, and it may change while the bot runs.
     pub password_file: Option<PathBuf>,
 }
 
@@ -49,14 +49,14 @@ pub struct Matrix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum RequireVerified {
     Never,
-    /// Those that silence, delete, or start and stop a capture.
+    /// Commands that mute, delete, or start and stop a capture.
     #[default]
     Destructive,
     Always,
 }
 
 impl RequireVerified {
-    /// Whether it holds for a command.
+    /// Whether it applies to a command.
     pub fn covers(self, destructive: bool) -> bool {
         match self {
             Self::Never => false,
@@ -84,7 +84,8 @@ impl FromStr for RequireVerified {
     }
 }
 
-/// The bot's id comes apart, because the server's name derives from it even when another key is wrong.
+/// The bot's user ID is returned separately, because the server name comes from it even if another key is
+/// wrong.
 pub(super) fn matrix(
     table: &Table,
     base: &Path,
@@ -104,23 +105,20 @@ pub(super) fn matrix(
     let user: Option<OwnedUserId> = section.parsed("user", USER_ID);
     let rooms = section.list(
         "rooms",
-        "a room id like \"!opsroom:example.org\" (an alias #… is not one; room settings show the id)",
+        "a room ID like \"!opsroom:example.org\" (not an alias #…; the room's settings show the ID)",
     );
     if rooms.is_empty() && section.is_empty_list("rooms") {
-        section.problem("rooms", "is empty; name at least one ops room");
+        section.problem("rooms", "is empty; list at least one ops room");
     }
     let admins = section.list("admins", USER_ID);
     let min_power_level = section.integer("min_power_level");
     if min_power_level.is_some_and(|level| level < 0) {
-        section.problem("min_power_level", "is negative; 0 already is every member");
+        section.problem("min_power_level", "is negative; 0 already includes every member");
     }
     let nobody = !section.has("min_power_level")
         && (!section.has("admins") || section.is_empty_list("admins"));
     if nobody {
-        section.problem(
-            "admins",
-            "names nobody, and without min_power_level nobody could command the bot",
-        );
+        section.problem("admins", "is empty, and without min_power_level nobody could use the bot");
     }
     let max_command_age = section.duration("max_command_age", "1s", "7d");
     let allow_unencrypted = section.flag("allow_unencrypted");
@@ -142,13 +140,13 @@ pub(super) fn matrix(
 }
 
 fn check_homeserver(url: &Url, section: &mut Section<'_, '_>) {
-    // Plain http is allowed: a bot beside Synapse talks to its listener without leaving the machine.
+    // Plain http is allowed: a bot on Synapse's machine talks to its listener locally.
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
         section.problem("homeserver", "must begin with https:// or http://");
     } else if !url.username().is_empty() || url.password().is_some() {
         section.problem(
             "homeserver",
-            "holds a login; leave it out, `kestrel login` makes the session",
+            "contains a login; remove it, `kestrel login` creates the session",
         );
     }
 }

@@ -1,6 +1,6 @@
-//! Everything that is wrong with a config, told at once.
+//! All problems of a config, reported at once.
 
-/// Everything that is wrong with a config, in the order of its sections; never empty.
+/// All problems of a config, in the order of its sections; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems {
     /// One sentence each, beginning with the full key.

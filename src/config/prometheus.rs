@@ -1,4 +1,4 @@
-//! `[prometheus]` → where the homeserver's metrics are kept, and how Kestrel is let in.
+//! `[prometheus]`: the Prometheus with the homeserver's metrics, and its login.
 
 use std::path::Path;
 
@@ -10,27 +10,27 @@ use super::section::Section;
 
 pub(super) const PROMETHEUS: &[&str] = &["url", "user", "password_file", "token_file", "labels"];
 
-/// Where the homeserver's metrics are kept.
+/// The Prometheus with the homeserver's metrics.
 #[derive(Debug, Clone)]
 pub struct Prometheus {
-    /// Its base, as in `http://127.0.0.1:9090`; below it stands `/api/v1`.
+    /// The part of the URL before `/api/v1`, such as `http://127.0.0.1:9090`.
     pub url: Url,
     pub access: Access,
-    /// Which series are this homeserver's, where one Prometheus keeps several: names and values.
+    /// The labels of this homeserver's series, if one Prometheus stores several: names and values.
     pub labels: Vec<(String, String)>,
 }
 
 impl Prometheus {
-    /// One that asks for no login and keeps one homeserver.
+    /// A Prometheus without a login, for one homeserver.
     pub fn open(url: Url) -> Self {
         Self { url, access: Access::Open, labels: Vec::new() }
     }
 }
 
-/// How Prometheus lets Kestrel in; may hold a secret, so it is never printed.
+/// The login for Prometheus. It may contain a secret, so it is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Access {
-    /// It asks for nothing.
+    /// No login.
     Open,
     Password {
         user: String,
@@ -57,7 +57,7 @@ pub(super) fn prometheus(
 ) -> Option<Prometheus> {
     let mut section = Section::new(Some(table), "prometheus", PROMETHEUS, problems);
     if !section.has("url") {
-        section.problem("url", "is missing; without a Prometheus leave the whole section out");
+        section.problem("url", "is missing; if there is no Prometheus, remove the whole section");
     }
     let url = section.text("url").and_then(|text| match prometheus_url(text) {
         Ok(url) => Some(url),
@@ -71,7 +71,7 @@ pub(super) fn prometheus(
     Some(Prometheus { url: url?, access: access?, labels })
 }
 
-/// A problem is a sentence's second half, and never shows the text: it may hold a password.
+/// A problem is the second half of a sentence, and never shows the text, which may contain a password.
 pub(super) fn prometheus_url(text: &str) -> Result<Url, String> {
     let url = text
         .parse::<Url>()
@@ -81,10 +81,10 @@ pub(super) fn prometheus_url(text: &str) -> Result<Url, String> {
         return Err("must begin with http:// or https://, as in \"http://127.0.0.1:9090\"".into());
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a login; write user and password_file instead".into());
+        return Err("contains a login; use user and password_file instead".into());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("ends in a query; name the base only, below which /api/v1 stands".into());
+        return Err("contains a query; give only the part before /api/v1".into());
     }
     Ok(url)
 }
@@ -93,10 +93,10 @@ fn access(section: &mut Section<'_, '_>, base: &Path) -> Option<Access> {
     let user = section.text("user").map(str::to_owned);
     let has = (section.has("user"), section.has("password_file"), section.has("token_file"));
     match has {
-        (true, false, _) => section.problem("user", "needs a password_file beside it"),
-        (false, true, _) => section.problem("password_file", "needs a user beside it"),
+        (true, false, _) => section.problem("user", "also needs password_file"),
+        (false, true, _) => section.problem("password_file", "also needs user"),
         (true, true, true) => {
-            section.problem("token_file", "is one login too many: user already is one");
+            section.problem("token_file", "is not allowed together with user");
         }
         (true, true, false) => {
             let password = from_file("password_file", base, section)?;
@@ -108,7 +108,7 @@ fn access(section: &mut Section<'_, '_>, base: &Path) -> Option<Access> {
     None
 }
 
-/// `{ server_name = "example.org" }`: names as Prometheus has them, values of any text.
+/// `{ server_name = "example.org" }`: label names of Prometheus, with any values.
 fn labels(section: &mut Section<'_, '_>) -> Vec<(String, String)> {
     let mut labels = Vec::new();
     for (name, value) in section.table("labels").into_iter().flatten() {
@@ -120,7 +120,7 @@ fn labels(section: &mut Section<'_, '_>) -> Vec<(String, String)> {
                 labels.push((name.clone(), value.clone()));
             }
             Value::String(_) => {
-                section.problem("labels", format_args!("{name:?} is not a label's name"));
+                section.problem("labels", format_args!("{name:?} is not a label name"));
             }
             _ => section.problem("labels", format_args!("{name}: must be a text in quotes")),
         }

@@ -1,4 +1,5 @@
-//! `[reports]` → whether the bot takes users' reports, whose, how large and how often, and where they are told.
+//! `[reports]`: whether the bot accepts users' reports, from whom, how large and how often, and where the
+//! verdicts go.
 
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use toml::{Table, Value};
@@ -9,8 +10,8 @@ use super::section::Section;
 pub(super) const REPORTS: &[&str] = &["enabled", "from", "largest", "each", "room", "addresses"];
 
 const MIB: i64 = 1 << 20;
-/// A file is held as it was received while it is read, which may take 40 MiB more: together no more than 64 MiB,
-/// so that the bot stays under its unit's MemoryMax. Zipped, it may unpack to ten times as much.
+/// The received file stays in memory while it is read, which may take 40 MiB more: 64 MiB together at most,
+/// so that the bot stays below its unit's MemoryMax. Zipped, it may unpack to ten times as much.
 const LARGEST: i64 = 24 * MIB;
 
 /// Reports from users.
@@ -19,20 +20,20 @@ pub struct Reports {
     pub enabled: bool,
     /// Whose invitations to a direct chat are accepted, and whose reports are read there.
     pub from: Senders,
-    /// Bytes of one file, as it is received; at most 24 MiB, whatever the config says.
+    /// The size of one file in bytes, as received; at most 24 MiB, whatever the config says.
     pub largest: usize,
-    /// A user's reports an hour.
+    /// Reports per user and hour.
     pub each: usize,
-    /// Where they are told: one of the bot's rooms. `None` without a bot.
+    /// The room for the verdicts: one of the bot's rooms. `None` without a bot.
     pub room: Option<OwnedRoomId>,
-    /// Keep IP addresses that stand in a report.
+    /// Keep IP addresses in a report.
     pub addresses: bool,
 }
 
 /// Who may send reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Senders {
-    /// Users of the homeserver that is watched.
+    /// Users of the monitored homeserver.
     OwnServer,
     Nobody,
     These(Vec<OwnedUserId>),
@@ -52,7 +53,7 @@ impl Default for Reports {
 }
 
 impl Reports {
-    /// Whether this user's direct chat is let in. `server` is the name of the homeserver that is watched.
+    /// Whether this user's direct chat is accepted. `server` is the name of the monitored homeserver.
     pub fn lets_in(&self, user: &UserId, server: Option<&ruma::ServerName>) -> bool {
         self.enabled
             && match &self.from {
@@ -75,11 +76,11 @@ pub(super) fn reports(
     Reports {
         enabled: section.flag("enabled").unwrap_or(unsaid.enabled),
         from: if listed {
-            Senders::These(section.list("from", "a Matrix user id like \"@you:example.org\""))
+            Senders::These(section.list("from", "a Matrix user ID like \"@you:example.org\""))
         } else {
             from(&mut section)
         },
-        // An older Kestrel allowed more: its configs stay valid, and the bound holds.
+        // An older Kestrel allowed more: its configs stay valid, but the limit applies.
         largest: section
             .count("largest", MIB / 1024, 256 * MIB)
             .map_or(unsaid.largest, |largest: usize| largest.min(unsaid.largest)),
@@ -94,7 +95,7 @@ fn from(section: &mut Section<'_, '_>) -> Senders {
         None | Some("own-server") => Senders::OwnServer,
         Some("nobody") => Senders::Nobody,
         Some(other) => {
-            let says = "is not \"own-server\", \"nobody\" or a list of user ids";
+            let says = "is not \"own-server\", \"nobody\" or a list of user IDs";
             section.problem("from", format_args!("{other:?} {says}"));
             Senders::OwnServer
         }
@@ -107,7 +108,8 @@ mod tests {
     use ruma::{server_name, user_id};
 
     fn read(text: &str) -> (Reports, Vec<String>) {
-        let (table, mut problems) = (text.parse::<Table>().unwrap(), Vec::new());
+        let table = text.parse::<Table>().unwrap();
+        let mut problems = Vec::new();
         let read = reports(Some(&table), BotSection::Absent, &mut problems);
         (read, problems)
     }
@@ -115,7 +117,8 @@ mod tests {
     #[test]
     fn who_is_let_in_is_as_written() {
         let own = Some(server_name!("example.org"));
-        let (alice, mallory) = (user_id!("@alice:example.org"), user_id!("@m:elsewhere.org"));
+        let alice = user_id!("@alice:example.org");
+        let mallory = user_id!("@m:elsewhere.org");
         for (text, expected) in [
             ("", (true, false)),
             ("from = \"own-server\"", (true, false)),
@@ -144,9 +147,9 @@ mod tests {
     fn what_is_wrong_is_told() {
         for (text, wanted) in [
             ("from = \"anybody\"", "reports.from: \"anybody\" is not \"own-server\""),
-            ("from = [\"alice\"]", "reports.from[0]: \"alice\" is not a Matrix user id"),
-            ("largest = 1", "reports.largest: 1 is out of bounds"),
-            ("each = 0", "reports.each: 0 is out of bounds"),
+            ("from = [\"alice\"]", "reports.from[0]: \"alice\" is not a Matrix user ID"),
+            ("largest = 1", "reports.largest: 1 is out of range"),
+            ("each = 0", "reports.each: 0 is out of range"),
         ] {
             let (_, problems) = read(text);
             assert!(problems[0].starts_with(wanted), "{problems:?}");

@@ -1,5 +1,5 @@
-//! One TOML table → typed values. Each wrong value, missing key and unknown key becomes a sentence that
-//! begins with the full key; reading goes on after each.
+//! Reads typed values from a TOML table. Each wrong value, missing key and unknown key becomes a sentence that begins
+//! with the full key; reading continues after each.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use toml::{Table, Value};
 
 use super::time_zone::timezone;
 
-/// A table being read. Every key it may hold is named at the start, so that a key the code forgets to
-/// read is still known, and a misspelt one can be told its neighbour.
+/// A table being read. All its keys are declared first, so that a key that the code does not read is still
+/// known, and a misspelt key gets a suggestion.
 pub(super) struct Section<'a, 'p> {
     table: Option<&'a Table>,
     /// How problems name the table: `logs[1]`; empty for the file itself.
@@ -32,7 +32,7 @@ impl<'a, 'p> Section<'a, 'p> {
         section
     }
 
-    /// A problem with `key`, in a sentence's second half.
+    /// A problem with `key`, as the second half of a sentence.
     pub(super) fn problem(&mut self, key: &str, says: impl std::fmt::Display) {
         let key = self.full(key);
         self.problems.push(format!("{key}: {says}"));
@@ -47,7 +47,7 @@ impl<'a, 'p> Section<'a, 'p> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
-    /// Whether the key is there and holds `[]`.
+    /// Whether the key exists and is `[]`.
     pub(super) fn is_empty_list(&self, key: &str) -> bool {
         let list = self.value(key).and_then(Value::as_array);
         list.is_some_and(|list| list.is_empty())
@@ -56,14 +56,14 @@ impl<'a, 'p> Section<'a, 'p> {
     pub(super) fn text(&mut self, key: &str) -> Option<&'a str> {
         let value = self.value(key)?;
         match value.as_str() {
-            Some("") => self.problem(key, "is empty; leave the key out instead"),
+            Some("") => self.problem(key, "is empty; remove the key instead"),
             Some(text) => return Some(text),
             None => self.wrong(key, "a text in quotes", value),
         }
         None
     }
 
-    /// A text that reads as a `T`; `what` says what it should have been.
+    /// Text that parses as a `T`; `what` says what it should be.
     pub(super) fn parsed<T: FromStr>(&mut self, key: &str, what: &str) -> Option<T> {
         let text = self.text(key)?;
         let parsed = text.parse().ok();
@@ -73,7 +73,7 @@ impl<'a, 'p> Section<'a, 'p> {
         parsed
     }
 
-    /// A list of texts that each read as a `T`. An absent list is an empty one.
+    /// A list of texts that each parse as a `T`. A missing list is empty.
     pub(super) fn list<T: FromStr>(&mut self, key: &str, what: &str) -> Vec<T> {
         let Some(value) = self.value(key) else {
             return Vec::new();
@@ -106,7 +106,7 @@ impl<'a, 'p> Section<'a, 'p> {
     pub(super) fn count<T: TryFrom<i64>>(&mut self, key: &str, least: i64, most: i64) -> Option<T> {
         let count = self.integer(key)?;
         if !(least..=most).contains(&count) {
-            let says = format!("{count} is out of bounds; it may be {least} to {most}");
+            let says = format!("{count} is out of range; it must be {least} to {most}");
             self.problem(key, says);
             return None;
         }
@@ -133,7 +133,7 @@ impl<'a, 'p> Section<'a, 'p> {
         let within = duration(least).is_none_or(|least| length >= least)
             && duration(most).is_none_or(|most| length <= most);
         if !within {
-            let says = format!("{text:?} is out of bounds; it may be {least} to {most}");
+            let says = format!("{text:?} is out of range; it must be {least} to {most}");
             self.problem(key, says);
         }
         within.then_some(length)
@@ -152,7 +152,7 @@ impl<'a, 'p> Section<'a, 'p> {
     pub(super) fn table(&mut self, key: &str) -> Option<&'a Table> {
         let value = self.value(key)?;
         if !value.is_table() {
-            self.problem(key, format_args!("must be a section of its own: [{key}]"));
+            self.problem(key, format_args!("must be a section: [{key}]"));
         }
         value.as_table()
     }
@@ -165,7 +165,10 @@ impl<'a, 'p> Section<'a, 'p> {
             Some(_) => None,
         };
         if tables.is_none() {
-            self.problem(key, format_args!("must be blocks that each begin with [[{key}]]"));
+            self.problem(
+                key,
+                format_args!("must be a list of blocks that each begin with [[{key}]]"),
+            );
         }
         tables.unwrap_or_default()
     }
@@ -194,16 +197,17 @@ impl<'a, 'p> Section<'a, 'p> {
                 Some(near) => {
                     self.problem(key, format_args!("unknown key; did you mean {near:?}?"))
                 }
-                None => {
-                    self.problem(key, format_args!("unknown key; known are {}", keys.join(", ")))
-                }
+                None => self.problem(
+                    key,
+                    format_args!("unknown key; the known keys are {}", keys.join(", ")),
+                ),
             }
         }
     }
 }
 
-/// `90s`, `5m`, `24h`, `7d`, `1h30m`. The chat has a reader of its own that forgives more: a config is
-/// written once and read by others.
+/// `90s`, `5m`, `24h`, `7d`, `1h30m`. The parser for chat is more tolerant: a config is written once and read
+/// by others.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total: u64 = 0;
@@ -223,8 +227,8 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| Duration::from_secs(total))
 }
 
-/// The known name most like `key`, if any is like it: Jaro-Winkler, because a config's slips are mostly
-/// endings (`room`, `time_zone`, `pasword_file`); below this likeness lie different words.
+/// The known name closest to `key`, if any is close: by Jaro-Winkler, because most mistakes are in the ending
+/// (`room`, `time_zone`, `pasword_file`). Below this similarity the words are different.
 fn nearest<'k>(key: &str, keys: &[&'k str]) -> Option<&'k str> {
     const LIKE: f64 = 0.75;
     let likeness = |known: &&'k str| (strsim::jaro_winkler(key, known), *known);

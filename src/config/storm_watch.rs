@@ -1,4 +1,4 @@
-//! `[watch]` → whether storms are watched for, where they are told, and what makes one.
+//! `[watch]`: whether Kestrel watches for storms, where it posts them, and what counts as one.
 
 use std::time::Duration;
 
@@ -31,13 +31,13 @@ pub(super) const WATCH: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
     pub enabled: bool,
-    /// Where storms are told: one of the bot's rooms. `None` without a bot.
+    /// The room for storm alerts: one of the bot's rooms. `None` without a bot.
     pub room: Option<OwnedRoomId>,
-    /// The admins are mentioned in a storm's first message, so that their phones ring.
+    /// Mention the admins in a storm's first message, so that their phones ring.
     pub mention: bool,
     /// What makes a storm.
     pub thresholds: Thresholds,
-    /// How often the database is looked at for devices in trouble that no log line shows; `None` for never.
+    /// How often the database is checked for trouble that no log line shows; `None` for never.
     pub poll: Option<Duration>,
 }
 
@@ -65,15 +65,15 @@ pub(super) fn watch(
     }
 }
 
-/// What the section says of storms; what it leaves out is as the watch has it.
+/// The thresholds in the section; missing ones have the watch's defaults.
 fn thresholds(section: &mut Section<'_, '_>) -> Thresholds {
     let unsaid = Thresholds::default();
     Thresholds {
-        // One is none: an accident happens once, a fault repeats. Beyond the most, each of thousands of
-        // subjects would be remembered that often.
+        // A single one is no storm: an accident happens once, a fault repeats. The maximum bounds the memory,
+        // because it is kept for each of thousands of subjects.
         refusals: section.count("refusals", 2, 1000).unwrap_or(unsaid.refusals),
         within: length(section, "within", ("1m", "24h")).unwrap_or(unsaid.within),
-        // A new device uploads a hundred keys and tops up by as many.
+        // A new device uploads a hundred keys and then replaces claimed ones.
         surplus: section.count("surplus", 100, 1_000_000).unwrap_or(unsaid.surplus),
         sustained: length(section, "sustained", ("1m", "24h")).unwrap_or(unsaid.sustained),
         limited: section.count("limited", 2, 1000).unwrap_or(unsaid.limited),
@@ -81,7 +81,7 @@ fn thresholds(section: &mut Section<'_, '_>) -> Thresholds {
         gone: section.count("gone", 2, 1000).unwrap_or(unsaid.gone),
         fleet: section.count("fleet", 2, 1000).unwrap_or(unsaid.fleet),
         together: length(section, "together", ("10s", "1h")).unwrap_or(unsaid.together),
-        // An idle device repeats about twice a minute, and an end that comes later than this helps nobody.
+        // An idle device retries about twice a minute, and a later end helps nobody.
         quiet: length(section, "quiet", ("5s", "1h")).unwrap_or(unsaid.quiet),
         ..unsaid
     }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
-const LOTUS: &str = include_str!("../../config/lotus.toml");
+pub(super) const LOTUS: &str = include_str!("../../config/lotus.toml");
 const UNIT: &str = include_str!("../../config/kestrel.service");
 
-const BOT: &str = r#"
+pub(super) const BOT: &str = r#"
 [matrix]
 homeserver = "https://matrix.example.org"
 user = "@kestrel:example.org"
@@ -22,7 +22,7 @@ admins = ["@you:example.org"]
 "#;
 
 /// A folder that stands for /etc/kestrel, with the secrets that the examples name.
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     secret(folder.path(), "database-password", "p@ss%25/w:rd\n", 0o640);
     let url = "postgresql://kestrel:secret@db.example.org/synapse\n";
@@ -32,14 +32,14 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn secret(folder: &Path, name: &str, text: &str, mode: u32) {
+pub(super) fn secret(folder: &Path, name: &str, text: &str, mode: u32) {
     let path = folder.join(name);
     fs::write(&path, text).expect("written");
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("mode set");
 }
 
 #[track_caller]
-fn good(text: &str, folder: &Path) -> Config {
+pub(super) fn good(text: &str, folder: &Path) -> Config {
     let text = text.replace("/etc/kestrel/", &format!("{}/", folder.display()));
     Config::parse(&text, folder).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
 }
@@ -50,14 +50,6 @@ fn problems(text: &str) -> Vec<String> {
     match Config::parse(text, folder.path()) {
         Ok(config) => panic!("accepted: {config:?}"),
         Err(problems) => problems.list,
-    }
-}
-
-/// The problems of a `[database]` section in an otherwise good config.
-fn database_problems(section: &str, folder: &Path) -> String {
-    match Config::parse(&format!("{BOT}\n[database]\n{section}"), folder) {
-        Ok(config) => format!("accepted: {:?}", config.database),
-        Err(problems) => problems.list.join("; "),
     }
 }
 
@@ -175,7 +167,7 @@ fn a_minimal_bot_needs_four_lines() {
     assert!(terminal.matrix.is_none());
     assert_eq!(
         problems(""),
-        ["server.name: is missing, and there is no matrix.user to take it from"]
+        ["server.name: is missing, and there is no matrix.user to derive it from"]
     );
 }
 
@@ -231,10 +223,10 @@ fn everything_wrong_is_told_at_once_with_its_key() {
         "stor: unknown key; did you mean \"store\"?",
         "matrix.admin: unknown key; did you mean \"admins\"?",
         "matrix.homeserver: must begin with https://",
-        "matrix.user: \"kestrel\" is not a Matrix user id",
-        "matrix.rooms[0]: \"#ops:example.org\" is not a room id",
+        "matrix.user: \"kestrel\" is not a Matrix user ID",
+        "matrix.rooms[0]: \"#ops:example.org\" is not a room ID",
         "matrix.rooms[1]: must be a text in quotes, not a number",
-        "matrix.admins: names nobody",
+        "matrix.admins: is empty, and without",
         "matrix.max_command_age: \"5 minutes\" is not a duration like \"90s\"",
         "matrix.allow_unencrypted: must be true or false, not a text",
         "matrix.require_verified: \"sometimes\" is not \"never\", \"destructive\" or \"always\"",
@@ -242,11 +234,11 @@ fn everything_wrong_is_told_at_once_with_its_key() {
         "logs[0].path: must be a text in quotes, not a number",
         "logs[1].pth: unknown key; did you mean \"path\"?",
         "logs[1].path: is missing",
-        "logs[1].name: \"main\" is taken",
+        "logs[1].name: \"main\" is used twice",
         "logs[1].timezone: \"Berlin\" is not a time zone",
-        "limits.frobnicate: unknown key; known are deadline, window, timezone, show_addresses",
-        "limits.deadline: \"0s\" is out of bounds; it may be 1s to 5m",
-        "limits.window: \"32d\" is out of bounds",
+        "limits.frobnicate: unknown key; the known keys are deadline, window, timezone, show_addresses",
+        "limits.deadline: \"0s\" is out of range; it must be 1s to 5m",
+        "limits.window: \"32d\" is out of range",
         "limits.timezone: \"+5\" is not a time zone",
         "limits.show_addresses: must be true or false, not a text",
     ];
@@ -275,16 +267,16 @@ fn a_prometheus_is_checked() {
     for (section, wanted) in [
         ("", "prometheus.url: is missing"),
         ("url = \"127.0.0.1:9090\"", "prometheus.url: must begin with http"),
-        ("url = \"http://u:p@x\"", "prometheus.url: holds a login"),
-        ("url = \"http://x?y=1\"", "prometheus.url: ends in a query"),
-        ("url = \"http://x\"\nuser = \"u\"", "prometheus.user: needs a password_file"),
-        ("url = \"http://x\"\npassword_file = \"prometheus-password\"", "needs a user"),
+        ("url = \"http://u:p@x\"", "prometheus.url: contains a login"),
+        ("url = \"http://x?y=1\"", "prometheus.url: contains a query"),
+        ("url = \"http://x\"\nuser = \"u\"", "prometheus.user: also needs password_file"),
+        ("url = \"http://x\"\npassword_file = \"prometheus-password\"", "also needs user"),
         (
             "url = \"http://x\"\nuser = \"u\"\npassword_file = \"prometheus-password\"\n\
              token_file = \"prometheus-token\"",
-            "prometheus.token_file: is one login too many",
+            "prometheus.token_file: is not allowed together with user",
         ),
-        ("url = \"http://x\"\nlabels = { \"a=\\\"b\" = \"x\" }", "is not a label's name"),
+        ("url = \"http://x\"\nlabels = { \"a=\\\"b\" = \"x\" }", "is not a label name"),
         ("url = \"http://x\"\nlabels = { job = 5 }", "must be a text in quotes"),
         ("url = \"http://x\"\nlabel = \"x\"", "did you mean \"labels\"?"),
     ] {
@@ -308,15 +300,18 @@ fn a_watch_is_checked() {
     assert!(other.contains("poll: Some(60s)"), "{other}");
     assert!(read(&two, "").contains("room: Some(\"!opsroom:example.org\")"));
     for (section, wanted) in [
-        ("room = \"!no:example.org\"", "watch.room: \"!no:example.org\" is none of matrix.rooms"),
-        ("room = \"#ops:example.org\"", "watch.room: \"#ops:example.org\" is not a room id"),
-        ("refusals = 1", "watch.refusals: 1 is out of bounds; it may be 2 to 1000"),
-        ("refusals = -3", "watch.refusals: -3 is out of bounds"),
+        (
+            "room = \"!no:example.org\"",
+            "watch.room: \"!no:example.org\" is not one of matrix.rooms",
+        ),
+        ("room = \"#ops:example.org\"", "watch.room: \"#ops:example.org\" is not a room ID"),
+        ("refusals = 1", "watch.refusals: 1 is out of range; it must be 2 to 1000"),
+        ("refusals = -3", "watch.refusals: -3 is out of range"),
         ("refusals = \"3\"", "watch.refusals: must be a whole number, not a text"),
-        ("within = \"10s\"", "watch.within: \"10s\" is out of bounds; it may be 1m to 24h"),
-        ("surplus = 50", "watch.surplus: 50 is out of bounds; it may be 100 to 1000000"),
-        ("quiet = \"2h\"", "watch.quiet: \"2h\" is out of bounds; it may be 5s to 1h"),
-        ("poll = \"30s\"", "watch.poll: \"30s\" is out of bounds; it may be 1m to 24h"),
+        ("within = \"10s\"", "watch.within: \"10s\" is out of range; it must be 1m to 24h"),
+        ("surplus = 50", "watch.surplus: 50 is out of range; it must be 100 to 1000000"),
+        ("quiet = \"2h\"", "watch.quiet: \"2h\" is out of range; it must be 5s to 1h"),
+        ("poll = \"30s\"", "watch.poll: \"30s\" is out of range; it must be 1m to 24h"),
         ("poll = false", "watch.poll: must be a text in quotes, not true or false"),
         ("mention = 1", "watch.mention: must be true or false"),
         ("refusal = 3", "watch.refusal: unknown key; did you mean \"refusals\"?"),
@@ -325,7 +320,7 @@ fn a_watch_is_checked() {
     }
     let terminal = "server.name = \"example.org\"";
     let none = read(terminal, "room = \"!a:example.org\"");
-    assert!(none.contains("watch.room: has no use without a [matrix] section"), "{none}");
+    assert!(none.contains("watch.room: has no effect without a [matrix] section"), "{none}");
     assert!(read(terminal, "").contains("room: None"));
     // What is wrong with the bot is told once, not here again.
     let twice = read(&BOT.replace("https://", "ftp://"), "room = \"!opsroom:example.org\"");
@@ -335,13 +330,16 @@ fn a_watch_is_checked() {
 #[test]
 fn shapes_that_are_wrong() {
     for (text, wanted) in [
-        ("matrix = 5", "matrix: must be a section of its own: [matrix]"),
-        ("[logs]\nname = \"main\"", "logs: must be blocks that each begin with [[logs]]"),
+        ("matrix = 5", "matrix: must be a section: [matrix]"),
+        ("[logs]\nname = \"main\"", "logs: must be a list of blocks that each begin with [[logs]]"),
         ("store = \"\"", "store: is empty"),
         ("[matrix]\nrooms = []\nadmins = []", "matrix.rooms: is empty"),
-        ("[matrix]\nrooms = []\nadmins = []", "matrix.admins: names nobody"),
+        ("[matrix]\nrooms = []\nadmins = []", "matrix.admins: is empty, and without"),
         ("[matrix]\nmin_power_level = -1", "matrix.min_power_level: is negative"),
-        ("[matrix]\nhomeserver = \"https://a:b@example.org\"", "matrix.homeserver: holds a login"),
+        (
+            "[matrix]\nhomeserver = \"https://a:b@example.org\"",
+            "matrix.homeserver: contains a login",
+        ),
         ("[[logs]]\nname = \"a b\"\npath = \"x\"", "logs[0].name: \"a b\" must be one word"),
         ("[database]", "database.url: is missing"),
         ("a = 1\nx = \"postgresql://u:hunter2@h/d", "line 2, column "),
@@ -352,85 +350,6 @@ fn shapes_that_are_wrong() {
     }
     let level = BOT.replace("admins = [\"@you:example.org\"]", "min_power_level = 50");
     assert!(Config::parse(&level, Path::new(".")).is_ok());
-}
-
-#[test]
-fn a_database_url_without_a_password() {
-    let folder = folder();
-    for (section, wanted) in [
-        ("url = \"postgresql://k:hunter2@h/synapse\"", "database.url: holds a password; put"),
-        ("url = \"postgresql://k@h/synapse?password=hunter2\"", "database.url: holds a password"),
-        ("url = \"mysql://k@h/hunter2\"", "database.url: must begin with postgresql://"),
-        ("url = \"hunter2\"", "database.url: is not a URL like"),
-        ("url = \"postgresql://k@h\"", "database.url: names no database"),
-        (
-            "url = \"postgresql://k@h/s?sslmode=verify\"",
-            "database.url: sslmode=verify is none of disable, ",
-        ),
-        (
-            "url = \"postgresql://k@h/s\"\nurl_file = \"x\"",
-            "database.url_file: takes the place of url",
-        ),
-        (
-            "url_file = \"database-url\"\npassword_file = \"database-password\"",
-            "database.password_file: is one password too many",
-        ),
-        (
-            "url = \"postgresql:///s?host=/run/postgresql\"\npassword_file = \"database-password\"",
-            "database.password_file: has no use",
-        ),
-    ] {
-        let told = database_problems(section, folder.path());
-        assert!(told.starts_with(wanted), "{section}: {told}");
-        assert!(!told.contains("hunter2"), "{told}");
-    }
-}
-
-#[test]
-fn a_secret_stays_in_a_file_of_its_own() {
-    let folder = folder();
-    secret(folder.path(), "open", "hunter2", 0o644);
-    secret(folder.path(), "empty", "\n", 0o600);
-    secret(folder.path(), "two", "hunter2\nhunter3\n", 0o600);
-    secret(folder.path(), "crlf", "hunter2 \r\n", 0o440);
-    for (name, wanted) in [
-        ("open", "is open to everyone on this machine; run: chmod o= "),
-        ("empty", "is empty"),
-        ("two", "holds more than one line"),
-        ("absent", "cannot be read: No such file"),
-        (".", "is not a file"),
-    ] {
-        let section = format!("url = \"postgresql://k@h/s\"\npassword_file = \"{name}\"");
-        let told = database_problems(&section, folder.path());
-        assert!(told.starts_with("database.password_file: /") && told.contains(wanted), "{told}");
-        assert!(!told.contains("hunter"), "{told}");
-    }
-    let text = format!("{BOT}\n[database]\nurl = \"postgresql://k@h/s\"\npassword_file = \"crlf\"");
-    let database = good(&text, folder.path()).database.expect("a database");
-    assert_eq!(database.url.as_str(), "postgresql://k:hunter2%20@h/s");
-}
-
-/// Any password must come out of the URL as it went in, read by whoever connects.
-#[test]
-fn a_password_survives_the_url() {
-    let folder = folder();
-    for password in ["p@ss%25/w:rd", "%", "a b", "ä€😀", "'\"\\?#[]&=+;", "%%41"] {
-        secret(folder.path(), "database-password", password, 0o600);
-        let database = good(LOTUS, folder.path()).database.expect("a database");
-        let written = database.url.password().expect("a password");
-        assert_eq!(percent_decoded(written), password, "{}", database.url);
-    }
-}
-
-/// As a PostgreSQL client reads the parts of a URL.
-fn percent_decoded(text: &str) -> String {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        bytes.push(u8::from_str_radix(&part[..2], 16).expect("hex"));
-        bytes.extend_from_slice(&part.as_bytes()[2..]);
-    }
-    String::from_utf8(bytes).expect("UTF-8")
 }
 
 #[test]

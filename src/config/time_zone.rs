@@ -1,4 +1,4 @@
-//! A time zone as a config, a flag or a person writes it.
+//! A time zone from a config, a flag or a person.
 
 use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;

@@ -1,10 +1,9 @@
-//! A capture session as a state machine: what happened and when, in → what the bot is to do, out.
+//! A capture session as a state machine: events go in, actions for the bot come out.
 //!
-//! It leads through §4 of the runbook: a checklist, marks at the moments something broke, positions in the
-//! logs, differences between clocks. Every state serialises, so a restart in the middle goes on. A session
-//! ends exactly once: by a word, by its length, or at its length as abandoned where no person did anything.
-//! Nothing here reads a clock, a file or a room; whoever drives it calls `take` with the time of now, at the
-//! latest at `due`.
+//! It guides through §4 of the runbook: a checklist, marks at the moments of failure, positions in the logs,
+//! clock differences. Every state serialises, so that a session survives a restart. A session ends exactly
+//! once: by a command, at its length, or at its length as abandoned if no person did anything. Nothing here
+//! reads a clock, a file or a room; the caller passes the current time to `take`, at the latest at `due`.
 
 mod checklist;
 mod inputs;

@@ -1,7 +1,7 @@
-//! Moments and facts, one by one → when a storm starts, what is new of it, and when it is over.
+//! Decides from events, one by one, when a storm starts, what is new about it, and when it ends.
 //!
-//! Pure: time is a value, a fact is what one line of a log came to. What is posted, to whom and when it is
-//! muted is not decided here; counting never stops. Memory is bounded, because users can be made up.
+//! Pure: time is a value, an event is the meaning of one log line. What to post, to whom, and what is muted
+//! is decided elsewhere; counting never stops. Memory is bounded, because user names can be invented.
 
 mod confirmation;
 mod crowd;

@@ -1,5 +1,5 @@
-//! Files of a capture ↔ a zip that is handed around: packed in one folder beside a manifest with their
-//! hashes, and read again with bounds, because whoever handed it on may have made another.
+//! Packs the files of a capture into a zip and reads it again. They are in one folder with a manifest of
+//! their hashes. Reading has limits, because someone may have forged the file.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
@@ -11,23 +11,23 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use kestrel_core::capture::{MANIFEST, Manifest};
 
-/// A bundle's size at the most, packed.
+/// The largest packed size of a bundle.
 pub const LARGEST: usize = 24 << 20;
-/// What is read of one: more than is ever packed.
+/// The limits when reading one: more than is ever packed.
 const PACKED: usize = 64 << 20;
 const UNPACKED: u64 = 256 << 20;
 const FILES: usize = 1000;
 const NAME: usize = 200;
 
-/// A bundle that was read and fits its manifest.
+/// A bundle that matches its manifest.
 #[derive(Debug)]
 pub struct Bundle {
     pub manifest: Manifest,
-    /// By their names below the folder, without the manifest.
+    /// By name inside the folder, without the manifest.
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
-/// Packs files into a folder of a zip. The same files give the same bytes.
+/// Packs files into a folder of a zip. The same files always give the same bytes.
 pub fn pack(folder: &str, files: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default()
@@ -47,45 +47,49 @@ pub fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
 }
 
-/// Reads a bundle and checks every file against the manifest; one sentence where it is none, or was changed.
+/// Reads a bundle and checks every file against the manifest. The error is a sentence.
 pub fn unpack(bytes: &[u8]) -> Result<Bundle, String> {
     if bytes.len() > PACKED {
         return Err(format!("it is larger than {} MiB", PACKED >> 20));
     }
-    let mut zip = ZipArchive::new(Cursor::new(bytes))
-        .map_err(|_| "it is no whole zip: it was cut, or is something else".to_owned())?;
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| {
+        "it is not a complete zip file: it was truncated, or is another kind of file".to_owned()
+    })?;
     if zip.len() > FILES {
-        return Err(format!("it holds more than {FILES} files"));
+        return Err(format!("it has more than {FILES} files"));
     }
-    let (mut files, mut folder, mut left) = (BTreeMap::new(), None, UNPACKED);
+    let mut files = BTreeMap::new();
+    let mut folder = None;
+    let mut left = UNPACKED;
     for at in 0..zip.len() {
-        let broken = |_: ZipError| "a file in it cannot be read: it was changed or cut".to_owned();
+        let broken =
+            |_: ZipError| "a file in it cannot be read: it was changed or truncated".to_owned();
         let mut file = zip.by_index(at).map_err(broken)?;
         let (own, name) = named(&file.name().map_err(broken)?)?;
         if *folder.get_or_insert_with(|| own.clone()) != own {
-            return Err("it holds more than one folder".into());
+            return Err("it has more than one folder".into());
         }
         let mut content = Vec::new();
         let read = file.by_ref().take(left + 1).read_to_end(&mut content);
-        read.map_err(|_| format!("{name} in it cannot be read: it was changed or cut"))?;
+        read.map_err(|_| format!("{name} in it cannot be read: it was changed or truncated"))?;
         left = left
             .checked_sub(content.len() as u64)
             .ok_or_else(|| format!("it unpacks to more than {} MiB", UNPACKED >> 20))?;
         if files.insert(name.clone(), content).is_some() {
-            return Err(format!("it holds {name} twice"));
+            return Err(format!("it has {name} twice"));
         }
     }
-    let manifest = files.remove(MANIFEST).ok_or(format!("it holds no {MANIFEST}"))?;
-    let manifest = String::from_utf8(manifest).map_err(|_| format!("{MANIFEST} is no text"))?;
+    let manifest = files.remove(MANIFEST).ok_or(format!("it has no {MANIFEST}"))?;
+    let manifest = String::from_utf8(manifest).map_err(|_| format!("{MANIFEST} is not text"))?;
     let manifest = Manifest::read(&manifest)?;
     files.iter().try_for_each(|(name, content)| manifest.check(name, content))?;
     match manifest.files.iter().find(|listed| !files.contains_key(&listed.name)) {
-        Some(gone) => Err(format!("{} is listed in {MANIFEST} and is gone", shown(&gone.name))),
+        Some(gone) => Err(format!("{} is listed in {MANIFEST} but missing", shown(&gone.name))),
         None => Ok(Bundle { manifest, files }),
     }
 }
 
-/// A file's folder and its name below that; only plain names are taken.
+/// The folder and the name of a file; only plain names are accepted.
 fn named(path: &str) -> Result<(String, String), String> {
     let plain = |part: &str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
@@ -93,7 +97,7 @@ fn named(path: &str) -> Result<(String, String), String> {
     };
     let (folder, name) = path.split_once('/').unwrap_or(("", path));
     if path.len() > NAME || !plain(folder) || !name.split('/').all(plain) {
-        return Err(format!("it holds a name that no bundle has: {}", shown(path)));
+        return Err(format!("it has a file name that bundles never use: {}", shown(path)));
     }
     Ok((folder.to_owned(), name.to_owned()))
 }
@@ -149,9 +153,9 @@ mod tests {
             change(&mut files);
             unpack(&pack(&folder(), &files).unwrap()).unwrap_err()
         };
-        assert!(with(|files| files[0].1.push(b' ')).contains("changed or cut"));
-        assert!(with(|files| drop(files.remove(0))).contains("is gone"));
-        assert!(with(|files| drop(files.pop())).contains("holds no manifest.json"));
+        assert!(with(|files| files[0].1.push(b' ')).contains("changed or truncated"));
+        assert!(with(|files| drop(files.remove(0))).contains("but missing"));
+        assert!(with(|files| drop(files.pop())).contains("has no manifest.json"));
         assert!(with(|files| files.push(("x".into(), Vec::new()))).contains("not listed"));
         assert!(with(|files| files[2].1 = b"{".to_vec()).contains("not a bundle's manifest"));
         let bytes = pack(&folder(), &files()).unwrap();
@@ -173,7 +177,10 @@ mod tests {
             let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
             zip.start_file(name, SimpleFileOptions::default()).unwrap();
             let bytes = zip.finish().unwrap().into_inner();
-            assert!(unpack(&bytes).unwrap_err().contains("a name that no bundle has"), "{name}");
+            assert!(
+                unpack(&bytes).unwrap_err().contains("a file name that bundles never use"),
+                "{name}"
+            );
         }
         let bomb = pack("a", &[("zeros".into(), vec![0; (UNPACKED + 1) as usize])]).unwrap();
         assert!(bomb.len() < 1 << 20);
@@ -184,6 +191,6 @@ mod tests {
             assert!(unpack(bytes).is_err());
         }
         let two = pack("a", &[("b".into(), Vec::new())]).unwrap();
-        assert!(unpack(&two).unwrap_err().contains("holds no manifest.json"));
+        assert!(unpack(&two).unwrap_err().contains("has no manifest.json"));
     }
 }

@@ -1,5 +1,5 @@
-//! A capture's folder `captures/<number>/`: reports that came in, what was measured, and the bundle. All of
-//! it is redacted before it comes here, is for the owner only, and goes when its case or its time goes.
+//! The folder `captures/<number>/` of a capture: reports, measurements and the bundle. Everything is redacted
+//! before it gets here, readable by the owner only, and deleted with its case or at its age.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use super::files::{make_folder, read_text, write_whole};
 use super::folder::Store;
 
 impl Store {
-    /// Keeps a file of a capture under a name of ours; the one before it goes.
+    /// Stores a file of a capture under a name of ours, replacing the previous one.
     pub fn keep_part(&self, number: u64, name: &str, content: &[u8]) -> Result<PathBuf> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         if name.is_empty() || name.starts_with('.') || !name.bytes().all(fits) {
@@ -21,7 +21,7 @@ impl Store {
         let folder = self.capture_folder(number);
         make_folder(&self.inner.folder.join("captures"))
             .and_then(|()| make_folder(&folder))
-            .with_context(|| format!("cannot make {}", folder.display()))?;
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join(name);
         write_whole(&path, content)?;
         Ok(path)
@@ -40,14 +40,14 @@ impl Store {
         };
         let mut names: Vec<_> =
             entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        // Left half written by a crash.
+        // Incomplete after a crash.
         names.retain(|name| !name.ends_with(".new"));
         names.sort();
         Ok(names)
     }
 
-    /// Deletes a capture: its row, then its files. A crash in between leaves files, which go with the next
-    /// round.
+    /// Deletes a capture: its row, then its files. A crash in between leaves files, which the next cleanup
+    /// deletes.
     pub fn forget_capture(&self, number: u64) -> Result<()> {
         self.inner.ledger.forget_capture(number)?;
         let folder = self.capture_folder(number);
@@ -59,7 +59,7 @@ impl Store {
         }
     }
 
-    /// Deletes captures that began before a moment and are over, and folders that no row is left of.
+    /// Deletes finished captures that started before a time, and folders without a row.
     pub(super) fn forget_captures(&self, at: Timestamp) -> Result<()> {
         let ledger = &self.inner.ledger;
         for number in ledger.captures_before(at)?.into_iter().chain(ledger.captures_left_over()?) {

@@ -1,8 +1,8 @@
-//! Judged questions → numbered cases in the ledger, and back; and what an older Kestrel left in `cases/`.
+//! Numbered cases in the ledger, and the unnumbered files of an older Kestrel in `cases/`.
 //!
-//! Until cases had numbers, the evidence of each lay in a file named by a digest of its thread. Which thread
-//! that was cannot be read out of the digest, so those files get no number: they are found from their thread
-//! as long as they are kept, and nothing is added to them.
+//! Before cases had numbers, each case's evidence was in a file named by a digest of its thread. The digest
+//! does not reveal the thread, so those files get no number: they are found from their thread as long as they
+//! exist, and nothing is added to them.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -19,18 +19,18 @@ use super::ledger::{Kept, NewCase};
 use kestrel_core::evidence::{Evidence, SCHEMA};
 
 impl Store {
-    /// Keeps a judged question under the next number, with its evidence; the same cause gives the same number
-    /// again.
+    /// Stores a case under the next number, with its evidence. The same cause returns the same number. Until
+    /// the answer is posted, a newer verdict replaces the older one.
     pub fn open_case(&self, new: &NewCase<'_>) -> Result<u64> {
         self.inner.ledger.open_case(new)
     }
 
-    /// Notes the event that answered a case, so that a reply to it finds the case.
+    /// Records the event that answered a case, so that a reply to it finds the case.
     pub fn answered(&self, number: u64, answer: &EventId) -> Result<()> {
         self.inner.ledger.answered(number, answer)
     }
 
-    /// Puts a storm's cases into its thread, as soon as that stands.
+    /// Moves a storm's cases to its thread, once the thread exists.
     pub fn rethread(&self, from: &EventId, to: &EventId) -> Result<()> {
         self.inner.ledger.rethread(from, to)
     }
@@ -39,10 +39,10 @@ impl Store {
         self.inner.ledger.case(number)
     }
 
-    /// The newest case of the thread that an event is the root of, or whose answer or command it is.
+    /// The newest case of a thread, found by its root, an answer or a command.
     pub fn case_number_of(&self, event: &EventId) -> Option<u64> {
         self.inner.ledger.case_number_of(event).unwrap_or_else(|error| {
-            tracing::warn!("the case of {event} could not be looked for: {error:#}");
+            tracing::warn!("cannot look up the case of {event}: {error:#}");
             None
         })
     }
@@ -52,7 +52,7 @@ impl Store {
         self.inner.ledger.cases(user, limit)
     }
 
-    /// Deletes a case for good, with the capture that it is the verdict of; says whether there was one.
+    /// Deletes a case for good, along with its capture; returns whether there was one.
     pub fn forget_case(&self, number: u64) -> Result<bool> {
         for capture in self.inner.ledger.captures_of_case(number)? {
             self.forget_capture(capture)?;
@@ -60,16 +60,16 @@ impl Store {
         self.inner.ledger.forget_case(number)
     }
 
-    /// Deletes for good what is older than `at`, and of the rest all but the newest `most`. Says how many
-    /// went.
+    /// Deletes for good what is older than `at`, and all but the newest `most` of the rest. Returns how many
+    /// were deleted.
     pub fn forget_before(&self, at: Timestamp, most: usize) -> Result<usize> {
         let files = self.forget_files(at)?;
         self.forget_captures(at)?;
         Ok(files + self.inner.ledger.forget_before(at, most)?)
     }
 
-    /// The evidence of the newest case of a thread, numbered or not. What cannot be read is as good as none:
-    /// the log says why.
+    /// The evidence of the newest case of a thread, numbered or not. Unreadable evidence counts as none; the
+    /// log says why.
     pub fn evidence_of(&self, event: &EventId) -> Option<Evidence> {
         let Some(number) = self.case_number_of(event) else { return self.unnumbered(event) };
         let case = self.case(number).unwrap_or_else(|error| {
@@ -79,7 +79,7 @@ impl Store {
         case.map(|(_, evidence)| evidence)
     }
 
-    /// What an older Kestrel kept of this thread.
+    /// The evidence of an older Kestrel for this thread.
     fn unnumbered(&self, thread: &EventId) -> Option<Evidence> {
         let path = self.unnumbered_path(thread);
         let shown = path.display();
@@ -98,13 +98,15 @@ impl Store {
                 None
             }
             Err(error) => {
-                tracing::warn!("case {shown} is torn or of another version: {error}");
+                tracing::warn!(
+                    "case {shown} is damaged or was written by another version: {error}"
+                );
                 None
             }
         }
     }
 
-    /// Removes the files that were written before `at`; the folder too, once it is empty.
+    /// Deletes files from before `at`, and the folder once it is empty.
     fn forget_files(&self, at: Timestamp) -> Result<usize> {
         let folder = self.unnumbered_folder();
         let entries = match fs::read_dir(&folder) {
@@ -120,7 +122,7 @@ impl Store {
                 gone += 1;
             }
         }
-        // Fails while there are files in it.
+        // This fails while the folder has files.
         let _ = fs::remove_dir(&folder);
         Ok(gone)
     }

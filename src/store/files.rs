@@ -1,4 +1,4 @@
-//! Files that only their owner can read: written whole or not at all.
+//! Files that only their owner can read, written completely or not at all.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use ruma::EventId;
 use sha2::{Digest, Sha256};
 
-/// An event id as a name: 64 hex digits.
+/// An event ID as a file name: 64 hex digits.
 pub(super) fn digest(event: &EventId) -> String {
     let sum = Sha256::digest(event.as_bytes());
     sum.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -17,7 +17,7 @@ pub(super) fn digest(event: &EventId) -> String {
 
 pub(super) fn make_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // The folder may have been there before, open to others.
+    // The folder may already exist, with wider permissions.
     fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     Ok(())
 }
@@ -30,12 +30,12 @@ pub(super) fn read_text(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Writes a file that only its owner can read: beside its place first, then renamed, and the folder is
-/// flushed too, so that after a power cut it is there whole or not at all.
+/// Writes a file that only its owner can read: under a temporary name first, then renamed, with the folder
+/// flushed, so that after a power failure it is complete or absent.
 pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let beside = path.with_extension("new");
     let write = || -> std::io::Result<()> {
-        // Left by a crash; its mode may be another.
+        // From a crash; its mode may differ.
         let _ = fs::remove_file(&beside);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(content)?;

@@ -1,4 +1,4 @@
-//! The store folder, held by one process: its lock, the session, the lease and the recovery key.
+//! The store folder, used by one process: its lock, the session, the lease and the recovery key.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
@@ -17,7 +17,7 @@ const SESSION: &str = "session.json";
 const LEASE: &str = "lease.json";
 const RECOVERY_KEY: &str = "recovery-key";
 
-/// What a command beside the running bot may read of the account. Nothing is locked, made or opened for it.
+/// What a command can read about the account while the bot runs. It locks, creates and opens nothing.
 #[derive(Clone)]
 pub struct AccountFiles {
     pub session: Option<String>,
@@ -31,7 +31,7 @@ impl std::fmt::Debug for AccountFiles {
     }
 }
 
-/// Reads it from a store folder. A folder that is not there holds nothing.
+/// Reads it from a store folder. A missing folder has nothing.
 pub fn account_files(folder: &Path) -> Result<AccountFiles> {
     Ok(AccountFiles {
         session: read_text(&folder.join(SESSION))?,
@@ -40,7 +40,7 @@ pub fn account_files(folder: &Path) -> Result<AccountFiles> {
     })
 }
 
-/// The store, held by this process until the last clone is dropped.
+/// The store, locked by this process until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) inner: Arc<Inner>,
@@ -51,15 +51,15 @@ pub(super) struct Inner {
     pub(super) folder: PathBuf,
     since: Timestamp,
     pub(super) ledger: Ledger,
-    /// Closing it lets go of the folder; the file itself stays.
+    /// Closing it unlocks the folder; the file itself stays.
     _lock: File,
 }
 
 impl Store {
-    /// Takes the folder for this process; makes it when it is not there.
+    /// Locks the folder for this process, and creates it if needed.
     pub fn open(folder: &Path, now: Timestamp) -> Result<Self> {
         let shown = folder.display();
-        make_folder(folder).with_context(|| format!("cannot make the store folder {shown}"))?;
+        make_folder(folder).with_context(|| format!("cannot create the store folder {shown}"))?;
         let lock = take_lock(folder, now)?;
         let ledger = Ledger::open(folder)?;
         old_handled::take_over(&folder.join("handled"), &ledger, now)
@@ -69,10 +69,10 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { folder, since, ledger, _lock: lock }) })
     }
 
-    /// The Matrix client's own folder, made when it is not there: its files are as open as it is.
+    /// The Matrix client's own folder, created if needed; its files have the folder's permissions.
     pub fn crypto_folder(&self) -> Result<PathBuf> {
         let path = self.crypto_path();
-        make_folder(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        make_folder(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(path)
     }
 
@@ -81,7 +81,7 @@ impl Store {
         self.inner.folder.join("matrix")
     }
 
-    /// Removes the Matrix client's own folder; fine when there is none.
+    /// Deletes the Matrix client's own folder, if there is one.
     pub fn forget_crypto(&self) -> Result<()> {
         let path = self.crypto_path();
         match fs::remove_dir_all(&path) {
@@ -92,7 +92,7 @@ impl Store {
         }
     }
 
-    /// The session's text, as the bot wrote it.
+    /// The session, as the bot wrote it.
     pub fn session(&self) -> Result<Option<String>> {
         read_text(&self.session_path())
     }
@@ -115,7 +115,7 @@ impl Store {
         self.inner.folder.join(SESSION)
     }
 
-    /// What the store knows of the account's lease, as the bot wrote it.
+    /// The account's lease, as the bot wrote it.
     pub fn lease(&self) -> Result<Option<String>> {
         read_text(&self.inner.folder.join(LEASE))
     }
@@ -128,7 +128,7 @@ impl Store {
         &self.inner.folder
     }
 
-    /// Where the recovery key is: outside of the client's folder, so that it outlives its loss.
+    /// The recovery key's file: outside of the client's folder, so that it survives the loss of that folder.
     pub fn recovery_key_path(&self) -> PathBuf {
         self.inner.folder.join(RECOVERY_KEY)
     }
@@ -147,14 +147,14 @@ impl Store {
         self.inner.ledger.clone()
     }
 
-    /// When this store began. What was sent before it is history: whether it was answered is not known.
+    /// When this store was created. Earlier messages are history: whether they were answered is unknown.
     pub fn since(&self) -> Timestamp {
         self.inner.since
     }
 }
 
-/// Takes the lock of `folder`, or says who has it. The lock belongs to the open file, so a crash lets
-/// go of it; the text in the file is for the person who reads the refusal.
+/// Locks `folder`, or says who uses it. The lock belongs to the open file, so a crash releases it; the text
+/// in the file is for the error message.
 fn take_lock(folder: &Path, now: Timestamp) -> Result<File> {
     let path = folder.join("lock");
     let shown = path.display();
@@ -175,7 +175,7 @@ fn take_lock(folder: &Path, now: Timestamp) -> Result<File> {
                 "" => "unknown",
                 holder => holder,
             };
-            bail!("another Kestrel holds the store {}: {holder}", folder.display());
+            bail!("another Kestrel uses the store {}: {holder}", folder.display());
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("cannot lock {shown}"));
@@ -186,8 +186,7 @@ fn take_lock(folder: &Path, now: Timestamp) -> Result<File> {
         writeln!(file, "pid {} since {now:.0}", std::process::id())?;
         file.sync_all()
     };
-    note()
-        .with_context(|| format!("cannot write {shown}, so nothing could be kept in the store"))?;
+    note().with_context(|| format!("cannot write {shown}, so nothing can be stored"))?;
     Ok(file)
 }
 

@@ -1,10 +1,9 @@
-//! What must outlive the process → one embedded database, and back: of the storm watch the places in the
-//! logs, its state, storms, messages that are due and mutes; the cases and captures; what was asked and is
-//! not answered, and answers that are not sent.
+//! The embedded database: positions in the logs, the state of the watch, storms, unsent messages, mutes,
+//! cases, captures, accepted commands and their answers.
 //!
-//! A step is written whole or not at all, and is on the disk when the call returns: whoever posts a message
-//! after it finds it again after a crash. Terminal commands open the same file beside a running bot. What
-//! people or clients wrote is only ever a bound parameter, never a part of SQL.
+//! A step is written completely or not at all, and is on disk when the call returns: a message that is posted
+//! after it is known after a crash. Terminal commands open the same file while the bot runs. Text from people
+//! or clients is always a bound parameter, never part of SQL.
 
 mod captures;
 mod cases;

@@ -1,8 +1,8 @@
-//! The list of answered events of an older Kestrel → the ledger, once.
+//! Moves the list of answered events of an older Kestrel into the ledger, once.
 //!
-//! That Kestrel kept digests of events in a file `handled`: a line when an answer began, a line when it ended,
-//! and a head that says when the store began. Answers that never ended are not taken over: the room is read
-//! back, and they are accepted again.
+//! That Kestrel kept digests of events in a file `handled`: a line when an answer started, a line when it
+//! ended, and a header with the creation time of the store. Unfinished answers are not moved: the room is
+//! read again, and they are accepted again.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,7 +15,7 @@ use super::ledger::Ledger;
 
 const HEAD: &str = "kestrel handled 1 since ";
 
-/// Notes in the ledger when this store began, with what the file says; then the file is removed.
+/// Records in the ledger when this store was created and what the file says, then deletes the file.
 pub(super) fn take_over(path: &Path, ledger: &Ledger, now: Timestamp) -> Result<()> {
     let text = match fs::read(path) {
         Ok(text) => String::from_utf8_lossy(&text).into_owned(),
@@ -24,7 +24,7 @@ pub(super) fn take_over(path: &Path, ledger: &Ledger, now: Timestamp) -> Result<
     };
     let mut lines = text.lines();
     let since = lines.next().and_then(read_head).unwrap_or(now);
-    // A torn last line names no known word, or no whole digest.
+    // An incomplete last line has no known word or no full digest.
     let ended = lines.filter_map(|line| line.strip_prefix("ended "));
     let ended: Vec<_> = ended.filter(|event| event.len() == 64).map(str::to_owned).collect();
     ledger.begin_at(since, &ended)?;
@@ -48,7 +48,8 @@ mod tests {
     fn the_list_of_an_older_kestrel_is_taken_over_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("handled");
-        let (done, begun) = (event_id!("$done"), event_id!("$begun"));
+        let done = event_id!("$done");
+        let begun = event_id!("$begun");
         let lines = format!(
             "{HEAD}1795348000123\nbegun {}\nended {}\nbegun {}\nended 00\u{fffd}",
             digest(done),
@@ -59,7 +60,8 @@ mod tests {
         let later = Timestamp::from_second(1_795_400_000).unwrap();
         let store = Store::open(folder.path(), later).unwrap();
         assert_eq!(store.since(), Timestamp::from_millisecond(1_795_348_000_123).unwrap());
-        let (ledger, room) = (store.ledger(), room_id!("!ops:x"));
+        let ledger = store.ledger();
+        let room = room_id!("!ops:x");
         let hand_in = |event| ledger.accept(event, room, ("!help", 9), later).unwrap();
         assert_eq!(hand_in(done), HandedIn::Known, "answered twice");
         assert_eq!(hand_in(begun), HandedIn::Accepted, "never answered");

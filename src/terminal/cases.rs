@@ -1,7 +1,7 @@
-//! The ledger beside a running bot → the list of cases, one of them, or its deletion. Takes no lock, asks no
-//! source, and makes no ledger where there is none.
+//! Lists, shows or deletes cases while the bot runs. It takes no lock, queries no source, and creates no
+//! ledger.
 //!
-//! `kestrel triage` keeps no case: what it reads is the terminal's own, and `--save` keeps it there.
+//! `kestrel triage` stores no case: its result belongs to the terminal, and `--save` keeps it.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,9 +17,10 @@ use kestrel_core::render::View;
 use kestrel_core::render::case::{self, CaseLine};
 use serde_json::{Value, json};
 
-use super::watch::ListFormat;
-use super::{say, show, slip};
-use crate::Configured;
+use super::configured::Configured;
+use super::list_format::ListFormat;
+use super::output::{say, show};
+use super::slip::slip;
 
 /// Cases that are listed, as in a room.
 const LISTED: usize = 20;
@@ -27,7 +28,7 @@ const LISTED: usize = 20;
 /// The list of cases.
 #[derive(Debug, Args)]
 pub(crate) struct Cases {
-    /// Only cases about this user: a whole Matrix id, or a bare name of the config's server
+    /// Only cases about this user: a full Matrix ID, or just the name on the config's server
     #[arg(long, value_name = "USER")]
     user: Option<String>,
     #[command(flatten)]
@@ -40,9 +41,9 @@ pub(crate) struct Cases {
 /// One case.
 #[derive(Debug, Args)]
 pub(crate) struct OneCase {
-    /// Its number, as `kestrel cases` shows it
+    /// Its number in `kestrel cases`
     number: String,
-    /// why: every step and every query; delete: take it and its evidence out of the store for good
+    /// why: show every step and query; delete: delete it and its evidence for good
     look: Option<String>,
     #[command(flatten)]
     configured: Configured,
@@ -73,27 +74,25 @@ pub(crate) fn cases(flags: &Cases) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A case as it was answered, or all behind it; or its end.
+/// Shows a case as it was answered, or every step of it, or deletes it.
 pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
     let config = Config::load(&flags.configured.config)?;
     let text = format!("{} {}", flags.number, flags.look.as_deref().unwrap_or_default());
     let (number, action) = command::case_words(&text).map_err(without_usage)?;
     if action == CaseAction::Again {
-        let says = "`again` is for a room; on a terminal `kestrel triage` asks anew.";
+        let says = "`again` works only in a room. On a terminal, use `kestrel triage`.";
         return Err(slip(says.into()).into());
     }
     if !Ledger::is_in(&config.store)? {
         return Err(slip(no_ledger(&config.store)).into());
     }
     let ledger = Ledger::open(&config.store)?;
-    let none = || slip(format!("There is no case {number}; `kestrel cases` shows the newest."));
+    let none = || slip(format!("There is no case {number}. `kestrel cases` lists the newest."));
     if action == CaseAction::Delete {
         if !ledger.forget_case(number)? {
             return Err(none().into());
         }
-        say(&format!(
-            "Case {number} is deleted with its evidence. What stands in the room stays.\n"
-        ))?;
+        say(&format!("Case {number} and its evidence are deleted. Messages in the room stay.\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let (kept, evidence) = ledger.case(number)?.ok_or_else(none)?;
@@ -108,7 +107,7 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
 
 fn no_ledger(store: &Path) -> String {
     let store = store.display();
-    format!("No case was kept yet: there is no ledger in {store}. `kestrel run` makes it.")
+    format!("No cases yet: there is no ledger in {store}. `kestrel run` creates it.")
 }
 
 fn context(config: &Config) -> Context<'_> {
@@ -116,7 +115,7 @@ fn context(config: &Config) -> Context<'_> {
     Context { server_name, zone: &config.limits.timezone, now: Timestamp::now() }
 }
 
-/// The usage line of the room is not a terminal's.
+/// The room's usage line does not fit a terminal.
 fn without_usage(error: UsageError) -> UsageError {
     UsageError { usage: None, ..error }
 }

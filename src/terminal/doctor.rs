@@ -1,69 +1,79 @@
-//! What `kestrel doctor` checks besides the sources' answers → lines for a person: whether the logs could show
-//! trouble, the store folder, and the role and the session in the database. Changes nothing.
+//! `kestrel doctor`: the config, the account, every source, the store and the database's role.
 
-use kestrel::collect::postgres::{limit_binds, reads_only};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use jiff::Timestamp;
 use kestrel::config::Config;
-use kestrel::store;
-use kestrel_core::evidence::blind::{Blind, Why, blind, blind_answers, key_logs};
-use kestrel_core::evidence::visibility::Logger;
-use kestrel_core::evidence::{Evidence, Need};
+use kestrel::flow::Flow;
+use kestrel_core::evidence::{Evidence, Fact, Gathered, State};
+use kestrel_core::plan::Plan;
+use kestrel_core::question::{Question, Span, Topic};
 
-/// One check.
-pub(super) struct Check {
-    pub(super) name: &'static str,
-    /// Words for a person; an error where something is to be done.
-    pub(super) found: Result<String, String>,
-    /// What was found is certain.
-    pub(super) sure: bool,
+use super::doctor_checks::{self, is_quiet};
+use super::output::say;
+
+/// One check of the bot's account.
+pub(crate) struct AccountCheck {
+    /// `None` if it could not be checked.
+    pub(crate) well: Option<bool>,
+    /// A sentence.
+    pub(crate) text: String,
 }
 
-impl Check {
-    fn new(name: &'static str, found: Result<String, String>) -> Self {
-        Self { name, found, sure: true }
-    }
-
-    /// As `kestrel doctor` prints it.
-    pub(super) fn line(&self) -> String {
-        let (mark, words) = match &self.found {
-            Ok(words) => ("ok", words),
-            Err(words) if self.sure => ("FAILED", words),
-            Err(words) => ("unknown", words),
-        };
-        format!("{mark:>14}  {}: {words}\n", self.name)
-    }
-}
-
-/// Whether a source's failure is only that a logger wrote nothing, as on a server without much to do.
-pub(super) fn is_quiet(evidence: &Evidence, need: Need, why: &str) -> bool {
-    let all: Vec<_> = evidence.answers(need).collect();
-    let blind = blind_answers(&all, need);
-    blind.is_some_and(|blind| matches!(blind.why, Why::Loggers(_)) && blind.text() == why)
-}
-
-/// Whether the logs could show trouble; nothing of logs that could not be read, whose answers say why.
-pub(super) fn visible(evidence: &Evidence) -> Vec<Check> {
-    let logs = key_logs(evidence);
-    // One by one for the level; of single loggers one process may have what another lacks.
-    let mut found: Vec<_> = logs.iter().filter_map(|log| blind(&[*log], &[])).collect();
-    if found.is_empty() {
-        found.extend(blind(&logs, &Logger::ALL));
-    }
-    let check = |of: Blind| Check {
-        name: "log level",
-        found: Err(format!("{}. What to do: {}", of.text(), of.how())),
-        // A server without much to do writes nothing from a logger for a day.
-        sure: !matches!(of.why, Why::Loggers(_)),
+/// Checks the bot's account and every configured source, then whether the store is writable and what the
+/// database's role can do.
+pub(crate) async fn doctor(config: &Config, account: &[AccountCheck]) -> Result<ExitCode> {
+    let user = match &config.matrix {
+        Some(matrix) => matrix.user.clone(),
+        None => bail!("the config has no [matrix] section"),
     };
-    found.into_iter().map(check).collect()
+    // Everything that any question could need from a source.
+    let topic = Topic::All { user, device: Some("doctor".into()), event: None };
+    let question = Question { topic, span: Span::Unsaid };
+    let now = Timestamp::now();
+    let server = config.server.name.as_deref();
+    let Ok(plan) = Plan::new(&question, server, config.limits.window, now) else {
+        bail!("a question about a device needs its name");
+    };
+    let evidence = Flow::new(Arc::new(config.clone())).collect(&plan).await;
+    let mut well = true;
+    for finding in account {
+        let mark = match finding.well {
+            Some(true) => "ok",
+            Some(false) => "FAILED",
+            None => "unknown",
+        };
+        well &= finding.well != Some(false);
+        say(&format!("{mark:>14}  account: {}\n", finding.text))?;
+    }
+    for answer in &evidence.gathered {
+        well &= source_line(answer, &evidence)?;
+    }
+    let visible = doctor_checks::visible(&evidence);
+    for check in visible.into_iter().chain(doctor_checks::checks(config).await) {
+        well &= check.found.is_ok() || !check.sure;
+        say(&check.line())?;
+    }
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// All of them.
-pub(super) async fn checks(config: &Config) -> Vec<Check> {
-    let mut checks = vec![Check::new("store folder", store::health(&config.store))];
-    if let Some(database) = &config.database {
-        let deadline = config.limits.deadline;
-        checks.push(Check::new("database role", reads_only(database, deadline).await));
-        checks.push(Check::new("database session", limit_binds(database, deadline).await));
+/// Prints how a source answered; returns whether it did.
+fn source_line(answer: &Gathered, evidence: &Evidence) -> Result<bool> {
+    let (mark, why) = match &answer.state {
+        State::Failed(why) if is_quiet(evidence, answer.need, why) => ("unknown", why.as_str()),
+        State::Found | State::Empty => ("ok", answer.what.as_str()),
+        State::Failed(why) => ("FAILED", why.as_str()),
+        State::NotAsked(why) => ("not asked", why.as_str()),
+    };
+    say(&format!("{mark:>14}  {} {:?}: {why}\n", answer.source, answer.need))?;
+    if let Some(Fact::KeyLog(log)) = &answer.fact {
+        for coverage in &log.coverage {
+            say(&format!("{:>14}  times: {}\n", "", coverage.zone))?;
+            let notes = coverage.notes.iter().map(|note| format!("{:>14}  {note}\n", ""));
+            say(&notes.collect::<String>())?;
+        }
     }
-    checks
+    Ok(mark != "FAILED")
 }

@@ -10,8 +10,9 @@ use kestrel_core::command::{self, UsageError, WindowFlags};
 use kestrel_core::evidence::Gathered;
 use kestrel_core::question::{Question, Span, Topic};
 
-use super::redact::{of_terminal, taken};
-use super::{Symptom, Triage};
+use super::client_files::{file_limits, taken};
+use super::slip::slip;
+use super::triage_flags::{Symptom, Triage};
 
 impl Triage {
     /// The question that the flags spell, and the reference time.
@@ -97,13 +98,8 @@ impl Triage {
     }
 }
 
-/// Bad usage, in a sentence of its own.
-pub(super) fn slip(says: String) -> UsageError {
-    UsageError { says, usage: None }
-}
-
 fn client_file(file: &Path) -> Result<Vec<Gathered>, UsageError> {
-    let parcel = taken(file, &of_terminal())?;
+    let parcel = taken(file, &file_limits())?;
     let shown = file.display();
     for note in &parcel.notes {
         eprintln!("kestrel: {shown}: {note}");

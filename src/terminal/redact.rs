@@ -1,26 +1,22 @@
-//! `kestrel redact`: a user's files → what would be kept of them on standard output, and on standard error
-//! what was understood and what was taken out. So a user can look before sending.
+//! `kestrel redact`: prints what would be kept of a user's files, and on standard error what was understood
+//! and removed, so that a user can check before sending.
 
-use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use kestrel_core::client_files::take_in_from;
-use kestrel_core::command::UsageError;
-use kestrel_core::evidence::client_file::{Artefact, Limits, Parcel};
+use kestrel_core::evidence::client_file::{Artefact, Limits};
 use serde_json::json;
 
-use super::question::slip;
-use super::{report_folder, say};
+use super::client_files::{file_limits, taken};
+use super::output::say;
 
-/// What to look at.
+/// The files to read.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Nothing is sent and nothing is written. Exit status: 0 every file was read; \
-                        2 a file is none that Kestrel reads"
+    after_help = "Nothing is sent or written. Exit status: 0 every file was read; 2 a file is in a format that \
+                  Kestrel cannot read"
 )]
 pub(crate) struct Redact {
     /// Diagnostics reports, HAR files, logs, and archives or folders of them
@@ -36,13 +32,13 @@ pub(crate) struct Redact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum RedactFormat {
     Text,
-    /// One object for each artefact, a line each
+    /// One object per artefact, each on a line
     Json,
 }
 
 /// Shows what would be kept.
 pub(crate) fn redact(flags: &Redact) -> Result<ExitCode> {
-    let limits = Limits { addresses: flags.addresses, ..of_terminal() };
+    let limits = Limits { addresses: flags.addresses, ..file_limits() };
     let mut ended = ExitCode::SUCCESS;
     for file in &flags.files {
         let parcel = match taken(file, &limits) {
@@ -74,30 +70,4 @@ fn show(file: &Path, artefact: &Artefact, shape: RedactFormat) -> Result<()> {
     eprintln!("{}: {}, {}", file.display(), kind.words(), facts.summary());
     eprintln!("{}: removed: {}", file.display(), removed.summary());
     say(&format!("== {name}\n{text}"))
-}
-
-/// A file that a person has at hand may be larger than one that is sent.
-pub(super) fn of_terminal() -> Limits {
-    Limits { size: 64 << 20, ..Limits::default() }
-}
-
-/// Reads a client's file, whatever its kind, or the files of a folder.
-pub(super) fn taken(file: &Path, limits: &Limits) -> Result<Parcel, UsageError> {
-    let shown = file.display();
-    if file.is_dir() {
-        return report_folder::taken(file, limits).map_err(|why| slip(format!("{shown}: {why}")));
-    }
-    let unread = |why| slip(format!("{shown} cannot be read: {why}"));
-    let mut open = File::open(file).map_err(unread)?;
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let taken = if open.metadata().is_ok_and(|about| about.is_file()) {
-        take_in_from(&name, BufReader::new(open), limits)
-    } else {
-        // A pipe cannot be read from any place, so it is held.
-        let most = limits.size.min(Limits::default().size);
-        let mut bytes = Vec::new();
-        open.by_ref().take(most as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
-        take_in_from(&name, Cursor::new(bytes), &Limits { size: most, ..limits.clone() })
-    };
-    taken.map_err(|why| slip(format!("{shown}: {why}")))
 }

@@ -1,5 +1,5 @@
-//! A folder that somebody names → its files, as the files of an archive are taken: the newest first and no more than
-//! is read of a report. A link is not followed, so that nothing outside the folder is read.
+//! Reads the files of a folder like those of an archive: the newest first, with the same limits as a report.
+//! Links are not followed, so that nothing outside the folder is read.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -11,7 +11,7 @@ use kestrel_core::client_files::{Listed, take_in_folder};
 use kestrel_core::evidence::client_file::{Limits, Parcel};
 use rustix::fs::OFlags;
 
-/// Files that are looked at, and folders inside the folder.
+/// The most files that are considered, and the most levels of subfolders.
 const FILES: usize = 4096;
 const DEPTH: usize = 3;
 
@@ -20,7 +20,7 @@ const DEPTH: usize = 3;
 struct FolderContents {
     files: Vec<(SystemTime, PathBuf, u64)>,
     links: u64,
-    /// There is more than is looked at.
+    /// There are more than the limit.
     more: bool,
 }
 
@@ -28,7 +28,7 @@ struct FolderContents {
 pub(super) fn taken(folder: &Path, limits: &Limits) -> Result<Parcel, String> {
     let mut found = FolderContents::default();
     found.look(folder, 0).map_err(|why| format!("it cannot be read: {why}"))?;
-    // By their times where their names say nothing.
+    // By time, if the names say nothing.
     found.files.sort_by(|one, other| (other.0, &one.1).cmp(&(one.0, &other.1)));
     let name =
         |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
@@ -41,7 +41,7 @@ pub(super) fn taken(folder: &Path, limits: &Limits) -> Result<Parcel, String> {
         parcel.notes.push(format!("{} links in the folder were not followed", found.links));
     }
     if found.more {
-        parcel.notes.push(format!("the folder holds more than {FILES} files or {DEPTH} levels"));
+        parcel.notes.push(format!("the folder has more than {FILES} files or {DEPTH} levels"));
     }
     Ok(parcel)
 }
@@ -57,7 +57,7 @@ impl FolderContents {
             if about.is_symlink() {
                 self.links += 1;
             } else if about.is_dir() && depth < DEPTH {
-                // A folder that cannot be read holds nothing that can.
+                // An unreadable folder has no readable files.
                 let _ = self.look(&entry.path(), depth + 1);
             } else if about.is_dir() {
                 self.more = true;
@@ -70,7 +70,7 @@ impl FolderContents {
     }
 }
 
-/// A file that is still no link.
+/// Opens a file, unless it is a link by now.
 fn opened(path: &Path) -> io::Result<BufReader<File>> {
     let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
     File::options().read(true).custom_flags(flags).open(path).map(BufReader::new)

@@ -1,4 +1,4 @@
-//! Flags that name sources → a config, with a config file below them.
+//! Combines the source flags with a config file.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use kestrel::config::{
     Cases, Config, Database, Limits, LogSource, Prometheus, Reports, Server, Watch,
 };
 
-/// Where to read, besides the logs.
+/// Sources besides the logs.
 #[derive(Debug, Args)]
 pub(crate) struct Sources {
     /// Synapse's database: postgresql://role@host/synapse
@@ -17,16 +17,16 @@ pub(crate) struct Sources {
     /// Prometheus with Synapse's metrics: http://127.0.0.1:9090
     #[arg(long, value_name = "URL")]
     prometheus: Option<String>,
-    /// The zone of the logs' local times and of times in flags: an IANA name or an offset
+    /// The time zone of the logs and of times in flags: an IANA name or an offset
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
-    /// Take sources and limits from a config file; flags go before it
+    /// Read sources and limits from a config file; flags override it
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl Sources {
-    /// The config file, if one is named, with the flags on top.
+    /// The config file, if any, with the flags applied.
     pub(crate) fn config(&self, logs: &[PathBuf]) -> Result<Config> {
         let mut config = match &self.config {
             Some(file) => Config::load(file)?,

@@ -1,5 +1,5 @@
-//! The ledger beside a running bot → the list of storms, and mutes that hold at once: the bot reads them
-//! anew before each message. Takes no lock, asks no source, and makes no ledger where there is none.
+//! Lists storms and manages mutes while the bot runs: the bot reads mutes before each message. It takes no
+//! lock, queries no source, and creates no ledger.
 
 use std::cmp::Reverse;
 use std::path::Path;
@@ -9,18 +9,20 @@ use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
 use kestrel::config::Config;
+use kestrel::flow::storm_list::{listed, thread_link, was_suppressed};
 use kestrel::store::{Ledger, StoredStorm};
-use kestrel_core::command::{self, Context, MuteTarget};
-use kestrel_core::render::storm::{self, ListedStorm};
+use kestrel_core::command::{self, Context, MuteTarget, UsageError};
+use kestrel_core::render::storm;
 use kestrel_core::render::{Page, View};
 use kestrel_core::storm::{Confirmation, Mute, Muted, Whose};
 use serde_json::{Value, json};
 
-use super::watch::ListFormat;
-use super::{say, show, slip};
-use crate::Configured;
+use super::configured::Configured;
+use super::list_format::ListFormat;
+use super::output::{say, show};
+use super::slip::slip;
 
-/// How many storms are read, and how many of those that ended are shown.
+/// How many storms are read, and how many ended ones are shown.
 const READ: usize = 1000;
 const ENDED: usize = 20;
 
@@ -34,10 +36,10 @@ pub(crate) struct Storms {
     format: ListFormat,
 }
 
-/// What to be silent about, and for how long.
+/// What to mute, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Muting {
-    /// A storm's number, a user (a whole Matrix id, or a bare name of the config's server), or `all`
+    /// A storm's number, a user (a full Matrix ID, or just the name on the config's server), or `all`
     whom: String,
     /// A minute to 31 days: 30m, 2h, 2d [default: 1h]
     time: Vec<String>,
@@ -45,16 +47,16 @@ pub(crate) struct Muting {
     configured: Configured,
 }
 
-/// Which mute to end.
+/// Which mute to remove.
 #[derive(Debug, Args)]
 pub(crate) struct Unmuting {
-    /// As it was muted; without it every mute ends
+    /// As it was muted; without it, all mutes are removed
     whom: Vec<String>,
     #[command(flatten)]
     configured: Configured,
 }
 
-/// Storms that go on first, then the newest that ended.
+/// Lists ongoing storms first, then the newest that ended.
 pub(crate) fn storms(flags: &Storms) -> Result<ExitCode> {
     let config = Config::load(&flags.configured.config)?;
     let mut storms = Vec::new();
@@ -80,7 +82,7 @@ pub(crate) fn storms(flags: &Storms) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Begins a mute, or sets it anew.
+/// Adds or replaces a mute.
 pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
     let (config, ledger) = beside(&flags.configured)?;
     let now = Timestamp::now();
@@ -90,18 +92,18 @@ pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
     if let MuteTarget::Storm(number) = target
         && ledger.storm(number)?.is_none()
     {
-        let says = format!("There is no storm {number}; `kestrel storms` shows them.");
+        let says = format!("There is no storm {number}. `kestrel storms` lists them.");
         return Err(slip(says).into());
     }
     let what = muted(target);
     let until = now.checked_add(length)?;
     ledger.mute(&Mute { what: what.clone(), until, by: asker() })?;
     let view = View::in_zone(config.limits.timezone);
-    say(&format!("{} until {}.\n", is_muted(&what), view.moment(until)))?;
+    say(&format!("{} muted until {}.\n", is(&what), view.moment(until)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends one mute, or all.
+/// Removes one mute, or all.
 pub(crate) fn unmute(flags: &Unmuting) -> Result<ExitCode> {
     let (config, ledger) = beside(&flags.configured)?;
     let context = context(&config, Timestamp::now());
@@ -112,8 +114,8 @@ pub(crate) fn unmute(flags: &Unmuting) -> Result<ExitCode> {
             1 => "One mute ended.".to_owned(),
             count => format!("{count} mutes ended."),
         },
-        Some(what) if ledger.unmute(&what)? => format!("{} no longer.", is_muted(&what)),
-        Some(what) => format!("{}: there was no such mute.", subject(&what)),
+        Some(what) if ledger.unmute(&what)? => format!("{} no longer muted.", is(&what)),
+        Some(what) => format!("{}: not muted.", subject(&what)),
     };
     say(&format!("{said}\n"))?;
     Ok(ExitCode::SUCCESS)
@@ -130,7 +132,7 @@ fn beside(configured: &Configured) -> Result<(Config, Ledger)> {
 
 fn no_ledger(store: &Path) -> String {
     let store = store.display();
-    format!("No storm was kept yet: there is no ledger in {store}. `kestrel run` makes it.")
+    format!("No storms yet: there is no ledger in {store}. `kestrel run` creates it.")
 }
 
 fn context(config: &Config, now: Timestamp) -> Context<'_> {
@@ -138,17 +140,17 @@ fn context(config: &Config, now: Timestamp) -> Context<'_> {
     Context { server_name, zone: &config.limits.timezone, now }
 }
 
-/// The usage line of the room is not a terminal's.
-fn without_usage(error: command::UsageError) -> command::UsageError {
-    command::UsageError { usage: None, ..error }
+/// The room's usage line does not fit a terminal.
+fn without_usage(error: UsageError) -> UsageError {
+    UsageError { usage: None, ..error }
 }
 
-/// Who asked, as far as a terminal can tell.
+/// The user of the terminal.
 fn asker() -> String {
     let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
     match name {
         Ok(name) if !name.is_empty() => format!("{name} on a terminal"),
-        _ => "somebody on a terminal".to_owned(),
+        _ => "someone on a terminal".to_owned(),
     }
 }
 
@@ -168,12 +170,12 @@ fn subject(what: &Muted) -> String {
     }
 }
 
-fn is_muted(what: &Muted) -> String {
+fn is(what: &Muted) -> String {
     let verb = if *what == Muted::All { "are" } else { "is" };
-    format!("{} {verb} muted", subject(what))
+    format!("{} {verb}", subject(what))
 }
 
-/// What clients wrote never acts on the screen, nor turns a line around.
+/// Text from clients must not control the screen or reverse a line.
 fn shown(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -193,21 +195,28 @@ struct List {
 }
 
 impl List {
-    /// The list as a room shows it, with every storm that goes on.
+    /// The same list as in a room, with every ongoing storm.
     fn page(&self, view: &View) -> Page {
-        let links: Vec<_> = self.going_on.iter().chain(&self.ended).map(link).collect();
+        let links: Vec<_> = self.going_on.iter().chain(&self.ended).map(thread_link).collect();
         let (going_links, ended_links) = links.split_at(self.going_on.len());
-        let listed = |(known, link)| listed(known, link);
-        let mut going_on: Vec<_> = self.going_on.iter().zip(going_links).map(listed).collect();
+        let mut going_on = Vec::new();
+        let mut ended = Vec::new();
+        let mut suppressed = Vec::new();
+        for (known, link) in self.going_on.iter().zip(going_links) {
+            let list = if was_suppressed(known) { &mut suppressed } else { &mut going_on };
+            list.push(listed(known, link.as_deref()));
+        }
+        for (known, link) in self.ended.iter().zip(ended_links) {
+            let list = if was_suppressed(known) { &mut suppressed } else { &mut ended };
+            list.push(listed(known, link.as_deref()));
+        }
         going_on.sort_by_key(|storm| Reverse((storm.event.devices, storm.event.count)));
-        let ended: Vec<_> = self.ended.iter().zip(ended_links).map(listed).collect();
-        let (not_sent, ended): (Vec<_>, Vec<_>) = ended.into_iter().partition(was_not_sent);
         let mut page = storm::list_at_most(READ, &going_on, &ended, &self.mutes, view);
-        page.append(storm::dropped(&not_sent, view));
+        page.append(storm::dropped(&suppressed, view));
         page
     }
 
-    /// The mute that holds longest of those that cover the storm.
+    /// The longest of the mutes that cover the storm.
     fn mute_of(&self, known: &StoredStorm) -> Option<&Mute> {
         let covers = |mute: &&Mute| mute.what.covers(&known.event);
         self.mutes.iter().filter(covers).max_by_key(|mute| mute.until)
@@ -253,26 +262,6 @@ impl List {
             "muted_until": self.mute_of(known).map(|mute| mute.until),
         })
     }
-}
-
-fn listed<'a>(known: &'a StoredStorm, link: &'a Option<String>) -> ListedStorm<'a> {
-    ListedStorm {
-        event: &known.event,
-        verdict: known.verdict.as_deref(),
-        sure: known.sure.as_ref(),
-        root: link.as_deref(),
-    }
-}
-
-/// A link to the storm's thread.
-fn link(known: &StoredStorm) -> Option<String> {
-    let (room, root) = known.root.as_ref()?;
-    Some(room.matrix_to_event_uri(root.clone()).to_string())
-}
-
-/// Whether its alert was not sent because something contradicts it.
-fn was_not_sent(storm: &ListedStorm<'_>) -> bool {
-    storm.root.is_none() && matches!(storm.sure, Some(Confirmation::Contradicted(_)))
 }
 
 fn mute_object(mute: &Mute) -> Value {

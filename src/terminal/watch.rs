@@ -1,6 +1,6 @@
-//! Old logs → what the storm watch would have posted, and when: how an admin tunes its thresholds. Logs that
-//! grow → the same, as it happens. Where old logs end, what was held back until then is printed too. Nothing
-//! is posted and nothing is kept.
+//! `kestrel watch`: prints what the storm watch would have posted for old logs, so that an admin can tune its
+//! thresholds; or for growing logs, as it happens. At the end of old logs it also prints alerts that were
+//! held back. It posts and stores nothing.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use kestrel::collect::logs;
 use kestrel::collect::logs::follow::Follower;
@@ -16,26 +16,28 @@ use kestrel::config::{Config, LogSource};
 use kestrel::flow::{Depth, Flow, Judged, SETTLE};
 use kestrel_core::command;
 use kestrel_core::evidence::log_event::LogEvent;
-use kestrel_core::evidence::shortened;
 use kestrel_core::render::View;
 use kestrel_core::storm::{Change, Confirmation, Event, StormKind, StormWatch, Thresholds, Whose};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Sources, say, slip};
+use super::list_format::ListFormat;
+use super::output::say;
+use super::slip::slip;
+use super::sources::Sources;
 
-/// Which logs, and when something is a storm.
+/// Which logs, and what counts as a storm.
 #[derive(Debug, Args)]
 pub(crate) struct Watching {
-    /// An old log of Synapse's; repeat it for the logs of several processes
+    /// An old Synapse log; repeat it for several processes
     #[arg(long, value_name = "FILE", required_unless_present = "follow", num_args = 1..)]
     replay: Vec<PathBuf>,
-    /// A log that is being written: each alert is printed as it happens, until Kestrel is ended
+    /// A log that is being written: alerts are printed as they happen, until Kestrel is stopped
     #[arg(long, value_name = "FILE", conflicts_with = "replay", num_args = 1..)]
     follow: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// Refusals of one device that make a storm (3)
+    /// Rejected uploads of one device that make a storm (3)
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
     refusals: Option<u16>,
     /// … within this time (10m)
@@ -55,13 +57,7 @@ pub(crate) struct Watching {
     format: ListFormat,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ListFormat {
-    Text,
-    Json,
-}
-
-/// Runs the watch, over old logs at full speed or over logs that grow.
+/// Runs the watch on old logs at full speed, or on growing logs.
 pub(crate) async fn watch(flags: Watching) -> Result<ExitCode> {
     let logs = [&flags.replay[..], &flags.follow].concat();
     let config = Arc::new(flags.sources.config(&logs)?);
@@ -93,12 +89,12 @@ struct Teller {
 }
 
 impl Teller {
-    /// Until somebody ends it.
+    /// Runs until it is stopped.
     async fn follow(mut self) -> Result<ExitCode> {
-        let (mut ended, mut interrupted) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut ended = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
         for log in self.flow.blind_logs(Timestamp::now()).await {
-            tracing::warn!("the watch cannot see every storm: {}. {}", log.text, log.how);
+            tracing::warn!("the watch cannot detect every storm: {}. {}", log.text, log.how);
         }
         let mut follow =
             Follower::start(self.config.logs.clone(), HashMap::new(), Timestamp::now());
@@ -114,7 +110,7 @@ impl Teller {
             let now = Timestamp::now();
             let reached = round.reached(now);
             for mut log_event in round.log_events {
-                // A line may be dated ahead, by a clock or by a client.
+                // A line may be dated in the future, by a clock or a client.
                 log_event.at = log_event.at.min(now);
                 self.see(log_event).await?;
             }
@@ -138,7 +134,8 @@ impl Teller {
         Ok(())
     }
 
-    /// Storms that are still held back where the logs end: whether a crowd follows stands in no log any more.
+    /// Storms that are still held back at the end of the logs: nothing more will show whether a crowd
+    /// follows.
     async fn tell_held(&mut self) -> Result<()> {
         for event in self.watch.release() {
             self.tell(event, Some("held")).await?;
@@ -146,17 +143,15 @@ impl Teller {
         Ok(())
     }
 
-    /// One line, or nothing where nothing is new. `named` takes the place of the change's own name.
+    /// One line, or nothing if there is no news. `named` replaces the name of the change.
     async fn tell(&mut self, mut event: Event, named: Option<&str>) -> Result<()> {
-        if let Whose::Address(address) = &mut event.whose
-            && !self.config.limits.show_addresses
-        {
-            *address = shortened(address);
+        if !self.config.limits.show_addresses {
+            event.hide_address();
         }
         let known = self.judged.get(&event.storm);
         let due = known.and_then(|known| known.again).is_some_and(|again| event.at >= again);
         if known.is_none() || due || event.change == Change::Cause {
-            // What was there at that moment, and a little later: two clients show by taking turns.
+            // The state at that moment and a little later: two clients show themselves by alternating.
             let now = event.at.checked_add(SETTLE).unwrap_or(event.at);
             let new = self.flow.judge_storm(&event, now, Depth::Keys).await;
             let same = known.is_some_and(|known| known.verdict == new.verdict);
@@ -174,11 +169,13 @@ impl Teller {
     }
 }
 
-/// All logs' log events in order, and the last moment that any of them holds.
+/// The events of all logs in order, and the time of the last record.
 async fn read(config: &Config) -> Result<(Vec<LogEvent>, Option<Timestamp>)> {
-    let (mut all, mut end) = (Vec::new(), None);
+    let mut all = Vec::new();
+    let mut end = None;
     for source in logs::distinct(&config.logs) {
-        let (name, source) = (source.path.display().to_string(), LogSource::clone(source));
+        let name = source.path.display().to_string();
+        let source = LogSource::clone(source);
         let read = tokio::task::spawn_blocking(move || logs::replay(&source)).await?;
         let read = read.map_err(slip)?;
         for note in &read.notes {
@@ -215,7 +212,7 @@ fn object(event: &Event, named: &str, judged: &Judged) -> String {
 
 fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
     let whose = match &event.whose {
-        // Control characters of a client's text never act on the screen.
+        // Control characters from clients must not control the screen.
         Whose::Device { user, device } => format!("{user} {}", device.escape_debug()),
         Whose::Address(address) => format!("from {}", address.escape_debug()),
         Whose::Everybody => format!("{} devices", event.devices),
@@ -236,7 +233,7 @@ fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
 }
 
 /// A kind's name.
-pub(super) fn kind(kind: StormKind) -> &'static str {
+fn kind(kind: StormKind) -> &'static str {
     match kind {
         StormKind::OtkConflict => "otk-conflict",
         StormKind::OtkFlood => "otk-flood",
@@ -257,7 +254,7 @@ fn change(change: Change) -> &'static str {
 }
 
 impl Watching {
-    /// Those of the config file's [watch], or the defaults, with the flags on top.
+    /// The thresholds of the config file's [watch], or the defaults, with the flags applied.
     fn thresholds(&self, config: &Config) -> Result<Thresholds> {
         let length = |text: &Option<String>, unsaid: SignedDuration| -> Result<SignedDuration> {
             match text {

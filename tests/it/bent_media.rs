@@ -301,7 +301,7 @@ fn drops_prove_only_where_nobody_can_forge_them() {
 fn what_could_only_be_counted_asks_for_the_grants() {
     let mut evidence = case("ke2--media-dead-identity--evicted");
     for answer in evidence.gathered.iter_mut().filter(|answer| answer.need == Need::Inbox) {
-        answer.state = State::Failed("run the SQL of `kestrel grants` once more".into());
+        answer.state = State::Failed("run the SQL from `kestrel grants` again".into());
     }
     bend_inbox(&mut evidence, |inbox| {
         inbox.rows.clear();

@@ -245,7 +245,7 @@ async fn an_older_role(lab: &Lab, config: &Config, member: &Member) -> Result<()
     for need in [Need::DelayedEvents, Need::SentDelays] {
         let answer = case.evidence.answers(need).next().context("not asked")?;
         let State::Failed(why) = &answer.state else { anyhow::bail!("{answer:?}") };
-        assert!(why.contains("run the SQL of `kestrel grants`"), "{why}");
+        assert!(why.contains("run the SQL from `kestrel grants`"), "{why}");
     }
     assert!(case.reply.plain.contains("kestrel grants"), "{}", case.reply.plain);
     // What is told by the address is no less true, and no more than consistent.

@@ -72,7 +72,7 @@ async fn lab_a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
     bent.truncate(bytes.len() / 2);
     fs::write(&path, &bent)?;
     let refused = bot.command(&["replay", &path.display().to_string()]).unwrap_err().to_string();
-    assert!(refused.contains("is no bundle: it is no whole zip"), "{refused}");
+    assert!(refused.contains("is not a bundle: it is not a complete zip"), "{refused}");
 
     ops.ask("!case 1 delete").await?;
     let deadline = Instant::now() + PATIENCE;

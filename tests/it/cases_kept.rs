@@ -51,7 +51,7 @@ async fn lab_a_case_is_kept_compared_and_really_deleted() -> Result<()> {
     }
     let config = bot.config_path().display().to_string();
     let gone = bot.command(&["case", "3", "delete", "--config", &config])?;
-    assert!(gone.starts_with("Case 3 is deleted"), "{gone}");
+    assert!(gone.starts_with("Case 3 and its evidence are deleted"), "{gone}");
     for name in [&patient.user, &patient.device] {
         let left = naming(&folder.join("store"), name)?;
         assert!(left.is_empty(), "{name} is still named in {left:?}");

@@ -194,7 +194,7 @@ async fn old_grants_can_count(lab: &Lab, dead: &Patient) -> Result<()> {
     assert!(case.reply.plain.contains("3 wait"), "{}", case.reply.plain);
     let answer = case.evidence.answers(Need::Inbox).next().context("no answer")?;
     let State::Failed(why) = &answer.state else { panic!("{:?}", answer.state) };
-    assert!(why.contains("`kestrel grants` once more"), "{why}");
+    assert!(why.contains("`kestrel grants` again"), "{why}");
     lab.sql("REVOKE ALL ON device_inbox FROM kestrel; REVOKE SELECT (user_id) ON device_inbox FROM kestrel").await?;
     let case = answered(&config, &asked(&ids(dead), None, None)?, &[]).await?;
     let answer = case.evidence.answers(Need::Inbox).next().context("no answer")?;

@@ -213,7 +213,7 @@ fn a_second_process_is_refused(bot: &Bot) -> Result<()> {
     let second = Command::new(KESTREL).args(["run", "--config"]).arg(config).output()?;
     let words = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success(), "a second process started");
-    let says = words.contains("another Kestrel holds the store") && words.contains("pid ");
+    let says = words.contains("another Kestrel uses the store") && words.contains("pid ");
     assert!(says, "it does not say who holds the store: {words}");
     Ok(())
 }

@@ -212,7 +212,7 @@ async fn lab_the_role_can_write_nothing() -> Result<()> {
     let reader = reads_only(&of(ROLE)?, PATIENCE).await.unwrap_err();
     assert!(reader.contains("create large objects"), "{reader}");
     assert!(reader.contains("create tables"), "{reader}");
-    assert!(reader.contains("SQL of `kestrel grants`"), "{reader}");
+    assert!(reader.contains("SQL from `kestrel grants`"), "{reader}");
     let superuser = reads_only(&Database::new(lab.database_url().parse()?), PATIENCE).await;
     assert!(superuser.unwrap_err().contains("is a superuser"));
 
@@ -221,7 +221,7 @@ async fn lab_the_role_can_write_nothing() -> Result<()> {
     }
     assert_eq!(
         reads_only(&of(ROLE)?, PATIENCE).await,
-        Ok("the role can read and not write".into())
+        Ok("the role can read but not write".into())
     );
     let role = connect(&lab.database_url_as(ROLE)).await?;
     for mode in ["READ ONLY", "READ WRITE"] {
@@ -298,7 +298,7 @@ async fn lab_a_session_ends_its_own_statements_whatever_its_role_may() -> Result
     let url = format!("{}?sslmode=disable", url.replace(server, &between));
     let bound = limit_binds(&Database::new(url.parse()?), PATIENCE).await;
     let says = bound.unwrap_err();
-    assert!(says.contains("does not bind") && says.contains("pool_mode = session"), "{says}");
+    assert!(says.contains("has no effect") && says.contains("pool_mode = session"), "{says}");
     Ok(())
 }
 
@@ -357,12 +357,13 @@ async fn lab_a_new_password_is_used_without_a_restart() -> Result<()> {
 
     let refused = async |says: &str| -> Result<()> {
         let State::Failed(why) = asked(&flow).await? else { anyhow::bail!("it was let in") };
-        assert!(why.contains("refused the role's password") && why.contains(says), "{why}");
+        assert!(why.contains("rejected the role's password") && why.contains(says), "{why}");
         assert!(!why.contains("first") && !why.contains("third"), "{why}");
         Ok(())
     };
     change("second").await?;
-    refused("put the role's current password into the file of database.password_file").await?;
+    refused("put the role's current password into the file named by database.password_file")
+        .await?;
     write("second\n", 0o600)?;
     assert_eq!(asked(&flow).await?, State::Empty);
     assert_eq!(database.current().password(), Some("second"), "the old one is tried each time");
@@ -370,9 +371,9 @@ async fn lab_a_new_password_is_used_without_a_restart() -> Result<()> {
     write("third\n", 0o600)?;
     assert_eq!(asked(&flow).await?, State::Empty);
     change("fourth").await?;
-    refused("what database.password_file holds now is refused too").await?;
+    refused("the current value of database.password_file is rejected too").await?;
     write("fourth\n", 0o644)?;
-    refused("database.password_file cannot be read again").await?;
+    refused("reading database.password_file again failed").await?;
     write("fourth\n", 0o600)?;
     assert_eq!(asked(&flow).await?, State::Empty);
     lab.sql("ALTER ROLE kestrel NOLOGIN").await?;
@@ -411,10 +412,10 @@ async fn lab_doctor_checks_the_role_the_session_and_the_store() -> Result<()> {
     let (code, text) = doctor();
     println!("{text}");
     for line in [
-        "ok  database role: the role can read and not write",
-        "ok  database session: the session's own statement_timeout binds",
+        "ok  database role: the role can read but not write",
+        "ok  database session: the session's statement_timeout works",
         "ok  store folder: ",
-        "is not there yet; `kestrel login` makes it",
+        "does not exist yet; `kestrel login` creates it",
     ] {
         assert!(text.contains(line), "{line:?} is not in {text}");
     }
@@ -426,7 +427,7 @@ async fn lab_doctor_checks_the_role_the_session_and_the_store() -> Result<()> {
     lab.sql("GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC").await?;
     let (code, text) = doctor();
     assert!(text.contains("FAILED  database role: the role can create large objects. "), "{text}");
-    assert!(text.contains("store can be written; "), "{text}");
+    assert!(text.contains("store is writable; "), "{text}");
     assert_eq!(code, Some(1), "{text}");
     Ok(())
 }

@@ -330,7 +330,7 @@ async fn lab_a_ledger_that_cannot_be_written_is_told_once_and_counting_goes_on()
     let begins = said(&ops, &bot, "Storm alerts are on hold since ", 1).await?;
     println!("{}\n", begins[0].plain);
     assert_eq!(begins[0].kind, "m.notice");
-    assert!(begins[0].plain.contains("is held by another process"), "{}", begins[0].plain);
+    assert!(begins[0].plain.contains("locked by another process"), "{}", begins[0].plain);
     let before = roots(&ops, &bot, SILENCE * 2).await?;
     assert_eq!(before.len(), 1, "{before:#?}");
     held.rollback()?;

@@ -10,11 +10,12 @@ use super::answer::Responder;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::replies;
 use crate::bot::room_replies::absences;
+use crate::flow::storm_list::{listed, thread_link, was_suppressed};
 use crate::store::StoredStorm;
 use kestrel_core::command::MuteTarget;
 use kestrel_core::render::storm::{ListedStorm, list, muted, unmuted};
 use kestrel_core::render::{self, Reply, restarted};
-use kestrel_core::storm::{Confirmation, Mute, Muted};
+use kestrel_core::storm::{Mute, Muted};
 
 /// Storms that are listed: those that go on, and those that ended last.
 const LISTED: usize = 200;
@@ -34,16 +35,16 @@ impl Responder {
         if !self.show_addresses {
             known.iter_mut().for_each(|known| known.event.hide_address());
         }
-        let links: Vec<_> = known.iter().map(link).collect();
+        let links: Vec<_> = known.iter().map(thread_link).collect();
         let (dropped, told): (Vec<_>, Vec<_>) =
-            known.iter().zip(&links).partition(|(known, _)| was_dropped(known));
+            known.iter().zip(&links).partition(|(known, _)| was_suppressed(known));
         let lately = |known: &StoredStorm| now.duration_since(known.event.last) < DROPPED;
         let dropped = dropped.into_iter().filter(|(known, _)| lately(known));
-        let dropped: Vec<_> = dropped.map(listed).collect();
+        let dropped: Vec<_> = dropped.map(entry).collect();
         let (going_on, ended): (Vec<_>, Vec<_>) =
             told.into_iter().partition(|(known, _)| known.ended.is_none());
-        let mut going_on: Vec<_> = going_on.into_iter().map(listed).collect();
-        let ended: Vec<_> = ended.into_iter().take(ENDED).map(listed).collect();
+        let mut going_on: Vec<_> = going_on.into_iter().map(entry).collect();
+        let ended: Vec<_> = ended.into_iter().take(ENDED).map(entry).collect();
         going_on.sort_by_key(|listed| Reverse((listed.event.devices, listed.event.count)));
         let mutes = ledger.mutes(now)?;
         let mut page = list(&going_on, &ended, &mutes, &self.flow.view());
@@ -93,18 +94,8 @@ impl Responder {
     }
 }
 
-/// Whether its alert was not sent because something contradicts it.
-fn was_dropped(known: &StoredStorm) -> bool {
-    known.root.is_none() && matches!(known.sure, Some(Confirmation::Contradicted(_)))
-}
-
-fn listed<'a>((known, link): (&'a StoredStorm, &'a Option<String>)) -> ListedStorm<'a> {
-    ListedStorm {
-        event: &known.event,
-        verdict: known.verdict.as_deref(),
-        sure: known.sure.as_ref(),
-        root: link.as_deref(),
-    }
+fn entry<'a>((known, link): (&'a StoredStorm, &'a Option<String>)) -> ListedStorm<'a> {
+    listed(known, link.as_deref())
 }
 
 fn muted_of(target: &MuteTarget) -> Muted {
@@ -113,10 +104,4 @@ fn muted_of(target: &MuteTarget) -> Muted {
         MuteTarget::User(user) => Muted::User(user.clone()),
         MuteTarget::All => Muted::All,
     }
-}
-
-/// A link to the storm's thread.
-fn link(known: &StoredStorm) -> Option<String> {
-    let (room, root) = known.root.as_ref()?;
-    Some(room.matrix_to_event_uri(root.clone()).to_string())
 }

@@ -237,7 +237,7 @@ mod tests {
     fn a_database_that_refuses_is_said_once() {
         let view = View::in_zone(TimeZone::UTC);
         let mut looks = FailedLooks::default();
-        let why = Some("the database refused the role's password: no");
+        let why = Some("the database rejected the role's password: no");
         assert_eq!(looks.looked(None, at(0), &view), None);
         assert_eq!(looks.looked(why, at(900), &view), None, "it may be restarting");
         assert_eq!(looks.looked(None, at(1800), &view), None);

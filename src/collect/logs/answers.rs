@@ -1,4 +1,5 @@
-//! What was read of a log → an answer for each need. Never fails: what goes wrong is part of the answer.
+//! Turns what was read from a log into one answer for each need. It never fails: an error is part of the
+//! answer.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -14,28 +15,29 @@ use super::reading::Reading;
 use super::{grep_command, summary};
 use crate::config::LogSource;
 
-/// More bytes of a window than this are not read (about the default deadline's worth): the older ones are
-/// left out, because what goes on now matters most.
+/// The most bytes of a window that are read, about what fits into the default deadline. Older bytes are left
+/// out, because the newest events matter most.
 pub(super) const MOST: u64 = 2 << 30;
 
-/// A log whose newest line is older than this is likely not written any more.
+/// If the newest line of a log is older than this, the log is probably not written any more.
 const STALE: SignedDuration = SignedDuration::from_mins(10);
 
 /// One log's answer on one device's keys.
 #[derive(Debug)]
 pub struct LogReading {
     pub state: State,
-    /// There where the log was read, even in part.
+    /// Present if the log was read, even partly.
     pub log: Option<KeyLog>,
     /// One line for a person.
     pub what: String,
-    /// A command that shows it again, safe to paste.
+    /// A command that shows the same lines again, safe to paste.
     pub query: String,
-    /// What was read off the same lines for other needs.
+    /// What the same lines say for other needs.
     pub beside: Vec<NeedAnswer>,
 }
 
-/// Reads one log to its end, or until `stop` is set: an answer a need. `siblings` may tell its zone.
+/// Reads one log to its end, or until `stop` is set, and returns one answer for each need. `siblings` may
+/// provide the time zone.
 pub fn read(
     source: &LogSource,
     siblings: &[PathBuf],
@@ -124,7 +126,7 @@ impl Reading {
             Some(why) => State::Failed(why),
             None if log.says_anything() => State::Found,
             None if end.span.is_none() && !spans(&end, window) => State::Failed(format!(
-                "the log holds no line of the time asked about: it goes from {} to {}",
+                "the log has no line in the requested window; it covers {} to {}",
                 shown(end.first),
                 shown(end.last)
             )),
@@ -136,25 +138,25 @@ impl Reading {
     fn explain(&mut self, end: &End, window: Window) {
         if self.cut_old {
             self.notes.push(format!(
-                "the window holds more than {} MiB: only its newest part was read; ask for a shorter window",
+                "the window is larger than {} MiB, so only its newest part was read; use a shorter window",
                 self.most >> 20
             ));
         } else if !self.reached_back {
             self.notes.push(format!(
-                "the log begins at {}, after the window's start: rotated files before it are gone or not \
-                 readable",
+                "the log starts at {}, after the start of the window; older rotated files are missing or \
+                 unreadable",
                 shown(end.first)
             ));
         }
         if end.last.is_some_and(|last| window.to.duration_since(last) > STALE) {
             self.notes.push(format!(
-                "the newest line is of {}: the log may have stopped, or be the wrong file",
+                "the newest line is from {}: logging may have stopped, or this is the wrong file",
                 shown(end.last)
             ));
         }
         if end.without_ids > 0 {
             self.notes.push(
-                "this JSON format writes no request ids, so refusals cannot be tied to uploads: use \
+                "this JSON format has no request IDs, so rejected uploads cannot be matched to requests; use \
                  Synapse's TerseJsonFormatter or the text format"
                     .into(),
             );
@@ -162,12 +164,12 @@ impl Reading {
     }
 }
 
-/// Whether the log lasts over the window, be it without a line inside.
+/// Whether the log covers the window, even without a line inside it.
 fn spans(end: &End, window: Window) -> bool {
     end.first.is_some_and(|first| first <= window.from)
         && end.last.is_some_and(|last| last >= window.to)
 }
 
 fn shown(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "no known time".into(), utc)
+    at.map_or_else(|| "an unknown time".into(), utc)
 }

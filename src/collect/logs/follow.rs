@@ -1,8 +1,8 @@
-//! Logs that grow → what each moment came to, in the order of time, and where reading goes on after a
-//! restart. Each line counts once, whatever becomes of the files; what was missed is said.
+//! Follows growing logs and returns their events in order of time, with the positions to resume from. Each
+//! line counts once, whatever happens to the files. Gaps are reported.
 //!
-//! One thread a log reads pieces; `next` puts the pieces of all logs in order. A backlog is read in step, so
-//! that no log runs ahead of another, and a log that is silent or cannot be read holds no other up.
+//! One thread per log reads pieces; `next` merges the pieces of all logs. A backlog is read in step, so that
+//! no log gets ahead of another. A silent or unreadable log does not block the others.
 
 mod find_file;
 mod folder_watch;

@@ -1,5 +1,5 @@
-//! What was read of a log → a `grep` that a person can paste to see it again. Ids stand inside quotes of
-//! the shell, and only up to their first odd character: nothing in the command can hide or act.
+//! A `grep` command that shows again what was read from a log. IDs are quoted for the shell and cut at their
+//! first unusual character: nothing in the command can hide or act.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ pub(super) fn for_need(need: Need, path: &Path, about: &About) -> String {
     }
 }
 
-/// A text's beginning, as far as it is harmless on a screen.
+/// The start of a text, up to the first unsafe character.
 fn plain(text: &str) -> &str {
     let plain = |c: char| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric();
     text.split(|c| !plain(c)).next().unwrap_or("")

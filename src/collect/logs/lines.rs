@@ -1,18 +1,18 @@
-//! Bytes → lines, as bytes, in order. Holds one buffer, however long the file or a line is. Never interprets a
-//! line.
+//! Splits bytes into lines, in order. It holds one buffer, however long the file or a line is, and never
+//! interprets a line.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 
-/// A longer line is clipped here: the longest true one is about 200 kB.
+/// Longer lines are clipped; the longest genuine one is about 200 kB.
 const LONGEST: usize = 1 << 20;
 
 /// How much is read at once.
 pub const CHUNK: usize = 1 << 18;
 
-/// So many bytes before the unfinished line are remembered.
+/// This many bytes before the unfinished line are remembered.
 pub const BEFORE: usize = 1024;
 
 /// The bytes of one file.
@@ -36,11 +36,11 @@ impl Read for FileBytes {
 pub struct Lines<R> {
     source: R,
     buffer: Vec<u8>,
-    /// Bytes of the buffer that hold an unfinished line: its first ones, where it is longer than the bound.
+    /// Bytes of the buffer with the unfinished line (only its start, if it exceeds the limit).
     kept: usize,
-    /// Bytes behind it that were not looked at yet.
+    /// Bytes after it that were not processed yet.
     fresh: usize,
-    /// Bytes of the unfinished line that were passed over.
+    /// Bytes of the unfinished line that were skipped.
     passed: u64,
     /// Bytes read so far.
     pub read: u64,
@@ -65,7 +65,7 @@ impl<R: Read> Lines<R> {
         Self { source, buffer, kept: 0, fresh: 0, passed: 0, read: 0, before: Vec::new() }
     }
 
-    /// Reads one more chunk and hands out its lines, without newlines. Only `\n` ends a line.
+    /// Reads one more chunk and passes on its lines, without newlines. Only `\n` ends a line.
     pub fn chunk(&mut self, each: impl FnMut(&[u8])) -> io::Result<Remaining> {
         if self.fill(CHUNK)? > 0 {
             self.split(each);
@@ -74,8 +74,8 @@ impl<R: Read> Lines<R> {
         Ok(Remaining::Nothing { cut: self.rest(each) })
     }
 
-    /// Reads at most so many bytes, whose lines are handed out by `split`. None is the source's end, which
-    /// may be no end for long.
+    /// Reads at most this many bytes; `split` passes on their lines. Zero means the current end of the
+    /// source.
     pub fn fill(&mut self, most: usize) -> io::Result<usize> {
         let from = self.kept + self.fresh;
         let end = (from + most.min(CHUNK)).min(self.buffer.len());
@@ -90,7 +90,7 @@ impl<R: Read> Lines<R> {
         Ok(got)
     }
 
-    /// Hands out the lines that are whole, without newlines.
+    /// Passes on the complete lines, without newlines.
     pub fn split(&mut self, mut each: impl FnMut(&[u8])) {
         let full = self.kept + std::mem::take(&mut self.fresh);
         let mut start = 0;
@@ -99,7 +99,7 @@ impl<R: Read> Lines<R> {
             let newline = self.kept + newline;
             each(&self.buffer[start..newline.min(start + LONGEST)]);
             if self.passed > 0 {
-                // What was passed over stands between these bytes and those before.
+                // Skipped bytes are between these bytes and those before.
                 gap = LONGEST;
                 self.before.clear();
             }
@@ -117,7 +117,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Hands out the unfinished last line, where there is one.
+    /// Passes on the unfinished last line, if there is one.
     pub fn rest(&mut self, mut each: impl FnMut(&[u8])) -> bool {
         let cut = self.kept > 0;
         if cut {
@@ -133,7 +133,7 @@ impl<R: Read> Lines<R> {
         cut
     }
 
-    /// Bytes that were read and not handed out: the unfinished last line.
+    /// Bytes that were read but not passed on: the unfinished last line.
     pub fn unfinished(&self) -> u64 {
         (self.kept + self.fresh) as u64 + self.passed
     }
@@ -154,7 +154,8 @@ mod tests {
     use super::*;
 
     fn lines_of(bytes: &[u8]) -> Vec<Vec<u8>> {
-        let (mut lines, mut all) = (Lines::new(bytes), Vec::new());
+        let mut lines = Lines::new(bytes);
+        let mut all = Vec::new();
         while lines.chunk(|line| all.push(line.to_vec())).unwrap() == Remaining::More {}
         all
     }

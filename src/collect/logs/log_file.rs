@@ -1,4 +1,4 @@
-//! A log file and the rotated ones beside it: what each is, and when it begins.
+//! A log file and its rotated files: what each is, and when it starts.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -11,13 +11,13 @@ use kestrel_core::synapse_log::record::{Stamp, stamp};
 
 use super::lines::{FileBytes, Lines, Remaining};
 
-/// Rotated files that are looked at.
+/// The most rotated files that are considered.
 const ROTATED: usize = 64;
 
-/// A stretch without any record's start is given up after this much.
+/// The search for a record stops after this many bytes.
 pub(super) const FURTHEST: u64 = 4 << 20;
 
-/// One file of a log: the current one, or one that was rotated away.
+/// One file of a log: the current or a rotated one.
 #[derive(Debug, Clone)]
 pub struct LogFile {
     pub path: PathBuf,
@@ -29,7 +29,7 @@ pub struct LogFile {
 }
 
 impl LogFile {
-    /// Looks at one file; the text of an error is for people.
+    /// Inspects one file. The error is a sentence for people.
     pub fn inspect(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let explain = |error: io::Error| match error.kind() {
@@ -37,16 +37,18 @@ impl LogFile {
                 format!("{shown} does not exist: check the path")
             }
             io::ErrorKind::PermissionDenied => format!(
-                "{shown} may not be read by this account: add it to the group that owns the file"
+                "this account has no permission to read {shown}: add it to the group that owns the file"
             ),
             _ => format!("{shown} cannot be read: {error}"),
         };
         let about = fs::metadata(path).map_err(explain)?;
         if about.is_dir() {
-            return Err(format!("{shown} is a directory: name the log file in it"));
+            return Err(format!("{shown} is a directory: set path to the log file inside it"));
         }
         if !about.is_file() {
-            return Err(format!("{shown} is no regular file: a log is read by seeking in it"));
+            return Err(format!(
+                "{shown} is not a regular file, and Kestrel must be able to seek in a log"
+            ));
         }
         let mut part = Self {
             path: path.to_owned(),
@@ -57,6 +59,11 @@ impl LogFile {
         let mut source = part.open(0).map_err(explain)?;
         part.first = first_stamp(&mut source).map_err(explain)?;
         Ok(part)
+    }
+
+    /// Whether its records have local times, as far as its first record shows.
+    pub fn is_text(&self) -> bool {
+        matches!(self.first, Some(Stamp::Local(_)) | None)
     }
 
     /// Opens the file at a byte; a compressed one only at its start.
@@ -70,8 +77,8 @@ impl LogFile {
     }
 }
 
-/// The rotated files beside a log, oldest first: `homeserver.log.2026-11-24`, `.1`, `.1.gz`,
-/// `-20261122`. Those that cannot be read are named in the notes.
+/// The rotated files of a log, oldest first: `homeserver.log.2026-11-24`, `.1`, `.1.gz`, `-20261122`.
+/// Unreadable ones are listed in the notes.
 pub fn rotated_files(path: &Path, notes: &mut Vec<String>) -> Vec<LogFile> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
     else {
@@ -79,7 +86,7 @@ pub fn rotated_files(path: &Path, notes: &mut Vec<String>) -> Vec<LogFile> {
     };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let Ok(entries) = fs::read_dir(folder) else {
-        notes.push("the log's folder cannot be listed: rotated files were not looked for".into());
+        notes.push("the log's folder cannot be listed, so rotated files were not read".into());
         return Vec::new();
     };
     let rotated = |entry: &fs::DirEntry| is_rotated(entry.file_name().to_str(), name);
@@ -88,7 +95,7 @@ pub fn rotated_files(path: &Path, notes: &mut Vec<String>) -> Vec<LogFile> {
         match LogFile::inspect(&entry.path()) {
             Ok(part) if part.first.is_some() => parts.push(part),
             Ok(part) if part.length > 0 => {
-                notes.push(format!("{} holds no record with a time", part.path.display()));
+                notes.push(format!("{} has no record with a timestamp", part.path.display()));
             }
             Ok(_) => {}
             Err(why) => notes.push(why),

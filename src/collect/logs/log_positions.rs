@@ -1,4 +1,4 @@
-//! The configured logs → where each stands now, for a person who looks for the same moment later.
+//! The current position of each configured log, for someone who looks for the same moment later.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::same_log::distinct;
 use crate::config::LogSource;
 
-/// Each log's name and place: path, inode and size, or why there is none.
+/// The name and position of each log: path, inode and size, or why it cannot be read.
 pub fn log_positions(sources: &[LogSource]) -> Vec<(String, String)> {
     let place = |source: &LogSource| {
         let path = source.path.display().to_string();

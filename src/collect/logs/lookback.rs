@@ -1,7 +1,7 @@
-//! The part of a log before the window → which loggers write, and how the server started last. Reads backwards
-//! in blocks, and no further than needed.
+//! Reads the log before the window, backwards in blocks, to find out which loggers write and how the server
+//! last started.
 //!
-//! A logger that wrote nothing in the window may be quiet or silenced: what it wrote before tells which.
+//! A logger without lines in the window may be idle or disabled: its earlier lines show which.
 
 use std::io;
 use std::path::Path;
@@ -16,12 +16,12 @@ use kestrel_core::synapse_log::zone::Clock;
 
 /// Read at once.
 const BLOCK: u64 = 1 << 20;
-/// Not more than this is looked at, however long the log is. A busy server writes from every logger in far
-/// less; one at WARNING writes little in weeks.
+/// At most this much is read, however long the log is. On a busy server every logger writes within far less;
+/// at WARNING a log gets few lines in weeks.
 const MOST: u64 = 64 << 20;
 
-/// Looks at what stands before byte `at` of a file of the log `path` and in the rotated files before it, as long
-/// as it can still tell something: to the server's last start, to a record of each logger, or to the bound.
+/// Reads what is before byte `at` of a file of the log `path`, and the rotated files before it, as long as it
+/// helps: to the server's last start, to a record of each logger, or to the limit.
 pub(super) fn look(
     path: &Path,
     (part, at): (&LogFile, u64),
@@ -41,7 +41,7 @@ pub(super) fn look(
             continue;
         }
         if part.gzip {
-            // It can only be read from its beginning.
+            // A compressed file can only be read from its start.
             let Some((seen, read)) = compressed(&part, clock, window, left)? else { break };
             into.preceded_by(seen);
             (left, end) = (left.saturating_sub(read), 0);
@@ -66,7 +66,7 @@ fn before(path: &Path, part: &LogFile, clock: &Clock) -> Vec<LogFile> {
 /// The lines that begin between two bytes.
 fn block(part: &LogFile, from: u64, to: u64, clock: &Clock, window: Window) -> io::Result<Looker> {
     let mut looker = Looker::new(window);
-    // One byte earlier: a line that begins right at `from` is not taken for the rest of another.
+    // One byte earlier, so that a line that begins exactly at `from` is not taken for the rest of another.
     let start = from.saturating_sub(1);
     let mut lines = Lines::new(part.open(start)?);
     let mut position = start;
@@ -87,7 +87,7 @@ fn block(part: &LogFile, from: u64, to: u64, clock: &Clock, window: Window) -> i
     }
 }
 
-/// A compressed file whole, and how many bytes it has; none where it is longer than what is left.
+/// A whole compressed file and its size; `None` if it is larger than the limit.
 fn compressed(
     part: &LogFile,
     clock: &Clock,
@@ -150,7 +150,8 @@ mod tests {
     }
 
     fn at(path: &Path, part: &Path, from: u64, inside: &str) -> Visibility {
-        let (part, clock) = (LogFile::inspect(part).unwrap(), Clock::new(None));
+        let part = LogFile::inspect(part).unwrap();
+        let clock = Clock::new(None);
         let mut looker = Looker::new(window());
         inside.lines().for_each(|line| see(&mut looker, line.as_bytes(), &clock));
         look(path, (&part, from), &clock, (&mut looker, window()), &AtomicBool::new(false))

@@ -8,12 +8,12 @@ use kestrel_core::synapse_log::readers::Readers;
 pub struct LogQuestion {
     pub about: About,
     pub window: Window,
-    /// Those that a log answers; others are left to other sources.
+    /// Only needs that a log can answer; other sources handle the rest.
     pub needs: &'static [Need],
 }
 
 impl LogQuestion {
-    /// The readers of other needs; without a need, of everybody's moments.
+    /// The readers for other needs; without a need, the events of everybody.
     pub(super) fn readers(&self) -> Readers {
         match self.needs {
             [] => Readers::watching(self.window),

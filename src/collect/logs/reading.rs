@@ -1,4 +1,4 @@
-//! One log and its rotated files, from before the window on → facts of the log. Holds one buffer.
+//! Reads one log with its rotated files, starting before the window. Holds one buffer.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,23 +16,23 @@ use super::zone::{self, NEARBY, NEARBY_VOTES};
 use super::{lookback, same_host, seek, summary};
 use crate::config::LogSource;
 
-/// How much before the window reading starts: what stands there tells true request numbers from forged
-/// ones, and an upload may straddle the border.
+/// How far before the window reading starts: this part shows which request numbers are genuine, and an upload
+/// may cross the boundary.
 const LEAD: i64 = 60_000;
 
-/// More of it in a text log, whose repeated hour cannot be told by a search.
+/// More for a text log, because a search cannot resolve the repeated hour.
 pub(super) const LEAD_TEXT: i64 = LEAD + 3_600_000;
 
-/// One reading under way.
+/// A reading in progress.
 #[derive(Default)]
 pub(super) struct Reading {
     pub(super) most: u64,
-    /// Logs of other processes of the host.
+    /// Logs of other processes on the same host.
     pub(super) siblings: Vec<PathBuf>,
     /// The older part of the window was left out.
     pub(super) cut_old: bool,
     pub(super) notes: Vec<String>,
-    /// The log begins before the window.
+    /// The log starts before the window.
     pub(super) reached_back: bool,
     /// Why it ended early.
     pub(super) cut_short: Option<String>,
@@ -51,16 +51,8 @@ impl Reading {
         let current = LogFile::inspect(&source.path)?;
         let failed =
             |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
-        let mut clock = Clock::new(source.timezone.clone());
-        let text = matches!(current.first, Some(Stamp::Local(_)) | None);
-        if text {
-            let whole = source.timezone.is_none();
-            zone::ask_zone(&current, &mut clock, whole, stop).map_err(failed)?;
-            clock.settle();
-            if clock.is_unknown() {
-                same_host::take_zone(&self.siblings, &mut clock, stop);
-            }
-        }
+        let text = current.is_text();
+        let mut clock = same_host::clock(&current, source, &self.siblings, stop).map_err(failed)?;
         let lead = if text { LEAD_TEXT } else { LEAD };
         let target = window.from.as_millisecond().saturating_sub(lead);
         let mut parts = self.parts(current, &clock, window, target);
@@ -97,8 +89,7 @@ impl Reading {
         }
     }
 
-    /// The files to read, oldest first: the current one, and rotated ones as far as the window reaches
-    /// back.
+    /// The files to read, oldest first: the current one, and as many rotated ones as the window needs.
     pub(super) fn parts(
         &mut self,
         current: LogFile,
@@ -124,8 +115,8 @@ impl Reading {
         parts
     }
 
-    /// Leaves out the older part of a window that is too much to read: gives where to start in the first
-    /// of the parts that are left.
+    /// Skips the older part of a window that is too large, and returns where to start in the first remaining
+    /// file.
     pub(super) fn newest(
         &mut self,
         parts: &mut Vec<LogFile>,
@@ -158,12 +149,12 @@ impl Reading {
         Ok(start)
     }
 
-    /// Reads one file; gives whether its last line may be half written.
+    /// Reads one file; returns whether its last line may be incomplete.
     fn part(&mut self, part: &LogFile, at: u64, into: &mut Attribution, stop: &AtomicBool) -> bool {
         let mut lines = match part.open(at) {
             Ok(source) => Lines::new(source),
             Err(error) => {
-                self.cut_short = Some(format!("{} went away: {error}", part.path.display()));
+                self.cut_short = Some(format!("{} disappeared: {error}", part.path.display()));
                 return false;
             }
         };
@@ -174,8 +165,7 @@ impl Reading {
                 let read = lines.read >> 20;
                 let of = (part.length - at.min(part.length)) >> 20;
                 self.cut_short = Some(format!(
-                    "the deadline passed after reading {read} MiB of {of} MiB of {}: ask for a \
-                     shorter window",
+                    "the deadline passed after reading {read} of {of} MiB of {}; use a shorter window",
                     part.path.display()
                 ));
                 return false;
@@ -187,7 +177,8 @@ impl Reading {
                 Ok(Remaining::More) => return false,
                 Ok(Remaining::Nothing { cut }) => return cut && !into.last_is_whole(),
                 Err(error) => {
-                    self.cut_short = Some(format!("{} broke off: {error}", part.path.display()));
+                    self.cut_short =
+                        Some(format!("reading {} failed midway: {error}", part.path.display()));
                     return false;
                 }
             }

@@ -1,4 +1,4 @@
-//! An old log, whole → what each of its moments came to, for those who watch storms.
+//! Reads a whole old log and returns its events, for the storm watch.
 
 use std::sync::atomic::AtomicBool;
 
@@ -10,17 +10,17 @@ use crate::config::LogSource;
 use kestrel_core::evidence::{About, ServerSubject, Subject, Window};
 use kestrel_core::synapse_log::log_events::LogEvents;
 
-/// What a log came to.
+/// What a log contains.
 #[derive(Debug)]
 pub struct Replayed {
     pub log_events: LogEvents,
-    /// The first and last record; none of a log without any.
+    /// The first and last record; `None` without records.
     pub span: Option<(Timestamp, Timestamp)>,
-    /// What a person should know: a zone that was guessed, a part that was not read.
+    /// Notes for people: a guessed time zone, a part that was not read.
     pub notes: Vec<String>,
 }
 
-/// Reads a log and its rotated siblings from their beginning. The error says why it cannot be read.
+/// Reads a log and its rotated files from the start. The error says why it cannot be read.
 pub fn replay(source: &LogSource) -> Result<Replayed, String> {
     let window = Window { from: Timestamp::MIN, to: Timestamp::MAX };
     let about = About::Server(ServerSubject { server: None });
@@ -32,11 +32,11 @@ pub fn replay(source: &LogSource) -> Result<Replayed, String> {
     notes.extend(end.notes.iter().cloned());
     notes.extend(reading.cut_short.take());
     notes.push(end.zone.clone());
-    // No further line is waited for.
+    // No more lines will follow.
     end.readers.tire(Timestamp::MAX);
     let log_events = end.readers.log_events();
     if log_events.cut {
-        notes.push("more happened than is held; the last part is missing".into());
+        notes.push("there were more events than fit in memory; the last part is missing".into());
     }
     Ok(Replayed { log_events, span: end.first.zip(end.last), notes })
 }

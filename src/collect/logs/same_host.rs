@@ -1,6 +1,7 @@
-//! The logs of other processes of one host → the zone of a log whose own lines do not tell it. A worker that
-//! serves no uploads writes no line with both times. Logs of one folder are of one host; others may not be.
+//! Takes the time zone from logs of other processes on the same host. A worker without uploads writes no line
+//! with both times. Logs in one folder come from one host; others may not.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -17,8 +18,26 @@ pub fn others_in_folder(source: &LogSource, all: &[&LogSource]) -> Vec<PathBuf> 
     all.iter().filter(beside).map(|other| other.path.clone()).collect()
 }
 
-/// Takes the zone that the first of them proves. One that cannot be read proves nothing.
-pub(super) fn take_zone(siblings: &[PathBuf], clock: &mut Clock, stop: &AtomicBool) {
+/// How a log's times are read: by the configured zone, its own lines, or logs of the same host.
+pub(super) fn clock(
+    log: &LogFile,
+    source: &LogSource,
+    siblings: &[PathBuf],
+    stop: &AtomicBool,
+) -> io::Result<Clock> {
+    let mut clock = Clock::new(source.timezone.clone());
+    if log.is_text() {
+        zone::ask_zone(log, &mut clock, source.timezone.is_none(), stop)?;
+        clock.settle();
+        if clock.is_unknown() {
+            take_zone(siblings, &mut clock, stop);
+        }
+    }
+    Ok(clock)
+}
+
+/// Takes the zone from the first log that proves one. An unreadable log proves nothing.
+fn take_zone(siblings: &[PathBuf], clock: &mut Clock, stop: &AtomicBool) {
     for path in siblings {
         let Ok(part) = LogFile::inspect(path) else { continue };
         if !matches!(part.first, Some(Stamp::Local(_))) {

@@ -1,4 +1,4 @@
-//! Several configured logs → those that are not read twice.
+//! Finds configured logs that are the same file, so that no line is read twice.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -8,14 +8,14 @@ use std::path::Path;
 use super::log_file::is_rotated;
 use crate::config::LogSource;
 
-/// Lines carry milliseconds and request ids, so that two processes never begin alike for so many bytes.
+/// Lines contain milliseconds and request IDs, so two processes never start with this many equal bytes.
 const BEGINNING: u64 = 4096;
 
-/// Less than this is a line or two, which two logs may share.
+/// Fewer bytes are only a line or two, which two logs may share.
 const SHORTEST: usize = 512;
 
-/// The sources without those that another reads already: a line read twice would count twice, and a
-/// race would be a storm.
+/// The sources without duplicates: a line that is read twice would count twice, and a race would look like a
+/// storm.
 pub fn distinct(sources: &[LogSource]) -> Vec<&LogSource> {
     let read_before = |at: usize| {
         let own = &sources[at].path;
@@ -27,7 +27,7 @@ pub fn distinct(sources: &[LogSource]) -> Vec<&LogSource> {
     (0..sources.len()).filter(|at| !read_before(*at)).map(|at| &sources[at]).collect()
 }
 
-/// Whether reading `log` reads `other` too: it is the same file, a rotated one of it, or an earlier copy.
+/// Whether `log` includes `other`: the same file, a rotated file of it, or an earlier copy.
 fn covers(log: &Path, other: &Path) -> bool {
     let (Ok(log), Ok(other)) = (log.canonicalize(), other.canonicalize()) else { return false };
     let name = |path: &Path| path.file_name().and_then(OsStr::to_str).map(str::to_owned);
@@ -36,7 +36,7 @@ fn covers(log: &Path, other: &Path) -> bool {
     log == other || rotated && File::open(&log).is_ok() || is_copy(&log, &other)
 }
 
-/// Whether `other` is a copy of `log`, or was one before `log` grew on.
+/// Whether `other` is a copy of `log`, or was one before `log` grew.
 fn is_copy(log: &Path, other: &Path) -> bool {
     let length =
         |path: &Path| path.metadata().ok().filter(fs::Metadata::is_file).map(|of| of.len());

@@ -1,8 +1,9 @@
-//! A log → the records about one subject in a window, redacted, as lines of Synapse's default format in UTC.
+//! Extracts the records about one subject in a window, redacted, as lines of Synapse's default format in UTC.
 //!
-//! About the subject is what names its user, its device or one of its events, what shares a request with such
-//! a line, and what was asked of delayed events from an address that the user's own requests came from: those
-//! carry no name. Everybody else's lines and continuation lines are left out, whatever they hold.
+//! A record is about the subject if it names its user, its device or one of its events, if it shares a
+//! request with such a line, or if it is a request on delayed events from an address that the user's own
+//! requests came from (those have no name). Other people's lines and continuation lines are left out,
+//! whatever they contain.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -16,28 +17,29 @@ use ruma::{OwnedDeviceId, OwnedUserId};
 use super::lines::{Lines, Remaining};
 use super::log_file::LogFile;
 use super::reading::Reading;
-use super::{same_host, seek, zone};
+use super::{same_host, seek};
 use crate::config::LogSource;
 use kestrel_core::evidence::Window;
 use kestrel_core::evidence::redaction::Removed;
-use kestrel_core::synapse_log::record::{self, Record, Stamp};
+use kestrel_core::synapse_log::record::{self, Record};
 use kestrel_core::synapse_log::server_message;
 use kestrel_core::synapse_log::zone::Clock;
 
-/// Bytes that one slice may have; the rest is counted.
+/// The most bytes of one slice; further records are only counted.
 pub const LARGEST: usize = 8 << 20;
-/// The window's bytes that are read at the most.
+/// The most bytes of the window that are read.
 const MOST: u64 = 1 << 30;
-/// Request ids start again with the server: lines further apart are not of one request.
+/// Request IDs restart with the server: lines further apart than this (milliseconds) belong to different
+/// requests.
 const APART: i64 = 120_000;
-/// Requests, addresses and moments that are remembered.
+/// The most requests, addresses and moments that are remembered.
 const REQUESTS: usize = 200_000;
 const ADDRESSES: usize = 64;
 const MOMENTS: usize = 100_000;
-/// A shorter device id stands in too many other words.
+/// A shorter device ID is part of too many other words.
 const SHORTEST: usize = 6;
 
-/// Whose records, and of when.
+/// Whose records to extract, and from when.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub user: OwnedUserId,
@@ -48,7 +50,7 @@ pub struct Wanted {
     pub addresses: bool,
 }
 
-/// What one moment of a slice was.
+/// What happened at one moment of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     Refused,
@@ -69,8 +71,8 @@ pub struct Slice {
     pub notes: Vec<String>,
 }
 
-/// Reads one log twice: for the subject's requests, then for all of their lines. `siblings` may tell its zone. The
-/// error is for people.
+/// Reads one log twice: for the subject's requests, then for all of their lines. `siblings` may provide the
+/// time zone. The error is a sentence for people.
 pub fn slice(
     (source, siblings): (&LogSource, &[PathBuf]),
     wanted: &Wanted,
@@ -78,14 +80,7 @@ pub fn slice(
 ) -> Result<Slice, String> {
     let failed = |error: io::Error| format!("{} cannot be read: {error}", source.path.display());
     let current = LogFile::inspect(&source.path)?;
-    let mut clock = Clock::new(source.timezone.clone());
-    if matches!(current.first, Some(Stamp::Local(_)) | None) {
-        zone::ask_zone(&current, &mut clock, source.timezone.is_none(), stop).map_err(failed)?;
-        clock.settle();
-        if clock.is_unknown() {
-            same_host::take_zone(siblings, &mut clock, stop);
-        }
-    }
+    let clock = same_host::clock(&current, source, siblings, stop).map_err(failed)?;
     let mut reading = Reading { most: MOST, ..Reading::default() };
     let target = wanted.window.from.as_millisecond().saturating_sub(APART);
     let mut parts = reading.parts(current, &clock, wanted.window, target);
@@ -101,7 +96,7 @@ pub fn slice(
         slice.notes.push(format!("only the newest {} MiB of the window were read", MOST >> 20));
     }
     if stop.load(Ordering::Relaxed) {
-        slice.notes.push("the log was not read to its end in time".into());
+        slice.notes.push("the log was not read to the end in time".into());
     }
     if slice.beyond > 0 {
         slice.notes.push(format!("{} more records did not fit", slice.beyond));
@@ -119,7 +114,7 @@ struct Stretch<'a> {
 }
 
 impl Stretch<'_> {
-    /// Hands out the records of the window, and of the two minutes before it.
+    /// Passes on the records of the window and of the two minutes before it.
     fn walk(&self, stop: &AtomicBool, mut each: impl FnMut(&[u8], i64)) -> io::Result<()> {
         let from = self.window.from.as_millisecond().saturating_sub(APART);
         let to = self.window.to.as_millisecond();
@@ -142,13 +137,13 @@ impl Stretch<'_> {
     }
 }
 
-/// What tells the subject's lines from others.
+/// Recognises the subject's lines.
 struct SubjectFilter<'a> {
     wanted: &'a Wanted,
     names: Vec<memmem::Finder<'a>>,
-    /// The device's id, which has to stand alone.
+    /// The device ID, as a whole word.
     device: Option<memmem::Finder<'a>>,
-    /// Request → its first and last line that names the subject.
+    /// For each request, the times of its first and last line that name the subject.
     requests: HashMap<String, (i64, i64)>,
     addresses: HashSet<String>,
 }
@@ -171,7 +166,7 @@ impl<'a> SubjectFilter<'a> {
         }
     }
 
-    /// Whether the line names the subject. A longer name that begins alike is somebody else's.
+    /// Whether the line names the subject. A longer name with the same start is someone else's.
     fn is_named(&self, line: &[u8]) -> bool {
         let alone = |finder: &memmem::Finder<'_>| {
             let length = finder.needle().len();
@@ -218,7 +213,7 @@ impl<'a> SubjectFilter<'a> {
             return true;
         }
         let near = |(first, last): &(i64, i64)| (first - APART..=last + APART).contains(&at);
-        // A request that is signed by somebody else shares no more than a number.
+        // A request of another user shares only the number.
         let of_request = record.request.as_deref().and_then(|request| self.requests.get(request));
         if of_request.is_some_and(near) {
             return true;
@@ -231,7 +226,7 @@ impl<'a> SubjectFilter<'a> {
     }
 }
 
-/// `POST-17`: what stands outside of requests has words here that many lines share.
+/// `POST-17`: outside of requests there are words here that many lines share.
 fn is_request(request: &str) -> bool {
     let number = request.rsplit_once('-').map_or("", |(_, number)| number);
     !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! What was read of one device's keys → one line for a person; and why a file is no log that can be read.
+//! Summarises what was read about one device's keys, and explains why a file cannot be read as a log.
 
 use std::path::Path;
 
@@ -14,24 +14,28 @@ pub(super) fn of_keys(log: &KeyLog, end: &End) -> String {
             said.push(format!("{count} {}", if count == 1 { one } else { many }));
         }
     };
-    say(log.refusals(), "upload refused", "uploads refused");
+    say(log.refusals(), "upload rejected", "uploads rejected");
     say(log.too_large.map_or(0, |span| span.count), "upload too large", "uploads too large");
     say(log.accepted.uploads.map_or(0, |span| span.count), "upload accepted", "uploads accepted");
     say(log.claims.all.map_or(0, |span| span.count), "key claimed", "keys claimed");
     let others = log.named_by_others.iter().map(|group| group.span.count).sum();
-    say(others, "refusal of another account naming it", "refusals of other accounts naming it");
-    say(log.unattributed, "refusal without its upload", "refusals without their uploads");
+    say(
+        others,
+        "rejection for another account that names it",
+        "rejections for other accounts that name it",
+    );
+    say(log.unattributed, "rejection without its upload", "rejections without their uploads");
     let distrusted = log.distrusted.iter().map(|left_out| left_out.count).sum();
-    say(distrusted, "line left out as forged or broken", "lines left out as forged or broken");
+    say(distrusted, "line ignored as forged or damaged", "lines ignored as forged or damaged");
     let format = match end.format {
         Format::Text => "text",
         Format::Json => "JSON",
     };
-    let said = if said.is_empty() { "nothing of the device".into() } else { said.join(", ") };
+    let said = if said.is_empty() { "nothing about the device".into() } else { said.join(", ") };
     format!("{said} ({} lines of a {format} log)", end.lines)
 }
 
-/// Why a file is no log that can be read.
+/// Why a file cannot be read as a log.
 pub(super) fn unreadable(end: &End, path: &Path) -> Option<String> {
     let path = path.display();
     if end.visible.recognised > 0 {
@@ -40,22 +44,23 @@ pub(super) fn unreadable(end: &End, path: &Path) -> Option<String> {
     Some(match end {
         End { lines: 0, .. } => format!("{path} is empty: check that Synapse writes to it"),
         End { journal, .. } if *journal > 0 => format!(
-            "{path} is written for the journal and holds no times: log to a file with Synapse's default \
+            "{path} is in the journal's format and has no timestamps: let Synapse log to a file in its default \
              format"
         ),
         End { visible, .. } if visible.wrapped > 0 => format!(
-            "{path} is a file of docker's json-file driver: each line is wrapped in an object of docker's, and \
-             Kestrel cannot read the Synapse records inside. Let Synapse write a log file of its own (log_config \
-             in homeserver.yaml; with Synapse's image LOG_FILE_PATH at generate), and set path in [[logs]] to it"
+            "{path} was written by docker's json-file driver: each line is wrapped in a JSON object, and \
+             Kestrel cannot read the Synapse records inside. Let Synapse write its own log file (log_config in \
+             homeserver.yaml; LOG_FILE_PATH when Synapse's image generates the config), and set path in \
+             [[logs]] to it"
         ),
         End { records, .. } if *records > 0 => format!(
-            "{path} holds no record in a format of Synapse's: check that the formatter in Synapse's log config is \
-             the default one, with the line number and the level behind the logger's name, or TerseJsonFormatter"
+            "{path} has no record in a Synapse format: check that Synapse's log config uses the default \
+             formatter (logger name, line number, level) or TerseJsonFormatter"
         ),
         _ => format!(
-            "{path} holds no line in a format of Synapse's: check the path and the log format. Files that a \
-             container runtime wrote (/var/log/pods, `kubectl logs --timestamps`) put a time in front of each \
-             line: Kestrel cannot read them"
+            "{path} has no line in a Synapse format: check the path and the log format. Kestrel cannot read \
+             files that a container runtime wrote (/var/log/pods, `kubectl logs --timestamps`): they put a \
+             timestamp in front of each line"
         ),
     })
 }

@@ -103,7 +103,7 @@ fn a_storm_is_found() {
     assert!(!coverage.whole);
     assert!(coverage.notes.iter().any(|note| note.contains("newest line")));
     assert!(coverage.zone.starts_with("UTC+00:00, derived from"));
-    assert!(reading.what.starts_with("30 uploads refused, 1 upload accepted"));
+    assert!(reading.what.starts_with("30 uploads rejected, 1 upload accepted"));
 }
 
 /// The storm of 11 o'clock at another hour, its own milliseconds too.
@@ -125,7 +125,8 @@ fn of_too_much_the_newest_is_read() {
     let text: String = (0..6).map(storm_at).collect();
     let (_folder, path) = file(&text);
     let source = LogSource { timezone: Some(TimeZone::UTC), ..source(path) };
-    let (window, stop) = (day(), AtomicBool::new(false));
+    let window = day();
+    let stop = AtomicBool::new(false);
     let whole = read_at_most(MOST, (&source, &[]), &asked(&storm(), window), &stop).log.unwrap();
     let most = 1 << 18;
     let part = read_at_most(most, (&source, &[]), &asked(&storm(), window), &stop).log.unwrap();
@@ -166,7 +167,7 @@ fn every_format_gives_the_same_log() {
     let (_folder, path) = file(GCP);
     let log = go(path, &subject, day()).log.unwrap();
     assert_eq!((log.refusals(), log.unattributed), (0, 1));
-    assert!(log.coverage[0].notes.iter().any(|note| note.contains("request ids")));
+    assert!(log.coverage[0].notes.iter().any(|note| note.contains("request IDs")));
 }
 
 #[test]
@@ -179,9 +180,11 @@ fn a_carriage_return_at_each_line_s_end_changes_nothing() {
     ] {
         let (_folder, plain) = file(text);
         let (_other, path) = file(&with_cr(text));
-        let (plain, read) = (go(plain, &whom, day()), go(path, &whom, day()));
+        let plain = go(plain, &whom, day());
+        let read = go(path, &whom, day());
         assert_eq!(read.state, State::Found);
-        let (plain, read) = (plain.log.unwrap(), read.log.unwrap());
+        let plain = plain.log.unwrap();
+        let read = read.log.unwrap();
         assert!(read.refusals() > 0 && read.distrusted.is_empty());
         assert_eq!(read.refusals(), plain.refusals());
         assert_eq!(read.accepted.keys, plain.accepted.keys);
@@ -229,8 +232,8 @@ fn what_cannot_be_read_says_why() {
         (path, "is empty"),
         (missing, "does not exist"),
         (folder.path().to_owned(), "is a directory"),
-        (odd, "no line in a format"),
-        (journal, "for the journal"),
+        (odd, "no line in a Synapse format"),
+        (journal, "in the journal's format"),
     ] {
         match go(path, &storm(), day()).state {
             State::Failed(why) => assert!(why.contains(word), "{why}"),
@@ -253,7 +256,9 @@ fn a_wrong_file_is_not_an_empty_one() {
     let (_folder, path) = file(STORM);
     let late = span("2026-11-23T00:00:00Z", "2026-11-23T01:00:00Z");
     let reading = go(path.clone(), &storm(), late);
-    assert!(matches!(reading.state, State::Failed(why) if why.contains("no line of the time")));
+    assert!(
+        matches!(reading.state, State::Failed(why) if why.contains("no line in the requested window"))
+    );
     let other = subject("@nobody:lab.local", "X");
     let within = span("2026-11-22T11:30:55Z", "2026-11-22T11:31:04Z");
     let reading = go(path, &other, within);
@@ -280,7 +285,8 @@ fn no_file_is_read_twice() {
     };
     let of_worker = STORM.split_once('\n').unwrap().1;
     let of_before = of_worker.split_once('\n').unwrap().1;
-    let (older, worker) = (other("homeserver.log.1", of_before), other("worker1.log", of_worker));
+    let older = other("homeserver.log.1", of_before);
+    let worker = other("worker1.log", of_worker);
     // A copy, and one from before the log grew on, would count each refusal again.
     let early = STORM.get(..STORM.len() / 2).unwrap();
     let copies = [other("before.log", early), other("copy.log", STORM)];

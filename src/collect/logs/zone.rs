@@ -1,4 +1,5 @@
-//! Lines that tell a text log's zone: they write a moment both in local time and in milliseconds since 1970.
+//! Finds the time zone of a text log from lines that contain a time both in local time and in milliseconds
+//! since 1970.
 
 use std::io::{self, Read};
 use std::sync::LazyLock;
@@ -12,27 +13,26 @@ use regex::bytes::Regex;
 use super::lines::{Lines, Remaining};
 use super::log_file::LogFile;
 
-/// Places looked at for the zone, and how much of each.
+/// The number of positions that are checked for the zone, and the size of each.
 const PLACES: u64 = 16;
 
 const PLACE: u64 = 256 << 10;
 
-/// Lines that settle the zone.
+/// This many lines decide the zone.
 const ENOUGH: u64 = 3;
 
-/// Uploads near the window's start that outvote those of the whole file on the zone: a log may hold
-/// summer and winter.
+/// Lines near the window that override those of the whole file: a log may contain summer and winter time.
 pub(super) const NEARBY: u64 = 8 << 20;
 
 pub(super) const NEARBY_VOTES: u64 = 3;
 
-/// The two records that write milliseconds since 1970 and whose texts are escaped.
+/// The two records that contain milliseconds since 1970 and whose texts are escaped.
 static EPOCHS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new("Adding one_time_keys |Updating device_keys for device ").expect("a constant")
 });
 
-/// Lets lines from all over the file vote on the offset; where none is found there and the zone is not
-/// configured, the whole file is searched for some.
+/// Collects the offset from lines all over the file. If there are none and no zone is configured, the whole
+/// file is searched.
 pub fn ask_zone(
     part: &LogFile,
     clock: &mut Clock,
@@ -55,7 +55,7 @@ pub fn ask_zone(
     Ok(())
 }
 
-/// The votes of one stretch; of an endless one until there are enough.
+/// The offsets in one range; in an unlimited one, until there are enough.
 pub fn votes(
     part: &LogFile,
     at: u64,

@@ -1,4 +1,4 @@
-//! A row of the database → an answer: one line for a person, and the statement that shows it again.
+//! Turns a database row into an answer: one line for people, and the statement that shows it again.
 
 use kestrel_core::evidence::{About, Algorithm, Fact, Gathered, Need, State, counted, utc};
 
@@ -82,13 +82,13 @@ fn summary(fact: &Fact) -> String {
             format!("{algorithm}, content of {} bytes", shape.content_bytes)
         }
         Fact::DelayedEvents(table) if table.absent => {
-            "this Synapse has no table of delayed events".to_owned()
+            "this Synapse has no delayed_events table".to_owned()
         }
         Fact::DelayedEvents(table) => {
             format!("{} pending", counted(table.rows.len() as u64, "delayed event"))
         }
-        Fact::Redactions(rows) if rows.len() == 1 => "a redaction names it".to_owned(),
-        Fact::Redactions(rows) => format!("{} redactions name it", rows.len()),
+        Fact::Redactions(rows) if rows.len() == 1 => "one redaction of it".to_owned(),
+        Fact::Redactions(rows) => format!("{} redactions of it", rows.len()),
         Fact::FleetRows(rows) => rows.summary(),
         Fact::Inbox(inbox) => inbox.summary(),
         Fact::Dehydrated(true) => "a dehydrated device".to_owned(),
@@ -101,7 +101,7 @@ pub(super) fn unread(need: Need, subject: &About, state: State) -> Gathered {
     Gathered::unread(need, "database", shown(need, subject), state)
 }
 
-/// The statement as a person would paste it: parameters as quoted literals, for reading and never run.
+/// The statement for pasting: parameters as quoted literals, never executed.
 fn shown(need: Need, subject: &About) -> String {
     let (user, device, event) = subject.ids();
     let user = user.map_or("", |id| id.as_str());
@@ -116,7 +116,7 @@ fn shown(need: Need, subject: &About) -> String {
         Need::Inbox | Need::Dehydrated => (inbox_statement(need), user, device),
         _ => (device::statement(need), user, device),
     };
-    // One pass, so that a `$2` inside an id stays what it is.
+    // One pass, so that a `$2` inside an ID is not replaced.
     let mut sql = String::with_capacity(statement.len() + 64);
     let mut rest = statement.as_str();
     while let Some(at) = rest.find('$') {

@@ -1,4 +1,4 @@
-//! The database server's clock → how far it is from this machine's.
+//! Compares the database server's clock with this machine's.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::config::Database;
 /// Microseconds, which every driver reads alike.
 const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
-/// The database server's clock minus ours, in milliseconds; `now` is ours at the call. Half of the answer's
-/// way is taken off, so it is right to that half. The error is for people.
+/// The database server's clock minus ours, in milliseconds; `now` is our time at the call. Half of the round
+/// trip is subtracted, so the result is accurate to that half. The error is a sentence for people.
 pub async fn skew(database: &Database, now: Timestamp, deadline: Duration) -> Result<i64, String> {
     let start = Instant::now();
     let asking = async {

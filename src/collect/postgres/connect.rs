@@ -1,4 +1,4 @@
-//! A database URL → a read-only session, inside one snapshot or not, and errors in words.
+//! Opens a read-only session from a database URL, with or without a snapshot, and explains errors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::config::Database;
 
-/// Opens a session with one snapshot for all statements, so that rows of different tables fit together.
+/// Opens a session with one snapshot for all statements, so that rows of different tables match.
 pub(super) async fn connect(database: &Database, deadline: Duration) -> Result<Client, String> {
     let client = open(database, deadline).await?;
     begin(&client).await?;
@@ -29,20 +29,20 @@ pub(super) async fn begin(client: &Client) -> Result<(), String> {
     client.batch_execute(snapshot).await.map_err(|error| words(&error, ""))
 }
 
-/// Opens a session, read-only and bounded in time, in which each statement sees what stands by then. It
-/// keeps no snapshot, and so never holds back the database's vacuum.
+/// Opens a read-only session with time limits, in which each statement sees the current data. It holds no
+/// snapshot, and so never delays the database's vacuum.
 pub(super) async fn open(database: &Database, deadline: Duration) -> Result<Client, String> {
     let known = database.current();
     let client = match enter(&known, deadline).await {
         Ok(client) => client,
-        Err(NoEntry::Refused(refusal)) => again(database, &known, refusal, deadline).await?,
+        Err(NoEntry::Rejected(refusal)) => again(database, &known, refusal, deadline).await?,
         Err(NoEntry::Other(why)) => return Err(why),
     };
     bind(&client, deadline).await.map_err(|error| words(&error, ""))?;
     Ok(client)
 }
 
-/// Bounds a session: a role can have any settings, and change them, so the session's own are those that count.
+/// Sets the limits of a session: a role can have and change any settings, so the session sets its own.
 pub(super) async fn bind(client: &Client, deadline: Duration) -> Result<(), Error> {
     let limit = deadline.as_millis().clamp(1, LONGEST);
     let session = format!(
@@ -52,21 +52,21 @@ pub(super) async fn bind(client: &Client, deadline: Duration) -> Result<(), Erro
     client.batch_execute(&session).await
 }
 
-/// No statement runs longer, in milliseconds, whatever the deadline of a question is.
+/// The longest time of a statement in milliseconds, whatever the deadline of a question is.
 const LONGEST: u128 = 60_000;
-/// A transaction in which nothing is asked for so many milliseconds ends: it holds back the vacuum.
+/// An idle transaction ends after this many milliseconds: it delays the vacuum.
 const IDLE: u32 = 15_000;
 
 /// Why a session could not be opened.
 enum NoEntry {
-    /// The database let in nobody of this name and password.
-    Refused(Refusal),
+    /// The database rejected the role or its password.
+    Rejected(RejectedLogin),
     Other(String),
 }
 
-/// A login that the database refused.
-struct Refusal {
-    /// The password was wrong; otherwise the role or its way in was.
+/// A login that the database rejected.
+struct RejectedLogin {
+    /// The password was wrong; otherwise the role or its access rule.
     password: bool,
     /// What the database says.
     why: String,
@@ -84,11 +84,11 @@ async fn enter(url: &Url, deadline: Duration) -> Result<Client, NoEntry> {
     Ok(client)
 }
 
-/// After a refusal: one more try with what the password file holds now.
+/// After a rejection: one more attempt with the current content of the password file.
 async fn again(
     database: &Database,
     refused: &Url,
-    refusal: Refusal,
+    refusal: RejectedLogin,
     deadline: Duration,
 ) -> Result<Client, String> {
     let Some(key) = database.secret_key() else {
@@ -96,23 +96,23 @@ async fn again(
     };
     let read = match database.reread() {
         Ok(read) => read,
-        Err(why) => return Err(refusal.words(&format!("{key} cannot be read again: {why}"))),
+        Err(why) => return Err(refusal.words(&format!("reading {key} again failed: {why}"))),
     };
     let next = format!(
-        "put the role's current password into the file of {key}: it is read again at the next question, \
-         without a restart"
+        "put the role's current password into the file named by {key}; Kestrel reads it again for the next \
+         question, without a restart"
     );
     if read == *refused {
         return Err(refusal.words(&next));
     }
     match enter(&read, deadline).await {
         Ok(client) => {
-            tracing::info!("the database accepts what {key} holds now");
+            tracing::info!("the database accepts the new value of {key}");
             database.worked(read);
             Ok(client)
         }
-        Err(NoEntry::Refused(refusal)) => {
-            Err(refusal.words(&format!("what {key} holds now is refused too: {next}")))
+        Err(NoEntry::Rejected(refusal)) => {
+            Err(refusal.words(&format!("the current value of {key} is rejected too: {next}")))
         }
         Err(NoEntry::Other(why)) => Err(why),
     }
@@ -126,33 +126,33 @@ impl NoEntry {
             _ => return Self::Other(words(error, "")),
         };
         let why = error.as_db_error().map_or_else(|| chain(error), |said| said.message().into());
-        Self::Refused(Refusal { password, why })
+        Self::Rejected(RejectedLogin { password, why })
     }
 }
 
-impl Refusal {
+impl RejectedLogin {
     /// What happened, and what to do about it.
     fn words(&self, next: &str) -> String {
         let why = &self.why;
         if self.password {
-            return format!("the database refused the role's password: {why}; {next}");
+            return format!("the database rejected the role's password: {why}; {next}");
         }
         format!(
-            "the database refused the role: {why}; the password is not the cause: check that the role exists \
-             and may log in, and the rules in pg_hba.conf"
+            "the database rejected the role: {why}; the password is not the cause: check that the role exists \
+             and may log in, and check pg_hba.conf"
         )
     }
 }
 
-/// Whom to trust on the other end, in libpq's words.
+/// Which server to trust, in libpq's terms.
 enum Trust {
-    /// `prefer`, `require`: encrypted, the certificate is not looked at (as libpq does).
+    /// `prefer`, `require`: encrypted, without checking the certificate (as libpq does).
     Anyone,
     /// `verify-ca`, `verify-full`: the certificate and the host name are checked.
     Roots(Option<String>),
 }
 
-/// Splits off what the driver does not know: `verify-ca`, `verify-full` and `sslrootcert`.
+/// Separates what the driver does not support: `verify-ca`, `verify-full` and `sslrootcert`.
 fn settings(whole: &Url) -> Result<(Config, Trust), String> {
     let mut url = whole.clone();
     let mut mode = None;
@@ -181,8 +181,8 @@ fn settings(whole: &Url) -> Result<(Config, Trust), String> {
         Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
         Some(other) => {
             return Err(format!(
-                "the database URL asks for sslmode={other}; known are disable, prefer, require, \
-                 verify-ca and verify-full"
+                "sslmode={other} in the database URL is not supported; use disable, prefer, require, verify-ca \
+                 or verify-full"
             ));
         }
     });
@@ -222,7 +222,7 @@ fn roots(file: Option<String>) -> Result<RootCertStore, String> {
     Ok(store)
 }
 
-/// Takes any certificate: `sslmode=require` promises a closed line, not who is at its end.
+/// Accepts any certificate: `sslmode=require` promises encryption, not the identity of the server.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -269,26 +269,29 @@ pub(super) fn words(error: &Error, table: &str) -> String {
         cause.is::<WasNull>() || cause.is::<WrongType>()
     };
     if std::error::Error::source(error).is_some_and(odd) {
-        // A row may hold what Synapse never writes: NULL where there is none.
-        return format!("{table} holds a row that is none of Synapse's: {}", chain(error));
+        // A row may contain what Synapse never writes, such as NULL.
+        return format!("{table} has a row that Synapse did not write: {}", chain(error));
     }
     let Some(code) = error.code() else {
-        return format!("no session with the database: {}", chain(error));
+        return format!("cannot connect to the database: {}", chain(error));
     };
     match *code {
         SqlState::INSUFFICIENT_PRIVILEGE => {
-            format!("the role may not read {table}: run the SQL of `kestrel grants` as a superuser")
+            format!(
+                "the role may not read {table}: run the SQL from `kestrel grants` as a superuser"
+            )
         }
         SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN => format!(
-            "{table} is not as Synapse has it ({}): is this Synapse's database, and the right schema?",
+            "{table} does not match Synapse's schema ({}): check that this is Synapse's database and the right \
+             schema",
             chain(error)
         ),
-        SqlState::QUERY_CANCELED => format!("{table} was not read in time: the database is slow"),
+        SqlState::QUERY_CANCELED => format!("reading {table} timed out: the database is slow"),
         _ => chain(error),
     }
 }
 
-/// Whether a statement was ended because its time was over.
+/// Whether a statement was cancelled by its time limit.
 pub(super) fn is_out_of_time(error: &Error) -> bool {
     error.code() == Some(&SqlState::QUERY_CANCELED)
 }
@@ -307,9 +310,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether a function of the grants may be called, by a statement that asks for it.
+/// Whether the role may call a function from the grants, by a statement that checks it.
 pub(super) async fn may_call(client: &Client, asks: &str) -> Result<bool, Error> {
-    // `has_schema_privilege` fails on a schema that is not there.
+    // `has_schema_privilege` fails if the schema does not exist.
     const SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'kestrel')";
     let known: bool = client.query_one(SCHEMA, &[]).await?.try_get(0)?;
     Ok(known && client.query_one(asks, &[]).await?.try_get(0)?)

@@ -1,5 +1,5 @@
-//! Delayed events → facts: those that wait, and those that were sent. A delay id lets anyone who has it
-//! act, so the database hashes it: the id itself never leaves the server.
+//! Reads delayed events: pending and sent ones. Anyone with a delay ID can act on the event, so the database
+//! hashes it: the ID itself never leaves the server.
 
 use ruma::UserId;
 use tokio_postgres::{Client, Error, Row};
@@ -11,24 +11,24 @@ use crate::config::Database;
 use kestrel_core::evidence::delay::{Delayed, MEMBERSHIPS, Pending, Sent};
 use kestrel_core::evidence::{Fact, Gathered, Need, Shown, State, Window, counted};
 
-/// Rooms that are looked into, and rows that are read of each.
+/// The most rooms that are queried, and the most rows per room.
 pub const ROOMS: usize = 8;
 const SENT_LIMIT: i64 = 200;
 const PENDING_LIMIT: i64 = 200;
 
-/// Synapse before 1.116 has no such table. The other one tells that it is Synapse's schema that is seen.
+/// Synapse before 1.116 has no such table. The second one shows that this is Synapse's schema.
 const TABLES: &str =
     "SELECT to_regclass('delayed_events') IS NOT NULL, to_regclass('events') IS NOT NULL";
 const MAY: &str = "SELECT to_regprocedure('kestrel.delayed(text)') IS NOT NULL \
      AND to_regprocedure('kestrel.delayed_sent(text, bigint, bigint)') IS NOT NULL \
      AND has_schema_privilege('kestrel', 'USAGE')";
 
-/// The functions that `kestrel grants` makes.
+/// The functions that `kestrel grants` creates.
 const PENDING: &str = "SELECT id, device, room, kind, delay, due, processed\n\
      FROM kestrel.delayed($1)";
 const SENT: &str = "SELECT id, event, room, kind, sender, sent\n\
      FROM kestrel.delayed_sent($1, $2, $3)";
-/// The same for a role that may read the tables themselves.
+/// The same for a role that can read the tables directly.
 const PENDING_TABLE: &str = "SELECT encode(sha256(convert_to(delay_id, 'UTF8')), 'hex'), device_id, room_id, \
      event_type, delay, send_ts, is_processed\n\
      FROM delayed_events\n\
@@ -52,7 +52,7 @@ pub(super) async fn pending(client: &Client, user: &UserId) -> Result<Option<Fac
     if !tables.get::<_, bool>(0) && tables.get(1) {
         return Ok(Some(Fact::DelayedEvents(Delayed { absent: true, rows: Vec::new() })));
     }
-    // The table knows localparts only: another server's user of the same name has nothing here.
+    // The table has only localparts: another server's user with the same name has nothing here.
     if own_server(client).await?.is_some_and(|own| own != user.server_name()) {
         return Ok(None);
     }
@@ -78,8 +78,8 @@ fn waits(row: &Row) -> Pending {
     }
 }
 
-/// Delayed events that were sent in these rooms. The rooms come from the log and from pending rows, so
-/// this is asked after both.
+/// Delayed events that were sent in these rooms. The rooms come from the log and from pending rows, so this
+/// query comes after both.
 pub async fn sent(
     rooms: &[String],
     window: Window,
@@ -93,7 +93,7 @@ pub async fn sent(
         return unread(State::NotAsked("no database is configured".into()));
     };
     if rooms.is_empty() {
-        let why = "no source that answered names a room of the user's calls";
+        let why = "no source names a room of the user's calls";
         return unread(State::NotAsked(why.into()));
     }
     let asked = tokio::time::timeout(deadline, ask(rooms, window, database, deadline)).await;
@@ -150,7 +150,7 @@ fn was_sent(row: &Row) -> Option<Sent> {
     })
 }
 
-/// The statements as a person would paste them.
+/// The statements for pasting.
 fn shown(rooms: &[String], window: Window) -> String {
     let from = window.from.as_millisecond();
     let to = window.to.as_millisecond();

@@ -15,14 +15,14 @@ use kestrel_core::evidence::{
     otk,
 };
 
-/// Devices read at the most; a user with more is a bot farm, and the answer says that it was cut.
+/// The most devices that are read; a user with more is a bot farm, and the answer says that the list was cut.
 const DEVICE_LIMIT: i64 = 500;
 /// One-time keys read with their values, oldest first: the order in which Synapse hands them out.
 const KEY_LIMIT: i64 = 1000;
-/// One-time keys counted at the most, so that a flood of millions costs no more than a few milliseconds.
+/// The most one-time keys that are counted, so that a flood of millions takes only a few milliseconds.
 const COUNT_LIMIT: i64 = 20_001;
 
-/// The device asked about comes first, so that a limit never hides it.
+/// The requested device comes first, so that a limit never hides it.
 const DEVICES: &str = "SELECT device_id, display_name, last_seen, hidden\n\
      FROM devices\n\
      WHERE user_id = $1\n\
@@ -42,7 +42,7 @@ const FALLBACK: &str = "SELECT algorithm, key_id, used\n\
      FROM e2e_fallback_keys_json\n\
      WHERE user_id = $1\nAND device_id = $2\n\
      ORDER BY algorithm";
-/// For the list of a user's devices: what would be worth a look at each.
+/// For the list of a user's devices: signs of trouble.
 const DEVICE_LIST: &str = "SELECT d.device_id, d.display_name, d.last_seen, d.hidden, k.key_json, \
      (SELECT count(*) FROM (SELECT 1 FROM e2e_one_time_keys_json o WHERE o.user_id = d.user_id \
         AND o.device_id = d.device_id LIMIT 501) AS bounded), \
@@ -86,14 +86,14 @@ pub struct DeviceList {
     pub rows: Vec<DeviceRow>,
     /// Why devices may be missing, as a sentence for a person: the database is a replica that is behind.
     pub behind: Option<String>,
-    /// The statement as a person would paste it.
+    /// The statement for pasting.
     pub query: String,
 }
 
-/// A list that is older than this says so.
+/// If the data is older than this, the list says so.
 const OLD: SignedDuration = SignedDuration::from_secs(5);
 
-/// A user's devices, hidden ones left out, with what would be worth a look; the newest first.
+/// A user's devices without hidden ones, with signs of trouble; the newest first.
 pub async fn device_list(
     user: &UserId,
     database: &Database,
@@ -180,7 +180,7 @@ async fn one_time_keys(client: &Client, subject: &Subject) -> Result<Option<Fact
         Ok(StoredKey {
             id: key_id(row)?,
             added: millis(row.try_get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),
-            // Synapse stores what the client sent; text that is no JSON is kept as a string.
+            // Synapse stores what the client sent; text that is not JSON is kept as a string.
             value: KeyView::from_raw(serde_json::from_str(&json).unwrap_or(Value::String(json))),
         })
     };

@@ -1,7 +1,7 @@
-//! The tables of events → facts: an event's row, the shape of its content, its redactions.
+//! Reads an event's row, the shape of its content and its redactions.
 //!
-//! A body is read where the role has no `kestrel.event_shape` function and may read the table itself; it
-//! is let go of here.
+//! A body is read only if the role has no `kestrel.event_shape` function and can read the table directly; it
+//! is discarded here.
 
 use ruma::{EventId, OwnedServerName, ServerName, UserId};
 use tokio_postgres::{Client, Error, Row};
@@ -13,15 +13,15 @@ use kestrel_core::evidence::{Algorithm, EventRow, EventShape, Fact, Need, Redact
 const EVENT: &str = "SELECT type, room_id, sender, state_key IS NOT NULL, origin_server_ts, rejection_reason\n\
      FROM events\n\
      WHERE event_id = $1";
-/// The function that `kestrel grants` makes: shapes and no bodies.
+/// The function that `kestrel grants` creates: shapes, no bodies.
 const SHAPE: &str = "SELECT alg_kind, algorithm, content_bytes, sender_device, delayed\n\
      FROM kestrel.event_shape($1)";
 const MAY_SHAPE: &str = "SELECT to_regprocedure('kestrel.event_shape(text)') IS NOT NULL \
      AND has_schema_privilege('kestrel', 'USAGE')";
-/// The runbook's own set-up: a role that may read the table.
+/// The setup from the runbook: a role that can read the table.
 const BODY: &str = "SELECT json, internal_metadata FROM event_json WHERE event_id = $1";
-/// `devices` holds this server's own users and nobody else (other servers' devices stand in
-/// `device_lists_remote_cache`): any one of them names the server. Only where the role may read it.
+/// `devices` contains only users of this server (other servers' devices are in `device_lists_remote_cache`),
+/// so any row gives the server's name. Only if the role can read it.
 const MAY_NAME: &str =
     "SELECT coalesce(has_column_privilege(to_regclass('devices'), 'user_id', 'SELECT'), false)";
 const OWN_USER: &str = "SELECT user_id FROM devices ORDER BY user_id LIMIT 1";
@@ -80,7 +80,7 @@ pub(super) async fn own_server(client: &Client) -> Result<Option<OwnedServerName
     Ok(<&UserId>::try_from(user.as_str()).ok().map(|user| user.server_name().to_owned()))
 }
 
-/// Whether a user is of this server; a sender that is no user id is nobody's.
+/// Whether a user belongs to this server; an invalid user ID belongs to none.
 fn is_local(sender: &str, own: Option<&ServerName>) -> Option<bool> {
     let sender = <&UserId>::try_from(sender).ok()?;
     Some(sender.server_name() == own?)

@@ -1,8 +1,8 @@
-//! The key tables of every device → those in trouble, in pages by the index of `devices`, within a time.
+//! Finds devices in trouble among all devices, in pages by the index of `devices`, within a time limit.
 //!
-//! Two million one-time keys are 40 000 devices: each page asks the index for one device's keys at a time
-//! and stops counting where a flood begins, so that no table is read whole. What does not fit into the
-//! time is left out, and the answer says where it was cut.
+//! Two million one-time keys are 40 000 devices: each page uses the index for one device's keys at a time and
+//! stops counting at the flood limit, so that no table is read completely. What does not fit into the time
+//! limit is left out, and the answer says where it stopped.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -19,26 +19,26 @@ use crate::config::Database;
 use kestrel_core::evidence::fleet::{Confirmed, FleetLog, FleetRows, Holder, Uploader};
 use kestrel_core::evidence::{Fact, Gathered, KeyView, otk};
 
-/// Devices of one page: some tens of milliseconds, so that the time is kept to within one page.
+/// Devices per page: some tens of milliseconds, so that the time limit is exceeded by one page at most.
 const PAGE: i64 = 4000;
 /// A flood (`diagnose::key_count::FLOOD`): counting further tells nothing new.
 const COUNTED: i64 = 500;
 /// How long pages are read; the whole survey takes less than two seconds.
 const SCAN: Duration = Duration::from_millis(1300);
-/// How long the keys of those found are looked at.
+/// The time limit for checking the keys of those devices.
 const LOOK: Duration = Duration::from_millis(400);
-/// How long the devices that the log names are looked up.
+/// The time limit for looking up the devices from the log.
 const CONFIRM: Duration = Duration::from_millis(1000);
-/// Devices in trouble that are kept; beyond it they are only told about.
+/// The most devices in trouble that are kept; further ones are only mentioned.
 const MOST: usize = 5000;
-/// Devices whose oldest key is put to the signature test.
+/// The most devices whose oldest key is verified.
 const TESTED: usize = 1000;
-/// Devices without encryption keys that a page lists, those seen last.
+/// The most devices without encryption keys per page, the most recently seen.
 const KEYLESS: i64 = 3;
 
-/// One page: devices in trouble, the few keyless ones seen last, and always its last row, whose numbers say
-/// how far it went. Limits and counts stand where a plain join or NOT EXISTS would let PostgreSQL read a
-/// whole table for each page.
+/// One page: devices in trouble, a few devices without keys, and always its last row, which shows how far the
+/// page went. The limits and counts prevent PostgreSQL from reading a whole table for each page, as a plain
+/// join or NOT EXISTS would.
 const DEVICES: &str = "WITH page AS MATERIALIZED (\n\
      SELECT p.user_id, p.device_id, p.last_seen, k.ts_added_ms, o.total, o.older,\n\
      row_number() OVER (ORDER BY p.user_id, p.device_id) AS number,\n\
@@ -71,7 +71,7 @@ const OLDEST: &str = "SELECT t.user_id, t.device_id, k.key_json, o.key_json\n\
      JOIN LATERAL (SELECT key_json FROM e2e_one_time_keys_json i\n\
      WHERE i.user_id = t.user_id AND i.device_id = t.device_id\n\
      ORDER BY i.ts_added_ms LIMIT 1) AS o ON true";
-/// Whether the log's devices are there, and what stands under the id that was refused.
+/// Whether the devices from the log exist, and what is stored under the rejected key ID.
 const NAMED: &str = "SELECT t.user_id, t.device_id, o.key_json, k.ts_added_ms\n\
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS t(user_id, device_id, algorithm, key_id)\n\
      JOIN LATERAL (SELECT FROM devices i WHERE i.user_id = t.user_id AND i.device_id = t.device_id\n\
@@ -81,13 +81,13 @@ const NAMED: &str = "SELECT t.user_id, t.device_id, o.key_json, k.ts_added_ms\n\
      AND i.algorithm = t.algorithm AND i.key_id = t.key_id LIMIT 1) AS o ON true\n\
      LEFT JOIN LATERAL (SELECT ts_added_ms FROM e2e_device_keys_json i\n\
      WHERE i.user_id = t.user_id AND i.device_id = t.device_id LIMIT 1) AS k ON true";
-/// Dehydrated devices never top up: only where the role may know of them.
+/// Dehydrated devices never upload new keys. Only if the role can read the table.
 const MAY_KNOW: &str = "SELECT coalesce(has_column_privilege(to_regclass('dehydrated_devices'), 'device_id', 'SELECT')\n\
      AND has_column_privilege(to_regclass('dehydrated_devices'), 'user_id', 'SELECT'), false)";
 const DEHYDRATED: &str =
     "SELECT user_id, device_id FROM dehydrated_devices WHERE user_id = ANY($1::text[])";
 
-/// The statements, limits filled in: the first page as a person would paste it.
+/// The first page's statement for pasting, with the limits filled in.
 pub(super) fn statement() -> String {
     (DEVICES.replace("$1", "''").replace("$2", "''"))
         .replace("$3", &PAGE.to_string())
@@ -95,7 +95,7 @@ pub(super) fn statement() -> String {
         .replace("$5", &KEYLESS.to_string())
 }
 
-/// Looks at every device, as far as the time goes.
+/// Checks every device within the time limit.
 pub(super) async fn ask(client: &Client) -> Result<FleetRows, Error> {
     let mut rows = FleetRows::default();
     let mut at = Some((String::new(), String::new()));
@@ -118,7 +118,7 @@ pub(super) async fn ask(client: &Client) -> Result<FleetRows, Error> {
     if rows.devices.len() > MOST {
         rows.devices.truncate(MOST);
         let cut = rows.cut.take().map_or(String::new(), |cut| format!("{cut}; "));
-        rows.cut = Some(format!("{cut}more than {MOST} devices have something"));
+        rows.cut = Some(format!("{cut}more than {MOST} devices are in trouble"));
     }
     match tokio::time::timeout(LOOK, look(client, &mut rows)).await {
         Ok(Err(error)) => return Err(error),
@@ -132,7 +132,7 @@ fn note(rows: &mut FleetRows, what: &str) {
     rows.cut = Some(rows.cut.take().map_or(what.into(), |cut| format!("{cut}; {what}")));
 }
 
-/// Reads one page behind `from`; gives its last device, where there is any, and whether the page is full.
+/// Reads one page after `from`; returns its last device, if any, and whether the page is full.
 pub(super) async fn page(
     client: &Client,
     from: &(String, String),
@@ -173,7 +173,7 @@ fn holder(row: &Row) -> Result<Option<Holder>, Error> {
     }))
 }
 
-/// A stored time; what is no time is the beginning of all.
+/// A stored time; an invalid one becomes the start of time.
 fn moment(ms: i64) -> Timestamp {
     millis(Some(ms)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
@@ -195,13 +195,13 @@ async fn look(client: &Client, rows: &mut FleetRows) -> Result<(), Error> {
     test(client, rows).await
 }
 
-/// Puts the oldest keys of those with keys of before to the signature test.
+/// Verifies the oldest keys of devices whose keys are older than their identity.
 pub(super) async fn test(client: &Client, rows: &mut FleetRows) -> Result<(), Error> {
     let older = rows.devices.iter().filter(|of| of.older > 0);
     let (users, devices): (Vec<_>, Vec<_>) =
         older.take(TESTED).map(|of| (of.user.to_string(), of.device.to_string())).unzip();
     if users.len() == TESTED {
-        note(rows, "no more than 1000 oldest keys were tested");
+        note(rows, "only 1000 oldest keys were tested");
     }
     if users.is_empty() {
         return Ok(());
@@ -227,8 +227,8 @@ pub(super) async fn test(client: &Client, rows: &mut FleetRows) -> Result<(), Er
     Ok(())
 }
 
-/// Looks up the devices that the logs name, and puts what is found to the rows. Where that fails the
-/// devices stay unconfirmed.
+/// Looks up the devices from the logs and adds the result to the rows. If that fails, the devices stay
+/// unconfirmed.
 pub async fn confirm(
     logs: &[Gathered],
     rows: &mut [Gathered],
@@ -246,7 +246,7 @@ pub async fn confirm(
             named.add(log);
         }
     }
-    // PostgreSQL takes no NUL, and one id with it would cost all the others their answer.
+    // PostgreSQL accepts no NUL, and one such ID would fail the query for all others.
     named.devices.retain(|of| !of.device.as_str().contains('\0') && !key(of).contains('\0'));
     if named.devices.is_empty() {
         return;
@@ -258,7 +258,7 @@ pub async fn confirm(
     rows.confirmed = tokio::time::timeout(deadline.min(CONFIRM), asking).await.ok().flatten();
 }
 
-/// The latest key id that was refused, if any.
+/// The latest rejected key ID, if any.
 fn key(of: &Uploader) -> &str {
     of.conflict.as_ref().map_or("", |conflict| &conflict.key.0)
 }

@@ -1,11 +1,11 @@
-//! The SQL that makes Kestrel's role: it may read a few columns, and nothing else.
+//! The SQL that creates Kestrel's role, which can read a few columns and nothing else.
 
-/// The SQL for a role of that name, to be run by a superuser; an owner who may create roles is warned of what is
-/// left out. The name is quoted as an identifier.
+/// The SQL for a role with this name, for a superuser to run. A database owner who can create roles gets
+/// warnings about what is left out. The name is quoted as an identifier.
 ///
-/// It grants columns and not tables, so that message bodies, access tokens, password hashes and
-/// addresses stay unreadable. It revokes the ways to write that PostgreSQL gives to every role. It makes no view,
-/// because PostgreSQL would then refuse Synapse's later `ALTER TABLE`.
+/// It grants columns, not tables, so that message bodies, access tokens, password hashes and addresses stay
+/// unreadable. It revokes the ways to write that PostgreSQL gives to every role. It creates no view, because
+/// PostgreSQL would then reject Synapse's later `ALTER TABLE`.
 pub fn grants(role: &str) -> String {
     let name = format!("\"{}\"", role.replace('"', "\"\""));
     let literal = format!("'{}'", role.replace('\'', "''"));

@@ -1,9 +1,9 @@
-//! The inbox of one device → how many messages wait, their shapes, and what a watch of it saw.
+//! The to-device inbox of one device: the number of waiting messages, their shapes, and a watch of it.
 //!
-//! A message goes as soon as the device fetched the next, so that of an online device each row lives tens
-//! of milliseconds: a watch asks fifty times a second. Every statement goes by the index over user, device
-//! and stream, and is bounded. A body is read where the role has no `kestrel.inbox_shape` function and
-//! may read the table itself; it is let go of here.
+//! A message is deleted once the device has fetched the next, so an online device's rows live for tens of
+//! milliseconds: a watch polls fifty times a second. Every statement uses the index on user, device and
+//! stream, and is bounded. A body is read only if the role has no `kestrel.inbox_shape` function and can read
+//! the table directly; it is discarded here.
 
 pub(super) mod capture_watch;
 pub(super) mod live;

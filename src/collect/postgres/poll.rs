@@ -1,9 +1,9 @@
-//! One slow look at every device → those whose next key is of a dead identity, and those seen lately for
-//! which messages pile up, in pages by the index of `devices`, within a time.
+//! A slow check of every device: those whose next one-time key belongs to an old identity, and active devices
+//! with a to-device backlog. It works in pages by the index of `devices`, within a time limit.
 //!
-//! Both questions go through the same pages, so that one place tells how far a look came; the next one goes
-//! on there. Nobody waits for a look, and the server has better things to do: it takes two seconds at the
-//! most, and each statement stands alone, with no snapshot that would hold back the database's vacuum.
+//! Both queries use the same pages, so one cursor says how far a check came; the next one continues there.
+//! Nobody waits for a check, and the server has other work: it takes two seconds at most, and each statement
+//! is separate, so that no snapshot delays the database's vacuum.
 
 use std::time::Duration;
 
@@ -19,17 +19,17 @@ use kestrel_core::evidence::fleet::FleetRows;
 use kestrel_core::evidence::otk::Check;
 use kestrel_core::evidence::poll::{COUNTED, Covered, Cursor, Device, FEWEST, Poll, Waiting};
 
-/// How long pages are read.
+/// The time limit for reading pages.
 const READ: Duration = Duration::from_secs(2);
-/// A device that asked for nothing in this time fetches nothing either: its messages wait as they should.
+/// A device without a request in this time is offline: its messages wait as they should.
 const LATELY: SignedDuration = SignedDuration::from_hours(1);
-/// A replica may be so far behind: looks are minutes apart, and two in a row have to agree.
+/// A replica may be this far behind: checks are minutes apart, and two in a row have to agree.
 const OLD: SignedDuration = SignedDuration::from_mins(5);
-/// Devices that one look names; beyond it the next one goes on.
+/// The most devices that one check reports; the next check continues.
 const MOST: usize = 5000;
 
-/// Messages that wait, for devices of a page that have an identity and were seen lately. The limits stand
-/// where a plain join would let PostgreSQL read a whole table for each page.
+/// Waiting messages of a page's devices that have an identity and were seen lately. The limits prevent
+/// PostgreSQL from reading a whole table for each page, as a plain join would.
 const WAITING: &str = "SELECT p.user_id, p.device_id, p.last_seen, b.total\n\
      FROM (SELECT user_id, device_id, last_seen FROM devices\n\
      WHERE (user_id, device_id) > ($1, $2) AND (user_id, device_id) <= ($3, $4) AND hidden IS NOT TRUE\n\
@@ -54,7 +54,7 @@ pub fn statement(after: &Device, to: &Device, now: Timestamp) -> String {
         .replace("$8", &FEWEST.to_string())
 }
 
-/// Looks on from where the last look ended. Never fails: what went wrong stands in the answer.
+/// Continues where the last check ended. It never fails: an error is part of the answer.
 pub async fn poll(
     database: Option<&Database>,
     cursor: &mut Cursor,
@@ -64,14 +64,14 @@ pub async fn poll(
     let Some(database) = database else {
         return Poll::failed(now, "no database is configured".into());
     };
-    // As long as a page may take: a statement that nobody waits for any more ends with it.
+    // The time limit of a page: it also cancels a statement that nobody waits for any more.
     let limit = deadline.min(READ);
     let client = match timeout(limit, connect::open(database, limit)).await {
         Ok(Ok(client)) => client,
         Ok(Err(why)) => return Poll::failed(now, why),
         Err(_) => return Poll::failed(now, "the database did not answer in time".into()),
     };
-    // An old copy of the data shows neither that a storm begins nor that one is over.
+    // Old data shows neither the start nor the end of a storm.
     if let Ok(Some(lag)) = timeout(limit, replica::lag(&client)).await
         && lag.is_beyond(OLD)
     {
@@ -115,12 +115,12 @@ pub async fn poll(
 }
 
 /// What one page came to.
-struct Page {
+struct PollPage {
     dead: Vec<Device>,
     untested: Vec<Device>,
     waiting: Result<Vec<Waiting>, String>,
     devices: u64,
-    /// Its last device, where more come.
+    /// Its last device, if there are more.
     next: Option<Device>,
 }
 
@@ -139,8 +139,8 @@ impl Unread {
     }
 }
 
-/// Puts a page to what the look came to so far.
-fn add(poll: &mut Poll, page: Page, after: &Option<Device>) {
+/// Adds a page to the result.
+fn add(poll: &mut Poll, page: PollPage, after: &Option<Device>) {
     poll.dead.extend(page.dead);
     poll.untested.extend(page.untested);
     match page.waiting {
@@ -153,13 +153,18 @@ fn add(poll: &mut Poll, page: Page, after: &Option<Device>) {
     poll.covered = Some(Covered { after: after.clone(), to: page.next, devices });
 }
 
-async fn page(client: &Client, from: &Device, size: u32, so_far: &Poll) -> Result<Page, Unread> {
+async fn page(
+    client: &Client,
+    from: &Device,
+    size: u32,
+    so_far: &Poll,
+) -> Result<PollPage, Unread> {
     let keys = |error: Error| Unread::from_error(&error, "e2e_one_time_keys_json");
     let mut rows = FleetRows::default();
     let start = (from.user.clone(), from.device.clone());
     let last = fleet::page(client, &start, size.into(), &mut rows).await.map_err(keys)?;
     fleet::test(client, &mut rows).await.map_err(keys)?;
-    let mut page = Page {
+    let mut page = PollPage {
         dead: Vec::new(),
         untested: Vec::new(),
         waiting: Ok(Vec::new()),
@@ -211,7 +216,7 @@ async fn waiting(
     Ok(found)
 }
 
-/// The moment behind which a device was seen lately, as Synapse stores it.
+/// A device seen after this time is active, as Synapse stores it.
 fn since(now: Timestamp) -> i64 {
     now.checked_sub(LATELY).unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond()
 }

@@ -11,9 +11,9 @@ use super::inbox::{live, read};
 use super::{connect, delayed, device, event, fleet, replica};
 use crate::config::Database;
 
-/// Asks the database for everything the plan needs of it.
+/// Queries the database for everything that the plan needs.
 pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration) -> Vec<Gathered> {
-    // A watched inbox was answered before; which rooms to look into for `SentDelays` is known later.
+    // A watched inbox is already answered; the rooms for `SentDelays` are known later.
     let asked = |need: &Need| {
         let later = *need == Need::SentDelays || *need == Need::Inbox && plan.live.is_some();
         need.is_of_database() && !later
@@ -43,11 +43,11 @@ pub async fn probe(plan: &Plan, database: Option<&Database>, deadline: Duration)
     answers
 }
 
-/// What a session came to so far.
+/// The results of a session so far.
 #[derive(Default)]
 struct SessionAnswers {
     answers: Vec<Gathered>,
-    /// The database, where it is a replica.
+    /// The replica status, if the database is one.
     replica: Option<Gathered>,
 }
 
@@ -64,8 +64,8 @@ async fn ask(
     connect::begin(&client).await?;
     let answers = &mut asked.answers;
     for need in needs {
-        // A statement that fails ends a transaction, unless there is a point to go back to: what the role
-        // may read counts, whatever it may not.
+        // A failed statement aborts the transaction unless there is a savepoint: what the role can read
+        // counts, even if it cannot read other tables.
         let point = client.batch_execute("SAVEPOINT probe").await;
         point.map_err(|error| connect::words(&error, table(*need)))?;
         match fact(&client, *need, &plan.subject).await {
@@ -82,7 +82,7 @@ async fn ask(
     Ok(())
 }
 
-/// Asks for one need of whatever the question is about; a need that does not fit it has no answer.
+/// Queries one need for the subject of the question; a need that does not fit the subject has no answer.
 async fn fact(client: &Client, need: Need, about: &About) -> Result<Option<Fact>, Error> {
     match need {
         Need::Event | Need::EventShape | Need::Redactions => match about.event() {

@@ -1,8 +1,9 @@
-//! A session → whether the database is a replica, and how old its data may be.
+//! Checks whether the database is a replica, and how old its data may be.
 //!
-//! It is asked before the snapshot of a session begins, so that the snapshot holds at least what is promised
-//! here. A role that may not see the receiver still sees the time of the last replayed transaction. That time is
-//! also old where the primary wrote nothing: then the replica only looks behind, and the answer says what to do.
+//! This is queried before the session's snapshot starts, so that the snapshot is at least as new as promised
+//! here. A role that cannot see the receiver still sees the time of the last replayed transaction. That time
+//! is also old if the primary wrote nothing: then the replica only seems to be behind, and the answer says
+//! what to do.
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Client;
@@ -21,19 +22,19 @@ const RECOVERY: &str = "SELECT pg_is_in_recovery(),\n\
 const RECEIVER: &str = "SELECT streaming, whole, heard FROM kestrel.wal_receiver()";
 const MAY: &str = "SELECT to_regprocedure('kestrel.wal_receiver()') IS NOT NULL \
      AND has_schema_privilege('kestrel', 'USAGE')";
-/// The same for a role that may read the view itself; any other gets a row of NULLs while a receiver runs.
+/// The same for a role that can read the view; any other role gets a row of NULLs while a receiver runs.
 const VIEW: &str = "SELECT status = 'streaming', pg_last_wal_replay_lsn() >= latest_end_lsn,\n\
      (extract(epoch FROM clock_timestamp() - last_msg_receipt_time) * 1000)::bigint\n\
      FROM pg_stat_wal_receiver";
 
-/// A receiver that heard nothing asks its primary for a sign of life after half of `wal_receiver_timeout`
-/// (60 s by default): one that streams and heard something within this time is connected.
+/// A silent receiver contacts its primary after half of `wal_receiver_timeout` (60 s by default): if it
+/// streams and got a message within this time, it is connected.
 const ALIVE: SignedDuration = SignedDuration::from_secs(35);
 
 /// How old a replica's data may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lag {
-    /// `None` where the replica cannot tell.
+    /// `None` if unknown.
     age: Option<SignedDuration>,
     replay: Replay,
 }
@@ -42,14 +43,14 @@ pub(super) struct Lag {
 #[derive(Debug, Clone, Copy, Default)]
 struct Receiver {
     streaming: Option<bool>,
-    /// Everything that the primary had by its last message is replayed.
+    /// Everything that the primary had at its last message is replayed.
     whole: Option<bool>,
     /// How long ago its last message came.
     heard: Option<SignedDuration>,
 }
 
-/// How old the data of this session may be; `None` on a primary. It never fails: what the role may not ask
-/// leaves the age open.
+/// How old the data of this session may be; `None` on a primary. It never fails: without permission the age
+/// stays unknown.
 pub(super) async fn lag(client: &Client) -> Option<Lag> {
     let Ok(row) = client.query_one(RECOVERY, &[]).await else {
         return Some(Lag { age: None, replay: Replay::Unasked });
@@ -62,7 +63,7 @@ pub(super) async fn lag(client: &Client) -> Option<Lag> {
     Some(Lag::from_parts(replayed, paused, receiver(client).await))
 }
 
-/// What the receiver says, as far as the role may see it. No receiver runs where there is no row.
+/// The state of the receiver, as far as the role can see it. `None` if no receiver runs.
 async fn receiver(client: &Client) -> Option<Receiver> {
     let may_call = connect::may_call(client, MAY).await.unwrap_or(false);
     let statement = if may_call { RECEIVER } else { VIEW };
@@ -92,12 +93,12 @@ impl Lag {
             .filter(|it| it.streaming == Some(true) && it.whole == Some(true))
             .and_then(|it| it.heard)
             .map(|heard| if heard <= ALIVE { SignedDuration::ZERO } else { heard });
-        // The clocks of the two servers may be apart by a little.
+        // The clocks of the two servers may differ slightly.
         let age = [replayed, heard].into_iter().flatten().min();
         Self { age: age.map(|age| age.max(SignedDuration::ZERO)), replay }
     }
 
-    /// The replica as evidence, asked at `now`.
+    /// The replica as evidence, as of `now`.
     pub(super) fn at(&self, now: Timestamp) -> Replica {
         let to = self.age.and_then(|age| now.checked_sub(age).ok());
         Replica { to, replay: self.replay }
@@ -111,12 +112,14 @@ impl Lag {
     /// For a person, where there is no window.
     pub(super) fn words(&self) -> String {
         match (self.replay, self.age) {
-            (Replay::Unasked, _) => "The role may not ask whether the database is a replica".into(),
-            (_, None) => "The database is a replica and does not show how new its data is".into(),
+            (Replay::Unasked, _) => {
+                "The role may not check whether the database is a replica".into()
+            }
+            (_, None) => "The database is a replica, and the age of its data is unknown".into(),
             (replay, Some(age)) => {
                 let why = match replay {
-                    Replay::Paused => " (its replay is paused)",
-                    Replay::Disconnected => " (it has no connection to its primary)",
+                    Replay::Paused => " (replay is paused)",
+                    Replay::Disconnected => " (not connected to its primary)",
                     Replay::Runs | Replay::Unasked => "",
                 };
                 format!("The database is a replica that is up to {} behind{why}", length(age))
@@ -137,7 +140,7 @@ pub(super) fn gathered(lag: &Lag, now: Timestamp, window: Window) -> Gathered {
     Gathered::answered(Need::Replica, "database", state, Shown { what, query }, fact)
 }
 
-/// An answer of a replica that is behind cannot be empty: what it lacks may be stored on the primary.
+/// A replica that is behind cannot answer "empty": the missing row may exist on the primary.
 pub fn doubt(answers: &mut [Gathered]) {
     let behind = answers.iter().find_map(|answer| match (answer.need, &answer.state) {
         (Need::Replica, State::Failed(why)) => Some(why.clone()),

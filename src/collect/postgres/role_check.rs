@@ -1,5 +1,5 @@
-//! Kestrel's role and session → what `kestrel doctor` says of them: that the role can only read, and that a
-//! session's own time limit ends a statement. Writes nothing: it asks for rights and never tries them.
+//! The checks of `kestrel doctor` on Kestrel's role and session: the role can only read, and the session's
+//! time limit works. They write nothing: they query permissions and never try them.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use tokio_postgres::{Client, Error};
 use super::connect;
 use crate::config::Database;
 
-/// What one check found: words for a person; an error where something is to be done.
-pub type Finding = Result<String, String>;
+/// The result of one check, as a sentence; an error if there is something to do.
+pub type CheckResult = Result<String, String>;
 
-/// Rights to write that a role may have, each with its words. Functions are asked for by name, because
-/// their arguments differ between versions of PostgreSQL.
+/// Write permissions that a role may have. Functions are found by name, because their arguments differ
+/// between versions of PostgreSQL.
 const RIGHTS: &str = "SELECT \
      (SELECT rolsuper FROM pg_roles WHERE rolname = current_user), \
      EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace \
@@ -30,75 +30,74 @@ const RIGHTS: &str = "SELECT \
          OR has_any_column_privilege(c.oid, 'INSERT, UPDATE')))";
 const WORDS: [&str; 5] = [
     "create large objects",
-    "write into the write-ahead log",
+    "write to the write-ahead log",
     "create temporary tables",
     "create tables",
     "change tables",
 ];
 
-/// The limit that a session is given here, and how long the statement is that must end by it.
+/// The session's time limit in this check, and the length of the statement that must hit it.
 const LIMIT: Duration = Duration::from_millis(300);
 const STATEMENT: Duration = Duration::from_secs(2);
 
 /// Whether the role can do more than read.
-pub async fn reads_only(database: &Database, deadline: Duration) -> Finding {
+pub async fn reads_only(database: &Database, deadline: Duration) -> CheckResult {
     timeout(deadline, rights(database, deadline)).await.unwrap_or_else(|_| silent(deadline))
 }
 
-async fn rights(database: &Database, deadline: Duration) -> Finding {
+async fn rights(database: &Database, deadline: Duration) -> CheckResult {
     let client = connect::open(database, deadline).await?;
     let row = client.query_one(RIGHTS, &[]).await;
     let row = row.map_err(|error| connect::words(&error, "the role's rights"))?;
     if row.get::<_, Option<bool>>(0) == Some(true) {
         return Err(
-            "the role is a superuser: it can change everything. Make a role with the SQL of \
-                    `kestrel grants`, and name it in database.url"
+            "the role is a superuser and can change everything. Create a role with the SQL from `kestrel \
+             grants`, and use it in database.url"
                 .into(),
         );
     }
     let can = |at: usize| row.get::<_, Option<bool>>(at + 1) == Some(true);
     let rights: Vec<_> = WORDS.iter().enumerate().filter(|(at, _)| can(*at)).collect();
     if rights.is_empty() {
-        return Ok("the role can read and not write".into());
+        return Ok("the role can read but not write".into());
     }
     let rights: Vec<_> = rights.into_iter().map(|(_, words)| *words).collect();
     Err(format!(
-        "the role can {}. Kestrel only reads, but anyone with its password could fill the disk. Run \
-         the SQL of `kestrel grants` in Synapse's database as a superuser, once more after an update of \
-         Kestrel",
+        "the role can {}. Kestrel only reads, but anyone with its password could fill the disk. Run the SQL \
+         from `kestrel grants` in Synapse's database as a superuser, and again after each update of Kestrel",
         listed(&rights)
     ))
 }
 
-/// Whether the time limit that a session sets ends a statement of its own. What a role or a function sets
-/// does not count: a role can have any limit, and a function's is not looked at while it runs.
-pub async fn limit_binds(database: &Database, deadline: Duration) -> Finding {
+/// Whether the session's own time limit cancels a statement. Settings of the role or of a function do not
+/// count: a role can have any limit, and a function's limit has no effect while it runs.
+pub async fn limit_binds(database: &Database, deadline: Duration) -> CheckResult {
     let longest = deadline + STATEMENT * 2;
     timeout(longest, limit(database, deadline)).await.unwrap_or_else(|_| silent(longest))
 }
 
-async fn limit(database: &Database, deadline: Duration) -> Finding {
+async fn limit(database: &Database, deadline: Duration) -> CheckResult {
     let words = |error: &Error| connect::words(error, "the session's time limit");
     let client = connect::open(database, deadline).await?;
     connect::bind(&client, LIMIT).await.map_err(|error| words(&error))?;
     match sleep(&client).await {
         Err(error) if connect::is_out_of_time(&error) => Ok(format!(
-            "the session's own statement_timeout binds: a statement was ended after {} ms",
+            "the session's statement_timeout works: a statement was cancelled after {} ms",
             LIMIT.as_millis()
         )),
         Err(error) => Err(words(&error)),
         Ok(()) => Err(format!(
-            "the session's own statement_timeout does not bind: a statement ran for {} s though the session \
-             allows {} ms, so a slow question could burden the database for long. Something between Kestrel \
-             and PostgreSQL drops what a session sets, such as a pooler that shares connections by \
-             transaction. Name PostgreSQL itself in database.url, or set pool_mode = session for Kestrel",
+            "the session's statement_timeout has no effect: a statement ran for {} s although the limit is {} \
+             ms, so a slow query could load the database for a long time. Something between Kestrel and \
+             PostgreSQL drops session settings, such as a connection pooler in transaction mode. Point \
+             database.url at PostgreSQL itself, or set pool_mode = session for Kestrel",
             STATEMENT.as_secs(),
             LIMIT.as_millis()
         )),
     }
 }
 
-fn silent(waited: Duration) -> Finding {
+fn silent(waited: Duration) -> CheckResult {
     Err(format!("the database did not answer within {} s", waited.as_secs_f32()))
 }
 

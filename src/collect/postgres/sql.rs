@@ -6,8 +6,8 @@ pub(super) fn millis(ms: Option<i64>) -> Option<Timestamp> {
     Timestamp::from_millisecond(ms?).ok()
 }
 
-/// An SQL literal. What an id may hold of line breaks and escapes is written as such, and never acts on
-/// the reader's screen.
+/// An SQL literal. Line breaks and control characters are escaped, so that they never act on the reader's
+/// screen.
 pub(super) fn literal(text: &str) -> String {
     let plain = text.replace('\'', "''");
     if !text.contains(|letter: char| letter.is_control()) {

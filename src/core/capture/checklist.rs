@@ -1,4 +1,4 @@
-//! §4 of the runbook as steps: what the bot does itself, and what only a person can do.
+//! The steps from §4 of the runbook: those that the bot does itself, and those that need a person.
 
 use jiff::Timestamp;
 use ruma::OwnedUserId;
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 /// Who does a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doer {
-    /// It ticks itself when it is done.
+    /// The bot ticks it when it is done.
     Bot,
-    /// Ticked by a reaction, or by the bot when it sees that it was done.
+    /// Ticked by a reaction, or by the bot when it notices that it is done.
     Person,
 }
 
-/// One step, in the order in which they are to be done.
+/// The steps, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
@@ -38,7 +38,7 @@ pub enum Step {
 pub struct Item {
     pub step: Step,
     pub ticked: Option<Timestamp>,
-    /// The person who ticked it; `None` where the bot did.
+    /// The person who ticked it; `None` if the bot did.
     pub by: Option<OwnedUserId>,
 }
 
@@ -48,7 +48,7 @@ impl Item {
     }
 }
 
-/// The reactions that tick, in the order of the steps that a person does.
+/// The reactions that tick a step, in the order of a person's steps.
 const BUTTONS: [&str; 9] = ["1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣", "9️⃣"];
 
 impl Step {
@@ -78,7 +78,7 @@ impl Step {
         }
     }
 
-    /// What is done, in a few words for a phone.
+    /// The step in a few words, for a phone.
     pub fn words(self) -> &'static str {
         match self {
             Self::LogPlaces => "note where each log stands",
@@ -104,13 +104,13 @@ impl Step {
         }
     }
 
-    /// The reaction that ticks it; none for what the bot does itself.
+    /// The reaction that ticks it; `None` for the bot's own steps.
     pub fn button(self) -> Option<&'static str> {
         let at = Self::by_people().position(|step| step == self)?;
         BUTTONS.get(at).copied()
     }
 
-    /// The step that a reaction ticks. Clients send some of them without the selector for colour.
+    /// The step that a reaction ticks. Some clients omit the variation selector.
     pub fn from_button(key: &str) -> Option<Self> {
         let bare = |text: &str| text.replace('\u{fe0f}', "");
         let at = BUTTONS.iter().position(|button| bare(button) == bare(key))?;

@@ -6,77 +6,77 @@ use serde::{Deserialize, Serialize};
 
 use super::checklist::Step;
 
-/// What was asked for.
+/// The requested capture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureRequest {
     pub user: OwnedUserId,
-    /// `None`: all of the user's devices are looked at.
+    /// `None`: all devices of the user.
     pub device: Option<OwnedDeviceId>,
     pub by: OwnedUserId,
-    /// Taken as the nearest that is allowed.
+    /// Limited to the allowed range.
     pub length: SignedDuration,
 }
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// Nothing but that time went by.
+    /// Only time has passed.
     Clock,
-    /// This process took the session up from the store.
+    /// This process resumed the session from the store.
     Restarted,
-    /// A person ticked a step, or took the tick back.
+    /// A person ticked a step, or removed the tick.
     Ticked {
         step: Step,
         by: OwnedUserId,
     },
     Unticked(Step),
-    /// A person noted a moment; foreign text.
+    /// A person marked a moment; foreign text.
     Marked {
         text: String,
         by: OwnedUserId,
     },
-    /// Where a log stood; the position is opaque.
+    /// The position of a log; opaque text.
     Place {
         source: String,
         position: String,
     },
-    /// A clock was compared: its time minus ours.
+    /// A clock comparison: its time minus ours.
     Clocks {
         source: String,
         millis: i64,
     },
-    /// A file about the subject came in and was kept, redacted, under this name of ours.
+    /// A file about the subject arrived and was stored, redacted, under this name of ours.
     Received {
         name: String,
         step: Step,
     },
-    /// The inbox was looked at, or latency sampled.
+    /// The inbox was polled, or latency sampled.
     Polled,
     Sampled,
-    /// A person ended it.
+    /// A person stopped it.
     Stopped {
         by: OwnedUserId,
     },
-    /// The bundle is posted and kept: nothing is left to do.
+    /// The bundle is posted and stored: nothing is left to do.
     Bundled,
 }
 
-/// What the bot is to do.
+/// What the bot has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     Say(Said),
-    /// The checklist changed: show it anew.
+    /// The checklist changed: update it.
     Tick(Step),
     Remind(Reminder),
-    /// Look at the inbox of the subject.
+    /// Poll the inbox of the subject.
     Poll,
-    /// Ask for latency.
+    /// Sample latency.
     Sample,
-    /// Run every question over the window, and bundle.
+    /// Run every question over the window, and create the bundle.
     Finish(End),
 }
 
-/// What there is to tell; worded elsewhere.
+/// What to say; the words are elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     Began,
@@ -84,14 +84,14 @@ pub enum Said {
     Marked(usize),
     /// No more marks are kept.
     MarksFull,
-    /// It was away for so long, and goes on.
+    /// Kestrel was offline for this long, and the session continues.
     WentOn(SignedDuration),
     Ended(End),
-    /// Something was asked of a session that is over.
+    /// A command for a session that has ended.
     IsOver,
 }
 
-/// What a person forgets.
+/// What people forget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reminder {
     /// `synapse.9533_debug` to DEBUG: without it the log says nothing of to-device messages.
@@ -105,24 +105,24 @@ pub enum Reminder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// A person said so.
+    /// A person stopped it.
     Stopped,
-    /// Its time was over.
+    /// It reached its length.
     Length,
-    /// Its time was over, and nobody had ticked, marked or sent anything.
+    /// It reached its length, and nobody ticked, marked or sent anything.
     Abandoned,
 }
 
-/// A moment that a person noted.
+/// A moment that a person marked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     pub at: Timestamp,
     pub by: OwnedUserId,
-    /// Clipped, and of one line.
+    /// Clipped, on one line.
     pub text: String,
 }
 
-/// What was measured at a moment.
+/// A measurement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Note {

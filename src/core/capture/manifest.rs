@@ -1,5 +1,4 @@
-//! A session that is over and the files of its bundle → the manifest, which says what is in it and by which
-//! hash it can be checked.
+//! The manifest of a finished session's bundle: what is in it, and the hashes to check it.
 
 use jiff::Timestamp;
 use ruma::{OwnedDeviceId, OwnedUserId};
@@ -12,7 +11,7 @@ use crate::evidence::Window;
 
 /// The version of the manifest's form.
 const SCHEMA: u32 = 1;
-/// The manifest's own name in a bundle; it lists every file but itself.
+/// The manifest's own file name; it lists every other file.
 pub const MANIFEST: &str = "manifest.json";
 
 /// What a bundle is.
@@ -53,7 +52,7 @@ impl BundledFile {
 }
 
 impl Manifest {
-    /// The manifest of a session's bundle; `None` as long as the session goes on.
+    /// The manifest of a session's bundle; `None` while the session runs.
     pub fn for_session(
         session: &Session,
         kestrel: &str,
@@ -75,7 +74,7 @@ impl Manifest {
         })
     }
 
-    /// Reads a bundle's manifest; one sentence where it is none that this version reads.
+    /// Reads a bundle's manifest. The error is a sentence.
     pub fn read(text: &str) -> Result<Self, String> {
         let manifest: Self = serde_json::from_str(text)
             .map_err(|why| format!("{MANIFEST} is not a bundle's manifest: {why}"))?;
@@ -85,18 +84,18 @@ impl Manifest {
         }
     }
 
-    /// Whether a file is in the bundle as it was put there; one sentence where it is not.
+    /// Checks a file against the manifest. The error is a sentence.
     pub fn check(&self, name: &str, content: &[u8]) -> Result<(), String> {
         let listed = self.files.iter().find(|file| file.name == name);
         let listed = listed.ok_or_else(|| format!("{name} is not listed in {MANIFEST}"))?;
         if *listed == BundledFile::from_content(name, content) {
             return Ok(());
         }
-        Err(format!("{name} is not what {MANIFEST} says: it was changed or cut"))
+        Err(format!("{name} does not match {MANIFEST}: it was changed or truncated"))
     }
 }
 
-/// The bundle's folder: the start in UTC, sortable, and fit for every file system.
+/// The bundle's folder: the start in UTC, sortable and valid on every file system.
 pub fn folder_name(started: Timestamp) -> String {
     started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string()
 }

@@ -10,21 +10,21 @@ use crate::evidence::Window;
 
 /// The version of the serialised form.
 pub const SCHEMA: u32 = 1;
-/// A session of no named length; one call is rarely longer.
+/// The default length of a session; one call is rarely longer.
 pub const UNSAID: SignedDuration = SignedDuration::from_mins(30);
 pub const SHORTEST: SignedDuration = SignedDuration::from_mins(1);
-/// DEBUG logs of a longer one fill a disk.
+/// DEBUG logs of a longer session can fill a disk.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(4);
-/// How often the inbox is looked at: a device that syncs empties it at once, a stuck one keeps it.
+/// How often the inbox is polled: a device that syncs empties it at once, a stuck one does not.
 pub const POLL_EVERY: SignedDuration = SignedDuration::from_secs(1);
 /// How often latency is sampled: Prometheus itself commonly scrapes no faster.
 pub const SAMPLE_EVERY: SignedDuration = SignedDuration::from_secs(15);
-/// When a session that is longer than twice this tells that it will end.
+/// A session longer than twice this announces its end this long before.
 const ENDS_SOON: SignedDuration = SignedDuration::from_mins(5);
-/// Bounds on what one session keeps, against a room that does not stop.
+/// Limits on what one session stores, in case a room does not stop.
 pub(super) const MOST_MARKS: usize = 200;
 const MOST_NOTES: usize = 400;
-/// Characters of a mark's text.
+/// The most characters of a mark's text.
 pub(super) const MARK_TEXT: usize = 500;
 
 /// A session, from its first moment to its bundle.
@@ -33,12 +33,12 @@ pub struct Session {
     pub schema: u32,
     pub asked: CaptureRequest,
     pub started: Timestamp,
-    /// When it ends by itself.
+    /// When it ends automatically.
     pub until: Timestamp,
     pub items: Vec<Item>,
     pub marks: Vec<Mark>,
     pub notes: Vec<Note>,
-    /// Names of files that came in, ours.
+    /// Names (ours) of files that arrived.
     pub received: Vec<String>,
     pub ended: Option<(Timestamp, End)>,
     bundled: bool,
@@ -47,7 +47,7 @@ pub struct Session {
     told_soon: bool,
     polled: Option<Timestamp>,
     sampled: Option<Timestamp>,
-    /// The newest moment it was told of: a clock that is put back does not turn it around.
+    /// The newest time that it knows: a clock that is set back does not turn it around.
     seen: Timestamp,
 }
 
@@ -78,7 +78,7 @@ impl Session {
         (session, effects)
     }
 
-    /// Takes what happened, and says what is to be done.
+    /// Processes an input, and returns what to do.
     pub fn take(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         let now = now.max(self.seen);
         let away = now.duration_since(self.seen);
@@ -88,7 +88,7 @@ impl Session {
             self.afterwards(input, end, &mut effects);
             return effects;
         }
-        // What came too late comes after the end, not before it.
+        // A late input counts after the end, not before it.
         if now >= self.until {
             if matches!(input, Input::Restarted) {
                 effects.push(Effect::Say(Said::WentOn(away)));
@@ -103,7 +103,7 @@ impl Session {
                 self.touched = true;
                 self.tick(step, Some(by), now, &mut effects);
             }
-            // The bot's own steps are not a person's to tick.
+            // A person cannot tick the bot's own steps.
             Input::Ticked { .. } => {}
             Input::Unticked(step) => self.untick(step, &mut effects),
             Input::Marked { text, by } => self.mark(&text, by, now, &mut effects),
@@ -134,7 +134,7 @@ impl Session {
         effects
     }
 
-    /// When it wants to be told the time again; `None` once it is over.
+    /// When it needs the time again; `None` once it has ended.
     pub fn due(&self) -> Option<Timestamp> {
         let next = |last: Option<Timestamp>, every| {
             last.map_or(self.seen, |last| last.checked_add(every).unwrap_or(Timestamp::MAX))
@@ -148,18 +148,18 @@ impl Session {
         self.ended.is_some()
     }
 
-    /// Whether its bundle stands too: nothing is left to do.
+    /// Whether its bundle is finished too: nothing is left to do.
     pub fn is_done(&self) -> bool {
         self.bundled
     }
 
-    /// The time it is about: up to its end, or so far.
+    /// Its window: up to its end, or up to now.
     pub fn window(&self) -> Window {
         let to = self.ended.map_or(self.seen, |(at, _)| at);
         Window { from: self.started, to }
     }
 
-    /// How long it still goes on.
+    /// The remaining time.
     pub fn left(&self, now: Timestamp) -> SignedDuration {
         match self.ended {
             Some(_) => SignedDuration::ZERO,
@@ -167,16 +167,16 @@ impl Session {
         }
     }
 
-    /// After the end only its bundle is left, and a word for whoever comes late.
+    /// After the end only the bundle is left, and a reply to late commands.
     fn afterwards(&mut self, input: Input, end: End, effects: &mut Vec<Effect>) {
         match input {
-            // A crash came between the end and the bundle.
+            // A crash happened between the end and the bundle.
             Input::Restarted if !self.bundled => effects.push(Effect::Finish(end)),
             Input::Bundled if !self.bundled => {
                 self.bundled = true;
                 self.tick(Step::Bundle, None, self.seen, effects);
             }
-            // What a person may do to put things right again is ticked still.
+            // Steps that restore the normal state can still be ticked.
             Input::Ticked { step: Step::RevertLoggers, by } => {
                 self.tick(Step::RevertLoggers, Some(by), self.seen, effects);
             }
@@ -187,7 +187,7 @@ impl Session {
         }
     }
 
-    /// What the time alone makes due.
+    /// What is due because of the time.
     fn pass(&mut self, effects: &mut Vec<Effect>, now: Timestamp) {
         let due = |last: Option<Timestamp>, every| {
             last.is_none_or(|last| now.duration_since(last) >= every)
@@ -242,7 +242,7 @@ impl Session {
     }
 
     fn untick(&mut self, step: Step, effects: &mut Vec<Effect>) {
-        // What the bot saw itself stays seen.
+        // What the bot noticed itself stays ticked.
         let by_person = |item: &&mut Item| item.step == step && item.by.is_some();
         if let Some(item) = self.items.iter_mut().find(by_person) {
             (item.ticked, item.by) = (None, None);

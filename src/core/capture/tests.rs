@@ -187,7 +187,7 @@ fn the_manifest_lists_every_file_by_its_hash() {
     let text = serde_json::to_string(&manifest).unwrap();
     assert_eq!(Manifest::read(&text).unwrap(), manifest);
     assert_eq!(manifest.check("ke1.json", b"{}"), Ok(()));
-    assert!(manifest.check("ke1.json", b"{ }").unwrap_err().contains("changed or cut"));
+    assert!(manifest.check("ke1.json", b"{ }").unwrap_err().contains("changed or truncated"));
     assert!(manifest.check("other", b"").unwrap_err().contains("not listed"));
     let newer = text.replacen("\"schema\":1", "\"schema\":2", 1);
     assert!(Manifest::read(&newer).unwrap_err().contains("has schema 2"));
@@ -207,7 +207,10 @@ fn whatever_happens_it_ends_exactly_once() {
     for _ in 0..2000 {
         let (mut session, begun) = begin(dice(300) as i64);
         assert!(!begun.iter().any(|effect| matches!(effect, Effect::Finish(_))));
-        let (mut second, mut ends, mut finishes, mut restarts) = (0_i64, 0, 0, 0);
+        let mut second = 0_i64;
+        let mut ends = 0;
+        let mut finishes = 0;
+        let mut restarts = 0;
         for _ in 0..dice(80) {
             second += [0, 0, 1, 2, 60, 900, -500][dice(7) as usize];
             let step = Step::ALL[dice(14) as usize];

@@ -157,7 +157,8 @@ fn path(page: &mut Page, verdict: &Verdict) {
         let steps = verdict.path.iter().filter(move |step| step.answer == answer);
         steps.map(|step| step.question).collect::<Vec<_>>()
     };
-    let (yes, unknown) = (of(Answer::Yes), of(Answer::Unknown));
+    let yes = of(Answer::Yes);
+    let unknown = of(Answer::Unknown);
     let mut told = Vec::new();
     if !yes.is_empty() {
         told.push(format!("yes to {}", yes.join(" → ")));
@@ -246,7 +247,8 @@ pub(super) fn also(page: &mut Page, also: &[Also]) {
 }
 
 pub(super) fn besides(page: &mut Page, also: &Also) {
-    let (name, sure) = (also.id.name(), also.certainty.words());
+    let name = also.id.name();
+    let sure = also.certainty.words();
     page.label("Also").text(format!("{name} ({sure}): {}", sentence(&also.text)));
 }
 

@@ -209,8 +209,11 @@ mod tests {
         let mut rows = vec![row("LEFTOVER", false, None, 900)];
         rows.extend((0..8).map(|n| row(&format!("WELL{n}"), true, Some(Check::Verifies), n)));
         rows.push(row(&judged, true, Some(Check::Fails), 0));
-        let (what, fact) = (String::new(), Some(Fact::Devices(rows)));
-        let (need, source, state) = (Need::DeviceList, "database", State::Found);
+        let what = String::new();
+        let fact = Some(Fact::Devices(rows));
+        let need = Need::DeviceList;
+        let source = "database";
+        let state = State::Found;
         evidence.gathered.push(Gathered::answered(
             need,
             source,

@@ -62,7 +62,8 @@ pub fn picture(timeline: &Timeline, title: &str, view: &View) -> Option<Picture>
     let tree = usvg::Tree::from_str(&drawn(&lanes, title, view), &options).ok()?;
     let mut pixels = tiny_skia::Pixmap::new(WIDTH, HEIGHT)?;
     resvg::render(&tree, tiny_skia::Transform::identity(), &mut pixels.as_mut());
-    let (png, alt) = (packed(&pixels).ok()?, alt(&lanes, title, view));
+    let png = packed(&pixels).ok()?;
+    let alt = alt(&lanes, title, view);
     Some(Picture { png, width: WIDTH, height: HEIGHT, alt })
 }
 
@@ -150,7 +151,8 @@ fn plot(out: &mut String, lane: &Lane, number: usize, (top, base): (f64, f64)) {
         let gap = if wide > 8.0 { 1.5 } else { 0.0 };
         let columns: String = seen()
             .map(|(at, count)| {
-                let (left, right) = (x(at), x(at + 1) - gap);
+                let left = x(at);
+                let right = x(at + 1) - gap;
                 format!("M{left:.1} {base:.1}V{:.1}H{right:.1}V{base:.1}Z", y(*count))
             })
             .collect();
@@ -173,7 +175,9 @@ fn plot(out: &mut String, lane: &Lane, number: usize, (top, base): (f64, f64)) {
 /// What tells a lane from another without colours: a column, a ball, a diamond.
 fn mark(out: &mut String, number: usize, (x, y): (f64, f64), size: f64) {
     let colour = COLOURS[number % COLOURS.len()];
-    let (left, top, side) = (x - size, y - size, 2.0 * size);
+    let left = x - size;
+    let top = y - size;
+    let side = 2.0 * size;
     let _ = match number {
         0 => writeln!(
             out,

@@ -44,7 +44,8 @@ impl Lanes {
             let sum = |counts: &[u32]| counts.iter().map(|count| u64::from(*count)).sum();
             let mut counts: Vec<u64> = curve.counts.chunks(fold).map(sum).collect();
             counts.resize(columns, 0);
-            let (total, most) = (counts.iter().sum(), counts.iter().copied().max().unwrap_or(0));
+            let total = counts.iter().sum();
+            let most = counts.iter().copied().max().unwrap_or(0);
             Lane { name: curve.name, counts, total, most }
         });
         let step = step.checked_mul(i64::try_from(fold).ok()?)?;
@@ -65,7 +66,8 @@ impl Lanes {
 
     /// How far a moment is along the whole, from 0 to 1.
     pub(super) fn along(&self, at: Timestamp) -> f64 {
-        let (since, whole) = (at.duration_since(self.from), self.to.duration_since(self.from));
+        let since = at.duration_since(self.from);
+        let whole = self.to.duration_since(self.from);
         since.as_secs_f64() / whole.as_secs_f64()
     }
 }
@@ -110,7 +112,8 @@ pub(super) fn ticks(lanes: &Lanes, view: &View) -> Vec<Tick> {
     let first = (lanes.from.as_second() + offset).div_euclid(step) * step - offset;
     let times = (0..=TICKS + 1).filter_map(|n| Timestamp::from_second(first + n * step).ok());
     ticks.extend(times.filter(|at| (lanes.from..=lanes.to).contains(at)).map(|at| {
-        let (clock, days) = (zoned(at), zoned(lanes.from).date() != zoned(lanes.to).date());
+        let clock = zoned(at);
+        let days = zoned(lanes.from).date() != zoned(lanes.to).date();
         let form = match step {
             _ if days && clock.time() == jiff::civil::Time::midnight() => "%-d %b",
             ..60 => "%H:%M:%S",

@@ -83,7 +83,8 @@ fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet) {
     // What the database does not have may be somebody's invention, and is no trouble by itself.
     let absent = |of: &&Affected| of.standing == Standing::Absent;
     let known = || fleet.affected.iter().filter(|of| is_troubled(of) && !absent(of));
-    let (troubled, goes_on) = (known().count(), known().filter(|of| of.goes_on()).count());
+    let troubled = known().count();
+    let goes_on = known().filter(|of| of.goes_on()).count();
     let mut said = match (fleet.read.is_empty(), troubled, goes_on) {
         (true, ..) => "not enough evidence: no log and no database was read".to_owned(),
         (_, 0, _) if !fleet.also.is_empty() => {
@@ -201,7 +202,8 @@ mod tests {
         };
         let (causes, agents, together) = Default::default();
         let (findings, unread, cut, also) = Default::default();
-        let (affected, read) = (vec![of], vec!["log".to_owned()]);
+        let affected = vec![of];
+        let read = vec!["log".to_owned()];
         let fleet =
             Fleet { window, affected, causes, agents, together, findings, read, unread, cut, also };
         let evidence = Evidence {

@@ -208,9 +208,11 @@ mod tests {
     }
 
     fn told(advice: Option<Safe>, believed: bool, device: &str) -> crate::render::Reply {
-        let (facts, removed) = (facts(device), Removed::default());
+        let facts = facts(device);
+        let removed = Removed::default();
         let notes = ["file 2 of the archive was not read: it is torn".to_owned()];
-        let (case, facts) = (Some(12), [&facts]);
+        let case = Some(12);
+        let facts = [&facts];
         let of =
             Receipt { case, facts: &facts, notes: &notes, removed: &removed, believed, advice };
         receipt(&of, &view()).reply()
@@ -256,7 +258,8 @@ mod tests {
 
     #[test]
     fn the_first_message_is_four_lines() {
-        let (facts, removed) = (facts("DEV"), Removed::default());
+        let facts = facts("DEV");
+        let removed = Removed::default();
         let of = |forwarded, user| Root {
             case: Some(7),
             by: user_id!("@a:x"),

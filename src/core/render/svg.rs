@@ -111,13 +111,17 @@ fn text(out: &mut String, class: &str, x: usize, y: usize, words: &str) {
 }
 
 fn arrow_right(out: &mut String, from: usize, to: usize, y: usize) {
-    let (end, top, low) = (to - 6, y - 4, y + 4);
+    let end = to - 6;
+    let top = y - 4;
+    let low = y + 4;
     let _ = writeln!(out, "<path class=\"l\" d=\"M{from} {y}H{end}\"/>");
     let _ = writeln!(out, "<path class=\"a\" d=\"M{to} {y}L{end} {top}V{low}Z\"/>");
 }
 
 fn arrow_down(out: &mut String, x: usize, from: usize, to: usize) {
-    let (end, left, right) = (to - 6, x - 4, x + 4);
+    let end = to - 6;
+    let left = x - 4;
+    let right = x + 4;
     let _ = writeln!(out, "<path class=\"l\" d=\"M{x} {from}V{end}\"/>");
     let _ = writeln!(out, "<path class=\"a\" d=\"M{x} {to}L{left} {end}H{right}Z\"/>");
 }

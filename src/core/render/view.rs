@@ -24,7 +24,8 @@ impl View {
 
     /// A span; the date and zone stand once where both ends share them.
     pub fn span(&self, from: Timestamp, to: Timestamp) -> String {
-        let (from, to) = (from.to_zoned(self.zone.clone()), to.to_zoned(self.zone.clone()));
+        let from = from.to_zoned(self.zone.clone());
+        let to = to.to_zoned(self.zone.clone());
         let start = from.strftime("%Y-%m-%d %H:%M:%S");
         let end = to.strftime("%Y-%m-%d %H:%M:%S %Z");
         match (from.offset() == to.offset(), from.date() == to.date()) {

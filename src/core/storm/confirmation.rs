@@ -1,15 +1,15 @@
-//! Whether the database bears an alert out.
+//! Whether the database confirms an alert.
 
 use serde::{Deserialize, Serialize};
 
-/// Whether an alert is borne out by more than a log that anyone may write lines into.
+/// Whether more than the log confirms an alert: anyone can write lines into a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confirmation {
     /// The database has the device, and the requests were its own.
     Confirmed,
-    /// Nobody could say; the text says why.
+    /// It could not be checked; the text says why.
     Unconfirmed(String),
-    /// The database says otherwise: nobody is told.
+    /// The database contradicts it: nobody is alerted.
     Contradicted(String),
 }

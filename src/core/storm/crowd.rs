@@ -1,7 +1,7 @@
-//! Many that begin together → one alert: a user's devices, or a crowd of devices or addresses.
+//! Combines storms that start together into one alert: a user's devices, or a crowd of devices or addresses.
 //!
-//! The first few of a crowd are told at once, because nobody knows yet that there will be more; the next
-//! are held back until it is a crowd or none came.
+//! The first few of a crowd are announced at once, because nobody knows yet that there will be more. The next
+//! are held back until it is a crowd, or none came.
 
 use jiff::Timestamp;
 
@@ -10,11 +10,11 @@ use super::storm_state::{StormState, Watched};
 use super::time_series::Measure;
 use super::watch::StormWatch;
 
-/// So many that begin together are told one by one.
+/// This many that start together are announced one by one.
 const ALONE: usize = 3;
 
 impl StormWatch {
-    /// A storm begins: told by itself, held back, or part of another.
+    /// A storm starts: announced by itself, held back, or part of another.
     pub(super) fn begin(&mut self, id: &Id, at: Timestamp, events: &mut Vec<Event>) {
         if let Some(leader) = self.same_user(id) {
             self.join(id, &leader);
@@ -51,7 +51,7 @@ impl StormWatch {
         self.next = number;
     }
 
-    /// Announces the storms that are still held back, as if no crowd followed. For a log that was read to its
+    /// Announces the storms that are still held back, as if no crowd followed. For a log that was read to the
     /// end.
     pub fn release(&mut self) -> Vec<Event> {
         let now = self.now;
@@ -68,7 +68,7 @@ impl StormWatch {
         events
     }
 
-    /// A part of another storm goes on, and with it the other.
+    /// Part of another storm continues, and so does that storm.
     pub(super) fn goes_on(
         &mut self,
         leader: &Id,
@@ -77,7 +77,7 @@ impl StormWatch {
         events: &mut Vec<Event>,
     ) {
         if leader.1 == Whose::Everybody {
-            // Its count is of those that are in it.
+            // Its count is the number of its members.
             if let Some(watched) = self.watched.get_mut(leader) {
                 watched.last = Some(at);
             }
@@ -90,7 +90,7 @@ impl StormWatch {
         self.count(leader, (at, count), true, events);
     }
 
-    /// Makes one alert of all that began together.
+    /// Combines all that started together into one alert.
     fn gather(&mut self, crowd: &Id, at: Timestamp, events: &mut Vec<Event>) {
         let together = self.thresholds.together;
         let recent: Vec<_> = self
@@ -137,7 +137,7 @@ impl StormWatch {
         }
     }
 
-    /// So many more are in a crowd's storm.
+    /// Adds members to a crowd's storm.
     fn grows(&mut self, crowd: &Id, at: Timestamp, more: u64, events: &mut Vec<Event>) {
         let watched = self.watched(crowd, at);
         if let Some(storm) = &mut watched.storm {
@@ -155,7 +155,7 @@ impl StormWatch {
         }
     }
 
-    /// The storm of another device of the same user's, which speaks for all of them.
+    /// The storm of another device of the same user that represents all of them.
     fn same_user(&self, id: &Id) -> Option<Id> {
         let Whose::Device { user, .. } = &id.1 else { return None };
         let from = (id.0, Whose::Device { user: user.clone(), device: String::new() });
@@ -171,7 +171,7 @@ impl StormWatch {
         others.find(|(other, one)| *other != id && speaks(one)).map(|(other, _)| other.clone())
     }
 
-    /// Whether the storm that speaks for this one is over, while this one was silent.
+    /// Whether the storm that represents this one has ended while this one was silent.
     pub(super) fn is_orphan(&self, id: &Id) -> bool {
         let Some(storm) = self.storm(id).filter(|storm| storm.ended) else { return false };
         let over = |leader: &Id| self.storm(leader).is_none_or(|leader| leader.ended);
@@ -187,14 +187,14 @@ impl StormWatch {
     }
 }
 
-/// What kind of alert many of a kind are.
+/// The kind of alert for many storms of a kind.
 fn crowd_of(kind: StormKind) -> StormKind {
     match kind {
         StormKind::OtkConflict | StormKind::OtkFlood | StormKind::Fleet => StormKind::Fleet,
         StormKind::Delay => StormKind::Delay,
-        // What the database shows has a crowd of its own: see `database_polls`.
+        // Storms from the database have crowds of their own: see `database_polls`.
         StormKind::DeadIdentity | StormKind::Backlog => kind,
-        // There is one of it at a time, so it never becomes a crowd.
+        // There is only one at a time, so it never becomes a crowd.
         StormKind::Auth => kind,
     }
 }

@@ -1,9 +1,9 @@
-//! Slow looks at the database → storms that no line of a log shows: keys of a dead identity, and messages
-//! that pile up for a device that is there.
+//! Finds storms that no log line shows by polling the database: one-time keys of an old identity, and a
+//! growing to-device backlog of an active device.
 //!
-//! What the first round finds is old: the survey tells it, and no alert does. A look that did not cover a
-//! device changes nothing of it, so that a database that fails neither begins nor ends a storm; and log
-//! silence ends none of these.
+//! What the first round finds is old: the survey reports it, alerts do not. A poll that did not cover a
+//! device changes nothing for it, so a failing database neither starts nor ends a storm; silence in the log
+//! does not end these storms either.
 
 use std::collections::BTreeSet;
 
@@ -17,14 +17,14 @@ use super::trigger::Trigger;
 use super::watch::StormWatch;
 use crate::evidence::poll::{Device, Poll, Waiting};
 
-/// Looks in a row that have to show keys of a dead identity, or have to show none any more.
+/// Consecutive polls that must show keys of an old identity, or no such keys any more.
 const LOOKS: u8 = 2;
-/// Messages that make a growing backlog a storm.
+/// A growing backlog of this many messages is a storm.
 const ENOUGH: u64 = 100;
-/// Devices remembered, of each kind. A look names no more than some thousands.
+/// The most devices that are remembered, of each kind. One poll reports some thousands at most.
 const KEPT: usize = 2000;
 
-/// A storm that begins.
+/// A storm that starts.
 struct New {
     id: Id,
     first: Timestamp,
@@ -32,7 +32,7 @@ struct New {
 }
 
 impl StormWatch {
-    /// What one look came to.
+    /// Processes one poll.
     pub fn polled(&mut self, poll: &Poll) -> Vec<Event> {
         let at = self.now.map_or(poll.at, |now| now.max(poll.at));
         let mut events = Vec::new();
@@ -54,13 +54,14 @@ impl StormWatch {
         events
     }
 
-    /// Notes who holds keys of a dead identity; gives those that newly do in looks in a row.
+    /// Records the devices with keys of an old identity; returns those that newly have them in consecutive
+    /// polls.
     fn show_dead(&mut self, poll: &Poll) -> Vec<New> {
         let mut begun = Vec::new();
         for device in &poll.dead {
             let old = !self.polled.whole;
             if self.polled.dead.len() >= KEPT && !self.polled.dead.contains_key(device) {
-                // What does not fit would look new one day: so everything is old until it fits.
+                // A device that does not fit would look new later, so everything counts as old until all fit.
                 self.polled.whole = false;
                 continue;
             }
@@ -83,7 +84,7 @@ impl StormWatch {
         begun
     }
 
-    /// Notes who holds none any more; gives those for whom that is sure, with what is left.
+    /// Records the devices without such keys; returns those for which that is certain, with what is left.
     fn miss_dead(&mut self, poll: &Poll) -> Vec<(Id, u64)> {
         let shown: BTreeSet<_> = poll.dead.iter().chain(&poll.untested).collect();
         let mut over = Vec::new();
@@ -101,7 +102,7 @@ impl StormWatch {
         over
     }
 
-    /// A backlog as it is now; begins a storm where it grew often enough.
+    /// Updates a backlog; starts a storm if it grew often enough.
     fn grow(
         &mut self,
         waiting: &Waiting,
@@ -145,7 +146,8 @@ impl StormWatch {
         None
     }
 
-    /// Those that a look covered and did not list: fetched, or away, where messages wait as they should.
+    /// Devices that a poll covered and did not report: they fetched their messages, or are offline, and their
+    /// messages wait as they should.
     fn drain(&mut self, poll: &Poll, over: &mut Vec<(Id, u64)>) {
         let Some(waiting) = &poll.waiting else { return };
         let listed: BTreeSet<_> = waiting.iter().map(|waiting| &waiting.of).collect();
@@ -158,7 +160,7 @@ impl StormWatch {
         });
     }
 
-    /// Tells of those that begin: one by one, or of many as one.
+    /// Announces the storms that start: one by one, or many as one.
     fn start(&mut self, kind: StormKind, begun: Vec<New>, at: Timestamp, events: &mut Vec<Event>) {
         let crowd = (kind, Whose::Everybody);
         let many = begun.len() >= self.thresholds.fleet;
@@ -184,7 +186,7 @@ impl StormWatch {
         }
     }
 
-    /// One alert for so many.
+    /// One alert for many.
     fn crowd(
         &mut self,
         crowd: &Id,
@@ -212,7 +214,7 @@ impl StormWatch {
         self.tell_of(crowd, known, at, events);
     }
 
-    /// Tells that a storm began, or came back.
+    /// Announces that a storm started, or came back.
     fn tell_of(&mut self, id: &Id, known: bool, at: Timestamp, events: &mut Vec<Event>) {
         let number = self.next + 1;
         let Some(storm) = self.watched.get_mut(id).and_then(|one| one.storm.as_mut()) else {
@@ -226,7 +228,7 @@ impl StormWatch {
         events.extend(storm.tell(id, change, at, at));
     }
 
-    /// It is over, with so much left.
+    /// Ends a storm, with what is left.
     fn end(&mut self, id: &Id, left: u64, at: Timestamp, events: &mut Vec<Event>) {
         let Some(watched) = self.watched.get_mut(id).filter(|watched| watched.goes_on()) else {
             return;
@@ -240,7 +242,7 @@ impl StormWatch {
         events.extend(storm.tell(id, Change::Ended, at, last));
     }
 
-    /// An alert about many is over when all of them are.
+    /// An alert about many ends when all of them have ended.
     fn end_crowds(&mut self, at: Timestamp, events: &mut Vec<Event>) {
         for kind in [StormKind::DeadIdentity, StormKind::Backlog] {
             let crowd = (kind, Whose::Everybody);
@@ -255,7 +257,7 @@ impl StormWatch {
         }
     }
 
-    /// A storm was seen to go on, and so was the one that speaks for it.
+    /// A storm continues, and so does the one that represents it.
     fn goes_on_at(&mut self, id: &Id, at: Timestamp) {
         let Some(watched) = self.watched.get_mut(id).filter(|watched| watched.goes_on()) else {
             return;
@@ -266,7 +268,7 @@ impl StormWatch {
         }
     }
 
-    /// The log told of the device's keys, now or lately: it is the same fault.
+    /// The log reports the device's keys, now or lately: it is the same fault.
     fn is_refused(&self, device: &Device) -> bool {
         let id = (StormKind::OtkConflict, whose(device));
         self.watched.get(&id).is_some_and(|watched| watched.storm.is_some())
@@ -410,7 +412,9 @@ mod tests {
             watch.polled(&look(poll, &["d", "e", "f"], &[]));
         }
         let crowd = (0..10).flat_map(|n| {
-            let (user, device, key) = (format!("@u{n}:x"), "D".to_owned(), "a:1".to_owned());
+            let user = format!("@u{n}:x");
+            let device = "D".to_owned();
+            let key = "a:1".to_owned();
             watch.see(LogEvent { at: at(2), count: 3, what: What::Refused { user, device, key } })
         });
         let crowd: Vec<_> = crowd.collect();

@@ -1,4 +1,4 @@
-//! What is said of a storm: its kind, whose it is, and what is new of it.
+//! What an alert says about a storm: its kind, its subject, and the news.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,9 @@ pub enum StormKind {
     Delay,
     /// Many devices at once.
     Fleet,
-    /// Keys of an identity that is gone wait to be handed out, and no line of a log says so.
+    /// One-time keys of an old identity wait to be handed out, and no log line shows it.
     DeadIdentity,
-    /// To-device messages pile up for a device that is there.
+    /// An active device has a growing to-device backlog.
     Backlog,
     /// Synapse cannot check access tokens: its authentication service does not answer.
     Auth,
@@ -32,36 +32,36 @@ pub enum Whose {
         device: String,
     },
     Address(String),
-    /// Many devices', or many addresses'.
+    /// Many devices, or many addresses.
     Everybody,
-    /// The homeserver's as a whole: nothing in it is of one device.
+    /// The whole homeserver: no single device.
     Server,
 }
 
-/// What is watched.
+/// The identity of a watched subject.
 pub(super) type Id = (StormKind, Whose);
 
-/// Something to say of a storm.
+/// News of a storm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     pub at: Timestamp,
-    /// The storm's number; it stays over updates.
+    /// The storm's number, the same in every update.
     pub storm: u64,
     pub change: Change,
     pub kind: StormKind,
     pub whose: Whose,
     pub trigger: Trigger,
-    /// Refusals, keys or answers so far, or messages that wait; of many together, how many they are, and
-    /// of keys of a dead identity one.
+    /// Rejected uploads, keys or answers so far, or waiting messages; for a crowd the number of its members,
+    /// and 1 for keys of an old identity.
     pub count: u64,
-    /// Devices, or addresses, that are in it.
+    /// The number of its devices or addresses.
     pub devices: u64,
     pub first: Timestamp,
     pub last: Timestamp,
 }
 
 impl Event {
-    /// Shortens the address that it names, where it names one.
+    /// Shortens its address, if it has one.
     pub fn hide_address(&mut self) {
         if let Whose::Address(address) = &mut self.whose {
             *address = shortened(address);
@@ -76,17 +76,17 @@ pub enum Change {
     Started,
     /// Ten times as many as at the last message.
     Worse,
-    /// Another device of the user's is in it.
+    /// Another device of the user is affected.
     Spread,
-    /// It is time to look whether its verdict is still the one told. To be told only where it is another,
-    /// and where `StormWatch::spend` allows.
+    /// It is time to check whether the verdict is still the same. Report it only if it changed, and if
+    /// `StormWatch::spend` allows.
     Cause,
-    /// It came back after its end was told.
+    /// It came back after its end was announced.
     Resumed,
     Ended,
 }
 
-/// What kind a storm is told as: many devices are a fleet, of whichever kind.
+/// The kind in an alert: many devices are a fleet, of any kind.
 pub(super) fn told_as(id: &Id) -> StormKind {
     match id {
         (StormKind::DeadIdentity | StormKind::Backlog, Whose::Everybody) => StormKind::Fleet,
@@ -95,7 +95,7 @@ pub(super) fn told_as(id: &Id) -> StormKind {
 }
 
 impl StormKind {
-    /// Whether storms of this kind come from looks at the database.
+    /// Whether storms of this kind come from polling the database.
     pub(super) fn is_polled(self) -> bool {
         matches!(self, Self::DeadIdentity | Self::Backlog)
     }

@@ -1,4 +1,4 @@
-//! A map whose keys are no strings ↔ a list of pairs, for JSON.
+//! A map whose keys are not strings, as a list of pairs in JSON.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What people asked not to hear of, and whether it covers a storm.
+//! What people muted, and whether that covers a storm.
 
 use jiff::Timestamp;
 use ruma::OwnedUserId;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Whose};
 
-/// What is not to be told of.
+/// The subject of a mute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Muted {
@@ -27,7 +27,7 @@ pub struct Mute {
 }
 
 impl Muted {
-    /// Whether a mute of this covers a storm. A storm of many devices is no single user's.
+    /// Whether a mute of this subject covers a storm. A storm of many devices belongs to no single user.
     pub fn covers(&self, storm: &Event) -> bool {
         match (self, &storm.whose) {
             (Muted::All, _) => true,

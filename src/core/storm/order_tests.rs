@@ -79,7 +79,8 @@ type Told = BTreeMap<u64, Change>;
 fn note(told: &mut Told, events: &[Event]) -> Result<(), String> {
     let mut began = Vec::new();
     for event in events {
-        let (storm, change) = (event.storm, event.change);
+        let storm = event.storm;
+        let change = event.change;
         let before = told.get(&storm).copied();
         let wrong = match (before, change) {
             (None, Change::Started) => None,
@@ -106,7 +107,8 @@ fn note(told: &mut Told, events: &[Event]) -> Result<(), String> {
 
 #[test]
 fn each_storm_begins_once_whatever_is_seen() {
-    let (mut storms, mut held) = (0, 0);
+    let mut storms = 0;
+    let mut held = 0;
     for seed in 0..RUNS {
         let mut dice = Dice(seed);
         let mut watch = StormWatch::new(dice.thresholds());

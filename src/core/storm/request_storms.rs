@@ -1,4 +1,4 @@
-//! Requests that were not answered as they should be → storms of an address, or of the whole homeserver.
+//! Storms of requests that fail: of one address, or of the whole homeserver.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,14 +24,14 @@ impl StormWatch {
             Delay::Slow => (Trigger::Slow, limits.within, limits.slow, Measure::Second),
             Delay::Gone => (Trigger::NotFound, limits.within, limits.gone, Measure::Third),
             Delay::Fast => {
-                // Not in a row any more.
+                // The row is interrupted.
                 let id = (StormKind::Delay, Whose::Address(address));
                 if let Some(watched) = self.watched.get_mut(&id) {
                     watched.recent.retain(|(trigger, _)| *trigger != Trigger::Slow);
                 }
                 return;
             }
-            // Neither fast nor slow: it was not restarted.
+            // Neither fast nor slow: nothing was restarted.
             Delay::Refused => return,
         };
         let id = (StormKind::Delay, Whose::Address(address));
@@ -41,7 +41,7 @@ impl StormWatch {
         self.count(&id, (at, count), repeats, events);
     }
 
-    /// An access token could not be checked. It is counted for the homeserver: such a request names nobody.
+    /// An access token could not be checked. It counts for the homeserver: such a request names no user.
     pub(super) fn auth_failed(&mut self, (at, count): (Timestamp, u64), events: &mut Vec<Event>) {
         let within = self.thresholds.within;
         let enough = self.thresholds.refusals;

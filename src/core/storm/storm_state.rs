@@ -1,4 +1,4 @@
-//! One subject's newest moments, and its storm once it has one.
+//! The state of one subject: its newest events, and its storm, if it has one.
 
 use std::collections::VecDeque;
 
@@ -9,43 +9,43 @@ use super::event::{Change, Event, Id, told_as};
 use super::time_series::{Measure, TimeSeries};
 use super::trigger::Trigger;
 
-/// Messages about one storm and day, its end included. A picture goes with the first: six in all.
+/// The most messages per storm and day, including its end. The first has a picture: six in all.
 const MESSAGES: u32 = 5;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// Worse by this.
+/// A storm is worse at this multiple.
 const WORSE: u64 = 10;
-/// Key ids told apart for one device.
+/// The most key IDs that are distinguished for one device.
 const KEYS: usize = 8;
 
-/// One subject so far.
+/// The state of one subject.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Watched {
-    /// The newest moments by what repeats: a key id, or a kind of answer.
+    /// The newest times for each trigger: a key ID, or a kind of answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) recent: Vec<(Trigger, VecDeque<Timestamp>)>,
-    /// The newest refusals of a device, whichever key IDs they name: a client that makes new keys at each
-    /// try names another ID each time.
+    /// The newest rejected uploads of a device, whichever key IDs they name: a client that creates new keys
+    /// at each attempt names another ID each time.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     refusals: VecDeque<Timestamp>,
-    /// All of its trouble since the last pause: how much, from when, until when.
+    /// All of its trouble since the last pause: count, start and end.
     #[serde(skip_serializing_if = "Option::is_none")]
     seen: Option<(u64, Timestamp, Timestamp)>,
-    /// Keys accepted beyond those claimed, since a moment.
+    /// Keys accepted beyond those claimed, and since when.
     pub(super) surplus: u64,
     pub(super) since: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) storm: Option<StormState>,
-    /// What came when, of those that may be drawn.
+    /// The counts over time, for subjects that may be drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) series: Option<TimeSeries>,
 }
 
-/// A storm, told or not.
+/// A storm, announced or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct StormState {
-    /// Zero until it is told by itself.
+    /// Zero until it is announced by itself.
     pub(super) number: u64,
     pub(super) trigger: Trigger,
     pub(super) first: Timestamp,
@@ -54,28 +54,28 @@ pub(super) struct StormState {
     pub(super) devices: u64,
     /// The count at the last message, and when that was.
     told: (u64, Timestamp),
-    /// Messages since `day`; and whether the last told of the end.
+    /// Messages since `day`, and whether the last announced the end.
     messages: u32,
     day: Timestamp,
     told_end: bool,
     pub(super) ended: bool,
-    /// How often it came back: each time its end is waited for twice as long.
+    /// How often it came back: each time the wait for its end doubles.
     pub(super) resumed: u32,
     /// Another device joined it since the last message.
     pub(super) spread: bool,
-    /// How often its verdict was asked for again, and when last.
+    /// How often its verdict was checked again, and when last.
     looks: (u32, Timestamp),
-    /// Not told before this moment: with many others it may turn out to be one alert.
+    /// Held back until this time: with many others it may become one alert.
     pub(super) held: Option<Timestamp>,
-    /// It is part of another storm, which speaks for it.
+    /// It is part of another storm, which represents it.
     pub(super) joined: Option<Id>,
 }
 
-/// When, how often, within what time, and how often is enough.
+/// Time, count, time span, and the count that is enough.
 pub(super) type Times = (Timestamp, u64, SignedDuration, usize);
 
 impl Watched {
-    /// Whether the same came so often within the time.
+    /// Whether the trigger repeated often enough within the time span.
     pub(super) fn repeats(&mut self, what: Trigger, times: Times) -> bool {
         let (at, count, within, enough) = times;
         let goes_on = self.seen.filter(|(_, _, last)| at.duration_since(*last) <= within);
@@ -94,13 +94,13 @@ impl Watched {
         newest(&mut self.recent[place].1, (at, count, within, enough))
     }
 
-    /// Whether the device was refused so often within the time; the key ID is noted as the trigger.
+    /// Whether the device was rejected often enough within the time span; the key ID becomes the trigger.
     pub(super) fn refused(&mut self, key: Trigger, times: Times) -> bool {
         self.repeats(key, times);
         newest(&mut self.refusals, times)
     }
 
-    /// Adds accepted keys; what came before a long silence is forgotten.
+    /// Adds accepted keys; those before a long silence are forgotten.
     pub(super) fn add(&mut self, keys: u64, at: Timestamp, sustained: SignedDuration) -> u64 {
         if self.since.is_none_or(|since| at.duration_since(since) > sustained) {
             (self.since, self.surplus) = (Some(at), 0);
@@ -109,22 +109,22 @@ impl Watched {
         self.surplus
     }
 
-    /// Notes a count for the picture.
+    /// Adds a count to the picture.
     pub(super) fn draw(&mut self, at: Timestamp, part: Measure, count: u64) {
         self.series.get_or_insert_default().add(at, part, count);
     }
 
-    /// Notes for the picture how much there is.
+    /// Adds a level to the picture.
     pub(super) fn level(&mut self, at: Timestamp, count: u64) {
         self.series.get_or_insert_default().level(at, count);
     }
 
-    /// Whether it has a storm that is not over.
+    /// Whether it has an ongoing storm.
     pub(super) fn goes_on(&self) -> bool {
         self.storm.as_ref().is_some_and(|storm| !storm.ended)
     }
 
-    /// A storm of what was seen so far, told by nobody yet.
+    /// A storm from the events so far, not announced yet.
     pub(super) fn brew(&self, at: Timestamp, count: u64) -> StormState {
         let (seen, first, _) = self.seen.unwrap_or((0, self.since.unwrap_or(at), at));
         let trigger = self.recent.iter().max_by_key(|(_, times)| times.back());
@@ -151,18 +151,18 @@ impl Watched {
 }
 
 impl StormState {
-    /// Whether people were told of it.
+    /// Whether it was announced.
     pub(super) fn is_told(&self) -> bool {
         self.number > 0
     }
 
-    /// Until when it is held back; none where it is told already, or another storm speaks for it.
+    /// Until when it is held back; `None` if it was announced, or another storm represents it.
     pub(super) fn held_until(&self) -> Option<Timestamp> {
         self.held.filter(|_| self.joined.is_none())
     }
 
-    /// Gives it the number under which it is announced. Its first message asks for its verdict, so the next
-    /// look at the verdict comes after a pause.
+    /// Gives it its number. The first message includes the verdict, so the next check of the verdict comes
+    /// after a pause.
     pub(super) fn number_as(&mut self, number: u64, now: Timestamp) {
         self.number = number;
         self.held = None;
@@ -174,7 +174,7 @@ impl StormState {
         Change::Resumed
     }
 
-    /// Worse by much, or in more devices, and the cool-down is over.
+    /// Much worse, or on more devices, and the pause is over.
     pub(super) fn worse(&self, at: Timestamp, pause: SignedDuration) -> Option<Change> {
         let rested = at.duration_since(self.told.1) >= doubled(pause, self.messages);
         let worse = self.count >= self.told.0.saturating_mul(WORSE);
@@ -182,7 +182,7 @@ impl StormState {
         (rested && (worse || self.spread)).then_some(change)
     }
 
-    /// Whether its verdict is to be asked for again; each time after twice as long.
+    /// Whether to check its verdict again; the interval doubles each time.
     pub(super) fn looks_again(&mut self, now: Timestamp, pause: SignedDuration) -> bool {
         let (looks, last) = self.looks;
         let due = now.duration_since(last) >= doubled(pause, looks);
@@ -192,22 +192,22 @@ impl StormState {
         due
     }
 
-    /// Whether it can still be said that it came back, should its end be told now. Else people would take
-    /// for over what goes on, so that its end is told when it can only be another storm that comes.
+    /// Whether its return could still be announced if its end is announced now. Otherwise people would
+    /// believe that an ongoing storm is over, so its end waits until only a new storm can follow.
     pub(super) fn may_come_back(&self, now: Timestamp) -> bool {
         let messages = if now.duration_since(self.day) >= DAY { 1 } else { self.messages };
         messages + 2 < MESSAGES
     }
 
-    /// Whether a message about it may go out, and counts it. The last one is kept for the end, and an end
-    /// is told once until it has come back.
+    /// Whether a message about it is allowed, and counts it. The last one is reserved for the end, and an end
+    /// is announced once until it comes back.
     pub(super) fn may_tell(&mut self, change: Change, at: Timestamp) -> bool {
         if at.duration_since(self.day) >= DAY {
             (self.day, self.messages) = (at, 1);
         }
         let end = change == Change::Ended;
         let room = self.messages < MESSAGES - u32::from(!end);
-        // Of a storm that another speaks for, only the end is told.
+        // If another storm represents it, only its end is announced.
         let speaks = self.is_told() && (end || self.joined.is_none());
         let tells = speaks && room && !(end && self.told_end);
         if tells {
@@ -217,7 +217,7 @@ impl StormState {
         tells
     }
 
-    /// The event of a change, where it may be told.
+    /// The event of a change, if a message is allowed.
     pub(super) fn tell(
         &mut self,
         id: &Id,
@@ -244,7 +244,7 @@ impl StormState {
     }
 }
 
-/// Keeps the newest moments within the time, and gives whether they are enough.
+/// Keeps the newest times within the time span, and returns whether they are enough.
 fn newest(moments: &mut VecDeque<Timestamp>, times: Times) -> bool {
     let (at, count, within, enough) = times;
     for _ in 0..count.min(enough as u64) {

@@ -15,7 +15,8 @@ fn see(watch: &mut StormWatch, seconds: i64, count: u64, what: What) -> Vec<Even
 }
 
 fn refused(device: &str) -> What {
-    let (user, key) = ("@a:x".to_owned(), "signed_curve25519:AAAAAAAAAA0".to_owned());
+    let user = "@a:x".to_owned();
+    let key = "signed_curve25519:AAAAAAAAAA0".to_owned();
     What::Refused { user, device: device.into(), key }
 }
 
@@ -64,7 +65,8 @@ fn a_device_that_names_another_key_each_time_is_a_storm() {
     let mut watch = StormWatch::new(Thresholds::default());
     let mut told = Vec::new();
     for n in 0..34 {
-        let (user, device) = ("@nio:x".into(), "NIO".into());
+        let user = "@nio:x".into();
+        let device = "NIO".into();
         let key = format!("signed_curve25519:AAAAAAAAA{}g", char::from(b'A' + n));
         told.extend(see(&mut watch, i64::from(n) * 20, 1, What::Refused { user, device, key }));
         assert_eq!(changes(&told).contains(&Change::Started), n >= 2, "{n}: {told:?}");
@@ -73,7 +75,8 @@ fn a_device_that_names_another_key_each_time_is_a_storm() {
     // Three within half an hour are none.
     let mut watch = StormWatch::new(Thresholds::default());
     for (minutes, key) in [(0, "a:1"), (12, "a:2"), (24, "a:3")] {
-        let (user, device) = ("@a:x".into(), "E".into());
+        let user = "@a:x".into();
+        let device = "E".into();
         let fact = What::Refused { user, device, key: key.into() };
         assert!(see(&mut watch, minutes * 60, 1, fact).is_empty());
     }
@@ -123,7 +126,9 @@ fn a_day_of_storm_is_few_messages() {
 }
 
 fn storm_of(watch: &mut StormWatch, seconds: i64, user: &str, device: &str) -> Vec<Event> {
-    let (user, device, key) = (user.to_owned(), device.to_owned(), "a:1".to_owned());
+    let user = user.to_owned();
+    let device = device.to_owned();
+    let key = "a:1".to_owned();
     see(watch, seconds, 3, What::Refused { user, device, key })
 }
 
@@ -132,12 +137,14 @@ fn what_goes_on_was_never_told_to_be_over_last() {
     // Minutes of storm and of silence, over and over.
     for (storm, silence) in [(1, 11), (5, 21), (30, 12), (200, 15), (1, 45), (90, 59)] {
         let mut watch = StormWatch::new(Thresholds::default());
-        let (mut over, mut told) = (None, 0);
+        let mut over = None;
+        let mut told = 0;
         for second in (0..86_000).step_by(15) {
             let storms = second / 60 % (storm + silence) < storm;
-            let events = match storms {
-                true => see(&mut watch, second, 1 + second as u64, refused("D")),
-                false => watch.tick(at(second)),
+            let events = if storms {
+                see(&mut watch, second, 1 + second as u64, refused("D"))
+            } else {
+                watch.tick(at(second))
             };
             told += changes(&events).len();
             over = changes(&events).last().map(|last| *last == Change::Ended).or(over);
@@ -262,7 +269,8 @@ fn a_user_s_devices_are_one_storm() {
 fn another_verdict_is_looked_for_and_told_within_the_bounds() {
     let mut watch = StormWatch::new(Thresholds::default());
     storm_of(&mut watch, 0, "@a:x", "D");
-    let (mut looks, mut told) = (0, 0);
+    let mut looks = 0;
+    let mut told = 0;
     for second in (10..40_000).step_by(10) {
         let events = storm_of(&mut watch, second, "@a:x", "D");
         looks += events.iter().filter(|event| event.change == Change::Cause).count();
@@ -279,13 +287,15 @@ fn another_verdict_is_looked_for_and_told_within_the_bounds() {
 fn floods_and_delays_have_their_own_measure() {
     let mut watch = StormWatch::new(Thresholds::default());
     let accepted = || {
-        let (user, device) = ("@a:x".into(), "D".into());
+        let user = "@a:x".into();
+        let device = "D".into();
         What::Accepted { user, device }
     };
     // A healthy device: what is claimed is topped up.
     for round in 0..40 {
         assert!(see(&mut watch, round, 50, accepted()).is_empty());
-        let (user, device) = ("@a:x".into(), "D".into());
+        let user = "@a:x".into();
+        let device = "D".into();
         see(&mut watch, round, 50, What::Claimed { user, device });
     }
     let mut events = Vec::new();

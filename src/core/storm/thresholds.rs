@@ -1,31 +1,31 @@
-//! When something is a storm: what an admin tunes.
+//! What counts as a storm; an admin can change it.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-/// When something is a storm.
+/// What counts as a storm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thresholds {
-    /// Refusals of one device that make a storm, whichever key IDs they name; one is none. It is repetition
-    /// that counts: idle devices make two a minute, busy ones a hundred a second.
+    /// Rejected uploads of one device that make a storm, whichever key IDs they name; a single one is none.
+    /// Repetition counts: idle devices retry twice a minute, busy ones a hundred times a second.
     pub refusals: usize,
     /// … within this time.
     pub within: SignedDuration,
     /// Keys accepted beyond those claimed, within `sustained`, that make a flood.
     pub surplus: u64,
     pub sustained: SignedDuration,
-    /// 429s on delayed events of one address within a minute.
+    /// Rate-limited requests (429) on delayed events from one address within a minute.
     pub limited: usize,
     /// Restarts in a row that took two seconds and more.
     pub slow: usize,
-    /// 404s on delayed events of one address within `within`.
+    /// 404 answers on delayed events from one address within `within`.
     pub gone: usize,
-    /// Devices, or addresses, that start within `together` and are one alert.
+    /// Devices or addresses that start within `together` and become one alert.
     pub fleet: usize,
     pub together: SignedDuration,
-    /// Silence after which a storm is over.
+    /// A storm ends after this long without an event.
     pub quiet: SignedDuration,
-    /// A storm that comes back within this time is the same.
+    /// A storm that comes back within this time is the same storm.
     pub flap: SignedDuration,
     /// The shortest time between two messages about one storm; it doubles with each.
     pub pause: SignedDuration,

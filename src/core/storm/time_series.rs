@@ -1,4 +1,4 @@
-//! Counts over time in bounded room: when it is full, the steps become twice as long.
+//! Counts over time in bounded memory: when it is full, the steps double in length.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -7,42 +7,42 @@ use super::event::StormKind;
 use super::timeline::{Curve, Timeline};
 use super::trigger::Trigger;
 
-/// Steps held at once.
+/// The most steps.
 const STEPS: usize = 96;
 /// The first step's length, in seconds.
 const STEP: i64 = 10;
 
-/// What of a subject's doings one count is of.
+/// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Measure {
-    /// Refused uploads; answers 429; devices that started.
+    /// Rejected uploads; 429 answers; devices that started.
     Trouble = 0,
     /// Accepted keys; restarts of two seconds and more.
     Second = 1,
-    /// Claimed keys; answers 404.
+    /// Claimed keys; 404 answers.
     Third = 2,
 }
 
 /// Three counts, step by step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TimeSeries {
-    /// The first step's begin, in seconds since 1970, and the steps' length.
+    /// The start of the first step, in seconds since 1970, and the length of a step.
     from: i64,
     step: i64,
     counts: Vec<[u32; 3]>,
-    /// The first part says how much there is, not how much came.
+    /// The first value is a level, not a count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     level: bool,
 }
 
 impl TimeSeries {
-    /// Counts so many at a moment; one before the first step counts into that.
+    /// Adds a count at a time; before the first step it counts into that step.
     pub(super) fn add(&mut self, at: Timestamp, part: Measure, count: u64) {
         let slot = &mut self.step_of(at)[part as usize];
         *slot = slot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
-    /// Notes how much there is at a moment; of one step's the most.
+    /// Records a level at a time; each step keeps its highest.
     pub(super) fn level(&mut self, at: Timestamp, count: u64) {
         self.level = true;
         let slot = &mut self.step_of(at)[0];
@@ -67,7 +67,7 @@ impl TimeSeries {
         &mut self.counts[place]
     }
 
-    /// The first part, where each step without a note is as the one before.
+    /// The levels; a step without a value repeats the one before.
     fn levels(&self) -> Vec<u32> {
         let mut last = 0;
         let held = |counts: &[u32; 3]| {
@@ -77,7 +77,8 @@ impl TimeSeries {
         self.counts.iter().map(held).collect()
     }
 
-    /// As a picture draws it; none where nothing was counted. Of delayed events the `trigger` comes first.
+    /// The timeline for a picture; `None` if nothing was counted. For delayed events the `trigger` comes
+    /// first.
     pub(super) fn timeline(&self, kind: StormKind, trigger: &Trigger) -> Option<Timeline> {
         if self.counts.is_empty() {
             return None;

@@ -1,19 +1,19 @@
-//! What came when → counts at even steps: what a picture of a storm draws.
+//! Counts in equal steps, for the picture of a storm.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Counts of several kinds over the same steps.
+/// Several counts over the same steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
     /// When the first step begins.
     pub from: Timestamp,
-    /// How long a step is; at least a second.
+    /// The length of a step; at least a second.
     pub step: SignedDuration,
-    /// At most three, each of as many steps; the first is what the storm is made of.
+    /// At most three, with equally many steps; the first is the storm itself.
     pub curves: Vec<Curve>,
 }
 
-/// One kind's counts, a step each.
+/// One count per step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Curve {
     /// What is counted, in the plural: "refused uploads", "accepted uploads", "claims".

@@ -1,4 +1,4 @@
-//! What repeats in a storm, and the word that the ledger keeps for it.
+//! What repeats in a storm, and its word in the ledger.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Trigger {
-    /// Nothing that has a name, such as tokens that cannot be checked.
+    /// Nothing specific, such as tokens that cannot be checked.
     #[default]
     Unnamed,
-    /// Uploads that name this key ID. Text of the ledger that is no other word is read as a key ID too.
+    /// Uploads that name this key ID. Any other text in the ledger is read as a key ID too.
     Key(String),
     /// Requests on delayed events, answered with status 429.
     RateLimited,

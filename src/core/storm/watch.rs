@@ -1,6 +1,6 @@
-//! The watch: log events of log lines and the time → what is new of each storm.
+//! The storm watch: turns events from logs, and time, into news of storms.
 //!
-//! What begins together is put together in `crowd`, looks at the database are counted in `database_polls`.
+//! `crowd` combines storms that start together; `database_polls` counts what polls of the database show.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,12 +17,12 @@ use super::timeline::Timeline;
 use super::trigger::Trigger;
 use crate::evidence::log_event::{LogEvent, What};
 
-/// Subjects watched at once; then the one silent longest is forgotten, storms last.
+/// The most subjects; beyond that the longest silent one is forgotten, storms last.
 pub(super) const WATCHED: usize = 10_000;
-/// So many of them may be addresses, however many devices there are.
+/// This many of them may be addresses, however many devices there are.
 const ADDRESSES: usize = 2000;
 
-/// All that is being watched; serialises, so that a restart goes on.
+/// Everything that is watched. It serialises, so that it survives a restart.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StormWatch {
     pub(super) thresholds: Thresholds,
@@ -30,7 +30,7 @@ pub struct StormWatch {
     pub(super) watched: BTreeMap<Id, Watched>,
     /// The newest storm's number.
     pub(super) next: u64,
-    /// When storms of each kind of crowd started, newest last.
+    /// When storms of each kind started, newest last.
     #[serde(with = "map_as_pairs")]
     pub(super) starts: BTreeMap<StormKind, VecDeque<Timestamp>>,
     pub(super) now: Option<Timestamp>,
@@ -39,22 +39,22 @@ pub struct StormWatch {
 }
 
 impl StormWatch {
-    /// Nothing seen yet.
+    /// A watch without events.
     pub fn new(thresholds: Thresholds) -> Self {
         Self { thresholds, ..Self::default() }
     }
 
-    /// The same, as an admin tunes it now.
+    /// The same watch with other thresholds.
     pub fn tuned(self, thresholds: Thresholds) -> Self {
         Self { thresholds, ..self }
     }
 
-    /// The same, whose next storm has a number behind this one.
+    /// The same watch, whose next storm has a higher number than this.
     pub fn numbered_after(self, newest: u64) -> Self {
         Self { next: self.next.max(newest), ..self }
     }
 
-    /// One log event. A moment before the newest counts as the newest: lines are a few seconds late.
+    /// Processes one event. A time before the newest counts as the newest: lines can be a few seconds late.
     pub fn see(&mut self, log_event: LogEvent) -> Vec<Event> {
         let at = self.now.map_or(log_event.at, |now| now.max(log_event.at));
         let count = log_event.count;
@@ -99,9 +99,9 @@ impl StormWatch {
         events
     }
 
-    /// Time passes: storms that were silent long enough are over, those that were held back are told.
+    /// Lets time pass: ends storms that were silent long enough, and announces those that were held back.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Event> {
-        // Ends are minutes away, so a look a second is enough.
+        // Ends take minutes, so a check per second is enough.
         if self.now.is_some_and(|last| now.duration_since(last) < SignedDuration::from_secs(1)) {
             return Vec::new();
         }
@@ -109,7 +109,7 @@ impl StormWatch {
         let quiet = self.thresholds.quiet;
         let pause = self.thresholds.pause;
         let flap = self.thresholds.flap;
-        // Behind this one that comes back is another storm.
+        // After this time a returning storm is a new one.
         let for_good = flap.saturating_add(SignedDuration::from_secs(1));
         let mut events = Vec::new();
         for (id, watched) in &mut self.watched {
@@ -118,7 +118,7 @@ impl StormWatch {
                 continue;
             }
             if let Some(until) = storm.held_until() {
-                // Until it is announced, neither its end nor a look at its verdict comes up.
+                // Until it is announced, neither its end nor a check of its verdict is due.
                 if until > now {
                     continue;
                 }
@@ -148,20 +148,20 @@ impl StormWatch {
         events
     }
 
-    /// A message beyond those that were given out, about another verdict. Gives whether it may go out.
+    /// An additional message, about a changed verdict. Returns whether it is allowed.
     pub fn spend(&mut self, storm: u64, at: Timestamp) -> bool {
         let mut storms = self.watched.values_mut().filter_map(|watched| watched.storm.as_mut());
         let known = storms.find(|known| known.number == storm && !known.ended);
         known.is_some_and(|known| known.may_tell(Change::Cause, at))
     }
 
-    /// Whether another storm speaks for this one.
+    /// Whether another storm represents this one.
     pub fn is_part(&self, storm: u64) -> bool {
         let mut storms = self.watched.values().filter_map(|watched| watched.storm.as_ref());
         storms.any(|known| known.number == storm && known.joined.is_some())
     }
 
-    /// Storms that go on and were told, as they stand now; worst first.
+    /// Ongoing storms that were announced, as they are now; worst first.
     pub fn going_on(&self) -> Vec<Event> {
         let mut all: Vec<_> = self
             .watched
@@ -177,7 +177,7 @@ impl StormWatch {
         all
     }
 
-    /// What came when of a storm, for a picture.
+    /// The timeline of a storm, for a picture.
     pub fn timeline(&self, storm: u64) -> Option<Timeline> {
         let of = |(id, watched): (&Id, &Watched)| {
             let told = watched.storm.as_ref().filter(|known| known.number == storm)?;
@@ -186,7 +186,7 @@ impl StormWatch {
         self.watched.iter().find_map(of)
     }
 
-    /// The devices that an alert about many speaks for, those that began first before the others.
+    /// The devices of an alert about many, the earliest first.
     pub fn members(&self, storm: u64) -> Vec<Whose> {
         let all = || self.watched.iter().filter_map(|(id, one)| Some((id, one.storm.as_ref()?)));
         let Some((leader, _)) = all().find(|(_, known)| known.number == storm) else {
@@ -210,7 +210,7 @@ impl StormWatch {
         if surplus > enough / 4 && watched.series.is_none() {
             watched.draw(at, Measure::Second, surplus);
         }
-        // A device that tops up as it should keeps no flood alive.
+        // A device that replaces claimed keys normally does not prolong a flood.
         if surplus <= enough && watched.storm.is_some() {
             watched.last = before;
             return;
@@ -218,7 +218,7 @@ impl StormWatch {
         self.count(&id, seen, surplus > enough, events);
     }
 
-    /// The keys of a device that were accepted lately: those of a dead account stand at a storm's beginning.
+    /// The recently accepted keys of a device: keys of an old account are uploaded at the start of a storm.
     fn accepted_before(&self, whose: &Whose, at: Timestamp) -> Option<(Timestamp, u64)> {
         let uploads = self.watched.get(&(StormKind::OtkFlood, whose.clone()))?;
         let since =
@@ -226,7 +226,7 @@ impl StormWatch {
         Some((since, uploads.surplus)).filter(|(_, keys)| *keys > 0)
     }
 
-    /// Notes for the pictures what a device did beside its trouble.
+    /// Adds a device's other activity to the pictures.
     fn beside(&mut self, whose: &Whose, (at, count): (Timestamp, u64), part: Measure) {
         for kind in [StormKind::OtkConflict, StormKind::OtkFlood] {
             if let Some(watched) = self.watched.get_mut(&(kind, whose.clone()))
@@ -237,7 +237,7 @@ impl StormWatch {
         }
     }
 
-    /// The subject's place; a new one where there is room.
+    /// The state of a subject; a new one if there is room.
     pub(super) fn watched(&mut self, id: &Id, at: Timestamp) -> &mut Watched {
         if !self.watched.contains_key(id) && self.watched.len() >= WATCHED {
             self.forget();
@@ -247,20 +247,20 @@ impl StormWatch {
         watched
     }
 
-    /// Makes room for an eighth, so that making room is rare: the ones silent longest go, storms last.
+    /// Frees an eighth of the room, so that this is rare: the longest silent subjects go first, storms last.
     fn forget(&mut self) {
         let mut all: Vec<_> = std::mem::take(&mut self.watched).into_iter().collect();
         all.sort_by_key(|(_, one)| std::cmp::Reverse((one.storm.is_some(), one.last)));
         let (mut addresses, mut others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|((kind, _), _)| *kind == StormKind::Delay);
-        // Anybody may call himself by any address: these never push a device out, nor devices them.
+        // Anyone can fake an address: addresses never displace devices, nor devices addresses.
         let room = WATCHED - WATCHED / 8;
         others.truncate(room - addresses.len().min(ADDRESSES));
         addresses.truncate(room - others.len());
         self.watched = others.into_iter().chain(addresses).collect();
     }
 
-    /// Counts into the subject's storm, begins one where it repeats, and says what is new.
+    /// Counts into the subject's storm, starts one if it repeats, and reports news.
     pub(super) fn count(
         &mut self,
         id: &Id,

@@ -1,7 +1,7 @@
-//! Capture sessions ↔ numbered rows: whose thread they are, how they stand, and where the bundle is.
+//! Capture sessions as numbered rows: their thread, their state, and where the bundle is.
 //!
-//! The state is opaque text here; it is written before anything that it causes is posted. A room has at most
-//! one that is not over, and a number is never given twice.
+//! The state is opaque text here; it is written before anything that depends on it is posted. A room has at
+//! most one running capture, and a number is never used twice.
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -10,14 +10,14 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::connection::Ledger;
 
-/// A capture as the ledger has it.
+/// A capture in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptCapture {
     pub number: u64,
     pub room: OwnedRoomId,
-    /// The command that began it: its thread's root.
+    /// The command that started it: the root of its thread.
     pub root: OwnedEventId,
-    /// The message whose reactions tick, once it stands.
+    /// The checklist message, once it is posted.
     pub checklist: Option<OwnedEventId>,
     /// Opaque.
     pub state: String,
@@ -30,7 +30,7 @@ pub struct KeptCapture {
 const KEPT: &str = "number, room, root, checklist, state, bundle, kase";
 
 impl Ledger {
-    /// Begins a capture, unless the room has one that goes on: then that is given, and nothing is written.
+    /// Starts a capture, unless the room has a running one: then that is returned, and nothing is written.
     pub fn begin_capture(
         &self,
         room: &RoomId,
@@ -48,30 +48,30 @@ impl Ledger {
             tx.execute(sql, row)?;
             Ok(tx.last_insert_rowid())
         })?;
-        Ok(Ok(u64::try_from(number).context("the ledger gave a capture no number")?))
+        Ok(Ok(u64::try_from(number).context("the ledger returned no number for a capture")?))
     }
 
-    /// Its state of now.
+    /// Saves its current state.
     pub fn save_capture(&self, number: u64, state: &str) -> Result<()> {
         self.set_capture("state = ?2", number, state)
     }
 
-    /// Its checklist stands.
+    /// Records its checklist message.
     pub fn list_capture(&self, number: u64, checklist: &EventId) -> Result<()> {
         self.set_capture("checklist = ?2", number, checklist.as_str())
     }
 
-    /// Which case its verdict is.
+    /// Records the case of its verdict.
     pub fn judge_capture(&self, number: u64, kase: u64) -> Result<()> {
         self.set_capture("kase = CAST(?2 AS INTEGER)", number, &kase.to_string())
     }
 
-    /// Where its bundle is kept.
+    /// Records where its bundle is.
     pub fn bundle_capture(&self, number: u64, bundle: &str) -> Result<()> {
         self.set_capture("bundle = ?2", number, bundle)
     }
 
-    /// It is over, and nothing is left to do.
+    /// Records that it is finished, with nothing left to do.
     pub fn end_capture(&self, number: u64, now: Timestamp) -> Result<()> {
         let now = now.as_microsecond().to_string();
         self.set_capture("ended = CAST(?2 AS INTEGER)", number, &now)
@@ -83,17 +83,17 @@ impl Ledger {
         self.write(|tx| Ok(tx.execute(&sql, params![number, text]).map(drop)?))
     }
 
-    /// The room's capture that goes on.
+    /// The room's running capture.
     pub fn capture_in(&self, room: &RoomId) -> Result<Option<KeptCapture>> {
         Ok(self.captures("WHERE room = ?1 AND ended IS NULL", room.as_str())?.pop())
     }
 
-    /// All that go on.
+    /// All running captures.
     pub fn captures_going_on(&self) -> Result<Vec<KeptCapture>> {
         self.captures("WHERE ended IS NULL AND ?1 = ''", "")
     }
 
-    /// The capture whose checklist or root this is, the newest.
+    /// The newest capture with this checklist or root.
     pub fn capture_of(&self, event: &EventId) -> Result<Option<KeptCapture>> {
         Ok(self.captures("WHERE checklist = ?1 OR root = ?1", event.as_str())?.pop())
     }
@@ -104,21 +104,21 @@ impl Ledger {
         Ok(all.into_iter().map(|one| one.number).collect())
     }
 
-    /// Those that are over and whose case is gone: deleted by hand, or one too many.
+    /// Finished captures whose case is gone: deleted by hand, or above the limit.
     pub fn captures_left_over(&self) -> Result<Vec<u64>> {
         let left = "WHERE ?1 = '' AND ended IS NOT NULL AND kase IS NOT NULL
                     AND kase NOT IN (SELECT number FROM kase)";
         Ok(self.captures(left, "")?.into_iter().map(|one| one.number).collect())
     }
 
-    /// Those that are over and began before a moment.
+    /// Finished captures that started before a time.
     pub fn captures_before(&self, at: Timestamp) -> Result<Vec<u64>> {
         let at = at.as_microsecond().to_string();
         let old = "WHERE ended IS NOT NULL AND began < CAST(?1 AS INTEGER)";
         Ok(self.captures(old, &at)?.into_iter().map(|one| one.number).collect())
     }
 
-    /// Deletes a capture's row for good, as cases are.
+    /// Deletes a capture's row for good, like cases.
     pub fn forget_capture(&self, number: u64) -> Result<()> {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         self.forget("DELETE FROM capture WHERE number = ?1", &[number])?;
@@ -140,7 +140,7 @@ impl Ledger {
     }
 }
 
-/// A row; `None` of one that another version wrote.
+/// A row; `None` if another version wrote it.
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<KeptCapture>> {
     let (number, kase): (i64, Option<i64>) = (row.get(0)?, row.get(6)?);
     let (room, root): (String, String) = (row.get(1)?, row.get(2)?);
@@ -170,7 +170,8 @@ mod tests {
     fn a_room_has_one_capture_that_outlives_the_process_and_goes_for_good() {
         let folder = tempfile::tempdir().unwrap();
         let at = |second| Timestamp::from_second(second).unwrap();
-        let (room, root) = (room_id!("!ops:x"), event_id!("$root"));
+        let room = room_id!("!ops:x");
+        let root = event_id!("$root");
         let ledger = Ledger::open(folder.path()).unwrap();
         let number = ledger.begin_capture(room, root, "one", at(1)).unwrap().unwrap();
         let second = ledger.begin_capture(room, event_id!("$other"), "two", at(2)).unwrap();

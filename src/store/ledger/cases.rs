@@ -1,10 +1,10 @@
-//! Judged questions → numbered rows, and back; and their deletion, which is real.
+//! Cases as numbered rows, and their real deletion.
 //!
-//! A case is one row with its evidence inside, so that both come and go in one transaction and no file is
-//! ever left behind by a crash. SQLite writes zeros over what a deletion frees (`secure_delete`), but leaves
-//! copies where it had moved rows from one page to another, so the file is written anew (`VACUUM`) and the
-//! write-ahead log cut to nothing before a deletion is told as done. A number is never given twice, not even
-//! after the newest case was deleted.
+//! A case is one row with its evidence inside, so that one transaction creates or deletes both, and a crash
+//! never leaves a file. SQLite overwrites deleted data with zeros (`secure_delete`), but copies remain where
+//! it had moved rows to another page. So the file is rewritten (`VACUUM`) and the write-ahead log truncated
+//! before a deletion is reported as done. A number is never used twice, not even after the newest case was
+//! deleted.
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
@@ -14,14 +14,14 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::connection::Ledger;
 use kestrel_core::evidence::{About, Evidence, SCHEMA, Symptom};
 
-/// A judged question, without its evidence.
+/// A case, without its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     pub number: u64,
     pub at: Timestamp,
     pub about: About,
     pub symptom: Symptom,
-    /// A verdict's name, as it was judged then.
+    /// The verdict's name at that time.
     pub verdict: String,
     pub certainty: String,
     pub room: Option<OwnedRoomId>,
@@ -30,10 +30,10 @@ pub struct Kept {
     pub asker: Option<OwnedUserId>,
 }
 
-/// A judged question that is to be kept.
+/// A case to store.
 #[derive(Debug, Clone, Copy)]
 pub struct NewCase<'a> {
-    /// What made it: the command's event. The same cause gives the same case.
+    /// The event that caused it: the command. The same cause gives the same case.
     pub cause: &'a EventId,
     pub thread: &'a EventId,
     pub room: &'a RoomId,
@@ -47,9 +47,8 @@ pub struct NewCase<'a> {
 const KEPT: &str = "number, at, subject, symptom, verdict, certainty, room, thread, asker";
 
 impl Ledger {
-    /// Keeps a judged question under the next number, with its evidence; the same cause gives the same
-    /// number again. As long as no answer stands, the newer judgement takes the older one's place: it is
-    /// the one that will be read.
+    /// Stores a case under the next number, with its evidence. The same cause returns the same number. Until
+    /// the answer is posted, a newer verdict replaces the older one.
     pub fn open_case(&self, new: &NewCase<'_>) -> Result<u64> {
         let evidence = serde_json::to_vec(new.evidence).context("cannot write a case as JSON")?;
         let subject = serde_json::to_string(&new.evidence.subject)?;
@@ -85,32 +84,33 @@ impl Ledger {
             tx.execute(sql, row)?;
             Ok(tx.last_insert_rowid())
         })?;
-        u64::try_from(number).context("the ledger gave a case no number")
+        u64::try_from(number).context("the ledger returned no number for a case")
     }
 
-    /// Notes the event that answered a case: a reply to it is about the case.
+    /// Records the event that answered a case: a reply to it is about the case.
     pub fn answered(&self, number: u64, answer: &EventId) -> Result<()> {
         let sql = "UPDATE kase SET answer = ?2 WHERE number = ?1";
         let number = rowid(number);
         self.write(|tx| Ok(tx.execute(sql, params![number, answer.as_str()]).map(drop)?))
     }
 
-    /// Puts the cases of one thread into another: a storm is judged before its first message stands.
+    /// Moves the cases of one thread to another: a storm is judged before its first message is posted.
     pub fn rethread(&self, from: &EventId, to: &EventId) -> Result<()> {
         let sql = "UPDATE kase SET thread = ?2 WHERE thread = ?1";
         self.write(|tx| Ok(tx.execute(sql, params![from.as_str(), to.as_str()]).map(drop)?))
     }
 
-    /// A case and its evidence; `None` where there is none of this number. Evidence of another version is
-    /// an error: the row stands, and cannot be judged by this Kestrel.
+    /// A case and its evidence; `None` if there is none with this number. Evidence of another version is an
+    /// error: the row stays, but this Kestrel cannot evaluate it.
     pub fn case(&self, number: u64) -> Result<Option<(Kept, Evidence)>> {
         let sql = format!("SELECT {KEPT}, evidence FROM kase WHERE number = ?1");
         let read = |row: &Row<'_>| Ok((KeptRow::read(row)?, row.get::<_, Vec<u8>>(9)?));
         let row = self.read(|tx| tx.query_row(&sql, params![rowid(number)], read).optional())?;
         let Some((row, evidence)) = row else { return Ok(None) };
         let kept = row.kept()?;
-        let evidence: Evidence = serde_json::from_slice(&evidence)
-            .with_context(|| format!("the evidence of case {number} is of another version"))?;
+        let evidence: Evidence = serde_json::from_slice(&evidence).with_context(|| {
+            format!("the evidence of case {number} was written by another version")
+        })?;
         if evidence.schema != SCHEMA {
             let theirs = evidence.schema;
             bail!("the evidence of case {number} has schema {theirs}, this version reads {SCHEMA}");
@@ -118,9 +118,9 @@ impl Ledger {
         Ok(Some((kept, evidence)))
     }
 
-    /// The newest case of a thread, named by its root, by the answer in it or by the command itself.
+    /// The newest case of a thread, found by its root, the answer in it or the command.
     pub fn case_number_of(&self, event: &EventId) -> Result<Option<u64>> {
-        // Each half goes by its own index.
+        // Each part uses its own index.
         let sql = "SELECT max(number) FROM (
                        SELECT number FROM kase WHERE thread = ?1
                        UNION ALL SELECT number FROM kase WHERE answer = ?1
@@ -138,13 +138,13 @@ impl Ledger {
         let user = user.map(UserId::as_str);
         let rows = self.rows(&sql, params![limit, user], KeptRow::read)?;
         let read = |row: KeptRow| {
-            row.kept().map_err(|error| tracing::warn!("a case is passed over: {error:#}")).ok()
+            row.kept().map_err(|error| tracing::warn!("a case is skipped: {error:#}")).ok()
         };
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
-    /// Deletes a case with its evidence, and says whether there was one. When this returns, nothing of it
-    /// is in the ledger's files.
+    /// Deletes a case with its evidence; returns whether there was one. After that, the ledger's files
+    /// contain nothing of it.
     pub fn forget_case(&self, number: u64) -> Result<bool> {
         let sql = "DELETE FROM kase WHERE number = ?1";
         let gone = self.forget(sql, &[rowid(number)])?;
@@ -152,10 +152,11 @@ impl Ledger {
         Ok(gone > 0)
     }
 
-    /// Deletes the cases that are older than `at`, and of the others all but the newest `most`. Says how
-    /// many went.
+    /// Deletes cases older than `at`, and all but the newest `most` of the rest. Returns how many were
+    /// deleted.
     pub fn forget_before(&self, at: Timestamp, most: usize) -> Result<usize> {
-        let (at, most) = (at.as_microsecond(), i64::try_from(most).unwrap_or(i64::MAX));
+        let at = at.as_microsecond();
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
         let sql = "DELETE FROM kase WHERE at < ?1 OR number <=
                    (SELECT number FROM kase ORDER BY number DESC LIMIT 1 OFFSET ?2)";
         let gone = self.forget(sql, &[at, most])?;
@@ -163,7 +164,7 @@ impl Ledger {
         Ok(gone)
     }
 
-    /// Deletes, and notes in the same breath that the files are to be wiped.
+    /// Deletes, and records in the same transaction that the files must be wiped.
     pub(super) fn forget(&self, sql: &str, with: &[i64]) -> Result<usize> {
         self.write(|tx| {
             let gone = tx.execute(sql, rusqlite::params_from_iter(with))?;
@@ -174,9 +175,9 @@ impl Ledger {
         })
     }
 
-    /// Takes what was deleted out of the files, where that is not done yet: by this call's deletion or by one
-    /// that a crash cut short. The whole file is written anew, and the write-ahead log, which holds the old
-    /// pages, is brought over and cut to nothing.
+    /// Removes deleted data from the files, if needed: after this deletion, or after one that a crash
+    /// interrupted. The file is rewritten, and the write-ahead log, which contains the old pages, is
+    /// checkpointed and truncated.
     pub(super) fn wipe(&self) -> Result<()> {
         let due = "SELECT EXISTS (SELECT 1 FROM unwiped)";
         if !self.read(|tx| tx.query_row(due, [], |row| row.get::<_, bool>(0)))? {
@@ -188,8 +189,8 @@ impl Ledger {
         })?;
         if busy != 0 {
             bail!(
-                "the case is deleted, and {}-wal still holds what it was: another process reads the ledger. \
-                 It goes with the next deletion, at the latest within the hour",
+                "the case is deleted, but {}-wal still contains it because another process reads the ledger. \
+                 The next deletion removes it, within the hour at the latest",
                 self.inner.path.display()
             );
         }
@@ -201,7 +202,7 @@ fn rowid(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A case's row as it lies in the database.
+/// A case's row in the database.
 struct KeptRow {
     number: i64,
     at: i64,
@@ -235,10 +236,12 @@ impl KeptRow {
         Ok(Kept {
             number,
             at: Timestamp::from_microsecond(self.at)?,
-            about: serde_json::from_str(&self.subject)
-                .with_context(|| format!("the subject of case {number} is of another version"))?,
-            symptom: symptom
-                .with_context(|| format!("the symptom of case {number} is of another version"))?,
+            about: serde_json::from_str(&self.subject).with_context(|| {
+                format!("the subject of case {number} was written by another version")
+            })?,
+            symptom: symptom.with_context(|| {
+                format!("the symptom of case {number} was written by another version")
+            })?,
             verdict: self.verdict,
             certainty: self.certainty,
             room: self.room.try_into().ok(),
@@ -415,7 +418,8 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 33) % sides
         };
-        let (mut lives, mut gone) = (Vec::new(), Vec::new());
+        let mut lives = Vec::new();
+        let mut gone = Vec::new();
         for round in 1..=150 {
             let size = [10, 300, 900, 3_000, 5_000, 40_000][dice(6) as usize];
             let number = open(&ledger, &event(round), &evidence(&user(round), size), 100);

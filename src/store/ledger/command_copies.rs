@@ -1,8 +1,8 @@
-//! Encrypted messages that carried a command → the event that each first came in, so that the same ciphertext in
-//! another event is seen to be a copy. And which warnings were given.
+//! Records in which event each encrypted command came first, so that a copy of the ciphertext in another
+//! event is recognised. Also which warnings were given.
 //!
-//! A message is told by its Megolm session and its index in it: whoever has no key cannot make a second one of the
-//! same place. Only digests are kept.
+//! A message is identified by its Megolm session and index: without the key, nobody can create a second one
+//! with the same. Only digests are stored.
 
 use anyhow::Result;
 use ruma::{EventId, RoomId};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::connection::Ledger;
 
 impl Ledger {
-    /// Whether the event was noted as the first one of its message.
+    /// Whether the event is the first one of its message.
     pub fn is_first_event(&self, event: &EventId) -> Result<bool> {
         let sql = "SELECT 1 FROM command_message WHERE event = ?1";
         let event = Sha256::digest(event.as_bytes());
@@ -22,15 +22,16 @@ impl Ledger {
         Ok(row.is_some())
     }
 
-    /// Notes the event that a message came in, unless it came before; says whether this event is the first.
+    /// Records the event of a message, unless the message is known; returns whether this event is the first.
     pub fn note_message(&self, session: &str, index: u32, event: &EventId) -> Result<bool> {
-        // The length keeps one session's name from running into the index.
+        // The length separates the session's name from the index.
         let length = u64::try_from(session.len()).unwrap_or(u64::MAX);
         let mut message = Sha256::new();
         message.update(length.to_be_bytes());
         message.update(session);
         message.update(index.to_be_bytes());
-        let (message, event) = (message.finalize(), Sha256::digest(event.as_bytes()));
+        let message = message.finalize();
+        let event = Sha256::digest(event.as_bytes());
         self.write(|tx| {
             let sql = "INSERT INTO command_message (message, event) VALUES (?1, ?2)
                        ON CONFLICT (message) DO NOTHING";
@@ -42,12 +43,12 @@ impl Ledger {
         })
     }
 
-    /// Whether the room was told that it is not encrypted.
+    /// Whether the room got the warning that it is not encrypted.
     pub fn was_warned(&self, room: &RoomId) -> Result<bool> {
         self.was_said(&unencrypted(room))
     }
 
-    /// It was told so.
+    /// Records that warning.
     pub fn note_warned(&self, room: &RoomId) -> Result<()> {
         self.note_said(&unencrypted(room))
     }
@@ -60,7 +61,7 @@ impl Ledger {
         Ok(row.is_some())
     }
 
-    /// It was given, for good.
+    /// Records a warning, for good.
     pub fn note_said(&self, what: &str) -> Result<()> {
         let sql = "INSERT INTO warned (what) VALUES (?1) ON CONFLICT (what) DO NOTHING";
         self.write(|tx| Ok(tx.execute(sql, params![what]).map(drop)?))
@@ -80,7 +81,8 @@ mod tests {
     #[test]
     fn a_copy_of_a_message_is_told_from_the_first_event_also_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let (first, copy) = (event_id!("$first"), event_id!("$copy"));
+        let first = event_id!("$first");
+        let copy = event_id!("$copy");
         let ledger = Ledger::open(folder.path()).unwrap();
         assert!(!ledger.is_first_event(first).unwrap());
         assert!(ledger.note_message("session", 7, first).unwrap());
@@ -99,7 +101,8 @@ mod tests {
     fn a_room_is_warned_once() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
-        let (one, two) = (room_id!("!one:x"), room_id!("!two:x"));
+        let one = room_id!("!one:x");
+        let two = room_id!("!two:x");
         ledger.note_warned(one).unwrap();
         ledger.note_warned(one).unwrap();
         assert!(ledger.was_warned(one).unwrap() && !ledger.was_warned(two).unwrap());

@@ -1,4 +1,4 @@
-//! The database, open: every read and every write goes through here.
+//! The open database: every read and write goes through here.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use super::schema;
 /// The file's name in the store.
 pub(super) const FILE: &str = "ledger.sqlite";
 
-/// The database, open. Its calls wait for the disk, milliseconds each.
+/// The open database. Its calls wait for the disk, some milliseconds each.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pub(super) inner: Arc<Inner>,
@@ -24,18 +24,18 @@ pub(super) struct Inner {
 }
 
 impl Ledger {
-    /// Opens the ledger in a store folder, for the process that holds the store, or for a terminal command
-    /// beside it. Made when it is not there.
+    /// Opens the ledger in a store folder, for the process that uses the store, or for a terminal command.
+    /// Creates it if needed.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         let connection = Mutex::new(schema::open(&path)?);
         Ok(Self { inner: Arc::new(Inner { path, connection }) })
     }
 
-    /// Whether a store folder has a ledger: a command that only looks makes none.
+    /// Whether a store folder has a ledger: a command that only reads creates none.
     pub fn is_in(folder: &Path) -> Result<bool> {
         let path = folder.join(FILE);
-        path.try_exists().with_context(|| format!("{} cannot be looked for", path.display()))
+        path.try_exists().with_context(|| format!("cannot check for {}", path.display()))
     }
 
     /// The rows of a query.
@@ -56,10 +56,10 @@ impl Ledger {
         work(&connection).map_err(|error| schema::explain(&self.inner.path, error))
     }
 
-    /// Everything that `work` does, or nothing of it. It waits for another process's write first: one that
-    /// began as a read could not.
+    /// Applies `work` completely or not at all. It waits for another process's write first, which a
+    /// transaction that starts as a read cannot.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        // A panic elsewhere while it was held has rolled its transaction back.
+        // A panic elsewhere has already rolled back its transaction.
         let mut connection = self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let plain = |error: anyhow::Error| match error.downcast::<rusqlite::Error>() {
             Ok(error) => schema::explain(&self.inner.path, error),

@@ -1,9 +1,10 @@
-//! The shapes of the ledger, one after another.
+//! The migrations of the ledger.
 
-/// Shape after shape; a database of shape N has seen the first N. One that was released is never edited.
+/// One migration after another; a database of version N has the first N. A released migration is never
+/// changed.
 pub(super) const MIGRATIONS: &[&str] = &[
-    // Times are microseconds since 1970, for order; the exact ones stand in the JSON. `ended` without a
-    // verdict, a verdict without a root: each comes when it comes.
+    // Times are microseconds since 1970, for ordering; the exact ones are in the JSON. `ended`, the verdict
+    // and the root are filled in independently.
     "CREATE TABLE place (source TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT, WITHOUT ROWID;
      CREATE TABLE watch (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL) STRICT;
      CREATE TABLE storm (
@@ -20,8 +21,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
      CREATE INDEX storm_root ON storm (root) WHERE root IS NOT NULL;
      CREATE TABLE owed (id INTEGER PRIMARY KEY AUTOINCREMENT, due TEXT NOT NULL, text TEXT) STRICT;
      CREATE TABLE mute (what TEXT PRIMARY KEY, until INTEGER NOT NULL, asked TEXT NOT NULL) STRICT, WITHOUT ROWID;",
-    // The evidence stands last: a list reads none of it. AUTOINCREMENT keeps a number from being given again
-    // after its case was deleted.
+    // The evidence is last: a list does not read it. AUTOINCREMENT prevents the reuse of a number after its
+    // case was deleted.
     "CREATE TABLE kase (
          number INTEGER PRIMARY KEY AUTOINCREMENT,
          cause TEXT NOT NULL UNIQUE,
@@ -42,7 +43,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
      CREATE INDEX kase_answer ON kase (answer) WHERE answer IS NOT NULL;
      CREATE INDEX kase_at ON kase (at);
      CREATE TABLE unwiped (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;",
-    // `ended` once the bundle is posted: what is left open is taken up again.
+    // `ended` is set once the bundle is posted: open rows are resumed.
     "CREATE TABLE capture (
          number INTEGER PRIMARY KEY AUTOINCREMENT,
          room TEXT NOT NULL,
@@ -58,8 +59,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
      CREATE INDEX capture_root ON capture (root);
      CREATE INDEX capture_checklist ON capture (checklist) WHERE checklist IS NOT NULL;
      CREATE INDEX capture_kase ON capture (kase) WHERE kase IS NOT NULL;",
-    // `accepted.event` is the event's digest. `task` is what was asked, until it is settled. `outgoing.message`
-    // is what will be sent, until it is dropped unsent. A message about a case is deleted with the case.
+    // `accepted.event` is the event's digest. `task` is the command, until it is settled. `outgoing.message`
+    // is the message, until it is dropped unsent. A message about a case is deleted with the case.
     "CREATE TABLE began (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
      CREATE TABLE heard (room TEXT PRIMARY KEY, event TEXT NOT NULL) STRICT, WITHOUT ROWID;
      CREATE TABLE accepted (
@@ -84,8 +85,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
      CREATE INDEX outgoing_kase ON outgoing (kase) WHERE kase IS NOT NULL;
      CREATE TRIGGER outgoing_goes_with_its_case AFTER DELETE ON kase
          BEGIN DELETE FROM outgoing WHERE kase = OLD.number; END;",
-    // Digests, so that no name stands here. Rows stay as long as the Matrix client keeps its keys, which is for
-    // good: any command of the past could be sent again. 100 commands a day are about 6 MB a year.
+    // Digests, so that no names are stored. Rows stay as long as the Matrix client keeps its keys, which is
+    // forever: any old command could be sent again. 100 commands a day are about 6 MB a year.
     "CREATE TABLE command_message (
          message BLOB PRIMARY KEY,
          event BLOB NOT NULL UNIQUE

@@ -8,7 +8,7 @@ use rusqlite::params;
 use super::connection::Ledger;
 
 impl Ledger {
-    /// From now on; a later one of the same takes its place.
+    /// Adds a mute; a later one of the same subject replaces it.
     pub fn mute(&self, mute: &Mute) -> Result<()> {
         let what = name(&mute.what)?;
         let until = mute.until.as_microsecond();
@@ -17,18 +17,18 @@ impl Ledger {
         self.write(|tx| Ok(tx.execute(sql, params![what, until, mute.by]).map(drop)?))
     }
 
-    /// Ends a mute, and says whether there was one.
+    /// Removes a mute; returns whether there was one.
     pub fn unmute(&self, what: &Muted) -> Result<bool> {
         let what = name(what)?;
         self.write(|tx| Ok(tx.execute("DELETE FROM mute WHERE what = ?1", params![what])? > 0))
     }
 
-    /// Ends all mutes, and says how many there were.
+    /// Removes all mutes; returns how many there were.
     pub fn unmute_everything(&self) -> Result<usize> {
         self.write(|tx| Ok(tx.execute("DELETE FROM mute", [])?))
     }
 
-    /// Mutes that still hold, the first to end first. Those that ended are forgotten.
+    /// Active mutes, the first to end first. Expired ones are deleted.
     pub fn mutes(&self, now: Timestamp) -> Result<Vec<Mute>> {
         let rows =
             self.rows("SELECT what, until, asked FROM mute ORDER BY until, what", [], |row| {
@@ -41,7 +41,7 @@ impl Ledger {
             match serde_json::from_str(&what) {
                 Ok(what) if until > now => hold.push(Mute { what, until, by }),
                 Ok(_) => ended = true,
-                Err(error) => tracing::warn!("a mute is of another version: {error}"),
+                Err(error) => tracing::warn!("a mute was written by another version: {error}"),
             }
         }
         if ended {
@@ -52,7 +52,7 @@ impl Ledger {
     }
 }
 
-/// What is muted, as a key: its JSON, which is one text for one thing.
+/// What is muted, as a key: its JSON, which is unique for each subject.
 fn name(what: &Muted) -> Result<String> {
     Ok(serde_json::to_string(what)?)
 }

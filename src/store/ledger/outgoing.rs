@@ -1,8 +1,8 @@
-//! Messages that answer somebody → rows that stay until the homeserver has taken them.
+//! Answers as rows that stay until the homeserver has accepted them.
 //!
-//! A row holds the message as it will be sent and the transaction id that names it to the homeserver, so that
-//! a message that is sent again after a crash is the same event. What could not be sent in time loses its
-//! text and keeps one line of summary, until the room was told of it.
+//! A row contains the message and its transaction ID, so that a message that is sent again after a crash is
+//! the same event. A message that could not be sent in time loses its text but keeps a summary line, until
+//! the room was told.
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -14,23 +14,23 @@ use super::connection::Ledger;
 /// In microseconds.
 const WEEK: i64 = 7 * 24 * 60 * 60 * 1_000_000;
 
-/// A message that becomes owed.
+/// A new message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
-    /// Names it to the homeserver: the same for the same cause, in every process.
+    /// Its transaction ID: the same for the same cause, in every process.
     pub txn: String,
     pub room: OwnedRoomId,
     /// Opaque text.
     pub message: String,
     /// When its cause was sent.
     pub asked: Timestamp,
-    /// What was asked, in one line; empty where a message that is dropped need not be told of.
+    /// The command in one line; empty if a dropped message need not be reported.
     pub summary: String,
-    /// The case that it is about: it goes with the case's deletion.
+    /// The case that it is about: it is deleted with the case.
     pub case: Option<u64>,
 }
 
-/// A message that is owed and was not sent.
+/// An unsent message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// The order of sending.
@@ -52,7 +52,7 @@ pub struct Dropped {
 }
 
 impl Ledger {
-    /// What is owed, in the order of sending. A room's row that cannot be read is passed over.
+    /// Unsent messages, in the order of sending. An unreadable row is skipped.
     pub fn outgoing(&self) -> Result<Vec<Outgoing>> {
         let sql = "SELECT id, room, asked, txn, message, kase FROM outgoing
                    WHERE message IS NOT NULL ORDER BY id";
@@ -67,26 +67,26 @@ impl Ledger {
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
-    /// Owes messages that no task of a person's settles.
+    /// Adds messages that belong to no command.
     pub fn owe_messages(&self, messages: &[NewMessage]) -> Result<()> {
         self.write(|tx| messages.iter().try_for_each(|message| owe(tx, message)))
     }
 
-    /// It was sent, or will never be.
+    /// Deletes a message that was sent, or never will be.
     pub fn sent(&self, id: i64) -> Result<()> {
         self.write(|tx| {
             Ok(tx.execute("DELETE FROM outgoing WHERE id = ?1", params![id]).map(drop)?)
         })
     }
 
-    /// Gives up what was asked before `oldest` and is still unsent; forgets what was given up a week before
-    /// that, because nobody could be told. Returns how many messages were given up.
+    /// Drops messages for commands before `oldest`; deletes messages that were dropped a week before that,
+    /// because nobody could be told. Returns how many messages were dropped.
     pub fn drop_unsent(&self, oldest: Timestamp) -> Result<usize> {
         self.write(|tx| {
             let untold = "DELETE FROM outgoing WHERE asked < ?1 AND message IS NULL";
             tx.execute(untold, params![oldest.as_microsecond().saturating_sub(WEEK)])?;
             let oldest = params![oldest.as_microsecond()];
-            // An answer is one line of the list, however many messages it has.
+            // An answer is one line in the list, however many messages it has.
             let silent = "DELETE FROM outgoing WHERE asked < ?1 AND message IS NOT NULL AND
                           (summary = '' OR EXISTS (SELECT 1 FROM outgoing AS other
                            WHERE other.room = outgoing.room AND other.asked = outgoing.asked
@@ -98,7 +98,7 @@ impl Ledger {
         })
     }
 
-    /// What was dropped and not told of yet, the oldest first.
+    /// Dropped messages that were not reported yet, the oldest first.
     pub fn dropped(&self) -> Result<Vec<Dropped>> {
         let sql = "SELECT id, room, asked, summary FROM outgoing WHERE message IS NULL ORDER BY id";
         let rows = self.rows(sql, [], |row| Ok((OutgoingRow::read(row)?, row.get(3)?)))?;
@@ -110,17 +110,18 @@ impl Ledger {
     }
 }
 
-/// Notes one message as owed. The same transaction id is owed once.
+/// Adds one message. The same transaction ID is added once.
 pub(super) fn owe(tx: &Transaction<'_>, new: &NewMessage) -> Result<()> {
     let sql = "INSERT OR IGNORE INTO outgoing (txn, room, message, asked, summary, kase)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let case = new.case.and_then(|case| i64::try_from(case).ok());
-    let (room, asked) = (new.room.as_str(), new.asked.as_microsecond());
+    let room = new.room.as_str();
+    let asked = new.asked.as_microsecond();
     tx.execute(sql, params![new.txn, room, new.message, asked, new.summary, case])?;
     Ok(())
 }
 
-/// What every row has: its id, its room, when it was asked.
+/// What every row has: its ID, its room, and the time of the command.
 struct OutgoingRow {
     id: i64,
     room: String,
@@ -136,7 +137,7 @@ impl OutgoingRow {
         let room = self.room.try_into().ok();
         let read = room.zip(Timestamp::from_microsecond(self.asked).ok());
         if read.is_none() {
-            tracing::warn!("message {} that is owed is of another version", self.id);
+            tracing::warn!("unsent message {} was written by another version", self.id);
         }
         read.map(|(room, asked)| (self.id, room, asked))
     }

@@ -1,5 +1,5 @@
-//! Upgrades of ops rooms that the bot followed, and ops rooms that it is not in any more → rows that outlive the
-//! process. Whether an upgrade may be followed is decided elsewhere.
+//! Upgrades of ops rooms that the bot followed, and ops rooms that it is not in any more. Whether to follow
+//! an upgrade is decided elsewhere.
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -8,13 +8,13 @@ use rusqlite::params;
 
 use super::connection::Ledger;
 
-/// A room that took another one's place.
+/// A room that replaced another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upgrade {
     pub old: OwnedRoomId,
     pub new: OwnedRoomId,
-    /// Whether an admin's encrypted command came from the new room. Until then only a plain event says that it is
-    /// the ops room.
+    /// Whether an admin sent an encrypted command from the new room. Until then only a plain event says that
+    /// it is the ops room.
     pub proven: bool,
 }
 
@@ -34,7 +34,8 @@ impl Ledger {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?))
         })?;
         let read = |(old, new, proven): (String, String, bool)| {
-            let (old, new) = (old.try_into().ok()?, new.try_into().ok()?);
+            let old = old.try_into().ok()?;
+            let new = new.try_into().ok()?;
             Some(Upgrade { old, new, proven })
         };
         Ok(rows.into_iter().filter_map(read).collect())
@@ -44,24 +45,25 @@ impl Ledger {
     pub fn follow_upgrade(&self, upgrade: &Upgrade, now: Timestamp) -> Result<()> {
         let sql = "INSERT INTO upgrade (old, new, proven, at) VALUES (?1, ?2, ?3, ?4)
                    ON CONFLICT (old) DO UPDATE SET new = excluded.new, proven = excluded.proven, at = excluded.at";
-        let (old, new) = (upgrade.old.as_str(), upgrade.new.as_str());
+        let old = upgrade.old.as_str();
+        let new = upgrade.new.as_str();
         let row = params![old, new, upgrade.proven, now.as_microsecond()];
         self.write(|tx| Ok(tx.execute(sql, row).map(drop)?))
     }
 
-    /// An admin's encrypted command came from the new room.
+    /// Records that an admin sent an encrypted command from the new room.
     pub fn prove_upgrade(&self, new: &RoomId) -> Result<()> {
         let sql = "UPDATE upgrade SET proven = 1 WHERE new = ?1";
         self.write(|tx| Ok(tx.execute(sql, params![new.as_str()]).map(drop)?))
     }
 
-    /// Follows an upgrade no longer, unless it was proven.
+    /// Stops following an upgrade, unless it was proven.
     pub fn unfollow_upgrade(&self, new: &RoomId) -> Result<()> {
         let sql = "DELETE FROM upgrade WHERE new = ?1 AND proven = 0";
         self.write(|tx| Ok(tx.execute(sql, params![new.as_str()]).map(drop)?))
     }
 
-    /// Ops rooms that the bot is not in any more, the longest first.
+    /// Ops rooms that the bot is not in any more, the longest absence first.
     pub fn absences(&self) -> Result<Vec<Absence>> {
         let rows = self.rows("SELECT room, how, since FROM absence ORDER BY since", [], |row| {
             Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
@@ -73,14 +75,15 @@ impl Ledger {
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
-    /// Notes that the bot is not in an ops room any more.
+    /// Records that the bot is not in an ops room any more.
     pub fn note_absence(&self, absence: &Absence) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO absence (room, how, since) VALUES (?1, ?2, ?3)";
-        let (room, since) = (absence.room.as_str(), absence.since.as_microsecond());
+        let room = absence.room.as_str();
+        let since = absence.since.as_microsecond();
         self.write(|tx| Ok(tx.execute(sql, params![room, absence.how, since]).map(drop)?))
     }
 
-    /// It is in the room again, or the room is no ops room any more.
+    /// Deletes that record: the bot is back, or the room is no ops room any more.
     pub fn end_absence(&self, room: &RoomId) -> Result<()> {
         let sql = "DELETE FROM absence WHERE room = ?1";
         self.write(|tx| Ok(tx.execute(sql, params![room.as_str()]).map(drop)?))

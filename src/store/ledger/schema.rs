@@ -1,8 +1,8 @@
-//! A store folder → an open database of the shape this version knows, or one sentence why not.
+//! Opens a database of the version that this Kestrel supports, or explains why it cannot.
 //!
-//! The shape has a number, kept in the file (`PRAGMA user_version`): the count of the migrations that were
-//! applied. Each is a transaction of its own, so a crash leaves one shape or the next. A file that is
-//! broken, foreign or newer is refused and never written to: a person decides what becomes of it.
+//! The version is in the file (`PRAGMA user_version`): the number of applied migrations. Each migration is a
+//! transaction, so a crash leaves the version before or after it. A damaged, foreign or newer file is
+//! rejected and never written to: a person decides what to do with it.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -14,21 +14,20 @@ use super::migrations::MIGRATIONS;
 use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-/// `KSTL`: tells our file from any other SQLite database (`PRAGMA application_id`).
+/// `KSTL`: marks our file among SQLite databases (`PRAGMA application_id`).
 const OURS: i32 = 0x4b53_544c;
 
-/// How long one connection waits for another. A step takes milliseconds; only a stopped process holds
-/// longer.
+/// How long one connection waits for another. A step takes milliseconds; only a stopped process takes longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Opens the database at `path`, made when it is not there.
+/// Opens the database at `path`, and creates it if needed.
 pub(super) fn open(path: &Path) -> Result<Connection> {
     open_with(path, MIGRATIONS)
 }
 
 fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection> {
-    make_file(path).with_context(|| format!("cannot make the ledger {}", path.display()))?;
-    // Without URI: a folder may be called anything.
+    make_file(path).with_context(|| format!("cannot create the ledger {}", path.display()))?;
+    // Without URI: a folder can have any name.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
         Connection::open_with_flags(path, flags).map_err(|error| explain(path, error))?;
@@ -36,14 +35,14 @@ fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection> {
     Ok(connection)
 }
 
-/// The file is made here and not by SQLite, which would leave it open to everyone; what SQLite puts beside
-/// it (`-wal`, `-shm`) takes its mode. An existing file is not opened: closing it again would drop every
-/// lock that another connection of this process has on it.
+/// Created here and not by SQLite, which would make it readable for everyone; SQLite's own files (`-wal`,
+/// `-shm`) get its mode. An existing file is not opened: closing it would drop all locks of this process on
+/// it.
 fn make_file(path: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all(),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            // It may have been put back by hand, open to others; another's file is left as it is.
+            // It may have been restored by hand, with wider permissions; another user's file stays as it is.
             let mode = fs::metadata(path)?.permissions().mode() & 0o777;
             match mode & 0o077 {
                 0 => Ok(()),
@@ -57,25 +56,25 @@ fn make_file(path: &Path) -> std::io::Result<()> {
 fn prepare(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<()> {
     let plain = |error| explain(path, error);
     connection.busy_timeout(PATIENCE).map_err(plain)?;
-    // Reads only, and of one moment: what is refused is left as it was.
+    // One read-only snapshot: a rejected file stays as it was.
     let look = connection.transaction().map_err(plain)?;
     let shape = recognise(&look, path, migrations.len())?;
     sound(&look, path)?;
     drop(look);
     write_ahead(connection).map_err(plain)?;
-    // What is written must hold after a power cut, because a post follows it.
+    // Writes must survive a power failure, because a post follows them.
     connection.pragma_update(None, "synchronous", "full").map_err(plain)?;
-    // What is deleted is overwritten: a case that was deleted is in no file any more.
+    // Deleted data is overwritten: a deleted case is in no file any more.
     connection.pragma_update(None, "secure_delete", true).map_err(plain)?;
-    // Writing the file anew needs a place for a copy: none that outlives the process.
+    // Rewriting the file needs space for a copy: in memory, so that none outlives the process.
     connection.pragma_update(None, "temp_store", "memory").map_err(plain)?;
-    // A state of some megabytes now and then must not leave its size behind.
+    // An occasional state of some megabytes must not leave a large file.
     connection.pragma_update(None, "journal_size_limit", 8 << 20).map_err(plain)?;
-    // Most starts find nothing to do, and then nothing is locked.
+    // Most starts have nothing to do, and then lock nothing.
     (shape..migrations.len()).try_for_each(|done| migrate(connection, path, migrations, done))
 }
 
-/// Whether the file is ours to open, and how many migrations it has seen.
+/// Whether the file is ours, and how many migrations it has.
 fn recognise(connection: &Connection, path: &Path, known: usize) -> Result<usize> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let plain = |error| explain(path, error);
@@ -87,24 +86,24 @@ fn recognise(connection: &Connection, path: &Path, known: usize) -> Result<usize
     let shown = path.display();
     if whose != OURS && (shape != 0 || whose != 0 || things != 0) {
         bail!(
-            "{shown} is a database of another program. Kestrel touches no such file: move it away, or \
-             name another folder as `store` in the config, and start again."
+            "{shown} is a database of another program, and Kestrel does not touch it. Move it away, or set \
+             `store` in the config to another folder, and start again."
         );
     }
     let shape = usize::try_from(shape).unwrap_or(usize::MAX);
     if shape > known {
         bail!(
-            "The ledger {shown} was written by a newer Kestrel (its shape is {shape}, this one knows {known}). \
-             An older one could lose what it does not know, so it touches nothing. Start the newer Kestrel \
-             again, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together: then cases, \
-             storms, mutes and messages not yet sent are forgotten."
+            "The ledger {shown} was written by a newer Kestrel (schema version {shape}, this one supports \
+             {known}). Nothing was changed. Start the newer Kestrel again, or move ledger.sqlite, \
+             ledger.sqlite-wal and ledger.sqlite-shm away together; cases, storms, mutes and unsent messages \
+             are then lost."
         );
     }
     Ok(shape)
 }
 
-/// A page that is torn in the middle shows only when it is read, and then it may be months later. The
-/// database is small, so all of it is looked through.
+/// A damaged page shows only when it is read, possibly months later. The database is small, so all of it is
+/// checked.
 fn sound(connection: &Connection, path: &Path) -> Result<()> {
     let says: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -115,8 +114,8 @@ fn sound(connection: &Connection, path: &Path) -> Result<()> {
     }
 }
 
-/// Turns the write-ahead log on; it stays on in the file. SQLite waits for nobody here, so two that open a
-/// new file at once try again.
+/// Enables the write-ahead log, permanently for the file. SQLite does not wait here, so two processes that
+/// open a new file at the same time retry.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     const NAP: Duration = Duration::from_millis(20);
     let mut naps = 0;
@@ -138,7 +137,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// Brings a database that has seen `done` migrations one further.
+/// Applies the next migration to a database that has `done` of them.
 fn migrate(
     connection: &mut Connection,
     path: &Path,
@@ -147,7 +146,7 @@ fn migrate(
 ) -> Result<()> {
     let plain = |error| explain(path, error);
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(plain)?;
-    // Another process may have been here first.
+    // Another process may have done it already.
     if recognise(&tx, path, migrations.len())? > done {
         return Ok(());
     }
@@ -158,23 +157,23 @@ fn migrate(
         .map_err(plain)
 }
 
-/// What SQLite could not do → what a person can do about it.
+/// Explains a SQLite error: what a person can do about it.
 pub(super) fn explain(path: &Path, error: rusqlite::Error) -> anyhow::Error {
     let shown = path.display();
     let says = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => broken(path),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => format!(
-            "The ledger {shown} cannot be opened or written. It and its folder are for their owner only: run \
-             this as the user that runs the bot."
+            "The ledger {shown} cannot be opened or written. Only its owner has access: run this as the user \
+             that runs the bot."
         ),
         _ if is_busy(&error) => format!(
-            "The ledger {shown} is held by another process for longer than {} s. Nothing was written; see \
-             whether a Kestrel beside this one is stopped.",
+            "The ledger {shown} has been locked by another process for more than {} s. Nothing was written. \
+             Check whether another Kestrel process is stuck.",
             PATIENCE.as_secs()
         ),
         Some(ErrorCode::DiskFull) => {
             format!(
-                "The ledger {shown} cannot grow: the disk is full. Nothing was written; make room."
+                "The ledger {shown} cannot grow: the disk is full. Nothing was written. Free some space."
             )
         }
         _ => format!("The ledger {shown} could not be read or written"),
@@ -184,9 +183,9 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> anyhow::Error {
 
 fn broken(path: &Path) -> String {
     format!(
-        "The ledger {} is broken: it is not a database, or not a whole one. Nothing was changed in it. Put a \
-         copy back, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together and start \
-         again: then cases, storms, mutes and messages not yet sent are forgotten, and logs are read from their ends.",
+        "The ledger {} is damaged: it is not a database, or not a complete one. Nothing was changed. Restore a \
+         copy, or move ledger.sqlite, ledger.sqlite-wal and ledger.sqlite-shm away together and start again; \
+         cases, storms, mutes and unsent messages are then lost, and logs are read from their ends.",
         path.display()
     )
 }
@@ -276,7 +275,8 @@ mod tests {
         newer.push("CREATE TABLE later (x TEXT) STRICT;");
         open_with(&path, &newer).unwrap();
         let known = MIGRATIONS.len();
-        let says = format!("a newer Kestrel (its shape is {}, this one knows {known})", known + 1);
+        let says =
+            format!("a newer Kestrel (schema version {}, this one supports {known})", known + 1);
         refused(&path, &says);
         assert_eq!(shape(&open_with(&path, &newer).unwrap()), NEWEST + 1);
     }
@@ -288,7 +288,7 @@ mod tests {
         for garbage in [&b"xy"[..], &[0xff; 40], b"SQLite format 3\0 but not really", &[7; 9000]] {
             fs::write(&path, garbage).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-            refused(&path, "is broken: it is not a database, or not a whole one");
+            refused(&path, "is damaged: it is not a database, or not a complete one");
         }
         fs::remove_file(&path).unwrap();
         let foreign = Connection::open(&path).unwrap();
@@ -315,9 +315,9 @@ mod tests {
             let mut torn = whole.clone();
             torn[page * 4096..page * 4096 + 512].fill(0xee);
             fs::write(&path, &torn).unwrap();
-            refused(&path, "is broken");
+            refused(&path, "is damaged");
             fs::write(&path, &whole[..page * 4096]).unwrap();
-            refused(&path, "is broken");
+            refused(&path, "is damaged");
         }
         fs::write(&path, &whole).unwrap();
         open(&path).unwrap();

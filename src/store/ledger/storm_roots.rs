@@ -1,5 +1,5 @@
-//! The first messages of storms → rows, and back. A storm has one, and a copy in another room while it is posted in
-//! two: after a room upgrade.
+//! The first messages of storms. A storm has one, and a copy in another room while it is posted in two: after
+//! a room upgrade.
 
 use anyhow::Result;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
@@ -8,7 +8,8 @@ use rusqlite::{OptionalExtension, params};
 use super::connection::Ledger;
 
 impl Ledger {
-    /// A storm's first message stands in a room. The first room is the storm's own; one in another room is a copy.
+    /// Records a storm's first message in a room. The first room is the storm's own; one in another room is a
+    /// copy.
     pub fn rooted(&self, number: u64, room: &RoomId, root: &EventId) -> Result<()> {
         let Ok(number) = i64::try_from(number) else { return Ok(()) };
         let own = "UPDATE storm SET room = ?2, root = ?3
@@ -24,7 +25,7 @@ impl Ledger {
         })
     }
 
-    /// The storm whose first message this is, in any room.
+    /// The storm with this first message, in any room.
     pub fn storm_of(&self, root: &EventId) -> Result<Option<u64>> {
         let sql = "SELECT number FROM storm WHERE root = ?1
                    UNION SELECT number FROM storm_copy WHERE root = ?1 ORDER BY number DESC";
@@ -44,7 +45,7 @@ impl Ledger {
         Ok(root.and_then(|root| root.try_into().ok()))
     }
 
-    /// The first message in the storm's own room, for a copy of it. Its case is kept under that.
+    /// The first message in the storm's own room, for a copy of it. Its case belongs to that message.
     pub fn original_root(&self, copy: &EventId) -> Result<Option<(OwnedRoomId, OwnedEventId)>> {
         let sql = "SELECT storm.room, storm.root FROM storm_copy JOIN storm USING (number)
                    WHERE storm_copy.root = ?1";
@@ -85,8 +86,10 @@ mod tests {
     fn a_storm_has_one_first_message_a_room_and_each_leads_to_it() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
-        let (old, new) = (room_id!("!old:x"), room_id!("!new:x"));
-        let (first, copy) = (event_id!("$first"), event_id!("$copy"));
+        let old = room_id!("!old:x");
+        let new = room_id!("!new:x");
+        let first = event_id!("$first");
+        let copy = event_id!("$copy");
         ledger.rooted(1, new, copy).unwrap();
         assert_eq!(ledger.storm_of(copy).unwrap(), None, "of a storm that is not known");
         ledger.record(&Step { storms: &[event(0)], ..Step::default() }).unwrap();

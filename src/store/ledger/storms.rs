@@ -8,26 +8,26 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::connection::Ledger;
 
-/// How many storms are kept; the lowest numbers go first. A storm is about half a kilobyte.
+/// How many storms are kept; the lowest numbers are deleted first. A storm is about half a kilobyte.
 const KEPT_STORMS: i64 = 1000;
 
-/// A storm as the ledger knows it.
+/// A storm in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredStorm {
-    /// The newest: counts, last moment.
+    /// The newest event: counts, last time.
     pub event: Event,
-    /// When it was first told of; `event.first` is when its first line was written.
+    /// When it was first reported; `event.first` is the time of its first line.
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
     /// A verdict's name.
     pub verdict: Option<String>,
     pub sure: Option<Confirmation>,
-    /// The room and the message that its thread hangs on.
+    /// The room and the root message of its thread.
     pub root: Option<(OwnedRoomId, OwnedEventId)>,
 }
 
 impl Ledger {
-    /// Storms, the newest number first. One of another version's shape is passed over; the log says so.
+    /// Storms, the newest number first. A row of another version is skipped; the log says so.
     pub fn storms(&self, most: usize) -> Result<Vec<StoredStorm>> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.known("ORDER BY number DESC LIMIT ?1", most)
@@ -39,7 +39,7 @@ impl Ledger {
         Ok(self.known("WHERE number = ?1", number)?.pop())
     }
 
-    /// What a storm was judged to be. One that is not known stays unknown.
+    /// Records the verdict on a storm. An unknown storm stays unknown.
     pub fn judged(&self, number: u64, verdict: &str, sure: &Confirmation) -> Result<()> {
         let Ok(number) = i64::try_from(number) else { return Ok(()) };
         let sure = serde_json::to_string(sure)?;
@@ -56,8 +56,8 @@ impl Ledger {
     }
 }
 
-/// Notes what is new of a storm. A number whose storm began at another moment was given anew, after the
-/// watch's state was lost: nothing of the old storm holds for it.
+/// Records news of a storm. If the number belonged to a storm with another start, the watch's state was lost
+/// and the number was reused: nothing of the old storm applies.
 pub(super) fn note(tx: &Transaction<'_>, event: &Event) -> Result<()> {
     let number = i64::try_from(event.storm)
         .with_context(|| format!("storm {} has a number that cannot be kept", event.storm))?;
@@ -89,7 +89,7 @@ fn prune(tx: &Transaction<'_>) -> Result<()> {
     Ok(tx.execute(sql, params![KEPT_STORMS]).map(drop)?)
 }
 
-/// A storm's row as it lies in the database.
+/// A storm's row in the database.
 struct StormRow {
     number: i64,
     event: String,
@@ -118,7 +118,9 @@ impl StormRow {
     fn known(self) -> Option<StoredStorm> {
         let number = self.number;
         self.checked()
-            .inspect_err(|error| tracing::warn!("storm {number} is of another version: {error:#}"))
+            .inspect_err(|error| {
+                tracing::warn!("storm {number} was written by another version: {error:#}")
+            })
             .ok()
     }
 

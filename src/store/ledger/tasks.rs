@@ -1,9 +1,8 @@
-//! What people asked and the bot accepted → rows that are open until their answer is owed or sent, and how
-//! far each room was heard.
+//! Accepted commands, open until their answer is queued or sent, and how far each room was read.
 //!
-//! A row is written before work on it begins, so a process that ends in the middle loses nothing: the next
-//! one takes up what is open. A settled row keeps the event's digest only, so that the same event is not
-//! answered twice. What was asked is deleted with the answer.
+//! A row is written before the work starts, so a process that dies loses nothing: the next one resumes open
+//! rows. A settled row keeps only the event's digest, so that the same event is not answered twice. The
+//! command itself is deleted with the answer.
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -14,25 +13,25 @@ use super::connection::Ledger;
 use super::outgoing::{NewMessage, owe};
 use crate::store::files::digest;
 
-/// How many settled events are remembered. What comes again after a restart was sent in the last minutes,
-/// or lies after the newest heard event of its room; this need only outnumber both.
+/// How many settled events are remembered. An event that arrives again after a restart was sent in the last
+/// minutes, or is after the newest event that was read in its room; this need only exceed both.
 const REMEMBERED: i64 = 4000;
 
-/// Something that was asked and accepted, and is not answered yet.
+/// An accepted command without an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Its place in the queue; never given twice.
+    /// Its place in the queue; never used twice.
     pub number: i64,
     pub room: OwnedRoomId,
     /// When it was accepted, by this machine's clock.
     pub at: Timestamp,
-    /// How many processes began it.
+    /// How many processes started it.
     pub tries: u32,
-    /// What was asked; opaque text.
+    /// The command; opaque text.
     pub task: String,
 }
 
-/// What became of something that was handed in.
+/// The result of handing in a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandedIn {
     Accepted,
@@ -43,16 +42,16 @@ pub enum HandedIn {
 }
 
 impl Ledger {
-    /// When this store began. What was sent before it is history: whether it was answered is not known.
+    /// When this store was created. Earlier messages are history: whether they were answered is unknown.
     pub fn since(&self) -> Result<Option<Timestamp>> {
         let at: Option<i64> =
             self.read(|tx| tx.query_row("SELECT at FROM began", [], |row| row.get(0)).optional())?;
         Ok(at.map(Timestamp::from_microsecond).transpose()?)
     }
 
-    /// Notes when this store began, and digests of events that an older Kestrel answered. Does nothing
-    /// where a beginning is noted already.
-    pub(in crate::store) fn begin_at(&self, at: Timestamp, answered: &[String]) -> Result<()> {
+    /// Records when this store was created, and digests of events that an older Kestrel answered. Does
+    /// nothing if that is already recorded.
+    pub(crate) fn begin_at(&self, at: Timestamp, answered: &[String]) -> Result<()> {
         self.write(|tx| {
             let sql = "INSERT OR IGNORE INTO began (one, at) VALUES (1, ?1)";
             if tx.execute(sql, params![at.as_microsecond()])? == 0 {
@@ -66,7 +65,7 @@ impl Ledger {
         })
     }
 
-    /// Notes what was asked, open from now on, unless `most` are open already.
+    /// Records a command as open, unless `most` are open already.
     pub fn accept(
         &self,
         event: &EventId,
@@ -87,8 +86,8 @@ impl Ledger {
         })
     }
 
-    /// Notes an event that needs no work, with the messages that are owed for it. Where the event was noted
-    /// before, it changes nothing and returns `false`.
+    /// Records an event that needs no work, with its messages. If the event is known, it changes nothing and
+    /// returns `false`.
     pub fn answer_at_once(
         &self,
         event: &EventId,
@@ -108,12 +107,12 @@ impl Ledger {
         })
     }
 
-    /// Whether an event was noted, open or settled.
+    /// Whether an event is known, open or settled.
     pub fn is_noted(&self, event: &EventId) -> Result<bool> {
         self.read(|tx| is_noted(tx, event))
     }
 
-    /// What is open, the first accepted first.
+    /// Open commands, the first accepted first.
     pub fn open_tasks(&self, most: usize) -> Result<Vec<Accepted>> {
         let sql = "SELECT number, room, at, tries, task FROM accepted WHERE task IS NOT NULL
                    ORDER BY number LIMIT ?1";
@@ -122,21 +121,22 @@ impl Ledger {
         rows.into_iter().map(OpenRow::accepted).collect()
     }
 
-    /// Counts one more process that begins it. Durable before the work begins: what ends every process is
-    /// given up in the end.
+    /// Counts one more process that starts it. Durable before the work starts: a command that crashes every
+    /// process is given up in the end.
     pub fn count_try(&self, number: i64) -> Result<()> {
         let sql = "UPDATE accepted SET tries = tries + 1 WHERE number = ?1";
         self.write(|tx| Ok(tx.execute(sql, params![number]).map(drop)?))
     }
 
-    /// Puts it back as if this process had not begun it: it was no fault of the task that it did not end.
+    /// Puts it back as if this process had not started it: the command is not the reason that it did not
+    /// finish.
     pub fn put_back(&self, number: i64) -> Result<()> {
         let sql = "UPDATE accepted SET tries = max(tries - 1, 0) WHERE number = ?1";
         self.write(|tx| Ok(tx.execute(sql, params![number]).map(drop)?))
     }
 
-    /// Settles it, with the messages that answer it, all or nothing: after this it is not asked again, and
-    /// its answer is not lost.
+    /// Settles a command with its answer, all or nothing: after this it is not run again, and its answer is
+    /// not lost.
     pub fn settle_task(&self, number: i64, messages: &[NewMessage]) -> Result<()> {
         self.write(|tx| {
             let sql = "UPDATE accepted SET task = NULL WHERE number = ?1 AND task IS NOT NULL";
@@ -148,7 +148,7 @@ impl Ledger {
         })
     }
 
-    /// The newest event of a room up to which everything was heard.
+    /// The newest event of a room up to which everything was read.
     pub fn heard(&self, room: &RoomId) -> Result<Option<OwnedEventId>> {
         let sql = "SELECT event FROM heard WHERE room = ?1";
         let event: Option<String> =
@@ -156,7 +156,7 @@ impl Ledger {
         Ok(event.and_then(|event| event.try_into().ok()))
     }
 
-    /// Everything of a room up to this event was heard.
+    /// Records that a room was read up to this event.
     pub fn note_heard(&self, room: &RoomId, event: &EventId) -> Result<()> {
         let sql = "INSERT INTO heard (room, event) VALUES (?1, ?2)
                    ON CONFLICT (room) DO UPDATE SET event = excluded.event";
@@ -176,14 +176,14 @@ fn count_open(tx: &Connection) -> rusqlite::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-/// Forgets the oldest of what is settled.
+/// Deletes the oldest settled rows.
 fn prune(tx: &Transaction<'_>) -> Result<()> {
     let sql = "DELETE FROM accepted WHERE task IS NULL AND number <=
                (SELECT number FROM accepted WHERE task IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?1)";
     Ok(tx.execute(sql, params![REMEMBERED]).map(drop)?)
 }
 
-/// A row as it lies in the database.
+/// A row in the database.
 struct OpenRow {
     number: i64,
     room: String,
@@ -244,7 +244,9 @@ mod tests {
     #[test]
     fn what_is_accepted_is_open_until_its_answer_is_owed() {
         let (folder, ledger) = ledger();
-        let (room, one, two) = (room_id!("!ops:x"), event_id!("$one"), event_id!("$two"));
+        let room = room_id!("!ops:x");
+        let one = event_id!("$one");
+        let two = event_id!("$two");
         let hand_in =
             |event, task, second| ledger.accept(event, room, (task, 2), at(second)).unwrap();
         assert_eq!(hand_in(one, "!ke1", 1), HandedIn::Accepted);
@@ -273,7 +275,8 @@ mod tests {
     #[test]
     fn what_needs_no_work_is_noted_with_its_answer() {
         let (_folder, ledger) = ledger();
-        let (room, event) = (room_id!("!ops:x"), event_id!("$slip"));
+        let room = room_id!("!ops:x");
+        let event = event_id!("$slip");
         assert!(!ledger.is_noted(event).unwrap());
         assert!(ledger.answer_at_once(event, room, at(0), &[message("a")]).unwrap());
         assert!(!ledger.answer_at_once(event, room, at(0), &[message("b")]).unwrap());
@@ -299,7 +302,8 @@ mod tests {
     #[test]
     fn each_room_is_heard_up_to_an_event_of_its_own() {
         let (_folder, ledger) = ledger();
-        let (ops, other) = (room_id!("!ops:x"), room_id!("!other:x"));
+        let ops = room_id!("!ops:x");
+        let other = room_id!("!other:x");
         assert_eq!(ledger.heard(ops).unwrap(), None);
         ledger.note_heard(ops, event_id!("$one")).unwrap();
         ledger.note_heard(other, event_id!("$three")).unwrap();

@@ -41,8 +41,10 @@ fn storms(ledger: &Ledger, events: &[Event]) {
 
 /// Everything in it, for comparing.
 fn all(ledger: &Ledger) -> String {
-    let (places, watch) = (ledger.places().unwrap(), ledger.watch().unwrap());
-    let (storms, owed) = (ledger.storms(5000).unwrap(), ledger.owed().unwrap());
+    let places = ledger.places().unwrap();
+    let watch = ledger.watch().unwrap();
+    let storms = ledger.storms(5000).unwrap();
+    let owed = ledger.owed().unwrap();
     format!("{places:?} {watch:?} {storms:?} {owed:?}")
 }
 
@@ -146,7 +148,8 @@ fn a_terminal_reads_and_mutes_beside_the_bot() {
 #[test]
 fn a_storm_from_its_start_to_its_end_and_back() {
     let (_folder, ledger) = ledger();
-    let (room, root) = (room_id!("!ops:example.org"), event_id!("$root"));
+    let room = room_id!("!ops:example.org");
+    let root = event_id!("$root");
     storms(&ledger, &[event(7, Change::Started, 5, 3)]);
     ledger.judged(7, "otk-recreated", &Confirmation::Unconfirmed("no database".into())).unwrap();
     ledger.judged(7, "otk-recreated", &Confirmation::Confirmed).unwrap();
@@ -285,7 +288,8 @@ fn how_long_a_step_takes() {
             let state = char::from(b'0' + (round % 10) as u8).to_string().repeat(kilobytes << 10);
             let storms = [event(1 + round, Change::Started, 0, 3)];
             let owed = [Due::Storm(storms[0].clone())];
-            let (watch, places) = (Some(state.as_str()), &[("log".into(), round.to_string())]);
+            let watch = Some(state.as_str());
+            let places = &[("log".into(), round.to_string())];
             let step = Step { places, watch, storms: &storms, owed: &owed };
             #[expect(clippy::disallowed_methods)]
             let began = std::time::Instant::now();

@@ -11,18 +11,18 @@ use super::storms::note;
 /// One step of the watch.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Step<'a> {
-    /// Source name → position, of the sources that moved; opaque text.
+    /// Source name and position, for sources that moved; opaque text.
     pub places: &'a [(String, String)],
-    /// The watch's new state, where it changed; opaque text.
+    /// The watch's new state, if it changed; opaque text.
     pub watch: Option<&'a str>,
-    /// What is new of storms, oldest first.
+    /// News of storms, oldest first.
     pub storms: &'a [Event],
-    /// Messages that it makes due, oldest first.
+    /// New messages, oldest first.
     pub owed: &'a [Due],
 }
 
 impl Ledger {
-    /// One step of the watch, written whole or not at all, and durable when this returns.
+    /// Writes one step of the watch, completely or not at all; durable when this returns.
     pub fn record(&self, step: &Step<'_>) -> Result<()> {
         self.write(|tx| {
             for (source, position) in step.places {
@@ -44,14 +44,14 @@ impl Ledger {
         })
     }
 
-    /// Source name → position, as the newest steps left them.
+    /// Source name and position, from the newest steps.
     pub fn places(&self) -> Result<Vec<(String, String)>> {
         self.rows("SELECT source, position FROM place ORDER BY source", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
     }
 
-    /// The state of the watch, as the newest step left it.
+    /// The state of the watch, from the newest step.
     pub fn watch(&self) -> Result<Option<String>> {
         let state = self.rows("SELECT state FROM watch", [], |row| row.get(0));
         Ok(state?.pop())

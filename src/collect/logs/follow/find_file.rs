@@ -1,5 +1,4 @@
-//! A log's folder → the file where reading goes on: the one that was left, under whatever name, and the one
-//! that follows it.
+//! Finds the file to resume in: the one that was read last, under whatever name, and the one that follows it.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -12,17 +11,17 @@ use super::tail::{Fit, fit};
 use crate::collect::logs::log_file::{self, LogFile};
 use kestrel_core::synapse_log::record::Stamp;
 
-/// Where a place was found.
+/// Where a saved position was found.
 #[derive(Debug)]
 pub enum FoundFile {
-    /// Reading goes on in this file; whether it is the log's current one.
+    /// Reading continues in this file. The flag says whether it is the log's current file.
     At(LogFile, bool),
-    /// A copy that ends before the place: all of it was read.
+    /// A copy that ends before the position: all of it was read.
     Ended,
     Nowhere,
 }
 
-/// Looks for a place: in the log itself, then in rotated files, plain ones first.
+/// Looks for a saved position in the log itself, then in rotated files, plain ones first.
 pub fn find(path: &Path, mark: &FilePosition) -> FoundFile {
     let mut ended = false;
     if let Ok(part) = LogFile::inspect(path) {
@@ -38,15 +37,15 @@ pub fn find(path: &Path, mark: &FilePosition) -> FoundFile {
         match fit(&part, mark) {
             Ok(Fit::GoesOn) => return FoundFile::At(part, false),
             Ok(Fit::Short) => ended = true,
-            // Just being compressed, or renamed: not yet to be said.
+            // It may be in the middle of being compressed or renamed.
             _ => {}
         }
     }
     if ended { FoundFile::Ended } else { FoundFile::Nowhere }
 }
 
-/// The file behind one that began at `began`: the oldest rotated one that is newer, else the log itself.
-/// None where the log is not there, or is `same`.
+/// The file after one that starts at `began`: the oldest rotated file that is newer, otherwise the log
+/// itself. `None` if the log is missing, or is `same`.
 pub fn next(
     path: &Path,
     began: Option<i64>,
@@ -62,10 +61,10 @@ pub fn next(
     let newer = |part: &LogFile| began.is_some_and(|began| begins(part) > began);
     let mut parts = rotated(path);
     parts.retain(newer);
-    // Of one that is there twice, the plain one.
+    // If a file exists twice, use the plain one.
     let oldest = parts.into_iter().min_by_key(|part| (begins(part), part.gzip));
     let current = LogFile::inspect(path).map_err(io::Error::other)?;
-    // A copy of the log itself, made but not cut yet.
+    // A copy of the log itself that was made before the log was truncated.
     let oldest = oldest.filter(|part| current.first.is_none() || part.first != current.first);
     Ok(Some(oldest.unwrap_or(current)))
 }
@@ -86,16 +85,16 @@ pub fn before(path: &Path, began: Option<i64>) -> Vec<LogFile> {
     parts
 }
 
-/// When a file begins, as its first record writes it.
+/// The start of a file, from its first record.
 pub fn begins(part: &LogFile) -> i64 {
     match part.first {
         Some(Stamp::Local(at) | Stamp::Utc(at)) => at,
-        // Synapse's plain JSON has no times; the file's own then tell an order.
+        // Synapse's plain JSON has no timestamps; use the file's modification time to order the files.
         _ => fs::metadata(&part.path).map_or(i64::MIN, |about| about.mtime() * 1000),
     }
 }
 
 fn rotated(path: &Path) -> Vec<LogFile> {
-    // Each that cannot be read would be told at every rotation.
+    // Otherwise each unreadable file would be reported at every rotation.
     log_file::rotated_files(path, &mut Vec::new())
 }

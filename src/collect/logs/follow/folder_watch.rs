@@ -1,5 +1,5 @@
-//! A log's folder → when to look again. Never tells what happened: the reader looks for itself, because
-//! a watch misses what another machine writes, and a folder may be mounted anew.
+//! Waits until a log may have changed. It never says what happened: the reader checks for itself, because
+//! inotify misses writes from other machines, and a folder may be mounted again.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 
-/// Looked at this often even if nothing wakes.
+/// The log is checked at least this often.
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
-/// After a look nothing wakes for so long: a busy log is read in large pieces.
+/// The shortest pause after a check: a busy log is read in large pieces.
 const REST: Duration = Duration::from_millis(200);
 
-/// What wakes one log's reader.
+/// Wakes the reader of one log.
 #[derive(Debug)]
 pub struct FolderWatch {
     folder: PathBuf,
-    /// None where the system gives no watch: then looking often has to do.
+    /// `None` if the system has no inotify; then frequent checks have to do.
     inotify: Option<OwnedFd>,
 }
 
@@ -29,14 +29,14 @@ impl FolderWatch {
         Self { folder, inotify: init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok() }
     }
 
-    /// Returns when something may have happened, and at most half a second later.
+    /// Returns when something may have changed, after half a second at most.
     pub fn wait(&self) {
         std::thread::sleep(REST);
         let Some(inotify) = &self.inotify else {
             return std::thread::sleep(REST);
         };
         let what = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVE | WatchFlags::DELETE;
-        // LogQuestion for each time: the folder of before may be gone, and a second watch of one is the same.
+        // Added again each time: the folder may have been replaced, and adding the same watch twice is harmless.
         if add_watch(inotify, &self.folder, what).is_err() {
             return std::thread::sleep(REST);
         }

@@ -1,4 +1,4 @@
-//! Followed logs: one thread reads each, and their pieces come out in the order of time.
+//! Followed logs: one thread reads each log, and the pieces come out in order of time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::thread;
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use super::folder_watch::FolderWatch;
 use super::log_reader::{LogPiece, LogReader};
@@ -16,11 +17,11 @@ use super::round::Round;
 use crate::collect::logs::same_log::distinct;
 use crate::config::LogSource;
 
-/// So many bytes before the place where reading goes on are read again after a restart: they tell true
-/// request numbers from forged ones.
+/// This many bytes before the position are read again after a restart: they show which request numbers are
+/// genuine.
 const LEAD: u64 = 16 << 20;
 
-/// Logs that are followed. Its threads end when it is dropped.
+/// The followed logs. The threads end when it is dropped.
 #[derive(Debug)]
 pub struct Follower {
     merge: Merge,
@@ -28,7 +29,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows logs from where they were left; a log without a saved position is read from `from` on.
+    /// Follows logs from their saved positions. A log without one is read from `from` on.
     pub fn start(
         sources: Vec<LogSource>,
         mut saved: HashMap<String, Position>,
@@ -38,7 +39,7 @@ impl Follower {
         let news = Arc::new(Notify::new());
         let mut feeds = Vec::new();
         for source in distinct(&sources) {
-            // One piece is made, one waits here and one in the merge: no more is held of a log.
+            // One piece is being read, one waits here and one is in the merge: no more of a log is in memory.
             let (sender, pieces) = mpsc::channel(1);
             feeds.push(Feed::new(source.name.clone(), pieces));
             let trail = LogReader::new(source.clone(), saved.remove(&source.name), from, LEAD);
@@ -49,7 +50,7 @@ impl Follower {
         Self { merge: Merge::new(feeds, news), stop }
     }
 
-    /// The next round: as soon as something came to (batched: at most about 5 a second), else an empty one
+    /// The next round: as soon as there are events (at most about 5 times a second), otherwise an empty one
     /// about every second.
     pub async fn next(&mut self) -> Round {
         self.merge.next().await
@@ -74,8 +75,11 @@ impl ReaderThread {
     fn run(mut self) {
         let wake = FolderWatch::new(&self.trail.source.path);
         let mut before = None;
+        // Only lengths of time matter here: how long a file was rotated away.
+        let started = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
-            let piece = self.trail.look(now());
+            let now = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+            let piece = self.trail.look(now);
             let state = (piece.place.clone(), piece.behind, piece.read_to, piece.blind);
             let behind = piece.behind;
             let is_new = before.as_ref() != Some(&state);
@@ -91,13 +95,4 @@ impl ReaderThread {
             }
         }
     }
-}
-
-/// Milliseconds since 1970.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a file is rotated away is no time of the log"
-)]
-fn now() -> i64 {
-    Timestamp::now().as_millisecond()
 }

@@ -1,5 +1,5 @@
-//! One log, look by look → what came to it since, each line once: through renaming, cutting, compressing and
-//! restarts. Never waits and never asks the clock, so that a test can lead it anywhere.
+//! Reads what is new in one log, each line once, through renaming, truncation, compression and restarts. It
+//! never waits and never asks the clock, so that a test controls everything.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,23 +14,23 @@ use crate::config::LogSource;
 use kestrel_core::evidence::log_event::LogEvent;
 use kestrel_core::synapse_log::attribution::Attribution;
 
-/// A piece ends after so many bytes, or after this much of the log's time (milliseconds): several logs are
-/// read in step.
+/// A piece ends after this many bytes, or after this much of the log's time (milliseconds), so that several
+/// logs are read in step.
 const PIECE: u64 = 4 << 20;
 const STEP: i64 = 60_000;
-/// Less time than this in one read lets the next be larger.
+/// If one read covers less time than this, the next one is larger.
 const STEP_SHORT: i64 = STEP / 4;
-/// Bytes read at once from a log with few lines an hour.
+/// The size of one read from a log with few lines an hour.
 const SPARSE: usize = 4 << 10;
 
 /// One log that is followed.
 #[derive(Debug)]
 pub struct LogReader {
     pub(super) source: LogSource,
-    /// Bytes before a place that are read again, at least.
+    /// The least number of bytes before a position that are read again.
     pub(super) lead: u64,
     pub(super) reading: Option<Attribution>,
-    /// Rotated files that may get late lines and until when, then the one that is read.
+    /// Rotated files that may still get late lines, with the time until then, and last the current file.
     pub(super) tails: VecDeque<(Tail, i64)>,
     pub(super) saved: Option<Position>,
     pub(super) since: Timestamp,
@@ -38,7 +38,7 @@ pub struct LogReader {
     pub(super) began: Option<i64>,
     pub(super) last: Option<Timestamp>,
     pub(super) misses: u32,
-    /// A place was given up: what is read next ends the gap.
+    /// A position was given up: the next line that is read ends the gap.
     pub(super) gap: bool,
     pub(super) notes: Vec<String>,
     pub(super) absent: Option<i64>,
@@ -46,30 +46,30 @@ pub struct LogReader {
     pub(super) failures: u32,
     pub(super) chunk: usize,
     pub(super) odd: bool,
-    /// When (milliseconds) people were last told of logins that hide lines.
+    /// When (milliseconds) people were last told about logins that hide lines.
     pub(super) hidden: Option<i64>,
 }
 
-/// What one look came to.
+/// What one read returned.
 #[derive(Debug, Default)]
 pub struct LogPiece {
     /// Oldest first.
     pub log_events: Vec<LogEvent>,
-    /// Where the log stands after them; none before anything was opened.
+    /// The position after them; `None` before anything was opened.
     pub place: Option<Position>,
-    /// More is there to read.
+    /// There is more to read.
     pub behind: bool,
-    /// How far the log's time had got before, and got.
+    /// The log's time before and after this piece.
     pub from: Option<Timestamp>,
     pub read_to: Option<Timestamp>,
     pub bytes: u64,
-    /// It cannot be read for longer than a rotation takes.
+    /// It has been unreadable for longer than a rotation takes.
     pub blind: bool,
     pub notes: Vec<String>,
 }
 
 impl LogReader {
-    /// Follows a log from a place, or from a time on. `lead` bytes before are read again.
+    /// Follows a log from a position, or from a time. `lead` bytes before it are read again.
     pub fn new(source: LogSource, saved: Option<Position>, since: Timestamp, lead: u64) -> Self {
         Self {
             source,
@@ -92,7 +92,7 @@ impl LogReader {
         }
     }
 
-    /// Reads what came, at most a piece; `now` in milliseconds.
+    /// Reads what is new, at most one piece; `now` is in milliseconds.
     pub fn look(&mut self, now: i64) -> LogPiece {
         if self.tails.is_empty() {
             let opened = self.open(now);
@@ -106,7 +106,7 @@ impl LogReader {
                 (piece.behind, piece.bytes) = (behind, bytes);
                 self.failures = if bytes > 0 { 0 } else { self.failures };
             }
-            // Gone in the middle: it is looked for again.
+            // The file disappeared: it is searched for again.
             Err(error) => self.lose(&error, now),
         }
         self.tell_odd();
@@ -123,7 +123,7 @@ impl LogReader {
         piece
     }
 
-    /// Where the log stands.
+    /// The current position.
     pub(super) fn place(&self) -> Option<Position> {
         let reading = self.reading.as_ref()?;
         Some(Position {
@@ -137,8 +137,8 @@ impl LogReader {
         .or_else(|| self.saved.clone())
     }
 
-    /// Late lines first, then those of the current file and of those behind it. Whether more is there, and
-    /// how much was read.
+    /// Reads late lines first, then the current file and its successors. Returns whether there is more, and
+    /// how many bytes were read.
     fn read(&mut self, now: i64) -> io::Result<(bool, u64)> {
         let Some(mut reading) = self.reading.take() else { return Ok((false, 0)) };
         let read = self.read_into(&mut reading, now);

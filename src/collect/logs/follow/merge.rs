@@ -1,4 +1,4 @@
-//! Pieces of several logs → rounds, in the order of time.
+//! Merges pieces of several logs into rounds, in order of time.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -15,23 +15,23 @@ use super::round::Round;
 use kestrel_core::evidence::log_event::LogEvent;
 use kestrel_core::synapse_log::log_events::LogEvents;
 
-/// The shortest time between two rounds, and the longest.
+/// The shortest and the longest time between two rounds.
 const BATCH: Duration = Duration::from_millis(200);
 const IDLE: Duration = Duration::from_secs(1);
-/// A backlog's round ends at so many log events or bytes of logs.
+/// While reading a backlog, a round ends at this many events or bytes.
 const SIGHTS: usize = 50_000;
 const BYTES: u64 = 32 << 20;
-/// A log that should have more and gives none for so long is on a disk that hangs.
+/// A log that should have more but returns nothing for this long is on a disk that does not respond.
 const HANGS: Duration = Duration::from_secs(60);
 
-/// What comes of one log.
+/// The pieces of one log.
 #[derive(Debug)]
 pub struct Feed {
     name: String,
     pieces: mpsc::Receiver<LogPiece>,
-    /// The oldest piece that was not given out.
+    /// The oldest piece that was not merged yet.
     waiting: Option<LogPiece>,
-    /// More of it will come at once.
+    /// More pieces will follow immediately.
     behind: bool,
     read_to: Option<Timestamp>,
     blind: bool,
@@ -40,7 +40,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Of a log of this name.
+    /// For the log with this name.
     pub fn new(name: String, pieces: mpsc::Receiver<LogPiece>) -> Self {
         Self {
             name,
@@ -54,13 +54,13 @@ impl Feed {
         }
     }
 
-    /// Whether the next piece of the others has to wait for this one.
+    /// Whether the other logs have to wait for this one.
     fn holds_up(&self) -> bool {
         self.waiting.is_none() && self.behind && !self.hangs
     }
 }
 
-/// A round so far.
+/// A round that is not complete yet.
 #[derive(Debug, Default)]
 struct PendingRound {
     log_events: Vec<LogEvent>,
@@ -79,12 +79,12 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// Of these; `news` tells that one of them has a piece.
+    /// Merges these logs; `news` signals that one of them has a piece.
     pub fn new(feeds: Vec<Feed>, news: Arc<Notify>) -> Self {
         Self { feeds, news, heap: PendingRound::default(), given: Instant::now() }
     }
 
-    /// The next round. What was put together so far stays if this is dropped.
+    /// The next round. Cancelling this call loses nothing.
     pub async fn next(&mut self) -> Round {
         loop {
             while !self.is_full() && self.step() {}
@@ -111,7 +111,7 @@ impl Merge {
         self.feeds.iter().any(|feed| !feed.hangs && (feed.behind || feed.waiting.is_some()))
     }
 
-    /// Takes the oldest piece, unless an older one may still come.
+    /// Takes the oldest piece, unless an older one may still arrive.
     fn step(&mut self) -> bool {
         for feed in &mut self.feeds {
             if feed.waiting.is_none()
@@ -124,10 +124,10 @@ impl Merge {
                 let name = &feed.name;
                 let seconds = HANGS.as_secs();
                 self.heap.notes.push(format!(
-                    "log {name} has not answered for {seconds} s: its disk is slow, or hangs"
+                    "no data from log {name} for {seconds} s: its disk is slow or not responding"
                 ));
             } else if feed.hangs && !hangs {
-                self.heap.notes.push(format!("log {} answers again", feed.name));
+                self.heap.notes.push(format!("log {} responds again", feed.name));
             }
             feed.hangs = hangs;
         }
@@ -173,7 +173,7 @@ impl Merge {
     }
 }
 
-/// The moment that a piece reads on from; a log without records goes first.
+/// The time at which a piece starts; a log without records comes first.
 fn begins(piece: &LogPiece) -> Option<Timestamp> {
     piece.from
 }

@@ -1,5 +1,5 @@
-//! What a person is told of a followed log: that it cannot be read, that it is no log, that lines are hidden.
-//! Each is said once.
+//! Notices about a followed log: that it cannot be read, that it is not a log, that lines are hidden. Each is
+//! given once.
 
 use std::io;
 use std::mem;
@@ -8,26 +8,26 @@ use super::log_reader::LogReader;
 use crate::collect::logs::log_file::LogFile;
 use crate::collect::logs::summary;
 
-/// A log that is not there for less than this (milliseconds) is just being rotated.
+/// A log that is missing for less than this (milliseconds) is just being rotated.
 const ROTATING: i64 = 5_000;
 
-/// A compressed file that cannot be read so often in a row is broken.
+/// A compressed file that fails this often in a row is damaged.
 const FAILURES: u32 = 8;
 
 /// Milliseconds.
 const DAY: i64 = 24 * 3_600_000;
 
-/// After so many lines without a record a file is no log.
+/// A file with this many lines and no record is not a log.
 const ODD: u64 = 1000;
 
 impl LogReader {
-    /// Says once that the log cannot be read, and that it can again. An empty reason is a log that is not
-    /// there, as in the middle of a rotation.
+    /// Reports once that the log cannot be read, and once that it can be read again. An empty reason means
+    /// that the log is missing, as in the middle of a rotation.
     pub(super) fn seen(&mut self, how: Result<(), String>, now: i64) {
         let name = &self.source.name;
         let Err(why) = how else {
             if mem::take(&mut self.told) {
-                self.notes.push(format!("log {name} is read again"));
+                self.notes.push(format!("log {name} can be read again"));
             }
             self.absent = None;
             return;
@@ -40,18 +40,18 @@ impl LogReader {
         self.told = true;
         let why = if why.is_empty() {
             let gone = LogFile::inspect(&self.source.path).err();
-            gone.unwrap_or_else(|| "it was being replaced".into())
+            gone.unwrap_or_else(|| "the file is being replaced".into())
         } else {
             why
         };
         self.notes.push(format!("log {name} cannot be read: {why}"));
     }
 
-    /// Reading broke off: the file is looked for again, and a compressed one that is broken is left behind.
+    /// Reading failed: the file is searched for again, and a damaged compressed file is skipped.
     pub(super) fn lose(&mut self, error: &io::Error, now: i64) {
         self.failures += 1;
         if self.failures > FAILURES && self.tails.back().is_some_and(|(tail, _)| tail.closed) {
-            let (mut tail, _) = self.tails.pop_back().expect("asked right before");
+            let (mut tail, _) = self.tails.pop_back().expect("checked right before");
             self.began = tail.began().or(self.began);
             let name = &self.source.name;
             let path = tail.path.display();
@@ -62,7 +62,7 @@ impl LogReader {
         self.seen(Err(error.to_string()), now);
     }
 
-    /// Says once a day that names of logins keep lines from being believed.
+    /// Reports once a day that login names make lines untrustworthy.
     pub(super) fn tell_hidden(&mut self, now: i64) {
         let Some(reading) = self.reading.as_mut() else { return };
         if self.hidden.is_none_or(|told| now - told >= DAY)
@@ -73,7 +73,7 @@ impl LogReader {
         }
     }
 
-    /// Says once of a file that is no log.
+    /// Reports once that a file is not a log.
     pub(super) fn tell_odd(&mut self) {
         let Some(reading) = self.reading.as_ref().filter(|_| !self.odd) else { return };
         if reading.end().lines > ODD

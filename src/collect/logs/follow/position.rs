@@ -1,29 +1,29 @@
-//! How far a log was read → what finds the same place again, in whichever file it stands by then. By
-//! content: inodes are used again, and a log is renamed, copied and compressed.
+//! A saved position, and how to find it again in whichever file it is by then. It goes by content: inodes are
+//! reused, and logs are renamed, copied and compressed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// A file is known by so many of its first bytes; lines carry milliseconds and request ids.
+/// A file is identified by this many of its first bytes; lines contain milliseconds and request IDs.
 pub const HEAD: usize = 4096;
 
-/// Where reading of one log goes on: by file identity and offset.
+/// Where to resume reading one log: by file identity and offset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// The files that are read, oldest first: rotated ones that may still get late lines, then the current.
+    /// The files to read, oldest first: rotated ones that may still get late lines, then the current one.
     pub(super) files: Vec<FilePosition>,
-    /// So many bytes before it have to be read again to know the uploads under way.
+    /// This many bytes before it are read again to know the uploads in progress.
     pub(super) lead: u64,
-    /// The newest moment that was read.
+    /// The newest time that was read.
     pub(super) last: Option<Timestamp>,
-    /// When the newest file that held a record begins, as written.
+    /// The start of the newest file with a record, as written.
     pub(super) began: Option<i64>,
-    /// What is older was never asked for.
+    /// Older lines were never requested.
     pub(super) since: Timestamp,
 }
 
-/// A place in one file.
+/// A position in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilePosition {
     pub device: u64,
@@ -35,7 +35,7 @@ pub struct FilePosition {
     pub before: Fingerprint,
 }
 
-/// Some bytes, told from others.
+/// A fingerprint of some bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     pub length: u64,
@@ -43,10 +43,10 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of these bytes.
+    /// The fingerprint of these bytes.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let digest = Sha256::digest(bytes);
-        // Half of it tells files apart well enough.
+        // Half of the digest is enough to distinguish files.
         let sha256 = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Self { length: bytes.len() as u64, sha256 }
     }

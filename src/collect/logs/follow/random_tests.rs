@@ -74,7 +74,8 @@ fn sequence(seed: u64) {
     let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let mut writer = Writer::new(chance.below(2) == 0);
     let mut reader = Reader::new(&writer.path());
-    let (mut told, mut deleted) = (Vec::new(), false);
+    let mut told = Vec::new();
+    let mut deleted = false;
     // What was never looked at before its first kill has no place to go on from.
     reader.look(1);
     reader.save();
@@ -94,7 +95,8 @@ fn sequence(seed: u64) {
     let notes = reader.notes().join("\n");
     let told = told.join(" ");
     assert!(!lost || deleted, "seed {seed}: a loss of nothing was told: {notes}\n{told}");
-    let (written, torn) = (writer.written.clone(), writer.torn.clone());
+    let written = writer.written.clone();
+    let torn = writer.torn.clone();
     let counted = reader.counted().clone();
     for (number, count) in &counted {
         assert!(*count == 1, "seed {seed}: {number} counted {count} times\n{told}");

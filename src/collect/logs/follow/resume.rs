@@ -1,5 +1,5 @@
-//! The start of following: where a log was left, or a time → open files, and a reader that knows what stood
-//! before. Reads that part and counts nothing of it.
+//! Starts following a log, from a saved position or from a time. It reads some bytes before that point to
+//! prepare the reader, and counts nothing of them.
 
 use std::io::{self, Read};
 use std::sync::atomic::AtomicBool;
@@ -22,11 +22,11 @@ use kestrel_core::synapse_log::readers::Readers;
 use kestrel_core::synapse_log::record::Stamp;
 use kestrel_core::synapse_log::zone::Clock;
 
-/// More than this (bytes) is not read again, however long an upload is under way.
+/// At most this many bytes are read again, however long an upload takes.
 const LONGEST_LEAD: u64 = 256 << 20;
 
 impl LogReader {
-    /// Opens what is to be read.
+    /// Opens the files to read.
     pub(super) fn open(&mut self, now: i64) -> Result<(), String> {
         let shown = self.source.path.display().to_string();
         let failed = |error: io::Error| format!("{shown} cannot be read: {error}");
@@ -36,7 +36,7 @@ impl LogReader {
         }
     }
 
-    /// From a time on.
+    /// Starts at a time.
     fn begin(&mut self) -> io::Result<()> {
         let current = LogFile::inspect(&self.source.path).map_err(io::Error::other)?;
         let clock = self.clock(&current, 0)?;
@@ -57,14 +57,14 @@ impl LogReader {
         }
         let at = seek::start_of(&first, target, &clock)?;
         self.reading = Some(reader(clock));
-        // All that is there now is older than what comes, where the log is empty.
+        // If the log is empty, every other file is older than its next line.
         self.began = first.first.map_or(Some(i64::MIN), |_| Some(begins(&first)));
         let tail = Tail::open(&first, at)?;
         self.push(tail, i64::MAX);
         Ok(())
     }
 
-    /// From where it was left.
+    /// Resumes at a saved position.
     fn resume(&mut self, saved: &Position, now: i64) -> io::Result<()> {
         let mut open = Vec::new();
         let mut lost = false;
@@ -82,22 +82,22 @@ impl LogReader {
         }
         if (lost || late) && self.misses < MISSES {
             self.misses += 1;
-            return Err(io::Error::other("the file that was read last is not there"));
+            return Err(io::Error::other("the file that was read last is missing"));
         }
         let mut next = None;
         if open.is_empty() {
             next = find_file::next(&self.source.path, self.began, None)?;
         }
         let Some(lead) = open.first().map(|(_, part, _)| part).or(next.as_ref()) else {
-            return Err(io::Error::other("it is not there"));
+            return Err(io::Error::other("the file is missing"));
         };
         if self.reading.is_none() {
             let offset = open.first().map_or(0, |(tail, ..)| tail.offset());
             let mut reading = reader(self.clock(lead, offset)?);
             let bytes = saved.lead.max(self.lead).min(LONGEST_LEAD);
             self.warm(lead, offset, bytes, &mut reading)?;
-            // Without a hole between them: behind one, a number that is used again after a restart would be
-            // taken for the upload that had it before, whose end stands in the hole.
+            // There must be no gap between them: after a gap, a request number that is reused after a restart
+            // would be taken for the earlier upload, whose end is in the gap.
             for (tail, part, _) in open.iter().skip(1) {
                 let from = tail.offset().saturating_sub(LONGEST_LEAD);
                 feed(part, from, tail.offset(), &mut reading)?;
@@ -109,7 +109,7 @@ impl LogReader {
         self.misses = 0;
         if late {
             let name = &self.source.name;
-            self.notes.push(format!("log {name}: late lines of a file that is gone were not read"));
+            self.notes.push(format!("log {name}: late lines of a deleted file were not read"));
         }
         let count = open.len();
         for (number, (mut tail, part, current)) in open.into_iter().enumerate() {
@@ -125,7 +125,8 @@ impl LogReader {
         Ok(())
     }
 
-    /// Reads so many bytes before a place, over the border into the file before, and counts nothing.
+    /// Reads this many bytes before a position, across the boundary into the previous file, and counts
+    /// nothing.
     fn warm(&self, part: &LogFile, at: u64, bytes: u64, into: &mut Attribution) -> io::Result<()> {
         let mut older = Vec::new();
         let mut wanted = bytes.saturating_sub(at);
@@ -138,13 +139,13 @@ impl LogReader {
             wanted = wanted.saturating_sub(length);
         }
         for (before, from, to) in older.into_iter().rev() {
-            // A file that cannot be read costs an upload that straddles the border, not the log.
+            // An unreadable file only costs an upload that crosses the boundary.
             let _ = feed(&before, from, to, into);
         }
         feed(part, at.saturating_sub(bytes), at, into)
     }
 
-    /// How the log's times are understood: by lines of all over the file, and rather by those near the place.
+    /// Determines the log's time zone from lines of the whole file, preferring those near the position.
     fn clock(&self, part: &LogFile, at: u64) -> io::Result<Clock> {
         let mut clock = Clock::new(self.source.timezone.clone());
         if !matches!(part.first, Some(Stamp::Local(_)) | None) {
@@ -170,9 +171,9 @@ fn reader(clock: Clock) -> Attribution {
     Attribution::new(Subject::nobody(), window, clock).with_readers(Readers::watching(window))
 }
 
-/// Lets a reader see a stretch of a file.
+/// Passes part of a file to a reader.
 fn feed(part: &LogFile, from: u64, to: u64, into: &mut Attribution) -> io::Result<()> {
-    // The byte before tells whether a line begins here: what goes up to the next newline is passed over.
+    // The byte before shows whether a line begins here; the rest of a partial line is skipped.
     let start = from.saturating_sub(1);
     let mut source = part.open(if part.gzip { 0 } else { start })?;
     if part.gzip {
@@ -193,7 +194,7 @@ fn feed(part: &LogFile, from: u64, to: u64, into: &mut Attribution) -> io::Resul
     }
 }
 
-/// How long a compressed file is, as it says itself at its end.
+/// The uncompressed size of a file, from its last bytes.
 fn unpacked(part: &LogFile) -> io::Result<u64> {
     use std::os::unix::fs::FileExt;
     let mut size = [0; 4];

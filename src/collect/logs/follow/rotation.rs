@@ -1,4 +1,5 @@
-//! A followed log is rotated, cut or copied → which file is read next. Each line is still read once.
+//! Decides which file to read next after a log was rotated, truncated or copied. Each line is still read
+//! once.
 
 use std::io;
 use std::mem;
@@ -12,19 +13,20 @@ use super::log_reader::LogReader;
 use super::tail::{More, Tail};
 use crate::collect::logs::lines::CHUNK;
 
-/// A file that was rotated away may get late lines for so long (milliseconds): Synapse writes to it until
-/// it is told to open the new one.
+/// A rotated file can get late lines for this long (milliseconds): Synapse writes to it until it is told to
+/// open the new one.
 pub(super) const LATE: i64 = 60_000;
 
-/// Files read at once; of more rotations within `LATE` the oldest file's late lines are not waited for.
+/// The most files that are read at the same time. After more rotations within `LATE`, late lines of the
+/// oldest file are not read.
 const FILES: usize = 8;
 
-/// A place has to be missed so often before it is given up: files are renamed while the folder is read.
+/// A position is given up after this many failed searches: files are renamed while the folder is read.
 pub(super) const MISSES: u32 = 3;
 
 impl LogReader {
-    /// The current file was empty when it was opened. If it was filled, cut and filled again since, the copy
-    /// goes first.
+    /// The current file was empty when it was opened. If it was filled, truncated and filled again since
+    /// then, the copy comes first.
     pub(super) fn skipped(&mut self) -> io::Result<bool> {
         let Some((tail, _)) = self.tails.back_mut() else { return Ok(false) };
         let Some(own) = tail.fill_head()? else { return Ok(false) };
@@ -36,7 +38,7 @@ impl LogReader {
         Ok(true)
     }
 
-    /// Lines that came to rotated files, and the last of those that are too old for more.
+    /// Reads late lines of rotated files, and the last line of those that are too old for more.
     pub(super) fn late(&mut self, reading: &mut Attribution, now: i64) {
         let current = self.tails.len().saturating_sub(1);
         for (tail, _) in self.tails.iter_mut().take(current) {
@@ -44,7 +46,7 @@ impl LogReader {
         }
         while self.tails.len() > 1 {
             let old = &self.tails[0];
-            // The current file cannot be found again by its content before it has some.
+            // The current file can only be found again once it has content.
             let known = self.tails.back().is_some_and(|(tail, _)| tail.offset() > 0);
             if old.1 > now && self.tails.len() <= FILES || !known {
                 break;
@@ -54,7 +56,7 @@ impl LogReader {
         }
     }
 
-    /// The current file was read to its end: if it was rotated away, the next one is opened.
+    /// The current file was read to its end. If it was rotated, the next one is opened.
     pub(super) fn follow(&mut self, reading: &mut Attribution, now: i64) -> io::Result<bool> {
         let Some((tail, _)) = self.tails.back_mut() else { return Ok(false) };
         let same = (!tail.closed).then_some(tail.identity);
@@ -70,10 +72,10 @@ impl LogReader {
         );
         let Some(next) = next else { return Ok(false) };
         let Some((tail, until)) = self.tails.back_mut() else { return Ok(false) };
-        // What was written before the next one came.
+        // Lines that were written before the rotation.
         while matches!(tail.more(CHUNK, reading)?, More::Lines) {}
         if next.path == self.source.path && tail.is_in(&next) {
-            // The same log by another name: a folder that was mounted anew.
+            // The same log under another name: the folder was mounted again.
             *tail = Tail::open(&next, tail.offset())?;
             return Ok(true);
         }
@@ -87,11 +89,11 @@ impl LogReader {
         Ok(true)
     }
 
-    /// The current file is no longer what it was: the rest of it is in a copy, or nowhere.
+    /// The current file was replaced or truncated: the rest of its lines is in a copy, or lost.
     pub(super) fn cut(&mut self) -> io::Result<bool> {
         let Some((tail, _)) = self.tails.back_mut() else { return Ok(false) };
         let mark = tail.mark();
-        // Of a file without a whole line nothing was taken: a copy of it is read from its beginning.
+        // Nothing was read from a file without a complete line, so its copy is read from the start.
         self.began = self.newest();
         let found = if mark.head.length == 0 {
             FoundFile::Ended
@@ -124,13 +126,13 @@ impl LogReader {
         Ok(true)
     }
 
-    /// When the newest file begins of which a line was read.
+    /// The start of the newest file from which a line was read.
     pub(super) fn newest(&mut self) -> Option<i64> {
         let tail = self.tails.back_mut().filter(|(tail, _)| tail.offset() > 0);
         tail.and_then(|(tail, _)| tail.began()).or(self.began)
     }
 
-    /// Reads on in a file.
+    /// Continues with a file.
     pub(super) fn push(&mut self, tail: Tail, until: i64) {
         if mem::take(&mut self.gap) {
             let shown = |at: Option<Timestamp>| at.map_or_else(|| "its beginning".into(), utc);
@@ -138,7 +140,7 @@ impl LogReader {
             let first = first.and_then(|(first, reading)| reading.moment(first));
             let to = first.map_or_else(|| "now".into(), utc);
             self.notes.push(format!(
-                "log {}: nothing was read between {} and {to}: the file was gone",
+                "log {}: nothing was read between {} and {to}: the file was missing",
                 self.source.name,
                 shown(self.last),
             ));

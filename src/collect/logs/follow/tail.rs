@@ -1,5 +1,4 @@
-//! One file of a log → its whole lines, up to where it is written by now. Notices where the file is no
-//! longer the one that was read.
+//! Reads the complete lines of one log file, and notices if the file is replaced.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -18,18 +17,18 @@ pub struct Tail {
     pub path: PathBuf,
     /// Device and inode.
     pub identity: (u64, u64),
-    /// The time of its first record, as known when it was opened.
+    /// The time of its first record, if known when it was opened.
     pub first: Option<Stamp>,
-    /// Nothing is written to it any more: it is compressed, or a copy.
+    /// Nothing more is written to it: it is compressed, or a copy.
     pub closed: bool,
     lines: Lines<FileBytes>,
     start: u64,
     head: Vec<u8>,
-    /// The reader was told that another file begins.
+    /// The reader knows that another file begins.
     told: bool,
 }
 
-/// The newest record is looked for in so much of a file's end.
+/// The newest record is searched for in this much of the end of a file.
 const NEWEST: u64 = 64 << 10;
 
 /// How reading went.
@@ -37,18 +36,18 @@ const NEWEST: u64 = 64 << 10;
 pub enum More {
     Lines,
     End,
-    /// It was cut, or holds something else now.
+    /// It was truncated, or has other content now.
     Other,
 }
 
-/// What a file is to a place that was left.
+/// How a file relates to a saved position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
     /// Another file.
     Not,
-    /// It goes on there.
+    /// It continues there.
     GoesOn,
-    /// It begins alike and ends before.
+    /// It has the same start and ends earlier.
     Short,
 }
 
@@ -94,12 +93,12 @@ impl Tail {
         self.lines.read
     }
 
-    /// Whether it was empty until now, so that files may have come and gone before its first line.
+    /// Whether it was empty until now, so that other files may have existed before its first line.
     pub fn was_empty(&self) -> bool {
         self.head.is_empty() && self.lines.read == 0
     }
 
-    /// Looks at the beginning of a file that was empty when it was opened; gives when it begins.
+    /// Reads the start of a file that was empty when it was opened; returns when it starts.
     pub fn fill_head(&mut self) -> io::Result<Option<i64>> {
         if let FileBytes::Plain(file) = self.lines.source() {
             let file = file.get_ref();
@@ -108,10 +107,10 @@ impl Tail {
         Ok(self.began())
     }
 
-    /// Reads on, at most so many bytes.
+    /// Continues to read, at most this many bytes.
     pub fn more(&mut self, most: usize, into: &mut Attribution) -> io::Result<More> {
         let got = self.lines.fill(most)?;
-        // LogQuestion behind the read: what was read of another file is never looked at.
+        // Checked after the read, so that nothing from another file is used.
         if !self.is_same()? {
             return Ok(More::Other);
         }
@@ -129,17 +128,17 @@ impl Tail {
         Ok(More::Lines)
     }
 
-    /// Takes the last line as it is: nothing more will come to it.
+    /// Takes the last line as it is: the file is complete.
     pub fn finish(&mut self, into: &mut Attribution) {
         self.lines.rest(|line| into.line(line));
     }
 
-    /// Whether a file goes on where this one was read to.
+    /// Whether a file continues where this one was read to.
     pub fn is_in(&self, part: &LogFile) -> bool {
         self.offset() > 0 && matches!(fit(part, &self.mark()), Ok(Fit::GoesOn))
     }
 
-    /// When its first record was written, as far as one is known; `None` for one that had none.
+    /// The time of its first record, if known; `None` without a record.
     pub fn began(&mut self) -> Option<i64> {
         if self.first.is_none() {
             let first = first_stamp(&mut &self.head[..]);
@@ -166,7 +165,7 @@ impl Tail {
         }
     }
 
-    /// The local time of the newest record, and when the file was written last: they tell the zone.
+    /// The local time of the newest record and the file's modification time: together they show the zone.
     pub fn written(&self) -> io::Result<Option<(i64, i64)>> {
         let FileBytes::Plain(file) = self.lines.source() else { return Ok(None) };
         let about = file.get_ref().metadata()?;
@@ -180,7 +179,7 @@ impl Tail {
         Ok(local.zip(Some(about.mtime() * 1000 + about.mtime_nsec() / 1_000_000)))
     }
 
-    /// Whether the file still holds what was read of it.
+    /// Whether the file still has the content that was read.
     fn is_same(&mut self) -> io::Result<bool> {
         let FileBytes::Plain(file) = self.lines.source() else { return Ok(true) };
         let file = file.get_ref();
@@ -204,7 +203,7 @@ impl Tail {
     }
 }
 
-/// What a file is to a place. An error is a file that is just being written or taken away.
+/// How a file relates to a saved position. An error means that the file is just being written or removed.
 pub fn fit(part: &LogFile, mark: &FilePosition) -> io::Result<Fit> {
     if !mark.begins(&head(part)?) {
         return Ok(Fit::Not);
@@ -233,7 +232,7 @@ fn head(part: &LogFile) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Passes over so many bytes, and gives the last of them; fewer where there are none.
+/// Skips this many bytes and returns the last of them, or fewer if there are none.
 fn skip(source: &mut impl Read, bytes: u64) -> io::Result<Vec<u8>> {
     let last = bytes.min(BEFORE as u64);
     io::copy(&mut source.take(bytes - last), &mut io::sink())?;

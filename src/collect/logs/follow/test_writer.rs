@@ -101,9 +101,11 @@ impl Writer {
         if self.open.is_empty() {
             return;
         }
-        let (which, stamp) = (which % self.open.len(), self.stamp());
+        let which = which % self.open.len();
+        let stamp = self.stamp();
         let (number, lines) = &mut self.open[which];
-        let (number, line) = (*number, format!("{stamp} - {}", lines.remove(0)));
+        let number = *number;
+        let line = format!("{stamp} - {}", lines.remove(0));
         let last = lines.is_empty();
         if last {
             self.open.remove(which);
@@ -232,10 +234,9 @@ impl Writer {
             let name = path.extension().unwrap().to_str().unwrap().to_owned();
             name.parse::<i64>().unwrap()
         };
-        let newest = plain.into_iter().max_by_key(|path| match self.shifts {
-            true => -number(path),
-            false => number(path),
-        });
+        let newest = plain
+            .into_iter()
+            .max_by_key(|path| if self.shifts { -number(path) } else { number(path) });
         let Some(plain) = newest else { return };
         let packed = plain.with_added_extension("gz");
         let mut encoder = GzEncoder::new(File::create(&packed).unwrap(), Compression::fast());

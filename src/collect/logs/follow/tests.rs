@@ -189,7 +189,7 @@ fn a_log_that_goes_away_is_told_once_and_again_when_it_is_back() {
     check(&writer, &mut reader);
     assert_eq!(reader.notes().len(), 2, "{:?}", reader.notes());
     assert!(reader.notes()[0].starts_with("log main cannot be read: "));
-    assert_eq!(reader.notes()[1], "log main is read again");
+    assert_eq!(reader.notes()[1], "log main can be read again");
 }
 
 #[test]
@@ -272,7 +272,8 @@ async fn rounds(follow: &mut Follower, refusals: u64) -> Vec<Round> {
 
 #[tokio::test]
 async fn several_logs_are_followed_and_one_that_is_not_there_holds_none_up() {
-    let (mut a, mut b) = (Writer::new(true), Writer::new(false));
+    let mut a = Writer::new(true);
+    let mut b = Writer::new(false);
     a.uploads(20);
     // Two logs that begin alike would be one and its copy.
     b.restart();

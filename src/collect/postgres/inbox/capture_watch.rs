@@ -1,6 +1,6 @@
-//! One device's inbox over a whole call, looked at again and again over one session: what came, by its
-//! shape. It is slow on purpose, because a call lasts; of a device that is online most messages are gone
-//! before the next look, so nothing follows from what it does not see.
+//! Polls one device's inbox over a whole call, in one session, and records the shapes of new messages. It is
+//! slow on purpose, because a call is long. An online device fetches most messages before the next poll, so
+//! missing messages prove nothing.
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ impl std::fmt::Debug for InboxWatch {
 }
 
 impl InboxWatch {
-    /// Begins with what waits now; goes on with what was `seen` before a restart. The error is for people.
+    /// Starts with the messages that wait now, or continues with what was `seen` before a restart. The error
+    /// is a sentence for people.
     pub async fn open(
         database: &Database,
         subject: Subject,
@@ -59,7 +60,7 @@ impl InboxWatch {
         timeout(deadline, opening).await.map_err(|_| late())?
     }
 
-    /// Looks once; says whether anything came. Beyond its bound it looks no more.
+    /// Polls once; returns whether there is anything new. At its limit it stops polling.
     pub async fn look(&mut self, now: Timestamp) -> Result<bool, String> {
         let room = WATCH_LIMIT.saturating_sub(self.seen.rows.len()).min(A_LOOK);
         let Some(live) = &mut self.seen.live else { return Ok(false) };

@@ -1,4 +1,4 @@
-//! An inbox over some seconds: a second look at a backlog, and a watch of what comes.
+//! An inbox over some seconds: a second check of a backlog, and a watch for new messages.
 
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ const LATER: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM device_inbox \
        WHERE user_id = $1 AND device_id = $2 AND stream_id > $3 LIMIT $5) AS bounded), \
      EXISTS (SELECT FROM device_inbox WHERE user_id = $1 AND device_id = $2 AND stream_id = $4)";
 
-/// Looks a second time where messages wait, so that a backlog which grows is seen to grow. A failure
-/// leaves the first look as it was.
-pub(in crate::collect::postgres) async fn again(
+/// Checks waiting messages a second time, so that a growing backlog is visible. After a failure the first
+/// result stays as it is.
+pub(crate) async fn again(
     plan: &Plan,
     database: &Database,
     deadline: Duration,
@@ -63,8 +63,8 @@ async fn later(
     })
 }
 
-/// Watches the device's inbox for as long as the plan says. Each look stands alone: no snapshot that
-/// would hide what comes, and none that would hold back the database's vacuum.
+/// Watches the device's inbox for as long as the plan says. Each poll is separate: a snapshot would hide new
+/// messages and delay the database's vacuum.
 pub async fn watch(
     plan: &Plan,
     database: Option<&Database>,
@@ -90,11 +90,11 @@ pub async fn watch(
             Some(told)
         }
         Ok(Err(why)) => failed(State::Failed(why)),
-        Err(_) => failed(State::Failed("the database answered too slowly to be watched".into())),
+        Err(_) => failed(State::Failed("the database is too slow to watch the inbox".into())),
     }
 }
 
-/// What was seen, and why the watch ended early where it did: what it had seen by then counts.
+/// What was seen, and why the watch ended early, if it did; earlier results still count.
 async fn watched(
     client: &Client,
     subject: &Subject,

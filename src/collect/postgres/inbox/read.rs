@@ -4,21 +4,21 @@ use kestrel_core::evidence::to_device::{Inbox, InboxRow};
 use kestrel_core::evidence::{Fact, Need, Subject};
 use tokio_postgres::{Client, Error, Row, Statement};
 
-/// Messages counted at the most: beyond it a backlog is a backlog.
+/// The most messages that are counted; more makes no difference.
 pub(super) const COUNT_LIMIT: i64 = 1001;
 
 /// Waiting messages whose shapes are read, the oldest first.
 const SHAPE_LIMIT: i32 = 200;
 
-/// Messages that a watch keeps; it ends when it has seen so many.
+/// The most messages that a watch keeps; then it ends.
 pub(super) const WATCH_LIMIT: usize = 1000;
 
-/// Messages that one look of a watch takes; the next takes the rest.
+/// The most messages per poll; the next poll gets the rest.
 pub(super) const A_LOOK: usize = 100;
 
-/// Why the shapes are missing where the count is not.
-pub(in crate::collect::postgres) const NO_SHAPES: &str = "the role may count the waiting messages and not see whom they are \
-                                    encrypted for: run the SQL of `kestrel grants` once more";
+/// Why there are no shapes although the count is known.
+pub(crate) const NO_SHAPES: &str = "the role can count the waiting messages but not see who they are encrypted \
+                                    for: run the SQL from `kestrel grants` again";
 
 const COUNT: &str = "SELECT count(*) FROM (\n\
      SELECT 1 FROM device_inbox\n\
@@ -32,11 +32,11 @@ const NEWEST: &str =
 const DEHYDRATED: &str = "SELECT EXISTS (SELECT FROM dehydrated_devices\n\
      WHERE user_id = $1\nAND device_id = $2)";
 
-/// The function that `kestrel grants` makes: shapes and no bodies.
+/// The function that `kestrel grants` creates: shapes, no bodies.
 const SHAPES: &str = "SELECT stream_id, sender, kind, algorithm, recipients, bytes\n\
      FROM kestrel.inbox_shape($1, $2, $3, $4)";
 
-/// The runbook's own set-up: a role that may read the table.
+/// The setup from the runbook: a role that can read the table.
 const BODIES: &str = "SELECT stream_id, message_json FROM device_inbox\n\
      WHERE user_id = $1 AND device_id = $2 AND stream_id > $3 ORDER BY stream_id LIMIT $4";
 
@@ -47,7 +47,7 @@ const MAY: &str = "SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n
      has_column_privilege('device_inbox', 'message_json', 'SELECT')";
 
 /// The statements of one need, limits filled in.
-pub(in crate::collect::postgres) fn statement(need: Need) -> String {
+pub(crate) fn statement(need: Need) -> String {
     match need {
         Need::Inbox => {
             let shapes = SHAPES.replace("$3", "0").replace("$4", &SHAPE_LIMIT.to_string());
@@ -59,7 +59,7 @@ pub(in crate::collect::postgres) fn statement(need: Need) -> String {
 }
 
 /// Asks for one need of a device's inbox.
-pub(in crate::collect::postgres) async fn ask(
+pub(crate) async fn ask(
     client: &Client,
     need: Need,
     subject: &Subject,
@@ -95,7 +95,7 @@ impl InboxAccess {
         })
     }
 
-    /// The messages behind a place in the stream, oldest first.
+    /// The messages after a stream position, oldest first.
     pub(super) async fn behind(
         &self,
         client: &Client,

@@ -79,7 +79,8 @@ fn doubt_and_lateness_stand_in_the_first_two_lines() {
 fn an_alert_that_was_not_sent_is_listed_with_its_reason() {
     let event = conflict(Change::Started);
     let sure = Confirmation::Contradicted("the database has no such device".into());
-    let (verdict, root) = (Some("unknown-device"), None);
+    let verdict = Some("unknown-device");
+    let root = None;
     let listed = [ListedStorm { event: &event, verdict, sure: Some(&sure), root }];
     assert_eq!(
         dropped(&listed, &view()).reply().plain,
@@ -235,8 +236,8 @@ fn the_all_clear_says_who_should_act() {
 
 #[test]
 fn a_summary_names_the_worst_in_eight_lines() {
-    let (from, to) =
-        ("2026-11-25T10:00:00Z".parse().unwrap(), "2026-11-25T12:00:00Z".parse().unwrap());
+    let from = "2026-11-25T10:00:00Z".parse().unwrap();
+    let to = "2026-11-25T12:00:00Z".parse().unwrap();
     let ended: Vec<_> =
         (1..=9).map(|n| Event { storm: n, count: n * 10, ..conflict(Change::Ended) }).collect();
     let plain = summary(&ended, from, to, &view()).reply().plain;
@@ -257,7 +258,8 @@ fn a_summary_names_the_worst_in_eight_lines() {
 
 #[test]
 fn the_list_leads_to_the_threads() {
-    let (event, over) = (conflict(Change::Started), conflict(Change::Ended));
+    let event = conflict(Change::Started);
+    let over = conflict(Change::Ended);
     let sure = Confirmation::Unconfirmed("no database".into());
     let root = Some("https://matrix.to/#/!r%3Ax/%24e");
     let going_on =

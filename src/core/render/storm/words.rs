@@ -131,7 +131,8 @@ pub(super) fn minute(at: Timestamp, view: &View) -> String {
 
 /// A moment on the clock, with its date where that is another than today's.
 fn clock(at: Timestamp, now: Timestamp, view: &View) -> String {
-    let (at, now) = (at.to_zoned(view.zone.clone()), now.to_zoned(view.zone.clone()));
+    let at = at.to_zoned(view.zone.clone());
+    let now = now.to_zoned(view.zone.clone());
     let form = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
     at.strftime(form).to_string()
 }
