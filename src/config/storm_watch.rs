@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use kestrel_core::storm::Thresholds;
+use kestrel_core::evidence::storm_thresholds::Thresholds;
 use ruma::OwnedRoomId;
 use toml::Table;
 

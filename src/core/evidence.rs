@@ -34,6 +34,7 @@ pub mod redaction;
 pub mod removal;
 pub mod replica;
 mod signatures;
+pub mod storm_thresholds;
 mod subject;
 mod symptom;
 pub mod to_device;

@@ -22,7 +22,7 @@ use kestrel_core::render::judged::{page, why};
 use kestrel_core::render::{self, Picture};
 use kestrel_core::storm::{Curve, Timeline};
 
-pub use crate::collect::postgres::InboxWatch;
+use crate::collect::postgres;
 
 /// How long the logs of a capture may be read.
 const SLICING: Duration = Duration::from_secs(60);
@@ -47,6 +47,22 @@ pub struct Captured<'a> {
     pub reports: Vec<(String, Vec<u8>)>,
     /// What is missing, and why.
     pub notes: Vec<String>,
+}
+
+/// Polls one device's inbox over a call.
+#[derive(Debug)]
+pub struct InboxWatch(postgres::InboxWatch);
+
+impl InboxWatch {
+    /// Polls once; whether there is anything new. The error is a sentence for people.
+    pub async fn look(&mut self, now: Timestamp) -> Result<bool, String> {
+        self.0.look(now).await
+    }
+
+    /// Everything that was seen.
+    pub fn seen(&self) -> &Inbox {
+        self.0.seen()
+    }
 }
 
 impl Flow {
@@ -82,7 +98,9 @@ impl Flow {
         now: Timestamp,
     ) -> Option<Result<InboxWatch, String>> {
         let database = self.config.database.as_ref()?;
-        Some(InboxWatch::open(database, subject, seen, self.config.limits.deadline, now).await)
+        let deadline = self.config.limits.deadline;
+        let opened = postgres::InboxWatch::open(database, subject, seen, deadline, now).await;
+        Some(opened.map(InboxWatch))
     }
 
     /// The device that a capture of a user is about where none was named.

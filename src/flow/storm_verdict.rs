@@ -22,6 +22,8 @@ const FURTHEST: SignedDuration = SignedDuration::from_hours(2);
 /// So many unknown devices of an alert about many, and the log was likely written by somebody.
 const MADE_UP: usize = 2;
 
+/// The longest time for which an alert that the database denies waits to be judged again.
+pub const LONGEST_DENIAL: SignedDuration = YOUNG;
 /// How long a storm goes on before it is judged: in its first second two clients look like one.
 pub const SETTLE: SignedDuration = SignedDuration::from_secs(5);
 

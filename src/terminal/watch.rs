@@ -16,8 +16,9 @@ use kestrel::config::{Config, LogSource};
 use kestrel::flow::{Depth, Flow, Judged, SETTLE};
 use kestrel_core::command;
 use kestrel_core::evidence::log_event::LogEvent;
+use kestrel_core::evidence::storm_thresholds::Thresholds;
 use kestrel_core::render::View;
-use kestrel_core::storm::{Change, Confirmation, Event, StormKind, StormWatch, Thresholds, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event, StormKind, StormWatch, Whose};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 

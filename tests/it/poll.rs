@@ -8,8 +8,9 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use kestrel::config::{Config, Database};
 use kestrel::flow::{Cure, Cursor, Depth, Flow, Poll};
+use kestrel_core::evidence::storm_thresholds::Thresholds;
 use kestrel_core::render::{self, View};
-use kestrel_core::storm::{Change, Confirmation, Event, StormKind, StormWatch, Thresholds, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event, StormKind, StormWatch, Whose};
 use kestrel_lab::{Fault, Lab, LabOptions, Patient, faults, media};
 use serde_json::{Map, json};
 

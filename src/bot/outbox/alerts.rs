@@ -22,7 +22,7 @@ use crate::bot::settings::matrix_config;
 use crate::bot::storm_watch::shared_state::SharedWatch;
 use crate::bot::supervisor::TaskEnd;
 use crate::config::Config;
-use crate::flow::{Depth, Flow, Judged, SETTLE, YOUNG};
+use crate::flow::{Depth, Flow, Judged, LONGEST_DENIAL, SETTLE};
 use crate::store::{Due, Ledger, NewCase, Owed, Store, StoredStorm};
 use kestrel_core::evidence::shortened;
 use kestrel_core::render::case::numbered;
@@ -220,13 +220,13 @@ impl AlertOutbox {
     fn waits(&self, owed: i64, now: Timestamp) -> bool {
         let later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back holds nothing up.
-        later.get(&owed).is_some_and(|at| now < *at && at.duration_since(now) <= YOUNG)
+        later.get(&owed).is_some_and(|at| now < *at && at.duration_since(now) <= LONGEST_DENIAL)
     }
 
     fn wait(&self, owed: i64, until: Timestamp) {
         let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
         // What waited longer is judged or sent by now.
-        later.retain(|_, at| until.duration_since(*at) < YOUNG);
+        later.retain(|_, at| until.duration_since(*at) < LONGEST_DENIAL);
         later.insert(owed, until);
     }
 

@@ -7,7 +7,8 @@ use tokio::sync::Notify;
 
 use super::notices::Notices;
 use crate::store::Ledger;
-use kestrel_core::storm::{StormWatch, Thresholds};
+use kestrel_core::evidence::storm_thresholds::Thresholds;
+use kestrel_core::storm::StormWatch;
 
 /// The watch's state, shared with those who word its alerts.
 #[derive(Debug, Clone)]

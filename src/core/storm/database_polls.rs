@@ -300,7 +300,7 @@ mod tests {
     use super::*;
     use crate::evidence::log_event::{LogEvent, What};
     use crate::evidence::poll::{COUNTED, Covered};
-    use crate::storm::Thresholds;
+    use crate::evidence::storm_thresholds::Thresholds;
 
     const EVERY: i64 = 900;
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Change, Event, StormWatch, Thresholds};
+use super::{Change, Event, StormWatch};
 use crate::evidence::log_event::{Delay, LogEvent, What};
 use crate::evidence::poll::{Covered, Device, Poll, Waiting};
+use crate::evidence::storm_thresholds::Thresholds;
 
 /// Runs, and steps of each.
 const RUNS: u64 = 100;

@@ -55,9 +55,10 @@ impl StormWatch {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Change, Thresholds};
+    use super::super::Change;
     use super::*;
     use crate::evidence::log_event::{LogEvent, What};
+    use crate::evidence::storm_thresholds::Thresholds;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + seconds).unwrap()

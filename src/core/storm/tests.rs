@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::watch::WATCHED;
-use super::{Change, Event, StormKind, StormWatch, Thresholds};
+use super::{Change, Event, StormKind, StormWatch};
 use crate::evidence::log_event::{Delay, LogEvent, What};
+use crate::evidence::storm_thresholds::Thresholds;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_348_000 + seconds).unwrap()

@@ -11,11 +11,11 @@ use super::event::{Change, Event, Id, StormKind, Whose, told_as};
 use super::map_as_pairs;
 use super::poll_state::{PollState, UNSEEN};
 use super::storm_state::{StormState, Watched};
-use super::thresholds::Thresholds;
 use super::time_series::Measure;
 use super::timeline::Timeline;
 use super::trigger::Trigger;
 use crate::evidence::log_event::{LogEvent, What};
+use crate::evidence::storm_thresholds::Thresholds;
 
 /// The most subjects; beyond that the longest silent one is forgotten, storms last.
 pub(super) const WATCHED: usize = 10_000;

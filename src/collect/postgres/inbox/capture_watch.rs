@@ -17,7 +17,7 @@ use kestrel_core::evidence::to_device::{Inbox, InboxRow, Live};
 /// The session, and what it saw.
 pub struct InboxWatch {
     client: Client,
-    log_event: InboxAccess,
+    access: InboxAccess,
     subject: Subject,
     after: i64,
     deadline: Duration,
@@ -43,9 +43,9 @@ impl InboxWatch {
         let opening = async {
             let client = connect::open(database, deadline).await?;
             let words = |error| connect::words(&error, "device_inbox");
-            let log_event = InboxAccess::ask(&client).await.map_err(words)?;
+            let access = InboxAccess::ask(&client).await.map_err(words)?;
             let mut first = look(&client, &subject).await.map_err(words)?;
-            first.unread = matches!(log_event, InboxAccess::Nothing);
+            first.unread = matches!(access, InboxAccess::Nothing);
             let last = seen.as_ref().and_then(|seen| seen.rows.last()).map(|row| row.stream);
             let after = match last {
                 Some(last) => last,
@@ -54,7 +54,7 @@ impl InboxWatch {
             first.rows.iter_mut().for_each(|row| row.seen = Some(now));
             first.live = Some(Live { from: now, to: now, polls: 0, clipped: false });
             let seen = seen.unwrap_or(first);
-            Ok(Self { client, log_event, subject, after, deadline, seen })
+            Ok(Self { client, access, subject, after, deadline, seen })
         };
         let late = || "the database did not answer in time".to_owned();
         timeout(deadline, opening).await.map_err(|_| late())?
@@ -68,7 +68,7 @@ impl InboxWatch {
             live.clipped = true;
             return Ok(false);
         }
-        let asking = self.log_event.behind(&self.client, &self.subject, self.after, room as i32);
+        let asking = self.access.behind(&self.client, &self.subject, self.after, room as i32);
         let rows = match timeout(self.deadline, asking).await {
             Ok(rows) => rows.map_err(|error| connect::words(&error, "device_inbox"))?,
             Err(_) => return Err("the database did not answer in time".into()),

@@ -106,9 +106,9 @@ async fn watched(
         let since = SignedDuration::try_from(start.elapsed()).unwrap_or_default();
         from.checked_add(since).unwrap_or(from)
     };
-    let log_event = InboxAccess::ask(client).await?;
+    let access = InboxAccess::ask(client).await?;
     let mut inbox = look(client, subject).await?;
-    inbox.unread = matches!(log_event, InboxAccess::Nothing);
+    inbox.unread = matches!(access, InboxAccess::Nothing);
     inbox.rows.iter_mut().for_each(|row| row.seen = Some(from));
     let oldest = inbox.rows.first().map(|row| row.stream);
     let first = newest(client, subject).await?;
@@ -120,7 +120,7 @@ async fn watched(
     while start.elapsed() < length && inbox.rows.len() < WATCH_LIMIT {
         beat.tick().await;
         let room = WATCH_LIMIT.saturating_sub(inbox.rows.len()).min(A_LOOK);
-        match log_event.behind(client, subject, after, room as i32).await {
+        match access.behind(client, subject, after, room as i32).await {
             Ok(rows) => {
                 after = rows.last().map_or(after, |row| row.stream);
                 let at = Some(moment());

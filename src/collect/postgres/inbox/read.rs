@@ -135,9 +135,9 @@ pub(super) async fn look(client: &Client, subject: &Subject) -> Result<Inbox, Er
     let mut inbox = Inbox::default();
     count(client, subject, &mut inbox).await?;
     if inbox.pending > 0 {
-        let log_event = InboxAccess::ask(client).await?;
-        inbox.unread = matches!(log_event, InboxAccess::Nothing);
-        inbox.rows = log_event.behind(client, subject, 0, SHAPE_LIMIT).await?;
+        let access = InboxAccess::ask(client).await?;
+        inbox.unread = matches!(access, InboxAccess::Nothing);
+        inbox.rows = access.behind(client, subject, 0, SHAPE_LIMIT).await?;
     }
     Ok(inbox)
 }

@@ -14,6 +14,17 @@ const USERS: usize = 4;
 /// A user id is never longer (spec "User identifiers").
 pub(crate) const USER: usize = 255;
 
+/// One request on a delayed event.
+pub(super) struct DelayedEventRequest<'a> {
+    pub(super) id: Digest,
+    pub(super) action: Action,
+    pub(super) access: &'a Access,
+    /// None of an address that is not watched.
+    pub(super) address: Option<&'a str>,
+    /// It waited for a lock that another transaction held.
+    pub(super) contended: bool,
+}
+
 impl Handled {
     pub(crate) fn new(id: Digest, format: Format) -> Self {
         Self {

@@ -17,7 +17,7 @@ use crate::evidence::delay::{
     Address, DelayLog, Digest, Endpoint, GAP, Handled, KEPT, Latency, Made, PATIENCE,
 };
 use crate::evidence::key_log::{Coverage, Format, Span};
-use crate::synapse_log::delays::requests::USER;
+use crate::synapse_log::delays::requests::{DelayedEventRequest, USER};
 use crate::synapse_log::delays::silence::Silence;
 use crate::synapse_log::message::{Access, access};
 use crate::synapse_log::record::{self, Record};
@@ -74,17 +74,6 @@ pub struct DelayTally {
 enum Remark {
     Contended,
     Unsupported,
-}
-
-/// One request on a delayed event.
-struct DelayedEventRequest<'a> {
-    id: Digest,
-    action: Action,
-    access: &'a Access,
-    /// None of an address that is not watched.
-    address: Option<&'a str>,
-    /// It waited for a lock that another transaction held.
-    contended: bool,
 }
 
 impl DelayTally {

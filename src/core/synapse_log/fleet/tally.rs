@@ -6,10 +6,8 @@
 //! invent users.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
-use regex::bytes::Regex;
 use ruma::OwnedUserId;
 
 use crate::evidence::fleet::{FleetLog, KEPT, RemovedDevice};
@@ -18,6 +16,7 @@ use crate::evidence::log_event::What;
 use crate::evidence::removal::{Removed, RemovedBy};
 use crate::evidence::{Subject, Window};
 use crate::synapse_log::fleet::agent;
+use crate::synapse_log::fleet::needles::NEEDLES;
 use crate::synapse_log::fleet::open::{End, Open, Refused};
 use crate::synapse_log::fleet::seen::Seen;
 use crate::synapse_log::log_events::LogEvents;
@@ -45,13 +44,6 @@ const REMOVED: usize = 1000;
 /// … and waits so long for a truer end than one that stands where a client's text may reach: lines are up
 /// to 5 s late.
 const DOUBTED: SignedDuration = SignedDuration::from_secs(5);
-
-/// Words of the lines that matter.
-static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
-    let words = "Adding one_time_keys|already exists|would leave the device|/keys/upload|\
-                 /upload_keys_for_user|Deleting devices \\[|task-delete_device_messages";
-    Regex::new(words).expect("a constant")
-});
 
 /// Reads a log for everybody.
 #[derive(Debug)]
