@@ -1,7 +1,7 @@
-//! A timeline event → what somebody enclosed in it, and its bytes: a file, or text that may be a log.
+//! A timeline event → its attachment and its bytes: a file, or text that may be a log.
 //!
-//! A file is fetched and decrypted into memory, as it comes and up to a limit. It is never written down here,
-//! and no name, key or content of it reaches the log.
+//! A file is downloaded and decrypted into memory, piece by piece and up to a limit. It is never written to disk
+//! here, and no name, key or content of it reaches the log.
 
 mod download;
 
@@ -21,12 +21,12 @@ use super::timeline_event;
 use download::{DownloadError, fetch};
 use kestrel_core::evidence::client_line;
 
-/// How long a file may take to come.
+/// How long a download may take.
 const FETCHING: Duration = Duration::from_secs(60);
-/// Text of more characters is taken for a log; a shorter one where it holds a sign that is known.
+/// Longer text counts as a log. Shorter text counts if it has a known sign of one.
 const TALK: usize = 200;
 
-/// A message with something in it.
+/// A message that may be a report.
 #[derive(Clone)]
 pub(super) struct Attachment {
     pub(super) event: OwnedEventId,
@@ -48,11 +48,11 @@ pub(super) enum Content {
         size: Option<u64>,
     },
     Text(String),
-    /// A picture, a sound or a film: no report.
+    /// A picture, audio or video: no report.
     Picture,
 }
 
-/// Why something was not taken: a sentence for whoever sent it.
+/// Why a report was not accepted: a sentence for its sender.
 #[derive(Debug)]
 pub(super) struct ReportRefused(pub(super) String);
 
@@ -100,7 +100,7 @@ impl Attachment {
         })
     }
 
-    /// Whether somebody only talks.
+    /// Whether it is only talk.
     pub(super) fn is_talk(&self) -> bool {
         match &self.what {
             Content::Text(text) => {
@@ -115,7 +115,7 @@ impl Attachment {
         matches!(&self.what, Content::Text(text) if text.trim_start().starts_with('!'))
     }
 
-    /// A file that is handed to the bot where it is: with `!report` as its caption, or with a mention.
+    /// A file that is handed to the bot in the room: with `!report` as its caption, or with a mention.
     pub(super) fn handed(self, bot: &UserId) -> Option<ChatLine> {
         let asked = self.caption.trim_start().to_lowercase().starts_with("!report");
         let file = matches!(self.what, Content::File { .. });
@@ -250,6 +250,6 @@ mod tests {
         assert!(large.contains("larger than the 1 KiB limit"), "{large}");
         let picture =
             enclosed(json!({"msgtype": "m.image", "body": "a", "url": "mxc://x/a"})).unwrap();
-        assert!(says(picture.bytes(&client, 1024).await.unwrap_err()).contains("pictures"));
+        assert!(says(picture.bytes(&client, 1024).await.unwrap_err()).contains("Pictures"));
     }
 }

@@ -1,5 +1,6 @@
 //! A reaction under a storm's root → what its button asks for. Clients never encrypt reactions, so no button does
-//! what a stolen access token could do harm with: 🔕 is answered with the line to send, and mutes nothing.
+//! anything harmful that a stolen access token could trigger: 🔕 is answered with the command to send, and mutes
+//! nothing.
 
 use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
@@ -26,7 +27,7 @@ pub(super) enum Button {
     Mute,
 }
 
-/// Somebody pressed a button.
+/// A button was pressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ButtonPress {
     pub(super) button: Button,
@@ -58,7 +59,7 @@ impl ButtonPress {
         })
     }
 
-    /// As if it had been typed in the storm's thread.
+    /// The same request as a line in the storm's thread.
     pub(super) fn line(self) -> ChatLine {
         ChatLine {
             event: self.event,
@@ -84,7 +85,7 @@ pub(super) fn asked(button: Button, storm: &Event) -> Request {
     }
 }
 
-/// The question about a storm, once more; none where it names nobody.
+/// The question about a storm again; none if the storm names nobody.
 fn again(storm: &Event) -> Option<Command> {
     let from = storm.first.checked_sub(BEFORE).unwrap_or(storm.first);
     match (&storm.whose, storm.kind) {

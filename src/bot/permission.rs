@@ -1,9 +1,8 @@
-//! Who asks, where, when and from which device → whether an answer is due. Decides and never sends. It keeps no
-//! more than when it last was polite to whom.
+//! Who asks, where and from which device → whether the command counts. Decides and never sends.
 //!
-//! What is judged here is a command. What a command points at is not: `!report` may reply to a plain event,
-//! because a report is foreign text from anybody in any case. It is redacted, shown as handed on by the admin,
-//! and never believed beyond what a client can say. The reply itself has to pass.
+//! This judges a command, not what the command points at: `!report` may reply to a plain event, because a report is
+//! foreign text anyway. It is redacted, shown as forwarded by the admin, and believed only as far as a client can
+//! know. The command itself has to pass.
 
 use matrix_sdk::Room;
 use matrix_sdk::ruma::events::room::power_levels::UserPowerLevel;
@@ -36,7 +35,7 @@ fn may_ask(matrix: &Matrix, asker: &UserId, level: Option<UserPowerLevel>) -> bo
         }
 }
 
-/// Why a command of somebody who may command does not count.
+/// Why an admin's command does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Refusal {
     /// A plain event in an encrypted room.
@@ -110,7 +109,7 @@ pub(super) fn judge(origin: Origin, destructive: bool, matrix: &Matrix) -> Resul
     }
 }
 
-/// Whether somebody is named as an admin, whatever the room.
+/// Whether a user is named as an admin in the config.
 pub(super) fn may_command_at_all(config: &Config, user: &UserId) -> bool {
     matrix_config(config).is_ok_and(|matrix| matrix.admins.iter().any(|admin| admin == user))
 }

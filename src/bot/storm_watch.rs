@@ -1,4 +1,4 @@
-//! The logs, as they are written → storms in the ledger, and what keeps the watch from its work.
+//! The logs, as they are written → storms in the ledger, and notices about problems of the watch.
 
 pub(super) mod follow;
 pub(super) mod mutes;

@@ -1,7 +1,7 @@
-//! The files of a store and what the homeserver says → how the bot's account stands, for `kestrel doctor`.
+//! The files of a store and the homeserver's answers → the state of the bot's account, for `kestrel doctor`.
 //!
-//! It works beside a running bot: it takes no lock, opens none of the Matrix client's databases, uploads no key
-//! and writes nothing. No token or password is shown.
+//! It works while the bot runs: it takes no lock, opens none of the Matrix client's databases, uploads no key and
+//! writes nothing. No token or password is shown.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub struct Finding {
     pub text: String,
 }
 
-/// How it stands.
+/// The state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Is {
     Well,
@@ -185,7 +185,7 @@ fn what_next(over: SessionEnd, session: &StoredSession, matrix: &Matrix) -> &'st
     }
 }
 
-/// The device's keys on the server against those that the store knows.
+/// Compares the device's keys on the server with those in the store.
 async fn device(client: &Client, session: &StoredSession) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     let keys = device_keys::own(client, &session.user, &session.device).await?;
@@ -253,7 +253,7 @@ async fn holder(client: &Client, beside: &Beside) -> Result<Finding> {
 /// Whether the password is still the account's.
 async fn password(client: &Client, session: &StoredSession, matrix: &Matrix) -> Option<Finding> {
     let path = session.password_file(matrix)?;
-    // A file that cannot be read is told of above.
+    // A file that cannot be read is reported above.
     let secret = config::secret_file(&path).ok()?;
     let shown = path.display();
     Some(match password::check(client, &matrix.user, &secret).await {

@@ -81,7 +81,7 @@ struct Inner {
     store: Store,
     record: tokio::sync::Mutex<LeaseRecord>,
     sure: Mutex<Moment>,
-    /// Somebody wants to be sure before the next renewal.
+    /// A caller wants certainty before the next renewal.
     wanted: Notify,
     renewed: Notify,
 }
@@ -159,8 +159,8 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
     }
 }
 
-/// Makes runs of this store that are not known here count as known. For a store that has a new device: whatever
-/// the lease says, its encryption state is no longer that of an older copy.
+/// Marks unknown runs of this store as known. For a store with a new device: its encryption state is no longer that
+/// of an older copy.
 pub(crate) async fn adopt(client: &Client, store: &Store) -> Result<()> {
     let mut store_run = StoreRun::load_or_create(store)?;
     let seen = patiently("asking who holds the account", || read(client)).await?;
@@ -177,7 +177,7 @@ pub(crate) async fn adopt(client: &Client, store: &Store) -> Result<()> {
 async fn claim(client: &Client, store: &Store, seen: u64) -> Result<Option<Lease>> {
     let mut store_run = StoreRun::load_or_create(store)?;
     store_run.run = store_run.run.max(seen) + 1;
-    // On the disk first: whatever the account says later of this store, the store knows of it.
+    // On disk first, so that the store knows every run that the account can name.
     store_run.save(store)?;
     let record = LeaseRecord {
         store: store_run.store,
@@ -219,8 +219,8 @@ async fn is_ours(client: &Client, record: &LeaseRecord) -> Result<bool> {
 }
 
 impl Lease {
-    /// Renews the lease for as long as it is this process's own; ends when it is lost, with the reason. A
-    /// homeserver that is away does not end it: whoever holds the account then is asked when it is back.
+    /// Renews the lease as long as this process holds it; ends with the reason when it is lost. A homeserver that is
+    /// offline does not end it: the holder is checked again when it is back.
     pub(crate) async fn hold(self) -> anyhow::Error {
         let mut pause = SOON;
         let mut retry = LOOK;
@@ -247,7 +247,7 @@ impl Lease {
         }
     }
 
-    /// Looks whose the account is, and says that it still is this run's; gives the reason if it is not.
+    /// Checks who holds the account and renews this run's lease; returns the reason if another holds it.
     async fn renew(&self) -> Result<Option<anyhow::Error>> {
         let mut record = self.inner.record.lock().await;
         let sure = Moment::now();
@@ -269,8 +269,8 @@ impl Lease {
         Ok(None)
     }
 
-    /// Waits until the account is surely this process's own: at once, but for an outage of the homeserver or a time
-    /// in which the process was held still. Then the lease is renewed first. `hold` must run beside it.
+    /// Waits until the account certainly belongs to this process: at once, except after an outage of the homeserver
+    /// or a pause of the process. Then the lease is renewed first. `hold` must run at the same time.
     pub(crate) async fn sure(&self) {
         loop {
             let renewed = self.inner.renewed.notified();
@@ -282,8 +282,7 @@ impl Lease {
         }
     }
 
-    /// Ends when another may have taken the account. It never wakes its task: it is for being polled before other
-    /// work whenever that is.
+    /// Ends when another process may have taken the account. It never wakes its task: poll it before other work.
     pub(crate) async fn doubt(&self) {
         std::future::poll_fn(|_| if self.is_unsure() { Poll::Ready(()) } else { Poll::Pending })
             .await;
@@ -298,7 +297,7 @@ impl Lease {
         self.inner.sure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the account back, so that another store need not wait. Best effort: without it the lease lapses.
+    /// Releases the account, so that another store need not wait. Best effort: without it the lease lapses.
     pub(crate) async fn release(&self) {
         let done = tokio::time::timeout(FAREWELL, async {
             let mut record = self.inner.record.lock().await;
@@ -321,7 +320,7 @@ impl Lease {
 #[derive(Debug, PartialEq, Eq)]
 enum Standing {
     Ours,
-    /// Nobody's, or an older run's: this run takes it again, under this number.
+    /// Free, or held by an older run: this run takes it again, under this number.
     Free(u64),
     /// A newer run of the same store.
     Newer,

@@ -1,5 +1,5 @@
-//! The lease as it is written: a record in the account's data, and in the store what that store knows of it. Reads
-//! and writes both, and says who holds the account; it decides nothing.
+//! The lease as it is stored: a record in the account's data, and the store's own name in `lease.json`. Reads and
+//! writes both, and says who holds the account. It decides nothing.
 
 use std::fs;
 
@@ -32,7 +32,7 @@ pub(crate) struct LeaseRecord {
     pub(crate) place: String,
     /// Counts the runs on this account: a newer run has a higher number.
     pub(crate) run: u64,
-    /// Random, and new for each run: tells apart two runs that took the same number.
+    /// Random, and new for each run: distinguishes two runs that took the same number.
     pub(crate) writer: String,
     /// Counts the renewals.
     #[serde(default)]
@@ -43,7 +43,7 @@ pub(crate) struct LeaseRecord {
 }
 
 impl LeaseRecord {
-    /// Which store and run it is, for people. The account's data is foreign text: whoever has a token writes it.
+    /// Store and run, for people. The account's data is foreign text: anybody with a token can write it.
     pub(crate) fn describe(&self) -> String {
         let plain = |text: &str, most| -> String {
             let is_plain = |c: &char| c.is_alphanumeric() || c.is_ascii_graphic() || *c == ' ';
@@ -58,7 +58,7 @@ impl LeaseRecord {
     }
 }
 
-/// `lease.json`: the store's own name, made once, and the number of its newest run.
+/// `lease.json`: the store's own name, created once, and the number of its newest run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoreRun {
     pub(crate) store: String,
@@ -92,8 +92,7 @@ impl StoreRun {
 /// Who holds the account, as one store sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holder {
-    /// Nobody, or an earlier run of this store: whether that was killed or not, the store's lock says that it
-    /// has ended.
+    /// Nobody, or an earlier run of this store. The store's lock shows that that run has ended.
     Free,
     /// A run of this store that is not known here: this is an older copy.
     Copy,

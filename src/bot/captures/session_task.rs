@@ -1,4 +1,4 @@
-//! One session's task: time and what it is told → its state machine → posts, looks and, at the end, the bundle.
+//! One session's task: time and inputs → its state machine → posts, database looks and, at the end, the bundle.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,11 +21,11 @@ use kestrel_core::capture::{Effect, Input, Said, Session, Step};
 use kestrel_core::evidence::Subject;
 use kestrel_core::evidence::delay::Metrics;
 use kestrel_core::evidence::to_device::Inbox;
-use kestrel_core::render::{Page, capture as told};
+use kestrel_core::render::{Page, capture as wording};
 
-/// How long it sleeps at the least between two moments of its own.
+/// The shortest sleep between two steps.
 const SHORTEST: Duration = Duration::from_millis(200);
-/// How often its state is written down when nothing happens.
+/// How often its state is saved when nothing happens.
 const WRITTEN: i64 = 15;
 /// A watch that failed is opened again after this.
 const REOPEN: i64 = 30;
@@ -90,7 +90,7 @@ impl SessionTask {
             None => {
                 self.ticked = true;
                 self.take(Input::Restarted).await;
-                // The process before ended right after the beginning.
+                // The previous process ended right after the start.
                 if self.is_open(Step::LogPlaces) && !self.session.is_over() {
                     let effects = self.measure().await;
                     self.work(effects).await;
@@ -114,7 +114,7 @@ impl SessionTask {
         }
     }
 
-    /// Takes what comes after the end: somebody ticks what puts the server right again.
+    /// Takes an input after the end: a step that restores the server is checked off.
     pub(crate) async fn late(mut self, input: Input) {
         self.take(input).await;
     }
@@ -128,7 +128,7 @@ impl SessionTask {
         self.work(effects).await;
     }
 
-    /// One step of the state machine, written down before anybody is told of it.
+    /// One step of the state machine, saved before anything is posted.
     fn step(&mut self, input: Input) -> Vec<Effect> {
         let now = Timestamp::now();
         let happened = !matches!(input, Input::Clock | Input::Polled | Input::Sampled);
@@ -156,12 +156,12 @@ impl SessionTask {
                 Effect::Say(Said::Began) => queue.extend(self.measure().await),
                 Effect::Say(said) => {
                     let view = self.context.flow.view();
-                    let page = told::said(&said, &self.session, self.number, &view);
+                    let page = wording::said(&said, &self.session, self.number, &view);
                     self.tell(page, &self.part(&said));
                 }
                 Effect::Remind(reminder) => {
                     let view = self.context.flow.view();
-                    self.tell(told::reminder(reminder, &self.session, &view), "soon");
+                    self.tell(wording::reminder(reminder, &self.session, &view), "soon");
                 }
                 Effect::Tick(_) => self.ticked = true,
                 Effect::Poll => queue.extend(self.poll().await),
@@ -188,7 +188,7 @@ impl SessionTask {
         }
     }
 
-    /// Each thing that is said has a name of its own: a process after a crash says it no second time.
+    /// Each message has its own name, so that a process after a crash does not repeat it.
     fn part(&self, said: &Said) -> String {
         match said {
             Said::Began => "began".into(),
@@ -201,7 +201,7 @@ impl SessionTask {
         }
     }
 
-    /// What is noted once, at the start.
+    /// Measures what is recorded once, at the start.
     async fn measure(&mut self) -> Vec<Effect> {
         let flow = self.context.flow.clone();
         let places = tokio::task::spawn_blocking(move || flow.log_places()).await;
@@ -277,13 +277,12 @@ impl SessionTask {
         }
     }
 
-    /// The transaction of one thing that is said, the same in every process. A thread may have several
-    /// captures.
+    /// The transaction ID of one message, the same in every process. A thread can have several captures.
     pub(crate) fn txn(&self, part: &str) -> OwnedTransactionId {
         transaction::for_part(&self.root, &format!("capture-{}-{part}", self.number))
     }
 
-    /// Owes a message to the session's thread: it is sent once, however long the homeserver is away.
+    /// Queues a message for the session's thread: it is sent once, however long the homeserver is offline.
     pub(crate) fn tell(&self, page: Option<Page>, part: &str) {
         let Some(page) = page else { return };
         let txn = self.txn(part);
@@ -297,7 +296,7 @@ impl SessionTask {
         }
     }
 
-    /// Shows the checklist as it stands: the message with its buttons first, edits of it afterwards.
+    /// Posts the current checklist: the message with its buttons first, then edits of it.
     async fn show(&mut self) {
         if !std::mem::take(&mut self.ticked) {
             return;
@@ -312,7 +311,7 @@ impl SessionTask {
     }
 
     async fn try_show(&mut self) -> Result<()> {
-        let page = told::checklist(&self.session, self.number, &self.context.flow.view());
+        let page = wording::checklist(&self.session, self.number, &self.context.flow.view());
         let message = OutgoingMessage::quiet(&page.reply());
         if let Some(checklist) = &self.checklist {
             let part = format!("edit-{}", Timestamp::now().as_millisecond());

@@ -21,7 +21,7 @@ pub(crate) enum About {
     /// In the ops room, of a report.
     Root,
     Notes,
-    /// Beside the answer to `!report`, which has the same cause.
+    /// The verdict of a report. The answer to `!report` has the same cause.
     Verdict,
     /// By its number in the report.
     File(usize),
@@ -31,7 +31,7 @@ pub(crate) enum About {
     Changes,
 }
 
-/// The parts of one owed message; each has its own transaction.
+/// The parts of one pending message; each has its own transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AlertPart {
     Words,
@@ -43,7 +43,7 @@ pub(crate) enum AlertPart {
 }
 
 impl AlertPart {
-    /// The transaction of this part of an owed message.
+    /// The transaction ID of this part of a pending message.
     pub(crate) fn transaction(self, key: &str) -> OwnedTransactionId {
         let part = match self {
             Self::Words => "words",
@@ -85,7 +85,7 @@ pub(crate) fn for_part(cause: &EventId, part: &str) -> OwnedTransactionId {
     format!("kestrel-{}-{part}", digest(cause.as_bytes())).into()
 }
 
-/// 32 hexadecimal digits that stand for a text in a transaction: the same in every process.
+/// A text's digest for a transaction ID: 32 hexadecimal digits, the same in every process.
 pub(crate) fn digest(text: &[u8]) -> String {
     Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -26,7 +26,7 @@ impl AlertOutbox {
         ops_rooms(&self.config, &self.ledger).open(&client, &alert_room(&self.config)?).await
     }
 
-    /// The room that a storm's case belongs to: where its first message stands, or will stand.
+    /// The room of a storm's case: the room of its first message.
     pub(crate) async fn case_room(&self, known: &Known) -> Option<OwnedRoomId> {
         if let Some((room, _)) = &known.root {
             return Some(room.clone());
@@ -36,8 +36,7 @@ impl AlertOutbox {
         first.or_else(|| alert_room(&self.config).ok())
     }
 
-    /// A message about a storm, in one room. A crash in between goes on where it was: the same transaction ids
-    /// give the same events.
+    /// A message about a storm, in one room. After a crash it resumes: the same transaction IDs give the same events.
     pub(super) async fn post_in_room(&self, room: &Room, alert: &Alert<'_>) -> Result<()> {
         let Alert { event, message, key, .. } = *alert;
         let words = AlertPart::Words.transaction(key);

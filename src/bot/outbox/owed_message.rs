@@ -1,4 +1,4 @@
-//! What is to be said → a message as the ledger keeps it, with the transaction id that names it. Sends nothing.
+//! A reply → a message as the ledger keeps it, with its transaction ID. Sends nothing.
 
 use jiff::Timestamp;
 use ruma::{EventId, OwnedEventId, OwnedUserId, RoomId, TransactionId};
@@ -93,7 +93,7 @@ fn summary(line: &ChatLine) -> String {
     }
 }
 
-/// A reply in a direct chat. `summary` is empty where nobody need be told that it was dropped.
+/// A reply in a direct chat. `summary` is empty if a drop need not be reported.
 pub(crate) fn reply(
     chat: &RoomId,
     (cause, asked): (&EventId, Timestamp),
@@ -112,7 +112,7 @@ pub(crate) fn reply(
     }
 }
 
-/// A remark in the room itself, to nobody in particular.
+/// A message in the room itself that mentions nobody.
 pub(crate) fn remark(
     room: &RoomId,
     (cause, at): (&EventId, Timestamp),
@@ -147,8 +147,8 @@ pub(crate) fn to_admins(
     }
 }
 
-/// Words in a thread that Kestrel opened. `txn` names the message to the homeserver; `summary` stands for it
-/// where it is dropped.
+/// Text in a thread that Kestrel opened. `txn` is the transaction ID; `summary` describes the message if it is
+/// dropped.
 pub(crate) fn in_own_thread(
     room: &RoomId,
     thread: (&EventId, &TransactionId),
@@ -196,7 +196,7 @@ impl OwedMessage {
     }
 }
 
-/// What is said in the place of an answer that the homeserver refuses for good; nothing where that is refused.
+/// The short message that replaces an answer that the homeserver refuses for good; none if that is refused too.
 pub(crate) fn refused(owed: &Outgoing) -> Option<NewMessage> {
     const SHORT: &str = "-short";
     let message = serde_json::from_str::<OwedMessage>(&owed.message).ok()?;

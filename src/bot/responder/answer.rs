@@ -1,5 +1,5 @@
-//! A line that passed the gate → the messages that answer it. A fault or a panic in one answer is an error
-//! of that answer only. What is returned is owed to the room; the outbox sends it.
+//! An accepted line → the messages that answer it. An error or a panic in one answer affects that answer only. The
+//! messages are queued; the outbox sends them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,9 +51,9 @@ pub(crate) struct Responder {
     /// A flow's deadline plus everything around it.
     pub(crate) patience: Duration,
     pub(crate) report_queue: ReportQueue,
-    /// Told when a message becomes owed.
+    /// Signals a new pending message.
     pub(crate) owed: Arc<Notify>,
-    /// How the bot's own tasks stand.
+    /// The state of the bot's own tasks.
     pub(crate) health: TaskHealth,
 }
 
@@ -76,8 +76,7 @@ impl Responder {
         })
     }
 
-    /// Answers one line: the messages that are owed for it. Its log window ends when it was sent; a live watch
-    /// begins now.
+    /// Answers one line. Its log window ends when the line was sent; a live watch begins now.
     pub(crate) async fn answer(
         self: Arc<Self>,
         room: Room,
@@ -129,7 +128,7 @@ impl Responder {
         Ok(self.answer_messages(room.room_id(), &line, answer))
     }
 
-    /// Says that a live watch begins. The watch goes on without: its answer still counts.
+    /// Announces a live watch. If that fails, the watch runs anyway.
     async fn announce(&self, room: &Room, line: &ChatLine, command: &Command) {
         let Some(note) = self.flow.announcement(command) else { return };
         let mut content = room_message::notice(&note, vec![line.sender.clone()]);
@@ -141,8 +140,8 @@ impl Responder {
         }
     }
 
-    /// Keeps a case and owes its answer: kept first, so that the answer can name its number and `!why` finds it
-    /// as soon as the answer is in the room. A full disk costs both, not the answer.
+    /// Saves a case and returns its answer. The case comes first, so that the answer can name its number and `!why`
+    /// finds it as soon as the answer is posted. A full disk costs both, not the answer.
     pub(crate) fn answer_messages(
         &self,
         room: &RoomId,
@@ -182,7 +181,7 @@ impl Responder {
         }
     }
 
-    /// Owes messages that no task settles.
+    /// Queues messages that belong to no task.
     pub(crate) fn owe(&self, messages: &[NewMessage]) -> Result<()> {
         self.store.ledger().owe_messages(messages)?;
         self.owed.notify_one();

@@ -60,7 +60,7 @@ impl Responder {
         Ok(case::cases(&lines, user.map(UserId::as_str), &self.flow.view()).reply())
     }
 
-    /// One case as it was answered, or all behind it; or its end.
+    /// One case as it was answered, or all of its reasons; or its deletion.
     pub(crate) fn case(&self, number: u64, look: Look) -> Result<Reply> {
         if look == Look::Delete {
             if self.store.forget_case(number)? {
@@ -128,7 +128,7 @@ impl Responder {
         }
     }
 
-    /// A case as lists and heads name it. What the storm watch asked, nobody asked.
+    /// A case as lists show it. Questions of the storm watch have no asker.
     fn case_line<'a>(&self, kept: &'a Kept, link: Option<&'a str>) -> CaseLine<'a> {
         let asker = kept.asker.as_deref().filter(|asker| Some(*asker) != self.own.as_deref());
         CaseLine {
@@ -144,7 +144,7 @@ impl Responder {
     }
 }
 
-/// The thread that a case stands in; none as long as a storm's first message is not sent.
+/// The thread of a case; none until a storm's first message is sent.
 fn thread(kept: &Kept) -> Option<&EventId> {
     kept.thread.as_deref().filter(|thread| !placeholder::is_placeholder(thread))
 }

@@ -1,8 +1,8 @@
-//! What somebody enclosed → read, judged and told: the ops room gets a thread of its own with the redacted
-//! files and the verdict, its sender a receipt. Each once, also across a crash.
+//! A report → read, judged and posted: the ops room gets a separate thread with the redacted files and the verdict,
+//! the sender a receipt. Each once, also across a crash.
 //!
-//! What was received lives in memory until it is redacted; only what is left of it goes on from here. One
-//! report is on its way at a time, from its fetching to its last message.
+//! A file is in memory only until it is redacted; only the redacted text is used from there. One report is processed
+//! at a time, from its download to its last message.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -71,8 +71,8 @@ struct PostedReport {
 }
 
 impl Responder {
-    /// Takes what a user sent in a direct chat: what is owed to them for it. The message is fetched anew: what it
-    /// holds is not redacted yet and is kept nowhere.
+    /// Handles a report from a direct chat; returns the messages for its sender. The message is fetched again: its
+    /// content is not redacted yet and is saved nowhere.
     pub(crate) async fn receive(
         self: Arc<Self>,
         chat: Room,
@@ -163,7 +163,7 @@ impl Responder {
         }
     }
 
-    /// Fetches, redacts and reads, on a thread of its own that keeps the place until it has ended.
+    /// Downloads, redacts and reads, on a separate thread that keeps the slot until it ends.
     async fn read(
         &self,
         sent: Attachment,
@@ -201,7 +201,7 @@ impl Responder {
         Ok(PostedReport { case, root, parcel, reported, removed })
     }
 
-    /// Opens the case and tells it in a thread of its own; gives its number and the thread's root.
+    /// Opens the case and posts it in a separate thread; returns its number and the thread's root.
     async fn hand_on(
         &self,
         room: &Room,
@@ -248,7 +248,7 @@ impl Responder {
         Ok((case, root))
     }
 
-    /// Owes the verdict and what it rests on: the ledger keeps both until the homeserver takes them.
+    /// Queues the verdict and its evidence: the ledger keeps both until the homeserver accepts them.
     async fn say_verdict(
         &self,
         room: &Room,
@@ -278,7 +278,7 @@ impl Responder {
         Ok(())
     }
 
-    /// Puts the redacted files into the thread; gives what is missing there.
+    /// Posts the redacted files in the thread; returns a line for each that is missing.
     async fn enclose(
         &self,
         room: &Room,
@@ -316,8 +316,8 @@ impl Responder {
     }
 }
 
-/// The message that was replied to. It may be a plain event, and anybody's: a report is foreign text in any case,
-/// and who handed it on stands above it. That line passed the gate.
+/// The message that was replied to. It may be a plain event from anybody: a report is foreign text anyway, and the
+/// post names who forwarded it. The command itself was checked.
 async fn pointed_at(room: &Room, target: &EventId) -> Result<Attachment> {
     let refused = |says: &str| anyhow::Error::from(ReportRefused(says.to_owned()));
     let event = match room.event(target, None).await.context("the message cannot be fetched") {

@@ -1,5 +1,5 @@
-//! The logs, as they are written → storms in the ledger and messages that are owed to the room. It counts
-//! whether or not the homeserver answers; what it found is durable before anybody is told.
+//! The logs, as they are written → storms in the ledger and pending alerts. It counts also while the homeserver is
+//! offline; its findings are saved before anything is posted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -21,16 +21,16 @@ use crate::store::{Due, Known, Ledger, Step, free_space};
 use kestrel_core::render::{self, View};
 use kestrel_core::storm::{Change, Event};
 
-/// How often what was counted is written down: a restart reads the lines since again, at scan speed.
+/// How often the counts are saved: after a restart the lines since then are read again, at scan speed.
 const CALM: Duration = Duration::from_secs(60);
 const STORMY: Duration = Duration::from_secs(5);
-/// How often the room hears of a log that cannot show a storm.
+/// How often the room is told about a log that cannot show a storm.
 const DAILY: Duration = Duration::from_secs(24 * 3600);
-/// An idle client is refused twice a minute: one that is silent for longer may be over.
+/// An idle client is refused twice a minute: a longer silence may mean that the storm ended.
 const STILL: SignedDuration = SignedDuration::from_secs(60);
 /// Storms of the ledger that are looked through.
 const KNOWN: usize = 1000;
-/// Notes about the logs themselves that are posted in one life of the process; all of them are logged.
+/// Notes about the logs themselves that one process posts; all of them are logged.
 const NOTES: u32 = 12;
 
 /// Follows the logs and keeps the ledger.
@@ -38,15 +38,15 @@ pub(crate) struct StormWatch {
     ledger: Ledger,
     shared: SharedWatch,
     view: View,
-    /// What a backlog came to, until it is read to its end.
+    /// The events of a backlog, until it is read to its end.
     backlog: Vec<Event>,
     behind: bool,
     /// When this process began to read, and how far the logs had been read before.
     from: Timestamp,
     written: Option<Instant>,
     notes: u32,
-    /// What is not written down yet. A place goes with what was counted up to it: a round tells only of logs
-    /// that moved, and not every round is written.
+    /// What is not saved yet. A read position is saved together with the counts up to it: a round reports only logs
+    /// that moved, and not every round is saved.
     places: BTreeMap<String, Position>,
     unwritten: Vec<Event>,
     owed: Vec<Due>,
@@ -124,15 +124,15 @@ impl StormWatch {
         self.say(notice);
     }
 
-    /// Says something that needs no ledger.
+    /// Posts a notice that is not in the ledger.
     fn say(&self, notice: Option<Notice>) {
         let Some(notice) = notice else { return };
         self.shared.notices.say(notice);
         self.shared.due.notify_one();
     }
 
-    /// The ledger could not be written. What is not written down is kept here, and read again by the next
-    /// process: nothing is told twice.
+    /// The ledger could not be written. Unsaved counts are kept here, and read again by the next process: nothing is
+    /// posted twice.
     fn unwritable(&mut self, error: &anyhow::Error) {
         let notice = self.trouble.failed(error, Timestamp::now(), &self.view);
         self.say(notice);
@@ -151,7 +151,7 @@ impl StormWatch {
         Ok(saved)
     }
 
-    /// One round: counted, and written down where it matters.
+    /// One round: counted, and saved when needed.
     fn take(&mut self, round: Round) -> Result<()> {
         let now = Timestamp::now();
         let mut events = Vec::new();
@@ -172,7 +172,7 @@ impl StormWatch {
         if !round.live {
             self.backlog.extend(events);
             self.behind = true;
-            // No place is written: the backlog behind these notes is not judged yet.
+            // No read position is saved: the backlog is not judged yet.
             return if self.owed.is_empty() { Ok(()) } else { self.write(None, &[]) };
         }
         let often = if going_on.is_empty() { CALM } else { STORMY };
@@ -197,7 +197,7 @@ impl StormWatch {
         self.write(Some(&state), &going_on)
     }
 
-    /// What a look at the database came to. Written with the next round: it can be looked at again.
+    /// The result of a database poll. Saved with the next round: the poll can be repeated.
     fn polled(&mut self, poll: &Poll) {
         let nothing = poll.failed.as_deref().filter(|_| poll.covered.is_none());
         let notice = self.looks.looked(nothing, poll.at, &self.view);
@@ -207,9 +207,9 @@ impl StormWatch {
         self.unwritten.extend(events);
     }
 
-    /// Writes the places, what was counted up to them, and what is owed for it, all or nothing.
-    /// Without the `watch`'s state no place either. How storms stand is not kept for another try: the next
-    /// round knows better.
+    /// Saves the read positions, the counts up to them, and the pending alerts, all or nothing. Without the `watch`'s
+    /// state no position either. The current state of storms is not kept for another try: the next round has a newer
+    /// one.
     fn write(&mut self, watch: Option<&str>, going_on: &[Event]) -> Result<()> {
         let place = |(source, position): (&String, &Position)| {
             Ok((source.clone(), serde_json::to_string(position)?))
@@ -233,8 +233,8 @@ impl StormWatch {
         Ok(())
     }
 
-    /// What a backlog comes to: storms that go on are told as if they had just begun, those that were told
-    /// before are told how they stand, and those that came and went are one message.
+    /// Sums up a backlog: ongoing storms are posted as if they had just begun, known ones get an update, and those
+    /// that started and ended are one message.
     fn sum_up(&mut self, known: &[Known], going_on: &[Event], now: Timestamp) {
         let backlog = std::mem::take(&mut self.backlog);
         let newest: BTreeMap<u64, Event> =
@@ -259,11 +259,11 @@ impl StormWatch {
         }
     }
 
-    /// Storms that go on and were never told: they were muted, or the database contradicted them then.
+    /// Ongoing storms that were never posted: they were muted, or the database contradicted them then.
     fn untold(&self, going_on: &[Event], now: Timestamp) -> Result<Vec<Due>> {
         let known = self.ledger.storms(KNOWN)?;
         let owed = self.ledger.owed()?;
-        // Those of an earlier round that could not be written wait too.
+        // Those of an earlier round that could not be saved wait too.
         let waiting = owed.iter().map(|owed| &owed.due).chain(&self.owed);
         let waits = |number| {
             let of = |due: &Due| matches!(due, Due::Storm(event) if event.storm == number);
@@ -272,7 +272,7 @@ impl StormWatch {
         let mutes = self.ledger.mutes(now)?;
         let watch = self.shared.lock();
         let untold = |event: &&Event| {
-            // One that fell silent meanwhile wakes nobody, nor one that another speaks for.
+            // A storm that went quiet is not posted, nor one that is part of another.
             if now.duration_since(event.last) > STILL || watch.is_part(event.storm) {
                 return false;
             }

@@ -1,4 +1,4 @@
-//! A mute and a storm → whether the room hears of the storm.
+//! A mute and a storm → whether the storm is posted.
 
 use kestrel_core::storm::{Event, Muted, Whose};
 

@@ -1,4 +1,4 @@
-//! What the room should hear although it is in no ledger → kept in memory until it is sent.
+//! Notices for the room that are not in the ledger → kept in memory until they are sent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use crate::bot::messages::outgoing_message::OutgoingMessage;
 /// Notices that wait at the most, while the homeserver takes none.
 const WAITING: usize = 20;
 
-/// Something for the room that is in no ledger.
+/// A notice for the room that is not in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
     /// Names it to the homeserver, so that sending it twice says it once.
@@ -16,7 +16,7 @@ pub(crate) struct Notice {
     pub(crate) message: OutgoingMessage,
 }
 
-/// Notices that wait for the room, shared between who has something to say and who sends.
+/// Pending notices, shared between the storm watch and the outbox.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notices {
     waiting: Arc<Mutex<VecDeque<Notice>>>,
@@ -35,7 +35,7 @@ impl Notices {
         self.lock().front().cloned()
     }
 
-    /// It was sent, or can never be.
+    /// It was sent, or never can be.
     pub(crate) fn said(&self, notice: &Notice) {
         self.lock().retain(|other| other.key != notice.key);
     }

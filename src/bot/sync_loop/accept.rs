@@ -1,5 +1,5 @@
-//! What counts and what does not → a task in the ledger, or words at once. What is said at once is noted and
-//! owed in one step, so that it is said once.
+//! An accepted command → a task in the ledger, or an immediate reply. An immediate reply is saved and queued in one
+//! step, so that it is sent once.
 
 use jiff::Timestamp;
 use matrix_sdk::Room;
@@ -26,7 +26,7 @@ impl SyncLoop {
         self.owe_for(room, &line.event, message);
     }
 
-    /// Notes an event as settled, and owes its answer.
+    /// Marks an event as settled, and queues its answer.
     pub(crate) fn owe_for(&self, room: &Room, event: &EventId, message: NewMessage) {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
@@ -39,7 +39,7 @@ impl SyncLoop {
         }
     }
 
-    /// Notes an event that nothing is said to.
+    /// Marks an event as settled, without an answer.
     pub(crate) fn note_settled(&self, room: &Room, event: &EventId) {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
@@ -48,7 +48,7 @@ impl SyncLoop {
         }
     }
 
-    /// Puts a task into the queue; says so where that is full.
+    /// Puts a task into the queue; replies if the queue is full.
     pub(crate) fn accept(
         &mut self,
         room: &Room,
@@ -65,8 +65,8 @@ impl SyncLoop {
         }
     }
 
-    /// A button under a storm's root, pressed by somebody who may command; of others nothing is said. Reactions are
-    /// never encrypted, so a stolen token can press one: they only read, and only so often.
+    /// A button under a storm's root, pressed by somebody who may command; other presses are ignored. Reactions are
+    /// never encrypted, so a stolen token can press one: buttons only read, and the rate is limited.
     pub(crate) async fn pressed(&mut self, room: &Room, press: ButtonPress) {
         let root = press.root.clone();
         let button = press.button;

@@ -1,6 +1,5 @@
-//! A command of somebody who may command → whether it counts, by how it reached the bot; and the reason in its thread
-//! when it does not. Commands from the ops rooms all pass here: those of a sync, those found when looking back,
-//! and those whose key came late.
+//! An admin's command → whether it counts, by how it reached the bot; and the reason in its thread when it does not.
+//! Commands from the ops rooms all pass here: from a sync, from the backlog, and after a late key.
 
 use jiff::Timestamp;
 use matrix_sdk::Room;
@@ -30,7 +29,7 @@ pub(crate) enum Admission {
     Refused(Refusal),
     /// Its sender took it back meanwhile.
     TakenBack,
-    /// The homeserver has to answer first; it is heard again after the next sync.
+    /// The homeserver has to answer first; it is retried after the next sync.
     Later,
 }
 
@@ -95,7 +94,7 @@ impl SyncLoop {
             Ok(false) => Admission::Refused(Refusal::Copied),
             Err(error) => {
                 tracing::error!("the message of {} could not be saved: {error:#}", line.event);
-                // A full disk must not silence the bot; what can do harm waits until there is room.
+                // A full disk must not silence the bot; harmful commands wait until there is space.
                 if destructive {
                     return Admission::Refused(Refusal::Unnoted);
                 }
@@ -119,7 +118,7 @@ impl SyncLoop {
         waiting.push((room.room_id().to_owned(), event.clone()));
     }
 
-    /// Hears again what had to wait for the homeserver.
+    /// Retries commands that had to wait for the homeserver.
     pub(crate) async fn retry_waiting(&mut self) {
         for (room, event) in std::mem::take(&mut self.admissions.waiting) {
             if let Some(room) = self.joined(&room) {
@@ -133,7 +132,7 @@ impl SyncLoop {
         self.admissions.waiting.iter().any(|(waiting, _)| waiting == room)
     }
 
-    /// Ends a command that does not count; its sender is told why, once an hour.
+    /// Rejects a command that does not count; its sender gets the reason, once per hour.
     pub(crate) fn refuse(
         &mut self,
         room: &Room,
@@ -148,7 +147,7 @@ impl SyncLoop {
         self.say_at_once(room, line, About::Refused, &replies::refused(refusal));
     }
 
-    /// Says once that whoever has an admin's access token can command the bot here.
+    /// Warns once that anybody with an admin's access token can command the bot here.
     fn warn_not_encrypted(&mut self, room: &Room, line: &ChatLine) {
         let ledger = self.store.ledger();
         let first = self.admissions.warned.insert(room.room_id().to_owned());

@@ -1,5 +1,5 @@
-//! Events whose key has not come yet → the same events, read, when it has. In an encrypted room that is
-//! ordinary: the key travels by another road than the message. Read late they pass the same gate.
+//! Events whose key has not arrived yet → the same events, decrypted when it has. In an encrypted room that is
+//! normal: the key travels separately from the message. They pass the same checks.
 
 use jiff::Timestamp;
 use matrix_sdk::Room;
@@ -15,7 +15,7 @@ use crate::bot::timeline_event;
 
 impl SyncLoop {
     pub(super) fn keep_undecrypted(&mut self, room: &Room, event: &Raw<AnySyncTimelineEvent>) {
-        // What an earlier device of the bot said is unreadable to this one, and needs no answer.
+        // Messages of the bot's own earlier devices are unreadable, and need no answer.
         let sender = event.get_field::<OwnedUserId>("sender").ok().flatten();
         let Some(sender) = sender.filter(|sender| sender != room.own_user_id()) else {
             return;

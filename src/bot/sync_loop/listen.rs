@@ -1,6 +1,6 @@
-//! Sync responses → events through the gate → tasks in the ledger, or words at once.
-//! It survives every failure of the homeserver but the end of the session. After a start, and after a gap in
-//! the sync, it reads each room back to the newest event that was heard.
+//! Sync responses → checked events → tasks in the ledger, or immediate replies. It survives every failure of the
+//! homeserver except the end of the session. After a start, and after a gap in the sync, it reads each room back to
+//! the newest event that was handled.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ impl SyncLoop {
         self.follow_upgrades().await;
         self.note_absences().await;
         for (room, update) in &response.rooms.joined {
-            // A room that was not read back yet is heard by that: it finds these events too.
+            // A room that was not read back yet is skipped: reading it back finds these events too.
             if self.caught_up.contains(room)
                 && let Some(room) = self.joined(room)
             {
@@ -89,7 +89,7 @@ impl SyncLoop {
         self.invites.join_allowed(&self.client, &self.config, &self.ops()).await;
     }
 
-    /// Hears what a sync brought of a room. Where it left events out they are fetched first.
+    /// Handles a room's part of a sync. Events that the sync left out are fetched first.
     async fn handle_timeline(&mut self, room: &Room, timeline: &Timeline) {
         if timeline.limited
             && let Err(error) = self.read_back(room, timeline.prev_batch.as_deref()).await
@@ -102,8 +102,8 @@ impl SyncLoop {
         self.note_handled(room, timeline.events.last());
     }
 
-    /// Notes that everything of a room was heard up to an event. While a message waits for its key, or for the
-    /// homeserver, it is not noted, so that the next process finds that message again.
+    /// Saves that a room was handled up to an event. While a message waits for its key, or for the homeserver,
+    /// nothing is saved, so that the next process finds that message again.
     pub(crate) fn note_handled(&self, room: &Room, last: Option<&TimelineEvent>) {
         let Some(event) = last.and_then(TimelineEvent::event_id) else { return };
         if self.waits_for_a_key(room.room_id()) || self.waits_for_an_answer(room.room_id()) {
@@ -117,14 +117,13 @@ impl SyncLoop {
         }
     }
 
-    /// Hears events, oldest first.
+    /// Handles events, oldest first.
     pub(crate) async fn handle_events(&mut self, room: &Room, events: &[TimelineEvent]) {
         if self.ops_room(room.room_id()).is_none() {
             return self.handle_direct_chat(room, events).await;
         }
         self.check_homeserver_clock(events).await;
-        // A room that was heard before it was left is heard on from there: what was sent meanwhile may be a command
-        // that came just before.
+        // A known room continues where it was left: messages sent meanwhile may be commands from just before.
         let known = self.store.ledger().heard(room.room_id()).is_ok_and(|heard| heard.is_some());
         let events = if known { events } else { since_join(events, room.own_user_id()) };
         for event in events {
@@ -136,7 +135,7 @@ impl SyncLoop {
         }
     }
 
-    /// Tells each room once about all of its commands that came too late.
+    /// Posts one line per room about its commands that were too old.
     fn report_late_commands(&mut self) {
         for (room, late) in std::mem::take(&mut self.late) {
             let Some(newest) = late.newest else { continue };
@@ -146,7 +145,7 @@ impl SyncLoop {
         }
     }
 
-    /// Owes a room a remark about itself.
+    /// Queues a message about a room in that room.
     pub(crate) fn remark(&self, room: &RoomId, cause: &EventId, says: &Reply) {
         let remark = owed_message::remark(room, (cause, Timestamp::now()), About::Skipped, says);
         if let Err(error) = self.responder.owe(&[remark]) {
@@ -154,7 +153,7 @@ impl SyncLoop {
         }
     }
 
-    /// Hears one event: the gate, in order of cost. `came` is the event with how it came.
+    /// Handles one event: the checks, in order of cost. `came` is the event with its encryption info.
     async fn handle_event(
         &mut self,
         room: &Room,
@@ -183,7 +182,7 @@ impl SyncLoop {
         let now = Timestamp::now();
         let old = too_old(line.sent, now, self.max_age());
         if !may_command(room, &line.sender, &self.config).await {
-            // How it came matters only of somebody who may command: a stranger gets the polite line.
+            // Encryption matters only for somebody who may command: a stranger gets the polite reply.
             if !old && self.courtesy.due(room.room_id(), &line.sender, now) {
                 self.say_at_once(room, &line, About::Stranger, &replies::not_for_you());
             }
@@ -231,7 +230,7 @@ fn filter() -> FilterDefinition {
     filter
 }
 
-/// The events after the bot's own join, where that is among them: what was said before is not for it.
+/// The events after the bot's own join, if that is among them: earlier messages are not for it.
 fn since_join<'a>(events: &'a [TimelineEvent], own: &UserId) -> &'a [TimelineEvent] {
     let joined = events.iter().rposition(|event| {
         let Ok(AnySyncTimelineEvent::State(AnySyncStateEvent::RoomMember(

@@ -1,7 +1,7 @@
-//! What was accepted → the text that the ledger keeps of it until it is answered, and back.
+//! An accepted task → the text that the ledger keeps until it is answered, and back.
 //!
-//! A typed line is kept as it was typed. Of a report only its event is kept: what it holds is not redacted
-//! yet, so it is fetched again instead of being written down.
+//! A typed line is kept as it was typed. Of a report only its event ID is kept: its content is not redacted yet, so
+//! it is fetched again instead of being saved.
 
 use jiff::Timestamp;
 use ruma::{OwnedEventId, OwnedUserId};

@@ -1,8 +1,8 @@
-//! What was accepted → worked on, the oldest first, a few at a time. The ledger is the queue: it is bounded,
-//! it costs no memory, and a process that ends in the middle leaves to the next one what is still open.
+//! Accepted tasks → answers, the oldest first, a few at a time. The ledger is the queue: it is bounded, it costs no
+//! memory, and a process that ends leaves its open tasks to the next one.
 //!
-//! A task is settled together with the messages that answer it. A task whose answer needs a homeserver that
-//! is away is put back and tried again; one that ended several processes is given up.
+//! A task is settled together with the messages that answer it. If an answer needs a homeserver that is offline, its
+//! task is put back and tried again; a task that ended several processes is given up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ use kestrel_core::render::Reply;
 const REPORTS_AT_ONCE: usize = 16;
 /// How many processes may end over one task.
 const MOST_TRIES: u32 = 3;
-/// How often it looks when nobody said that something was accepted.
+/// How often it checks without a signal.
 const LOOK: Duration = Duration::from_secs(5);
 /// Works on what was accepted.
 pub(crate) struct TaskWorker {
@@ -45,10 +45,10 @@ pub(crate) struct TaskWorker {
     pub(crate) intake: Arc<Intake>,
 }
 
-/// What a task came to.
+/// The result of a task.
 enum Outcome {
     Answered(Vec<NewMessage>),
-    /// It needs a homeserver that is away.
+    /// It needs a homeserver that is offline.
     Later(anyhow::Error),
 }
 
@@ -116,7 +116,7 @@ impl TaskWorker {
         };
         let settled = self.settle(&accepted, &messages);
         if let Err(error) = settled {
-            // A full disk: the answer is sent all the same, and this process does not work on it again.
+            // A full disk: the answer is sent anyway, and this process does not work on it again.
             tracing::error!("an answer could not be saved: {error:#}");
             begun.keep_as_done();
             let outbox = self.responder.outbox(&self.client);
@@ -140,7 +140,7 @@ impl TaskWorker {
         Ok(())
     }
 
-    /// The messages that answer a task, a fault of our own included.
+    /// The messages that answer a task, or that report an internal error.
     async fn outcome(&self, room: &Room, accepted: &Accepted, task: QueuedTask) -> Outcome {
         let now = Timestamp::now();
         let asked = asked_at(task.sent(), accepted.at);
@@ -177,7 +177,7 @@ impl TaskWorker {
         }
     }
 
-    /// The task's event, and how a fault of ours is said to whoever caused it.
+    /// The task's event, and how to report an internal error to its sender.
     fn for_faults(
         &self,
         room: &Room,
