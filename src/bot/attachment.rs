@@ -33,7 +33,7 @@ pub(super) struct Attachment {
     pub(super) sender: OwnedUserId,
     /// By the sender's homeserver's clock.
     pub(super) sent: Timestamp,
-    pub(super) what: Content,
+    pub(super) what: AttachedContent,
     caption: String,
     mentions: Vec<OwnedUserId>,
     thread: Option<OwnedEventId>,
@@ -41,7 +41,7 @@ pub(super) struct Attachment {
 
 /// What it is.
 #[derive(Clone)]
-pub(super) enum Content {
+pub(super) enum AttachedContent {
     File {
         name: String,
         source: MediaSource,
@@ -80,11 +80,11 @@ impl Attachment {
                 let name = file.filename().to_owned();
                 let source = file.source.clone();
                 let caption = caption.map(|_| file.body.clone()).unwrap_or_default();
-                (Content::File { name, source, size }, caption)
+                (AttachedContent::File { name, source, size }, caption)
             }
-            MessageType::Text(text) => (Content::Text(text.body.clone()), String::new()),
+            MessageType::Text(text) => (AttachedContent::Text(text.body.clone()), String::new()),
             MessageType::Image(_) | MessageType::Video(_) | MessageType::Audio(_) => {
-                (Content::Picture, String::new())
+                (AttachedContent::Picture, String::new())
             }
             _ => return None,
         };
@@ -103,22 +103,22 @@ impl Attachment {
     /// Whether it is only talk.
     pub(super) fn is_talk(&self) -> bool {
         match &self.what {
-            Content::Text(text) => {
+            AttachedContent::Text(text) => {
                 text.chars().nth(TALK).is_none() && client_line::sign(text).is_none()
             }
-            Content::File { .. } | Content::Picture => false,
+            AttachedContent::File { .. } | AttachedContent::Picture => false,
         }
     }
 
     /// Whether it begins as a command does.
     pub(super) fn is_command(&self) -> bool {
-        matches!(&self.what, Content::Text(text) if text.trim_start().starts_with('!'))
+        matches!(&self.what, AttachedContent::Text(text) if text.trim_start().starts_with('!'))
     }
 
     /// A file that is handed to the bot in the room: with `!report` as its caption, or with a mention.
     pub(super) fn handed(self, bot: &UserId) -> Option<ChatLine> {
         let asked = self.caption.trim_start().to_lowercase().starts_with("!report");
-        let file = matches!(self.what, Content::File { .. });
+        let file = matches!(self.what, AttachedContent::File { .. });
         let mentioned = self.mentions.iter().any(|user| user == bot);
         let body = match (file, asked, mentioned) {
             (true, true, _) => self.caption.trim().to_owned(),
@@ -136,10 +136,10 @@ impl Attachment {
     /// Its name and its bytes, at most `most`. A declared size is believed only where it is too large.
     pub(super) async fn bytes(self, client: &Client, most: usize) -> Result<(String, Vec<u8>)> {
         let (name, source, size) = match self.what {
-            Content::Text(text) if text.len() > most => return Err(too_large(most)),
-            Content::Text(text) => return Ok(("paste.txt".to_owned(), text.into_bytes())),
-            Content::Picture => return Err(no_picture()),
-            Content::File { name, source, size } => (name, source, size),
+            AttachedContent::Text(text) if text.len() > most => return Err(too_large(most)),
+            AttachedContent::Text(text) => return Ok(("paste.txt".to_owned(), text.into_bytes())),
+            AttachedContent::Picture => return Err(no_picture()),
+            AttachedContent::File { name, source, size } => (name, source, size),
         };
         if size.is_some_and(|size| size > most as u64) {
             return Err(too_large(most));
@@ -149,7 +149,7 @@ impl Attachment {
             Ok(Ok(bytes)) => Ok((name, bytes)),
             Ok(Err(DownloadError::TooLarge)) => Err(too_large(most)),
             Ok(Err(DownloadError::Failed(error) | DownloadError::Busy(error))) => {
-                // The error's own words may hold an address with its media id, and nothing of the content.
+                // The error's text may contain an address with its media ID, and nothing of the content.
                 tracing::warn!("the file of {} could not be downloaded: {error:#}", self.event);
                 refused("The file could not be downloaded or decrypted. Send it again.")
             }

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::chat_line::ChatLine;
 use super::replies;
-use super::request::Request;
+use super::request::ChatRequest;
 use super::timeline_event;
 use kestrel_core::command::{Command, Span, Triage};
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::storm::{Event, Kind, Whose};
 
-/// How much before a storm is looked at again.
+/// How long before a storm the new log window starts.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Which button.
@@ -38,7 +38,7 @@ pub(super) struct ButtonPress {
 }
 
 impl ButtonPress {
-    /// The press of this event, if it is one of ours to read.
+    /// The press of this event, if its key is a button's.
     pub(super) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
         let event = timeline_event::reaction(event)?;
         let annotation = &event.content.relates_to;
@@ -74,13 +74,13 @@ impl ButtonPress {
 }
 
 /// What a button asks of a storm.
-pub(super) fn asked(button: Button, storm: &Event) -> Request {
+pub(super) fn asked(button: Button, storm: &Event) -> ChatRequest {
     match button {
-        Button::Why => Request::Command(Command::Why),
-        Button::Mute => Request::Slip(replies::how_to_mute(storm.storm)),
+        Button::Why => ChatRequest::Command(Command::Why),
+        Button::Mute => ChatRequest::Slip(replies::how_to_mute(storm.storm)),
         Button::Again => match again(storm) {
-            Some(command) => Request::Command(command),
-            None => Request::Slip(replies::no_device_in_it()),
+            Some(command) => ChatRequest::Command(command),
+            None => ChatRequest::Slip(replies::no_device_in_it()),
         },
     }
 }
@@ -140,11 +140,11 @@ mod tests {
         ] {
             let storm = storm(kind, whose);
             for button in [Button::Again, Button::Why, Button::Mute] {
-                if let Request::Command(command) = asked(button, &storm) {
+                if let ChatRequest::Command(command) = asked(button, &storm) {
                     assert!(!command.is_destructive(), "{command:?}");
                 }
             }
-            let Request::Slip(reply) = asked(Button::Mute, &storm) else {
+            let ChatRequest::Slip(reply) = asked(Button::Mute, &storm) else {
                 panic!("a reaction mutes");
             };
             assert!(reply.plain.ends_with("!mute 7 1h"), "{}", reply.plain);

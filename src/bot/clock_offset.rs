@@ -35,7 +35,7 @@ pub(super) fn is_wrong(offset: SignedDuration) -> bool {
     offset.abs() >= WRONG
 }
 
-/// In words, for people: which clock is ahead, and by how much.
+/// As text: which clock is ahead, and by how much.
 pub(super) fn describe(offset: SignedDuration) -> String {
     let seconds = offset.abs().as_secs();
     if seconds < 2 {

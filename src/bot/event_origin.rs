@@ -66,7 +66,7 @@ pub(super) async fn asked_origin(room: &Room, sender: &UserId, event: &TimelineE
         Ok(Err(error)) => tracing::warn!("the devices of {sender} could not be queried: {error}"),
         Err(_) => tracing::warn!("the query for the devices of {sender} timed out"),
     }
-    // What the event says is of the moment when it was decrypted.
+    // The event holds the state of the moment when it was decrypted.
     let session = event.kind.encryption_info().and_then(|info| info.session_id());
     let newer = match session {
         Some(session) => room.get_encryption_info(session, sender).await,
@@ -166,14 +166,14 @@ pub(super) struct MegolmPosition {
     pub(super) index: u32,
 }
 
-/// Asks the homeserver for the event as it was sent, because the Matrix client keeps no more than what it
-/// decrypted to. `None` where it is no encrypted message any more: it was taken back.
+/// Asks the homeserver for the event as it was sent, because the Matrix client keeps only the decrypted event. `None`
+/// if it is not an encrypted message any more: it was redacted.
 pub(super) async fn message(room: &Room, event: &EventId) -> Result<Option<MegolmPosition>> {
     let request = get_room_event::v3::Request::new(room.room_id().to_owned(), event.to_owned());
     let response = timeout(LOOKING, async { room.client().send(request).await }).await;
     match response.context("the homeserver took too long")? {
         Ok(response) => Ok(megolm_position(&response.event)),
-        // It may not be seen any more, which is the same.
+        // It is not visible any more, which means the same.
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }

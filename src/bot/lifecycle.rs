@@ -20,7 +20,7 @@ use super::replies;
 use super::responder::answer::Responder;
 use super::responder::cases;
 use super::settings::{matrix_config, thresholds, watches};
-use super::storm_watch::follow::StormWatch;
+use super::storm_watch::log_watcher::LogWatcher;
 use super::storm_watch::shared_state::SharedWatch;
 use super::supervisor::{self, SupervisedTask, TaskEnd, TaskHealth};
 use super::sync_loop::state::SyncLoop;
@@ -34,7 +34,7 @@ const LAST_WORDS: Duration = Duration::from_secs(6);
 /// How often it checks whether they ended.
 const DRAINED: Duration = Duration::from_millis(100);
 
-/// Everything that the bot's tasks are started with.
+/// What the bot's tasks are started with.
 #[derive(Clone)]
 pub(super) struct Bot {
     config: Arc<Config>,
@@ -83,8 +83,8 @@ impl Bot {
         }
     }
 
-    /// Restores the session, and keeps the tasks that need it running for as long as the account is this
-    /// process's own; again with another device where one took the lost one's place. The error says what ended it.
+    /// Restores the session, and keeps the tasks that need it running while this process holds the account; repeats
+    /// with a new device if one replaced a lost one. The error says what ended it.
     pub(super) async fn keep_account(
         &self,
         let_in: &Sender<Option<Client>>,
@@ -168,7 +168,7 @@ impl Bot {
                     return TaskEnd::Broke(error);
                 }
                 let view = bot.flow.view();
-                let watch = StormWatch::new(&bot.config, view, ledger, state);
+                let watch = LogWatcher::new(&bot.config, view, ledger, state);
                 TaskEnd::Broke(watch.keep(&bot.config, &bot.flow).await)
             }
         });

@@ -1,4 +1,4 @@
-//! Who did what within the last hour → whether they may do it once more, and whether that is to be said.
+//! What users did within the last hour → whether one more is allowed, and whether to report the limit.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::event_age::too_old;
-use super::permission::Refusal;
+use super::permission::CommandRefusal;
 
 /// Button presses under storms per person and hour, and ticks in captures. Clients do not encrypt reactions, so a
 /// stolen access token can press them at any rate; each 🔁 reads every source.
@@ -62,7 +62,7 @@ impl RateLimit {
     }
 }
 
-/// What was said within the last hour.
+/// What was sent within the last hour.
 #[derive(Debug)]
 struct OncePerHour<K> {
     said: HashMap<K, Timestamp>,
@@ -75,7 +75,7 @@ impl<K> Default for OncePerHour<K> {
 }
 
 impl<K: Hash + Eq> OncePerHour<K> {
-    /// Whether it was not said within the hour; notes that it is said now.
+    /// Whether it was not sent within the hour; notes that it is sent now.
     fn due(&mut self, what: K, now: Timestamp) -> bool {
         self.said.retain(|_, said| !too_old(*said, now, COURTESY));
         if self.said.len() >= MOST_REMEMBERED || self.said.contains_key(&what) {
@@ -86,7 +86,7 @@ impl<K: Hash + Eq> OncePerHour<K> {
     }
 }
 
-/// When strangers were last answered.
+/// When members without rights last got a reply.
 #[derive(Debug, Default)]
 pub(super) struct PoliteReplies(OncePerHour<(OwnedRoomId, OwnedUserId)>);
 
@@ -100,11 +100,11 @@ impl PoliteReplies {
 /// When a sender last got the reason why a command does not count. Another reason is given within the hour too:
 /// otherwise a stolen token could use up the explanation that its owner needs.
 #[derive(Debug, Default)]
-pub(super) struct RefusalReplies(OncePerHour<(OwnedUserId, Refusal)>);
+pub(super) struct RefusalReplies(OncePerHour<(OwnedUserId, CommandRefusal)>);
 
 impl RefusalReplies {
     /// Whether the reason is due to this sender; notes that it was given.
-    pub(super) fn due(&mut self, sender: &UserId, refusal: Refusal, now: Timestamp) -> bool {
+    pub(super) fn due(&mut self, sender: &UserId, refusal: CommandRefusal, now: Timestamp) -> bool {
         self.0.due((sender.to_owned(), refusal), now)
     }
 }
@@ -123,11 +123,11 @@ mod tests {
         let mut reasons = RefusalReplies::default();
         let one = user_id!("@one:x");
         let two = user_id!("@two:x");
-        assert!(reasons.due(one, Refusal::NotEncrypted, at(0)));
-        assert!(!reasons.due(one, Refusal::NotEncrypted, at(3600)));
-        assert!(reasons.due(one, Refusal::UnknownDevice, at(3600)));
-        assert!(reasons.due(two, Refusal::NotEncrypted, at(3600)));
-        assert!(reasons.due(one, Refusal::NotEncrypted, at(3601)));
+        assert!(reasons.due(one, CommandRefusal::NotEncrypted, at(0)));
+        assert!(!reasons.due(one, CommandRefusal::NotEncrypted, at(3600)));
+        assert!(reasons.due(one, CommandRefusal::UnknownDevice, at(3600)));
+        assert!(reasons.due(two, CommandRefusal::NotEncrypted, at(3600)));
+        assert!(reasons.due(one, CommandRefusal::NotEncrypted, at(3601)));
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub(super) fn not_followed(old: &RoomId, tombstone: &Tombstone, why: &NotTrusted
     page.text(format!(" ({}), and {}.", tombstone.sender, why_not_followed(why)));
     page.line().text(match why {
         NotTrusted::NotInvited => {
-            "Kestrel stays in the old room. An admin has to invite it to the new one. Where it may not send in the \
-             old room, storms wait."
+            "Kestrel stays in the old room. An admin has to invite it to the new one. If it cannot send in the \
+             old room, alerts wait."
         }
         _ => {
             "Kestrel stays in the old room. If the new room is right, put its ID into `rooms` in the config's [matrix], \

@@ -14,7 +14,7 @@ pub(super) fn watches(config: &Config) -> bool {
     config.watch.enabled && !config.logs.is_empty()
 }
 
-/// What the configuration says of storms.
+/// The thresholds in the config.
 pub fn thresholds(watch: &config::Watch) -> Thresholds {
     let length = |length: Duration| SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
     Thresholds {

@@ -114,7 +114,7 @@ impl TaskHealth {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, TaskState>> {
-        // A panic elsewhere while it was held leaves at worst one end uncounted.
+        // A panic elsewhere while it was locked leaves at worst one end uncounted.
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -133,8 +133,8 @@ impl TaskHealth {
     }
 }
 
-/// Keeps all tasks running; returns only when one cannot be kept, or says that the process is over. Dropping
-/// it ends them all.
+/// Keeps all tasks running; returns only if one keeps failing, or if the process has to end. Dropping it ends them
+/// all.
 pub(super) async fn keep(tasks: Vec<SupervisedTask>, health: TaskHealth) -> anyhow::Error {
     keep_at(PACE, tasks, health).await
 }

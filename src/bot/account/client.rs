@@ -37,7 +37,7 @@ pub(crate) async fn with_store(
         .with_context(|| {
             format!(
                 "cannot open the crypto store {}; if it is broken, remove it and start again: a new device \
-                 will be made",
+                 is created",
                 path.display()
             )
         })?;

@@ -26,7 +26,7 @@ use crate::store::Store;
 
 /// A device's state after `settle`.
 #[derive(Debug)]
-pub(crate) struct Settled {
+pub(crate) struct SettledDevice {
     pub(crate) verified: bool,
     pub(crate) recovery_key: Option<PathBuf>,
     pub(crate) remarks: Vec<String>,
@@ -45,7 +45,7 @@ pub(crate) enum IdentityPlan {
     Leave,
 }
 
-/// What a person says about the identity when they log in.
+/// A person's choices about the identity at a login.
 #[derive(Clone, Default)]
 pub struct Wishes {
     pub recovery_key: Option<String>,
@@ -117,7 +117,7 @@ pub(crate) async fn settle(
     store: &Store,
     plan: IdentityPlan,
     password: Option<&str>,
-) -> Result<Settled> {
+) -> Result<SettledDevice> {
     let settings = SyncSettings::new().filter(Filter::FilterDefinition(brief()));
     (client.sync_once(settings).await).context("the first sync failed")?;
     // Another login may have replaced the identity since this client last looked.
@@ -139,7 +139,7 @@ pub(crate) async fn settle(
         keep_recovery_key(client, store).await?;
     }
     let path = store.recovery_key_path();
-    Ok(Settled { verified, recovery_key: store.recovery_key()?.map(|_| path), remarks })
+    Ok(SettledDevice { verified, recovery_key: store.recovery_key()?.map(|_| path), remarks })
 }
 
 /// Whether the bot's identity has signed this device and its private keys are available.

@@ -30,7 +30,7 @@ use crate::bot::settings::matrix_config;
 use crate::config::{self, Config};
 use crate::store::Store;
 
-/// How often the clocks are compared and the device's signature is looked at.
+/// How often the clocks are compared and the device's signature is checked.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 const LOOKS_A_DAY: u32 = 24;
 /// The pause after a notice could not be posted.

@@ -13,7 +13,7 @@ use matrix_sdk::ruma::api::client::uiaa::{MatrixUserIdentifier, UserIdentifier};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId};
 
 use super::client::{self, patiently};
-use super::cross_signing::{self, IdentityPlan, Settled, Wishes};
+use super::cross_signing::{self, IdentityPlan, SettledDevice, Wishes};
 use super::session::{StoredSession, leave, open};
 use super::session_end::{NeedsPerson, SessionEnd};
 use super::{device_keys, lease, random};
@@ -150,7 +150,7 @@ pub(crate) async fn make(
     store: &Store,
     entry: NewDevice,
     plan: IdentityPlan,
-) -> Result<(StoredSession, Settled)> {
+) -> Result<(StoredSession, SettledDevice)> {
     let old = StoredSession::load(store);
     store.forget_crypto()?;
     let kept = old.as_ref().ok().and_then(Option::as_ref);
@@ -254,7 +254,7 @@ async fn check_token(
     let ours = StoredSession::load(store).ok().flatten().is_some_and(|old| old.device == device);
     match (known, ours) {
         (None, false) => Ok(()),
-        (_, true) => bail!("device {device} is the one Kestrel is logged in as: just run it"),
+        (_, true) => bail!("Kestrel is already logged in as device {device}. Run `kestrel run`"),
         (Some(_), false) => bail!(
             "device {device} already has encryption keys from another client; with new ones both would \
              break. Make a session for Kestrel alone (a POST to /_matrix/client/v3/login) and give its token"
@@ -267,7 +267,7 @@ async fn held_elsewhere(client: &Client, store: &Store) -> Result<Option<String>
     let store_run = store.lease()?.and_then(|text| lease::StoreRun::read(&text));
     let record = patiently("asking who holds the account", || lease::read(client)).await?;
     let holder = lease::holder(record.as_ref(), store_run.as_ref());
-    Ok(record.filter(|_| holder == lease::Holder::Other).map(|record| {
+    Ok(record.filter(|_| holder == lease::AccountHolder::Other).map(|record| {
         format!(
             "Another store holds this account: {}. Stop that Kestrel before you run this one.",
             record.describe()

@@ -60,14 +60,14 @@ pub(crate) fn conflict(device: &DeviceId) -> OutgoingMessage {
     page.line().text("🔴 Kestrel's own device ").code(device);
     page.text(" has a one-time key conflict. An admin must create a new device.");
     page.label("Why").text(
-        "The homeserver refuses this device's one-time keys: the crypto store is older than the device, as after an \
-         older copy was put back.",
+        "The homeserver refuses this device's one-time keys: the crypto store is older than the device, for example because \
+         an older copy was restored.",
     );
     page.label("Impact").text(
         "Kestrel may be unable to read some commands, and some of its messages may be unreadable.",
     );
     page.label("Fix").text(
-        "Stop Kestrel, run `kestrel login`, and start it. With `[matrix] password_file` it does that by itself.",
+        "Stop Kestrel, run `kestrel login`, and start it. With `[matrix] password_file` Kestrel does that itself.",
     );
     OutgoingMessage { rings: true, ..OutgoingMessage::quiet(&page.reply()) }
 }

@@ -8,7 +8,7 @@ use matrix_sdk::ruma::api::client::device::delete_devices;
 use matrix_sdk::ruma::api::client::uiaa::{self, AuthData, MatrixUserIdentifier, UserIdentifier};
 use ruma::UserId;
 
-/// What the homeserver says of a password.
+/// The homeserver's answer about a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Password {
     Right,

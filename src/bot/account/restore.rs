@@ -10,7 +10,7 @@ use matrix_sdk::Client;
 use ruma::OwnedDeviceId;
 
 use super::client::patiently;
-use super::cross_signing::{self, IdentityPlan, Settled};
+use super::cross_signing::{self, IdentityPlan, SettledDevice};
 use super::device_keys;
 use super::keeper;
 use super::keeper::{Account, OneTimeKeyConflicts};
@@ -179,7 +179,7 @@ async fn estranged(
         None if session.published => Some("the server has no keys of this device any more"),
         None => None,
         Some(keys) if (&keys.ed25519, &keys.curve25519) == (&ed25519, &curve25519) => None,
-        Some(_) => Some("the server knows this device by other keys"),
+        Some(_) => Some("the server has different keys for this device"),
     })
 }
 
@@ -242,7 +242,7 @@ fn tell_of_it(
     store: &Store,
     (old, new): (&OwnedDeviceId, &OwnedDeviceId),
     gone: DeviceLoss,
-    settled: &Settled,
+    settled: &SettledDevice,
 ) -> Result<()> {
     for remark in &settled.remarks {
         tracing::warn!("{remark}");
@@ -262,7 +262,7 @@ async fn without_password(
     gone: DeviceLoss,
 ) -> anyhow::Error {
     let device = &session.device;
-    let then = "Run `kestrel login` to make a new device. With `[matrix] password_file` Kestrel does that by \
+    let then = "Run `kestrel login` to create a new device. With `[matrix] password_file` Kestrel creates it \
                 itself";
     let DeviceLoss::Lost(_) = gone else {
         return NeedsPerson::error(format!("{gone}. {then}"));

@@ -79,7 +79,7 @@ impl StoredSession {
         store.save_session(&serde_json::to_string_pretty(self)?)
     }
 
-    /// Where the password is: as the configuration says, or where `kestrel login --password-file` found it.
+    /// The password file: from the config, or from `kestrel login --password-file`.
     pub(crate) fn password_file(&self, matrix: &Matrix) -> Option<PathBuf> {
         matrix.password_file.clone().or_else(|| self.password_file.clone())
     }

@@ -91,11 +91,11 @@ impl fmt::Display for UnusableDevice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::OlderCopy => {
-                "the store is older than the account's last run with it: an older copy was put back"
+                "the store is older than the account's last run with it: an older copy was restored"
             }
             Self::Conflict => {
                 "the homeserver refuses this device's one-time keys: the crypto store is older than the \
-                 device, as after an older copy was put back"
+                 device, for example because an older copy was restored"
             }
         })
     }

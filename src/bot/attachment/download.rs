@@ -147,7 +147,7 @@ impl Pipe {
 }
 
 impl Read for Pipe {
-    /// An error that says so, where nothing is there yet.
+    /// `WouldBlock` if no bytes are there yet.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut arrived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Arrived { bytes, read, ended } = &mut *arrived;

@@ -15,7 +15,7 @@ use tokio::task::{AbortHandle, JoinError};
 
 use super::context::CaptureContext;
 use super::session_task::SessionTask;
-use super::tick::Tick;
+use super::tick::StepTick;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::permission::may_command;
 use crate::bot::rate_limit::{Rate, RateLimit, TICKS};
@@ -210,7 +210,7 @@ impl Captures {
 
     /// A tick by somebody who may command; other ticks are ignored. Reactions are never encrypted, so a stolen token
     /// can tick: it only checks off a step, and the rate is limited.
-    pub(crate) async fn ticked(self: &Arc<Self>, room: &Room, tick: Tick, config: &Config) {
+    pub(crate) async fn ticked(self: &Arc<Self>, room: &Room, tick: StepTick, config: &Config) {
         let kept = match self.context.store.ledger().capture_of(&tick.on) {
             Ok(Some(kept)) if kept.checklist.as_ref() == Some(&tick.on) => kept,
             Ok(_) => return,

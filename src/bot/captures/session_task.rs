@@ -221,7 +221,7 @@ impl SessionTask {
         effects
     }
 
-    /// One look at the inbox. A watch that cannot be opened is tried again later.
+    /// Polls the inbox once. A watch that cannot be opened is tried again later.
     async fn poll(&mut self) -> Vec<Effect> {
         let now = Timestamp::now();
         if self.watch.is_none() {

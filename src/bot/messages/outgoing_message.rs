@@ -9,9 +9,9 @@ use kestrel_core::render::Reply;
 pub(crate) struct OutgoingMessage {
     pub(crate) plain: String,
     pub(crate) html: String,
-    /// Whether phones ring: a notice does not.
+    /// Whether phones notify: a notice does not.
     pub(crate) rings: bool,
-    /// What the storm's first message says from now on: both bodies.
+    /// The new text of the storm's first message: both bodies.
     pub(crate) instead: Option<(String, String)>,
     /// Whether it is the first message of a storm: everything else about the storm goes in its thread.
     #[serde(default)]

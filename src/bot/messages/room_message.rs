@@ -30,7 +30,7 @@ pub(crate) enum Destination<'a> {
     Instead(&'a EventId),
 }
 
-/// Sends a message; phones of `rings` ring for it.
+/// Sends a message that mentions the users in `rings`.
 pub(crate) async fn post(
     room: &Room,
     place: Destination<'_>,
@@ -85,7 +85,7 @@ pub(crate) async fn show(
     info.width = Some(picture.width.into());
     info.height = Some(picture.height.into());
     let source = upload(room, picture.png, "image/png").await?;
-    // The body is what a screen reader says and a client without pictures shows.
+    // The body is what a screen reader reads and a client without pictures shows.
     let mut image = ImageMessageEventContent::new(picture.alt, source);
     image.filename = Some("storm.png".to_owned());
     image.info = Some(Box::new(info));
@@ -95,7 +95,7 @@ pub(crate) async fn show(
     delivery::patiently(room, content, txn).await.map(drop)
 }
 
-/// A file of ours: its name is safe, and its text fit to be read by everybody in the room.
+/// A file that Kestrel made: its name is safe, and everybody in the room may read it.
 #[derive(Debug)]
 pub(crate) struct Attached<'a> {
     pub(crate) name: &'a str,

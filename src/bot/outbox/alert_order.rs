@@ -12,7 +12,7 @@ pub(crate) enum AlertTurn {
     /// An earlier one about the same storm is not worded yet: this one waits, or it could become a second
     /// first message.
     Wait,
-    /// There is nothing to say: a storm that has its first message begins, or one that has none ends.
+    /// Nothing to post: a storm with a first message begins, or one without ends.
     Nothing,
     /// The storm has no first message: this one is it.
     First,

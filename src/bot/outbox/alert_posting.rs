@@ -6,7 +6,7 @@ use matrix_sdk::Room;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId};
 
 use super::alert_order::{Placement, placement};
-use super::alerts::{Alert, AlertOutbox};
+use super::alerts::{AlertOutbox, WordedAlert};
 use super::placeholder;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
@@ -22,7 +22,7 @@ impl AlertOutbox {
     /// The rooms that alerts go to, as soon as the bot is in one of them: two while an upgrade is not proven.
     pub(crate) async fn open(&self) -> Result<OpenRooms> {
         let client = self.client.borrow().clone();
-        let client = client.context("the homeserver has not let the bot in yet")?;
+        let client = client.context("the bot is not logged in yet")?;
         ops_rooms(&self.config, &self.ledger).open(&client, &alert_room(&self.config)?).await
     }
 
@@ -37,13 +37,13 @@ impl AlertOutbox {
     }
 
     /// A message about a storm, in one room. After a crash it resumes: the same transaction IDs give the same events.
-    pub(super) async fn post_in_room(&self, room: &Room, alert: &Alert<'_>) -> Result<()> {
-        let Alert { event, message, key, .. } = *alert;
+    pub(super) async fn post_in_room(&self, room: &Room, alert: &WordedAlert<'_>) -> Result<()> {
+        let WordedAlert { event, message, key, .. } = *alert;
         let words = AlertPart::Words.transaction(key);
         let root = self.ledger.root_in(event.storm, room.room_id())?;
         let elsewhere = self.ledger.storm(event.storm)?.is_some_and(|known| known.root.is_some());
         match placement(event.change, message.opens, root.as_deref()) {
-            // Its thread is in a room where the bot may not send any more.
+            // Its thread is in a room where the bot cannot send any more.
             Placement::Nowhere if elsewhere => {
                 room_message::post(room, Destination::Room, message, &[], words).await.map(drop)
             }
@@ -68,7 +68,7 @@ impl AlertOutbox {
 
     /// The storm's first message. Until a new room is proven to be the ops room its admins are mentioned in any
     /// case: they see that the room has changed.
-    async fn post_root(&self, room: &Room, alert: &Alert<'_>) -> Result<OwnedEventId> {
+    async fn post_root(&self, room: &Room, alert: &WordedAlert<'_>) -> Result<OwnedEventId> {
         let mut rings: &[OwnedUserId] = &[];
         if (self.config.watch.mention || !alert.proven) && alert.message.rings {
             rings = &matrix_config(&self.config)?.admins;

@@ -29,7 +29,7 @@ pub(crate) fn alert_message(
     let mut alert = Alert {
         event,
         sure: &judged.sure,
-        // Of many at once the survey says more than that there is no verdict.
+        // For many devices, the survey says more than "no verdict".
         verdict: Some((judged.verdict, judged.headline))
             .filter(|_| event.kind != Kind::Fleet || judged.verdict != "inconclusive"),
         answer: None,

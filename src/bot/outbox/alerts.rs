@@ -49,7 +49,7 @@ pub(crate) struct AlertOutbox {
 
 /// A worded message about a storm.
 #[derive(Clone, Copy)]
-pub(super) struct Alert<'a> {
+pub(super) struct WordedAlert<'a> {
     pub(super) event: &'a Event,
     pub(super) message: &'a OutgoingMessage,
     /// Names it to the homeserver.
@@ -185,7 +185,7 @@ impl AlertOutbox {
         self.judge_and_word(&News { owed, event, known: &known, untold }, now).await
     }
 
-    /// Judges a storm and words its message, unless the verdict shows that there is nothing to say.
+    /// Judges a storm and words its message, unless the verdict brings nothing new.
     async fn judge_and_word(&self, news: &News<'_>, now: Timestamp) -> Result<()> {
         let News { owed, event, known, untold } = *news;
         let mut judged = self.judge(event, now).await;
@@ -217,7 +217,7 @@ impl AlertOutbox {
         self.ledger.compose(owed.id, &message.text())
     }
 
-    /// Whether an owed message waits for another look at the database.
+    /// Whether a pending message waits for another database poll.
     fn waits(&self, owed: i64, now: Timestamp) -> bool {
         let later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back holds nothing up.
@@ -264,7 +264,8 @@ impl AlertOutbox {
                         .map(drop)
                 }
                 Due::Storm(event) => {
-                    let alert = Alert { event, message: &message, key: &key, proven: open.proven };
+                    let alert =
+                        WordedAlert { event, message: &message, key: &key, proven: open.proven };
                     self.post_in_room(room, &alert).await
                 }
             };

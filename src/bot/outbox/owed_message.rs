@@ -5,7 +5,7 @@ use ruma::{EventId, OwnedEventId, OwnedUserId, RoomId, TransactionId};
 use serde::{Deserialize, Serialize};
 
 use crate::bot::chat_line::ChatLine;
-use crate::bot::messages::transaction::{self, About};
+use crate::bot::messages::transaction::{self, Purpose};
 use crate::bot::replies;
 use crate::store::{NewMessage, Outgoing};
 use kestrel_core::render::Reply;
@@ -51,7 +51,7 @@ pub(crate) enum Body {
 pub(crate) fn answer(
     room: &RoomId,
     line: &ChatLine,
-    about: About,
+    about: Purpose,
     reply: &Reply,
     case: Option<u64>,
 ) -> NewMessage {
@@ -63,13 +63,13 @@ pub(crate) fn answer(
 
 /// The evidence of a case, in the thread of the line that asked.
 pub(crate) fn evidence(room: &RoomId, line: &ChatLine, case: u64) -> NewMessage {
-    in_thread(room, line, About::Evidence, Body::Evidence, Some(case))
+    in_thread(room, line, Purpose::Evidence, Body::Evidence, Some(case))
 }
 
 fn in_thread(
     room: &RoomId,
     line: &ChatLine,
-    about: About,
+    about: Purpose,
     body: Body,
     case: Option<u64>,
 ) -> NewMessage {
@@ -97,7 +97,7 @@ fn summary(line: &ChatLine) -> String {
 pub(crate) fn reply(
     chat: &RoomId,
     (cause, asked): (&EventId, Timestamp),
-    about: About,
+    about: Purpose,
     words: &Reply,
     summary: &str,
 ) -> NewMessage {
@@ -116,7 +116,7 @@ pub(crate) fn reply(
 pub(crate) fn remark(
     room: &RoomId,
     (cause, at): (&EventId, Timestamp),
-    about: About,
+    about: Purpose,
     words: &Reply,
 ) -> NewMessage {
     NewMessage {
@@ -243,7 +243,7 @@ mod tests {
     fn an_answer_that_is_refused_for_good_is_replaced_once() {
         let room = room_id!("!ops:x");
         let reply = Reply { plain: "x".repeat(70_000), html: String::new() };
-        let new = answer(room, &line(), About::Answer, &reply, Some(7));
+        let new = answer(room, &line(), Purpose::Answer, &reply, Some(7));
         assert_eq!(new.summary, "!why please");
         let short = refused(&outgoing(&new)).unwrap();
         assert!(short.message.contains("refused") && short.message.len() < 1000);

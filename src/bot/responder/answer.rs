@@ -18,11 +18,11 @@ use crate::bot::captures::registry::Captures;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
 use crate::bot::messages::room_message;
-use crate::bot::messages::transaction::{self, About};
+use crate::bot::messages::transaction::{self, Purpose};
 use crate::bot::outbox::answers::AnswerOutbox;
 use crate::bot::outbox::owed_message;
 use crate::bot::replies;
-use crate::bot::request::Request;
+use crate::bot::request::ChatRequest;
 use crate::bot::supervisor::TaskHealth;
 use crate::config::Config;
 use crate::flow::{self, Answer, Flow};
@@ -81,7 +81,7 @@ impl Responder {
         self: Arc<Self>,
         room: Room,
         line: ChatLine,
-        asked: Request,
+        asked: ChatRequest,
     ) -> Result<Vec<NewMessage>> {
         let patience = self.patience + asked.watch();
         let work = self.clone().work(room.clone(), line, asked);
@@ -92,35 +92,39 @@ impl Responder {
         self: Arc<Self>,
         room: Room,
         line: ChatLine,
-        asked: Request,
+        asked: ChatRequest,
     ) -> Result<Vec<NewMessage>> {
         let live = !asked.watch().is_zero();
         let asked_at = if live { Timestamp::now() } else { line.sent };
         let answer = match asked {
-            Request::Slip(reply) => Answer::Words(reply),
-            Request::Command(Command::Why) => Answer::Words(self.why(&line)),
-            Request::Command(Command::Report { about }) => {
+            ChatRequest::Slip(reply) => Answer::Words(reply),
+            ChatRequest::Command(Command::Why) => Answer::Words(self.why(&line)),
+            ChatRequest::Command(Command::Report { about }) => {
                 Answer::Words(self.forwarded(&room, &line, about.as_deref()).await?)
             }
-            Request::Command(Command::Cases(user)) => Answer::Words(self.cases(user.as_deref())?),
-            Request::Command(Command::Case { number, look: Look::Again }) => {
+            ChatRequest::Command(Command::Cases(user)) => {
+                Answer::Words(self.cases(user.as_deref())?)
+            }
+            ChatRequest::Command(Command::Case { number, look: Look::Again }) => {
                 return Ok(self.again(&room, &line, number, asked_at).await);
             }
-            Request::Command(Command::Case { number, look }) => {
+            ChatRequest::Command(Command::Case { number, look }) => {
                 Answer::Words(self.case(number, look)?)
             }
-            Request::Command(Command::Storms) => Answer::Words(self.storms()?),
-            Request::Command(Command::Mute { whom, length }) => {
+            ChatRequest::Command(Command::Storms) => Answer::Words(self.storms()?),
+            ChatRequest::Command(Command::Mute { whom, length }) => {
                 Answer::Words(self.mute(&line, &whom, length)?)
             }
-            Request::Command(Command::Unmute(whom)) => Answer::Words(self.unmute(whom.as_ref())?),
-            Request::Command(Command::Capture(wanted)) => {
+            ChatRequest::Command(Command::Unmute(whom)) => {
+                Answer::Words(self.unmute(whom.as_ref())?)
+            }
+            ChatRequest::Command(Command::Capture(wanted)) => {
                 match self.captures.command(&room, &line, wanted).await? {
                     Some(reply) => Answer::Words(reply),
                     None => return Ok(Vec::new()),
                 }
             }
-            Request::Command(command) => {
+            ChatRequest::Command(command) => {
                 self.announce(&room, &line, &command).await;
                 self.flow.answer(&command, asked_at).await
             }
@@ -133,7 +137,7 @@ impl Responder {
         let Some(note) = self.flow.announcement(command) else { return };
         let mut content = room_message::notice(&note, vec![line.sender.clone()]);
         content.relates_to = Some(room_message::under(line.root().to_owned(), line.event.clone()));
-        let txn = transaction::for_event(&line.event, About::Watch);
+        let txn = transaction::for_event(&line.event, Purpose::Watch);
         let said = timeout(ATTACHING, delivery::once(room, content, txn)).await;
         if !matches!(said, Ok(Ok(_))) {
             tracing::warn!("the start of the live watch {} could not be announced", line.event);
@@ -150,7 +154,7 @@ impl Responder {
     ) -> Vec<NewMessage> {
         let (reply, evidence) = match answer {
             Answer::Words(reply) => {
-                return vec![owed_message::answer(room, line, About::Answer, &reply, None)];
+                return vec![owed_message::answer(room, line, Purpose::Answer, &reply, None)];
             }
             Answer::Case(case) => (case.reply, case.evidence),
             Answer::Survey(survey) => (survey.reply, survey.evidence),
@@ -171,12 +175,12 @@ impl Responder {
                 // The file goes first: the thread's preview shows the last message, and that is the verdict.
                 vec![
                     owed_message::evidence(room, line, number),
-                    owed_message::answer(room, line, About::Answer, &reply, Some(number)),
+                    owed_message::answer(room, line, Purpose::Answer, &reply, Some(number)),
                 ]
             }
             Err(error) => {
                 tracing::error!("the case of {} could not be saved: {error:#}", line.event);
-                vec![owed_message::answer(room, line, About::Answer, &reply, None)]
+                vec![owed_message::answer(room, line, Purpose::Answer, &reply, None)]
             }
         }
     }

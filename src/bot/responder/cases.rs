@@ -1,4 +1,4 @@
-//! `!cases` and `!case` → the store's cases, and what it says of them; and their deletion in time.
+//! `!cases` and `!case` → the store's cases, and their automatic deletion.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use ruma::{EventId, UserId};
 
 use super::answer::Responder;
 use crate::bot::chat_line::ChatLine;
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::outbox::placeholder;
 use crate::bot::replies;
@@ -90,7 +90,7 @@ impl Responder {
     ) -> Vec<NewMessage> {
         let room = room.room_id();
         let words =
-            |reply: &Reply| vec![owed_message::answer(room, line, About::Answer, reply, None)];
+            |reply: &Reply| vec![owed_message::answer(room, line, Purpose::Answer, reply, None)];
         let (kept, before) = match self.found(number) {
             Ok(found) => found,
             Err(reply) => return words(&reply),
@@ -111,12 +111,12 @@ impl Responder {
         if let Some(thread) = thread(&kept).filter(|_| kept.room.as_deref() == Some(room)) {
             line.thread = Some(thread.to_owned());
         }
-        let mut messages = vec![owed_message::answer(room, &line, About::Changes, &said, None)];
+        let mut messages = vec![owed_message::answer(room, &line, Purpose::Changes, &said, None)];
         messages.extend(self.answer_messages(room, &line, answer));
         messages
     }
 
-    /// A case by its number, or what there is to say instead.
+    /// A case by its number, or the reply if there is none.
     fn found(&self, number: u64) -> Result<(Kept, Evidence), Reply> {
         match self.store.case(number) {
             Ok(Some(found)) => Ok(found),

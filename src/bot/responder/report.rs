@@ -22,7 +22,7 @@ use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
-use crate::bot::messages::transaction::{self, About};
+use crate::bot::messages::transaction::{self, Purpose};
 use crate::bot::outbox::owed_message;
 use crate::bot::panic_guard::without_panic_text;
 use crate::bot::replies;
@@ -47,7 +47,7 @@ struct Sender<'a> {
     by: &'a UserId,
     /// An admin pointed at it.
     forwarded: bool,
-    /// Whom it is said to be about.
+    /// The user that an admin named.
     about: Option<&'a UserId>,
 }
 
@@ -85,7 +85,8 @@ impl Responder {
         let slot = match self.report_queue.try_slot(&sender) {
             Some(slot) => slot,
             None => {
-                if let Err(error) = self.owe(&[owed(About::Waiting, &replies::your_turn_comes())]) {
+                if let Err(error) = self.owe(&[owed(Purpose::Waiting, &replies::your_turn_comes())])
+                {
                     tracing::warn!(
                         "the notice that a report waits could not be sent to {sender}: {error:#}"
                     );
@@ -96,11 +97,11 @@ impl Responder {
         tracing::info!("reading the report {event} of {sender}");
         let work = self.clone().take(chat.clone(), event.clone(), slot.place.clone());
         match while_typing(&chat, tokio::spawn(work), self.patience * 2).await {
-            Ok(receipt) => Ok(vec![owed(About::Receipt, &receipt)]),
+            Ok(receipt) => Ok(vec![owed(Purpose::Receipt, &receipt)]),
             Err(error) => match error.downcast::<ReportRefused>() {
                 Ok(ReportRefused(says)) => {
                     tracing::info!("the report {event} was not accepted");
-                    Ok(vec![owed(About::Fault, &render::lines([says.as_str()]).reply())])
+                    Ok(vec![owed(Purpose::Fault, &render::lines([says.as_str()]).reply())])
                 }
                 Err(error) => Err(error),
             },
@@ -231,7 +232,7 @@ impl Responder {
             &self.flow.view(),
         );
         let message = OutgoingMessage::quiet(&page.reply());
-        let txn = transaction::for_event(handed.sender.cause, About::Root);
+        let txn = transaction::for_event(handed.sender.cause, Purpose::Root);
         let root = room_message::post(room, Destination::Room, &message, &[], txn).await?;
         if let Err(error) = self.store.rethread(handed.sender.cause, &root) {
             tracing::error!("!why will not find the case of {root}: {error:#}");
@@ -241,7 +242,7 @@ impl Responder {
         let notes: Vec<_> = notes.map(String::as_str).collect();
         if !notes.is_empty() {
             let message = OutgoingMessage::quiet(&render::lines(notes).reply());
-            let txn = transaction::for_event(handed.sender.cause, About::Notes);
+            let txn = transaction::for_event(handed.sender.cause, Purpose::Notes);
             room_message::post(room, Destination::Thread(&root), &message, &[], txn).await?;
         }
         self.say_verdict(room, &root, (handed.sender.cause, reported), case).await?;
@@ -263,10 +264,10 @@ impl Responder {
         };
         let asked = (Timestamp::now(), "a report");
         let file = judged.map(|number| {
-            let txn = transaction::for_event(cause, About::Evidence);
+            let txn = transaction::for_event(cause, Purpose::Evidence);
             owed_message::evidence_in_own_thread(room.room_id(), (root, &txn), asked, number)
         });
-        let txn = transaction::for_event(cause, About::Verdict);
+        let txn = transaction::for_event(cause, Purpose::Verdict);
         let verdict = owed_message::in_own_thread(room.room_id(), (root, &txn), asked, page, case);
         let owed: Vec<_> = file.into_iter().chain([verdict]).collect();
         if let Err(error) = self.owe(&owed) {
@@ -354,7 +355,7 @@ async fn attach(
     let text = std::mem::take(&mut artefact.text);
     let file = room_message::Attached { name: &artefact.name, kind, text };
     let content = room_message::enclosed(room, (root, root), file).await?;
-    let txn = transaction::for_event(cause, About::File(number));
+    let txn = transaction::for_event(cause, Purpose::File(number));
     delivery::patiently(room, content, txn).await.map(drop)
 }
 

@@ -18,8 +18,8 @@ use crate::config::Config;
 use crate::store::Ledger;
 use kestrel_core::evidence::artefact::Limits;
 
-/// How many reports are fetched, read and handed on at a time. One may take up to 64 MiB of memory, and the bot
-/// runs under a limit.
+/// How many reports are downloaded, read and posted at a time. One may take up to 64 MiB of memory, and the bot runs
+/// under a limit.
 const AT_ONCE: usize = 1;
 
 /// Work for the thread that reads.

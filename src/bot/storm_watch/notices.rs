@@ -11,7 +11,7 @@ const WAITING: usize = 20;
 /// A notice for the room that is not in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// Names it to the homeserver, so that sending it twice says it once.
+    /// Its transaction key, so that sending it twice posts it once.
     pub(crate) key: String,
     pub(crate) message: OutgoingMessage,
 }
@@ -41,7 +41,7 @@ impl Notices {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Notice>> {
-        // A panic elsewhere while it was held leaves at worst a notice that is said twice.
+        // A panic elsewhere while it was locked leaves at worst a notice that is posted twice.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,7 +20,7 @@ use kestrel_core::render::{self, View};
 const LASTS: SignedDuration = SignedDuration::from_secs(30);
 /// Failed database polls in a row before the room is told: a single one may be a restart.
 const FAILED: u32 = 2;
-/// How often the disk is looked at.
+/// How often the disk is checked.
 const LOOK: SignedDuration = SignedDuration::from_secs(10);
 /// How the ledger's writes go.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl LedgerTrouble {
         }
         failing.told = true;
         let since = view.moment(failing.since);
-        // Without the causes: the words of the ledger say what to do.
+        // Without the causes: the ledger's own message says what to do.
         let why = error.to_string();
         let why = why.trim_end_matches('.');
         let line = format!(
@@ -110,7 +110,7 @@ impl LowSpace {
                 );
                 Some(notice("space-begins", now, &line))
             }
-            // Twice as much, so that it is not said again and again around the limit.
+            // Twice as much, so that it is not repeated around the limit.
             Some(since) if free >= SPARE * 2 => {
                 self.told = None;
                 tracing::info!("the disk of the store has space again: {megabytes} MB are free");
@@ -124,7 +124,7 @@ impl LowSpace {
     }
 }
 
-/// Looks at the database that fail.
+/// Failed database polls.
 #[derive(Debug, Default)]
 pub(crate) struct FailedLooks {
     /// The first of those in a row.

@@ -9,7 +9,7 @@ use super::state::SyncLoop;
 use crate::bot::buttons::ButtonPress;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::event_age::too_old;
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command;
 use crate::bot::rate_limit::{PRESSES, Rate};
@@ -21,7 +21,7 @@ use kestrel_core::render::Reply;
 
 impl SyncLoop {
     /// Answers a line that needs no work.
-    pub(crate) fn say_at_once(&self, room: &Room, line: &ChatLine, about: About, says: &Reply) {
+    pub(crate) fn say_at_once(&self, room: &Room, line: &ChatLine, about: Purpose, says: &Reply) {
         let message = owed_message::answer(room.room_id(), line, about, says, None);
         self.owe_for(room, &line.event, message);
     }
@@ -61,7 +61,7 @@ impl SyncLoop {
         }
         tracing::warn!("{} is not accepted: {MOST_OPEN} tasks are open", line.event);
         if self.full.due(room.room_id(), &line.sender, Timestamp::now()) {
-            self.say_at_once(room, &line, About::Answer, &replies::queue_full(MOST_OPEN));
+            self.say_at_once(room, &line, Purpose::Answer, &replies::queue_full(MOST_OPEN));
         }
     }
 
@@ -88,7 +88,7 @@ impl SyncLoop {
         match self.presses.step(&line.sender, PRESSES, Timestamp::now()) {
             Rate::Allowed => self.accept(room, line, |line| QueuedTask::Press(button, line)),
             Rate::JustExceeded => {
-                self.say_at_once(room, &line, About::Answer, &replies::too_many_presses(PRESSES));
+                self.say_at_once(room, &line, Purpose::Answer, &replies::too_many_presses(PRESSES));
             }
             Rate::Exceeded => self.note_settled(room, &line.event),
         }

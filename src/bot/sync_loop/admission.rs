@@ -9,12 +9,12 @@ use ruma::{RoomId, UserId};
 use super::state::SyncLoop;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::event_origin::{self, Origin};
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
-use crate::bot::permission::{Refusal, judge};
+use crate::bot::permission::{CommandRefusal, judge};
 use crate::bot::rate_limit::Rate;
 use crate::bot::replies;
-use crate::bot::request::Request;
+use crate::bot::request::ChatRequest;
 use crate::bot::settings::matrix_config;
 
 /// How often the homeserver is asked for one sender's devices in an hour.
@@ -26,8 +26,8 @@ const MOST_WAITING: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     Counts,
-    Refused(Refusal),
-    /// Its sender took it back meanwhile.
+    Refused(CommandRefusal),
+    /// Its sender redacted it in the meantime.
     TakenBack,
     /// The homeserver has to answer first; it is retried after the next sync.
     Later,
@@ -39,14 +39,15 @@ impl SyncLoop {
         &mut self,
         room: &Room,
         line: &ChatLine,
-        asked: &Request,
+        asked: &ChatRequest,
         event: &TimelineEvent,
     ) -> Admission {
         let config = self.config.clone();
         let Ok(matrix) = matrix_config(&config) else {
             return Admission::TakenBack;
         };
-        let destructive = matches!(asked, Request::Command(command) if command.is_destructive());
+        let destructive =
+            matches!(asked, ChatRequest::Command(command) if command.is_destructive());
         // First, so that a command that is refused now is not a new one when it is copied later.
         if event.kind.encryption_info().is_some() {
             match self.first_of_its_message(room, line, destructive).await {
@@ -56,7 +57,7 @@ impl SyncLoop {
         }
         let mut known = event_origin::origin(room, &line.sender, event).await;
         let mut judged = judge(known, destructive, matrix);
-        if judged.is_err_and(Refusal::is_of_old_news) && self.may_look_up(&line.sender) {
+        if judged.is_err_and(CommandRefusal::is_of_old_news) && self.may_look_up(&line.sender) {
             known = event_origin::asked_origin(room, &line.sender, event).await;
             judged = judge(known, destructive, matrix);
         }
@@ -91,12 +92,12 @@ impl SyncLoop {
         };
         match ledger.note_message(&message.session, message.index, &line.event) {
             Ok(true) => Admission::Counts,
-            Ok(false) => Admission::Refused(Refusal::Copied),
+            Ok(false) => Admission::Refused(CommandRefusal::Copied),
             Err(error) => {
                 tracing::error!("the message of {} could not be saved: {error:#}", line.event);
                 // A full disk must not silence the bot; harmful commands wait until there is space.
                 if destructive {
-                    return Admission::Refused(Refusal::Unnoted);
+                    return Admission::Refused(CommandRefusal::Unnoted);
                 }
                 Admission::Counts
             }
@@ -137,14 +138,14 @@ impl SyncLoop {
         &mut self,
         room: &Room,
         line: &ChatLine,
-        refusal: Refusal,
+        refusal: CommandRefusal,
         now: Timestamp,
     ) {
         if !self.admissions.reasons.due(&line.sender, refusal, now) {
             return self.note_settled(room, &line.event);
         }
         tracing::warn!("the command {} of {} is refused: {refusal}", line.event, line.sender);
-        self.say_at_once(room, line, About::Refused, &replies::refused(refusal));
+        self.say_at_once(room, line, Purpose::Refused, &replies::refused(refusal));
     }
 
     /// Warns once that anybody with an admin's access token can command the bot here.
@@ -159,7 +160,7 @@ impl SyncLoop {
             room.room_id()
         );
         let says = replies::not_encrypted_here();
-        let warning = owed_message::answer(room.room_id(), line, About::Unencrypted, &says, None);
+        let warning = owed_message::answer(room.room_id(), line, Purpose::Unencrypted, &says, None);
         let noted =
             self.responder.owe(&[warning]).and_then(|()| ledger.note_warned(room.room_id()));
         if let Err(error) = noted {

@@ -11,7 +11,7 @@ use super::state::SyncLoop;
 use crate::bot::account::client;
 use crate::bot::attachment::Attachment;
 use crate::bot::event_age::{NOBODY_WAITS, too_old};
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::ops_rooms::OpsRooms;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command_at_all;
@@ -127,10 +127,10 @@ impl SyncLoop {
         }
     }
 
-    /// Says something in a direct chat because of a message that needs no work.
+    /// Replies in a direct chat to a message that needs no work.
     fn say_in_chat(&self, room: &Room, sent: &Attachment, says: &Reply) {
         let cause = (&*sent.event, sent.sent);
-        let reply = owed_message::reply(room.room_id(), cause, About::Answer, says, "");
+        let reply = owed_message::reply(room.room_id(), cause, Purpose::Answer, says, "");
         self.owe_for(room, &sent.event, reply);
     }
 

@@ -22,15 +22,15 @@ use crate::bot::account::client;
 use crate::bot::account::lease;
 use crate::bot::attachment::Attachment;
 use crate::bot::buttons::ButtonPress;
-use crate::bot::captures::tick::Tick;
+use crate::bot::captures::tick::StepTick;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::event_age::NOBODY_WAITS;
 use crate::bot::event_age::too_old;
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command;
 use crate::bot::replies;
-use crate::bot::request::Request;
+use crate::bot::request::ChatRequest;
 use crate::bot::request::read;
 use crate::bot::supervisor::TaskEnd;
 use crate::bot::task_queue::task::QueuedTask;
@@ -147,7 +147,7 @@ impl SyncLoop {
 
     /// Queues a message about a room in that room.
     pub(crate) fn remark(&self, room: &RoomId, cause: &EventId, says: &Reply) {
-        let remark = owed_message::remark(room, (cause, Timestamp::now()), About::Skipped, says);
+        let remark = owed_message::remark(room, (cause, Timestamp::now()), Purpose::Skipped, says);
         if let Err(error) = self.responder.owe(&[remark]) {
             tracing::error!("a notice for {room} is lost: {error:#}");
         }
@@ -160,7 +160,8 @@ impl SyncLoop {
         event: &AnySyncTimelineEvent,
         came: &TimelineEvent,
     ) {
-        if let Some(tick) = Tick::from_event(event).filter(|tick| tick.sender != room.own_user_id())
+        if let Some(tick) =
+            StepTick::from_event(event).filter(|tick| tick.sender != room.own_user_id())
         {
             return self.responder.captures.ticked(room, tick, &self.config).await;
         }
@@ -184,7 +185,7 @@ impl SyncLoop {
         if !may_command(room, &line.sender, &self.config).await {
             // Encryption matters only for somebody who may command: a stranger gets the polite reply.
             if !old && self.courtesy.due(room.room_id(), &line.sender, now) {
-                self.say_at_once(room, &line, About::Stranger, &replies::not_for_you());
+                self.say_at_once(room, &line, Purpose::Stranger, &replies::not_for_you());
             }
             return;
         }
@@ -198,8 +199,8 @@ impl SyncLoop {
             Admission::Refused(_) | Admission::TakenBack => self.note_settled(room, &line.event),
             Admission::Counts if old => self.note_late(room, line, now),
             Admission::Counts => match asked {
-                Request::Slip(reply) => self.say_at_once(room, &line, About::Answer, &reply),
-                Request::Command(_) => self.accept(room, line, QueuedTask::Line),
+                ChatRequest::Slip(reply) => self.say_at_once(room, &line, Purpose::Answer, &reply),
+                ChatRequest::Command(_) => self.accept(room, line, QueuedTask::Line),
             },
         }
     }

@@ -29,7 +29,7 @@ use crate::store::Upgrade;
 /// The power level of an admin where the config names none: that of a room's creator.
 const ADMIN: i64 = 100;
 
-/// How long an upgrade waits for the bot's invitation before that is said: clients invite after the tombstone.
+/// How long an upgrade waits for the bot's invitation before that is reported: clients invite after the tombstone.
 const INVITING: Duration = Duration::from_secs(60);
 
 /// What becomes of an upgrade.

@@ -8,13 +8,13 @@ use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 /// Why an upgrade is not followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotTrusted {
-    /// Who sent the tombstone may not command the bot.
+    /// The tombstone's sender may not command the bot.
     NotAdmin,
     /// An admin by power level in the old room is none in the new one.
     LostAdmin(OwnedUserId),
     /// A user who is no admin in the old room is one in the new one.
     NewAdmin(OwnedUserId),
-    /// Everybody is one in the new room.
+    /// Everybody is an admin in the new room.
     AllAdmins,
     /// No admin invited the bot there.
     NotInvited,

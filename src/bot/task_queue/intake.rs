@@ -19,7 +19,7 @@ use crate::store::{Accepted, HandedIn, Store};
 pub(super) const AT_ONCE: usize = 4;
 /// The most open tasks. A further command gets a reply that says so.
 pub(crate) const MOST_OPEN: usize = 500;
-/// How long a task rests that needs the homeserver while it is away.
+/// How long a task rests if the homeserver is offline.
 const REST: Duration = Duration::from_secs(20);
 /// Tasks that could not be written down and wait in memory.
 const MOST_UNWRITTEN: usize = 100;
@@ -177,7 +177,7 @@ impl Drop for BegunTask {
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere while it was held leaves at worst a task that is begun twice.
+    // A panic elsewhere while it was locked leaves at worst a task that is begun twice.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

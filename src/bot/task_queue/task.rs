@@ -33,7 +33,7 @@ impl QueuedTask {
         serde_json::from_str(text).ok()
     }
 
-    /// When its sender's homeserver says that it was sent.
+    /// When it was sent, by its sender's homeserver.
     pub(crate) fn sent(&self) -> Timestamp {
         match self {
             Self::Line(line) | Self::Press(_, line) => line.sent,

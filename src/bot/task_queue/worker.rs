@@ -19,7 +19,7 @@ use crate::bot::account::client;
 use crate::bot::buttons::{self, Button};
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::answers::{KEPT, LATE};
 use crate::bot::outbox::owed_message;
 use crate::bot::replies;
@@ -46,7 +46,7 @@ pub(crate) struct TaskWorker {
 }
 
 /// The result of a task.
-enum Outcome {
+enum TaskOutcome {
     Answered(Vec<NewMessage>),
     /// It needs a homeserver that is offline.
     Later(anyhow::Error),
@@ -105,8 +105,8 @@ impl TaskWorker {
     /// Works on one task and settles it, or lets it rest.
     async fn one(&self, room: Room, accepted: Accepted, task: QueuedTask, mut begun: BegunTask) {
         let messages = match self.outcome(&room, &accepted, task).await {
-            Outcome::Answered(messages) => messages,
-            Outcome::Later(error) => {
+            TaskOutcome::Answered(messages) => messages,
+            TaskOutcome::Later(error) => {
                 tracing::warn!("a task waits for the homeserver: {error:#}");
                 if let Err(error) = self.intake.store.ledger().put_back(accepted.number) {
                     tracing::error!("a task could not be put back into the queue: {error:#}");
@@ -141,7 +141,7 @@ impl TaskWorker {
     }
 
     /// The messages that answer a task, or that report an internal error.
-    async fn outcome(&self, room: &Room, accepted: &Accepted, task: QueuedTask) -> Outcome {
+    async fn outcome(&self, room: &Room, accepted: &Accepted, task: QueuedTask) -> TaskOutcome {
         let now = Timestamp::now();
         let asked = asked_at(task.sent(), accepted.at);
         let (cause, fault) = self.for_faults(room, &task, asked);
@@ -149,11 +149,11 @@ impl TaskWorker {
             tracing::error!(
                 "{cause} was tried by {MOST_TRIES} processes that ended, and is given up"
             );
-            return Outcome::Answered(vec![fault(&replies::our_fault())]);
+            return TaskOutcome::Answered(vec![fault(&replies::our_fault())]);
         }
         if now.duration_since(asked) > KEPT {
             tracing::warn!("{cause} waited for more than 24 h and is not answered");
-            return Outcome::Answered(vec![fault(&replies::our_fault())]);
+            return TaskOutcome::Answered(vec![fault(&replies::our_fault())]);
         }
         tracing::info!("answering {cause}");
         let answered = match task {
@@ -166,13 +166,13 @@ impl TaskWorker {
             }
         };
         match answered {
-            Ok(messages) => Outcome::Answered(messages),
-            Err(error) if delivery::is_unreachable(&error) => Outcome::Later(error),
+            Ok(messages) => TaskOutcome::Answered(messages),
+            Err(error) if delivery::is_unreachable(&error) => TaskOutcome::Later(error),
             Err(error) => {
                 tracing::error!("answering {cause} failed: {error:#}");
                 let long = error.is::<TooLong>();
                 let says = if long { replies::took_too_long() } else { replies::our_fault() };
-                Outcome::Answered(vec![fault(&says)])
+                TaskOutcome::Answered(vec![fault(&says)])
             }
         }
     }
@@ -193,11 +193,11 @@ impl TaskWorker {
         };
         let event = cause.clone();
         let fault = move |says: &Reply| match &line {
-            Some(line) => owed_message::answer(&room, line, About::Fault, says, None),
+            Some(line) => owed_message::answer(&room, line, Purpose::Fault, says, None),
             None => owed_message::reply(
                 &room,
                 (&event, asked),
-                About::Fault,
+                Purpose::Fault,
                 says,
                 "the report that you sent",
             ),

@@ -34,7 +34,7 @@ const KNOWN: usize = 1000;
 const NOTES: u32 = 12;
 
 /// Follows the logs and keeps the ledger.
-pub(crate) struct StormWatch {
+pub(crate) struct LogWatcher {
     ledger: Ledger,
     shared: SharedWatch,
     view: View,
@@ -55,7 +55,7 @@ pub(crate) struct StormWatch {
     looks: FailedLooks,
 }
 
-impl StormWatch {
+impl LogWatcher {
     pub(crate) fn new(config: &Config, view: View, ledger: Ledger, shared: SharedWatch) -> Self {
         let within = crate::bot::settings::thresholds(&config.watch).within;
         let now = Timestamp::now();
@@ -78,7 +78,7 @@ impl StormWatch {
         }
     }
 
-    /// Follows until the process ends, and looks at the database now and then where that is asked for.
+    /// Follows the logs until the process ends, and polls the database if configured.
     pub(crate) async fn keep(mut self, config: &Config, flow: &Flow) -> anyhow::Error {
         let saved = match self.saved() {
             Ok(saved) => saved,
@@ -113,13 +113,13 @@ impl StormWatch {
         }
     }
 
-    /// Says in time that the disk of the store folder is nearly full.
+    /// Warns in time that the disk of the store folder is nearly full.
     fn look_at_disk(&mut self, folder: &Path) {
         let now = Timestamp::now();
         if !self.space.is_due(now) {
             return;
         }
-        // A folder that cannot be asked is a matter of the ledger, whose next write says why.
+        // If the free space is unknown, the next write to the ledger shows the problem.
         let notice = free_space(folder).ok().and_then(|free| self.space.seen(folder, free, now));
         self.say(notice);
     }
@@ -319,12 +319,12 @@ mod tests {
     use kestrel_core::evidence::sight::{Sight, What};
     use kestrel_core::storm::Muted;
 
-    fn storm_watch(folder: &TempDir) -> StormWatch {
+    fn watcher(folder: &TempDir) -> LogWatcher {
         let config = Config::parse(crate::bot::settings::BOT, Path::new(".")).unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
         let thresholds = crate::bot::settings::thresholds(&config.watch);
         let shared = SharedWatch::restore(&ledger, thresholds).unwrap();
-        StormWatch::new(&config, View::of(jiff::tz::TimeZone::UTC), ledger, shared)
+        LogWatcher::new(&config, View::of(jiff::tz::TimeZone::UTC), ledger, shared)
     }
 
     fn ago(minutes: i64) -> Timestamp {
@@ -354,13 +354,13 @@ mod tests {
     #[test]
     fn a_backlog_is_summed_up_and_what_goes_on_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
-        storm_watch.take(round(vec![refused("@old:x", 200)], false)).unwrap();
+        let mut watcher = watcher(&folder);
+        watcher.take(round(vec![refused("@old:x", 200)], false)).unwrap();
         let going_on = [30, 25, 20, 15, 10, 5, 1].map(|minutes| refused("@new:x", minutes));
-        storm_watch.take(round(going_on.to_vec(), false)).unwrap();
-        assert!(storm_watch.ledger.owed().unwrap().is_empty(), "told before the backlog was read");
-        storm_watch.take(round(Vec::new(), true)).unwrap();
-        let owed = storm_watch.ledger.owed().unwrap();
+        watcher.take(round(going_on.to_vec(), false)).unwrap();
+        assert!(watcher.ledger.owed().unwrap().is_empty(), "told before the backlog was read");
+        watcher.take(round(Vec::new(), true)).unwrap();
+        let owed = watcher.ledger.owed().unwrap();
         let said = worded(&owed);
         assert_eq!(said[0], "Started 2");
         assert!(said[1].contains("one storm came and went") && said[1].contains("@old:x"));
@@ -372,14 +372,14 @@ mod tests {
     #[test]
     fn a_restart_tells_the_end_of_what_was_told_before() {
         let folder = tempfile::tempdir().unwrap();
-        let mut before = storm_watch(&folder);
+        let mut before = watcher(&folder);
         before.take(round(vec![refused("@a:x", 1)], true)).unwrap();
         let owed = before.ledger.owed().unwrap();
         assert_eq!(worded(&owed), ["Started 1"]);
         owed.iter().for_each(|owed| before.ledger.settle(owed.id).unwrap());
         drop(before);
         // The next process begins eleven minutes later, as far as the log tells.
-        let mut after = storm_watch(&folder);
+        let mut after = watcher(&folder);
         let silent = Timestamp::now() + SignedDuration::from_mins(11);
         let ended = after.shared.lock().tick(silent);
         after.backlog.extend(ended);
@@ -396,67 +396,66 @@ mod tests {
     #[test]
     fn a_log_that_cannot_be_read_gives_no_all_clear() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
+        let mut watcher = watcher(&folder);
         let begun = Round { read_to: Some(ago(60)), ..round(vec![refused("@a:x", 60)], false) };
-        storm_watch.take(begun).unwrap();
-        let ends =
-            |storm_watch: &StormWatch| worded(&storm_watch.ledger.owed().unwrap()).join(", ");
-        storm_watch.take(Round { blind: Some(ago(60)), ..round(Vec::new(), true) }).unwrap();
-        assert_eq!(ends(&storm_watch), "Started 1");
-        storm_watch.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(ends(&storm_watch), "Started 1, Ended 1");
+        watcher.take(begun).unwrap();
+        let ends = |watcher: &LogWatcher| worded(&watcher.ledger.owed().unwrap()).join(", ");
+        watcher.take(Round { blind: Some(ago(60)), ..round(Vec::new(), true) }).unwrap();
+        assert_eq!(ends(&watcher), "Started 1");
+        watcher.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(ends(&watcher), "Started 1, Ended 1");
     }
 
     #[test]
     fn a_place_goes_with_what_was_counted_up_to_it() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
-        storm_watch.take(round(Vec::new(), true)).unwrap();
+        let mut watcher = watcher(&folder);
+        watcher.take(round(Vec::new(), true)).unwrap();
         // One refusal is no storm: this round is not written, and its log does not move in the next.
         let place =
             r#"{"files":[],"lead":0,"last":null,"began":null,"since":"2026-11-22T12:00:00Z"}"#;
         let mut moved = round(vec![Sight { count: 1, ..refused("@a:x", 0) }], true);
         moved.places = vec![("main".to_owned(), serde_json::from_str(place).unwrap())];
-        storm_watch.take(moved).unwrap();
-        assert!(storm_watch.ledger.places().unwrap().is_empty());
-        storm_watch.take(round(vec![refused("@b:x", 0)], true)).unwrap();
-        assert_eq!(storm_watch.ledger.places().unwrap().len(), 1, "its sight would count twice");
+        watcher.take(moved).unwrap();
+        assert!(watcher.ledger.places().unwrap().is_empty());
+        watcher.take(round(vec![refused("@b:x", 0)], true)).unwrap();
+        assert_eq!(watcher.ledger.places().unwrap().len(), 1, "its sight would count twice");
     }
 
     #[test]
     fn what_could_not_be_written_is_written_later() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
-        let whole = storm_watch.ledger.clone();
+        let mut watcher = watcher(&folder);
+        let whole = watcher.ledger.clone();
         let other = tempfile::tempdir().unwrap();
         let broken = Ledger::open(other.path()).unwrap();
         rusqlite::Connection::open(other.path().join("ledger.sqlite"))
             .and_then(|raw| raw.execute_batch("DROP TABLE owed"))
             .unwrap();
-        storm_watch.ledger = broken;
-        assert!(storm_watch.take(round(vec![refused("@a:x", 1)], true)).is_err());
-        storm_watch.ledger = whole;
-        storm_watch.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(worded(&storm_watch.ledger.owed().unwrap()), ["Started 1"]);
+        watcher.ledger = broken;
+        assert!(watcher.take(round(vec![refused("@a:x", 1)], true)).is_err());
+        watcher.ledger = whole;
+        watcher.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(worded(&watcher.ledger.owed().unwrap()), ["Started 1"]);
     }
 
     #[test]
     fn while_nothing_can_be_written_it_counts_on_and_keeps_little() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
+        let mut watcher = watcher(&folder);
         let raw = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
-        storm_watch.take(round(vec![refused("@a:x", 1)], true)).unwrap();
+        watcher.take(round(vec![refused("@a:x", 1)], true)).unwrap();
         raw.execute_batch("ALTER TABLE owed RENAME TO away").unwrap();
         for _ in 0..200 {
-            assert!(storm_watch.take(round(vec![refused("@b:x", 0)], true)).is_err());
+            assert!(watcher.take(round(vec![refused("@b:x", 0)], true)).is_err());
         }
-        assert!(storm_watch.unwritten.len() <= 3, "{}", storm_watch.unwritten.len());
-        assert!(storm_watch.owed.len() <= 3, "{}", storm_watch.owed.len());
+        assert!(watcher.unwritten.len() <= 3, "{}", watcher.unwritten.len());
+        assert!(watcher.owed.len() <= 3, "{}", watcher.owed.len());
         raw.execute_batch("ALTER TABLE away RENAME TO owed").unwrap();
-        storm_watch.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(worded(&storm_watch.ledger.owed().unwrap()), ["Started 1", "Started 2"]);
-        let known = storm_watch.ledger.storm(2).unwrap().unwrap();
-        let counts = storm_watch.shared.lock().going_on();
+        watcher.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(worded(&watcher.ledger.owed().unwrap()), ["Started 1", "Started 2"]);
+        let known = watcher.ledger.storm(2).unwrap().unwrap();
+        let counts = watcher.shared.lock().going_on();
         let count = counts.iter().find(|event| event.storm == 2).unwrap().count;
         assert_eq!((count, known.event.storm), (600, 2));
     }
@@ -464,10 +463,10 @@ mod tests {
     #[test]
     fn a_mute_silences_what_it_names() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
-        let event = storm_watch.shared.lock().see(refused("@a:x", 0)).remove(0);
-        storm_watch.notes += NOTES;
-        assert!(storm_watch.notes(&["too many of these".into()]).is_empty());
+        let mut watcher = watcher(&folder);
+        let event = watcher.shared.lock().see(refused("@a:x", 0)).remove(0);
+        watcher.notes += NOTES;
+        assert!(watcher.notes(&["too many of these".into()]).is_empty());
         for (what, silent) in [
             (Muted::All, true),
             (Muted::Storm(1), true),
