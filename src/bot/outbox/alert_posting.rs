@@ -1,41 +1,33 @@
 //! An alert → the rooms that it is posted in, and its place in each: the first message, or its thread. There are two
 //! rooms while an upgrade of the ops room is not proven.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use matrix_sdk::Room;
-use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId};
+use ruma::{EventId, OwnedEventId, OwnedUserId};
 
 use super::alert_order::{Placement, placement};
-use super::alerts::{AlertOutbox, WordedAlert};
+use super::alert_outbox::AlertOutbox;
 use super::placeholder;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction::AlertPart;
-use crate::bot::ops_rooms::{OpenRooms, alert_room, ops_rooms};
 use crate::bot::settings::matrix_config;
-use crate::store::Known;
 use kestrel_core::render;
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::storm::{Event, Whose};
 
+/// A worded message about a storm.
+#[derive(Clone, Copy)]
+pub(super) struct WordedAlert<'a> {
+    pub(super) event: &'a Event,
+    pub(super) message: &'a OutgoingMessage,
+    /// Names it to the homeserver.
+    pub(super) key: &'a str,
+    /// Whether it is sure which room is the ops room.
+    pub(super) proven: bool,
+}
+
 impl AlertOutbox {
-    /// The rooms that alerts go to, as soon as the bot is in one of them: two while an upgrade is not proven.
-    pub(crate) async fn open(&self) -> Result<OpenRooms> {
-        let client = self.client.borrow().clone();
-        let client = client.context("the bot is not logged in yet")?;
-        ops_rooms(&self.config, &self.ledger).open(&client, &alert_room(&self.config)?).await
-    }
-
-    /// The room of a storm's case: the room of its first message.
-    pub(crate) async fn case_room(&self, known: &Known) -> Option<OwnedRoomId> {
-        if let Some((room, _)) = &known.root {
-            return Some(room.clone());
-        }
-        let open = self.open().await.ok();
-        let first = open.and_then(|open| Some(open.rooms.first()?.room_id().to_owned()));
-        first.or_else(|| alert_room(&self.config).ok())
-    }
-
     /// A message about a storm, in one room. After a crash it resumes: the same transaction IDs give the same events.
     pub(super) async fn post_in_room(&self, room: &Room, alert: &WordedAlert<'_>) -> Result<()> {
         let WordedAlert { event, message, key, .. } = *alert;

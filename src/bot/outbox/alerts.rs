@@ -1,17 +1,16 @@
 //! Pending alerts → messages in the ops room, each once: judged and worded while the storm is young, sent when the
 //! homeserver accepts them. A storm has one root message; everything else about it goes into its thread.
 
-use std::collections::HashMap;
 use std::mem::discriminant;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use matrix_sdk::Client;
-use tokio::sync::watch::Receiver;
 
 use super::alert_order::{AlertTurn, same_storm, turn};
+use super::alert_outbox::AlertOutbox;
+use super::alert_posting::WordedAlert;
 use super::alert_wording::alert_message;
 use super::placeholder;
 use crate::bot::messages::delivery;
@@ -20,43 +19,16 @@ use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction::{self, AlertPart};
 use crate::bot::settings::matrix_config;
 use crate::bot::storm_watch::mutes;
-use crate::bot::storm_watch::shared_state::SharedWatch;
 use crate::bot::supervisor::TaskEnd;
-use crate::config::Config;
-use crate::flow::{self, Depth, Flow, Judged, SETTLE, YOUNG};
-use crate::store::{Due, Known, Ledger, NewCase, Owed, Store};
-use kestrel_core::evidence::shortened;
+use crate::flow::{self, Depth, Judged, SETTLE, YOUNG};
+use crate::store::{Due, Known, NewCase, Owed};
 use kestrel_core::render::case::numbered;
-use kestrel_core::storm::{Change, Event, Sure, Whose};
+use kestrel_core::storm::{Change, Event, Sure};
 
 /// How often the ledger is checked without a signal.
 const LOOK: Duration = Duration::from_secs(2);
 /// The pause after a round that failed.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// Words and sends pending alerts.
-pub(crate) struct AlertOutbox {
-    pub(super) config: Arc<Config>,
-    pub(super) flow: Flow,
-    pub(super) store: Store,
-    pub(super) ledger: Ledger,
-    pub(super) shared: SharedWatch,
-    /// Set while the bot is logged in.
-    pub(super) client: Receiver<Option<Client>>,
-    /// Pending messages that wait, because the database cannot confirm the storm yet.
-    later: Mutex<HashMap<i64, Timestamp>>,
-}
-
-/// A worded message about a storm.
-#[derive(Clone, Copy)]
-pub(super) struct WordedAlert<'a> {
-    pub(super) event: &'a Event,
-    pub(super) message: &'a OutgoingMessage,
-    /// Names it to the homeserver.
-    pub(super) key: &'a str,
-    /// Whether it is sure which room is the ops room.
-    pub(super) proven: bool,
-}
 
 /// What is new of a storm, and what the room knows of it.
 #[derive(Clone, Copy)]
@@ -69,18 +41,6 @@ struct News<'a> {
 }
 
 impl AlertOutbox {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        flow: Flow,
-        store: Store,
-        shared: SharedWatch,
-        client: Receiver<Option<Client>>,
-    ) -> Self {
-        let ledger = store.ledger();
-        let later = Mutex::default();
-        Self { config, flow, store, ledger, shared, client, later }
-    }
-
     /// Works until the process ends.
     pub(crate) async fn work(self) -> TaskEnd {
         let mut failing: Option<String> = None;
@@ -274,17 +234,6 @@ impl AlertOutbox {
             }
         }
         failed.map_or_else(|| self.ledger.settle(owed.id), Err)
-    }
-
-    /// The event with its address as people may see it.
-    pub(super) fn with_shown_address(&self, event: &Event) -> Event {
-        let mut event = event.clone();
-        if let Whose::Address(address) = &mut event.whose
-            && !self.config.limits.show_addresses
-        {
-            *address = shortened(address);
-        }
-        event
     }
 
     /// Saves the evidence of a storm as a case, one for each judged message.

@@ -6,76 +6,26 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use matrix_sdk::{Client, Room};
-use ruma::{OwnedUserId, RoomId};
-use tokio::sync::Notify;
+use matrix_sdk::Room;
 use tokio::time::timeout;
 
-use super::report_queue::ReportQueue;
+use super::state::Responder;
 use super::typing::while_typing;
-use crate::bot::captures::context::CaptureContext;
-use crate::bot::captures::registry::Captures;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
 use crate::bot::messages::room_message;
 use crate::bot::messages::transaction::{self, Purpose};
-use crate::bot::outbox::answers::AnswerOutbox;
-use crate::bot::outbox::owed_message;
 use crate::bot::replies;
 use crate::bot::request::ChatRequest;
-use crate::bot::supervisor::TaskHealth;
-use crate::config::Config;
-use crate::flow::{self, Answer, Flow};
-use crate::store::{NewCase, NewMessage, Store};
+use crate::flow::Answer;
+use crate::store::NewMessage;
 use kestrel_core::command::{Command, Look};
 use kestrel_core::render::Reply;
-
-/// Beyond the sources' own deadline: the time to judge, and for the few answers that post by themselves to sit
-/// out a restart of the homeserver.
-const SLACK: Duration = Duration::from_secs(3 * 60);
 
 /// How long a verdict waits for its attachment.
 const ATTACHING: Duration = Duration::from_secs(5);
 
-/// What answering needs.
-#[derive(Debug)]
-pub(crate) struct Responder {
-    pub(crate) flow: Flow,
-    pub(crate) store: Store,
-    pub(crate) captures: Arc<Captures>,
-    /// The bot itself.
-    pub(crate) own: Option<OwnedUserId>,
-    /// Whether storms are watched for, and addresses shown in full.
-    pub(crate) watches: bool,
-    pub(crate) show_addresses: bool,
-    /// A flow's deadline plus everything around it.
-    pub(crate) patience: Duration,
-    pub(crate) report_queue: ReportQueue,
-    /// Signals a new pending message.
-    pub(crate) owed: Arc<Notify>,
-    /// The state of the bot's own tasks.
-    pub(crate) health: TaskHealth,
-}
-
 impl Responder {
-    pub(crate) fn new(flow: Flow, store: Store, config: &Config, health: TaskHealth) -> Arc<Self> {
-        let owed: Arc<Notify> = Arc::default();
-        let captures =
-            Captures::new(CaptureContext::new(flow.clone(), store.clone(), owed.clone()));
-        Arc::new(Self {
-            flow,
-            store,
-            captures,
-            own: config.matrix.as_ref().map(|matrix| matrix.user.clone()),
-            watches: crate::bot::settings::watches(config),
-            show_addresses: config.limits.show_addresses,
-            patience: config.limits.deadline + SLACK,
-            report_queue: ReportQueue::new(config),
-            owed,
-            health,
-        })
-    }
-
     /// Answers one line. Its log window ends when the line was sent; a live watch begins now.
     pub(crate) async fn answer(
         self: Arc<Self>,
@@ -141,64 +91,6 @@ impl Responder {
         let said = timeout(ATTACHING, delivery::once(room, content, txn)).await;
         if !matches!(said, Ok(Ok(_))) {
             tracing::warn!("the start of the live watch {} could not be announced", line.event);
-        }
-    }
-
-    /// Saves a case and returns its answer. The case comes first, so that the answer can name its number and `!why`
-    /// finds it as soon as the answer is posted. A full disk costs both, not the answer.
-    pub(crate) fn answer_messages(
-        &self,
-        room: &RoomId,
-        line: &ChatLine,
-        answer: Answer,
-    ) -> Vec<NewMessage> {
-        let (reply, evidence) = match answer {
-            Answer::Words(reply) => {
-                return vec![owed_message::answer(room, line, Purpose::Answer, &reply, None)];
-            }
-            Answer::Case(case) => (case.reply, case.evidence),
-            Answer::Survey(survey) => (survey.reply, survey.evidence),
-        };
-        let kept = self.store.open_case(&NewCase {
-            cause: &line.event,
-            thread: line.root(),
-            room,
-            asker: &line.sender,
-            verdict: flow::verdict(&evidence),
-            certainty: flow::certainty(&evidence).name(),
-            evidence: &evidence,
-            now: Timestamp::now(),
-        });
-        match kept {
-            Ok(number) => {
-                let reply = self.flow.numbered(&evidence, number);
-                // The file goes first: the thread's preview shows the last message, and that is the verdict.
-                vec![
-                    owed_message::evidence(room, line, number),
-                    owed_message::answer(room, line, Purpose::Answer, &reply, Some(number)),
-                ]
-            }
-            Err(error) => {
-                tracing::error!("the case of {} could not be saved: {error:#}", line.event);
-                vec![owed_message::answer(room, line, Purpose::Answer, &reply, None)]
-            }
-        }
-    }
-
-    /// Queues messages that belong to no task.
-    pub(crate) fn owe(&self, messages: &[NewMessage]) -> Result<()> {
-        self.store.ledger().owe_messages(messages)?;
-        self.owed.notify_one();
-        Ok(())
-    }
-
-    /// What sends them, through this client.
-    pub(crate) fn outbox(&self, client: &Client) -> AnswerOutbox {
-        AnswerOutbox {
-            flow: self.flow.clone(),
-            store: self.store.clone(),
-            client: client.clone(),
-            due: self.owed.clone(),
         }
     }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::Room;
 use ruma::{EventId, UserId};
 
-use super::answer::Responder;
+use super::state::Responder;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;

@@ -15,7 +15,7 @@ use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::answer::Responder;
+use super::state::Responder;
 use super::typing::while_typing;
 use crate::bot::attachment::{Attachment, ReportRefused};
 use crate::bot::chat_line::ChatLine;

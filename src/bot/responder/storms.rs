@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::Responder;
+use super::state::Responder;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::replies;
 use crate::bot::room_replies::absences;

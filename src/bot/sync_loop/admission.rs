@@ -119,15 +119,6 @@ impl SyncLoop {
         waiting.push((room.room_id().to_owned(), event.clone()));
     }
 
-    /// Retries commands that had to wait for the homeserver.
-    pub(crate) async fn retry_waiting(&mut self) {
-        for (room, event) in std::mem::take(&mut self.admissions.waiting) {
-            if let Some(room) = self.joined(&room) {
-                self.handle_events(&room, &[event]).await;
-            }
-        }
-    }
-
     /// Whether a command of a room waits for the homeserver.
     pub(crate) fn waits_for_an_answer(&self, room: &RoomId) -> bool {
         self.admissions.waiting.iter().any(|(waiting, _)| waiting == room)

@@ -16,7 +16,7 @@ use crate::bot::account::client;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::ops_rooms::{OpsRooms, ops_rooms};
 use crate::bot::rate_limit::{PoliteReplies, RateLimit, RefusalReplies};
-use crate::bot::responder::answer::Responder;
+use crate::bot::responder::state::Responder;
 use crate::bot::settings::matrix_config;
 use crate::bot::task_queue::intake::Intake;
 use crate::config::Config;

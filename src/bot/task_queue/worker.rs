@@ -24,7 +24,7 @@ use crate::bot::outbox::answers::{KEPT, LATE};
 use crate::bot::outbox::owed_message;
 use crate::bot::replies;
 use crate::bot::request::read;
-use crate::bot::responder::answer::Responder;
+use crate::bot::responder::state::Responder;
 use crate::bot::responder::typing::TooLong;
 use crate::bot::supervisor::TaskEnd;
 use crate::config::Config;
