@@ -1,6 +1,5 @@
 //! A capture session and everything that it holds open: its state, its messages and its saved measurements.
 
-use anyhow::Context;
 use jiff::Timestamp;
 use matrix_sdk::Room;
 use ruma::{OwnedEventId, OwnedTransactionId};
