@@ -29,7 +29,7 @@
 //! * **Render** formats and never decides; a storm's timeline it draws ([`render::picture`](kestrel_core::render::picture)).
 //! * **Storm** stands beside the flow: sights of log lines, and slow looks at the database where they are
 //!   asked for ([`flow::Flow::poll`]), become alerts, and the flow judges each as it judges a question.
-//! * A **report** is a file of a user's client: redacted as it is read ([`evidence::artefact`](kestrel_core::evidence::artefact)), believed of
+//! * A **report** is a file of a user's client: redacted as it is read ([`evidence::artefact`](kestrel_core::client_files::intake)), believed of
 //!   its sender only, and judged with what the server says over the report's own times ([`flow::report`]). The
 //!   ops room gets the verdict, its sender a receipt that holds nothing of the server's.
 //!
@@ -78,7 +78,7 @@
 //! gives each session a task that feeds it time, commands and reactions, writes its state to the ledger
 //! before it posts anything, and at the end lets the flow judge the window and bundle what it rests on:
 //! evidence, the logs' records about the subject ([`collect::logs::slice`], redacted by
-//! [`evidence::artefact::server_message`](kestrel_core::evidence::artefact::server_message)), statements, samples, reports, marks. [`store::bundle`] packs and
+//! [`evidence::artefact::server_message`](kestrel_core::synapse_log::server_message)), statements, samples, reports, marks. [`store::bundle`] packs and
 //! reads it; `kestrel replay bundle.zip` judges it again from the bundle alone.
 //!
 //! ## The walls
@@ -112,7 +112,7 @@
 //! is empty proves nothing, because an online device's messages wait for milliseconds. A database that is a
 //! replica proves no absence beyond what it is known to hold, and what the log shows for less than a minute is not
 //! denied for certain by any. See [`evidence::replica`](kestrel_core::evidence::replica),
-//! [`evidence::attribute`](kestrel_core::evidence::attribute), [`evidence::to_device`](kestrel_core::evidence::to_device) and [`diagnose`](kestrel_core::diagnose).
+//! [`evidence::attribute`](kestrel_core::synapse_log::attribution), [`evidence::to_device`](kestrel_core::evidence::to_device) and [`diagnose`](kestrel_core::diagnose).
 //!
 //! ## The stable JSON of `kestrel triage --format json`
 //!

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::chat_line::ChatLine;
 use super::timeline_event;
 use download::{DownloadError, fetch};
-use kestrel_core::evidence::client_line;
+use kestrel_core::client_files::signs;
 
 /// How long a download may take.
 const FETCHING: Duration = Duration::from_secs(60);
@@ -104,7 +104,7 @@ impl Attachment {
     pub(super) fn is_talk(&self) -> bool {
         match &self.what {
             AttachedContent::Text(text) => {
-                text.chars().nth(TALK).is_none() && client_line::sign(text).is_none()
+                text.chars().nth(TALK).is_none() && signs::sign(text).is_none()
             }
             AttachedContent::File { .. } | AttachedContent::Picture => false,
         }

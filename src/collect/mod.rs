@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{Config, LogSource};
-use kestrel_core::evidence::visibility::blind_answers;
+use kestrel_core::evidence::blind::blind_answers;
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, SCHEMA, State};
 use kestrel_core::plan::Plan;
 

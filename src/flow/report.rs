@@ -12,8 +12,8 @@ use kestrel_core::command::{Command, Ke3, Span, Triage};
 use kestrel_core::diagnose::Verdict;
 use kestrel_core::diagnose::advice::{Safe, safe};
 use kestrel_core::diagnose::device_list::has_keys;
-use kestrel_core::evidence::artefact::Parcel;
 use kestrel_core::evidence::client::{ClientFacts, Sign, Skew};
+use kestrel_core::evidence::client_file::Parcel;
 use kestrel_core::evidence::{
     About, Evidence, Gathered, SCHEMA, ServerSubject, Symptom, UserSubject, counted,
 };

@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::Flow;
 use crate::collect;
 use crate::config::Config;
+use kestrel_core::evidence::blind::{Blind, Why, blind, key_logs};
 use kestrel_core::evidence::key_log::Coverage;
-use kestrel_core::evidence::visibility::{BACK, Blind, Logger, Why, blind, key_logs};
+use kestrel_core::evidence::visibility::{BACK, Logger};
 use kestrel_core::evidence::{About, Need, ServerSubject, Symptom, Window};
 use kestrel_core::plan::Plan;
 

@@ -4,7 +4,8 @@
 use kestrel::collect::postgres::{limit_binds, reads_only};
 use kestrel::config::Config;
 use kestrel::store;
-use kestrel_core::evidence::visibility::{Blind, Logger, Why, blind, blind_answers, key_logs};
+use kestrel_core::evidence::blind::{Blind, Why, blind, blind_answers, key_logs};
+use kestrel_core::evidence::visibility::Logger;
 use kestrel_core::evidence::{Evidence, Need};
 
 /// One check.

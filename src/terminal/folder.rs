@@ -7,7 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use kestrel_core::evidence::artefact::{Limits, Listed, Parcel, take_in_folder};
+use kestrel_core::client_files::{Listed, take_in_folder};
+use kestrel_core::evidence::client_file::{Limits, Parcel};
 use rustix::fs::OFlags;
 
 /// Files that are looked at, and folders inside the folder.

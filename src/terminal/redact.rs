@@ -8,8 +8,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use kestrel_core::client_files::take_in_from;
 use kestrel_core::command::Slip;
-use kestrel_core::evidence::artefact::{Artefact, Limits, Parcel, take_in_from};
+use kestrel_core::evidence::client_file::{Artefact, Limits, Parcel};
 use serde_json::json;
 
 use super::asked::slip;

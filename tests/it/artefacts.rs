@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use kestrel_core::client_files;
 use kestrel_core::evidence::ClientFacts;
-use kestrel_core::evidence::artefact::{self, Limits};
 use kestrel_core::evidence::client::Sign;
+use kestrel_core::evidence::client_file::Limits;
 use kestrel_lab::jsdk::{Artefacts, Host};
 use kestrel_lab::{Account, Patient, artefacts};
 use serde_json::Value;
@@ -112,7 +113,7 @@ impl Told {
     fn understood(&self, token: &str) -> Result<Vec<(&'static str, ClientFacts)>> {
         let read = |(kind, path): &(&'static str, PathBuf)| {
             let name = path.file_name().context("no name")?.to_string_lossy();
-            let parcel = artefact::take_in(&name, &fs::read(path)?, &Limits::default());
+            let parcel = client_files::take_in(&name, &fs::read(path)?, &Limits::default());
             let parcel = parcel.map_err(|why| anyhow::anyhow!("{} {name}: {why}", self.name))?;
             let [one] = &parcel.artefacts[..] else { anyhow::bail!("{name}: not one artefact") };
             assert!(!one.text.contains(token), "{} {kind} keeps a token", self.name);

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use jiff::SignedDuration;
+use kestrel_core::client_files;
 use kestrel_core::diagnose::remedy::Remedy;
 use kestrel_core::diagnose::{Certainty, Verdict, diagnose};
-use kestrel_core::evidence::artefact::{self, Limits};
 use kestrel_core::evidence::auth::{AuthLog, By, Outage, Removed, Synced};
 use kestrel_core::evidence::client::Sign;
+use kestrel_core::evidence::client_file::Limits;
 use kestrel_core::evidence::key_log::{Format, Span};
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State};
 
@@ -151,7 +152,7 @@ fn a_proxy_that_answers_in_place_of_synapse_is_no_healthy_server() {
                     2026-11-22T11:51:43Z DEBUG FetchHttpApi: <-- POST https://lab.local/_matrix/client/\
                     unstable/org.matrix.msc4140/delayed_events/syd_planted/restart [82ms 404]\n";
     let read = |text: &str| {
-        let taken = artefact::take_in("console.txt", text.as_bytes(), &Limits::default());
+        let taken = client_files::take_in("console.txt", text.as_bytes(), &Limits::default());
         taken.expect("a log").artefacts.remove(0)
     };
     let read_ordinary = read(ordinary);

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use kestrel_core::client_files;
 use kestrel_core::diagnose::{Certainty, Verdict, diagnose};
-use kestrel_core::evidence::artefact::{self, Limits};
 use kestrel_core::evidence::client::{ClientDelays, ClientRefusal, DelayMinute, Noted, Sign, Skew};
+use kestrel_core::evidence::client_file::Limits;
 use kestrel_core::evidence::delay::{DelayLog, Minute};
 use kestrel_core::evidence::key_log::Refused;
 use kestrel_core::evidence::{ClientFacts, Evidence, Fact, Gathered, KeyLog, KeyView, Need, State};
@@ -21,7 +22,7 @@ fn case(name: &str) -> Evidence {
 fn fixture(name: &str) -> ClientFacts {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/client").join(name);
     let bytes = fs::read(file).expect("a fixture");
-    let mut parcel = artefact::take_in(name, &bytes, &Limits::default()).expect("it is read");
+    let mut parcel = client_files::take_in(name, &bytes, &Limits::default()).expect("it is read");
     parcel.artefacts.remove(0).facts
 }
 

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::store::KeptCapture;
 use kestrel_core::capture::{Asked, Input, Session, Step};
 use kestrel_core::command::Capture;
-use kestrel_core::evidence::artefact::{Artefact, Kind};
+use kestrel_core::evidence::client_file::{Artefact, FileKind};
 use kestrel_core::render::{Reply, capture as wording};
 
 /// The most inputs that wait for a busy session; more are dropped and logged.
@@ -267,8 +267,8 @@ impl Captures {
             }
             one.reports = at;
             let step = match artefact.kind {
-                Kind::Har => Step::Har,
-                Kind::Report | Kind::Console => Step::Report,
+                FileKind::Har => Step::Har,
+                FileKind::Report | FileKind::Console => Step::Report,
             };
             let _ = one.tell.try_send(Input::Received { name, step });
         }
@@ -326,11 +326,8 @@ mod tests {
         }
         let line = "2026-11-22T11:50:00.000Z WARN One time key signed_curve25519:AAAAAAAAAA0 already \
                     exists. syt_PLANTED_1";
-        let parcel = kestrel_core::evidence::artefact::take_in(
-            "c.log",
-            line.as_bytes(),
-            &Default::default(),
-        );
+        let parcel =
+            kestrel_core::client_files::take_in("c.log", line.as_bytes(), &Default::default());
         let parcel = parcel.unwrap();
         for _ in 0..REPORTS + 3 {
             captures.received(&users[0], &parcel.artefacts[0]);

@@ -29,8 +29,10 @@ use crate::bot::replies;
 use crate::flow;
 use crate::flow::report::{Reported, headline};
 use crate::store::{NewCase, NewMessage};
+use kestrel_core::client_files::take_in_from;
 use kestrel_core::evidence::ClientFacts;
-use kestrel_core::evidence::artefact::{Artefact, Kind, Parcel, Removed, take_in_from};
+use kestrel_core::evidence::client_file::{Artefact, FileKind, Parcel};
+use kestrel_core::evidence::redaction::Removed;
 use kestrel_core::render::report::{Receipt, Root, receipt, root};
 use kestrel_core::render::{self, Reply};
 
@@ -349,8 +351,8 @@ async fn attach(
     number: usize,
 ) -> Result<()> {
     let kind = match artefact.kind {
-        Kind::Report | Kind::Har => "application/json",
-        Kind::Console => "text/plain",
+        FileKind::Report | FileKind::Har => "application/json",
+        FileKind::Console => "text/plain",
     };
     let text = std::mem::take(&mut artefact.text);
     let file = room_message::Attached { name: &artefact.name, kind, text };

@@ -16,7 +16,7 @@ use crate::bot::attachment::ReportRefused;
 use crate::bot::ops_rooms::OpsRooms;
 use crate::config::Config;
 use crate::store::Ledger;
-use kestrel_core::evidence::artefact::Limits;
+use kestrel_core::evidence::client_file::Limits;
 
 /// How many reports are downloaded, read and posted at a time. One may take up to 64 MiB of memory, and the bot runs
 /// under a limit.

@@ -316,7 +316,7 @@ mod tests {
 
     use super::*;
     use crate::store::Owed;
-    use kestrel_core::evidence::sight::{Sight, What};
+    use kestrel_core::evidence::log_event::{Sight, What};
     use kestrel_core::storm::Muted;
 
     fn watcher(folder: &TempDir) -> LogWatcher {

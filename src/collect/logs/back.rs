@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::file::{self, Left, Lines, Part};
 use kestrel_core::evidence::Window;
-use kestrel_core::evidence::log_line::{Shape, Stamp, shape, stamp};
-use kestrel_core::evidence::log_time::Clock;
-use kestrel_core::evidence::visibility::Looker;
+use kestrel_core::synapse_log::record::{Shape, Stamp, shape, stamp};
+use kestrel_core::synapse_log::visibility::Looker;
+use kestrel_core::synapse_log::zone::Clock;
 
 /// Read at once.
 const BLOCK: u64 = 1 << 20;

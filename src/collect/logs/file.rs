@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::seek;
-use kestrel_core::evidence::log_line::Stamp;
+use kestrel_core::synapse_log::record::Stamp;
 
 /// A longer line is clipped here: the longest true one is about 200 kB.
 const LONGEST: usize = 1 << 20;

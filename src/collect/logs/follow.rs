@@ -26,7 +26,7 @@ use self::trail::{Piece, Trail};
 use self::wake::Wake;
 use super::distinct;
 use crate::config::LogSource;
-use kestrel_core::evidence::sight::Sight;
+use kestrel_core::evidence::log_event::Sight;
 
 /// So many bytes before the place where reading goes on are read again after a restart: they tell true
 /// request numbers from forged ones.

@@ -22,12 +22,12 @@ use self::file::{Left, Lines, Part};
 pub use self::places::places;
 pub use self::replay::{Replayed, replay};
 use crate::config::LogSource;
-use kestrel_core::evidence::aside::{Aside, Told};
-use kestrel_core::evidence::attribute::{Attribution, End};
 use kestrel_core::evidence::key_log::Coverage;
-use kestrel_core::evidence::log_line::Stamp;
-use kestrel_core::evidence::log_time::Clock;
 use kestrel_core::evidence::{About, Fact, Gathered, KeyLog, Need, State, Subject, Window, utc};
+use kestrel_core::synapse_log::attribution::{Attribution, End};
+use kestrel_core::synapse_log::readers::{Aside, Told};
+use kestrel_core::synapse_log::record::Stamp;
+use kestrel_core::synapse_log::zone::Clock;
 
 /// What is asked of a log.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{Asked, Reading};
 use crate::config::LogSource;
-use kestrel_core::evidence::sight::Sights;
 use kestrel_core::evidence::{About, ServerSubject, Subject, Window};
+use kestrel_core::synapse_log::log_events::Sights;
 
 /// What a log came to.
 #[derive(Debug)]

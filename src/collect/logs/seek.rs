@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use regex::bytes::Regex;
 
 use super::file::{Left, Lines, Part};
-use kestrel_core::evidence::log_line::{self, Record, Stamp, stamp};
-use kestrel_core::evidence::log_message::epoch_of;
-use kestrel_core::evidence::log_time::Clock;
+use kestrel_core::synapse_log::message::epoch_of;
+use kestrel_core::synapse_log::record::{self, Record, Stamp, stamp};
+use kestrel_core::synapse_log::zone::Clock;
 
 /// A stretch without any record's start is given up after this much.
 const FURTHEST: u64 = 4 << 20;
@@ -144,7 +144,7 @@ fn vote(line: &[u8], clock: &mut Clock) {
     if !EPOCHS.is_match(line) {
         return;
     }
-    let text = log_line::text(line);
+    let text = record::text(line);
     let Some(record) = Record::parse(&text) else {
         return;
     };

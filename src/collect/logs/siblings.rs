@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 use super::file::Part;
 use super::seek;
 use crate::config::LogSource;
-use kestrel_core::evidence::log_line::Stamp;
-use kestrel_core::evidence::log_time::Clock;
+use kestrel_core::synapse_log::record::Stamp;
+use kestrel_core::synapse_log::zone::Clock;
 
 /// The other logs in a log's folder.
 pub fn of(source: &LogSource, all: &[&LogSource]) -> Vec<PathBuf> {

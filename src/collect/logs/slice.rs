@@ -18,9 +18,10 @@ use super::file::{Left, Lines, Part};
 use super::{seek, siblings};
 use crate::config::LogSource;
 use kestrel_core::evidence::Window;
-use kestrel_core::evidence::artefact::{Removed, server_message};
-use kestrel_core::evidence::log_line::{self, Record, Stamp};
-use kestrel_core::evidence::log_time::Clock;
+use kestrel_core::evidence::redaction::Removed;
+use kestrel_core::synapse_log::record::{self, Record, Stamp};
+use kestrel_core::synapse_log::server_message;
+use kestrel_core::synapse_log::zone::Clock;
 
 /// Bytes that one slice may have; the rest is counted.
 pub const LARGEST: usize = 8 << 20;
@@ -124,7 +125,7 @@ fn walk(
         let mut lines = Lines::new(part.open(std::mem::take(&mut start))?);
         loop {
             let left = lines.chunk(|line| {
-                let at = log_line::stamp(line).and_then(|stamp| clock.peek(stamp));
+                let at = record::stamp(line).and_then(|stamp| clock.peek(stamp));
                 if let Some(at) = at.filter(|at| (from..=to).contains(at)) {
                     each(line, at);
                 }
@@ -191,7 +192,7 @@ impl<'a> Subject<'a> {
         if !self.is_named(line) {
             return;
         }
-        let text = log_line::text(line);
+        let text = record::text(line);
         let Some(record) = Record::parse(&text) else { return };
         let user = format!("{{{}}}", self.wanted.user);
         if let Some((address, rest)) = record.message.split_once(" - ")
@@ -238,7 +239,7 @@ impl Slice {
         if !about.wanted.window.holds(moment) {
             return;
         }
-        let text = log_line::text(line);
+        let text = record::text(line);
         let Some(record) = Record::parse(&text) else { return };
         if !about.is_about(line, &record, at) {
             return;

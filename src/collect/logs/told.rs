@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use kestrel_core::evidence::KeyLog;
-use kestrel_core::evidence::attribute::End;
 use kestrel_core::evidence::key_log::Format;
+use kestrel_core::synapse_log::attribution::End;
 
 /// Everything that was counted, in one line.
 pub(super) fn keys(log: &KeyLog, end: &End) -> String {

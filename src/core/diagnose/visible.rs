@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::findings;
 use super::verdict::{Answer, Certainty};
 use super::walk::{Walk, log_how};
+use crate::evidence::blind::{Blind, Why, all_lines_at_info, blind_answers};
 use crate::evidence::key_log::Coverage;
-use crate::evidence::visibility::{Blind, Why, all_lines_at_info, blind_answers};
 use crate::evidence::{Evidence, KeyLog, Known, Need};
 
 /// A log's first lines may be by a clock a little off the database's.

@@ -11,8 +11,8 @@ use super::page::Page;
 use crate::diagnose::advice::Safe;
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::verdict::Verdict;
-use crate::evidence::artefact::Removed;
 use crate::evidence::client::Sign;
+use crate::evidence::redaction::Removed;
 use crate::evidence::{ClientFacts, counted};
 
 /// Parts that were not read, told in a receipt.

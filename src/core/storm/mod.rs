@@ -25,7 +25,7 @@ pub use self::sure::{Mute, Muted, Sure};
 pub use self::thresholds::Thresholds;
 pub use self::timeline::{Curve, Timeline};
 use self::watched::Watched;
-use crate::evidence::sight::{Sight, What};
+use crate::evidence::log_event::{Sight, What};
 
 /// What kind of storm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -378,7 +378,7 @@ mod order_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::sight::Delay;
+    use crate::evidence::log_event::Delay;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + seconds).unwrap()

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Change, Event, Thresholds, Watch};
+use crate::evidence::log_event::{Delay, Sight, What};
 use crate::evidence::poll::{Covered, Device, Poll, Waiting};
-use crate::evidence::sight::{Delay, Sight, What};
 
 /// Runs, and steps of each.
 const RUNS: u64 = 100;

@@ -363,8 +363,8 @@ fn whose(device: &Device) -> Whose {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::log_event::{Sight, What};
     use crate::evidence::poll::Covered;
-    use crate::evidence::sight::{Sight, What};
     use crate::storm::Thresholds;
 
     const EVERY: i64 = 900;

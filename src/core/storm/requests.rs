@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::series::Part;
 use super::{Event, Kind, Watch, Whose};
-use crate::evidence::sight::Delay;
+use crate::evidence::log_event::Delay;
 
 impl Watch {
     /// A request on a delayed event was answered.
@@ -54,7 +54,7 @@ impl Watch {
 mod tests {
     use super::super::{Change, Thresholds};
     use super::*;
-    use crate::evidence::sight::{Sight, What};
+    use crate::evidence::log_event::{Sight, What};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_000 + seconds).unwrap()

@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use super::Round;
 use super::position::Position;
 use super::trail::Piece;
-use kestrel_core::evidence::sight::{Sight, Sights};
+use kestrel_core::evidence::log_event::Sight;
+use kestrel_core::synapse_log::log_events::Sights;
 
 /// The shortest time between two rounds, and the longest.
 const BATCH: Duration = Duration::from_millis(200);

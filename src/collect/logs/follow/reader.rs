@@ -10,7 +10,7 @@ use super::position::Position;
 use super::trail::{Piece, Trail};
 use super::writer::BEGIN;
 use crate::config::LogSource;
-use kestrel_core::evidence::sight::What;
+use kestrel_core::evidence::log_event::What;
 
 /// A short lead, so that uploads under way reach beyond it.
 const LEAD: u64 = 600;

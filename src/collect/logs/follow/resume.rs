@@ -12,11 +12,11 @@ use super::position::Position;
 use super::search::{self, Found, begins};
 use super::tail::Tail;
 use super::trail::{Trail, findable};
-use kestrel_core::evidence::aside::Aside;
-use kestrel_core::evidence::attribute::Attribution;
-use kestrel_core::evidence::log_line::Stamp;
-use kestrel_core::evidence::log_time::Clock;
 use kestrel_core::evidence::{Subject, Window};
+use kestrel_core::synapse_log::attribution::Attribution;
+use kestrel_core::synapse_log::readers::Aside;
+use kestrel_core::synapse_log::record::Stamp;
+use kestrel_core::synapse_log::zone::Clock;
 
 /// More than this (bytes) is not read again, however long an upload is under way.
 const LONGEST_LEAD: u64 = 256 << 20;

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::super::file::{self, Part};
 use super::position::Mark;
 use super::tail::{Fit, fit};
-use kestrel_core::evidence::log_line::Stamp;
+use kestrel_core::synapse_log::record::Stamp;
 
 /// Where a place was found.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use super::super::file::{BEFORE, Lines, Part, Source};
 use super::position::{Digest, HEAD, Mark};
-use kestrel_core::evidence::attribute::Attribution;
-use kestrel_core::evidence::log_line::{Stamp, stamp};
+use kestrel_core::synapse_log::attribution::Attribution;
+use kestrel_core::synapse_log::record::{Stamp, stamp};
 
 /// One open file, and how far it was read.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::reader::Reader;
 use super::writer::{BEGIN, Writer};
 use super::{Follow, Round};
 use crate::config::LogSource;
-use kestrel_core::evidence::sight::What;
+use kestrel_core::evidence::log_event::What;
 
 /// A server and its reader, live.
 fn live() -> (Writer, Reader) {

@@ -12,9 +12,9 @@ use super::position::{Mark, Position};
 use super::search::{self, Found};
 use super::tail::{More, Tail};
 use crate::config::LogSource;
-use kestrel_core::evidence::attribute::Attribution;
-use kestrel_core::evidence::sight::Sight;
+use kestrel_core::evidence::log_event::Sight;
 use kestrel_core::evidence::utc;
+use kestrel_core::synapse_log::attribution::Attribution;
 
 /// A file that was rotated away may get late lines for so long (milliseconds): Synapse writes to it until
 /// it is told to open the new one.
