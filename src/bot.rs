@@ -1,10 +1,10 @@
 //! Matrix and nothing else: events of the ops rooms → commands for the flow, and its answers → threads.
 //!
-//! One task syncs and listens: what it accepts is in the ledger before work begins. Another task works on
-//! that, and a third sends what is owed. Each of them, and the storm watch beside them, is supervised: it
-//! starts again when it ends, or the process ends. No message body, token or key reaches the log.
+//! One task syncs and accepts commands: they are in the ledger before work begins. A second task answers them, and a
+//! third sends the answers. Each of them, and the storm watch, is supervised: it is restarted when it ends, or the
+//! process ends. No message body, token or key reaches the log.
 
-// The bot lives in time: it asks the clock, and hands it on as a value.
+// The bot reads the clock and passes the time on as a value.
 #![allow(clippy::disallowed_methods)]
 
 mod account;

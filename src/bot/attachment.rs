@@ -1,7 +1,7 @@
-//! A timeline event → what somebody enclosed in it, and its bytes: a file, or text that may be a log.
+//! A timeline event → its attachment and its bytes: a file, or text that may be a log.
 //!
-//! A file is fetched and decrypted into memory, as it comes and up to a limit. It is never written down here,
-//! and no name, key or content of it reaches the log.
+//! A file is downloaded and decrypted into memory, piece by piece and up to a limit. It is never written to disk
+//! here, and no name, key or content of it reaches the log.
 
 mod download;
 
@@ -21,19 +21,19 @@ use super::timeline_event;
 use crate::flow::handed_in::is_sign;
 use download::{DownloadError, fetch};
 
-/// How long a file may take to come.
+/// How long a download may take.
 const FETCHING: Duration = Duration::from_secs(60);
-/// Text of more characters is taken for a log; a shorter one where it holds a sign that is known.
+/// Longer text counts as a log. Shorter text counts if it has a known sign of one.
 const TALK: usize = 200;
 
-/// A message with something in it.
+/// A message that may be a report.
 #[derive(Clone)]
 pub(super) struct Attachment {
     pub(super) event: OwnedEventId,
     pub(super) sender: OwnedUserId,
     /// By the sender's homeserver's clock.
     pub(super) sent: Timestamp,
-    pub(super) what: Content,
+    pub(super) what: AttachedContent,
     caption: String,
     mentions: Vec<OwnedUserId>,
     thread: Option<OwnedEventId>,
@@ -41,18 +41,18 @@ pub(super) struct Attachment {
 
 /// What it is.
 #[derive(Clone)]
-pub(super) enum Content {
+pub(super) enum AttachedContent {
     File {
         name: String,
         source: MediaSource,
         size: Option<u64>,
     },
     Text(String),
-    /// A picture, a sound or a film: no report.
+    /// A picture, audio or video: no report.
     Picture,
 }
 
-/// Why something was not taken: a sentence for whoever sent it.
+/// Why a report was not accepted: a sentence for its sender.
 #[derive(Debug)]
 pub(super) struct ReportRefused(pub(super) String);
 
@@ -80,11 +80,11 @@ impl Attachment {
                 let name = file.filename().to_owned();
                 let source = file.source.clone();
                 let caption = caption.map(|_| file.body.clone()).unwrap_or_default();
-                (Content::File { name, source, size }, caption)
+                (AttachedContent::File { name, source, size }, caption)
             }
-            MessageType::Text(text) => (Content::Text(text.body.clone()), String::new()),
+            MessageType::Text(text) => (AttachedContent::Text(text.body.clone()), String::new()),
             MessageType::Image(_) | MessageType::Video(_) | MessageType::Audio(_) => {
-                (Content::Picture, String::new())
+                (AttachedContent::Picture, String::new())
             }
             _ => return None,
         };
@@ -100,23 +100,23 @@ impl Attachment {
         })
     }
 
-    /// Whether somebody only talks.
+    /// Whether it is only talk.
     pub(super) fn is_talk(&self) -> bool {
         match &self.what {
-            Content::Text(text) => text.chars().nth(TALK).is_none() && !is_sign(text),
-            Content::File { .. } | Content::Picture => false,
+            AttachedContent::Text(text) => text.chars().nth(TALK).is_none() && !is_sign(text),
+            AttachedContent::File { .. } | AttachedContent::Picture => false,
         }
     }
 
     /// Whether it begins as a command does.
     pub(super) fn is_command(&self) -> bool {
-        matches!(&self.what, Content::Text(text) if text.trim_start().starts_with('!'))
+        matches!(&self.what, AttachedContent::Text(text) if text.trim_start().starts_with('!'))
     }
 
-    /// A file that is handed to the bot where it is: with `!report` as its caption, or with a mention.
+    /// A file that is handed to the bot in the room: with `!report` as its caption, or with a mention.
     pub(super) fn handed(self, bot: &UserId) -> Option<ChatLine> {
         let asked = self.caption.trim_start().to_lowercase().starts_with("!report");
-        let file = matches!(self.what, Content::File { .. });
+        let file = matches!(self.what, AttachedContent::File { .. });
         let mentioned = self.mentions.iter().any(|user| user == bot);
         let body = match (file, asked, mentioned) {
             (true, true, _) => self.caption.trim().to_owned(),
@@ -134,10 +134,10 @@ impl Attachment {
     /// Its name and its bytes, at most `most`. A declared size is believed only where it is too large.
     pub(super) async fn bytes(self, client: &Client, most: usize) -> Result<(String, Vec<u8>)> {
         let (name, source, size) = match self.what {
-            Content::Text(text) if text.len() > most => return Err(too_large(most)),
-            Content::Text(text) => return Ok(("paste.txt".to_owned(), text.into_bytes())),
-            Content::Picture => return Err(no_picture()),
-            Content::File { name, source, size } => (name, source, size),
+            AttachedContent::Text(text) if text.len() > most => return Err(too_large(most)),
+            AttachedContent::Text(text) => return Ok(("paste.txt".to_owned(), text.into_bytes())),
+            AttachedContent::Picture => return Err(no_picture()),
+            AttachedContent::File { name, source, size } => (name, source, size),
         };
         if size.is_some_and(|size| size > most as u64) {
             return Err(too_large(most));
@@ -147,7 +147,7 @@ impl Attachment {
             Ok(Ok(bytes)) => Ok((name, bytes)),
             Ok(Err(DownloadError::TooLarge)) => Err(too_large(most)),
             Ok(Err(DownloadError::Failed(error) | DownloadError::Busy(error))) => {
-                // The error's own words may hold an address with its media id, and nothing of the content.
+                // The error's text may contain an address with its media ID, and nothing of the content.
                 tracing::warn!("the file of {} could not be downloaded: {error:#}", self.event);
                 refused("The file could not be downloaded or decrypted. Send it again.")
             }
@@ -248,6 +248,6 @@ mod tests {
         assert!(large.contains("larger than the 1 KiB limit"), "{large}");
         let picture =
             enclosed(json!({"msgtype": "m.image", "body": "a", "url": "mxc://x/a"})).unwrap();
-        assert!(says(picture.bytes(&client, 1024).await.unwrap_err()).contains("pictures"));
+        assert!(says(picture.bytes(&client, 1024).await.unwrap_err()).contains("Pictures"));
     }
 }

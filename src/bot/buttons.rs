@@ -1,5 +1,6 @@
 //! A reaction under a storm's root → what its button asks for. Clients never encrypt reactions, so no button does
-//! what a stolen access token could do harm with: 🔕 is answered with the line to send, and mutes nothing.
+//! anything harmful that a stolen access token could trigger: 🔕 is answered with the command to send, and mutes
+//! nothing.
 
 use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
@@ -8,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::chat_line::ChatLine;
 use super::replies;
-use super::request::Request;
+use super::request::ChatRequest;
 use super::timeline_event;
 use kestrel_core::command::Command;
 use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::storm::{Event, StormKind, Whose};
 
-/// How much before a storm is looked at again.
+/// How long before a storm the new log window starts.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Which button.
@@ -27,7 +28,7 @@ pub(super) enum Button {
     Mute,
 }
 
-/// Somebody pressed a button.
+/// A button was pressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ButtonPress {
     pub(super) button: Button,
@@ -38,7 +39,7 @@ pub(super) struct ButtonPress {
 }
 
 impl ButtonPress {
-    /// The press of this event, if it is one of ours to read.
+    /// The press of this event, if its key is a button's.
     pub(super) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
         let event = timeline_event::reaction(event)?;
         let annotation = &event.content.relates_to;
@@ -59,7 +60,7 @@ impl ButtonPress {
         })
     }
 
-    /// As if it had been typed in the storm's thread.
+    /// The same request as a line in the storm's thread.
     pub(super) fn line(self) -> ChatLine {
         ChatLine {
             event: self.event,
@@ -74,18 +75,18 @@ impl ButtonPress {
 }
 
 /// What a button asks of a storm.
-pub(super) fn asked(button: Button, storm: &Event) -> Request {
+pub(super) fn asked(button: Button, storm: &Event) -> ChatRequest {
     match button {
-        Button::Why => Request::Command(Command::Why),
-        Button::Mute => Request::UsageError(replies::how_to_mute(storm.storm)),
+        Button::Why => ChatRequest::Command(Command::Why),
+        Button::Mute => ChatRequest::UsageError(replies::how_to_mute(storm.storm)),
         Button::Again => match again(storm) {
-            Some(question) => Request::Command(Command::Ask(question)),
-            None => Request::UsageError(replies::no_device_in_it()),
+            Some(question) => ChatRequest::Command(Command::Ask(question)),
+            None => ChatRequest::UsageError(replies::no_device_in_it()),
         },
     }
 }
 
-/// The question about a storm, once more; none where it names nobody.
+/// The question about a storm again; none if the storm names nobody.
 fn again(storm: &Event) -> Option<Question> {
     let from = storm.first.checked_sub(BEFORE).unwrap_or(storm.first);
     let topic = match (&storm.whose, storm.kind) {
@@ -140,11 +141,11 @@ mod tests {
         ] {
             let storm = storm(kind, whose);
             for button in [Button::Again, Button::Why, Button::Mute] {
-                if let Request::Command(command) = asked(button, &storm) {
+                if let ChatRequest::Command(command) = asked(button, &storm) {
                     assert!(!command.is_destructive(), "{command:?}");
                 }
             }
-            let Request::UsageError(reply) = asked(Button::Mute, &storm) else {
+            let ChatRequest::UsageError(reply) = asked(Button::Mute, &storm) else {
                 panic!("a reaction mutes");
             };
             assert!(reply.plain.ends_with("!mute 7 1h"), "{}", reply.plain);

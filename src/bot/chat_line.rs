@@ -1,5 +1,5 @@
-//! A timeline event → a line that may be a command. Edits, notices, quotes and everything that is not
-//! somebody's own text starting with `!` end here. Reads no clock and sends nothing.
+//! A timeline event → a line that may be a command. Edits, notices, quotes and everything that is not the sender's
+//! own text starting with `!` are dropped here. Reads no clock and sends nothing.
 
 use jiff::Timestamp;
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
@@ -73,7 +73,7 @@ impl ChatLine {
     }
 }
 
-/// The text without its quoted lines: a reply's fallback, or a quote made by hand.
+/// The text without its quoted lines: a reply's fallback, or a quote typed by hand.
 fn without_quotes(body: &str) -> String {
     let own: Vec<&str> =
         (body.lines()).filter(|line| !line.trim_start().starts_with('>')).collect();

@@ -17,9 +17,8 @@ pub(super) const WRONG: SignedDuration = SignedDuration::from_secs(60);
 /// How long the homeserver gets to answer. The answer's delay is the measurement's error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How far the homeserver's clock is ahead of this machine's; negative when it is behind. Good to about a
-/// second. Any answer will do, so it works without a session. Behind a reverse proxy it may be the proxy's
-/// clock.
+/// How far the homeserver's clock is ahead of this machine's; negative if it is behind. Accurate to about a second.
+/// Any answer works, so no session is needed. Behind a reverse proxy it may be the proxy's clock.
 pub(super) async fn offset(client: &Client) -> Result<SignedDuration> {
     let address = client.homeserver().join("/_matrix/client/versions")?;
     let sent = Timestamp::now();
@@ -36,7 +35,7 @@ pub(super) fn is_wrong(offset: SignedDuration) -> bool {
     offset.abs() >= WRONG
 }
 
-/// In words, for people: which clock is ahead, and by how much.
+/// As text: which clock is ahead, and by how much.
 pub(super) fn describe(offset: SignedDuration) -> String {
     let seconds = offset.abs().as_secs();
     if seconds < 2 {

@@ -1,10 +1,10 @@
-//! When an event was sent, and by whose clock → how old it is. Reads no clock of its own.
+//! When an event was sent, and by which clock → how old it is. Does not read the clock.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// What was sent longer ago than this is not worth a line: whoever sent it has found another way.
+/// Older messages get no answer: their sender no longer waits.
 pub(super) const NOBODY_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whether a command has waited so long that its answer would come as a surprise.

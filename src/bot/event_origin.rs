@@ -1,7 +1,8 @@
 //! An event as the Matrix client read it → how it reached the bot: plain, or encrypted by which kind of device; and
 //! which encrypted message it is. It looks and never decides.
 //!
-//! Whoever has an access token can send plain events, and copies of encrypted ones, but has no device's keys.
+//! Anybody with an access token can send plain events, and copies of encrypted ones, but does not have a device's
+//! keys.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use vodozemac::megolm::MegolmMessage;
 
-/// How long one look at the homeserver may take: the loop that hears waits for it.
+/// How long one request to the homeserver may take: the sync loop waits for it.
 const LOOKING: Duration = Duration::from_secs(15);
 
 /// How an event reached the bot.
@@ -37,11 +38,11 @@ pub(super) enum Origin {
 pub(super) enum SenderDevice {
     /// One of the sender's, signed by the sender's identity.
     CrossSigned,
-    /// One of the sender's, which nobody signed.
+    /// One of the sender's, not signed.
     NotSigned,
     /// One of the sender's, signed by an identity that replaced one that the bot's account had verified.
     IdentityChanged,
-    /// None that the crypto store knows: not seen yet, or signed out.
+    /// Not in the crypto store: not seen yet, or signed out.
     Unknown,
     /// The key came from a backup, a file or a third party, which may claim any sender.
     UnknownSource,
@@ -65,7 +66,7 @@ pub(super) async fn asked_origin(room: &Room, sender: &UserId, event: &TimelineE
         Ok(Err(error)) => tracing::warn!("the devices of {sender} could not be queried: {error}"),
         Err(_) => tracing::warn!("the query for the devices of {sender} timed out"),
     }
-    // What the event says is of the moment when it was decrypted.
+    // The event holds the state of the moment when it was decrypted.
     let session = event.kind.encryption_info().and_then(|info| info.session_id());
     let newer = match session {
         Some(session) => room.get_encryption_info(session, sender).await,
@@ -93,7 +94,7 @@ async fn device(room: &Room, sender: &UserId, info: &EncryptionInfo) -> SenderDe
     if info.sender != sender {
         return SenderDevice::OtherUsers;
     }
-    // A bundle of keys that somebody handed on says who made them, and nothing proves it.
+    // Forwarded keys name their creator without proof.
     if info.forwarder.is_some() {
         return SenderDevice::UnknownSource;
     }
@@ -118,7 +119,7 @@ fn linked(state: &VerificationState) -> SenderDevice {
         VerificationState::Unverified(level) => level,
     };
     match level {
-        // Cross-signed by its owner, whom the bot's own account has not verified: it verifies nobody.
+        // Cross-signed by its owner. The bot's own account verifies nobody.
         VerificationLevel::UnverifiedIdentity => SenderDevice::CrossSigned,
         VerificationLevel::VerificationViolation => SenderDevice::IdentityChanged,
         VerificationLevel::UnsignedDevice => SenderDevice::NotSigned,
@@ -128,7 +129,7 @@ fn linked(state: &VerificationState) -> SenderDevice {
     }
 }
 
-/// The device as it is now: a message's key outlives the device that made it, and its signature.
+/// The device's current state: a message's key outlives the device and its signature.
 async fn present(
     room: &Room,
     sender: &UserId,
@@ -144,7 +145,7 @@ async fn present(
             return SenderDevice::Unknown;
         }
     };
-    // A device that was signed out leaves its id free for another one.
+    // The ID of a device that was signed out can be used by another one.
     let AlgorithmInfo::MegolmV1AesSha2 { curve25519_key, .. } = &info.algorithm_info else {
         return SenderDevice::Unknown;
     };
@@ -165,14 +166,14 @@ pub(super) struct MegolmPosition {
     pub(super) index: u32,
 }
 
-/// Asks the homeserver for the event as it was sent, because the Matrix client keeps no more than what it
-/// decrypted to. `None` where it is no encrypted message any more: it was taken back.
+/// Asks the homeserver for the event as it was sent, because the Matrix client keeps only the decrypted event. `None`
+/// if it is not an encrypted message any more: it was redacted.
 pub(super) async fn message(room: &Room, event: &EventId) -> Result<Option<MegolmPosition>> {
     let request = get_room_event::v3::Request::new(room.room_id().to_owned(), event.to_owned());
     let response = timeout(LOOKING, async { room.client().send(request).await }).await;
     match response.context("the homeserver took too long")? {
         Ok(response) => Ok(megolm_position(&response.event)),
-        // It may not be seen any more, which is the same.
+        // It is not visible any more, which means the same.
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }

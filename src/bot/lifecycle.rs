@@ -1,5 +1,5 @@
-//! The bot's long-lived tasks → how each is started, kept and ended. Those that need a session run for as long as
-//! the account is surely this process's own; those of the storm watch run in any case.
+//! The bot's long-lived tasks → how each is started, kept running and ended. Those that need a session run while the
+//! account certainly belongs to this process; those of the storm watch always run.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +15,12 @@ use super::account::session_end;
 use super::messages::delivery;
 use super::messages::room_message;
 use super::ops_rooms::ops_rooms;
-use super::outbox::alerts::AlertOutbox;
+use super::outbox::alert_outbox::AlertOutbox;
 use super::replies;
-use super::responder::answer::Responder;
 use super::responder::cases;
+use super::responder::state::Responder;
 use super::settings::{matrix_config, watches};
-use super::storm_watch::follow::StormFollower;
+use super::storm_watch::log_watcher::LogWatcher;
 use super::storm_watch::shared_state::SharedWatch;
 use super::supervisor::{self, SupervisedTask, TaskEnd, TaskHealth};
 use super::sync_loop::state::SyncLoop;
@@ -29,12 +29,12 @@ use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::Store;
 
-/// How long the answers that run get to end after the process was asked to.
+/// How long running answers get to end after the process was asked to stop.
 const LAST_WORDS: Duration = Duration::from_secs(6);
-/// How often it looks whether they ended.
+/// How often it checks whether they ended.
 const DRAINED: Duration = Duration::from_millis(100);
 
-/// Everything that the bot's tasks are started with.
+/// What the bot's tasks are started with.
 #[derive(Clone)]
 pub(super) struct Bot {
     config: Arc<Config>,
@@ -53,7 +53,7 @@ pub(super) struct HeldAccount {
     pub(super) lease: Lease,
 }
 
-/// Puts back what is worked on when it is dropped.
+/// Puts unfinished tasks back when it is dropped.
 struct HandOver<'a>(&'a Intake);
 
 impl Drop for HandOver<'_> {
@@ -83,8 +83,8 @@ impl Bot {
         }
     }
 
-    /// Restores the session, and keeps the tasks that need it running for as long as the account is this
-    /// process's own; again with another device where one took the lost one's place. The error says what ended it.
+    /// Restores the session, and keeps the tasks that need it running while this process holds the account; repeats
+    /// with a new device if one replaced a lost one. The error says what ended it.
     pub(super) async fn keep_account(
         &self,
         let_in: &Sender<Option<Client>>,
@@ -112,14 +112,14 @@ impl Bot {
         }
     }
 
-    /// Keeps the tasks that need the session running. Where it is dropped, what they worked on is put back.
+    /// Keeps the tasks that need the session running. When it is dropped, unfinished work is put back.
     async fn work(&self, client: Client) -> anyhow::Error {
         let kept = supervisor::keep(self.session_tasks(&client), self.health.clone());
         let _handed_over = HandOver(&self.intake);
         kept.await
     }
 
-    /// The tasks that need the session: one listens, one answers, one sends.
+    /// The tasks that need the session: one syncs, one answers, one sends.
     fn session_tasks(&self, client: &Client) -> Vec<SupervisedTask> {
         let bot = self.clone();
         let session = client.clone();
@@ -168,7 +168,7 @@ impl Bot {
                     return TaskEnd::Broke(error);
                 }
                 let view = bot.flow.view();
-                let watch = StormFollower::new(&bot.config, view, ledger, state);
+                let watch = LogWatcher::new(&bot.config, view, ledger, state);
                 TaskEnd::Broke(watch.keep(&bot.config, &bot.flow).await)
             }
         });
@@ -183,7 +183,7 @@ impl Bot {
         Ok(vec![deletion, watch, alerts])
     }
 
-    /// Lets the answers that run end, and leaves the rest to the next process.
+    /// Lets running answers end, and leaves the rest to the next process.
     pub(super) async fn drain(&self) {
         self.intake.close();
         let emptied = async {
@@ -200,7 +200,7 @@ impl Bot {
         }
     }
 
-    /// Tells the ops rooms that the process ends, and why. Best effort: what broke may be the sending.
+    /// Posts in the ops rooms that the process ends. Best effort: sending may be what fails.
     pub(super) async fn say_last(&self, client: &Client, why: &anyhow::Error) {
         let Ok(matrix) = matrix_config(&self.config) else { return };
         tracing::error!("stopping: {why:#}");

@@ -1,4 +1,4 @@
-//! What is to be said → events in rooms.
+//! Messages → events in rooms.
 
 pub(super) mod delivery;
 pub(super) mod outgoing_message;

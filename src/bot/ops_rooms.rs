@@ -1,8 +1,8 @@
-//! The config's rooms and the upgrades that were followed → which rooms are ops rooms now, and where is said what
-//! belongs into one of the config's rooms. Sends nothing and follows nothing.
+//! The config's rooms and the upgrades that were followed → which rooms are ops rooms now, and where to post messages
+//! for a configured room. Sends nothing and follows nothing.
 //!
-//! Everybody asks here. After an upgrade both rooms are ops rooms: that the new one took the old one's place is
-//! known from a plain event only, until an admin's encrypted command comes from the new room.
+//! Every caller asks here. After an upgrade both rooms are ops rooms: only a plain event says that the new room
+//! replaces the old one, until an admin's encrypted command arrives from the new room.
 
 use std::collections::BTreeMap;
 
@@ -34,22 +34,22 @@ pub(super) fn alert_room(config: &Config) -> Result<OwnedRoomId> {
     config.watch.room.clone().or_else(first).context("no ops room is configured")
 }
 
-/// Where is said what belongs into one room of the config, the oldest room first.
+/// The rooms for messages that belong into one configured room, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PostingRooms {
     rooms: Vec<OwnedRoomId>,
 }
 
-/// The places where the bot may send now; at least one.
+/// The rooms where the bot may send now; at least one.
 #[derive(Debug, Clone)]
 pub(super) struct OpenRooms {
     pub(super) rooms: Vec<Room>,
-    /// Whether it is sure that the newest of them is the ops room.
+    /// Whether the newest of them is certainly the ops room.
     pub(super) proven: bool,
 }
 
 impl OpsRooms {
-    /// A ledger that cannot be read knows no upgrade: the config's rooms are left.
+    /// If the ledger cannot be read, only the config's rooms are used.
     pub(super) fn from_ledger(configured: &[OwnedRoomId], ledger: &Ledger) -> Self {
         let upgrades = ledger.upgrades().unwrap_or_else(|error| {
             tracing::error!("upgrades of ops rooms cannot be read: {error:#}");
@@ -83,7 +83,7 @@ impl OpsRooms {
         distinct(self.configured.iter().flat_map(|room| self.places(room).rooms))
     }
 
-    /// The room that took this one's place.
+    /// The room that replaced this one.
     pub(super) fn replaced_by(&self, room: &RoomId) -> Option<&RoomId> {
         self.upgrades.get(room).map(|upgrade| &*upgrade.new)
     }
@@ -108,7 +108,7 @@ impl OpsRooms {
         distinct(newest.map(|(room, _)| room))
     }
 
-    /// Where is said what belongs into a room of the config.
+    /// The rooms for messages that belong into a configured room.
     pub(super) fn places(&self, wanted: &RoomId) -> PostingRooms {
         let mut chain = self.chain(wanted);
         let sure = chain.iter().rposition(|(_, proven)| *proven).unwrap_or_default();
@@ -116,14 +116,14 @@ impl OpsRooms {
         PostingRooms { rooms }
     }
 
-    /// The places where the bot may send now.
+    /// The rooms where the bot may send now.
     pub(super) async fn open(&self, client: &Client, wanted: &RoomId) -> Result<OpenRooms> {
         let PostingRooms { rooms: places } = self.places(wanted);
         let mut rooms = Vec::new();
         for place in &places {
             let Some(room) = client::joined(client, place) else { continue };
-            // An upgrade forbids members to send in the old room. The newest is tried in any case: why it fails
-            // is then said by the homeserver.
+            // An upgrade forbids members to send in the old room. The newest room is always tried: the homeserver
+            // then says why it fails.
             if places.last() == Some(place) || may_send(&room).await {
                 rooms.push(room);
             }
@@ -135,7 +135,7 @@ impl OpsRooms {
         Ok(OpenRooms { rooms, proven: places.len() == 1 })
     }
 
-    /// A room of the config and all that took its place, the newest last, each with whether that is proven.
+    /// A configured room and its replacements, the newest last, each with whether that is proven.
     fn chain(&self, room: &RoomId) -> Vec<(OwnedRoomId, bool)> {
         let mut chain = vec![(room.to_owned(), true)];
         let mut last = room;

@@ -1,6 +1,7 @@
-//! What the ledger owes to rooms → messages in them, each once: answers to commands, and alerts of storms.
+//! Pending messages in the ledger → messages in rooms, each once: answers to commands, and alerts of storms.
 
 pub(super) mod alert_order;
+pub(super) mod alert_outbox;
 pub(super) mod alert_posting;
 pub(super) mod alert_wording;
 pub(super) mod alerts;

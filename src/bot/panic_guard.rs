@@ -1,5 +1,4 @@
-//! Work on what is not redacted yet → the same, with its panics told without their words: those may quote
-//! what somebody sent.
+//! Work on text that is not redacted yet → the same, with the text of its panics left out: it may quote a user.
 
 use std::cell::Cell;
 
@@ -7,7 +6,7 @@ thread_local! {
     static SEALED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Opens again when it is dropped, in a panic too.
+/// Removes the guard when it is dropped, also in a panic.
 struct Seal;
 
 impl Drop for Seal {
@@ -23,7 +22,7 @@ pub(super) fn without_panic_text<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// From here on a panic in sealed work says where it was, and no more.
+/// Installs the panic hook: a panic in guarded work shows its place and nothing more.
 pub(super) fn guard_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

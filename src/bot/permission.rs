@@ -1,9 +1,8 @@
-//! Who asks, where, when and from which device → whether an answer is due. Decides and never sends. It keeps no
-//! more than when it last was polite to whom.
+//! Who asks, where and from which device → whether the command counts. Decides and never sends.
 //!
-//! What is judged here is a command. What a command points at is not: `!report` may reply to a plain event,
-//! because a report is foreign text from anybody in any case. It is redacted, shown as handed on by the admin,
-//! and never believed beyond what a client can say. The reply itself has to pass.
+//! This judges a command, not what the command points at: `!report` may reply to a plain event, because a report is
+//! foreign text anyway. It is redacted, shown as forwarded by the admin, and believed only as far as a client can
+//! know. The command itself has to pass.
 
 use matrix_sdk::Room;
 use matrix_sdk::ruma::events::room::power_levels::UserPowerLevel;
@@ -36,9 +35,9 @@ fn may_ask(matrix: &Matrix, asker: &UserId, level: Option<UserPowerLevel>) -> bo
         }
 }
 
-/// Why a command of somebody who may command does not count.
+/// Why an admin's command does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Refusal {
+pub(super) enum CommandRefusal {
     /// A plain event in an encrypted room.
     NotEncrypted,
     /// A plain event in a room that is not encrypted, and the config does not allow that.
@@ -61,7 +60,7 @@ pub(super) enum Refusal {
     Unnoted,
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for CommandRefusal {
     /// For a line of the log.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self {
@@ -76,12 +75,12 @@ impl std::fmt::Display for Refusal {
             Self::UnknownSource => "its key came from a backup, an import or another user",
             Self::OtherUser => "it was encrypted by another user's device",
             Self::Copied => "it is a copy of an earlier message",
-            Self::Unnoted => "it cannot be noted in the store",
+            Self::Unnoted => "it cannot be saved in the store",
         })
     }
 }
 
-impl Refusal {
+impl CommandRefusal {
     /// Whether asking the server for the sender's devices may change it.
     pub(super) fn is_of_old_news(self) -> bool {
         matches!(self, Self::UnknownDevice | Self::NotVerified(_))
@@ -89,20 +88,26 @@ impl Refusal {
 }
 
 /// Whether a command counts, by how it reached the bot.
-pub(super) fn judge(origin: Origin, destructive: bool, matrix: &Matrix) -> Result<(), Refusal> {
+pub(super) fn judge(
+    origin: Origin,
+    destructive: bool,
+    matrix: &Matrix,
+) -> Result<(), CommandRefusal> {
     let rule = matrix.require_verified;
     let covered = rule.covers(destructive);
     match origin {
-        Origin::Plain { room_encrypted: true } => Err(Refusal::NotEncrypted),
-        Origin::Plain { .. } if !matrix.allow_unencrypted => Err(Refusal::RoomNotEncrypted),
-        Origin::Plain { .. } if covered => Err(Refusal::NoDeviceToVerify(rule)),
+        Origin::Plain { room_encrypted: true } => Err(CommandRefusal::NotEncrypted),
+        Origin::Plain { .. } if !matrix.allow_unencrypted => Err(CommandRefusal::RoomNotEncrypted),
+        Origin::Plain { .. } if covered => Err(CommandRefusal::NoDeviceToVerify(rule)),
         Origin::Plain { .. } => Ok(()),
-        Origin::Encrypted(SenderDevice::Unknown) => Err(Refusal::UnknownDevice),
-        Origin::Encrypted(SenderDevice::UnknownSource) => Err(Refusal::UnknownSource),
-        Origin::Encrypted(SenderDevice::OtherUsers) => Err(Refusal::OtherUser),
-        Origin::Encrypted(SenderDevice::NotSigned) if covered => Err(Refusal::NotVerified(rule)),
+        Origin::Encrypted(SenderDevice::Unknown) => Err(CommandRefusal::UnknownDevice),
+        Origin::Encrypted(SenderDevice::UnknownSource) => Err(CommandRefusal::UnknownSource),
+        Origin::Encrypted(SenderDevice::OtherUsers) => Err(CommandRefusal::OtherUser),
+        Origin::Encrypted(SenderDevice::NotSigned) if covered => {
+            Err(CommandRefusal::NotVerified(rule))
+        }
         Origin::Encrypted(SenderDevice::IdentityChanged) if covered => {
-            Err(Refusal::IdentityChanged)
+            Err(CommandRefusal::IdentityChanged)
         }
         Origin::Encrypted(
             SenderDevice::NotSigned | SenderDevice::IdentityChanged | SenderDevice::CrossSigned,
@@ -110,7 +115,7 @@ pub(super) fn judge(origin: Origin, destructive: bool, matrix: &Matrix) -> Resul
     }
 }
 
-/// Whether somebody is named as an admin, whatever the room.
+/// Whether a user is named as an admin in the config.
 pub(super) fn may_command_at_all(config: &Config, user: &UserId) -> bool {
     matrix_config(config).is_ok_and(|matrix| matrix.admins.iter().any(|admin| admin == user))
 }
@@ -159,7 +164,7 @@ mod tests {
         origin: Origin,
         require_verified: RequireVerified,
         allow_unencrypted: bool,
-    ) -> [Result<(), Refusal>; 2] {
+    ) -> [Result<(), CommandRefusal>; 2] {
         let matrix = Matrix { require_verified, allow_unencrypted, ..matrix(None) };
         [false, true].map(|destructive| judge(origin, destructive, &matrix))
     }
@@ -170,7 +175,7 @@ mod tests {
         for rule in [Never, Destructive, Always] {
             for allowed in [false, true] {
                 let plain = judged(Origin::Plain { room_encrypted: true }, rule, allowed);
-                assert_eq!(plain, [Err(Refusal::NotEncrypted); 2], "{rule:?} {allowed}");
+                assert_eq!(plain, [Err(CommandRefusal::NotEncrypted); 2], "{rule:?} {allowed}");
             }
         }
     }
@@ -180,9 +185,9 @@ mod tests {
         use RequireVerified::{Always, Destructive, Never};
         let plain = |rule, allowed| judged(Origin::Plain { room_encrypted: false }, rule, allowed);
         for rule in [Never, Destructive, Always] {
-            assert_eq!(plain(rule, false), [Err(Refusal::RoomNotEncrypted); 2], "{rule:?}");
+            assert_eq!(plain(rule, false), [Err(CommandRefusal::RoomNotEncrypted); 2], "{rule:?}");
         }
-        let covered = |rule| Err(Refusal::NoDeviceToVerify(rule));
+        let covered = |rule| Err(CommandRefusal::NoDeviceToVerify(rule));
         assert_eq!(plain(Never, true), [Ok(()), Ok(())]);
         assert_eq!(plain(Destructive, true), [Ok(()), covered(Destructive)]);
         assert_eq!(plain(Always, true), [covered(Always); 2]);
@@ -199,18 +204,18 @@ mod tests {
         for rule in [Never, Destructive, Always] {
             assert_eq!(of(SenderDevice::CrossSigned, rule), [Ok(()), Ok(())]);
             for (device, refusal) in [
-                (SenderDevice::Unknown, Refusal::UnknownDevice),
-                (SenderDevice::UnknownSource, Refusal::UnknownSource),
-                (SenderDevice::OtherUsers, Refusal::OtherUser),
+                (SenderDevice::Unknown, CommandRefusal::UnknownDevice),
+                (SenderDevice::UnknownSource, CommandRefusal::UnknownSource),
+                (SenderDevice::OtherUsers, CommandRefusal::OtherUser),
             ] {
                 assert_eq!(of(device, rule), [Err(refusal); 2], "{rule:?}");
             }
         }
-        let unsigned = |rule| Err(Refusal::NotVerified(rule));
+        let unsigned = |rule| Err(CommandRefusal::NotVerified(rule));
         assert_eq!(of(SenderDevice::NotSigned, Never), [Ok(()), Ok(())]);
         assert_eq!(of(SenderDevice::NotSigned, Destructive), [Ok(()), unsigned(Destructive)]);
         assert_eq!(of(SenderDevice::NotSigned, Always), [unsigned(Always); 2]);
-        let changed = Err(Refusal::IdentityChanged);
+        let changed = Err(CommandRefusal::IdentityChanged);
         assert_eq!(of(SenderDevice::IdentityChanged, Never), [Ok(()), Ok(())]);
         assert_eq!(of(SenderDevice::IdentityChanged, Destructive), [Ok(()), changed]);
         assert_eq!(of(SenderDevice::IdentityChanged, Always), [changed; 2]);

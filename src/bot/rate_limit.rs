@@ -1,4 +1,4 @@
-//! Who did what within the last hour → whether they may do it once more, and whether that is to be said.
+//! What users did within the last hour → whether one more is allowed, and whether to report the limit.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,31 +8,31 @@ use jiff::Timestamp;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::event_age::too_old;
-use super::permission::Refusal;
+use super::permission::CommandRefusal;
 
-/// Buttons under storms that one person may press an hour, and ticks in captures. Clients do not encrypt
-/// reactions, so whoever has an access token can press them all the time; each 🔁 reads every source.
+/// Button presses under storms per person and hour, and ticks in captures. Clients do not encrypt reactions, so a
+/// stolen access token can press them at any rate; each 🔁 reads every source.
 pub(super) const PRESSES: usize = 20;
 pub(super) const TICKS: usize = 60;
 
-/// How long a member who may not ask waits for the next polite line.
+/// How long a member who may not command waits for the next reply.
 const COURTESY: Duration = Duration::from_secs(60 * 60);
 
-/// How many such members are remembered. With more than that in one hour the rest get no line at all:
-/// silence is cheaper than a flood.
+/// How many such members are remembered. If there are more in one hour, the rest get no reply: silence is cheaper
+/// than a flood.
 const MOST_REMEMBERED: usize = 1000;
 
-/// What becomes of one more report.
+/// Whether one more is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rate {
     Allowed,
-    /// It is one too many, and that has to be said.
+    /// It is the first over the limit: say so.
     JustExceeded,
-    /// That was said.
+    /// It is over the limit, and that was said.
     Exceeded,
 }
 
-/// Reports of the last hour, by user. The users are of one homeserver, or named in the config.
+/// What each user did within the last hour. The users are of one homeserver, or named in the config.
 #[derive(Debug, Default)]
 pub(super) struct RateLimit {
     taken: HashMap<OwnedUserId, Vec<Timestamp>>,
@@ -40,7 +40,7 @@ pub(super) struct RateLimit {
 }
 
 impl RateLimit {
-    /// Counts one more report, if an hour takes so many.
+    /// Counts one more, if the hour's limit allows it.
     pub(super) fn step(&mut self, user: &UserId, each: usize, now: Timestamp) -> Rate {
         for taken in self.taken.values_mut() {
             taken.retain(|at| !too_old(*at, now, COURTESY));
@@ -62,7 +62,7 @@ impl RateLimit {
     }
 }
 
-/// What was said within the last hour.
+/// What was sent within the last hour.
 #[derive(Debug)]
 struct OncePerHour<K> {
     said: HashMap<K, Timestamp>,
@@ -75,7 +75,7 @@ impl<K> Default for OncePerHour<K> {
 }
 
 impl<K: Hash + Eq> OncePerHour<K> {
-    /// Whether it was not said within the hour; notes that it is said now.
+    /// Whether it was not sent within the hour; notes that it is sent now.
     fn due(&mut self, what: K, now: Timestamp) -> bool {
         self.said.retain(|_, said| !too_old(*said, now, COURTESY));
         if self.said.len() >= MOST_REMEMBERED || self.said.contains_key(&what) {
@@ -86,25 +86,25 @@ impl<K: Hash + Eq> OncePerHour<K> {
     }
 }
 
-/// When strangers were last answered.
+/// When members without rights last got a reply.
 #[derive(Debug, Default)]
 pub(super) struct PoliteReplies(OncePerHour<(OwnedRoomId, OwnedUserId)>);
 
 impl PoliteReplies {
-    /// Whether the polite line is due to this member in this room; notes that it was said.
+    /// Whether this member of this room is due a reply; notes that it was sent.
     pub(super) fn due(&mut self, room: &RoomId, member: &UserId, now: Timestamp) -> bool {
         self.0.due((room.to_owned(), member.to_owned()), now)
     }
 }
 
-/// When somebody was last told why their command does not count. Another reason is told within the hour too: else
-/// a stolen token could use up the explanation that its owner needs.
+/// When a sender last got the reason why a command does not count. Another reason is given within the hour too:
+/// otherwise a stolen token could use up the explanation that its owner needs.
 #[derive(Debug, Default)]
-pub(super) struct RefusalReplies(OncePerHour<(OwnedUserId, Refusal)>);
+pub(super) struct RefusalReplies(OncePerHour<(OwnedUserId, CommandRefusal)>);
 
 impl RefusalReplies {
     /// Whether the reason is due to this sender; notes that it was given.
-    pub(super) fn due(&mut self, sender: &UserId, refusal: Refusal, now: Timestamp) -> bool {
+    pub(super) fn due(&mut self, sender: &UserId, refusal: CommandRefusal, now: Timestamp) -> bool {
         self.0.due((sender.to_owned(), refusal), now)
     }
 }
@@ -123,11 +123,11 @@ mod tests {
         let mut reasons = RefusalReplies::default();
         let one = user_id!("@one:x");
         let two = user_id!("@two:x");
-        assert!(reasons.due(one, Refusal::NotEncrypted, at(0)));
-        assert!(!reasons.due(one, Refusal::NotEncrypted, at(3600)));
-        assert!(reasons.due(one, Refusal::UnknownDevice, at(3600)));
-        assert!(reasons.due(two, Refusal::NotEncrypted, at(3600)));
-        assert!(reasons.due(one, Refusal::NotEncrypted, at(3601)));
+        assert!(reasons.due(one, CommandRefusal::NotEncrypted, at(0)));
+        assert!(!reasons.due(one, CommandRefusal::NotEncrypted, at(3600)));
+        assert!(reasons.due(one, CommandRefusal::UnknownDevice, at(3600)));
+        assert!(reasons.due(two, CommandRefusal::NotEncrypted, at(3600)));
+        assert!(reasons.due(one, CommandRefusal::NotEncrypted, at(3601)));
     }
 
     #[test]

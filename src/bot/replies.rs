@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::clock_offset;
-use super::permission::Refusal;
+use super::permission::CommandRefusal;
 use kestrel_core::render::{Page, Reply};
 
 /// For messages that a stolen access token can send but its owner's device would not.
@@ -20,44 +20,44 @@ pub(super) fn not_for_you() -> Reply {
 }
 
 /// To an admin whose command does not count: what happened, what it means, what to do.
-pub(super) fn refused(refusal: Refusal) -> Reply {
+pub(super) fn refused(refusal: CommandRefusal) -> Reply {
     let says = match refusal {
-        Refusal::NotEncrypted => format!(
+        CommandRefusal::NotEncrypted => format!(
             "this message was not encrypted. An encrypted room accepts encrypted commands only, because anybody with an \
              access token can send a plain message. Send it from a client that encrypts. {STOLEN}"
         ),
-        Refusal::RoomNotEncrypted => "this room is not encrypted, so a command here does not prove who sent it. Turn on \
+        CommandRefusal::RoomNotEncrypted => "this room is not encrypted, so a command here does not prove who sent it. Turn on \
              encryption in the room's settings, or set allow_unencrypted = true in the config's [matrix]."
             .to_owned(),
-        Refusal::NoDeviceToVerify(rule) => format!(
+        CommandRefusal::NoDeviceToVerify(rule) => format!(
             "this command needs a verified device, and in a room that is not encrypted no device can be verified. \
              Turn on encryption in the room's settings. The config's [matrix] says require_verified = \"{}\".",
             rule.name()
         ),
-        Refusal::NotVerified(rule) => format!(
+        CommandRefusal::NotVerified(rule) => format!(
             "this command needs a verified device, and the one that sent it is not. Verify this session in your \
              client's settings, then send the command again. The config's [matrix] says require_verified = \"{}\".",
             rule.name()
         ),
-        Refusal::IdentityChanged => "this command needs a verified device, and your cross-signing identity was \
+        CommandRefusal::IdentityChanged => "this command needs a verified device, and your cross-signing identity was \
              replaced after it was verified. Verify it again from the bot's account, then send the command again."
             .to_owned(),
-        Refusal::UnknownDevice => format!(
+        CommandRefusal::UnknownDevice => format!(
             "the homeserver does not list the device that encrypted this message. It may be signed out. Send the \
              command from a device that is signed in. {STOLEN}"
         ),
-        Refusal::UnknownSource => "the key of this message came from a backup, an import or another user, so it does \
+        CommandRefusal::UnknownSource => "the key of this message came from a backup, an import or another user, so it does \
              not prove who sent it. Start a new encryption session (in Element: /discardsession), then send the \
              command again."
             .to_owned(),
-        Refusal::OtherUser => {
+        CommandRefusal::OtherUser => {
             format!("this message was encrypted by another user's device. {STOLEN}")
         }
-        Refusal::Copied => format!(
+        CommandRefusal::Copied => format!(
             "this is a copy of an earlier encrypted message, and each message runs once. To run the command again, \
              type it again. {STOLEN}"
         ),
-        Refusal::Unnoted => "the store cannot be written, so Kestrel could not detect a copy of this message. Kestrel's \
+        CommandRefusal::Unnoted => "the store cannot be written, so Kestrel could not detect a copy of this message. Kestrel's \
              log has the error; the disk may be full. Free some space, then send the command again."
             .to_owned(),
     };
@@ -316,16 +316,16 @@ mod tests {
     fn each_refusal_says_what_happened_and_what_to_do() {
         let rule = RequireVerified::Destructive;
         for (refusal, says) in [
-            (Refusal::NotEncrypted, "Send it from a client that encrypts."),
-            (Refusal::RoomNotEncrypted, "allow_unencrypted = true"),
-            (Refusal::NoDeviceToVerify(rule), "require_verified = \"destructive\""),
-            (Refusal::NotVerified(rule), "require_verified = \"destructive\""),
-            (Refusal::IdentityChanged, "Verify it again"),
-            (Refusal::UnknownDevice, "a device that is signed in"),
-            (Refusal::UnknownSource, "/discardsession"),
-            (Refusal::OtherUser, "sign out sessions"),
-            (Refusal::Copied, "type it again"),
-            (Refusal::Unnoted, "the disk may be full"),
+            (CommandRefusal::NotEncrypted, "Send it from a client that encrypts."),
+            (CommandRefusal::RoomNotEncrypted, "allow_unencrypted = true"),
+            (CommandRefusal::NoDeviceToVerify(rule), "require_verified = \"destructive\""),
+            (CommandRefusal::NotVerified(rule), "require_verified = \"destructive\""),
+            (CommandRefusal::IdentityChanged, "Verify it again"),
+            (CommandRefusal::UnknownDevice, "a device that is signed in"),
+            (CommandRefusal::UnknownSource, "/discardsession"),
+            (CommandRefusal::OtherUser, "sign out sessions"),
+            (CommandRefusal::Copied, "type it again"),
+            (CommandRefusal::Unnoted, "the disk may be full"),
         ] {
             let reply = refused(refusal);
             assert!(reply.plain.starts_with("Not run: "), "{refusal:?}: {}", reply.plain);

@@ -1,4 +1,4 @@
-//! A chat line → what it asks for: a command, or a reply that says how one is written.
+//! A chat line → its request: a command, or a reply that shows how to write one.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use kestrel_core::render::{self, Reply};
 
 /// What a line asks for.
 #[derive(Debug, Clone)]
-pub(crate) enum Request {
+pub(crate) enum ChatRequest {
     Command(Command),
-    /// It was meant as a command and is none; the reply says how it is written.
+    /// A mistyped command; the reply shows how to write it.
     UsageError(Reply),
 }
 
-impl Request {
+impl ChatRequest {
     /// How long it watches before it answers.
     pub(super) fn watch(&self) -> Duration {
         match self {
@@ -25,9 +25,9 @@ impl Request {
     }
 }
 
-/// What a line asks for; `None` when it is not for this bot. Words are read against the moment the line
-/// was sent: "last 30m" means the same however long the bot was away.
-pub(super) fn read(line: &ChatLine, config: &Config) -> Option<Request> {
+/// The request of a line; `None` if it is not for this bot. Times are relative to when the line was sent: "last 30m"
+/// means the same however long the bot was offline.
+pub(super) fn read(line: &ChatLine, config: &Config) -> Option<ChatRequest> {
     let typed = command::Line { body: &line.body, formatted: line.formatted.as_deref() };
     let context = command::Context {
         server_name: config.server.name.as_deref(),
@@ -35,7 +35,7 @@ pub(super) fn read(line: &ChatLine, config: &Config) -> Option<Request> {
         now: line.sent,
     };
     match command::parse(&typed, &context) {
-        Ok(command) => command.map(Request::Command),
-        Err(error) => Some(Request::UsageError(render::usage_error(&error).reply())),
+        Ok(command) => command.map(ChatRequest::Command),
+        Err(error) => Some(ChatRequest::UsageError(render::usage_error(&error).reply())),
     }
 }

@@ -1,5 +1,5 @@
-//! What the bot says about its ops rooms and clocks, as replies: an upgrade that it follows or not, a room that it was
-//! removed from. Ids of rooms and users stand in these, and nothing else that is foreign.
+//! The bot's replies about its ops rooms: an upgrade that it follows or not, a room that it was removed from. They
+//! contain IDs of rooms and users, and no other foreign text.
 
 use ruma::{RoomId, UserId};
 
@@ -32,7 +32,8 @@ pub(super) fn upgrade_proven(line: &str) -> Reply {
 
 fn change_config(page: &mut Page, line: &str) {
     page.line().text("Change the config, section [matrix]: ");
-    // An id may hold any letter; what is not plain is shown as text, where it is made visible.
+    // An ID may contain any character. One that is not ASCII is shown as text, where hidden characters become
+    // visible.
     if line.is_ascii() {
         page.usage(line);
     } else {
@@ -50,8 +51,8 @@ pub(super) fn not_followed(old: &RoomId, tombstone: &Tombstone, why: &NotTrusted
     page.text(format!(" ({}), and {}.", tombstone.sender, why_not_followed(why)));
     page.line().text(match why {
         NotTrusted::NotInvited => {
-            "Kestrel stays in the old room. An admin has to invite it to the new one. Where it may not send in the \
-             old room, storms wait."
+            "Kestrel stays in the old room. An admin has to invite it to the new one. If it cannot send in the \
+             old room, alerts wait."
         }
         _ => {
             "Kestrel stays in the old room. If the new room is right, put its ID into `rooms` in the config's [matrix], \

@@ -1,5 +1,5 @@
-//! The bot's three entries, for the command line: `login` makes its session, `check` looks at its account, `run`
-//! answers until it is stopped. No message body, token or key reaches the log.
+//! The bot's three entry points: `login` creates its session, `check` inspects its account, `run` answers until it is
+//! stopped. No message body, token or key reaches the log.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,15 +17,15 @@ use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::Store;
 
-/// What `run` logs unless told otherwise. The Matrix client takes every refused request, and every
-/// message whose key is late, for a fault of its own.
+/// The default log filter of `run`. The Matrix client logs every refused request, and every message whose key is
+/// late, as an error.
 pub const RUN_LOG_FILTER: &str =
     "warn,kestrel=info,matrix_sdk::http_client=off,matrix_sdk_crypto=error";
-/// What every other command logs.
+/// The default log filter of every other command.
 pub const COMMAND_LOG_FILTER: &str = "error,matrix_sdk::http_client=off";
 
-/// Makes the bot's session, its device's signature and its recovery key. `remarks` of the outcome are
-/// for the person who logs in.
+/// Creates the bot's session, its device's signature and its recovery key. `remarks` of the result are for the person
+/// who logs in.
 pub async fn login(
     config: &Config,
     store: Store,
@@ -35,7 +35,7 @@ pub async fn login(
     login::log_in(matrix_config(config)?, &store, secret, wishes).await
 }
 
-/// How the bot's account stands, beside a running bot.
+/// The state of the bot's account; works while the bot runs.
 pub async fn check(config: &Config) -> Result<Vec<Finding>> {
     Ok(checkup::check(config, matrix_config(config)?).await)
 }
@@ -50,7 +50,7 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
     let bot = Bot::new(config, flow, store, client);
     let held = Mutex::new(None);
     let ended = async {
-        // The storm watch counts whether or not the homeserver lets the bot in.
+        // The storm watch counts also while the homeserver is offline.
         tokio::select! {
             error = bot.keep_watch() => error,
             error = bot.keep_account(&let_in, &held) => error,

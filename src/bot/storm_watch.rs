@@ -1,6 +1,6 @@
-//! The logs, as they are written → storms in the ledger, and what keeps the watch from its work.
+//! The logs, as they are written → storms in the ledger, and notices about problems of the watch.
 
-pub(super) mod follow;
+pub(super) mod log_watcher;
 pub(super) mod notices;
 pub(super) mod shared_state;
 pub(super) mod trouble;

@@ -1,6 +1,6 @@
-//! The bot's long-lived tasks → each runs for as long as the process does. A task that panics or ends is
-//! started again, with a growing pause; one that keeps ending ends the process, with an error that names it.
-//! The process does not run without one of its tasks.
+//! The bot's long-lived tasks → each runs as long as the process does. A task that panics or ends is restarted with a
+//! growing pause; one that keeps ending ends the process, with an error that names it. The process does not run
+//! without one of its tasks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use anyhow::anyhow;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-/// A task that ends more often than this within an hour cannot be kept.
+/// The most ends of one task within an hour.
 const MOST_ENDS: usize = 5;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// How often a task is started again.
@@ -25,10 +25,10 @@ struct Backoff {
     longest: Duration,
 }
 
-/// What a task ends with. It never ends by itself while all is well.
+/// Why a task ended. It never ends without a reason.
 #[derive(Debug)]
 pub(super) enum TaskEnd {
-    /// Starting it again may help.
+    /// A restart may help.
     Broke(anyhow::Error),
     /// The process has to end.
     Over(anyhow::Error),
@@ -74,7 +74,7 @@ impl SupervisedTask {
     }
 }
 
-/// How the tasks stand, for those who are asked.
+/// The state of the tasks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TaskHealth {
     tasks: Arc<Mutex<BTreeMap<&'static str, TaskState>>>,
@@ -114,7 +114,7 @@ impl TaskHealth {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, TaskState>> {
-        // A panic elsewhere while it was held leaves at worst one end uncounted.
+        // A panic elsewhere while it was locked leaves at worst one end uncounted.
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -133,8 +133,8 @@ impl TaskHealth {
     }
 }
 
-/// Keeps all tasks running; returns only when one cannot be kept, or says that the process is over. Dropping
-/// it ends them all.
+/// Keeps all tasks running; returns only if one keeps failing, or if the process has to end. Dropping it ends them
+/// all.
 pub(super) async fn keep(tasks: Vec<SupervisedTask>, health: TaskHealth) -> anyhow::Error {
     keep_at(PACE, tasks, health).await
 }
@@ -162,7 +162,7 @@ async fn keep_one(pace: Backoff, task: SupervisedTask, health: TaskHealth) -> an
         let why = match running.join_next().await {
             Some(Ok(TaskEnd::Over(error))) => return error,
             Some(Ok(TaskEnd::Broke(error))) => error,
-            // A panic's own words may quote what somebody wrote: the panic hook has them.
+            // A panic's text may quote a user: only the panic hook logs it.
             Some(Err(error)) if error.is_panic() => anyhow!("it panicked"),
             _ => anyhow!("it was aborted"),
         };

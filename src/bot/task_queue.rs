@@ -1,4 +1,4 @@
-//! What was accepted → worked on, the oldest first. The ledger is the queue.
+//! Accepted tasks → answers, the oldest first. The ledger is the queue.
 
 pub(super) mod intake;
 pub(super) mod task;

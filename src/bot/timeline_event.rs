@@ -1,4 +1,4 @@
-//! A timeline event → the kind of event that it is, unless it was taken back; and when it was sent.
+//! A timeline event → its kind, unless it was redacted; and when it was sent.
 
 use jiff::Timestamp;
 use matrix_sdk::ruma::MilliSecondsSinceUnixEpoch;

@@ -30,7 +30,7 @@ async fn lab_a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
     let buttons = ops.reactions(&list.event_id, PATIENCE).await?;
     assert_eq!(buttons.len(), 9, "{buttons:?}");
     let second = ops.ask(&format!("!capture start {}", patient.user)).await?;
-    told(&ops, &second, "one at a time is enough", &bot).await?;
+    told(&ops, &second, "is already running in this room", &bot).await?;
 
     ops.ask_in_thread(&root, "!capture mark audio cut <b>").await?;
     told(&ops, &root, "Mark 1 · ", &bot).await?;

@@ -1,7 +1,7 @@
-//! The files of a store and what the homeserver says → how the bot's account stands, for `kestrel doctor`.
+//! The files of a store and the homeserver's answers → the state of the bot's account, for `kestrel doctor`.
 //!
-//! It works beside a running bot: it takes no lock, opens none of the Matrix client's databases, uploads no key
-//! and writes nothing. No token or password is shown.
+//! It works while the bot runs: it takes no lock, opens none of the Matrix client's databases, uploads no key and
+//! writes nothing. No token or password is shown.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use matrix_sdk::Client;
 
 use super::client;
 use super::device_keys;
-use super::lease::{self, Holder, StoreRun};
+use super::lease::{self, AccountHolder, StoreRun};
 use super::password::{self, Password};
 use super::session::StoredSession;
 use super::session_end::SessionEnd;
@@ -29,7 +29,7 @@ pub struct Finding {
     pub text: String,
 }
 
-/// How it stands.
+/// The state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Is {
     Well,
@@ -52,7 +52,7 @@ impl Finding {
     }
 }
 
-/// Looks at the account from the store's files and from the homeserver's side.
+/// Checks the account, by the store's files and by the homeserver.
 pub(crate) async fn check(config: &Config, matrix: &Matrix) -> Vec<Finding> {
     let mut found = Vec::new();
     let beside = match store::account_files(&config.store) {
@@ -95,7 +95,7 @@ pub(crate) async fn check(config: &Config, matrix: &Matrix) -> Vec<Finding> {
     found
 }
 
-/// What the store's own files say.
+/// What the store's files show.
 fn on_disk(session: &StoredSession, beside: &AccountFiles, matrix: &Matrix) -> Vec<Finding> {
     let mut found = Vec::new();
     if session.user != matrix.user {
@@ -112,7 +112,7 @@ fn on_disk(session: &StoredSession, beside: &AccountFiles, matrix: &Matrix) -> V
     if let Some(since) = session.conflict {
         found.push(Finding::wrong(format!(
             "since {since:.0} the homeserver refuses this device's one-time keys: the crypto store is older \
-             than the device, as after an older copy was put back. Stop Kestrel and run `kestrel login`"
+             than the device, for example because an older copy was restored. Stop Kestrel and run `kestrel login`"
         )));
     }
     if !beside.has_recovery_key {
@@ -132,7 +132,7 @@ fn password_file(session: &StoredSession, matrix: &Matrix) -> Option<Finding> {
     )))
 }
 
-/// What the homeserver says.
+/// What the homeserver shows.
 async fn on_server(
     matrix: &Matrix,
     session: Option<&StoredSession>,
@@ -176,7 +176,7 @@ async fn on_server(
 fn what_next(over: SessionEnd, session: &StoredSession, matrix: &Matrix) -> &'static str {
     match over {
         SessionEnd::Token if session.password_file(matrix).is_some() => {
-            "`kestrel run` makes a new device with the password file, if the password is still right"
+            "`kestrel run` creates a new device with the password file, if the password is still right"
         }
         SessionEnd::Token => "Run `kestrel login`",
         SessionEnd::Deactivated | SessionEnd::Locked => {
@@ -185,13 +185,13 @@ fn what_next(over: SessionEnd, session: &StoredSession, matrix: &Matrix) -> &'st
     }
 }
 
-/// The device's keys on the server against those that the store knows.
+/// Compares the device's keys on the server with those in the store.
 async fn device(client: &Client, session: &StoredSession) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     let keys = device_keys::own(client, &session.user, &session.device).await?;
     let Some(ed25519) = &session.ed25519 else {
         found.push(Finding::unknown(
-            "whether the device's keys are the server's is not known before the next start of `kestrel run`",
+            "the device's keys cannot be compared with the server's before the next start of `kestrel run`",
         ));
         return Ok(found);
     };
@@ -201,7 +201,7 @@ async fn device(client: &Client, session: &StoredSession) -> Result<Vec<Finding>
              password file; otherwise run `kestrel login`",
         )),
         Some(device) if device.ed25519 != *ed25519 => found.push(Finding::wrong(
-            "the homeserver knows this device by other keys than the store: two programs use one device ID. Run \
+            "the homeserver has different keys for this device than the store: two programs use one device ID. Run \
              `kestrel login`",
         )),
         Some(_) => {}
@@ -235,15 +235,15 @@ async fn holder(client: &Client, beside: &AccountFiles) -> Result<Finding> {
     };
     let told = record.describe();
     Ok(match lease::holder(Some(&record), store_run.as_ref()) {
-        Holder::Free if record.released => {
+        AccountHolder::Free if record.released => {
             Finding::well(format!("the account is free; last: {told}"))
         }
-        Holder::Free => Finding::well(format!("this store holds the account: {told}")),
-        Holder::Copy => Finding::wrong(format!(
+        AccountHolder::Free => Finding::well(format!("this store holds the account: {told}")),
+        AccountHolder::Copy => Finding::wrong(format!(
             "a newer run of this same store held the account last: {told}. This store is an older copy of it, and \
              its device must not be used"
         )),
-        Holder::Other => Finding::wrong(format!(
+        AccountHolder::Other => Finding::wrong(format!(
             "another store holds the account: {told}. `kestrel run` with this store ends with status 4 while that \
              process runs"
         )),
@@ -253,7 +253,7 @@ async fn holder(client: &Client, beside: &AccountFiles) -> Result<Finding> {
 /// Whether the password is still the account's.
 async fn password(client: &Client, session: &StoredSession, matrix: &Matrix) -> Option<Finding> {
     let path = session.password_file(matrix)?;
-    // A file that cannot be read is told of above.
+    // A file that cannot be read is reported above.
     let secret = config::secret_file(&path).ok()?;
     let shown = path.display();
     Some(match password::check(client, &matrix.user, &secret).await {

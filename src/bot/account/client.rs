@@ -1,6 +1,6 @@
 //! A configuration and a token → a Matrix client, and how patiently it asks.
 //!
-//! No client made here has sent anything that changes its device. No token is logged.
+//! No client built here has sent anything that changes its device. No token is logged.
 
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(crate) async fn with_store(
         .with_context(|| {
             format!(
                 "cannot open the crypto store {}; if it is broken, remove it and start again: a new device \
-                 will be made",
+                 is created",
                 path.display()
             )
         })?;
@@ -53,7 +53,7 @@ pub(crate) async fn bare(matrix: &Matrix) -> Result<Client> {
     Ok(builder.build().await?)
 }
 
-/// A client that speaks for a token and keeps nothing.
+/// A client that uses a token and stores nothing.
 pub(crate) async fn with_token(
     matrix: &Matrix,
     device: &DeviceId,
@@ -84,7 +84,7 @@ fn request_config() -> RequestConfig {
     RequestConfig::new().timeout(Duration::from_secs(30)).retry_limit(3)
 }
 
-/// Tries until the homeserver answers. Only what waiting cannot mend is an error.
+/// Retries until the homeserver answers. Only permanent errors are returned.
 pub(crate) async fn patiently<T, F>(doing: &str, request: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T, HttpError>>,
@@ -116,19 +116,19 @@ pub(crate) fn joined(client: &Client, room: &RoomId) -> Option<Room> {
 }
 
 /// Leaves one room. The Matrix client's own `leave` also leaves every room that this one claims to have replaced, and
-/// whoever makes a room chooses what it claims: it could take the bot out of an ops room.
+/// the creator of a room chooses that claim: it could remove the bot from an ops room.
 pub(crate) async fn leave(room: &Room) -> Result<()> {
     let request = leave_room::v3::Request::new(room.room_id().to_owned());
     room.client().send(request).await?;
     Ok(())
 }
 
-/// Whether the session is at its end: the token is unknown, or the account is.
+/// Whether the session has ended: the token or the account is unknown.
 pub(crate) fn is_over(kind: Option<&ErrorKind>) -> bool {
     SessionEnd::from_error_kind(kind).is_some()
 }
 
-/// Says which end a session came to.
+/// Adds why the session ended.
 pub(crate) fn session_is_over(error: anyhow::Error) -> anyhow::Error {
     let over = SessionEnd::in_chain(&error).unwrap_or(SessionEnd::Token);
     error.context(over)

@@ -24,9 +24,9 @@ use super::client::patiently;
 use super::device_keys::{self, PublicIdentity};
 use crate::store::Store;
 
-/// How a device stands after it was settled.
+/// A device's state after `settle`.
 #[derive(Debug)]
-pub(crate) struct Settled {
+pub(crate) struct SettledDevice {
     pub(crate) verified: bool,
     pub(crate) recovery_key: Option<PathBuf>,
     pub(crate) remarks: Vec<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Settled {
 /// What becomes of the account's identity.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum IdentityPlan {
-    /// There is none yet: one is made.
+    /// There is none yet: create one.
     First,
     /// This recovery key opens it.
     Recover(String),
@@ -45,7 +45,7 @@ pub(crate) enum IdentityPlan {
     Leave,
 }
 
-/// What a person says about the identity when they log in.
+/// A person's choices about the identity at a login.
 #[derive(Clone, Default)]
 pub struct Wishes {
     pub recovery_key: Option<String>,
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Wishes {
     }
 }
 
-/// Decides for a device that is made without a person: the identity is never replaced.
+/// Decides for a device that is created without a person: the identity is never replaced.
 pub(crate) async fn plan(client: &Client, store: &Store) -> Result<IdentityPlan> {
     let Some(identity) = on_server(client).await? else {
         return Ok(IdentityPlan::First);
@@ -111,13 +111,13 @@ pub(crate) async fn plan_with(
     )
 }
 
-/// Publishes the device's keys, has it signed by the bot's identity, and makes sure of a recovery key.
+/// Publishes the device's keys, signs the device with the bot's identity and ensures that there is a recovery key.
 pub(crate) async fn settle(
     client: &Client,
     store: &Store,
     plan: IdentityPlan,
     password: Option<&str>,
-) -> Result<Settled> {
+) -> Result<SettledDevice> {
     let settings = SyncSettings::new().filter(Filter::FilterDefinition(brief()));
     (client.sync_once(settings).await).context("the first sync failed")?;
     // Another login may have replaced the identity since this client last looked.
@@ -139,10 +139,10 @@ pub(crate) async fn settle(
         keep_recovery_key(client, store).await?;
     }
     let path = store.recovery_key_path();
-    Ok(Settled { verified, recovery_key: store.recovery_key()?.map(|_| path), remarks })
+    Ok(SettledDevice { verified, recovery_key: store.recovery_key()?.map(|_| path), remarks })
 }
 
-/// Whether the bot's identity has signed this device and its private keys are at hand.
+/// Whether the bot's identity has signed this device and its private keys are available.
 pub(crate) async fn is_verified(client: &Client) -> Result<bool> {
     let encryption = client.encryption();
     let whole =
@@ -205,7 +205,7 @@ fn brief() -> FilterDefinition {
     filter
 }
 
-/// Has the device signed as planned. Returns what a person should know or do.
+/// Signs the device as planned. Returns what a person should know or do.
 async fn sign(
     client: &Client,
     store: &Store,
@@ -217,7 +217,7 @@ async fn sign(
         IdentityPlan::Replace => replace(client, password).await.map(Some),
         IdentityPlan::Recover(key) => {
             let recovered = client.encryption().recovery().recover(&key).await;
-            // Its last part is the key backup, without which the device is verified all the same.
+            // The last step is the key backup. The device can be verified without it.
             let verified = is_verified(client).await?;
             if let Err(error) = recovered
                 && !verified
@@ -236,10 +236,10 @@ async fn sign(
     }
 }
 
-/// Makes the account's first identity. Synapse asks for the password only when there was one before
-/// (MSC3967), other homeservers always.
+/// Creates the account's first identity. Synapse asks for the password only if there was one before (MSC3967), other
+/// homeservers always.
 async fn bootstrap(client: &Client, password: Option<&str>) -> Result<Option<String>> {
-    // Another process may have made one since it was looked for.
+    // Another process may have created one in the meantime.
     if on_server(client).await?.is_some() {
         bail!("another login created the account's identity at the same time. Log in again");
     }
@@ -292,7 +292,7 @@ fn proof(client: &Client, password: &str, session: Option<String>) -> Result<Aut
     Ok(AuthData::Password(proof))
 }
 
-/// Makes a recovery key unless one that works is on disk.
+/// Creates a recovery key unless a working one is on disk.
 async fn keep_recovery_key(client: &Client, store: &Store) -> Result<()> {
     let recovery = client.encryption().recovery();
     let state = recovery.state();

@@ -1,8 +1,8 @@
-//! A restored session → one that stays whole: its lease is renewed, trouble of the account is noticed, and the
-//! ops room is told of it, once each.
+//! A restored session → one that keeps working: its lease is renewed, problems of the account are noticed, and the
+//! ops room is told about each once.
 //!
-//! What the room is to be told is in the session's file until the homeserver took it, so a crash loses none of
-//! it. This never decides about a command or a storm.
+//! Notices for the room are in `session.json` until the homeserver accepts them, so a crash loses none. This file
+//! never decides about a command or a storm.
 
 use std::time::Duration;
 
@@ -30,10 +30,10 @@ use crate::bot::settings::matrix_config;
 use crate::config::{self, Config};
 use crate::store::Store;
 
-/// How often the clocks are compared and the device's signature is looked at.
+/// How often the clocks are compared and the device's signature is checked.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 const LOOKS_A_DAY: u32 = 24;
-/// The pause after the room could not be told.
+/// The pause after a notice could not be posted.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The Matrix client's reports of one-time keys that the homeserver refused.
@@ -49,9 +49,9 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Runs `work` while the account is surely this process's own, and for as long gives the client to the storm
-    /// alerts. In doubt the work is dropped, and begun again when the account is sure. Ends when the work does,
-    /// when the account is lost, or when the device has to be replaced; the error says which.
+    /// Runs `work` while the account certainly belongs to this process, and gives the client to the storm alerts for
+    /// that time. In doubt the work is dropped, and restarted when the account is certain again. Ends when the work
+    /// does, when the account is lost, or when the device has to be replaced; the error says which.
     pub(crate) async fn during<F: Future<Output = anyhow::Error>>(
         self,
         config: &Config,
@@ -91,15 +91,15 @@ struct Keeper<'a> {
     config: &'a Config,
     client: &'a Client,
     store: &'a Store,
-    /// Something is to be told.
+    /// A notice is waiting.
     news: &'a Notify,
 }
 
 enum Never {}
 
 impl Keeper<'_> {
-    /// Ends when the server refused this device's one-time keys and a new device can be made; without a password
-    /// the device goes on as well as it can, and the room knows.
+    /// Ends when the server refused this device's one-time keys and a new device can be created. Without a password
+    /// the device keeps working as well as it can, and the room is told.
     async fn notice_conflicts(self, mut conflicts: OneTimeKeyConflicts) -> UnusableDevice {
         loop {
             if let Err(RecvError::Closed) = conflicts.recv().await {
@@ -139,7 +139,7 @@ impl Keeper<'_> {
         std::future::pending().await
     }
 
-    /// Gives back whether the room knows that a clock is wrong.
+    /// Returns whether the room knows that a clock is wrong.
     async fn compare_clocks(self, said: bool) -> bool {
         match clock_offset::offset(self.client).await {
             Ok(offset) if clock_offset::is_wrong(offset) => {
@@ -196,7 +196,7 @@ impl Keeper<'_> {
         });
     }
 
-    /// Tells the room what it is still to be told.
+    /// Posts the notices that are waiting.
     async fn tell(self) -> Never {
         loop {
             match self.tell_next().await {
@@ -212,7 +212,7 @@ impl Keeper<'_> {
         }
     }
 
-    /// Tells the oldest note; false when there is none.
+    /// Posts the oldest notice; false when there is none.
     async fn tell_next(self) -> Result<bool> {
         let Some(session) = StoredSession::load(self.store)? else { return Ok(false) };
         let Some(note) = session.notes.first() else { return Ok(false) };
@@ -243,7 +243,7 @@ impl Keeper<'_> {
     }
 }
 
-/// Keeps why a run ended for `kestrel doctor`, if only a person can help.
+/// Saves why a run ended for `kestrel doctor`, if only a person can help.
 pub(crate) fn note_end(store: &Store, error: &anyhow::Error) {
     if !error.is::<NeedsPerson>() {
         return;
@@ -254,7 +254,7 @@ pub(crate) fn note_end(store: &Store, error: &anyhow::Error) {
     }
 }
 
-/// The same for the same note of the same device, over many processes.
+/// The same for the same notice of the same device, in every process.
 fn transaction(device: &DeviceId, note: &OutgoingMessage) -> OwnedTransactionId {
     let note = format!("{device}\n{}", note.plain);
     format!("kestrel-account-{}", transaction::digest(note.as_bytes())).into()

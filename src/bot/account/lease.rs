@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::{Client, HttpError};
 use tokio::sync::Notify;
 
-pub(crate) use super::lease_record::{Holder, LeaseRecord, StoreRun, TYPE, holder, read};
+pub(crate) use super::lease_record::{AccountHolder, LeaseRecord, StoreRun, TYPE, holder, read};
 use super::lease_record::{place, write};
 
 use super::client::{patiently, session_is_over};
@@ -29,10 +29,10 @@ const RENEW: Duration = Duration::from_secs(20);
 const SOON: Duration = Duration::from_secs(2);
 /// A lease that was not renewed for so long has lapsed.
 const LAPSE: Duration = Duration::from_secs(60);
-/// How often a lease of another is looked at, and how soon a failed renewal is tried again.
+/// How often another's lease is checked, and how soon a failed renewal is tried again.
 const LOOK: Duration = Duration::from_secs(5);
-/// A longer pause between two looks means that the homeserver was away, or this process was: the holder may
-/// not have been able to renew either.
+/// A longer pause between two checks means that the homeserver or this process was not running: the holder may not
+/// have been able to renew either.
 const GAP: Duration = Duration::from_secs(15);
 /// How long giving the lease back may delay the end of the process.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -72,29 +72,29 @@ impl Observation {
 /// The lease, held by this process; clones are the same one.
 #[derive(Debug, Clone)]
 pub(crate) struct Lease {
-    inner: Arc<Inner>,
+    inner: Arc<LeaseShared>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct LeaseShared {
     client: Client,
     store: Store,
     record: tokio::sync::Mutex<LeaseRecord>,
-    sure: Mutex<Moment>,
-    /// Somebody wants to be sure before the next renewal.
+    sure: Mutex<ConfirmedAt>,
+    /// A caller wants certainty before the next renewal.
     wanted: Notify,
     renewed: Notify,
 }
 
 /// When the lease was last known to be this process's own.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
+struct ConfirmedAt {
     at: Instant,
     /// The monotonic clock stops while the machine sleeps; this one does not.
     wall: Timestamp,
 }
 
-impl Moment {
+impl ConfirmedAt {
     fn now() -> Self {
         Self { at: Instant::now(), wall: Timestamp::now() }
     }
@@ -128,10 +128,10 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
         let seen = patiently("asking who holds the account", || read(client)).await?;
         let holder = holder(seen.as_ref(), Some(&store_run));
         let Some(record) = &seen else { return Ok(seen) };
-        if holder == Holder::Free {
+        if holder == AccountHolder::Free {
             return Ok(seen);
         }
-        if holder == Holder::Copy && record.released {
+        if holder == AccountHolder::Copy && record.released {
             return Err(UnusableDevice::OlderCopy.into());
         }
         let now = Instant::now();
@@ -147,9 +147,9 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
             }
         };
         match (sign, holder) {
-            (Liveness::Alive, Holder::Copy) => return Err(copied(record)),
+            (Liveness::Alive, AccountHolder::Copy) => return Err(copied(record)),
             (Liveness::Alive, _) => return Err(held_elsewhere(record)),
-            (Liveness::Lapsed, Holder::Copy) => return Err(UnusableDevice::OlderCopy.into()),
+            (Liveness::Lapsed, AccountHolder::Copy) => return Err(UnusableDevice::OlderCopy.into()),
             (Liveness::Lapsed, _) => {
                 tracing::warn!("{} did not renew its lease; taking over", record.describe());
                 return Ok(seen);
@@ -159,8 +159,8 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
     }
 }
 
-/// Makes runs of this store that are not known here count as known. For a store that has a new device: whatever
-/// the lease says, its encryption state is no longer that of an older copy.
+/// Marks unknown runs of this store as known. For a store with a new device: its encryption state is no longer that
+/// of an older copy.
 pub(crate) async fn adopt(client: &Client, store: &Store) -> Result<()> {
     let mut store_run = StoreRun::load_or_create(store)?;
     let seen = patiently("asking who holds the account", || read(client)).await?;
@@ -177,7 +177,7 @@ pub(crate) async fn adopt(client: &Client, store: &Store) -> Result<()> {
 async fn claim(client: &Client, store: &Store, seen: u64) -> Result<Option<Lease>> {
     let mut store_run = StoreRun::load_or_create(store)?;
     store_run.run = store_run.run.max(seen) + 1;
-    // On the disk first: whatever the account says later of this store, the store knows of it.
+    // On disk first, so that the store knows every run that the account can name.
     store_run.save(store)?;
     let record = LeaseRecord {
         store: store_run.store,
@@ -187,14 +187,14 @@ async fn claim(client: &Client, store: &Store, seen: u64) -> Result<Option<Lease
         beat: 0,
         released: false,
     };
-    let sure = Moment::now();
+    let sure = ConfirmedAt::now();
     patiently("taking the account", || write(client, &record)).await?;
     if !is_ours(client, &record).await? {
         return Ok(None);
     }
     tracing::info!("this process holds the account: {}", record.describe());
     Ok(Some(Lease {
-        inner: Arc::new(Inner {
+        inner: Arc::new(LeaseShared {
             client: client.clone(),
             store: store.clone(),
             record: tokio::sync::Mutex::new(record),
@@ -219,8 +219,8 @@ async fn is_ours(client: &Client, record: &LeaseRecord) -> Result<bool> {
 }
 
 impl Lease {
-    /// Renews the lease for as long as it is this process's own; ends when it is lost, with the reason. A
-    /// homeserver that is away does not end it: whoever holds the account then is asked when it is back.
+    /// Renews the lease as long as this process holds it; ends with the reason when it is lost. A homeserver that is
+    /// offline does not end it: the holder is checked again when it is back.
     pub(crate) async fn hold(self) -> anyhow::Error {
         let mut pause = SOON;
         let mut retry = LOOK;
@@ -247,20 +247,20 @@ impl Lease {
         }
     }
 
-    /// Looks whose the account is, and says that it still is this run's; gives the reason if it is not.
+    /// Checks who holds the account and renews this run's lease; returns the reason if another holds it.
     async fn renew(&self) -> Result<Option<anyhow::Error>> {
         let mut record = self.inner.record.lock().await;
-        let sure = Moment::now();
+        let sure = ConfirmedAt::now();
         let seen = read(&self.inner.client).await?;
         match standing(&record, seen.as_ref()) {
-            Standing::Ours => {}
-            Standing::Free(run) => {
+            LeaseState::Ours => {}
+            LeaseState::Free(run) => {
                 record.run = run;
                 let store_run = StoreRun { store: record.store.clone(), run };
                 store_run.save(&self.inner.store)?;
             }
-            Standing::Newer => return Ok(seen.as_ref().map(copied)),
-            Standing::Other => return Ok(seen.as_ref().map(held_elsewhere)),
+            LeaseState::Newer => return Ok(seen.as_ref().map(copied)),
+            LeaseState::Other => return Ok(seen.as_ref().map(held_elsewhere)),
         }
         record.beat += 1;
         write(&self.inner.client, &record).await?;
@@ -269,8 +269,8 @@ impl Lease {
         Ok(None)
     }
 
-    /// Waits until the account is surely this process's own: at once, but for an outage of the homeserver or a time
-    /// in which the process was held still. Then the lease is renewed first. `hold` must run beside it.
+    /// Waits until the account certainly belongs to this process: at once, except after an outage of the homeserver
+    /// or a pause of the process. Then the lease is renewed first. `hold` must run at the same time.
     pub(crate) async fn sure(&self) {
         loop {
             let renewed = self.inner.renewed.notified();
@@ -282,23 +282,22 @@ impl Lease {
         }
     }
 
-    /// Ends when another may have taken the account. It never wakes its task: it is for being polled before other
-    /// work whenever that is.
+    /// Ends when another process may have taken the account. It never wakes its task: poll it before other work.
     pub(crate) async fn doubt(&self) {
         std::future::poll_fn(|_| if self.is_unsure() { Poll::Ready(()) } else { Poll::Pending })
             .await;
     }
 
     fn is_unsure(&self) -> bool {
-        self.lock().is_past(&Moment::now())
+        self.lock().is_past(&ConfirmedAt::now())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Moment> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ConfirmedAt> {
         // Nothing panics while it is held.
         self.inner.sure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the account back, so that another store need not wait. Best effort: without it the lease lapses.
+    /// Releases the account, so that another store need not wait. Best effort: without it the lease lapses.
     pub(crate) async fn release(&self) {
         let done = tokio::time::timeout(FAREWELL, async {
             let mut record = self.inner.record.lock().await;
@@ -319,28 +318,28 @@ impl Lease {
 
 /// What a holder finds in the account's data.
 #[derive(Debug, PartialEq, Eq)]
-enum Standing {
+enum LeaseState {
     Ours,
-    /// Nobody's, or an older run's: this run takes it again, under this number.
+    /// Free, or held by an older run: this run takes it again, under this number.
     Free(u64),
     /// A newer run of the same store.
     Newer,
     Other,
 }
 
-fn standing(own: &LeaseRecord, seen: Option<&LeaseRecord>) -> Standing {
+fn standing(own: &LeaseRecord, seen: Option<&LeaseRecord>) -> LeaseState {
     let Some(seen) = seen else {
-        return Standing::Free(own.run);
+        return LeaseState::Free(own.run);
     };
     if seen.writer == own.writer {
-        return Standing::Ours;
+        return LeaseState::Ours;
     }
     if seen.store == own.store {
         // Of two that took the same number, the random part decides: both find the same one.
         let newer = (seen.run, &seen.writer) > (own.run, &own.writer);
-        return if newer { Standing::Newer } else { Standing::Free(own.run) };
+        return if newer { LeaseState::Newer } else { LeaseState::Free(own.run) };
     }
-    if seen.released { Standing::Free(own.run.max(seen.run) + 1) } else { Standing::Other }
+    if seen.released { LeaseState::Free(own.run.max(seen.run) + 1) } else { LeaseState::Other }
 }
 
 fn held_elsewhere(record: &LeaseRecord) -> anyhow::Error {
@@ -372,14 +371,14 @@ mod tests {
             (record("a", 6, "x"), record("a", 6, "y")),
             (record("a", 6, "y"), record("a", 7, "x")),
         ] {
-            assert_eq!(standing(&one, Some(&two)), Standing::Newer);
-            assert_eq!(standing(&two, Some(&one)), Standing::Free(two.run));
+            assert_eq!(standing(&one, Some(&two)), LeaseState::Newer);
+            assert_eq!(standing(&two, Some(&one)), LeaseState::Free(two.run));
         }
         let own = record("a", 6, "x");
-        assert_eq!(standing(&own, Some(&own)), Standing::Ours);
-        assert_eq!(standing(&own, None), Standing::Free(6));
-        assert_eq!(standing(&own, Some(&record("b", 1, "y"))), Standing::Other);
-        assert_eq!(standing(&own, Some(&released(record("b", 9, "y")))), Standing::Free(10));
+        assert_eq!(standing(&own, Some(&own)), LeaseState::Ours);
+        assert_eq!(standing(&own, None), LeaseState::Free(6));
+        assert_eq!(standing(&own, Some(&record("b", 1, "y"))), LeaseState::Other);
+        assert_eq!(standing(&own, Some(&released(record("b", 9, "y")))), LeaseState::Free(10));
     }
 
     #[test]
@@ -408,8 +407,8 @@ mod tests {
 
     #[test]
     fn a_machine_that_slept_is_unsure() {
-        let sure = Moment::now();
-        let later = |seconds: i64, wall: i64| Moment {
+        let sure = ConfirmedAt::now();
+        let later = |seconds: i64, wall: i64| ConfirmedAt {
             at: sure.at + Duration::from_secs(seconds.unsigned_abs()),
             wall: sure.wall + SignedDuration::from_secs(wall),
         };

@@ -1,5 +1,5 @@
-//! The lease as it is written: a record in the account's data, and in the store what that store knows of it. Reads
-//! and writes both, and says who holds the account; it decides nothing.
+//! The lease as it is stored: a record in the account's data, and the store's own name in `lease.json`. Reads and
+//! writes both, and says who holds the account. It decides nothing.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ pub(crate) const TYPE: &str = "org.kestrel.lease";
 /// Beyond this a JSON number is not exact everywhere.
 const HIGHEST: u64 = 1 << 53;
 
-/// What the account's data says.
+/// The record in the account's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeaseRecord {
     /// The store that holds the account.
@@ -32,7 +32,7 @@ pub(crate) struct LeaseRecord {
     pub(crate) place: String,
     /// Counts the runs on this account: a newer run has a higher number.
     pub(crate) run: u64,
-    /// Random, and new for each run: tells apart two runs that took the same number.
+    /// Random, and new for each run: distinguishes two runs that took the same number.
     pub(crate) writer: String,
     /// Counts the renewals.
     #[serde(default)]
@@ -43,7 +43,7 @@ pub(crate) struct LeaseRecord {
 }
 
 impl LeaseRecord {
-    /// Which store and run it is, for people. The account's data is foreign text: whoever has a token writes it.
+    /// Store and run, for people. The account's data is foreign text: anybody with a token can write it.
     pub(crate) fn describe(&self) -> String {
         let plain = |text: &str, most| -> String {
             let is_plain = |c: &char| c.is_alphanumeric() || c.is_ascii_graphic() || *c == ' ';
@@ -58,7 +58,7 @@ impl LeaseRecord {
     }
 }
 
-/// `lease.json`: the store's own name, made once, and the number of its newest run.
+/// `lease.json`: the store's own name, created once, and the number of its newest run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoreRun {
     pub(crate) store: String,
@@ -91,9 +91,8 @@ impl StoreRun {
 
 /// Who holds the account, as one store sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holder {
-    /// Nobody, or an earlier run of this store: whether that was killed or not, the store's lock says that it
-    /// has ended.
+pub(crate) enum AccountHolder {
+    /// Nobody, or an earlier run of this store. The store's lock shows that that run has ended.
     Free,
     /// A run of this store that is not known here: this is an older copy.
     Copy,
@@ -101,14 +100,14 @@ pub(crate) enum Holder {
 }
 
 /// Who holds the account.
-pub(crate) fn holder(record: Option<&LeaseRecord>, store_run: Option<&StoreRun>) -> Holder {
+pub(crate) fn holder(record: Option<&LeaseRecord>, store_run: Option<&StoreRun>) -> AccountHolder {
     match (record, store_run) {
-        (None, _) => Holder::Free,
+        (None, _) => AccountHolder::Free,
         (Some(record), Some(store_run)) if record.store == store_run.store => {
-            if record.run > store_run.run { Holder::Copy } else { Holder::Free }
+            if record.run > store_run.run { AccountHolder::Copy } else { AccountHolder::Free }
         }
-        (Some(record), _) if record.released => Holder::Free,
-        _ => Holder::Other,
+        (Some(record), _) if record.released => AccountHolder::Free,
+        _ => AccountHolder::Other,
     }
 }
 
@@ -177,14 +176,14 @@ pub(super) mod tests {
     fn a_store_continues_its_own_runs_and_waits_for_others() {
         let store_run = StoreRun { store: "a".to_owned(), run: 5 };
         let held_by = |record: LeaseRecord| holder(Some(&record), Some(&store_run));
-        assert_eq!(holder(None, Some(&store_run)), Holder::Free);
+        assert_eq!(holder(None, Some(&store_run)), AccountHolder::Free);
         // Killed or stopped: its own earlier run.
-        assert_eq!(held_by(record("a", 5, "x")), Holder::Free);
-        assert_eq!(held_by(record("a", 4, "x")), Holder::Free);
-        assert_eq!(held_by(record("a", 6, "x")), Holder::Copy);
-        assert_eq!(held_by(released(record("a", 6, "x"))), Holder::Copy);
-        assert_eq!(held_by(record("b", 1, "x")), Holder::Other);
-        assert_eq!(held_by(released(record("b", 9, "x"))), Holder::Free);
+        assert_eq!(held_by(record("a", 5, "x")), AccountHolder::Free);
+        assert_eq!(held_by(record("a", 4, "x")), AccountHolder::Free);
+        assert_eq!(held_by(record("a", 6, "x")), AccountHolder::Copy);
+        assert_eq!(held_by(released(record("a", 6, "x"))), AccountHolder::Copy);
+        assert_eq!(held_by(record("b", 1, "x")), AccountHolder::Other);
+        assert_eq!(held_by(released(record("b", 9, "x"))), AccountHolder::Free);
     }
 
     #[test]

@@ -13,21 +13,21 @@ use matrix_sdk::ruma::api::client::uiaa::{MatrixUserIdentifier, UserIdentifier};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId};
 
 use super::client::{self, patiently};
-use super::cross_signing::{self, IdentityPlan, Settled, Wishes};
+use super::cross_signing::{self, IdentityPlan, SettledDevice, Wishes};
 use super::session::{StoredSession, leave, open};
 use super::session_end::{NeedsPerson, SessionEnd};
 use super::{device_keys, lease, random};
 use crate::config::{self, Matrix};
 use crate::store::Store;
 
-/// What a session is made from.
+/// What a session is created from.
 pub enum Secret {
     /// Typed at a prompt; forgotten after the login.
     Password(String),
-    /// A file with the password and nothing else. Its path is remembered, so that a new device can be
-    /// made without a person when the store is lost.
+    /// A file with the password and nothing else. Its path is saved, so that a lost device can be replaced without a
+    /// person.
     PasswordFile(PathBuf),
-    /// A session that was made elsewhere for this bot alone.
+    /// A session that was created elsewhere for this bot only.
     Token { access_token: String, device_id: OwnedDeviceId },
 }
 
@@ -41,7 +41,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What a login came to.
+/// The result of a login.
 #[derive(Debug, Clone)]
 pub struct LoggedIn {
     pub user: OwnedUserId,
@@ -50,11 +50,11 @@ pub struct LoggedIn {
     pub verified: bool,
     /// Where the recovery key was written; `None` when there is none yet.
     pub recovery_key: Option<PathBuf>,
-    /// What the person who logs in should know or do, a line each.
+    /// What the person who logs in should know or do, one line each.
     pub remarks: Vec<String>,
 }
 
-/// A device that was just made, or given, and is not used yet.
+/// A device that was just created, or given, and is not used yet.
 pub(crate) struct NewDevice {
     pub(crate) device: OwnedDeviceId,
     access_token: String,
@@ -68,7 +68,7 @@ impl NewDevice {
         client::with_token(matrix, &self.device, &self.access_token).await
     }
 
-    /// Removes the device again. One that was given stays: whoever gave it may use it for another try.
+    /// Removes the device again. A device that was given is kept: its owner may use it for another try.
     pub(crate) async fn undo(&self, matrix: &Matrix) {
         if self.password.is_some() {
             leave(matrix, &self.device, &self.access_token).await;
@@ -76,8 +76,8 @@ impl NewDevice {
     }
 }
 
-/// Logs in for a person: makes a session and everything that goes with it. An earlier session's device is
-/// logged out, once the new one is on disk.
+/// Logs in for a person: creates a session, and signs its device. An earlier session's device is logged out once the
+/// new one is on disk.
 pub(crate) async fn log_in(
     matrix: &Matrix,
     store: &Store,
@@ -108,8 +108,8 @@ pub(crate) async fn log_in(
     })
 }
 
-/// Makes a device without a person, to take the place of an old one; `path` holds the password. It waits for a
-/// homeserver that is away.
+/// Creates a device without a person, to replace an old one; `path` holds the password. It waits for a homeserver
+/// that is offline.
 pub(crate) async fn enter_alone(
     matrix: &Matrix,
     path: &Path,
@@ -122,7 +122,7 @@ pub(crate) async fn enter_alone(
     let client = client::bare(matrix).await?;
     let request = request(matrix, &password);
     let answer = patiently("logging in", || async { client.send(request.clone()).await }).await;
-    // Whatever waiting could mend was waited for.
+    // Temporary errors were retried.
     let answer = answer.map_err(|error| {
         if let Some(over) = SessionEnd::in_chain(&error) {
             return NeedsPerson::error(over.to_string());
@@ -144,13 +144,13 @@ pub(crate) async fn enter_alone(
     })
 }
 
-/// Puts a new device in the place of the one in the store, and settles its identity.
+/// Replaces the device in the store with a new one, and settles its identity.
 pub(crate) async fn make(
     matrix: &Matrix,
     store: &Store,
     entry: NewDevice,
     plan: IdentityPlan,
-) -> Result<(StoredSession, Settled)> {
+) -> Result<(StoredSession, SettledDevice)> {
     let old = StoredSession::load(store);
     store.forget_crypto()?;
     let kept = old.as_ref().ok().and_then(Option::as_ref);
@@ -183,7 +183,7 @@ pub(crate) async fn make(
     let settled = cross_signing::settle(&client, store, plan, entry.password.as_deref()).await?;
     session.note_keys(&client, settled.verified).await?;
     session.save(store)?;
-    // Whatever copy of the store this was, its encryption state is new.
+    // The encryption state is new, even if the store was an older copy.
     lease::adopt(&client, store).await?;
     Ok((session, settled))
 }
@@ -233,7 +233,7 @@ fn is_refused(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Makes sure that a token belongs to the bot, and to a device that nobody else uses for encryption.
+/// Checks that a token belongs to the bot, and to a device that no other client uses for encryption.
 async fn check_token(
     matrix: &Matrix,
     store: &Store,
@@ -254,7 +254,7 @@ async fn check_token(
     let ours = StoredSession::load(store).ok().flatten().is_some_and(|old| old.device == device);
     match (known, ours) {
         (None, false) => Ok(()),
-        (_, true) => bail!("device {device} is the one Kestrel is logged in as: just run it"),
+        (_, true) => bail!("Kestrel is already logged in as device {device}. Run `kestrel run`"),
         (Some(_), false) => bail!(
             "device {device} already has encryption keys from another client; with new ones both would \
              break. Make a session for Kestrel alone (a POST to /_matrix/client/v3/login) and give its token"
@@ -267,7 +267,7 @@ async fn held_elsewhere(client: &Client, store: &Store) -> Result<Option<String>
     let store_run = store.lease()?.and_then(|text| lease::StoreRun::read(&text));
     let record = patiently("asking who holds the account", || lease::read(client)).await?;
     let holder = lease::holder(record.as_ref(), store_run.as_ref());
-    Ok(record.filter(|_| holder == lease::Holder::Other).map(|record| {
+    Ok(record.filter(|_| holder == lease::AccountHolder::Other).map(|record| {
         format!(
             "Another store holds this account: {}. Stop that Kestrel before you run this one.",
             record.describe()

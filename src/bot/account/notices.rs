@@ -1,4 +1,4 @@
-//! Trouble of the bot's own account → what the ops room is told of it. It words, and sends nothing.
+//! A problem of the bot's own account → the notice for the ops room. It sends nothing.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::bot::clock_offset;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use kestrel_core::render::Page;
 
-/// A new device took the place of an old one.
+/// A new device replaced an old one.
 pub(crate) fn replaced(
     old: &DeviceId,
     new: &DeviceId,
@@ -31,7 +31,7 @@ pub(crate) fn replaced(
     OutgoingMessage { rings: !verified, ..OutgoingMessage::quiet(&page.reply()) }
 }
 
-/// The device goes on without a signature of the account's identity.
+/// The device keeps working without a signature of the account's identity.
 pub(crate) fn unverified(device: &DeviceId) -> OutgoingMessage {
     let mut page = Page::default();
     page.line().text("🔴 Kestrel's device ").code(device);
@@ -60,19 +60,19 @@ pub(crate) fn conflict(device: &DeviceId) -> OutgoingMessage {
     page.line().text("🔴 Kestrel's own device ").code(device);
     page.text(" has a one-time key conflict. An admin must create a new device.");
     page.label("Why").text(
-        "The homeserver refuses this device's one-time keys: the crypto store is older than the device, as after an \
-         older copy was put back.",
+        "The homeserver refuses this device's one-time keys: the crypto store is older than the device, for example because \
+         an older copy was restored.",
     );
     page.label("Impact").text(
         "Kestrel may be unable to read some commands, and some of its messages may be unreadable.",
     );
     page.label("Fix").text(
-        "Stop Kestrel, run `kestrel login`, and start it. With `[matrix] password_file` it does that by itself.",
+        "Stop Kestrel, run `kestrel login`, and start it. With `[matrix] password_file` Kestrel does that itself.",
     );
     OutgoingMessage { rings: true, ..OutgoingMessage::quiet(&page.reply()) }
 }
 
-/// The password with which a lost device would be replaced is another now.
+/// The password in the password file is no longer right.
 pub(crate) fn password(file: &Path) -> OutgoingMessage {
     let mut page = Page::default();
     page.line().text("🔴 The bot's password was changed. Put the current one into ");

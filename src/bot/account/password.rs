@@ -1,20 +1,20 @@
 //! A password and a session that works → whether the password is still the account's.
 //!
-//! It is asked by deleting no device at all: a homeserver checks the password first and then has nothing to do.
-//! A login would tell too, and would make a device each time. The password is never logged.
+//! It is checked with a request that deletes no device: a homeserver checks the password first and then has nothing
+//! to do. A login would also check it, but would create a device each time. The password is never logged.
 
 use matrix_sdk::Client;
 use matrix_sdk::ruma::api::client::device::delete_devices;
 use matrix_sdk::ruma::api::client::uiaa::{self, AuthData, MatrixUserIdentifier, UserIdentifier};
 use ruma::UserId;
 
-/// What the homeserver says of a password.
+/// The homeserver's answer about a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Password {
     Right,
     Wrong,
-    /// Why it could not be asked: a homeserver that leaves passwords to another service does not know the
-    /// request, and one may accept it without a password for a while after a login.
+    /// Why it could not be checked: a homeserver that leaves passwords to another service does not know the request,
+    /// and some accept it without a password for a while after a login.
     Unknown(String),
 }
 
@@ -35,7 +35,7 @@ pub(crate) async fn check(client: &Client, user: &UserId, password: &str) -> Pas
     let Err(error) = client.send(request).await else {
         return Password::Right;
     };
-    // Asked again, which is what a refused password comes to.
+    // A refused password: the homeserver asks again.
     let refused = error.as_uiaa_response().is_some()
         || error.as_client_api_error().is_some_and(|error| error.status_code.as_u16() == 403);
     if refused { Password::Wrong } else { Password::Unknown(error.to_string()) }

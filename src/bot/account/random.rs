@@ -1,4 +1,4 @@
-//! The system's source of randomness → keys and names that nobody can guess.
+//! The system's source of randomness → keys and names that cannot be guessed.
 
 use std::fs;
 use std::io::Read;

@@ -1,9 +1,8 @@
-//! The session in the store → a client that speaks for it and holds the account; or the reason why only a person
-//! can help.
+//! The session in the store → a client that uses it and holds the account; or the reason why only a person can help.
 //!
-//! A device whose keys on the server are not the ones in the store must not go on: it would be refused at
-//! every key upload and never tell why, which is the failure Kestrel looks for. That is noticed before the first
-//! upload. A new device takes its place where a password is at hand, under the identity that the account has.
+//! A device whose keys on the server differ from those in the store must not be used: the server would reject every
+//! key upload without a visible error, which is the very failure that Kestrel looks for. It is detected before the
+//! first upload. A new device replaces it if a password is available, under the account's existing identity.
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +10,7 @@ use matrix_sdk::Client;
 use ruma::OwnedDeviceId;
 
 use super::client::patiently;
-use super::cross_signing::{self, IdentityPlan, Settled};
+use super::cross_signing::{self, IdentityPlan, SettledDevice};
 use super::device_keys;
 use super::keeper;
 use super::keeper::{Account, OneTimeKeyConflicts};
@@ -23,11 +22,11 @@ use super::session_end::{NeedsPerson, SessionEnd, UnusableDevice};
 use crate::config::{self, Matrix};
 use crate::store::Store;
 
-/// So many devices in an hour, and no more: something deletes them, or breaks them.
+/// The most devices in an hour. More means that something deletes or breaks them.
 const MOST: usize = 5;
 const LATELY: SignedDuration = SignedDuration::from_hours(1);
 
-/// Restores the session, on a device that the server knows by the keys in the store, and takes the account.
+/// Restores the session on a device whose keys on the server match the store, and takes the account.
 pub(crate) async fn restore(matrix: &Matrix, store: &Store) -> Result<Account> {
     let restored = whole(matrix, store).await;
     match &restored {
@@ -49,8 +48,8 @@ async fn whole(matrix: &Matrix, store: &Store) -> Result<Account> {
     Ok(Account { client, lease, store: store.clone(), conflicts })
 }
 
-/// Makes sure that the device's keys are published and signed, as far as that needs nobody. `signed`: whether the
-/// identity that the homeserver shows signs the device; the client may not know yet that it was replaced.
+/// Ensures that the device's keys are published and signed, as far as that works without a person. `signed`: whether
+/// the identity on the homeserver signs the device; the client may not know yet that the identity was replaced.
 async fn settle(
     matrix: &Matrix,
     store: &Store,
@@ -85,8 +84,8 @@ async fn settle(
 
 enum TakenUp {
     Whole(Box<Taken>),
-    /// The device can never work again. The session stays until a new one takes its place: a login that
-    /// fails, or a crash, is then made good by the next start.
+    /// The device no longer works. The session is kept until a new one replaces it, so the next start repairs a
+    /// failed login or a crash.
     Gone(Box<StoredSession>, DeviceLoss),
 }
 
@@ -98,7 +97,7 @@ struct Taken {
     conflicts: OneTimeKeyConflicts,
 }
 
-/// Why a device can never work again.
+/// Why a device no longer works.
 #[derive(Debug, Clone, Copy)]
 enum DeviceLoss {
     /// The homeserver ended the session.
@@ -166,8 +165,8 @@ async fn take_up(matrix: &Matrix, store: &Store) -> Result<TakenUp> {
     Ok(TakenUp::Gone(Box::new(session), gone))
 }
 
-/// Why the server and the store do not mean the same device; `None` when they do. Must come before the
-/// client's first upload.
+/// Why the keys on the server and in the store differ; `None` when they match. Must run before the client's first
+/// upload.
 async fn estranged(
     client: &Client,
     session: &StoredSession,
@@ -180,12 +179,12 @@ async fn estranged(
         None if session.published => Some("the server has no keys of this device any more"),
         None => None,
         Some(keys) if (&keys.ed25519, &keys.curve25519) == (&ed25519, &curve25519) => None,
-        Some(_) => Some("the server knows this device by other keys"),
+        Some(_) => Some("the server has different keys for this device"),
     })
 }
 
-/// Makes a new device in the place of one that is gone, under the same identity where its recovery key is in
-/// the store; otherwise it is not verified.
+/// Replaces a lost device, under the same identity if its recovery key is in the store; otherwise the new device is
+/// not verified.
 async fn replace(
     matrix: &Matrix,
     store: &Store,
@@ -217,7 +216,7 @@ async fn replace(
     let looked = async {
         let client = entry.client(matrix).await?;
         match lease::wait_until_free(&client, store).await {
-            // The new device is no copy of anything.
+            // The new device is not a copy of an older one.
             Err(error) if error.is::<UnusableDevice>() => {}
             free => drop(free?),
         }
@@ -243,7 +242,7 @@ fn tell_of_it(
     store: &Store,
     (old, new): (&OwnedDeviceId, &OwnedDeviceId),
     gone: DeviceLoss,
-    settled: &Settled,
+    settled: &SettledDevice,
 ) -> Result<()> {
     for remark in &settled.remarks {
         tracing::warn!("{remark}");
@@ -254,8 +253,8 @@ fn tell_of_it(
     })
 }
 
-/// What a person has to do about a device that is gone. A lost store's device is logged out, so that it does not
-/// stay behind with keys that nobody holds; the device of an older copy may be in use elsewhere.
+/// What a person has to do about a lost device. If the store was lost, the device is logged out, so that it does not
+/// remain with keys that nobody holds. The device of an older copy may be in use elsewhere.
 async fn without_password(
     matrix: &Matrix,
     store: &Store,
@@ -263,7 +262,7 @@ async fn without_password(
     gone: DeviceLoss,
 ) -> anyhow::Error {
     let device = &session.device;
-    let then = "Run `kestrel login` to make a new device. With `[matrix] password_file` Kestrel does that by \
+    let then = "Run `kestrel login` to create a new device. With `[matrix] password_file` Kestrel creates it \
                 itself";
     let DeviceLoss::Lost(_) = gone else {
         return NeedsPerson::error(format!("{gone}. {then}"));

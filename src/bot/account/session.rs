@@ -27,16 +27,16 @@ pub(crate) struct StoredSession {
     pub(super) password_file: Option<PathBuf>,
     /// Whether the device's keys were published: from then on the server must have them.
     pub(crate) published: bool,
-    /// The device's public key and the identity's, as they were last seen to be right. For `kestrel doctor`,
-    /// which may not open the client's databases beside a running bot.
+    /// The public keys of the device and of the identity, as last confirmed. For `kestrel doctor`, which may not open
+    /// the client's databases while the bot runs.
     #[serde(default)]
     pub(crate) ed25519: Option<String>,
     #[serde(default)]
     pub(crate) identity: Option<String>,
-    /// Since when the homeserver refuses the device's one-time keys.
+    /// When the homeserver began to reject the device's one-time keys.
     #[serde(default)]
     pub(crate) conflict: Option<Timestamp>,
-    /// When devices were made without a person, the newest ones.
+    /// When devices were created without a person, the newest ones.
     #[serde(default)]
     pub(crate) replaced: Vec<Timestamp>,
     /// Whether the ops room was told that the device is not verified.
@@ -45,7 +45,7 @@ pub(crate) struct StoredSession {
     /// Whether the ops room was told that the password in the password file is wrong.
     #[serde(default)]
     pub(crate) said_password: bool,
-    /// What the ops room is still to be told about the account.
+    /// Notices about the account that are not posted yet.
     #[serde(default)]
     pub(crate) notes: Vec<OutgoingMessage>,
     /// Why the last run ended, where only a person could help.
@@ -79,7 +79,7 @@ impl StoredSession {
         store.save_session(&serde_json::to_string_pretty(self)?)
     }
 
-    /// Where the password is: as the configuration says, or where `kestrel login --password-file` found it.
+    /// The password file: from the config, or from `kestrel login --password-file`.
     pub(crate) fn password_file(&self, matrix: &Matrix) -> Option<PathBuf> {
         matrix.password_file.clone().or_else(|| self.password_file.clone())
     }
@@ -101,7 +101,7 @@ impl StoredSession {
         let Some(mut session) = Self::load(store)? else { return Ok(()) };
         change(&mut session);
         let text = serde_json::to_string_pretty(&session)?;
-        // Looked at every hour, and hardly ever changed.
+        // Checked every hour, and rarely changed.
         if store.session()?.as_deref() == Some(text.as_str()) {
             return Ok(());
         }
@@ -120,8 +120,8 @@ pub(crate) async fn open(
         .await
 }
 
-/// Logs a device out, so that it does not stay behind with keys that nobody holds. Best effort: its token may
-/// be dead already.
+/// Logs a device out, so that it does not remain with keys that nobody holds. Best effort: its token may be invalid
+/// already.
 pub(crate) async fn leave(matrix: &Matrix, device: &DeviceId, access_token: &str) {
     let done = async {
         let client = client::with_token(matrix, device, access_token).await?;

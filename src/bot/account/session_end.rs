@@ -7,8 +7,8 @@ use std::fmt;
 use matrix_sdk::HttpError;
 use matrix_sdk::ruma::api::error::ErrorKind;
 
-/// Starting again does not help: a person has to do something first. The process exits with a status of its
-/// own, so that a service manager does not restart it.
+/// A restart does not help: a person has to do something first. The process exits with a status of its own, so that a
+/// service manager does not restart it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeedsPerson(String);
 
@@ -37,7 +37,7 @@ pub(crate) enum SessionEnd {
 }
 
 impl SessionEnd {
-    /// What an error code says; `None` when the session is not at its end.
+    /// What an error code says; `None` when the session is still valid.
     pub(crate) fn from_error_kind(kind: Option<&ErrorKind>) -> Option<Self> {
         match kind? {
             ErrorKind::UnknownToken(_) | ErrorKind::MissingToken => Some(Self::Token),
@@ -78,7 +78,7 @@ impl fmt::Display for SessionEnd {
 
 impl std::error::Error for SessionEnd {}
 
-/// The device must not go on, and a new one takes its place if a password is at hand.
+/// The device must not be used any more. A new one replaces it if a password is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UnusableDevice {
     /// The newest run of this store is not in it.
@@ -91,11 +91,11 @@ impl fmt::Display for UnusableDevice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::OlderCopy => {
-                "the store is older than the account's last run with it: an older copy was put back"
+                "the store is older than the account's last run with it: an older copy was restored"
             }
             Self::Conflict => {
                 "the homeserver refuses this device's one-time keys: the crypto store is older than the \
-                 device, as after an older copy was put back"
+                 device, for example because an older copy was restored"
             }
         })
     }

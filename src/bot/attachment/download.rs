@@ -1,7 +1,7 @@
-//! A file on the homeserver → its bytes, opened piece by piece as they arrive, and never more than the limit.
+//! A file on the homeserver → its bytes, decrypted piece by piece as they arrive, and never more than the limit.
 //!
-//! The Matrix client's own download holds a file three times (as it came, copied, decrypted) and has no
-//! limit: a message may say that its file is small, and it is not.
+//! The Matrix client's own download holds a file three times in memory (as it came, copied, decrypted) and has no
+//! limit: a message may declare a small size for a large file.
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read};
@@ -22,15 +22,15 @@ const TRYING: Duration = Duration::from_secs(60);
 /// The pause before the second try, and the longest one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// The room that a file is given. glibc returns memory of more than 32 MiB to the system as soon as it is free,
-/// and may keep what is smaller; pages that are not used cost nothing.
+/// The memory that is reserved for a file. glibc returns blocks of more than 32 MiB to the system when they are
+/// freed, and may keep smaller ones; unused pages cost nothing.
 const ROOM: usize = 33 << 20;
 
 /// Why a file was not fetched.
 #[derive(Debug)]
 pub(super) enum DownloadError {
     TooLarge,
-    /// The homeserver may give it later.
+    /// The homeserver may serve it later.
     Busy(anyhow::Error),
     Failed(anyhow::Error),
 }
@@ -147,7 +147,7 @@ impl Pipe {
 }
 
 impl Read for Pipe {
-    /// An error that says so, where nothing is there yet.
+    /// `WouldBlock` if no bytes are there yet.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut arrived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Arrived { bytes, read, ended } = &mut *arrived;

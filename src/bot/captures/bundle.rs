@@ -1,5 +1,5 @@
-//! A session that is over → its verdict and its bundle, kept in the store and posted into its thread. Done
-//! again after a crash it gives the same case and the same messages.
+//! A finished capture → its verdict and its bundle, saved in the store and posted in its thread. Repeated after a
+//! crash, it gives the same case and the same messages.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::store::{NewCase, bundle};
 use kestrel_core::capture::{BundledFile, MANIFEST, Manifest, Session, folder_name};
 use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, Shown, State};
 
-/// How late a line may reach Synapse's log (its handler's buffer, by default).
+/// The longest delay of a line in Synapse's log (its handler's buffer, by default).
 const LATE: i64 = 6;
-/// What never is left out of a bundle that is too large.
+/// Files that are never left out of a bundle.
 const ALWAYS: [&str; 3] = ["evidence.json", "verdict.md", "marks.md"];
 
 impl SessionTask {
-    /// Judges, bundles, keeps and posts.
+    /// Judges the capture, packs the bundle, saves it and posts it.
     pub(crate) async fn finish(&mut self) -> Result<()> {
         let window = self.session.window();
         let since = Timestamp::now().duration_since(window.to).as_secs();
@@ -48,12 +48,12 @@ impl SessionTask {
         self.context.store.keep_part(self.number, &name, &bytes)?;
         let ledger = self.context.store.ledger();
         ledger.bundle_capture(self.number, &name)?;
-        let kase = case.as_ref().map(|case| self.open_case(case)).transpose()?;
+        let number = case.as_ref().map(|case| self.open_case(case)).transpose()?;
         let txn = self.txn("bundle");
         room_message::file(&self.room, &self.root, (&name, "application/zip"), bytes, txn).await?;
-        let mut reply = match (&case, kase) {
-            (Some(case), Some(kase)) => {
-                self.context.flow.numbered(&case.evidence, &case.judgement, kase)
+        let mut reply = match (&case, number) {
+            (Some(case), Some(number)) => {
+                self.context.flow.numbered(&case.evidence, &case.judgement, number)
             }
             _ => replies::no_device_in_capture(),
         };
@@ -68,11 +68,11 @@ impl SessionTask {
         let said =
             room_message::post(&self.room, Destination::Thread(&self.root), &message, &[], txn)
                 .await?;
-        // A reply to it is about the case, too.
-        kase.map_or(Ok(()), |kase| self.context.store.answered(kase, &said))
+        // A reply to the verdict finds the case too.
+        number.map_or(Ok(()), |number| self.context.store.answered(number, &said))
     }
 
-    /// What logs and reports hold is hostile: should judging it ever panic, the bundle is made without.
+    /// Logs and reports are hostile input: if judging them panics, the bundle is made without a verdict.
     async fn judge(&self) -> Option<Box<Case>> {
         let flow = self.context.flow.clone();
         let session = self.session.clone();
@@ -89,10 +89,10 @@ impl SessionTask {
     }
 
     fn open_case(&self, case: &Case) -> Result<u64> {
-        // A name that no event has: a thread may have several captures, and each has its case.
+        // A name that no event has: a thread can have several captures, each with its case.
         let began = self.session.started.as_millisecond();
         let cause = EventId::parse(format!("$capture-{}-{began}", self.number))?;
-        let kase = self.context.store.open_case(&NewCase {
+        let number = self.context.store.open_case(&NewCase {
             cause: &cause,
             thread: &self.root,
             room: self.room.room_id(),
@@ -102,11 +102,11 @@ impl SessionTask {
             evidence: &case.evidence,
             now: Timestamp::now(),
         })?;
-        self.context.store.ledger().judge_capture(self.number, kase)?;
-        Ok(kase)
+        self.context.store.ledger().judge_capture(self.number, number)?;
+        Ok(number)
     }
 
-    /// What clients said of themselves meanwhile.
+    /// What clients reported during the capture.
     fn client_said(&self) -> Vec<Gathered> {
         let of = |(name, text): (String, Vec<u8>)| {
             let facts: ClientFacts = serde_json::from_slice(&text).ok()?;

@@ -1,4 +1,4 @@
-//! What a capture works with: the flow, the store, and what sends owed messages.
+//! What a capture works with: the flow, the store, and the signal that messages are pending.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::store::{NewMessage, Store};
 pub(crate) struct CaptureContext {
     pub(super) flow: Flow,
     pub(super) store: Store,
-    /// Wakes what sends owed messages.
+    /// Wakes the task that sends pending messages.
     due: Arc<Notify>,
 }
 
@@ -22,7 +22,7 @@ impl CaptureContext {
         Self { flow, store, due }
     }
 
-    /// Owes a message.
+    /// Queues a message.
     pub(super) fn owe(&self, message: &NewMessage) -> Result<()> {
         self.store.ledger().owe_messages(std::slice::from_ref(message))?;
         self.due.notify_one();

@@ -1,6 +1,6 @@
-//! `!capture` → sessions that go on beside the loop, one a room. Each is a task that feeds its session's state
-//! machine and does what that asks for; what it is told comes through here. The state is in the ledger before
-//! anything is posted, so the next process goes on where this one was killed.
+//! `!capture` → capture sessions, one per room, each in a task of its own. The task feeds its session's state machine
+//! and carries out its effects; commands and reactions reach it through here. The state is in the ledger before
+//! anything is posted, so the next process resumes where this one ended.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use tokio::task::{AbortHandle, JoinError};
 
 use super::context::CaptureContext;
 use super::session_task::SessionTask;
-use super::tick::Tick;
+use super::tick::StepTick;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::permission::may_command;
 use crate::bot::rate_limit::{Rate, RateLimit, TICKS};
@@ -25,28 +25,28 @@ use crate::store::KeptCapture;
 use kestrel_core::capture::{CaptureRequest, Input, Session, Step};
 use kestrel_core::command::CaptureCommand;
 use kestrel_core::evidence::client_file::{Artefact, FileKind};
-use kestrel_core::render::{Reply, capture as told};
+use kestrel_core::render::{Reply, capture as wording};
 
-/// What may wait for a session that is busy posting; more is dropped and logged.
+/// The most inputs that wait for a busy session; more are dropped and logged.
 const WAITING: usize = 64;
-/// How often one session is taken up again after a fault, and the first pause.
+/// How often a failed session is resumed, and the first pause.
 const MOST_FAULTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
-/// Reports that one capture keeps.
+/// The most reports of one capture.
 const REPORTS: usize = 40;
 
-/// The sessions that go on.
+/// The running sessions.
 #[derive(Debug)]
 pub(crate) struct Captures {
     context: CaptureContext,
     running: Mutex<HashMap<u64, RunningSession>>,
-    /// How often a session's task broke off in this process.
+    /// How often a session's task failed in this process.
     faults: Mutex<HashMap<u64, u32>>,
     /// Ticks of the last hour, by person.
     ticks: Mutex<RateLimit>,
 }
 
-/// How a session's task is spoken to.
+/// The connection to a session's task.
 #[derive(Debug)]
 struct RunningSession {
     user: OwnedUserId,
@@ -68,7 +68,7 @@ impl Captures {
     /// Resumes what an earlier process left open, or an earlier session of this one.
     pub(crate) fn take_up(self: &Arc<Self>, client: &Client) {
         for (_, running) in self.lock().drain() {
-            // It posts with a session that is over.
+            // It posts with an old Matrix session.
             if let Some(stop) = running.stop {
                 stop.abort();
             }
@@ -88,7 +88,7 @@ impl Captures {
         }
     }
 
-    /// Answers one command; nothing where the capture's own thread says it.
+    /// Answers one command; nothing if the capture answers in its own thread.
     pub(crate) async fn command(
         self: &Arc<Self>,
         room: &Room,
@@ -108,7 +108,7 @@ impl Captures {
             _ => {
                 let session = session_of(&kept);
                 let page = session.map(|session| {
-                    told::checklist(&session, kept.number, &self.context.flow.view())
+                    wording::checklist(&session, kept.number, &self.context.flow.view())
                 });
                 return Ok(page.map(|page| page.reply()));
             }
@@ -139,7 +139,7 @@ impl Captures {
         let ledger = self.context.store.ledger();
         let number = match ledger.begin_capture(room.room_id(), root, &state, now)? {
             Ok(number) => number,
-            // The same command, answered again after a crash: it goes on already.
+            // The same command, answered again after a crash: the capture is already running.
             Err(going_on) if going_on.root == root => return Ok(None),
             Err(going_on) => return Ok(Some(replies::one_capture(going_on.number))),
         };
@@ -150,7 +150,7 @@ impl Captures {
         Ok(None)
     }
 
-    /// Lets a session go on in a task of its own; without effects it is taken up.
+    /// Runs a session in a task of its own; without effects it is resumed.
     fn run(
         self: &Arc<Self>,
         room: Room,
@@ -163,7 +163,7 @@ impl Captures {
         let user = session.asked.user.clone();
         let reports = session.received.len();
         let drive = SessionTask::new(self.context.clone(), room.clone(), kept, session);
-        // Held until the session is listed: one that ends at once is removed after that.
+        // Locked until the session is listed: one that ends at once is removed after that.
         let mut running = self.lock();
         let driven = tokio::spawn(drive.go_on(begun, heard));
         let stop = Some(driven.abort_handle());
@@ -172,7 +172,7 @@ impl Captures {
         let captures = Arc::clone(self);
         tokio::spawn(async move {
             let driven = driven.await;
-            // It was taken up again, and another is in its place.
+            // It was resumed, and another task replaced it.
             if driven.as_ref().is_err_and(JoinError::is_cancelled) {
                 return;
             }
@@ -184,7 +184,7 @@ impl Captures {
         });
     }
 
-    /// Takes a session up again whose task broke off, a few times with growing pauses.
+    /// Resumes a session whose task failed, a few times with growing pauses.
     async fn go_on_after_a_fault(self: Arc<Self>, room: Room, number: u64) {
         let faults = {
             let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,9 +208,9 @@ impl Captures {
         }
     }
 
-    /// A tick by somebody who may command; of others nothing is said. Reactions are never encrypted, so a stolen
-    /// token can tick: it checks off a step, and only so often.
-    pub(crate) async fn ticked(self: &Arc<Self>, room: &Room, tick: Tick, config: &Config) {
+    /// A tick by somebody who may command; other ticks are ignored. Reactions are never encrypted, so a stolen token
+    /// can tick: it only checks off a step, and the rate is limited.
+    pub(crate) async fn ticked(self: &Arc<Self>, room: &Room, tick: StepTick, config: &Config) {
         let kept = match self.context.store.ledger().capture_of(&tick.on) {
             Ok(Some(kept)) if kept.checklist.as_ref() == Some(&tick.on) => kept,
             Ok(_) => return,
@@ -242,8 +242,8 @@ impl Captures {
         ticks.step(person, TICKS, now)
     }
 
-    /// A user's file came in, redacted: kept with every capture of that user that goes on, whose verdict it
-    /// will be part of.
+    /// A user's file arrived, redacted: it is saved with every running capture of that user, and is part of its
+    /// verdict.
     pub(crate) fn received(&self, user: &UserId, artefact: &Artefact) {
         let mut running = self.lock();
         for (number, one) in running.iter_mut().filter(|(_, one)| one.user == *user) {
@@ -282,12 +282,12 @@ impl Captures {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, RunningSession>> {
-        // A panic elsewhere while it was held leaves a session that nobody is told of.
+        // A panic elsewhere while it was locked leaves at worst a session that gets no input.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The session of a row; none of another version.
+/// The session of a row; none if another version saved it.
 fn session_of(kept: &KeptCapture) -> Option<Session> {
     let session = serde_json::from_str::<Session>(&kept.state);
     session

@@ -1,41 +1,24 @@
-//! One session's task: time and what it is told → its state machine → posts, looks and, at the end, the bundle.
+//! A capture session and everything that it holds open: its state, its messages and its saved measurements.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
-use anyhow::{Context, Result};
 use jiff::Timestamp;
 use matrix_sdk::Room;
 use ruma::{OwnedEventId, OwnedTransactionId};
-use tokio::sync::mpsc;
 
 use super::context::CaptureContext;
-use crate::bot::messages::delivery;
-use crate::bot::messages::outgoing_message::OutgoingMessage;
-use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction;
 use crate::bot::outbox::owed_message;
 use crate::flow::InboxWatch;
 use crate::store::KeptCapture;
-use kestrel_core::capture::{Effect, Input, Said, Session, Step};
-use kestrel_core::evidence::Subject;
+use kestrel_core::capture::{Effect, Input, Session, Step};
 use kestrel_core::evidence::delay::Metrics;
 use kestrel_core::evidence::to_device::Inbox;
-use kestrel_core::render::{Page, capture as told};
+use kestrel_core::render::Page;
 
-/// How long it sleeps at the least between two moments of its own.
-const SHORTEST: Duration = Duration::from_millis(200);
-/// How often its state is written down when nothing happens.
+/// How often its state is saved when nothing happens.
 const WRITTEN: i64 = 15;
-/// A watch that failed is opened again after this.
-const REOPEN: i64 = 30;
-/// The pause before a bundle that could not be posted is posted again.
-const PAUSE: Duration = Duration::from_secs(30);
-/// Samples of the latency that are kept: four hours of them.
-const SAMPLES: usize = 1000;
 /// Files of what was measured, so that a restart loses none of it.
-const INBOX: &str = "inbox.json";
-const LATENCY: &str = "latency.json";
+pub(super) const INBOX: &str = "inbox.json";
+pub(super) const LATENCY: &str = "latency.json";
 
 /// The session and everything it holds open.
 pub(crate) struct SessionTask {
@@ -43,14 +26,14 @@ pub(crate) struct SessionTask {
     pub(crate) room: Room,
     pub(crate) number: u64,
     pub(crate) root: OwnedEventId,
-    checklist: Option<OwnedEventId>,
+    pub(super) checklist: Option<OwnedEventId>,
     pub(crate) session: Session,
-    watch: Option<InboxWatch>,
-    watch_failed: Option<Timestamp>,
+    pub(super) watch: Option<InboxWatch>,
+    pub(super) watch_failed: Option<Timestamp>,
     pub(crate) inbox: Option<Inbox>,
     pub(crate) samples: Vec<(Timestamp, Metrics)>,
     written: Timestamp,
-    ticked: bool,
+    pub(super) ticked: bool,
 }
 
 impl SessionTask {
@@ -79,57 +62,12 @@ impl SessionTask {
         }
     }
 
-    /// Runs until the bundle is posted.
-    pub(crate) async fn go_on(
-        mut self,
-        begun: Option<Vec<Effect>>,
-        mut heard: mpsc::Receiver<Input>,
-    ) {
-        match begun {
-            Some(effects) => self.work(effects).await,
-            None => {
-                self.ticked = true;
-                self.take(Input::Restarted).await;
-                // The process before ended right after the beginning.
-                if self.is_open(Step::LogPlaces) && !self.session.is_over() {
-                    let effects = self.measure().await;
-                    self.work(effects).await;
-                }
-            }
-        }
-        while let Some(due) = self.session.due() {
-            let pause = due.duration_since(Timestamp::now());
-            let pause = Duration::try_from(pause).unwrap_or_default().max(SHORTEST);
-            let input = tokio::select! {
-                Some(input) = heard.recv() => input,
-                () = tokio::time::sleep(pause) => Input::Clock,
-            };
-            self.take(input).await;
-        }
-        if self.session.is_done()
-            && let Err(error) =
-                self.context.store.ledger().end_capture(self.number, Timestamp::now())
-        {
-            tracing::error!("capture {} cannot be ended: {error:#}", self.number);
-        }
-    }
-
-    /// Takes what comes after the end: somebody ticks what puts the server right again.
-    pub(crate) async fn late(mut self, input: Input) {
-        self.take(input).await;
-    }
-
-    fn is_open(&self, step: Step) -> bool {
+    pub(super) fn is_open(&self, step: Step) -> bool {
         self.session.items.iter().any(|item| item.step == step && item.ticked.is_none())
     }
 
-    async fn take(&mut self, input: Input) {
-        let effects = self.step(input);
-        self.work(effects).await;
-    }
-
-    /// One step of the state machine, written down before anybody is told of it.
-    fn step(&mut self, input: Input) -> Vec<Effect> {
+    /// One step of the state machine, saved before anything is posted.
+    pub(super) fn step(&mut self, input: Input) -> Vec<Effect> {
         let now = Timestamp::now();
         let happened = !matches!(input, Input::Clock | Input::Polled | Input::Sampled);
         let effects = self.session.take(input, now);
@@ -141,7 +79,7 @@ impl SessionTask {
         effects
     }
 
-    fn save(&mut self, now: Timestamp) {
+    pub(super) fn save(&mut self, now: Timestamp) {
         let state = serde_json::to_string(&self.session).unwrap_or_default();
         match self.context.store.ledger().save_capture(self.number, &state) {
             Ok(()) => self.written = now,
@@ -149,141 +87,19 @@ impl SessionTask {
         }
     }
 
-    async fn work(&mut self, effects: Vec<Effect>) {
-        let mut queue = VecDeque::from(effects);
-        while let Some(effect) = queue.pop_front() {
-            match effect {
-                Effect::Say(Said::Began) => queue.extend(self.measure().await),
-                Effect::Say(said) => {
-                    let view = self.context.flow.view();
-                    let page = told::said(&said, &self.session, self.number, &view);
-                    self.tell(page, &self.part(&said));
-                }
-                Effect::Remind(reminder) => {
-                    let view = self.context.flow.view();
-                    self.tell(told::reminder(reminder, &self.session, &view), "soon");
-                }
-                Effect::Tick(_) => self.ticked = true,
-                Effect::Poll => queue.extend(self.poll().await),
-                Effect::Sample => queue.extend(self.sample().await),
-                Effect::Finish(_) => {
-                    self.bundle().await;
-                    queue.extend(self.step(Input::Bundled));
-                }
-            }
-        }
-        self.show().await;
-    }
-
-    /// Posts the bundle; tries again until the homeserver takes it, or never will.
-    async fn bundle(&mut self) {
-        self.show().await;
-        self.watch = None;
-        while let Err(error) = self.finish().await {
-            tracing::error!("capture {} has no bundle yet: {error:#}", self.number);
-            if delivery::is_unsendable(&error) {
-                break;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Each thing that is said has a name of its own: a process after a crash says it no second time.
-    fn part(&self, said: &Said) -> String {
-        match said {
-            Said::Began => "began".into(),
-            Said::Marked(which) => format!("mark-{which}"),
-            Said::MarksFull => "marks-full".into(),
-            Said::Ended(_) => "ended".into(),
-            Said::WentOn(_) | Said::IsOver => {
-                format!("at-{}", Timestamp::now().as_millisecond())
-            }
-        }
-    }
-
-    /// What is noted once, at the start.
-    async fn measure(&mut self) -> Vec<Effect> {
-        let flow = self.context.flow.clone();
-        let places = tokio::task::spawn_blocking(move || flow.log_places()).await;
-        let mut effects = Vec::new();
-        for (source, position) in places.unwrap_or_default() {
-            effects.extend(self.step(Input::Place { source, position }));
-        }
-        match self.context.flow.database_skew(Timestamp::now()).await {
-            Some(Ok(millis)) => {
-                let source = "the database's clock".to_owned();
-                effects.extend(self.step(Input::Clocks { source, millis }));
-            }
-            Some(Err(why)) => tracing::warn!("the clocks could not be compared: {why}"),
-            None => {}
-        }
-        self.ticked = true;
-        effects
-    }
-
-    /// One look at the inbox. A watch that cannot be opened is tried again later.
-    async fn poll(&mut self) -> Vec<Effect> {
-        let now = Timestamp::now();
-        if self.watch.is_none() {
-            let rested = |at: Timestamp| now.duration_since(at).as_secs() >= REOPEN;
-            let Some(device) = self.session.asked.device.clone() else { return Vec::new() };
-            if !self.watch_failed.is_none_or(rested) {
-                return Vec::new();
-            }
-            let subject = Subject { user: self.session.asked.user.clone(), device };
-            let opened = self.context.flow.watch_inbox(subject, self.inbox.clone(), now).await;
-            match opened {
-                Some(Ok(watch)) => self.watch = Some(watch),
-                Some(Err(why)) => {
-                    tracing::warn!("the inbox of capture {} cannot be watched: {why}", self.number);
-                    self.watch_failed = Some(now);
-                }
-                None => self.watch_failed = Some(Timestamp::MAX),
-            }
-        }
-        let Some(watch) = &mut self.watch else { return Vec::new() };
-        let first = self.inbox.is_none();
-        match watch.look(now).await {
-            Ok(came) => {
-                self.inbox = Some(watch.seen().clone());
-                if came || first {
-                    self.keep(INBOX, &self.inbox);
-                }
-                self.step(Input::Polled)
-            }
-            Err(why) => {
-                tracing::warn!("the inbox of capture {} could not be read: {why}", self.number);
-                (self.watch, self.watch_failed) = (None, Some(now));
-                Vec::new()
-            }
-        }
-    }
-
-    async fn sample(&mut self) -> Vec<Effect> {
-        let now = Timestamp::now();
-        let sampled = self.context.flow.latency(&self.session.asked.user, now).await;
-        let Some(metrics) = sampled.filter(|_| self.samples.len() < SAMPLES) else {
-            return Vec::new();
-        };
-        self.samples.push((now, metrics));
-        self.keep(LATENCY, &self.samples);
-        self.step(Input::Sampled)
-    }
-
-    fn keep(&self, name: &str, what: &impl serde::Serialize) {
+    pub(super) fn keep(&self, name: &str, what: &impl serde::Serialize) {
         let text = serde_json::to_vec(what).unwrap_or_default();
         if let Err(error) = self.context.store.keep_part(self.number, name, &text) {
             tracing::warn!("{name} of capture {} could not be saved: {error:#}", self.number);
         }
     }
 
-    /// The transaction of one thing that is said, the same in every process. A thread may have several
-    /// captures.
+    /// The transaction ID of one message, the same in every process. A thread can have several captures.
     pub(crate) fn txn(&self, part: &str) -> OwnedTransactionId {
         transaction::for_part(&self.root, &format!("capture-{}-{part}", self.number))
     }
 
-    /// Owes a message to the session's thread: it is sent once, however long the homeserver is away.
+    /// Queues a message for the session's thread: it is sent once, however long the homeserver is offline.
     pub(crate) fn tell(&self, page: Option<Page>, part: &str) {
         let Some(page) = page else { return };
         let txn = self.txn(part);
@@ -295,46 +111,5 @@ impl SessionTask {
         if let Err(error) = self.context.owe(&message) {
             tracing::error!("a message of capture {} is lost: {error:#}", self.number);
         }
-    }
-
-    /// Shows the checklist as it stands: the message with its buttons first, edits of it afterwards.
-    async fn show(&mut self) {
-        if !std::mem::take(&mut self.ticked) {
-            return;
-        }
-        if let Err(error) = self.try_show().await {
-            tracing::error!(
-                "the checklist of capture {} could not be posted: {error:#}",
-                self.number
-            );
-            self.ticked = !self.session.is_over();
-        }
-    }
-
-    async fn try_show(&mut self) -> Result<()> {
-        let page = told::checklist(&self.session, self.number, &self.context.flow.view());
-        let message = OutgoingMessage::quiet(&page.reply());
-        if let Some(checklist) = &self.checklist {
-            let part = format!("edit-{}", Timestamp::now().as_millisecond());
-            let txn = self.txn(&part);
-            room_message::post(&self.room, Destination::Instead(checklist), &message, &[], txn)
-                .await?;
-            return Ok(());
-        }
-        let txn = self.txn("checklist");
-        let checklist =
-            room_message::post(&self.room, Destination::Thread(&self.root), &message, &[], txn)
-                .await?;
-        let ledger = self.context.store.ledger();
-        ledger.list_capture(self.number, &checklist).context("the checklist is not noted")?;
-        self.checklist = Some(checklist.clone());
-        for button in Step::ALL.into_iter().filter_map(Step::button) {
-            let part = format!("button-{}", button.chars().next().unwrap_or('x'));
-            let txn = self.txn(&part);
-            if let Err(error) = room_message::react(&self.room, &checklist, button, txn).await {
-                tracing::warn!("a button of capture {} is missing: {error:#}", self.number);
-            }
-        }
-        Ok(())
     }
 }

@@ -8,13 +8,13 @@ use kestrel_core::capture::Step;
 
 /// A reaction that ticks a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tick {
+pub(crate) struct StepTick {
     pub(crate) sender: OwnedUserId,
     pub(super) step: Step,
     pub(super) on: OwnedEventId,
 }
 
-impl Tick {
+impl StepTick {
     /// The tick of this event, if it is a reaction by which a step may be ticked.
     pub(crate) fn from_event(event: &AnySyncTimelineEvent) -> Option<Self> {
         let event = timeline_event::reaction(event)?;
@@ -39,7 +39,7 @@ mod tests {
                     "rel_type": "m.annotation", "event_id": "$list", "key": key,
                 }},
             });
-            Tick::from_event(&serde_json::from_value(event).ok()?)
+            StepTick::from_event(&serde_json::from_value(event).ok()?)
         };
         let first = tick("1️⃣").unwrap();
         assert_eq!((first.step, first.on.as_str()), (Step::RaiseLoggers, "$list"));

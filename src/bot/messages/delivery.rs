@@ -1,10 +1,9 @@
-//! A message's content → an event in a room. One message at a time is sent to a room, and the transaction id
-//! makes a message that is sent again the same event. Words nothing.
+//! A message's content → an event in a room. Each room gets one message at a time, and the transaction ID makes a
+//! message that is sent again the same event. It does not word messages.
 //!
-//! The Matrix client shares a room's key and encrypts in two steps. When two messages race, the second may
-//! encrypt with a key that the first has used up, and matrix-sdk-crypto 0.18 panics ("Session expired"). One
-//! message at a time keeps them apart; a panic that comes all the same is an error like any other, and the
-//! next try makes a new key.
+//! The Matrix client shares a room's key and encrypts in two steps. If two messages race, the second may encrypt with
+//! a key that the first has used up, and matrix-sdk-crypto 0.18 panics ("Session expired"). Sending one message at a
+//! time prevents that; if it still panics, the panic is an error like any other, and the next try creates a new key.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -22,7 +21,7 @@ use tokio::sync::Mutex as Turn;
 const MOST_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Whose turn it is to send to a room. There is one account in a process, so one list serves it.
+/// One lock per room. There is one account in a process, so one list is enough.
 static TURNS: LazyLock<Mutex<BTreeMap<OwnedRoomId, Arc<Turn<()>>>>> = LazyLock::new(Mutex::default);
 
 fn turn_of(room: &RoomId) -> Arc<Turn<()>> {
@@ -30,9 +29,8 @@ fn turn_of(room: &RoomId) -> Arc<Turn<()>> {
     turns.entry(room.to_owned()).or_default().clone()
 }
 
-/// Sends until the homeserver took it, for about a minute. Sending the same again is harmless: the
-/// transaction id is the same, and Synapse answers with the event it made the first time (for a day, per
-/// device).
+/// Sends until the homeserver accepts it, for about a minute. A repeated try is harmless: the transaction ID is the
+/// same, and Synapse answers with the first event (for a day, per device).
 pub(crate) async fn patiently<C>(
     room: &Room,
     content: C,

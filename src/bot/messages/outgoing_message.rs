@@ -1,17 +1,17 @@
-//! A message as it will be sent, word for word: kept in the ledger until the homeserver has taken it.
+//! A message as it will be sent: kept in the ledger until the homeserver accepts it.
 
 use serde::{Deserialize, Serialize};
 
 use kestrel_core::render::Reply;
 
-/// Both bodies, and whether it rings.
+/// Both bodies, and whether it notifies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OutgoingMessage {
     pub(crate) plain: String,
     pub(crate) html: String,
-    /// Whether phones ring: a notice does not.
+    /// Whether phones notify: a notice does not.
     pub(crate) rings: bool,
-    /// What the storm's first message says from now on: both bodies.
+    /// The new text of the storm's first message: both bodies.
     pub(crate) instead: Option<(String, String)>,
     /// Whether it is the first message of a storm: everything else about the storm goes in its thread.
     #[serde(default)]
@@ -19,7 +19,7 @@ pub(crate) struct OutgoingMessage {
 }
 
 impl OutgoingMessage {
-    /// One that nobody is woken for.
+    /// A message that notifies nobody.
     pub(crate) fn quiet(reply: &Reply) -> Self {
         let plain = reply.plain.clone();
         let html = reply.html.clone();

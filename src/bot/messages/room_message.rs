@@ -1,5 +1,5 @@
-//! A reply → an event in a room, once: in the asker's thread, mentioning nobody else, under a
-//! transaction id that the event that caused it decides. Says what it is given and words nothing.
+//! A reply → an event in a room, once: in the asker's thread, mentioning nobody else, under a transaction ID that its
+//! cause decides. It does not word messages.
 
 use std::io::Cursor;
 
@@ -26,11 +26,11 @@ pub(crate) enum Destination<'a> {
     Room,
     /// Under this root.
     Thread(&'a EventId),
-    /// In the place of what this event said: an edit.
+    /// An edit of this event.
     Instead(&'a EventId),
 }
 
-/// Sends a message; phones of `rings` ring for it.
+/// Sends a message that mentions the users in `rings`.
 pub(crate) async fn post(
     room: &Room,
     place: Destination<'_>,
@@ -72,7 +72,7 @@ pub(crate) async fn react(
     sent.map(drop).context("the button was not taken")
 }
 
-/// Puts a picture into a thread, with the words that say what it shows; pings nobody.
+/// Posts a picture in a thread, with its description; notifies nobody.
 pub(crate) async fn show(
     room: &Room,
     root: &EventId,
@@ -85,7 +85,7 @@ pub(crate) async fn show(
     info.width = Some(picture.width.into());
     info.height = Some(picture.height.into());
     let source = upload(room, picture.png, "image/png").await?;
-    // The body is what a screen reader says and a client without pictures shows.
+    // The body is what a screen reader reads and a client without pictures shows.
     let mut image = ImageMessageEventContent::new(picture.alt, source);
     image.filename = Some("storm.png".to_owned());
     image.info = Some(Box::new(info));
@@ -95,7 +95,7 @@ pub(crate) async fn show(
     delivery::patiently(room, content, txn).await.map(drop)
 }
 
-/// A file of ours: its name is safe, and its text fit to be read by everybody in the room.
+/// A file that Kestrel made: its name is safe, and everybody in the room may read it.
 #[derive(Debug)]
 pub(crate) struct Attached<'a> {
     pub(crate) name: &'a str,
@@ -103,7 +103,7 @@ pub(crate) struct Attached<'a> {
     pub(crate) text: String,
 }
 
-/// Uploads a file; returns the message that shows it after the last one of a thread and pings nobody.
+/// Uploads a file; returns the message that shows it after the last one of a thread and notifies nobody.
 pub(crate) async fn enclosed(
     room: &Room,
     thread: (&EventId, &EventId),
@@ -112,7 +112,7 @@ pub(crate) async fn enclosed(
     uploaded(room, thread, (file.name, file.kind), file.text.into_bytes()).await
 }
 
-/// Puts a file into a thread; pings nobody.
+/// Posts a file in a thread; notifies nobody.
 pub(crate) async fn file(
     room: &Room,
     root: &EventId,
@@ -144,7 +144,7 @@ async fn uploaded(
     Ok(content)
 }
 
-/// Puts a message into a thread, behind its last one.
+/// Puts a message into a thread, after its last one.
 pub(crate) fn under(
     root: OwnedEventId,
     last: OwnedEventId,
@@ -152,7 +152,7 @@ pub(crate) fn under(
     Relation::Thread(Thread::plain(root, last))
 }
 
-/// Makes a message a reply.
+/// Turns a message into a reply.
 pub(crate) fn in_reply(to: OwnedEventId) -> Relation<RoomMessageEventContentWithoutRelation> {
     Relation::Reply(InReply::new(InReplyTo::new(to)))
 }

@@ -1,13 +1,13 @@
-//! What is said, and because of which event → the transaction id under which the homeserver takes it once. It is the
-//! same in every process, so a crash between sending and noting it cannot make a second message.
+//! A message and its cause → the transaction ID that makes the homeserver accept it once. It is the same in every
+//! process, so a crash between sending and saving cannot create a second message.
 
 use matrix_sdk::ruma::OwnedTransactionId;
 use ruma::EventId;
 use sha2::{Digest, Sha256};
 
-/// What is said because of an event: each at most once.
+/// The kinds of messages that one event causes, each at most once.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum About {
+pub(crate) enum Purpose {
     Answer,
     Evidence,
     Fault,
@@ -21,7 +21,7 @@ pub(crate) enum About {
     /// In the ops room, of a report.
     Root,
     Notes,
-    /// AccountFiles the answer to `!report`, which has the same cause.
+    /// The verdict of a report. The answer to `!report` has the same cause.
     Verdict,
     /// By its number in the report.
     File(usize),
@@ -31,7 +31,7 @@ pub(crate) enum About {
     Changes,
 }
 
-/// The parts of one owed message; each has its own transaction.
+/// The parts of one pending message; each has its own transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AlertPart {
     Words,
@@ -43,7 +43,7 @@ pub(crate) enum AlertPart {
 }
 
 impl AlertPart {
-    /// The transaction of this part of an owed message.
+    /// The transaction ID of this part of a pending message.
     pub(crate) fn transaction(self, key: &str) -> OwnedTransactionId {
         let part = match self {
             Self::Words => "words",
@@ -59,23 +59,23 @@ impl AlertPart {
 
 /// The same for the same cause, whatever the process: a crash between sending and noting it cannot make
 /// a second answer.
-pub(crate) fn for_event(cause: &EventId, about: About) -> OwnedTransactionId {
+pub(crate) fn for_event(cause: &EventId, about: Purpose) -> OwnedTransactionId {
     let what = match about {
-        About::File(number) => return for_part(cause, &format!("file-{number}")),
-        About::Root => "root",
-        About::Notes => "notes",
-        About::Verdict => "verdict",
-        About::Receipt => "receipt",
-        About::Waiting => "waiting",
-        About::Answer => "answer",
-        About::Evidence => "evidence",
-        About::Fault => "fault",
-        About::Stranger => "stranger",
-        About::Skipped => "skipped",
-        About::Watch => "watch",
-        About::Refused => "refused",
-        About::Unencrypted => "unencrypted",
-        About::Changes => "changes",
+        Purpose::File(number) => return for_part(cause, &format!("file-{number}")),
+        Purpose::Root => "root",
+        Purpose::Notes => "notes",
+        Purpose::Verdict => "verdict",
+        Purpose::Receipt => "receipt",
+        Purpose::Waiting => "waiting",
+        Purpose::Answer => "answer",
+        Purpose::Evidence => "evidence",
+        Purpose::Fault => "fault",
+        Purpose::Stranger => "stranger",
+        Purpose::Skipped => "skipped",
+        Purpose::Watch => "watch",
+        Purpose::Refused => "refused",
+        Purpose::Unencrypted => "unencrypted",
+        Purpose::Changes => "changes",
     };
     for_part(cause, what)
 }
@@ -85,7 +85,7 @@ pub(crate) fn for_part(cause: &EventId, part: &str) -> OwnedTransactionId {
     format!("kestrel-{}-{part}", digest(cause.as_bytes())).into()
 }
 
-/// 32 hexadecimal digits that stand for a text in a transaction: the same in every process.
+/// A text's digest for a transaction ID: 32 hexadecimal digits, the same in every process.
 pub(crate) fn digest(text: &[u8]) -> String {
     Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -99,16 +99,16 @@ mod tests {
     fn a_cause_has_one_transaction_for_each_thing_said() {
         let one = event_id!("$one");
         let two = event_id!("$two");
-        let answer = for_event(one, About::Answer);
-        assert_eq!(answer, for_event(one, About::Answer));
-        assert_ne!(answer, for_event(one, About::Evidence));
-        assert_ne!(answer, for_event(two, About::Answer));
+        let answer = for_event(one, Purpose::Answer);
+        assert_eq!(answer, for_event(one, Purpose::Answer));
+        assert_ne!(answer, for_event(one, Purpose::Evidence));
+        assert_ne!(answer, for_event(two, Purpose::Answer));
         assert_eq!(answer.as_str(), "kestrel-c4d49a215ddc1f918ab02580802df054-answer");
     }
 
     #[test]
     fn hostile_ids_make_plain_transactions() {
-        let txn = for_event(event_id!("$a/../b?c#d"), About::Skipped);
+        let txn = for_event(event_id!("$a/../b?c#d"), Purpose::Skipped);
         assert!(txn.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
     }
 }

@@ -1,18 +1,18 @@
-//! What is owed about one storm → its place: one first message, and the rest in its thread, in the order in
-//! which it became due. Reads what the ledger holds and sends nothing.
+//! The pending messages of one storm → their order: one first message, and the rest in its thread, in the order in
+//! which they became due. Reads the ledger and sends nothing.
 
 use ruma::EventId;
 
 use crate::store::{Due, Owed};
 use kestrel_core::storm::Change;
 
-/// Whether an owed message about a storm can be worded now, and as what.
+/// Whether a pending message about a storm can be worded now, and as what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AlertTurn {
     /// An earlier one about the same storm is not worded yet: this one waits, or it could become a second
     /// first message.
     Wait,
-    /// There is nothing to say: a storm that has its first message begins, or one that has none ends.
+    /// Nothing to post: a storm with a first message begins, or one without ends.
     Nothing,
     /// The storm has no first message: this one is it.
     First,
@@ -20,8 +20,8 @@ pub(crate) enum AlertTurn {
     Later,
 }
 
-/// The turn of one owed message about a change, by all that are owed now. `has_root` says whether the storm's
-/// first message is in the room.
+/// The turn of one pending message, given all pending ones. `has_root` says whether the storm's first message is in
+/// the room.
 pub(crate) fn turn(one: &Owed, change: Change, owed: &[Owed], has_root: bool) -> AlertTurn {
     let mut earlier = owed.iter().filter(|other| other.id < one.id && same_storm(one, other));
     if earlier.clone().any(|other| other.text.is_none()) {
@@ -39,7 +39,7 @@ pub(crate) fn turn(one: &Owed, change: Change, owed: &[Owed], has_root: bool) ->
 /// Where a worded message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placement<'a> {
-    /// Nowhere: it ends what nobody was told of.
+    /// Nowhere: the storm ended before the room heard of it.
     Nowhere,
     /// Into the room, as the storm's first message.
     First,
@@ -60,7 +60,7 @@ pub(crate) fn placement(change: Change, opens: bool, root: Option<&EventId>) -> 
     }
 }
 
-/// Whether two owed messages are about the same storm.
+/// Whether two pending messages are about the same storm.
 pub(crate) fn same_storm(one: &Owed, other: &Owed) -> bool {
     match (&one.due, &other.due) {
         (Due::Storm(one), Due::Storm(other)) => one.storm == other.storm,

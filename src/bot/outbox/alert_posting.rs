@@ -1,50 +1,41 @@
 //! An alert → the rooms that it is posted in, and its place in each: the first message, or its thread. There are two
 //! rooms while an upgrade of the ops room is not proven.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use matrix_sdk::Room;
-use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId};
+use ruma::{EventId, OwnedEventId, OwnedUserId};
 
 use super::alert_order::{Placement, placement};
-use super::alerts::{Alert, AlertOutbox};
+use super::alert_outbox::AlertOutbox;
 use super::placeholder;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction::AlertPart;
-use crate::bot::ops_rooms::{OpenRooms, alert_room, ops_rooms};
 use crate::bot::settings::matrix_config;
-use crate::store::StoredStorm;
 use kestrel_core::render;
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::storm::{Event, Whose};
 
+/// A worded message about a storm.
+#[derive(Clone, Copy)]
+pub(super) struct WordedAlert<'a> {
+    pub(super) event: &'a Event,
+    pub(super) message: &'a OutgoingMessage,
+    /// Names it to the homeserver.
+    pub(super) key: &'a str,
+    /// Whether it is sure which room is the ops room.
+    pub(super) proven: bool,
+}
+
 impl AlertOutbox {
-    /// The rooms that alerts go to, as soon as the bot is in one of them: two while an upgrade is not proven.
-    pub(crate) async fn open(&self) -> Result<OpenRooms> {
-        let client = self.client.borrow().clone();
-        let client = client.context("the homeserver has not let the bot in yet")?;
-        ops_rooms(&self.config, &self.ledger).open(&client, &alert_room(&self.config)?).await
-    }
-
-    /// The room that a storm's case belongs to: where its first message stands, or will stand.
-    pub(crate) async fn case_room(&self, known: &StoredStorm) -> Option<OwnedRoomId> {
-        if let Some((room, _)) = &known.root {
-            return Some(room.clone());
-        }
-        let open = self.open().await.ok();
-        let first = open.and_then(|open| Some(open.rooms.first()?.room_id().to_owned()));
-        first.or_else(|| alert_room(&self.config).ok())
-    }
-
-    /// A message about a storm, in one room. A crash in between goes on where it was: the same transaction ids
-    /// give the same events.
-    pub(super) async fn post_in_room(&self, room: &Room, alert: &Alert<'_>) -> Result<()> {
-        let Alert { event, message, key, .. } = *alert;
+    /// A message about a storm, in one room. After a crash it resumes: the same transaction IDs give the same events.
+    pub(super) async fn post_in_room(&self, room: &Room, alert: &WordedAlert<'_>) -> Result<()> {
+        let WordedAlert { event, message, key, .. } = *alert;
         let words = AlertPart::Words.transaction(key);
         let root = self.ledger.root_in(event.storm, room.room_id())?;
         let elsewhere = self.ledger.storm(event.storm)?.is_some_and(|known| known.root.is_some());
         match placement(event.change, message.opens, root.as_deref()) {
-            // Its thread is in a room where the bot may not send any more.
+            // Its thread is in a room where the bot cannot send any more.
             Placement::Nowhere if elsewhere => {
                 room_message::post(room, Destination::Room, message, &[], words).await.map(drop)
             }
@@ -69,7 +60,7 @@ impl AlertOutbox {
 
     /// The storm's first message. Until a new room is proven to be the ops room its admins are mentioned in any
     /// case: they see that the room has changed.
-    async fn post_root(&self, room: &Room, alert: &Alert<'_>) -> Result<OwnedEventId> {
+    async fn post_root(&self, room: &Room, alert: &WordedAlert<'_>) -> Result<OwnedEventId> {
         let mut rings: &[OwnedUserId] = &[];
         if (self.config.watch.mention || !alert.proven) && alert.message.rings {
             rings = &matrix_config(&self.config)?.admins;

@@ -1,5 +1,5 @@
-//! What is new of a storm, and what it was judged to be → the words of its message. Decides nothing but which
-//! of the three it is: the first one, an update, the all-clear.
+//! What is new of a storm, and its verdict → the text of its message. Decides only which of three it is: the first
+//! message, an update, the all-clear.
 
 use jiff::SignedDuration;
 
@@ -12,8 +12,7 @@ use kestrel_core::storm::{Change, Confirmation, Event, StormKind};
 /// A first message that waited longer says so.
 const LATE: SignedDuration = SignedDuration::from_mins(2);
 
-/// The words about a change, which `waited` so long to be worded: the storm's first message where it is
-/// untold.
+/// The text about a change that `waited` so long: the storm's first message if the room does not know the storm yet.
 pub(crate) fn alert_message(
     event: &Event,
     untold: bool,
@@ -30,7 +29,7 @@ pub(crate) fn alert_message(
     let mut alert = Alert {
         event,
         sure: &judged.sure,
-        // Of many at once the survey says more than that there is no verdict.
+        // For many devices, the survey says more than "no verdict".
         verdict: Some((judged.verdict.name(), judged.verdict.headline()))
             .filter(|_| event.kind != StormKind::Fleet || !judged.is_open()),
         answer: None,
@@ -40,7 +39,7 @@ pub(crate) fn alert_message(
     if untold {
         alert.answer = judged.page.clone();
         let message = OutgoingMessage::quiet(&root(&alert, view).reply());
-        // What anybody may have written into a log wakes nobody.
+        // A log line that anybody could have written notifies nobody.
         return OutgoingMessage {
             rings: judged.sure == Confirmation::Confirmed,
             opens: true,

@@ -1,17 +1,16 @@
-//! What is owed to the room → messages in it, each once: judged and worded while the storm is young, sent
-//! when the homeserver takes it. A storm has one root; everything else about it stands in its thread.
+//! Pending alerts → messages in the ops room, each once: judged and worded while the storm is young, sent when the
+//! homeserver accepts them. A storm has one root message; everything else about it goes into its thread.
 
-use std::collections::HashMap;
 use std::mem::discriminant;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use matrix_sdk::Client;
-use tokio::sync::watch::Receiver;
 
 use super::alert_order::{AlertTurn, same_storm, turn};
+use super::alert_outbox::AlertOutbox;
+use super::alert_posting::WordedAlert;
 use super::alert_wording::alert_message;
 use super::placeholder;
 use crate::bot::messages::delivery;
@@ -19,43 +18,16 @@ use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction::{self, AlertPart};
 use crate::bot::settings::matrix_config;
-use crate::bot::storm_watch::shared_state::SharedWatch;
 use crate::bot::supervisor::TaskEnd;
-use crate::config::Config;
-use crate::flow::{Depth, Flow, Judged, LONGEST_DENIAL, SETTLE};
-use crate::store::{Due, Ledger, NewCase, Owed, Store, StoredStorm};
-use kestrel_core::evidence::shortened;
+use crate::flow::{Depth, Judged, LONGEST_DENIAL, SETTLE};
+use crate::store::{Due, NewCase, Owed, StoredStorm};
 use kestrel_core::render::case::numbered;
-use kestrel_core::storm::{Change, Confirmation, Event, Whose};
+use kestrel_core::storm::{Change, Confirmation, Event};
 
-/// How often the ledger is looked through when nobody said that something is due.
+/// How often the ledger is checked without a signal.
 const LOOK: Duration = Duration::from_secs(2);
 /// The pause after a round that failed.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// Words and sends what is owed.
-pub(crate) struct AlertOutbox {
-    pub(super) config: Arc<Config>,
-    pub(super) flow: Flow,
-    pub(super) store: Store,
-    pub(super) ledger: Ledger,
-    pub(super) shared: SharedWatch,
-    /// There once the homeserver let the bot in.
-    pub(super) client: Receiver<Option<Client>>,
-    /// Owed messages that wait, because the database denied too early what they are about.
-    later: Mutex<HashMap<i64, Timestamp>>,
-}
-
-/// A worded message about a storm.
-#[derive(Clone, Copy)]
-pub(super) struct Alert<'a> {
-    pub(super) event: &'a Event,
-    pub(super) message: &'a OutgoingMessage,
-    /// Names it to the homeserver.
-    pub(super) key: &'a str,
-    /// Whether it is sure which room is the ops room.
-    pub(super) proven: bool,
-}
 
 /// What is new of a storm, and what the room knows of it.
 #[derive(Clone, Copy)]
@@ -63,23 +35,11 @@ struct News<'a> {
     owed: &'a Owed,
     event: &'a Event,
     known: &'a StoredStorm,
-    /// The room was told nothing of the storm yet.
+    /// The room does not know the storm yet.
     untold: bool,
 }
 
 impl AlertOutbox {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        flow: Flow,
-        store: Store,
-        shared: SharedWatch,
-        client: Receiver<Option<Client>>,
-    ) -> Self {
-        let ledger = store.ledger();
-        let later = Mutex::default();
-        Self { config, flow, store, ledger, shared, client, later }
-    }
-
     /// Works until the process ends.
     pub(crate) async fn work(self) -> TaskEnd {
         let mut failing: Option<String> = None;
@@ -94,7 +54,8 @@ impl AlertOutbox {
         }
     }
 
-    /// Says what needs no ledger, the oldest first. What the homeserver does not take stays for the next round.
+    /// Posts notices that are not in the ledger, the oldest first. Those that the homeserver does not accept stay for
+    /// the next round.
     async fn send_notices(&self) -> Result<()> {
         while let Some(notice) = self.shared.notices.oldest() {
             for room in &self.open().await?.rooms {
@@ -110,7 +71,7 @@ impl AlertOutbox {
         Ok(())
     }
 
-    /// Everything that is owed now: worded first, so that a verdict is of the storm's own time, then sent.
+    /// Everything that is pending: first worded, so that a verdict is of the storm's own time, then sent.
     async fn round(&self) -> Result<()> {
         let owed = self.ledger.owed()?;
         for one in &owed {
@@ -122,7 +83,7 @@ impl AlertOutbox {
             let id = one.id;
             match self.deliver(one).await {
                 Ok(()) => {}
-                // It would be refused for ever, and keep all others from being sent.
+                // It would be refused forever, and block all others.
                 Err(error) if delivery::is_unsendable(&error) => {
                     tracing::error!("an alert is dropped: {error:#}");
                     self.ledger.settle(id)?;
@@ -133,8 +94,7 @@ impl AlertOutbox {
         Ok(())
     }
 
-    /// The verdict of a storm. What a log holds is hostile: should judging it ever panic, the alert goes out
-    /// without a verdict.
+    /// The verdict of a storm. Logs are hostile input: if judging them panics, the alert goes out without a verdict.
     async fn judge(&self, event: &Event, now: Timestamp) -> Judged {
         let flow = self.flow.clone();
         let event = event.clone();
@@ -145,7 +105,7 @@ impl AlertOutbox {
         })
     }
 
-    /// Words a message, or finds that there is nothing to say.
+    /// Words a message, or drops it if there is nothing new.
     async fn prepare(&self, owed: &Owed, newer: bool) -> Result<()> {
         let event = match &owed.due {
             Due::Words(message) if owed.text.is_none() => {
@@ -172,19 +132,19 @@ impl AlertOutbox {
         let untold = turn == AlertTurn::First;
         let middle = !matches!(event.change, Change::Started | Change::Ended);
         let muted = self.ledger.mutes(now)?.iter().any(|mute| mute.what.covers(event));
-        // An end is told where a beginning was, muted or not: nobody should wait for it.
+        // An end is posted if the start was, muted or not.
         let silent = muted && event.change != Change::Ended;
-        // While it waited it turned out to be part of a crowd.
+        // In the meantime it became part of a storm of many devices.
         let spoken_for = untold && self.shared.lock().is_part(event.storm);
         if turn == AlertTurn::Nothing || silent || spoken_for || middle && newer {
             return self.ledger.settle(owed.id);
         }
-        // Judging is expensive, so it is not done for words that cannot be kept.
+        // Judging is expensive: first check that the result can be saved.
         self.ledger.touch(owed.id)?;
         self.judge_and_word(&News { owed, event, known: &known, untold }, now).await
     }
 
-    /// Judges a storm and words its message, unless the verdict shows that there is nothing to say.
+    /// Judges a storm and words its message, unless the verdict brings nothing new.
     async fn judge_and_word(&self, news: &News<'_>, now: Timestamp) -> Result<()> {
         let News { owed, event, known, untold } = *news;
         let mut judged = self.judge(event, now).await;
@@ -216,7 +176,7 @@ impl AlertOutbox {
         self.ledger.compose(owed.id, &message.text())
     }
 
-    /// Whether an owed message waits for another look at the database.
+    /// Whether a pending message waits for another database poll.
     fn waits(&self, owed: i64, now: Timestamp) -> bool {
         let later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back holds nothing up.
@@ -225,7 +185,7 @@ impl AlertOutbox {
 
     fn wait(&self, owed: i64, until: Timestamp) {
         let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
-        // What waited longer is judged or sent by now.
+        // Messages that waited longer are judged or sent by now.
         later.retain(|_, at| until.duration_since(*at) < LONGEST_DENIAL);
         later.insert(owed, until);
     }
@@ -247,7 +207,8 @@ impl AlertOutbox {
             tracing::error!("an alert saved by another version is dropped");
             return self.ledger.settle(owed.id);
         };
-        // What cannot be noted as sent is not sent: the homeserver knows a message again for a day only.
+        // If it cannot be marked as sent, it is not sent: the homeserver recognises a repeated message for a day
+        // only.
         self.ledger.touch(owed.id)?;
         let open = self.open().await?;
         let key = key(&owed, &message);
@@ -262,7 +223,8 @@ impl AlertOutbox {
                         .map(drop)
                 }
                 Due::Storm(event) => {
-                    let alert = Alert { event, message: &message, key: &key, proven: open.proven };
+                    let alert =
+                        WordedAlert { event, message: &message, key: &key, proven: open.proven };
                     self.post_in_room(room, &alert).await
                 }
             };
@@ -273,18 +235,7 @@ impl AlertOutbox {
         failed.map_or_else(|| self.ledger.settle(owed.id), Err)
     }
 
-    /// The event with its address as people may see it.
-    pub(super) fn with_shown_address(&self, event: &Event) -> Event {
-        let mut event = event.clone();
-        if let Whose::Address(address) = &mut event.whose
-            && !self.config.limits.show_addresses
-        {
-            *address = shortened(address);
-        }
-        event
-    }
-
-    /// Keeps what a storm was judged by as a case: each message about it that was judged is one.
+    /// Saves the evidence of a storm as a case, one for each judged message.
     async fn keep_case(&self, news: &News<'_>, judged: &Judged, now: Timestamp) -> Option<u64> {
         let evidence = judged.evidence.as_ref()?;
         let judgement = judged.judgement.as_ref()?;
@@ -326,7 +277,7 @@ fn note_round(ended: Result<()>, failing: &mut Option<String>) {
     *failing = Some(why);
 }
 
-/// Names a message to the homeserver: the same in every process, and another in another ledger.
+/// The key of a message's transactions: the same in every process, different in another ledger.
 fn key(owed: &Owed, message: &OutgoingMessage) -> String {
     let id = owed.id;
     match &owed.due {

@@ -1,4 +1,4 @@
-//! Answers that the ledger owes → messages in their rooms, each once, however long the homeserver is away. An
+//! Pending answers in the ledger → messages in their rooms, each once, however long the homeserver is offline. An
 //! answer that is sent late says so; one that cannot be sent for a day is dropped, and the room is told.
 
 use std::collections::BTreeMap;
@@ -21,25 +21,25 @@ use crate::flow::Flow;
 use crate::store::{NewMessage, Outgoing, Store};
 use kestrel_core::render::{self, Reply};
 
-/// How often it looks when nobody said that something is owed.
+/// How often it checks without a signal.
 const LOOK: Duration = Duration::from_secs(30);
-/// The pause of a room whose message was not taken; it doubles with each try.
+/// The pause of a room that did not accept a message; it doubles with each try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// An answer that comes later than this after its question says so.
 pub(crate) const LATE: SignedDuration = SignedDuration::from_mins(2);
-/// What waited for longer is not sent any more.
+/// Messages that waited longer are dropped.
 pub(crate) const KEPT: SignedDuration = SignedDuration::from_hours(24);
-/// Sends what is owed.
+/// Sends pending answers.
 pub(crate) struct AnswerOutbox {
     pub(crate) flow: Flow,
     pub(crate) store: Store,
     pub(crate) client: Client,
-    /// Told when something becomes owed.
+    /// Signals a new pending message.
     pub(crate) due: Arc<Notify>,
 }
 
-/// A room whose message was not taken.
+/// A room that did not accept a message.
 #[derive(Debug, Clone, Copy)]
 struct HeldBack {
     until: Instant,
@@ -63,7 +63,7 @@ impl AnswerOutbox {
         }
     }
 
-    /// Sends what is owed to each room that is not held back, in order, until a room takes no more.
+    /// Sends the pending messages of each room that is not paused, in order, until the room accepts no more.
     async fn round(&self, held: &mut BTreeMap<OwnedRoomId, HeldBack>) -> Result<()> {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
@@ -76,7 +76,7 @@ impl AnswerOutbox {
             if waits || failed.contains(&owed.room) {
                 continue;
             }
-            // It waits for an invitation; that the bot was removed from an ops room is said elsewhere.
+            // It waits for an invitation. The removal from an ops room is reported elsewhere.
             if self.room(&owed.room).is_err() {
                 hold(held, &owed.room);
                 failed.push(owed.room);
@@ -192,7 +192,7 @@ impl AnswerOutbox {
         }
     }
 
-    /// Tells each room in one line which answers were dropped. What cannot be told is tried again later.
+    /// Posts one line per room about the answers that were dropped. If that fails, it is tried again later.
     async fn tell_dropped(&self) -> Result<()> {
         let ledger = self.store.ledger();
         let mut rooms: BTreeMap<OwnedRoomId, Vec<_>> = BTreeMap::new();
@@ -227,7 +227,7 @@ impl AnswerOutbox {
     }
 }
 
-/// Holds a room back for a while; returns how long.
+/// Pauses a room for a while; returns how long.
 fn hold(held: &mut BTreeMap<OwnedRoomId, HeldBack>, room: &RoomId) -> Duration {
     let pause = match held.get(room) {
         Some(held) => (held.pause * 2).min(LONGEST_PAUSE),

@@ -1,11 +1,11 @@
-//! What is to be said → a message as the ledger keeps it, with the transaction id that names it. Sends nothing.
+//! A reply → a message as the ledger keeps it, with its transaction ID. Sends nothing.
 
 use jiff::Timestamp;
 use ruma::{EventId, OwnedEventId, OwnedUserId, RoomId, TransactionId};
 use serde::{Deserialize, Serialize};
 
 use crate::bot::chat_line::ChatLine;
-use crate::bot::messages::transaction::{self, About};
+use crate::bot::messages::transaction::{self, Purpose};
 use crate::bot::replies;
 use crate::store::{NewMessage, Outgoing};
 use kestrel_core::render::Reply;
@@ -51,7 +51,7 @@ pub(crate) enum Body {
 pub(crate) fn answer(
     room: &RoomId,
     line: &ChatLine,
-    about: About,
+    about: Purpose,
     reply: &Reply,
     case: Option<u64>,
 ) -> NewMessage {
@@ -63,13 +63,13 @@ pub(crate) fn answer(
 
 /// The evidence of a case, in the thread of the line that asked.
 pub(crate) fn evidence(room: &RoomId, line: &ChatLine, case: u64) -> NewMessage {
-    in_thread(room, line, About::Evidence, Body::Evidence, Some(case))
+    in_thread(room, line, Purpose::Evidence, Body::Evidence, Some(case))
 }
 
 fn in_thread(
     room: &RoomId,
     line: &ChatLine,
-    about: About,
+    about: Purpose,
     body: Body,
     case: Option<u64>,
 ) -> NewMessage {
@@ -93,11 +93,11 @@ fn summary(line: &ChatLine) -> String {
     }
 }
 
-/// A reply in a direct chat. `summary` is empty where nobody need be told that it was dropped.
+/// A reply in a direct chat. `summary` is empty if a drop need not be reported.
 pub(crate) fn reply(
     chat: &RoomId,
     (cause, asked): (&EventId, Timestamp),
-    about: About,
+    about: Purpose,
     words: &Reply,
     summary: &str,
 ) -> NewMessage {
@@ -112,11 +112,11 @@ pub(crate) fn reply(
     }
 }
 
-/// A remark in the room itself, to nobody in particular.
+/// A message in the room itself that mentions nobody.
 pub(crate) fn remark(
     room: &RoomId,
     (cause, at): (&EventId, Timestamp),
-    about: About,
+    about: Purpose,
     words: &Reply,
 ) -> NewMessage {
     NewMessage {
@@ -147,8 +147,8 @@ pub(crate) fn to_admins(
     }
 }
 
-/// Words in a thread that Kestrel opened. `txn` names the message to the homeserver; `summary` stands for it
-/// where it is dropped.
+/// Text in a thread that Kestrel opened. `txn` is the transaction ID; `summary` describes the message if it is
+/// dropped.
 pub(crate) fn in_own_thread(
     room: &RoomId,
     thread: (&EventId, &TransactionId),
@@ -196,7 +196,7 @@ impl OwedMessage {
     }
 }
 
-/// What is said in the place of an answer that the homeserver refuses for good; nothing where that is refused.
+/// The short message that replaces an answer that the homeserver refuses for good; none if that is refused too.
 pub(crate) fn refused(owed: &Outgoing) -> Option<NewMessage> {
     const SHORT: &str = "-short";
     let message = serde_json::from_str::<OwedMessage>(&owed.message).ok()?;
@@ -243,7 +243,7 @@ mod tests {
     fn an_answer_that_is_refused_for_good_is_replaced_once() {
         let room = room_id!("!ops:x");
         let reply = Reply { plain: "x".repeat(70_000), html: String::new() };
-        let new = answer(room, &line(), About::Answer, &reply, Some(7));
+        let new = answer(room, &line(), Purpose::Answer, &reply, Some(7));
         assert_eq!(new.summary, "!why please");
         let short = refused(&outgoing(&new)).unwrap();
         assert!(short.message.contains("refused") && short.message.len() < 1000);

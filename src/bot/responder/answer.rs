@@ -1,89 +1,38 @@
-//! A line that passed the gate → the messages that answer it. A fault or a panic in one answer is an error
-//! of that answer only. What is returned is owed to the room; the outbox sends it.
+//! An accepted line → the messages that answer it. An error or a panic in one answer affects that answer only. The
+//! messages are queued; the outbox sends them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use matrix_sdk::{Client, Room};
-use ruma::{OwnedUserId, RoomId};
-use tokio::sync::Notify;
+use matrix_sdk::Room;
 use tokio::time::timeout;
 
-use super::report_queue::ReportQueue;
+use super::state::Responder;
 use super::typing::while_typing;
-use crate::bot::captures::context::CaptureContext;
-use crate::bot::captures::registry::Captures;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
 use crate::bot::messages::room_message;
-use crate::bot::messages::transaction::{self, About};
-use crate::bot::outbox::answers::AnswerOutbox;
-use crate::bot::outbox::owed_message;
+use crate::bot::messages::transaction::{self, Purpose};
 use crate::bot::replies;
-use crate::bot::request::Request;
-use crate::bot::supervisor::TaskHealth;
-use crate::config::Config;
-use crate::flow::{Answer, Flow};
-use crate::store::{NewCase, NewMessage, Store};
+use crate::bot::request::ChatRequest;
+use crate::flow::Answer;
+use crate::store::NewMessage;
 use kestrel_core::command::{self, CaseAction, Command};
 use kestrel_core::question::Question;
 use kestrel_core::render::{self, Reply};
 
-/// Beyond the sources' own deadline: the time to judge, and for the few answers that post by themselves to sit
-/// out a restart of the homeserver.
-const SLACK: Duration = Duration::from_secs(3 * 60);
-
 /// How long a verdict waits for its attachment.
 const ATTACHING: Duration = Duration::from_secs(5);
 
-/// What answering needs.
-#[derive(Debug)]
-pub(crate) struct Responder {
-    pub(crate) flow: Flow,
-    pub(crate) store: Store,
-    pub(crate) captures: Arc<Captures>,
-    /// The bot itself.
-    pub(crate) own: Option<OwnedUserId>,
-    /// Whether storms are watched for, and addresses shown in full.
-    pub(crate) watches: bool,
-    pub(crate) show_addresses: bool,
-    /// A flow's deadline plus everything around it.
-    pub(crate) patience: Duration,
-    pub(crate) report_queue: ReportQueue,
-    /// Told when a message becomes owed.
-    pub(crate) owed: Arc<Notify>,
-    /// How the bot's own tasks stand.
-    pub(crate) health: TaskHealth,
-}
-
 impl Responder {
-    pub(crate) fn new(flow: Flow, store: Store, config: &Config, health: TaskHealth) -> Arc<Self> {
-        let owed: Arc<Notify> = Arc::default();
-        let captures =
-            Captures::new(CaptureContext::new(flow.clone(), store.clone(), owed.clone()));
-        Arc::new(Self {
-            flow,
-            store,
-            captures,
-            own: config.matrix.as_ref().map(|matrix| matrix.user.clone()),
-            watches: crate::bot::settings::watches(config),
-            show_addresses: config.limits.show_addresses,
-            patience: config.limits.deadline + SLACK,
-            report_queue: ReportQueue::new(config),
-            owed,
-            health,
-        })
-    }
-
-    /// Answers one line: the messages that are owed for it. Its log window ends when it was sent; a live watch
-    /// begins now.
+    /// Answers one line. Its log window ends when the line was sent; a live watch begins now.
     pub(crate) async fn answer(
         self: Arc<Self>,
         room: Room,
         line: ChatLine,
-        asked: Request,
+        asked: ChatRequest,
     ) -> Result<Vec<NewMessage>> {
         let patience = self.patience + asked.watch();
         let work = self.clone().work(room.clone(), line, asked);
@@ -94,44 +43,48 @@ impl Responder {
         self: Arc<Self>,
         room: Room,
         line: ChatLine,
-        asked: Request,
+        asked: ChatRequest,
     ) -> Result<Vec<NewMessage>> {
         let live = !asked.watch().is_zero();
         let asked_at = if live { Timestamp::now() } else { line.sent };
         let answer = match asked {
-            Request::UsageError(reply) => Answer::Words(reply),
-            Request::Command(Command::Why) => Answer::Words(self.why(&line)),
-            Request::Command(Command::Report { about }) => {
+            ChatRequest::UsageError(reply) => Answer::Words(reply),
+            ChatRequest::Command(Command::Why) => Answer::Words(self.why(&line)),
+            ChatRequest::Command(Command::Report { about }) => {
                 Answer::Words(self.forwarded(&room, &line, about.as_deref()).await?)
             }
-            Request::Command(Command::Cases(user)) => Answer::Words(self.cases(user.as_deref())?),
-            Request::Command(Command::Case { number, action: CaseAction::Again }) => {
+            ChatRequest::Command(Command::Cases(user)) => {
+                Answer::Words(self.cases(user.as_deref())?)
+            }
+            ChatRequest::Command(Command::Case { number, action: CaseAction::Again }) => {
                 return Ok(self.again(&room, &line, number, asked_at).await);
             }
-            Request::Command(Command::Case { number, action }) => {
+            ChatRequest::Command(Command::Case { number, action }) => {
                 Answer::Words(self.case(number, action)?)
             }
-            Request::Command(Command::Storms) => Answer::Words(self.storms()?),
-            Request::Command(Command::Mute { target, length }) => {
+            ChatRequest::Command(Command::Storms) => Answer::Words(self.storms()?),
+            ChatRequest::Command(Command::Mute { target, length }) => {
                 Answer::Words(self.mute(&line, &target, length)?)
             }
-            Request::Command(Command::Unmute(target)) => {
+            ChatRequest::Command(Command::Unmute(target)) => {
                 Answer::Words(self.unmute(target.as_ref())?)
             }
-            Request::Command(Command::Capture(wanted)) => {
+            ChatRequest::Command(Command::Capture(wanted)) => {
                 match self.captures.command(&room, &line, wanted).await? {
                     Some(reply) => Answer::Words(reply),
                     None => return Ok(Vec::new()),
                 }
             }
-            Request::Command(Command::Help(about)) => {
+            ChatRequest::Command(Command::Help(about)) => {
                 Answer::Words(render::help(&command::help(about)).reply())
             }
-            Request::Command(Command::Tree(branch)) => Answer::Words(render::trees(branch).reply()),
-            Request::Command(Command::Remedies(verdict)) => {
+            ChatRequest::Command(Command::Tree(branch)) => {
+                Answer::Words(render::trees(branch).reply())
+            }
+            ChatRequest::Command(Command::Remedies(verdict)) => {
                 Answer::Words(render::remedies_named(verdict.as_deref()).reply())
             }
-            Request::Command(Command::Ask(question)) => {
+            ChatRequest::Command(Command::Ask(question)) => {
                 self.announce(&room, &line, &question).await;
                 self.flow.answer(&question, asked_at).await
             }
@@ -139,73 +92,15 @@ impl Responder {
         Ok(self.answer_messages(room.room_id(), &line, answer))
     }
 
-    /// Says that a live watch begins. The watch goes on without: its answer still counts.
+    /// Announces a live watch. If that fails, the watch runs anyway.
     async fn announce(&self, room: &Room, line: &ChatLine, question: &Question) {
         let Some(note) = self.flow.announcement(question) else { return };
         let mut content = room_message::notice(&note, vec![line.sender.clone()]);
         content.relates_to = Some(room_message::under(line.root().to_owned(), line.event.clone()));
-        let txn = transaction::for_event(&line.event, About::Watch);
+        let txn = transaction::for_event(&line.event, Purpose::Watch);
         let said = timeout(ATTACHING, delivery::once(room, content, txn)).await;
         if !matches!(said, Ok(Ok(_))) {
             tracing::warn!("the start of the live watch {} could not be announced", line.event);
-        }
-    }
-
-    /// Keeps a case and owes its answer: kept first, so that the answer can name its number and `!why` finds it
-    /// as soon as the answer is in the room. A full disk costs both, not the answer.
-    pub(crate) fn answer_messages(
-        &self,
-        room: &RoomId,
-        line: &ChatLine,
-        answer: Answer,
-    ) -> Vec<NewMessage> {
-        let (reply, evidence, judgement) = match answer {
-            Answer::Words(reply) => {
-                return vec![owed_message::answer(room, line, About::Answer, &reply, None)];
-            }
-            Answer::Case(case) => (case.reply, case.evidence, case.judgement),
-            Answer::Survey(survey) => (survey.reply, survey.evidence, survey.judgement),
-        };
-        let kept = self.store.open_case(&NewCase {
-            cause: &line.event,
-            thread: line.root(),
-            room,
-            asker: &line.sender,
-            verdict: judgement.name(),
-            certainty: judgement.certainty().name(),
-            evidence: &evidence,
-            now: Timestamp::now(),
-        });
-        match kept {
-            Ok(number) => {
-                let reply = self.flow.numbered(&evidence, &judgement, number);
-                // The file goes first: the thread's preview shows the last message, and that is the verdict.
-                vec![
-                    owed_message::evidence(room, line, number),
-                    owed_message::answer(room, line, About::Answer, &reply, Some(number)),
-                ]
-            }
-            Err(error) => {
-                tracing::error!("the case of {} could not be saved: {error:#}", line.event);
-                vec![owed_message::answer(room, line, About::Answer, &reply, None)]
-            }
-        }
-    }
-
-    /// Owes messages that no task settles.
-    pub(crate) fn owe(&self, messages: &[NewMessage]) -> Result<()> {
-        self.store.ledger().owe_messages(messages)?;
-        self.owed.notify_one();
-        Ok(())
-    }
-
-    /// What sends them, through this client.
-    pub(crate) fn outbox(&self, client: &Client) -> AnswerOutbox {
-        AnswerOutbox {
-            flow: self.flow.clone(),
-            store: self.store.clone(),
-            client: client.clone(),
-            due: self.owed.clone(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! `!cases` and `!case` → the store's cases, and what it says of them; and their deletion in time.
+//! `!cases` and `!case` → the store's cases, and their automatic deletion.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::Room;
 use ruma::{EventId, UserId};
 
-use super::answer::Responder;
+use super::state::Responder;
 use crate::bot::chat_line::ChatLine;
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::outbox::placeholder;
 use crate::bot::replies;
@@ -60,7 +60,7 @@ impl Responder {
         Ok(case::cases(&lines, user.map(UserId::as_str), &self.flow.view()).reply())
     }
 
-    /// One case as it was answered, or all behind it; or its end.
+    /// One case as it was answered, or all of its reasons; or its deletion.
     pub(crate) fn case(&self, number: u64, action: CaseAction) -> Result<Reply> {
         if action == CaseAction::Delete {
             if self.store.forget_case(number)? {
@@ -92,7 +92,7 @@ impl Responder {
     ) -> Vec<NewMessage> {
         let room = room.room_id();
         let words =
-            |reply: &Reply| vec![owed_message::answer(room, line, About::Answer, reply, None)];
+            |reply: &Reply| vec![owed_message::answer(room, line, Purpose::Answer, reply, None)];
         let (kept, before) = match self.found(number) {
             Ok(found) => found,
             Err(reply) => return words(&reply),
@@ -113,12 +113,12 @@ impl Responder {
         if let Some(thread) = thread(&kept).filter(|_| kept.room.as_deref() == Some(room)) {
             line.thread = Some(thread.to_owned());
         }
-        let mut messages = vec![owed_message::answer(room, &line, About::Changes, &said, None)];
+        let mut messages = vec![owed_message::answer(room, &line, Purpose::Changes, &said, None)];
         messages.extend(self.answer_messages(room, &line, answer));
         messages
     }
 
-    /// A case by its number, or what there is to say instead.
+    /// A case by its number, or the reply if there is none.
     fn found(&self, number: u64) -> Result<(Kept, Evidence), Reply> {
         match self.store.case(number) {
             Ok(Some(found)) => Ok(found),
@@ -130,7 +130,7 @@ impl Responder {
         }
     }
 
-    /// A case as lists and heads name it. What the storm watch asked, nobody asked.
+    /// A case as lists show it. Questions of the storm watch have no asker.
     fn case_line<'a>(&self, kept: &'a Kept, link: Option<&'a str>) -> CaseLine<'a> {
         let asker = kept.asker.as_deref().filter(|asker| Some(*asker) != self.own.as_deref());
         CaseLine {
@@ -146,7 +146,7 @@ impl Responder {
     }
 }
 
-/// The thread that a case stands in; none as long as a storm's first message is not sent.
+/// The thread of a case; none until a storm's first message is sent.
 fn thread(kept: &Kept) -> Option<&EventId> {
     kept.thread.as_deref().filter(|thread| !placeholder::is_placeholder(thread))
 }

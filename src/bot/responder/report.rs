@@ -1,8 +1,8 @@
-//! What somebody enclosed → read, judged and told: the ops room gets a thread of its own with the redacted
-//! files and the verdict, its sender a receipt. Each once, also across a crash.
+//! A report → read, judged and posted: the ops room gets a separate thread with the redacted files and the verdict,
+//! the sender a receipt. Each once, also across a crash.
 //!
-//! What was received lives in memory until it is redacted; only what is left of it goes on from here. One
-//! report is on its way at a time, from its fetching to its last message.
+//! A file is in memory only until it is redacted; only the redacted text is used from there. One report is processed
+//! at a time, from its download to its last message.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -15,21 +15,20 @@ use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::answer::Responder;
+use super::state::Responder;
 use super::typing::while_typing;
 use crate::bot::attachment::{Attachment, ReportRefused};
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
-use crate::bot::messages::transaction::{self, About};
+use crate::bot::messages::transaction::{self, Purpose};
 use crate::bot::outbox::owed_message;
 use crate::bot::panic_guard::without_panic_text;
 use crate::bot::replies;
 use crate::flow::handed_in::take_in;
 use crate::flow::report::{Reported, headline};
 use crate::store::{NewCase, NewMessage};
-
 use kestrel_core::evidence::ClientFacts;
 use kestrel_core::evidence::client_file::{Artefact, FileKind, Parcel};
 use kestrel_core::evidence::redaction::Removed;
@@ -49,7 +48,7 @@ struct Sender<'a> {
     by: &'a UserId,
     /// An admin pointed at it.
     forwarded: bool,
-    /// Whom it is said to be about.
+    /// The user that an admin named.
     about: Option<&'a UserId>,
 }
 
@@ -73,8 +72,8 @@ struct PostedReport {
 }
 
 impl Responder {
-    /// Takes what a user sent in a direct chat: what is owed to them for it. The message is fetched anew: what it
-    /// holds is not redacted yet and is kept nowhere.
+    /// Handles a report from a direct chat; returns the messages for its sender. The message is fetched again: its
+    /// content is not redacted yet and is saved nowhere.
     pub(crate) async fn receive(
         self: Arc<Self>,
         chat: Room,
@@ -87,7 +86,8 @@ impl Responder {
         let slot = match self.report_queue.try_slot(&sender) {
             Some(slot) => slot,
             None => {
-                if let Err(error) = self.owe(&[owed(About::Waiting, &replies::your_turn_comes())]) {
+                if let Err(error) = self.owe(&[owed(Purpose::Waiting, &replies::your_turn_comes())])
+                {
                     tracing::warn!(
                         "the notice that a report waits could not be sent to {sender}: {error:#}"
                     );
@@ -98,11 +98,11 @@ impl Responder {
         tracing::info!("reading the report {event} of {sender}");
         let work = self.clone().take(chat.clone(), event.clone(), slot.place.clone());
         match while_typing(&chat, tokio::spawn(work), self.patience * 2).await {
-            Ok(receipt) => Ok(vec![owed(About::Receipt, &receipt)]),
+            Ok(receipt) => Ok(vec![owed(Purpose::Receipt, &receipt)]),
             Err(error) => match error.downcast::<ReportRefused>() {
                 Ok(ReportRefused(says)) => {
                     tracing::info!("the report {event} was not accepted");
-                    Ok(vec![owed(About::Fault, &render::lines([says.as_str()]).reply())])
+                    Ok(vec![owed(Purpose::Fault, &render::lines([says.as_str()]).reply())])
                 }
                 Err(error) => Err(error),
             },
@@ -165,7 +165,7 @@ impl Responder {
         }
     }
 
-    /// Fetches, redacts and reads, on a thread of its own that keeps the place until it has ended.
+    /// Downloads, redacts and reads, on a separate thread that keeps the slot until it ends.
     async fn read(
         &self,
         sent: Attachment,
@@ -203,7 +203,7 @@ impl Responder {
         Ok(PostedReport { case, root, parcel, reported, removed })
     }
 
-    /// Opens the case and tells it in a thread of its own; gives its number and the thread's root.
+    /// Opens the case and posts it in a separate thread; returns its number and the thread's root.
     async fn hand_on(
         &self,
         room: &Room,
@@ -233,7 +233,7 @@ impl Responder {
             &self.flow.view(),
         );
         let message = OutgoingMessage::quiet(&page.reply());
-        let txn = transaction::for_event(handed.sender.cause, About::Root);
+        let txn = transaction::for_event(handed.sender.cause, Purpose::Root);
         let root = room_message::post(room, Destination::Room, &message, &[], txn).await?;
         if let Err(error) = self.store.rethread(handed.sender.cause, &root) {
             tracing::error!("!why will not find the case of {root}: {error:#}");
@@ -243,14 +243,14 @@ impl Responder {
         let notes: Vec<_> = notes.map(String::as_str).collect();
         if !notes.is_empty() {
             let message = OutgoingMessage::quiet(&render::lines(notes).reply());
-            let txn = transaction::for_event(handed.sender.cause, About::Notes);
+            let txn = transaction::for_event(handed.sender.cause, Purpose::Notes);
             room_message::post(room, Destination::Thread(&root), &message, &[], txn).await?;
         }
         self.say_verdict(room, &root, (handed.sender.cause, reported), case).await?;
         Ok((case, root))
     }
 
-    /// Owes the verdict and what it rests on: the ledger keeps both until the homeserver takes them.
+    /// Queues the verdict and its evidence: the ledger keeps both until the homeserver accepts them.
     async fn say_verdict(
         &self,
         room: &Room,
@@ -265,10 +265,10 @@ impl Responder {
         };
         let asked = (Timestamp::now(), "a report");
         let file = judged.map(|(number, _)| {
-            let txn = transaction::for_event(cause, About::Evidence);
+            let txn = transaction::for_event(cause, Purpose::Evidence);
             owed_message::evidence_in_own_thread(room.room_id(), (root, &txn), asked, number)
         });
-        let txn = transaction::for_event(cause, About::Verdict);
+        let txn = transaction::for_event(cause, Purpose::Verdict);
         let verdict = owed_message::in_own_thread(room.room_id(), (root, &txn), asked, page, case);
         let owed: Vec<_> = file.into_iter().chain([verdict]).collect();
         if let Err(error) = self.owe(&owed) {
@@ -280,7 +280,7 @@ impl Responder {
         Ok(())
     }
 
-    /// Puts the redacted files into the thread; gives what is missing there.
+    /// Posts the redacted files in the thread; returns a line for each that is missing.
     async fn enclose(
         &self,
         room: &Room,
@@ -318,8 +318,8 @@ impl Responder {
     }
 }
 
-/// The message that was replied to. It may be a plain event, and anybody's: a report is foreign text in any case,
-/// and who handed it on stands above it. That line passed the gate.
+/// The message that was replied to. It may be a plain event from anybody: a report is foreign text anyway, and the
+/// post names who forwarded it. The command itself was checked.
 async fn pointed_at(room: &Room, target: &EventId) -> Result<Attachment> {
     let refused = |says: &str| anyhow::Error::from(ReportRefused(says.to_owned()));
     let event = match room.event(target, None).await.context("the message cannot be fetched") {
@@ -356,7 +356,7 @@ async fn attach(
     let text = std::mem::take(&mut artefact.text);
     let file = room_message::Attached { name: &artefact.name, kind, text };
     let content = room_message::enclosed(room, (root, root), file).await?;
-    let txn = transaction::for_event(cause, About::File(number));
+    let txn = transaction::for_event(cause, Purpose::File(number));
     delivery::patiently(room, content, txn).await.map(drop)
 }
 

@@ -1,5 +1,5 @@
-//! Who is read now, and who waits: one report at a time, and of each user one in the queue. Reports are read
-//! on a thread of their own.
+//! Which report is read now, and which wait: one at a time, and one per user in the queue. Reports are read on a
+//! separate thread.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,27 +18,27 @@ use crate::config::Config;
 use crate::store::Ledger;
 use kestrel_core::evidence::client_file::Limits;
 
-/// How many reports are fetched, read and handed on at a time. One may take up to 64 MiB of memory, and the bot
-/// runs under a limit.
+/// How many reports are downloaded, read and posted at a time. One may take up to 64 MiB of memory, and the bot runs
+/// under a limit.
 const AT_ONCE: usize = 1;
 
 /// Work for the thread that reads.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// What taking reports needs.
+/// The queue of reports.
 #[derive(Debug)]
 pub(crate) struct ReportQueue {
     pub(crate) limits: Limits,
-    /// Where reports are told.
+    /// The room where reports are posted.
     room: Option<OwnedRoomId>,
     places: Arc<Semaphore>,
-    /// Whose report is being read: one of each user's at a time.
+    /// One lock per user: one report of each user at a time.
     turns: Mutex<HashMap<OwnedUserId, Arc<Turn<()>>>>,
     /// The thread that reads, once there was something to read.
     reader: Mutex<Option<Sender<Job>>>,
 }
 
-/// A place among those who are read, and the sender's turn.
+/// A place among the reports that are read, and the sender's turn.
 pub(crate) struct Slot {
     pub(crate) place: Arc<OwnedSemaphorePermit>,
     _turn: Option<OwnedMutexGuard<()>>,
@@ -58,15 +58,15 @@ impl ReportQueue {
         }
     }
 
-    /// Does work that reads what somebody sent. Always on the same thread: each thread that matches patterns
-    /// keeps some megabytes for it, for good.
+    /// Runs work that reads a user's file. Always on the same thread: each thread that matches patterns permanently
+    /// keeps some megabytes for it.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         let (tell, told) = oneshot::channel();
         self.queue(Box::new(move || drop(tell.send(work()))))?;
-        // A panic's own words may quote what somebody wrote, so they are left to the panic hook.
+        // A panic's text may quote a user, so only the panic hook logs it.
         told.await.context("reading what was sent panicked")
     }
 
@@ -92,7 +92,7 @@ impl ReportQueue {
         Ok(Slot { _turn: Some(turn), ..self.anonymous_slot().await? })
     }
 
-    /// A place of no user's own.
+    /// A slot that belongs to no user.
     pub(crate) async fn anonymous_slot(&self) -> Result<Slot> {
         let place = self.places.clone().acquire_owned().await?;
         Ok(Slot { place: Arc::new(place), _turn: None })
@@ -100,13 +100,13 @@ impl ReportQueue {
 
     fn turn(&self, sender: &UserId) -> Arc<Turn<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever waits holds a clone.
+        // A waiting sender holds a clone.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         turns.entry(sender.to_owned()).or_default().clone()
     }
 
-    /// The room that reports are told in, while the bot is in it. After an upgrade that is the old room as long as
-    /// the bot may send there and the new one is not proven.
+    /// The room for reports, if the bot is in it. After an upgrade that is the old room as long as the bot may send
+    /// there and the new one is not proven.
     pub(crate) async fn ops_room(&self, client: &Client, ledger: &Ledger) -> Result<Room> {
         let open = match &self.room {
             Some(room) => OpsRooms::from_ledger(std::slice::from_ref(room), ledger)
@@ -128,7 +128,7 @@ fn started() -> Result<Sender<Job>> {
     let (jobs, queue) = channel::<Job>();
     let run = move || {
         for job in queue {
-            // What panicked has told nobody, which is how it is noticed.
+            // A job that panicked sends no result, which is how it is noticed.
             let _ = catch_unwind(AssertUnwindSafe(job));
         }
     };

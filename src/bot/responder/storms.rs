@@ -1,4 +1,4 @@
-//! `!storms`, `!mute`, `!unmute` → the ledger, and what it says.
+//! `!storms`, `!mute`, `!unmute` → the ledger, and the reply.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::Responder;
+use super::state::Responder;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::replies;
 use crate::bot::room_replies::absences;
@@ -17,14 +17,14 @@ use kestrel_core::render::storm::{ListedStorm, list, muted, unmuted};
 use kestrel_core::render::{self, Reply, restarted};
 use kestrel_core::storm::{Mute, Muted};
 
-/// Storms that are listed: those that go on, and those that ended last.
+/// Storms that are listed: the ongoing ones, and the newest resolved ones.
 const LISTED: usize = 200;
 const ENDED: usize = 5;
 /// How long an alert that was not sent is listed.
 const DROPPED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 impl Responder {
-    /// What goes on, what ended last, and what is muted.
+    /// What is ongoing, what ended last, and what is muted.
     pub(crate) fn storms(&self) -> Result<Reply> {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
@@ -55,7 +55,7 @@ impl Responder {
         Ok(page.reply())
     }
 
-    /// Silences; counting never stops.
+    /// Mutes alerts; counting continues.
     pub(crate) fn mute(
         &self,
         line: &ChatLine,

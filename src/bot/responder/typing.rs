@@ -48,7 +48,7 @@ pub(crate) async fn while_typing<T>(
     }
 }
 
-/// Work does not outlive whoever waits for it.
+/// Work ends with its caller.
 struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {
@@ -63,7 +63,7 @@ async fn show_typing(room: &Room, typing: bool) {
     }
 }
 
-/// A panic's own words may quote what somebody wrote, so they are left to the panic hook.
+/// A panic's text may quote a user, so only the panic hook logs it.
 pub(crate) fn broken_off(error: JoinError) -> anyhow::Error {
     if error.is_panic() {
         return anyhow!("the answer panicked");

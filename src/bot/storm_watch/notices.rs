@@ -1,4 +1,4 @@
-//! What the room should hear although it is in no ledger → kept in memory until it is sent.
+//! Notices for the room that are not in the ledger → kept in memory until they are sent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,15 +8,15 @@ use crate::bot::messages::outgoing_message::OutgoingMessage;
 /// Notices that wait at the most, while the homeserver takes none.
 const WAITING: usize = 20;
 
-/// Something for the room that is in no ledger.
+/// A notice for the room that is not in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// Names it to the homeserver, so that sending it twice says it once.
+    /// Its transaction key, so that sending it twice posts it once.
     pub(crate) key: String,
     pub(crate) message: OutgoingMessage,
 }
 
-/// Notices that wait for the room, shared between who has something to say and who sends.
+/// Pending notices, shared between the storm watch and the outbox.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notices {
     waiting: Arc<Mutex<VecDeque<Notice>>>,
@@ -35,13 +35,13 @@ impl Notices {
         self.lock().front().cloned()
     }
 
-    /// It was sent, or can never be.
+    /// It was sent, or never can be.
     pub(crate) fn said(&self, notice: &Notice) {
         self.lock().retain(|other| other.key != notice.key);
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Notice>> {
-        // A panic elsewhere while it was held leaves at worst a notice that is said twice.
+        // A panic elsewhere while it was locked leaves at worst a notice that is posted twice.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,18 +10,18 @@ use crate::store::Ledger;
 use kestrel_core::evidence::storm_thresholds::Thresholds;
 use kestrel_core::storm::StormWatch;
 
-/// The watch's state, shared with those who word its alerts.
+/// The storm watch's state, shared with the outbox.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedWatch {
     watch: Arc<Mutex<StormWatch>>,
-    /// Something is owed.
+    /// Signals a pending alert.
     pub(crate) due: Arc<Notify>,
-    /// What is to be said without the ledger.
+    /// Notices that are not in the ledger.
     pub(crate) notices: Notices,
 }
 
 impl SharedWatch {
-    /// The state as the ledger has it, under the thresholds of now.
+    /// The state in the ledger, under the current thresholds.
     pub(crate) fn restore(ledger: &Ledger, thresholds: Thresholds) -> Result<Self> {
         let newest = ledger.storms(1)?.first().map_or(0, |known| known.event.storm);
         let kept = ledger.watch()?.map(|text| serde_json::from_str::<StormWatch>(&text));
@@ -39,7 +39,7 @@ impl SharedWatch {
         Ok(Self { watch, due: Arc::new(Notify::new()), notices: Notices::default() })
     }
 
-    /// Sets the state back to what the ledger has, for a task that reads the logs from the places there.
+    /// Resets the state to the one in the ledger, for a task that reads the logs from the saved positions.
     pub(crate) fn restore_again(&self, ledger: &Ledger, thresholds: Thresholds) -> Result<()> {
         let kept = Self::restore(ledger, thresholds)?;
         let watch = kept.lock().clone();
@@ -48,7 +48,7 @@ impl SharedWatch {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, StormWatch> {
-        // A panic elsewhere while it was held leaves at worst one log event uncounted.
+        // A panic elsewhere while it was locked leaves at worst one log event uncounted.
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

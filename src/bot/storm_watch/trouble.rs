@@ -1,9 +1,9 @@
-//! What keeps the storm watch from its work – a ledger that cannot be written, a disk that is nearly full, a
-//! database that refuses – → one line for the log and one for the room when it begins, and again when
-//! it is over. It needs no ledger: what is to be said is kept in memory until it is sent.
+//! A problem of the storm watch (a ledger that cannot be written, a disk that is nearly full, a database that
+//! refuses) → one line for the log and one for the room when it begins, and again when it ends. It needs no ledger:
+//! notices are kept in memory until they are sent.
 //!
-//! In an encrypted room nothing can be said while the disk is full, because the keys of a message are written
-//! first. That is why the room hears before the disk is full.
+//! In an encrypted room nothing can be posted while the disk is full, because the keys of a message are written
+//! first. That is why the room is warned before the disk is full.
 
 use std::path::Path;
 
@@ -15,12 +15,12 @@ use crate::flow::BlindLog;
 use crate::store::SPARE;
 use kestrel_core::render::{self, View};
 
-/// A disk that is full for longer than this is told to the room: a write that fails once may work a moment
-/// later, when another process has let go of the ledger.
+/// The room is told about a ledger that fails for longer than this: a single failed write may work a moment later,
+/// when another process releases the ledger.
 const LASTS: SignedDuration = SignedDuration::from_secs(30);
-/// Looks at the database in a row that fail before the room hears of it: one may meet a restart.
+/// Failed database polls in a row before the room is told: a single one may be a restart.
 const FAILED: u32 = 2;
-/// How often the disk is looked at.
+/// How often the disk is checked.
 const LOOK: SignedDuration = SignedDuration::from_secs(10);
 /// How the ledger's writes go.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ struct Failing {
 }
 
 impl LedgerTrouble {
-    /// A write failed. Gives what the room should hear, once it has gone on for a while.
+    /// A write failed. Returns a notice for the room, if it lasts.
     pub(crate) fn failed(
         &mut self,
         error: &anyhow::Error,
@@ -54,7 +54,7 @@ impl LedgerTrouble {
         }
         failing.told = true;
         let since = view.moment(failing.since);
-        // Without the causes: the words of the ledger say what to do.
+        // Without the causes: the ledger's own message says what to do.
         let why = error.to_string();
         let why = why.trim_end_matches('.');
         let line = format!(
@@ -64,7 +64,7 @@ impl LedgerTrouble {
         Some(notice("ledger-begins", failing.since, &line))
     }
 
-    /// A write worked. Gives what the room should hear, where it was told of trouble.
+    /// A write worked. Returns a notice for the room, if the room was told about the failure.
     pub(crate) fn worked(&mut self, now: Timestamp, view: &View) -> Option<Notice> {
         let failing = self.failing.take()?;
         let span = view.span(failing.since, now);
@@ -81,7 +81,7 @@ impl LedgerTrouble {
 #[derive(Debug, Default)]
 pub(crate) struct LowSpace {
     looked: Option<Timestamp>,
-    /// Since when there is little, where the room was told.
+    /// Since when there is little space, if the room was told.
     told: Option<Timestamp>,
 }
 
@@ -95,8 +95,8 @@ impl LowSpace {
         due
     }
 
-    /// So many bytes are free for the store folder. Gives what the room should hear, once when there is little and once when there
-    /// is enough again.
+    /// So many bytes are free for the store folder. Returns a notice for the room, once when there is little space
+    /// and once when there is enough again.
     pub(crate) fn seen(&mut self, folder: &Path, free: u64, now: Timestamp) -> Option<Notice> {
         let megabytes = free >> 20;
         let shown = folder.display();
@@ -110,7 +110,7 @@ impl LowSpace {
                 );
                 Some(notice("space-begins", now, &line))
             }
-            // Twice as much, so that it is not said again and again around the limit.
+            // Twice as much, so that it is not repeated around the limit.
             Some(since) if free >= SPARE * 2 => {
                 self.told = None;
                 tracing::info!("the disk of the store has space again: {megabytes} MB are free");
@@ -124,7 +124,7 @@ impl LowSpace {
     }
 }
 
-/// Looks at the database that fail.
+/// Failed database polls.
 #[derive(Debug, Default)]
 pub(crate) struct FailedLooks {
     /// The first of those in a row.
@@ -133,7 +133,7 @@ pub(crate) struct FailedLooks {
 }
 
 impl FailedLooks {
-    /// A look came to its end; `failed` says why it came to nothing. Gives what the room should hear.
+    /// A poll ended; `failed` says why it has no result. Returns a notice for the room.
     pub(crate) fn looked(
         &mut self,
         failed: Option<&str>,
@@ -160,8 +160,8 @@ impl FailedLooks {
     }
 }
 
-/// A log that cannot show a storm. Its key names the day, so that a restart does not say it twice: the homeserver
-/// takes one message a key.
+/// A log that cannot show a storm. Its key names the day, so that a restart does not repeat it: the homeserver
+/// accepts one message per key.
 pub(crate) fn blind_log(of: &BlindLog, now: Timestamp) -> Notice {
     let BlindLog { log, text, how } = of;
     tracing::warn!("the storm watch cannot see every storm: {text}");

@@ -1,5 +1,5 @@
-//! An ops room that the bot was removed from → a line in another ops room, one in the log and one in `!storms`. What
-//! is owed to the room waits in the ledger until somebody invites the bot again.
+//! An ops room that the bot was removed from → a line in another ops room, one in the log and one in `!storms`.
+//! Pending messages for the room wait in the ledger until the bot is invited again.
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -56,13 +56,13 @@ impl SyncLoop {
             "the bot is not in the ops room {room} any more ({how}): alerts and answers for it wait. An admin has \
              to invite it again"
         );
-        // What is said there until it is back is read then.
+        // Messages sent there meanwhile are read when the bot is back.
         self.caught_up.remove(room);
         let txn = format!("kestrel-absent-{}", since.as_millisecond());
         self.tell_ops(room, &txn, &room_replies::absent(absence)).await;
     }
 
-    /// Owes a message about an ops room to that room, and to another one where the bot may not send there.
+    /// Queues a message about an ops room: for that room, or for another one if the bot may not send there.
     pub(crate) async fn tell_ops(&self, about: &RoomId, txn: &str, says: &Reply) {
         let mut rooms = self.ops().in_use();
         rooms.insert(0, about.to_owned());
@@ -75,7 +75,7 @@ impl SyncLoop {
         }
     }
 
-    /// Owes a message to an ops room, which mentions the admins. `txn` names it to the homeserver.
+    /// Queues a message for an ops room that mentions the admins. `txn` is the transaction ID.
     pub(crate) fn tell_admins(&self, room: &RoomId, txn: &str, says: &Reply) {
         let admins = matrix_config(&self.config).map_or_else(|_| Vec::new(), |m| m.admins.clone());
         let message = owed_message::to_admins(room, txn, (Timestamp::now(), admins), says);
@@ -85,7 +85,7 @@ impl SyncLoop {
     }
 }
 
-/// How the bot came to be outside of a room, by its own membership there.
+/// How the bot left a room, by its own membership there.
 async fn how(room: &Room) -> String {
     let own = room.get_member_no_sync(room.own_user_id()).await.ok().flatten();
     let by = own.map(|member| member.event().sender().to_owned());

@@ -1,5 +1,5 @@
-//! What counts and what does not → a task in the ledger, or words at once. What is said at once is noted and
-//! owed in one step, so that it is said once.
+//! An accepted command → a task in the ledger, or an immediate reply. An immediate reply is saved and queued in one
+//! step, so that it is sent once.
 
 use jiff::Timestamp;
 use matrix_sdk::Room;
@@ -9,7 +9,7 @@ use super::state::SyncLoop;
 use crate::bot::buttons::ButtonPress;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::event_age::too_old;
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command;
 use crate::bot::rate_limit::{PRESSES, Rate};
@@ -21,12 +21,12 @@ use kestrel_core::render::Reply;
 
 impl SyncLoop {
     /// Answers a line that needs no work.
-    pub(crate) fn say_at_once(&self, room: &Room, line: &ChatLine, about: About, says: &Reply) {
+    pub(crate) fn say_at_once(&self, room: &Room, line: &ChatLine, about: Purpose, says: &Reply) {
         let message = owed_message::answer(room.room_id(), line, about, says, None);
         self.owe_for(room, &line.event, message);
     }
 
-    /// Notes an event as settled, and owes its answer.
+    /// Marks an event as settled, and queues its answer.
     pub(crate) fn owe_for(&self, room: &Room, event: &EventId, message: NewMessage) {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
@@ -39,7 +39,7 @@ impl SyncLoop {
         }
     }
 
-    /// Notes an event that nothing is said to.
+    /// Marks an event as settled, without an answer.
     pub(crate) fn note_settled(&self, room: &Room, event: &EventId) {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
@@ -48,7 +48,7 @@ impl SyncLoop {
         }
     }
 
-    /// Puts a task into the queue; says so where that is full.
+    /// Puts a task into the queue; replies if the queue is full.
     pub(crate) fn accept(
         &mut self,
         room: &Room,
@@ -61,12 +61,12 @@ impl SyncLoop {
         }
         tracing::warn!("{} is not accepted: {MOST_OPEN} tasks are open", line.event);
         if self.full.due(room.room_id(), &line.sender, Timestamp::now()) {
-            self.say_at_once(room, &line, About::Answer, &replies::queue_full(MOST_OPEN));
+            self.say_at_once(room, &line, Purpose::Answer, &replies::queue_full(MOST_OPEN));
         }
     }
 
-    /// A button under a storm's root, pressed by somebody who may command; of others nothing is said. Reactions are
-    /// never encrypted, so a stolen token can press one: they only read, and only so often.
+    /// A button under a storm's root, pressed by somebody who may command; other presses are ignored. Reactions are
+    /// never encrypted, so a stolen token can press one: buttons only read, and the rate is limited.
     pub(crate) async fn pressed(&mut self, room: &Room, press: ButtonPress) {
         let root = press.root.clone();
         let button = press.button;
@@ -88,7 +88,7 @@ impl SyncLoop {
         match self.presses.step(&line.sender, PRESSES, Timestamp::now()) {
             Rate::Allowed => self.accept(room, line, |line| QueuedTask::Press(button, line)),
             Rate::JustExceeded => {
-                self.say_at_once(room, &line, About::Answer, &replies::too_many_presses(PRESSES));
+                self.say_at_once(room, &line, Purpose::Answer, &replies::too_many_presses(PRESSES));
             }
             Rate::Exceeded => self.note_settled(room, &line.event),
         }

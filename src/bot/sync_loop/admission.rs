@@ -1,6 +1,5 @@
-//! A command of somebody who may command → whether it counts, by how it reached the bot; and the reason in its thread
-//! when it does not. Commands from the ops rooms all pass here: those of a sync, those found when looking back,
-//! and those whose key came late.
+//! An admin's command → whether it counts, by how it reached the bot; and the reason in its thread when it does not.
+//! Commands from the ops rooms all pass here: from a sync, from the backlog, and after a late key.
 
 use jiff::Timestamp;
 use matrix_sdk::Room;
@@ -10,12 +9,12 @@ use ruma::{RoomId, UserId};
 use super::state::SyncLoop;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::event_origin::{self, Origin};
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
-use crate::bot::permission::{Refusal, judge};
+use crate::bot::permission::{CommandRefusal, judge};
 use crate::bot::rate_limit::Rate;
 use crate::bot::replies;
-use crate::bot::request::Request;
+use crate::bot::request::ChatRequest;
 use crate::bot::settings::matrix_config;
 
 /// How often the homeserver is asked for one sender's devices in an hour.
@@ -27,10 +26,10 @@ const MOST_WAITING: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     Counts,
-    Refused(Refusal),
-    /// Its sender took it back meanwhile.
+    Refused(CommandRefusal),
+    /// Its sender redacted it in the meantime.
     TakenBack,
-    /// The homeserver has to answer first; it is heard again after the next sync.
+    /// The homeserver has to answer first; it is retried after the next sync.
     Later,
 }
 
@@ -40,14 +39,15 @@ impl SyncLoop {
         &mut self,
         room: &Room,
         line: &ChatLine,
-        asked: &Request,
+        asked: &ChatRequest,
         event: &TimelineEvent,
     ) -> Admission {
         let config = self.config.clone();
         let Ok(matrix) = matrix_config(&config) else {
             return Admission::TakenBack;
         };
-        let destructive = matches!(asked, Request::Command(command) if command.is_destructive());
+        let destructive =
+            matches!(asked, ChatRequest::Command(command) if command.is_destructive());
         // First, so that a command that is refused now is not a new one when it is copied later.
         if event.kind.encryption_info().is_some() {
             match self.first_of_its_message(room, line, destructive).await {
@@ -57,7 +57,7 @@ impl SyncLoop {
         }
         let mut known = event_origin::origin(room, &line.sender, event).await;
         let mut judged = judge(known, destructive, matrix);
-        if judged.is_err_and(Refusal::is_of_old_news) && self.may_look_up(&line.sender) {
+        if judged.is_err_and(CommandRefusal::is_of_old_news) && self.may_look_up(&line.sender) {
             known = event_origin::asked_origin(room, &line.sender, event).await;
             judged = judge(known, destructive, matrix);
         }
@@ -92,12 +92,12 @@ impl SyncLoop {
         };
         match ledger.note_message(&message.session, message.index, &line.event) {
             Ok(true) => Admission::Counts,
-            Ok(false) => Admission::Refused(Refusal::Copied),
+            Ok(false) => Admission::Refused(CommandRefusal::Copied),
             Err(error) => {
                 tracing::error!("the message of {} could not be saved: {error:#}", line.event);
-                // A full disk must not silence the bot; what can do harm waits until there is room.
+                // A full disk must not silence the bot; harmful commands wait until there is space.
                 if destructive {
-                    return Admission::Refused(Refusal::Unnoted);
+                    return Admission::Refused(CommandRefusal::Unnoted);
                 }
                 Admission::Counts
             }
@@ -119,36 +119,27 @@ impl SyncLoop {
         waiting.push((room.room_id().to_owned(), event.clone()));
     }
 
-    /// Hears again what had to wait for the homeserver.
-    pub(crate) async fn retry_waiting(&mut self) {
-        for (room, event) in std::mem::take(&mut self.admissions.waiting) {
-            if let Some(room) = self.joined(&room) {
-                self.handle_events(&room, &[event]).await;
-            }
-        }
-    }
-
     /// Whether a command of a room waits for the homeserver.
     pub(crate) fn waits_for_an_answer(&self, room: &RoomId) -> bool {
         self.admissions.waiting.iter().any(|(waiting, _)| waiting == room)
     }
 
-    /// Ends a command that does not count; its sender is told why, once an hour.
+    /// Rejects a command that does not count; its sender gets the reason, once per hour.
     pub(crate) fn refuse(
         &mut self,
         room: &Room,
         line: &ChatLine,
-        refusal: Refusal,
+        refusal: CommandRefusal,
         now: Timestamp,
     ) {
         if !self.admissions.reasons.due(&line.sender, refusal, now) {
             return self.note_settled(room, &line.event);
         }
         tracing::warn!("the command {} of {} is refused: {refusal}", line.event, line.sender);
-        self.say_at_once(room, line, About::Refused, &replies::refused(refusal));
+        self.say_at_once(room, line, Purpose::Refused, &replies::refused(refusal));
     }
 
-    /// Says once that whoever has an admin's access token can command the bot here.
+    /// Warns once that anybody with an admin's access token can command the bot here.
     fn warn_not_encrypted(&mut self, room: &Room, line: &ChatLine) {
         let ledger = self.store.ledger();
         let first = self.admissions.warned.insert(room.room_id().to_owned());
@@ -160,7 +151,7 @@ impl SyncLoop {
             room.room_id()
         );
         let says = replies::not_encrypted_here();
-        let warning = owed_message::answer(room.room_id(), line, About::Unencrypted, &says, None);
+        let warning = owed_message::answer(room.room_id(), line, Purpose::Unencrypted, &says, None);
         let noted =
             self.responder.owe(&[warning]).and_then(|()| ledger.note_warned(room.room_id()));
         if let Err(error) = noted {

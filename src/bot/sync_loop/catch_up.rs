@@ -1,5 +1,5 @@
-//! Rooms, read back after a start and after a gap in the sync → what was missed is heard. It is bounded, and the
-//! room gets a line that says how far back it went.
+//! Rooms after a start or a gap in the sync → their missed events are handled. It is bounded, and the room gets a
+//! line that says how far back it went.
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
@@ -36,7 +36,7 @@ impl SyncLoop {
         }
     }
 
-    /// Hears what was missed of a room, from a place in its timeline or from its end.
+    /// Handles the missed events of a room, from a position in its timeline or from its end.
     pub(crate) async fn read_back(&mut self, room: &Room, from: Option<&str>) -> Result<()> {
         let heard = self.store.ledger().heard(room.room_id())?;
         let day = SignedDuration::try_from(NOBODY_WAITS).unwrap_or(SignedDuration::MAX);

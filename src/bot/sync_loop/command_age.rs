@@ -1,5 +1,5 @@
-//! When a command was sent, by its homeserver's clock → its age by this machine's. The homeserver is asked for its
-//! time only when a command looks too old.
+//! When a command was sent, by its homeserver's clock → its age by this machine's clock. The homeserver is asked for
+//! its time only if a command looks too old.
 
 use jiff::Timestamp;
 use matrix_sdk::deserialized_responses::TimelineEvent;

@@ -1,5 +1,5 @@
-//! Direct chats → reports, and a word on how to send one. A direct chat is a room of the bot and one user who
-//! may send reports; nothing else is heard in it, and nothing is told there but a user's own receipt.
+//! Direct chats → reports, or a reply that explains how to send one. A direct chat is a room of the bot and one user
+//! who may send reports; nothing else is read in it, and only the user's own receipt is posted there.
 
 use jiff::Timestamp;
 use matrix_sdk::deserialized_responses::{TimelineEvent, TimelineEventKind};
@@ -11,7 +11,7 @@ use super::state::SyncLoop;
 use crate::bot::account::client;
 use crate::bot::attachment::Attachment;
 use crate::bot::event_age::{NOBODY_WAITS, too_old};
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::ops_rooms::OpsRooms;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command_at_all;
@@ -34,7 +34,7 @@ pub(crate) enum DirectChat {
     Not,
 }
 
-/// What a room is by its members. An ops room is no direct chat, whoever is in it.
+/// What a room is by its members. An ops room is never a direct chat.
 async fn chat(room: &Room, config: &Config, ops: &OpsRooms) -> DirectChat {
     if room.state() != RoomState::Joined || ops.holds(room.room_id()) {
         return DirectChat::Not;
@@ -53,8 +53,8 @@ async fn chat(room: &Room, config: &Config, ops: &OpsRooms) -> DirectChat {
 }
 
 impl SyncLoop {
-    /// Hears a room that is no ops room, if it is a direct chat. What was said before the bot came is heard
-    /// too: clients invite with the first message.
+    /// Handles a room that is not an ops room, if it is a direct chat. Messages from before the bot joined count too:
+    /// clients invite with the first message.
     pub(crate) async fn handle_direct_chat(&mut self, room: &Room, events: &[TimelineEvent]) {
         if self.undecided_upgrades.contains(room.room_id()) {
             return;
@@ -88,7 +88,7 @@ impl SyncLoop {
         rooms.filter(|room| self.config.reports.enabled && other(room)).collect()
     }
 
-    /// Hears one event of a direct chat.
+    /// Handles one event of a direct chat.
     pub(crate) fn handle_direct_event(
         &mut self,
         room: &Room,
@@ -127,16 +127,16 @@ impl SyncLoop {
         }
     }
 
-    /// Says something in a direct chat because of a message that needs no work.
+    /// Replies in a direct chat to a message that needs no work.
     fn say_in_chat(&self, room: &Room, sent: &Attachment, says: &Reply) {
         let cause = (&*sent.event, sent.sent);
-        let reply = owed_message::reply(room.room_id(), cause, About::Answer, says, "");
+        let reply = owed_message::reply(room.room_id(), cause, Purpose::Answer, says, "");
         self.owe_for(room, &sent.event, reply);
     }
 
     /// How to send a report, once an hour; an admin's command belongs elsewhere.
     fn answer_talk(&mut self, room: &Room, sent: &Attachment, now: Timestamp) {
-        // What was said before a crash may be heard twice; an hour later nobody minds.
+        // A message from before a crash may be read twice; after an hour that does not matter.
         if too_old(sent.sent, now, self.max_age()) {
             return;
         }

@@ -1,5 +1,6 @@
-//! Invitations → the ops rooms, let in by whom the bot listens to, and direct chats of users who may send
-//! reports; also while it was away. Every other invitation is left alone: an answer would tell the sender that the account is live.
+//! Invitations → joined ops rooms, if an admin invites, and direct chats of users who may send reports; also those
+//! from while the bot was offline. All other invitations are ignored: an answer would show the sender that the
+//! account is in use.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,15 +13,15 @@ use crate::bot::permission::may_command;
 use crate::bot::settings::{matrix_config, may_report};
 use crate::config::Config;
 
-/// A user's direct chats that are joined; a client that forgets one makes another.
+/// The most direct chats per user; a client that forgets one creates another.
 const CHATS: usize = 5;
 /// How often it tries to join one.
 const MOST_TRIES: u32 = 3;
 
-/// What it remembers of invitations.
+/// What is remembered of invitations.
 #[derive(Debug, Default)]
 pub(crate) struct Invites {
-    /// Left alone, each with its inviter, so that it is logged once.
+    /// Ignored, each with its inviter, so that it is logged once.
     declined: HashSet<(OwnedRoomId, Option<OwnedUserId>)>,
     /// Joined before the inviter's power level could be known: an invitation does not carry it.
     unchecked_inviters: HashMap<OwnedRoomId, OwnedUserId>,

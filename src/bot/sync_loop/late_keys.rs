@@ -1,10 +1,9 @@
-//! Events whose key has not come yet → the same events, read, when it has. In an encrypted room that is
-//! ordinary: the key travels by another road than the message. Read late they pass the same gate.
+//! Events whose key has not arrived yet → kept until it does. In an encrypted room that is normal: the key travels
+//! separately from the message.
 
 use jiff::Timestamp;
 use matrix_sdk::Room;
 use matrix_sdk::ruma::events::AnySyncTimelineEvent;
-use matrix_sdk::ruma::events::room::encrypted::OriginalSyncRoomEncryptedEvent;
 use matrix_sdk::ruma::serde::Raw;
 use ruma::{OwnedUserId, RoomId};
 
@@ -15,7 +14,7 @@ use crate::bot::timeline_event;
 
 impl SyncLoop {
     pub(super) fn keep_undecrypted(&mut self, room: &Room, event: &Raw<AnySyncTimelineEvent>) {
-        // What an earlier device of the bot said is unreadable to this one, and needs no answer.
+        // Messages of the bot's own earlier devices are unreadable, and need no answer.
         let sender = event.get_field::<OwnedUserId>("sender").ok().flatten();
         let Some(sender) = sender.filter(|sender| sender != room.own_user_id()) else {
             return;
@@ -37,23 +36,5 @@ impl SyncLoop {
     /// Whether a message of a room waits for its key.
     pub(super) fn waits_for_a_key(&self, room: &RoomId) -> bool {
         self.undecrypted.has_room(room)
-    }
-
-    /// Tries the events without a key again, after keys may have come.
-    pub(super) async fn retry_undecrypted(&mut self) {
-        for kept in self.undecrypted.take() {
-            let Some(room) = self.joined(&kept.room) else {
-                continue;
-            };
-            if too_old(kept.sent, Timestamp::now(), self.max_age()) {
-                tracing::warn!("the key of an event in {} did not arrive in time", kept.room);
-                continue;
-            }
-            let encrypted = kept.event.cast_ref_unchecked::<OriginalSyncRoomEncryptedEvent>();
-            match room.decrypt_event(encrypted, None).await {
-                Ok(event) if !event.kind.is_utd() => self.handle_events(&room, &[event]).await,
-                _ => self.undecrypted.keep(kept),
-            }
-        }
     }
 }

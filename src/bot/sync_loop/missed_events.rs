@@ -1,5 +1,5 @@
-//! A room's timeline, read back from its end → the events that were not heard yet, oldest first. It stops at
-//! the newest event that was heard, at what is too old to matter, or at a bound, and says which.
+//! A room's timeline, read back from its end → the events that were not handled yet, oldest first. It stops at the
+//! newest handled event, at events that are too old, or at a bound, and says which.
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ pub(crate) struct MissedEvents {
 /// How far back to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadBack<'a> {
-    /// Up to this event everything was heard.
+    /// Everything up to this event was handled.
     pub(crate) heard: Option<&'a EventId>,
     /// What was sent before this does not matter.
     pub(crate) oldest: Timestamp,

@@ -16,7 +16,7 @@ use crate::bot::account::client;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::ops_rooms::{OpsRooms, ops_rooms};
 use crate::bot::rate_limit::{PoliteReplies, RateLimit, RefusalReplies};
-use crate::bot::responder::answer::Responder;
+use crate::bot::responder::state::Responder;
 use crate::bot::settings::matrix_config;
 use crate::bot::task_queue::intake::Intake;
 use crate::config::Config;
@@ -32,7 +32,7 @@ pub(crate) struct SyncLoop {
     pub(crate) courtesy: PoliteReplies,
     pub(crate) pace: RateLimit,
     pub(super) undecrypted: UndecryptedEvents,
-    /// Who was told lately that too many commands wait.
+    /// Who recently got the reply that too many commands wait.
     pub(crate) full: PoliteReplies,
     pub(crate) admissions: AdmissionMemory,
     /// Buttons of the last hour, by person.
@@ -44,7 +44,7 @@ pub(crate) struct SyncLoop {
     /// Tombstones whose new room the bot was not invited to yet, and since when it waits.
     pub(crate) uninvited: HashMap<OwnedEventId, Instant>,
     pub(crate) caught_up: HashSet<OwnedRoomId>,
-    /// Commands that came too late, by room, until the room is told.
+    /// Commands that were too old, by room, until the room is told.
     pub(super) late: HashMap<OwnedRoomId, LateCommands>,
 }
 
@@ -104,12 +104,12 @@ impl SyncLoop {
     }
 }
 
-/// What admitting remembers.
+/// What admission remembers.
 #[derive(Debug, Default)]
 pub(crate) struct AdmissionMemory {
     pub(super) reasons: RefusalReplies,
     pub(super) lookups: RateLimit,
     pub(super) waiting: Vec<(OwnedRoomId, TimelineEvent)>,
-    /// Rooms that were told, by this process, that they are not encrypted.
+    /// Rooms that this process warned that they are not encrypted.
     pub(super) warned: HashSet<OwnedRoomId>,
 }

@@ -1,5 +1,5 @@
-//! Events whose key has not come yet, kept until it does. The ops rooms and direct chats have a bound each: nobody in a
-//! direct chat can push out a command.
+//! Events whose key has not arrived yet, kept until it does. The ops rooms and direct chats have a bound each, so
+//! that a direct chat cannot push out a command.
 
 use std::collections::VecDeque;
 
@@ -28,7 +28,7 @@ pub(super) struct UndecryptedEvents {
 }
 
 impl UndecryptedEvents {
-    /// Keeps one; the oldest of its kind makes room.
+    /// Keeps one; drops the oldest of its kind if there are too many.
     pub(super) fn keep(&mut self, event: UndecryptedEvent) {
         let alike = |kept: &UndecryptedEvent| kept.ops == event.ops;
         if self.waiting.iter().filter(|kept| alike(kept)).count() >= MOST

@@ -1,8 +1,8 @@
-//! A tombstone in an ops room → the room that takes its place is an ops room as well, or a line why not.
+//! A tombstone in an ops room → the new room becomes an ops room too, or a line says why not.
 //!
-//! A tombstone is a plain event, and whoever may command by power level in the new room commands the bot. So it is
-//! followed only when its sender is an admin, an admin invited the bot, and the new room gives the same people
-//! admin power. Until an admin's encrypted command comes from there, the old room stays in use too.
+//! A tombstone is a plain event, and in the new room everybody with enough power could command the bot. So it is
+//! followed only if its sender is an admin, an admin invited the bot, and the new room gives the same people admin
+//! power. Until an admin's encrypted command arrives from there, the old room stays in use too.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::store::Upgrade;
 /// The power level of an admin where the config names none: that of a room's creator.
 const ADMIN: i64 = 100;
 
-/// How long an upgrade waits for the bot's invitation before that is said: clients invite after the tombstone.
+/// How long an upgrade waits for the bot's invitation before that is reported: clients invite after the tombstone.
 const INVITING: Duration = Duration::from_secs(60);
 
 /// What becomes of an upgrade.
@@ -43,7 +43,7 @@ enum UpgradeDecision {
 }
 
 impl SyncLoop {
-    /// Follows upgrades of ops rooms, after a sync and before its events are heard.
+    /// Follows upgrades of ops rooms, after a sync and before its events are handled.
     pub(crate) async fn follow_upgrades(&mut self) {
         self.undecided_upgrades.clear();
         self.drop_left_rooms().await;
@@ -112,7 +112,7 @@ impl SyncLoop {
         })
     }
 
-    /// Joins the new room, if somebody invited who may command in the old one.
+    /// Joins the new room, if the inviter may command in the old one.
     async fn enter(&self, old: &Room, new: &Room) -> Result<UpgradeDecision> {
         let inviter = new.invite_details().await?.inviter_id;
         if !may_command(old, &inviter, &self.config).await {
@@ -143,7 +143,7 @@ impl SyncLoop {
         Ok(())
     }
 
-    /// Says once why an upgrade is not followed, and leaves a room that it joined for that.
+    /// Posts once why an upgrade is not followed, and leaves a room that was joined for it.
     async fn decline(
         &mut self,
         old: &Room,
@@ -196,7 +196,7 @@ impl SyncLoop {
         since.elapsed() < INVITING
     }
 
-    /// Notes that an admin's encrypted command came from a new room: from now on it has the old one's place alone.
+    /// Saves that an admin's encrypted command arrived from a new room: from now on it replaces the old one.
     pub(crate) async fn prove_upgrade(&self, room: &Room, came: &TimelineEvent) {
         let ops = self.ops();
         let new = |upgrade: &Upgrade| upgrade.new == room.room_id();

@@ -8,13 +8,13 @@ use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 /// Why an upgrade is not followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotTrusted {
-    /// Who sent the tombstone may not command the bot.
+    /// The tombstone's sender may not command the bot.
     NotAdmin,
     /// An admin by power level in the old room is none in the new one.
     LostAdmin(OwnedUserId),
-    /// Somebody who is none in the old room is one in the new one.
+    /// A user who is no admin in the old room is one in the new one.
     NewAdmin(OwnedUserId),
-    /// Everybody is one in the new room.
+    /// Everybody is an admin in the new room.
     AllAdmins,
     /// No admin invited the bot there.
     NotInvited,
@@ -32,7 +32,7 @@ pub(crate) struct AdminPower {
 }
 
 impl AdminPower {
-    /// By power level, and the creators where these stand above all levels (room version 12).
+    /// By power level, and the creators if they are above all levels (room version 12).
     pub(crate) fn from_levels(levels: &RoomPowerLevels, least: i64) -> Self {
         let named = levels.users.iter().filter(|(_, level)| i64::from(**level) >= least);
         let creators = levels.rules.privileged_creators.iter().flatten().cloned();
@@ -47,8 +47,8 @@ impl AdminPower {
     }
 }
 
-/// Whether the new room gives admin power to those who have it in the old room, and to nobody else. `known` may have
-/// it in any case: the config's admins, who sent the tombstone, and the bot.
+/// Whether the new room gives admin power to the same people as the old room, and to nobody else. `known` may always
+/// have it: the config's admins, the tombstone's sender, and the bot.
 pub(crate) fn compare_power(
     old: &AdminPower,
     new: &AdminPower,
@@ -69,7 +69,7 @@ pub(crate) fn compare_power(
     Ok(())
 }
 
-/// A tombstone, and where it stands.
+/// A tombstone.
 #[derive(Debug)]
 pub(crate) struct Tombstone {
     pub(crate) event: OwnedEventId,

@@ -1,5 +1,5 @@
-//! Commands, buttons and reports → tasks in the ledger. It is bounded, it costs no memory, and a process that ends in
-//! the middle leaves to the next one what is still open.
+//! Commands, buttons and reports → tasks in the ledger. It is bounded and costs no memory. A process that ends leaves
+//! its open tasks to the next one.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +17,9 @@ use crate::store::{Accepted, HandedIn, Store};
 
 /// How many answers are worked on at a time: each may read the whole log.
 pub(super) const AT_ONCE: usize = 4;
-/// More than this may not wait. A further command gets an answer that says so.
+/// The most open tasks. A further command gets a reply that says so.
 pub(crate) const MOST_OPEN: usize = 500;
-/// How long a task rests that needs the homeserver while it is away.
+/// How long a task rests if the homeserver is offline.
 const REST: Duration = Duration::from_secs(20);
 /// Tasks that could not be written down and wait in memory.
 const MOST_UNWRITTEN: usize = 100;
@@ -28,19 +28,19 @@ const MOST_UNWRITTEN: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub(super) store: Store,
-    /// Told when something was accepted.
+    /// Signals a new task.
     pub(super) accepted: Notify,
     /// No task is begun any more: the process ends.
     closing: AtomicBool,
-    /// What is not to be begun, because this process has begun it.
+    /// Tasks that this process has begun.
     begun: Mutex<BTreeMap<i64, Begun>>,
-    /// What rests until a moment, because the homeserver is away.
+    /// Tasks that rest until a moment, because the homeserver is offline.
     resting: Mutex<BTreeMap<i64, Instant>>,
-    /// What could not be written down, under numbers below zero: a full disk must not cost the answer.
+    /// Tasks that could not be saved, under numbers below zero: a full disk must not cost the answer.
     unwritten: Mutex<Vec<Accepted>>,
 }
 
-/// How a task stands that this process has begun.
+/// The state of a task that this process has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begun {
     Line,
@@ -61,7 +61,7 @@ impl Intake {
         })
     }
 
-    /// Accepts a task: from here on it is answered, also by the next process.
+    /// Accepts a task: it will be answered, if necessary by the next process.
     pub(crate) fn hand_in(&self, event: &EventId, room: &RoomId, task: &QueuedTask) -> HandedIn {
         let ledger = self.store.ledger();
         let now = Timestamp::now();
@@ -96,7 +96,7 @@ impl Intake {
         lock(&self.begun).values().all(|begun| *begun == Begun::Done)
     }
 
-    /// Leaves what is still worked on to the next process, as if it had not been begun here.
+    /// Leaves unfinished tasks to the next process, as if they had not been begun here.
     pub(crate) fn hand_over(&self) -> usize {
         let begun = lock(&self.begun).clone();
         let running = || begun.iter().filter(|(_, begun)| **begun != Begun::Done);
@@ -177,7 +177,7 @@ impl Drop for BegunTask {
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere while it was held leaves at worst a task that is begun twice.
+    // A panic elsewhere while it was locked leaves at worst a task that is begun twice.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

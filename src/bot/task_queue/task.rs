@@ -1,7 +1,7 @@
-//! What was accepted → the text that the ledger keeps of it until it is answered, and back.
+//! An accepted task → the text that the ledger keeps until it is answered, and back.
 //!
-//! A typed line is kept as it was typed. Of a report only its event is kept: what it holds is not redacted
-//! yet, so it is fetched again instead of being written down.
+//! A typed line is kept as it was typed. Of a report only its event ID is kept: its content is not redacted yet, so
+//! it is fetched again instead of being saved.
 
 use jiff::Timestamp;
 use ruma::{OwnedEventId, OwnedUserId};
@@ -33,7 +33,7 @@ impl QueuedTask {
         serde_json::from_str(text).ok()
     }
 
-    /// When its sender's homeserver says that it was sent.
+    /// When it was sent, by its sender's homeserver.
     pub(crate) fn sent(&self) -> Timestamp {
         match self {
             Self::Line(line) | Self::Press(_, line) => line.sent,

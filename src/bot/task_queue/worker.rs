@@ -1,8 +1,8 @@
-//! What was accepted → worked on, the oldest first, a few at a time. The ledger is the queue: it is bounded,
-//! it costs no memory, and a process that ends in the middle leaves to the next one what is still open.
+//! Accepted tasks → answers, the oldest first, a few at a time. The ledger is the queue: it is bounded, it costs no
+//! memory, and a process that ends leaves its open tasks to the next one.
 //!
-//! A task is settled together with the messages that answer it. A task whose answer needs a homeserver that
-//! is away is put back and tried again; one that ended several processes is given up.
+//! A task is settled together with the messages that answer it. If an answer needs a homeserver that is offline, its
+//! task is put back and tried again; a task that ended several processes is given up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::bot::account::client;
 use crate::bot::buttons::{self, Button};
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
-use crate::bot::messages::transaction::About;
+use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::answers::{KEPT, LATE};
 use crate::bot::outbox::owed_message;
 use crate::bot::replies;
 use crate::bot::request::read;
-use crate::bot::responder::answer::Responder;
+use crate::bot::responder::state::Responder;
 use crate::bot::responder::typing::TooLong;
 use crate::bot::supervisor::TaskEnd;
 use crate::config::Config;
@@ -35,7 +35,7 @@ use kestrel_core::render::Reply;
 const REPORTS_AT_ONCE: usize = 16;
 /// How many processes may end over one task.
 const MOST_TRIES: u32 = 3;
-/// How often it looks when nobody said that something was accepted.
+/// How often it checks without a signal.
 const LOOK: Duration = Duration::from_secs(5);
 /// Works on what was accepted.
 pub(crate) struct TaskWorker {
@@ -45,10 +45,10 @@ pub(crate) struct TaskWorker {
     pub(crate) intake: Arc<Intake>,
 }
 
-/// What a task came to.
-enum Outcome {
+/// The result of a task.
+enum TaskOutcome {
     Answered(Vec<NewMessage>),
-    /// It needs a homeserver that is away.
+    /// It needs a homeserver that is offline.
     Later(anyhow::Error),
 }
 
@@ -105,8 +105,8 @@ impl TaskWorker {
     /// Works on one task and settles it, or lets it rest.
     async fn one(&self, room: Room, accepted: Accepted, task: QueuedTask, mut begun: BegunTask) {
         let messages = match self.outcome(&room, &accepted, task).await {
-            Outcome::Answered(messages) => messages,
-            Outcome::Later(error) => {
+            TaskOutcome::Answered(messages) => messages,
+            TaskOutcome::Later(error) => {
                 tracing::warn!("a task waits for the homeserver: {error:#}");
                 if let Err(error) = self.intake.store.ledger().put_back(accepted.number) {
                     tracing::error!("a task could not be put back into the queue: {error:#}");
@@ -116,7 +116,7 @@ impl TaskWorker {
         };
         let settled = self.settle(&accepted, &messages);
         if let Err(error) = settled {
-            // A full disk: the answer is sent all the same, and this process does not work on it again.
+            // A full disk: the answer is sent anyway, and this process does not work on it again.
             tracing::error!("an answer could not be saved: {error:#}");
             begun.keep_as_done();
             let outbox = self.responder.outbox(&self.client);
@@ -140,8 +140,8 @@ impl TaskWorker {
         Ok(())
     }
 
-    /// The messages that answer a task, a fault of our own included.
-    async fn outcome(&self, room: &Room, accepted: &Accepted, task: QueuedTask) -> Outcome {
+    /// The messages that answer a task, or that report an internal error.
+    async fn outcome(&self, room: &Room, accepted: &Accepted, task: QueuedTask) -> TaskOutcome {
         let now = Timestamp::now();
         let asked = asked_at(task.sent(), accepted.at);
         let (cause, fault) = self.for_faults(room, &task, asked);
@@ -149,11 +149,11 @@ impl TaskWorker {
             tracing::error!(
                 "{cause} was tried by {MOST_TRIES} processes that ended, and is given up"
             );
-            return Outcome::Answered(vec![fault(&replies::our_fault())]);
+            return TaskOutcome::Answered(vec![fault(&replies::our_fault())]);
         }
         if now.duration_since(asked) > KEPT {
             tracing::warn!("{cause} waited for more than 24 h and is not answered");
-            return Outcome::Answered(vec![fault(&replies::our_fault())]);
+            return TaskOutcome::Answered(vec![fault(&replies::our_fault())]);
         }
         tracing::info!("answering {cause}");
         let answered = match task {
@@ -166,18 +166,18 @@ impl TaskWorker {
             }
         };
         match answered {
-            Ok(messages) => Outcome::Answered(messages),
-            Err(error) if delivery::is_unreachable(&error) => Outcome::Later(error),
+            Ok(messages) => TaskOutcome::Answered(messages),
+            Err(error) if delivery::is_unreachable(&error) => TaskOutcome::Later(error),
             Err(error) => {
                 tracing::error!("answering {cause} failed: {error:#}");
                 let long = error.is::<TooLong>();
                 let says = if long { replies::took_too_long() } else { replies::our_fault() };
-                Outcome::Answered(vec![fault(&says)])
+                TaskOutcome::Answered(vec![fault(&says)])
             }
         }
     }
 
-    /// The task's event, and how a fault of ours is said to whoever caused it.
+    /// The task's event, and how to report an internal error to its sender.
     fn for_faults(
         &self,
         room: &Room,
@@ -193,11 +193,11 @@ impl TaskWorker {
         };
         let event = cause.clone();
         let fault = move |says: &Reply| match &line {
-            Some(line) => owed_message::answer(&room, line, About::Fault, says, None),
+            Some(line) => owed_message::answer(&room, line, Purpose::Fault, says, None),
             None => owed_message::reply(
                 &room,
                 (&event, asked),
-                About::Fault,
+                Purpose::Fault,
                 says,
                 "the report that you sent",
             ),

@@ -1,5 +1,5 @@
-//! The logs, as they are written → storms in the ledger and messages that are owed to the room. It counts
-//! whether or not the homeserver answers; what it found is durable before anybody is told.
+//! The logs, as they are written → storms in the ledger and pending alerts. It counts also while the homeserver is
+//! offline; its findings are saved before anything is posted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -20,32 +20,32 @@ use crate::store::{Due, Ledger, Step, StoredStorm, free_space};
 use kestrel_core::render::{self, View};
 use kestrel_core::storm::{Change, Event};
 
-/// How often what was counted is written down: a restart reads the lines since again, at scan speed.
+/// How often the counts are saved: after a restart the lines since then are read again, at scan speed.
 const CALM: Duration = Duration::from_secs(60);
 const STORMY: Duration = Duration::from_secs(5);
-/// How often the room hears of a log that cannot show a storm.
+/// How often the room is told about a log that cannot show a storm.
 const DAILY: Duration = Duration::from_secs(24 * 3600);
-/// An idle client is refused twice a minute: one that is silent for longer may be over.
+/// An idle client is refused twice a minute: a longer silence may mean that the storm ended.
 const STILL: SignedDuration = SignedDuration::from_secs(60);
 /// Storms of the ledger that are looked through.
 const KNOWN: usize = 1000;
-/// Notes about the logs themselves that are posted in one life of the process; all of them are logged.
+/// Notes about the logs themselves that one process posts; all of them are logged.
 const NOTES: u32 = 12;
 
 /// Follows the logs and keeps the ledger.
-pub(crate) struct StormFollower {
+pub(crate) struct LogWatcher {
     ledger: Ledger,
     shared: SharedWatch,
     view: View,
-    /// What a backlog came to, until it is read to its end.
+    /// The events of a backlog, until it is read to its end.
     backlog: Vec<Event>,
     behind: bool,
     /// When this process began to read, and how far the logs had been read before.
     from: Timestamp,
     written: Option<Instant>,
     notes: u32,
-    /// What is not written down yet. A place goes with what was counted up to it: a round tells only of logs
-    /// that moved, and not every round is written.
+    /// What is not saved yet. A read position is saved together with the counts up to it: a round reports only logs
+    /// that moved, and not every round is saved.
     places: BTreeMap<String, Position>,
     unwritten: Vec<Event>,
     owed: Vec<Due>,
@@ -54,7 +54,7 @@ pub(crate) struct StormFollower {
     looks: FailedLooks,
 }
 
-impl StormFollower {
+impl LogWatcher {
     pub(crate) fn new(config: &Config, view: View, ledger: Ledger, shared: SharedWatch) -> Self {
         let within = config.watch.thresholds.clone().within;
         let now = Timestamp::now();
@@ -77,7 +77,7 @@ impl StormFollower {
         }
     }
 
-    /// Follows until the process ends, and looks at the database now and then where that is asked for.
+    /// Follows the logs until the process ends, and polls the database if configured.
     pub(crate) async fn keep(mut self, config: &Config, flow: &Flow) -> anyhow::Error {
         let saved = match self.saved() {
             Ok(saved) => saved,
@@ -112,26 +112,26 @@ impl StormFollower {
         }
     }
 
-    /// Says in time that the disk of the store folder is nearly full.
+    /// Warns in time that the disk of the store folder is nearly full.
     fn look_at_disk(&mut self, folder: &Path) {
         let now = Timestamp::now();
         if !self.space.is_due(now) {
             return;
         }
-        // A folder that cannot be asked is a matter of the ledger, whose next write says why.
+        // If the free space is unknown, the next write to the ledger shows the problem.
         let notice = free_space(folder).ok().and_then(|free| self.space.seen(folder, free, now));
         self.say(notice);
     }
 
-    /// Says something that needs no ledger.
+    /// Posts a notice that is not in the ledger.
     fn say(&self, notice: Option<Notice>) {
         let Some(notice) = notice else { return };
         self.shared.notices.say(notice);
         self.shared.due.notify_one();
     }
 
-    /// The ledger could not be written. What is not written down is kept here, and read again by the next
-    /// process: nothing is told twice.
+    /// The ledger could not be written. Unsaved counts are kept here, and read again by the next process: nothing is
+    /// posted twice.
     fn unwritable(&mut self, error: &anyhow::Error) {
         let notice = self.trouble.failed(error, Timestamp::now(), &self.view);
         self.say(notice);
@@ -150,7 +150,7 @@ impl StormFollower {
         Ok(saved)
     }
 
-    /// One round: counted, and written down where it matters.
+    /// One round: counted, and saved when needed.
     fn take(&mut self, round: Round) -> Result<()> {
         let now = Timestamp::now();
         let mut events = Vec::new();
@@ -171,7 +171,7 @@ impl StormFollower {
         if !round.live {
             self.backlog.extend(events);
             self.behind = true;
-            // No place is written: the backlog behind these notes is not judged yet.
+            // No read position is saved: the backlog is not judged yet.
             return if self.owed.is_empty() { Ok(()) } else { self.write(None, &[]) };
         }
         let often = if going_on.is_empty() { CALM } else { STORMY };
@@ -196,7 +196,7 @@ impl StormFollower {
         self.write(Some(&state), &going_on)
     }
 
-    /// What a look at the database came to. Written with the next round: it can be looked at again.
+    /// The result of a database poll. Saved with the next round: the poll can be repeated.
     fn polled(&mut self, poll: &Poll) {
         let nothing = poll.failed.as_deref().filter(|_| poll.covered.is_none());
         let notice = self.looks.looked(nothing, poll.at, &self.view);
@@ -206,9 +206,9 @@ impl StormFollower {
         self.unwritten.extend(events);
     }
 
-    /// Writes the places, what was counted up to them, and what is owed for it, all or nothing.
-    /// Without the `watch`'s state no place either. How storms stand is not kept for another try: the next
-    /// round knows better.
+    /// Saves the read positions, the counts up to them, and the pending alerts, all or nothing. Without the `watch`'s
+    /// state no position either. The current state of storms is not kept for another try: the next round has a newer
+    /// one.
     fn write(&mut self, watch: Option<&str>, going_on: &[Event]) -> Result<()> {
         let place = |(source, position): (&String, &Position)| {
             Ok((source.clone(), serde_json::to_string(position)?))
@@ -232,8 +232,8 @@ impl StormFollower {
         Ok(())
     }
 
-    /// What a backlog comes to: storms that go on are told as if they had just begun, those that were told
-    /// before are told how they stand, and those that came and went are one message.
+    /// Sums up a backlog: ongoing storms are posted as if they had just begun, known ones get an update, and those
+    /// that started and ended are one message.
     fn sum_up(&mut self, known: &[StoredStorm], going_on: &[Event], now: Timestamp) {
         let backlog = std::mem::take(&mut self.backlog);
         let newest: BTreeMap<u64, Event> =
@@ -258,11 +258,11 @@ impl StormFollower {
         }
     }
 
-    /// Storms that go on and were never told: they were muted, or the database contradicted them then.
+    /// Ongoing storms that were never posted: they were muted, or the database contradicted them then.
     fn untold(&self, going_on: &[Event], now: Timestamp) -> Result<Vec<Due>> {
         let known = self.ledger.storms(KNOWN)?;
         let owed = self.ledger.owed()?;
-        // Those of an earlier round that could not be written wait too.
+        // Those of an earlier round that could not be saved wait too.
         let waiting = owed.iter().map(|owed| &owed.due).chain(&self.owed);
         let waits = |number| {
             let of = |due: &Due| matches!(due, Due::Storm(event) if event.storm == number);
@@ -271,7 +271,7 @@ impl StormFollower {
         let mutes = self.ledger.mutes(now)?;
         let watch = self.shared.lock();
         let untold = |event: &&Event| {
-            // One that fell silent meanwhile wakes nobody, nor one that another speaks for.
+            // A storm that went quiet is not posted, nor one that is part of another.
             if now.duration_since(event.last) > STILL || watch.is_part(event.storm) {
                 return false;
             }
@@ -316,12 +316,12 @@ mod tests {
     use kestrel_core::evidence::log_event::{LogEvent, What};
     use kestrel_core::storm::Muted;
 
-    fn storm_watch(folder: &TempDir) -> StormFollower {
+    fn watcher(folder: &TempDir) -> LogWatcher {
         let config = Config::parse(crate::bot::settings::BOT, Path::new(".")).unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
         let thresholds = config.watch.thresholds.clone();
         let shared = SharedWatch::restore(&ledger, thresholds).unwrap();
-        StormFollower::new(&config, View::in_zone(jiff::tz::TimeZone::UTC), ledger, shared)
+        LogWatcher::new(&config, View::in_zone(jiff::tz::TimeZone::UTC), ledger, shared)
     }
 
     fn ago(minutes: i64) -> Timestamp {
@@ -351,13 +351,13 @@ mod tests {
     #[test]
     fn a_backlog_is_summed_up_and_what_goes_on_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
-        storm_watch.take(round(vec![refused("@old:x", 200)], false)).unwrap();
+        let mut watcher = watcher(&folder);
+        watcher.take(round(vec![refused("@old:x", 200)], false)).unwrap();
         let going_on = [30, 25, 20, 15, 10, 5, 1].map(|minutes| refused("@new:x", minutes));
-        storm_watch.take(round(going_on.to_vec(), false)).unwrap();
-        assert!(storm_watch.ledger.owed().unwrap().is_empty(), "told before the backlog was read");
-        storm_watch.take(round(Vec::new(), true)).unwrap();
-        let owed = storm_watch.ledger.owed().unwrap();
+        watcher.take(round(going_on.to_vec(), false)).unwrap();
+        assert!(watcher.ledger.owed().unwrap().is_empty(), "told before the backlog was read");
+        watcher.take(round(Vec::new(), true)).unwrap();
+        let owed = watcher.ledger.owed().unwrap();
         let said = worded(&owed);
         assert_eq!(said[0], "Started 2");
         assert!(said[1].contains("one storm came and went") && said[1].contains("@old:x"));
@@ -369,14 +369,14 @@ mod tests {
     #[test]
     fn a_restart_tells_the_end_of_what_was_told_before() {
         let folder = tempfile::tempdir().unwrap();
-        let mut before = storm_watch(&folder);
+        let mut before = watcher(&folder);
         before.take(round(vec![refused("@a:x", 1)], true)).unwrap();
         let owed = before.ledger.owed().unwrap();
         assert_eq!(worded(&owed), ["Started 1"]);
         owed.iter().for_each(|owed| before.ledger.settle(owed.id).unwrap());
         drop(before);
         // The next process begins eleven minutes later, as far as the log tells.
-        let mut after = storm_watch(&folder);
+        let mut after = watcher(&folder);
         let silent = Timestamp::now() + SignedDuration::from_mins(11);
         let ended = after.shared.lock().tick(silent);
         after.backlog.extend(ended);
@@ -393,71 +393,66 @@ mod tests {
     #[test]
     fn a_log_that_cannot_be_read_gives_no_all_clear() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
+        let mut watcher = watcher(&folder);
         let begun = Round { read_to: Some(ago(60)), ..round(vec![refused("@a:x", 60)], false) };
-        storm_watch.take(begun).unwrap();
-        let ends =
-            |storm_watch: &StormFollower| worded(&storm_watch.ledger.owed().unwrap()).join(", ");
-        storm_watch.take(Round { blind: Some(ago(60)), ..round(Vec::new(), true) }).unwrap();
-        assert_eq!(ends(&storm_watch), "Started 1");
-        storm_watch.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(ends(&storm_watch), "Started 1, Ended 1");
+        watcher.take(begun).unwrap();
+        let ends = |watcher: &LogWatcher| worded(&watcher.ledger.owed().unwrap()).join(", ");
+        watcher.take(Round { blind: Some(ago(60)), ..round(Vec::new(), true) }).unwrap();
+        assert_eq!(ends(&watcher), "Started 1");
+        watcher.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(ends(&watcher), "Started 1, Ended 1");
     }
 
     #[test]
     fn a_place_goes_with_what_was_counted_up_to_it() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
-        storm_watch.take(round(Vec::new(), true)).unwrap();
+        let mut watcher = watcher(&folder);
+        watcher.take(round(Vec::new(), true)).unwrap();
         // One refusal is no storm: this round is not written, and its log does not move in the next.
         let place =
             r#"{"files":[],"lead":0,"last":null,"began":null,"since":"2026-11-22T12:00:00Z"}"#;
         let mut moved = round(vec![LogEvent { count: 1, ..refused("@a:x", 0) }], true);
         moved.places = vec![("main".to_owned(), serde_json::from_str(place).unwrap())];
-        storm_watch.take(moved).unwrap();
-        assert!(storm_watch.ledger.places().unwrap().is_empty());
-        storm_watch.take(round(vec![refused("@b:x", 0)], true)).unwrap();
-        assert_eq!(
-            storm_watch.ledger.places().unwrap().len(),
-            1,
-            "its log_event would count twice"
-        );
+        watcher.take(moved).unwrap();
+        assert!(watcher.ledger.places().unwrap().is_empty());
+        watcher.take(round(vec![refused("@b:x", 0)], true)).unwrap();
+        assert_eq!(watcher.ledger.places().unwrap().len(), 1, "its log_event would count twice");
     }
 
     #[test]
     fn what_could_not_be_written_is_written_later() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
-        let whole = storm_watch.ledger.clone();
+        let mut watcher = watcher(&folder);
+        let whole = watcher.ledger.clone();
         let other = tempfile::tempdir().unwrap();
         let broken = Ledger::open(other.path()).unwrap();
         rusqlite::Connection::open(other.path().join("ledger.sqlite"))
             .and_then(|raw| raw.execute_batch("DROP TABLE owed"))
             .unwrap();
-        storm_watch.ledger = broken;
-        assert!(storm_watch.take(round(vec![refused("@a:x", 1)], true)).is_err());
-        storm_watch.ledger = whole;
-        storm_watch.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(worded(&storm_watch.ledger.owed().unwrap()), ["Started 1"]);
+        watcher.ledger = broken;
+        assert!(watcher.take(round(vec![refused("@a:x", 1)], true)).is_err());
+        watcher.ledger = whole;
+        watcher.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(worded(&watcher.ledger.owed().unwrap()), ["Started 1"]);
     }
 
     #[test]
     fn while_nothing_can_be_written_it_counts_on_and_keeps_little() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
+        let mut watcher = watcher(&folder);
         let raw = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
-        storm_watch.take(round(vec![refused("@a:x", 1)], true)).unwrap();
+        watcher.take(round(vec![refused("@a:x", 1)], true)).unwrap();
         raw.execute_batch("ALTER TABLE owed RENAME TO away").unwrap();
         for _ in 0..200 {
-            assert!(storm_watch.take(round(vec![refused("@b:x", 0)], true)).is_err());
+            assert!(watcher.take(round(vec![refused("@b:x", 0)], true)).is_err());
         }
-        assert!(storm_watch.unwritten.len() <= 3, "{}", storm_watch.unwritten.len());
-        assert!(storm_watch.owed.len() <= 3, "{}", storm_watch.owed.len());
+        assert!(watcher.unwritten.len() <= 3, "{}", watcher.unwritten.len());
+        assert!(watcher.owed.len() <= 3, "{}", watcher.owed.len());
         raw.execute_batch("ALTER TABLE away RENAME TO owed").unwrap();
-        storm_watch.take(round(Vec::new(), true)).unwrap();
-        assert_eq!(worded(&storm_watch.ledger.owed().unwrap()), ["Started 1", "Started 2"]);
-        let known = storm_watch.ledger.storm(2).unwrap().unwrap();
-        let counts = storm_watch.shared.lock().going_on();
+        watcher.take(round(Vec::new(), true)).unwrap();
+        assert_eq!(worded(&watcher.ledger.owed().unwrap()), ["Started 1", "Started 2"]);
+        let known = watcher.ledger.storm(2).unwrap().unwrap();
+        let counts = watcher.shared.lock().going_on();
         let count = counts.iter().find(|event| event.storm == 2).unwrap().count;
         assert_eq!((count, known.event.storm), (600, 2));
     }
@@ -465,10 +460,10 @@ mod tests {
     #[test]
     fn a_mute_silences_what_it_names() {
         let folder = tempfile::tempdir().unwrap();
-        let mut storm_watch = storm_watch(&folder);
-        let event = storm_watch.shared.lock().see(refused("@a:x", 0)).remove(0);
-        storm_watch.notes += NOTES;
-        assert!(storm_watch.notes(&["too many of these".into()]).is_empty());
+        let mut watcher = watcher(&folder);
+        let event = watcher.shared.lock().see(refused("@a:x", 0)).remove(0);
+        watcher.notes += NOTES;
+        assert!(watcher.notes(&["too many of these".into()]).is_empty());
         for (what, silent) in [
             (Muted::All, true),
             (Muted::Storm(1), true),
