@@ -17,6 +17,7 @@ mod time_series;
 mod timeline;
 mod trigger;
 mod watch;
+mod watch_state;
 
 pub use self::confirmation::Confirmation;
 pub use self::event::{Change, Event, StormKind, Whose};
@@ -24,7 +25,7 @@ pub use self::mute::{Mute, Muted};
 pub use self::thresholds::Thresholds;
 pub use self::timeline::{Curve, Timeline};
 pub use self::trigger::Trigger;
-pub use self::watch::StormWatch;
+pub use self::watch_state::StormWatch;
 
 #[cfg(test)]
 mod order_tests;

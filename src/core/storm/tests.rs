@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::watch::WATCHED;
+use super::watch_state::WATCHED;
 use super::{Change, Event, StormKind, StormWatch, Thresholds};
 use crate::evidence::sight::{Delay, Sight, What};
 
