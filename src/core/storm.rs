@@ -16,13 +16,14 @@ mod time_series;
 mod timeline;
 mod trigger;
 mod watch;
+mod watch_state;
 
 pub use self::confirmation::Confirmation;
 pub use self::event::{Change, Event, StormKind, Whose};
 pub use self::mute::{Mute, Muted};
 pub use self::timeline::{Curve, Timeline};
 pub use self::trigger::Trigger;
-pub use self::watch::StormWatch;
+pub use self::watch_state::StormWatch;
 
 #[cfg(test)]
 mod order_tests;

@@ -8,12 +8,44 @@ use jiff::Timestamp;
 use super::event::{Change, Event, Id, StormKind, Whose};
 use super::storm_state::{StormState, Watched};
 use super::time_series::Measure;
-use super::watch::StormWatch;
+use super::watch_state::StormWatch;
 
 /// This many that start together are announced one by one.
 const ALONE: usize = 3;
 
 impl StormWatch {
+    /// Counts into the subject's storm, starts one if it repeats, and reports news.
+    pub(super) fn count(
+        &mut self,
+        id: &Id,
+        (at, count): (Timestamp, u64),
+        repeats: bool,
+        events: &mut Vec<Event>,
+    ) {
+        let pause = self.thresholds.pause;
+        let orphan = self.is_orphan(id);
+        let Some(watched) = self.watched.get_mut(id) else { return };
+        let Some(storm) = watched.storm.as_mut().filter(|_| !(orphan && repeats)) else {
+            if repeats {
+                watched.storm = Some(watched.brew(at, count));
+                self.begin(id, at, events);
+            }
+            return;
+        };
+        storm.count += count;
+        let change = if !storm.ended {
+            storm.worse(at, pause)
+        } else if repeats {
+            Some(storm.resume())
+        } else {
+            None
+        };
+        events.extend(change.and_then(|change| storm.tell(id, change, at, at)));
+        if let Some(leader) = storm.joined.clone().filter(|_| !storm.ended) {
+            self.goes_on(&leader, at, count, events);
+        }
+    }
+
     /// A storm starts: announced by itself, held back, or part of another.
     pub(super) fn begin(&mut self, id: &Id, at: Timestamp, events: &mut Vec<Event>) {
         if let Some(leader) = self.same_user(id) {

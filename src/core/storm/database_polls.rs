@@ -14,7 +14,7 @@ use super::poll_state::{Dead, GROWTHS, Growth};
 use super::storm_state::StormState;
 use super::time_series::Measure;
 use super::trigger::Trigger;
-use super::watch::StormWatch;
+use super::watch_state::StormWatch;
 use crate::evidence::poll::{Device, Poll, Waiting};
 
 /// Consecutive polls that must show keys of an old identity, or no such keys any more.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::event::{Event, StormKind, Whose};
 use super::time_series::Measure;
 use super::trigger::Trigger;
-use super::watch::StormWatch;
+use super::watch_state::StormWatch;
 use crate::evidence::log_event::Delay;
 
 impl StormWatch {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::watch::WATCHED;
+use super::watch_state::WATCHED;
 use super::{Change, Event, StormKind, StormWatch};
 use crate::evidence::log_event::{Delay, LogEvent, What};
 use crate::evidence::storm_thresholds::Thresholds;

@@ -2,58 +2,18 @@
 //!
 //! `crowd` combines storms that start together; `database_polls` counts what polls of the database show.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use super::event::{Change, Event, Id, StormKind, Whose, told_as};
-use super::map_as_pairs;
-use super::poll_state::{PollState, UNSEEN};
+use super::poll_state::UNSEEN;
 use super::storm_state::{StormState, Watched};
 use super::time_series::Measure;
 use super::timeline::Timeline;
 use super::trigger::Trigger;
+use super::watch_state::StormWatch;
 use crate::evidence::log_event::{LogEvent, What};
-use crate::evidence::storm_thresholds::Thresholds;
-
-/// The most subjects; beyond that the longest silent one is forgotten, storms last.
-pub(super) const WATCHED: usize = 10_000;
-/// This many of them may be addresses, however many devices there are.
-const ADDRESSES: usize = 2000;
-
-/// Everything that is watched. It serialises, so that it survives a restart.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct StormWatch {
-    pub(super) thresholds: Thresholds,
-    #[serde(with = "map_as_pairs")]
-    pub(super) watched: BTreeMap<Id, Watched>,
-    /// The newest storm's number.
-    pub(super) next: u64,
-    /// When storms of each kind started, newest last.
-    #[serde(with = "map_as_pairs")]
-    pub(super) starts: BTreeMap<StormKind, VecDeque<Timestamp>>,
-    pub(super) now: Option<Timestamp>,
-    #[serde(default)]
-    pub(super) polled: PollState,
-}
 
 impl StormWatch {
-    /// A watch without events.
-    pub fn new(thresholds: Thresholds) -> Self {
-        Self { thresholds, ..Self::default() }
-    }
-
-    /// The same watch with other thresholds.
-    pub fn tuned(self, thresholds: Thresholds) -> Self {
-        Self { thresholds, ..self }
-    }
-
-    /// The same watch, whose next storm has a higher number than this.
-    pub fn numbered_after(self, newest: u64) -> Self {
-        Self { next: self.next.max(newest), ..self }
-    }
-
     /// Processes one event. A time before the newest counts as the newest: lines can be a few seconds late.
     pub fn see(&mut self, log_event: LogEvent) -> Vec<Event> {
         let at = self.now.map_or(log_event.at, |now| now.max(log_event.at));
@@ -234,61 +194,6 @@ impl StormWatch {
             {
                 watched.draw(at, part, count);
             }
-        }
-    }
-
-    /// The state of a subject; a new one if there is room.
-    pub(super) fn watched(&mut self, id: &Id, at: Timestamp) -> &mut Watched {
-        if !self.watched.contains_key(id) && self.watched.len() >= WATCHED {
-            self.forget();
-        }
-        let watched = self.watched.entry(id.clone()).or_default();
-        watched.last = Some(at);
-        watched
-    }
-
-    /// Frees an eighth of the room, so that this is rare: the longest silent subjects go first, storms last.
-    fn forget(&mut self) {
-        let mut all: Vec<_> = std::mem::take(&mut self.watched).into_iter().collect();
-        all.sort_by_key(|(_, one)| std::cmp::Reverse((one.storm.is_some(), one.last)));
-        let (mut addresses, mut others): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|((kind, _), _)| *kind == StormKind::Delay);
-        // Anyone can fake an address: addresses never displace devices, nor devices addresses.
-        let room = WATCHED - WATCHED / 8;
-        others.truncate(room - addresses.len().min(ADDRESSES));
-        addresses.truncate(room - others.len());
-        self.watched = others.into_iter().chain(addresses).collect();
-    }
-
-    /// Counts into the subject's storm, starts one if it repeats, and reports news.
-    pub(super) fn count(
-        &mut self,
-        id: &Id,
-        (at, count): (Timestamp, u64),
-        repeats: bool,
-        events: &mut Vec<Event>,
-    ) {
-        let pause = self.thresholds.pause;
-        let orphan = self.is_orphan(id);
-        let Some(watched) = self.watched.get_mut(id) else { return };
-        let Some(storm) = watched.storm.as_mut().filter(|_| !(orphan && repeats)) else {
-            if repeats {
-                watched.storm = Some(watched.brew(at, count));
-                self.begin(id, at, events);
-            }
-            return;
-        };
-        storm.count += count;
-        let change = if !storm.ended {
-            storm.worse(at, pause)
-        } else if repeats {
-            Some(storm.resume())
-        } else {
-            None
-        };
-        events.extend(change.and_then(|change| storm.tell(id, change, at, at)));
-        if let Some(leader) = storm.joined.clone().filter(|_| !storm.ended) {
-            self.goes_on(&leader, at, count, events);
         }
     }
 }
