@@ -103,12 +103,13 @@ impl<'a> Refusals<'a> {
     ) -> Self {
         let row = |refused: &Refused| row(refused, stored, replica);
         let last_removal = LastRemoval::find(log, keys);
-        let renewed = last_removal.named.map(|removal| removal.at);
+        let removed = last_removal.named.map(|removal| removal.at);
+        let too_large = log.too_large.and_then(|span| last_removal.too_large(span, stored));
+        let renewed = removed.max(too_large.as_ref().map(|resolved| resolved.at));
         let mut all = Self { renewed, beyond: log.refused_beyond, ..Self::default() };
         if let Some(beyond) = all.beyond.filter(|beyond| last_removal.is_over(*beyond)) {
             (all.beyond, all.past) = (None, beyond.count);
         }
-        let too_large = log.too_large.and_then(|span| last_removal.is_before(span, None));
         too_large.into_iter().for_each(|resolved| all.resolve(resolved));
         for refused in &log.refused {
             let group = Group { refused, row: row(refused), pattern: pattern(refused) };

@@ -6,11 +6,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::key_count::FLOOD;
 use super::verdict::Resolved;
 use crate::evidence::key_log::{Format, Refused, Removal, Span};
 use crate::evidence::otk::Check;
 use crate::evidence::removal::RemovedBy;
-use crate::evidence::{DeviceKeys, KeyLog};
+use crate::evidence::{DeviceKeys, KeyLog, StoredKeys};
 
 /// How far the clocks of two processes of one server may be apart.
 const SKEW: SignedDuration = SignedDuration::from_secs(10);
@@ -60,6 +61,17 @@ impl<'a> LastRemoval<'a> {
         // A row that was there before the removal contradicts it: the removal takes all keys.
         let survived = old.is_some_and(|added| added <= removal.at);
         (!survived).then_some(Resolved { at: removal.at, by: Some(removal.by), span })
+    }
+
+    /// Why uploads that were rejected as too many are history. Without a line of the removal, the present identity and
+    /// each stored key are newer: the stock that was too large was deleted.
+    pub fn too_large(&self, span: Span, stored: Option<&StoredKeys>) -> Option<Resolved> {
+        self.is_before(span, None).or_else(|| {
+            let keys = self.keys.filter(|keys| keys.added > span.last)?;
+            let stored = stored.filter(|stored| stored.total < FLOOD)?;
+            let deleted = stored.keys.iter().all(|key| key.added > span.last);
+            deleted.then(|| self.resolved(span, keys.added))
+        })
     }
 
     fn resolved(&self, span: Span, added: Timestamp) -> Resolved {
@@ -165,9 +177,17 @@ mod tests {
     fn uploads_rejected_as_too_many_before_the_cure_are_no_flood() {
         let mut log = cured(Format::Json, [Fails, Fails]);
         log.too_large = Some(Span { first: at(110), last: at(135), count: 9 });
-        let verdict = judged(log, back());
+        let verdict = judged(log.clone(), back());
         assert_eq!(verdict.id, VerdictId::OtkHealthy);
         assert!(says(&verdict, "15 rejected uploads before"), "{:?}", verdict.findings);
+        // No line names the removal. The present identity is newer, and so is each stored key.
+        log.removed.clear();
+        let verdict = judged(log.clone(), back());
+        assert_eq!(verdict.id, VerdictId::OtkHealthy);
+        assert!(says(&verdict, "15 rejected uploads ("), "{:?}", verdict.findings);
+        // A key from before: the stock was not deleted, so the limit may still be reached.
+        let rows = Rows { identity: 141, stored: vec![("N", 120, Verifies)] };
+        assert_eq!(judged(log, Some(rows)).id, VerdictId::OtkFlood);
     }
 
     #[test]
