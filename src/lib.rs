@@ -82,7 +82,7 @@
 //! | [`bot`] | flow, core (command, question, evidence, render, storm, capture), [`collect::logs::follow`], store, config | postgres, exec |
 //! | `terminal` | flow, core, collect's readers, store, config | the Matrix client |
 //!
-//! `tokio_postgres` is used only in `collect/postgres`, HTTP clients in `collect`, `rusqlite` in `store/ledger` and the
+//! `tokio_postgres` is used only in `collect/postgres`, HTTP clients in `collect/http`, `rusqlite` in `store/ledger` and the
 //! Matrix client in `bot`. A test holds the walls (`tests/it/walls.rs`), and clippy forbids the wall clock and the
 //! environment outside `main`, `bot` and `terminal`.
 

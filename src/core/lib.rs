@@ -13,6 +13,7 @@
 //! ```
 //!
 //! * [`command`] reads a chat line. One table is the usage line, the help and the parser.
+//! * [`question`] is what a room, a storm, a report, a button and a terminal all ask: a topic and a span.
 //! * [`plan`] says what a question means here: which needs, which window.
 //! * [`evidence`] is the vocabulary: typed facts, each with its source and the query that shows it again. It imports
 //!   no other room. It serialises, and a saved `evidence.json` replays to the same verdict.
@@ -20,8 +21,9 @@
 //!   client may have written.
 //! * [`client_files`] turns what users send into redacted text and facts. The facts are read from the redacted text
 //!   alone.
-//! * [`diagnose`] turns evidence into a verdict. Each question of the tree is one small function of its branch, and the
-//!   verdict keeps the path. `!tree` prints the same tables.
+//! * [`diagnose`] turns evidence into a judgement, once a question. A branch of the tree is a folder; each of its
+//!   questions is one small file, and the verdict keeps the path. `!tree` prints the same tables. Everything that is the
+//!   same in every case is in the verdict's row ([`diagnose::verdict_row`]).
 //! * [`storm`] turns log events into alerts, and [`capture`] is one recorded call as a state machine.
 //! * [`render`] formats and never decides.
 //!

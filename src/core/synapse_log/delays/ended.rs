@@ -6,7 +6,7 @@ use crate::synapse_log::access::Access;
 /// How a request on a delayed event ended, by its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// Done: the event waits again. Every status that counts as answered is named in [`Ended::of`].
+    /// Done: the event waits again. Every status that counts as answered is named in [`Ended::from_status`].
     Answered,
     /// 429: too many.
     Limited,
