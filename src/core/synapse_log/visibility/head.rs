@@ -35,7 +35,7 @@ impl Head {
         if number.is_empty() || !number.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        Self::of(logger, level, || rest.ends_with(START))
+        Self::from_parts(logger, level, || rest.ends_with(START))
     }
 
     /// `{"log":…,"namespace":LOGGER,"level":LEVEL,…}` and its kin. Quotes inside a message are escaped, so the
@@ -47,10 +47,10 @@ impl Head {
             LazyLock::new(|| [Finder::new("\"namespace\":\""), Finder::new("\"logger\":\"")]);
         let level = value(line, &LEVEL)?;
         let logger = value(line, &LOGGER)?;
-        Self::of(logger, level, || memchr::memmem::find(line, START).is_some())
+        Self::from_parts(logger, level, || memchr::memmem::find(line, START).is_some())
     }
 
-    fn of(logger: &[u8], level: &[u8], starts: impl Fn() -> bool) -> Option<Self> {
+    fn from_parts(logger: &[u8], level: &[u8], starts: impl Fn() -> bool) -> Option<Self> {
         let info = match level {
             b"INFO" | b"DEBUG" => true,
             b"WARNING" | b"ERROR" | b"CRITICAL" => false,
