@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use kestrel_core::client_files;
 use kestrel_core::diagnose::remedy::Remedy;
 use kestrel_core::diagnose::{Certainty, Verdict, diagnose};
-use kestrel_core::evidence::auth::{AuthLog, By, Outage, Removed, Synced};
+use kestrel_core::evidence::auth::{AuthLog, By, DeviceRemoval, Outage, Synced};
 use kestrel_core::evidence::client::Sign;
 use kestrel_core::evidence::client_file::Limits;
 use kestrel_core::evidence::key_log::{Format, Span};
@@ -127,7 +127,7 @@ fn a_device_without_keys_is_told_by_what_is_known_of_it() {
     let back = at.checked_add(SignedDuration::from_secs(2)).unwrap();
     let by = By::Admin("@root:lab.local".into());
     let log = AuthLog {
-        removed: vec![Removed { at, by, format: Format::Text }],
+        removed: vec![DeviceRemoval { at, by, format: Format::Text }],
         synced: vec![Synced { at: back, added: 1, deleted: 0 }],
         ..AuthLog::default()
     };

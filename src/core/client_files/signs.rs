@@ -108,7 +108,7 @@ pub fn event(line: &str) -> Option<ClientEvent> {
 /// key: NEW`. OLD is JSON, NEW a Python literal or JSON; both hold client text, so each is read from its
 /// start.
 pub fn refusal(line: &str) -> Option<ClientRefusal> {
-    let Refused { key, old, new, .. } = refused(line)?;
+    let RefusalText { key, old, new, .. } = refused(line)?;
     Some(ClientRefusal::once(key, KeyView::from_raw(old), KeyView::from_raw(new)))
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn half_refusal(
 }
 
 /// A refusal in a line: where it stands, and the values as they are.
-pub(crate) struct Refused {
+pub(crate) struct RefusalText {
     pub key: KeyId,
     pub old: Value,
     pub new: Value,
@@ -135,7 +135,7 @@ pub(crate) struct Refused {
     pub to: usize,
 }
 
-pub(crate) fn refused(line: &str) -> Option<Refused> {
+pub(crate) fn refused(line: &str) -> Option<RefusalText> {
     let line = head(line);
     let from = line.find(REFUSED)?;
     let (id, rest) = line[from + REFUSED.len()..].split_once(OLD_KEY)?;
@@ -153,7 +153,7 @@ pub(crate) fn refused(line: &str) -> Option<Refused> {
         }
     };
     let key = (id.len() <= ID).then(|| KeyId(id.to_owned()))?;
-    Some(Refused { key, old, new, from, to: line.len() - rest.len() })
+    Some(RefusalText { key, old, new, from, to: line.len() - rest.len() })
 }
 
 const REFUSED: &str = "One time key ";

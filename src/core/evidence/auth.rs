@@ -22,7 +22,7 @@ pub struct AuthLog {
     /// Requests of MAS that Synapse accepted: it is in use.
     pub mas: Option<Span>,
     /// Removals of the device, oldest first.
-    pub removed: Vec<Removed>,
+    pub removed: Vec<DeviceRemoval>,
     /// Changes to the user's list of devices by MAS, oldest first. They name no device.
     pub synced: Vec<Synced>,
     /// Lines that a client may have written; left out.
@@ -42,7 +42,7 @@ pub struct Outage {
 
 /// A removal of the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Removed {
+pub struct DeviceRemoval {
     pub at: Timestamp,
     pub by: By,
     pub format: Format,

@@ -10,14 +10,14 @@ use crate::evidence::key_log::{
 use crate::evidence::key_log_sum::add_span;
 use crate::evidence::otk::{Claim, KeyId};
 use crate::synapse_log::message::Refusal;
-use crate::synapse_log::request::Facts;
+use crate::synapse_log::request::UploadFacts;
 
 impl KeyLog {
     /// A refused upload.
     pub(crate) fn refused(
         &mut self,
         refusal: &Refusal,
-        facts: &Facts,
+        facts: &UploadFacts,
         format: Format,
         whose: Whose,
     ) {
@@ -63,7 +63,7 @@ impl KeyLog {
     }
 
     /// Whether the conflict of this upload is already counted.
-    pub(crate) fn has_refused(&self, refusal: &Refusal, facts: &Facts) -> bool {
+    pub(crate) fn has_refused(&self, refusal: &Refusal, facts: &UploadFacts) -> bool {
         self.refused.iter().chain(&self.named_by_others).any(|group| {
             group.key == refusal.key
                 && group.old.same_key(&refusal.old)
@@ -73,7 +73,7 @@ impl KeyLog {
     }
 
     /// An upload that was taken.
-    pub(crate) fn accepted(&mut self, facts: &Facts) {
+    pub(crate) fn accepted(&mut self, facts: &UploadFacts) {
         let Some(at) = moment(facts.at) else { return };
         let span = Span::once(at);
         self.add_accepted(&Accepted {
@@ -90,7 +90,7 @@ impl KeyLog {
     }
 
     /// An upload that would have left the device with too many keys.
-    pub(crate) fn was_too_large(&mut self, facts: &Facts) {
+    pub(crate) fn was_too_large(&mut self, facts: &UploadFacts) {
         add_span(&mut self.too_large, moment(facts.at).map(Span::once));
     }
 

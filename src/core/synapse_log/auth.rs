@@ -11,7 +11,7 @@ use memchr::memmem::Finder;
 use regex::bytes::Regex;
 use ruma::{OwnedDeviceId, OwnedUserId};
 
-use crate::evidence::auth::{AuthLog, By, Outage, Removed, Synced};
+use crate::evidence::auth::{AuthLog, By, DeviceRemoval, Outage, Synced};
 use crate::evidence::key_log::{Coverage, Format, Span};
 use crate::evidence::removal::RemovedBy;
 use crate::evidence::{About, Window};
@@ -200,7 +200,7 @@ impl AuthTally {
         let extras = &record.extras;
         if let (Some(url), Format::Json) = (&extras.url, view.format) {
             let by = by(url, extras.requester.as_deref());
-            self.log.removed.push(Removed { at: view.at, by, format: view.format });
+            self.log.removed.push(DeviceRemoval { at: view.at, by, format: view.format });
             self.log.clip();
             return;
         }
@@ -247,7 +247,7 @@ impl AuthTally {
                 }
                 Said::Removed => {
                     let by = by(&access.uri, access.user.as_deref());
-                    self.log.removed.push(Removed { at: open.at, by, format: open.format });
+                    self.log.removed.push(DeviceRemoval { at: open.at, by, format: open.format });
                     self.log.clip();
                 }
             }
@@ -264,7 +264,7 @@ impl AuthTally {
                 let at = open.at;
                 let by = By::Unknown;
                 let format = open.format;
-                self.log.removed.push(Removed { at, by, format });
+                self.log.removed.push(DeviceRemoval { at, by, format });
                 self.log.clip();
             }
         }

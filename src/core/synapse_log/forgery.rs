@@ -22,14 +22,14 @@ const WAITING: usize = 1 << 16;
 
 /// Where a line stands: its number in the file and its first byte, as read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
+pub struct LinePlace {
     pub line: u64,
     pub byte: u64,
 }
 
 /// Watches every line of one process's log.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct ForgeryWatch {
     /// The log's own time, by records that no client can have written.
     now: Option<i64>,
     jump: Option<Jump>,
@@ -43,7 +43,7 @@ pub struct Watch {
     bad: VecDeque<(u64, u64, &'static str)>,
     /// Lines that a client's text may turn out to reach.
     doubt: VecDeque<(u64, u64)>,
-    pydantic: Option<Place>,
+    pydantic: Option<LinePlace>,
     /// A record stood between pydantic's head and now.
     broken_up: bool,
 }
@@ -56,10 +56,10 @@ struct Jump {
     records: u32,
 }
 
-impl Watch {
+impl ForgeryWatch {
     /// A record begins at `place` with the written time `at`. Gives how far the times moved for good,
     /// where they did.
-    pub fn record(&mut self, place: Place, at: i64, in_reach: bool) -> Option<i64> {
+    pub fn record(&mut self, place: LinePlace, at: i64, in_reach: bool) -> Option<i64> {
         self.broken_up = true;
         let now = *self.now.get_or_insert(at);
         if in_reach {
@@ -169,13 +169,13 @@ impl Watch {
     }
 
     /// A record of pydantic's errors begins.
-    pub fn pydantic(&mut self, place: Place) {
+    pub fn pydantic(&mut self, place: LinePlace) {
         (self.pydantic, self.broken_up) = (Some(place), false);
     }
 
     /// A line that ends one of pydantic's errors. With records between it and its head, those may be
     /// the client's.
-    pub fn pydantic_end(&mut self, place: Place) {
+    pub fn pydantic_end(&mut self, place: LinePlace) {
         let Some(head) = self.pydantic else { return };
         if place.line - head.line > LINES || place.byte - head.byte > BYTES {
             self.pydantic = None;
@@ -344,13 +344,13 @@ impl Numbers {
 mod tests {
     use super::*;
 
-    fn place(line: u64) -> Place {
-        Place { line, byte: line * 100 }
+    fn place(line: u64) -> LinePlace {
+        LinePlace { line, byte: line * 100 }
     }
 
     #[test]
     fn an_excursion_is_bad_and_a_pause_is_not() {
-        let mut watch = Watch::default();
+        let mut watch = ForgeryWatch::default();
         let times = [0, 1000, 900, 300_000, 1100, 60_000, 60_100, 61_000];
         for (line, at) in times.into_iter().enumerate() {
             watch.record(place(line as u64), at, false);
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_time_that_stays_is_believed() {
-        let mut watch = Watch::default();
+        let mut watch = ForgeryWatch::default();
         watch.record(place(0), 0, false);
         let moved = (1..20).find_map(|line| watch.record(place(line), -3_600_000, false));
         assert_eq!(moved, Some(-3_600_000));
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn what_a_client_may_have_written_moves_no_clock() {
-        let mut watch = Watch::default();
+        let mut watch = ForgeryWatch::default();
         watch.record(place(0), 0, false);
         for line in 1..21 {
             watch.record(place(line), 300_000, true);
@@ -386,7 +386,7 @@ mod tests {
     /// Where claims follow each other closely no record is out of a client's reach for a long time.
     #[test]
     fn the_next_sure_record_tells_whether_lines_in_reach_fit() {
-        let mut watch = Watch::default();
+        let mut watch = ForgeryWatch::default();
         watch.record(place(0), 0, false);
         for line in 1..61 {
             watch.record(place(line), line as i64 * 1000, true);
@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_client_s_text_reaches_as_far_as_its_length() {
-        let mut watch = Watch::default();
+        let mut watch = ForgeryWatch::default();
         assert!(!watch.reaches(b"x"));
         watch.site(10);
         assert!(watch.reaches("äöü".as_bytes()));

@@ -7,7 +7,7 @@ use crate::evidence::{Subject, Window};
 use crate::synapse_log::message::Refusal;
 use crate::synapse_log::process::Loose;
 use crate::synapse_log::readers::Readers;
-use crate::synapse_log::request::{BEHIND, Facts, Judged, Outcome, Seen, is_of};
+use crate::synapse_log::request::{BEHIND, Judged, Outcome, Seen, UploadFacts, is_of};
 use crate::synapse_log::visibility::Looker;
 
 /// Distinct conflicts of the subject's own held at once, and as many that only name the subject: what
@@ -49,7 +49,7 @@ pub struct Tally {
     pub log: KeyLog,
     conflicts: Vec<Conflict>,
     /// Refusals whose every line a client may have written.
-    behind: Vec<(usize, Facts)>,
+    behind: Vec<(usize, UploadFacts)>,
 }
 
 #[derive(Debug)]
@@ -165,7 +165,7 @@ impl Tally {
         }
     }
 
-    fn refusal(&mut self, conflict: usize, facts: &Facts) {
+    fn refusal(&mut self, conflict: usize, facts: &UploadFacts) {
         let format = self.format;
         let Conflict { refusal, names, .. } = &self.conflicts[conflict];
         if is_of(&facts.upload, &self.subject) {

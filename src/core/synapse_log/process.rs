@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::evidence::Subject;
 use crate::evidence::otk::KeyId;
 use crate::evidence::removal::RemovedBy;
-use crate::synapse_log::forgery::{Numbers, Place, Watch, number};
+use crate::synapse_log::forgery::{ForgeryWatch, LinePlace, Numbers, number};
 use crate::synapse_log::message::Asked;
 use crate::synapse_log::request::{Judged, Request, Seen};
 
@@ -31,10 +31,10 @@ const LOGINS: usize = 1024;
 pub struct Process {
     /// The prefix of its lines, where several share a file.
     pub name: Vec<u8>,
-    pub watch: Watch,
+    pub watch: ForgeryWatch,
     pub numbers: Numbers,
     requests: HashMap<String, Request>,
-    order: VecDeque<(String, Place, i64)>,
+    order: VecDeque<(String, LinePlace, i64)>,
     loose: VecDeque<(Seen<Loose>, String)>,
     /// Logins: request id, what was asked, and whether no client can have written that.
     logins: VecDeque<(String, Asked, bool)>,
@@ -53,7 +53,7 @@ pub enum Name {
     Characters(u64),
 }
 
-/// Facts of a single line.
+/// UploadFacts of a single line.
 #[derive(Debug)]
 pub enum Loose {
     Claims(Vec<KeyId>),
@@ -82,7 +82,7 @@ impl Process {
     }
 
     /// The request of an id, begun here if it is new; none outside a request.
-    pub fn request(&mut self, id: &str, place: Place, at: i64) -> Option<&mut Request> {
+    pub fn request(&mut self, id: &str, place: LinePlace, at: i64) -> Option<&mut Request> {
         if id.is_empty() || id == "sentinel" {
             return None;
         }
@@ -150,7 +150,7 @@ impl Process {
     pub fn settle(
         &mut self,
         subject: &Subject,
-        here: Place,
+        here: LinePlace,
         (text, end): (bool, bool),
     ) -> Option<Settled> {
         while let Some((seen, _)) = self.loose.front() {
@@ -184,7 +184,7 @@ impl Process {
         None
     }
 
-    fn is_due(&self, request: &Request, place: Place, at: i64, here: Place) -> bool {
+    fn is_due(&self, request: &Request, place: LinePlace, at: i64, here: LinePlace) -> bool {
         let ended = !request.access.is_empty();
         let later = place.line + LATER_LINES < here.line && at + LATER < self.now;
         self.order.len() > OPEN || ended && later || at + GIVEN_UP < self.now
@@ -206,13 +206,13 @@ impl Process {
 }
 
 /// Every process's watch: a client's lines may carry the name of any.
-pub fn watches(all: &mut [Process]) -> impl Iterator<Item = &mut Watch> {
+pub fn watches(all: &mut [Process]) -> impl Iterator<Item = &mut ForgeryWatch> {
     all.iter_mut().map(|process| &mut process.watch)
 }
 
 /// The process of a text line's prefix. Either all lines of a file have one or none has: a name of the
 /// other kind, or one that first stands in a client's reach, is the client's.
-pub fn named(all: &mut Vec<Process>, name: &[u8], place: Place, reach: bool) -> Option<usize> {
+pub fn named(all: &mut Vec<Process>, name: &[u8], place: LinePlace, reach: bool) -> Option<usize> {
     // Nearly every log is of one process, and this is asked of every line.
     if let [only] = &all[..]
         && only.name.is_empty()

@@ -4,7 +4,7 @@
 //! each other, the one that no client can have written is kept.
 
 use crate::evidence::Subject;
-use crate::synapse_log::forgery::{Numbers, Place, Watch};
+use crate::synapse_log::forgery::{ForgeryWatch, LinePlace, Numbers};
 use crate::synapse_log::message::{Access, Upload};
 
 /// How many lines of one kind are kept for one request; a true request has one.
@@ -13,7 +13,7 @@ const EACH: usize = 6;
 /// A line of a request.
 #[derive(Debug, Clone)]
 pub struct Seen<T> {
-    pub place: Place,
+    pub place: LinePlace,
     /// Milliseconds UTC.
     pub at: i64,
     /// A client's text may reach here.
@@ -59,9 +59,9 @@ pub enum Outcome {
     /// Not an upload, not about the subject, or nothing that can be believed.
     #[default]
     Nothing,
-    Refused(usize, Facts),
-    TooLarge(Facts),
-    Accepted(Facts),
+    Refused(usize, UploadFacts),
+    TooLarge(UploadFacts),
+    Accepted(UploadFacts),
     /// A refusal without the line that tells whose upload it was.
     Unattributed(usize, i64),
     /// A refusal that may not be Synapse's: only the database can say.
@@ -70,7 +70,7 @@ pub enum Outcome {
 
 /// The facts of one upload.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct UploadFacts {
     pub at: i64,
     pub upload: Upload,
     pub with_device_keys: bool,
@@ -106,7 +106,7 @@ impl Request {
         mut self,
         id: &[u8],
         text: bool,
-        process: (&Watch, &Numbers),
+        process: (&ForgeryWatch, &Numbers),
         open: bool,
     ) -> Judged {
         let mut judged = Judged { at: self.first(), ..Judged::default() };
@@ -210,13 +210,13 @@ impl Request {
         }) || access.is_none() && !self.access.is_empty()
     }
 
-    fn facts(&self, adding: &Seen<Upload>, access: Option<&Seen<Access>>) -> Facts {
+    fn facts(&self, adding: &Seen<Upload>, access: Option<&Seen<Access>>) -> UploadFacts {
         let upload = &adding.what;
         let with_device_keys = self
             .device_keys
             .iter()
             .any(|line| line.what.user == upload.user && line.what.device == upload.device);
-        Facts {
+        UploadFacts {
             at: access.map_or(adding.at, |access| access.at),
             upload: upload.clone(),
             with_device_keys,
@@ -248,7 +248,7 @@ pub fn is_of(upload: &Upload, subject: &Subject) -> bool {
 }
 
 /// Leaves out what is surely not Synapse's, and notes what turned out to be in a client's reach.
-fn sift<T>(lines: &mut Vec<Seen<T>>, watch: &Watch, distrusted: &mut Vec<&'static str>) {
+fn sift<T>(lines: &mut Vec<Seen<T>>, watch: &ForgeryWatch, distrusted: &mut Vec<&'static str>) {
     lines.retain_mut(|line| {
         line.reach |= watch.doubted(line.place.line);
         match watch.bad(line.place.line) {

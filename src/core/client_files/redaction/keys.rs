@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::client_files::signs::{self, Refused};
+use crate::client_files::signs::{self, RefusalText};
 use crate::evidence::redaction::Secret;
 use crate::evidence::redaction::cut::CUT;
 use crate::evidence::redaction::path;
@@ -35,7 +35,7 @@ impl Scrubber {
     }
 
     /// A refusal said anew: of both values only the key, its signatures and whether it is a fallback.
-    pub(crate) fn refusal(&mut self, refused: &Refused) -> String {
+    pub(crate) fn refusal(&mut self, refused: &RefusalText) -> String {
         let id = self.key_id(&refused.key.0);
         let old = self.key(&refused.old);
         let new = self.key(&refused.new);

@@ -1,6 +1,6 @@
 //! Lines of a text log that were not believed, counted for people.
 
-use crate::synapse_log::forgery::Place;
+use crate::synapse_log::forgery::LinePlace;
 
 /// Logins whose names held newlines, and what stood in them and behind.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(crate) const FORMAT: u64 = 64;
 
 impl Hidden {
     /// A line that may say something stands where a client may write.
-    pub(crate) fn line(&mut self, place: Place, name_ends: u64) {
+    pub(crate) fn line(&mut self, place: LinePlace, name_ends: u64) {
         self.lines += u64::from(place.line < name_ends || place.byte < self.until);
     }
 }

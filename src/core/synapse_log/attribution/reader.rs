@@ -12,7 +12,7 @@ use memchr::memmem::Finder;
 use crate::evidence::key_log::{Format, KeyLog};
 use crate::evidence::{Subject, Window};
 use crate::synapse_log::attribution::hidden::Hidden;
-use crate::synapse_log::forgery::{BROKEN, CONTINUED, EPOCH, Place, SHARED, STRANGER};
+use crate::synapse_log::forgery::{BROKEN, CONTINUED, EPOCH, LinePlace, SHARED, STRANGER};
 use crate::synapse_log::key_tally::End;
 use crate::synapse_log::key_tally::Tally;
 use crate::synapse_log::message::{self, Access, Message, Refusal};
@@ -37,7 +37,7 @@ pub struct Attribution {
     pub(super) tally: Tally,
     pub(super) processes: Vec<Process>,
     pub(super) held: Option<Held>,
-    pub(super) next: Place,
+    pub(super) next: LinePlace,
     /// Lines before this one belong to the name of the newest login.
     pub(super) name_ends: u64,
     pub(super) hidden: Hidden,
@@ -55,7 +55,7 @@ pub struct Attribution {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) line: Vec<u8>,
-    pub(super) place: Place,
+    pub(super) place: LinePlace,
     pub(super) process: usize,
     pub(super) reach: bool,
     pub(super) continued: bool,
@@ -70,7 +70,7 @@ impl Attribution {
             clock,
             processes: Vec::new(),
             held: None,
-            next: Place::default(),
+            next: LinePlace::default(),
             name_ends: 0,
             hidden: Hidden::default(),
             minute: Minute::default(),
@@ -96,7 +96,7 @@ impl Attribution {
     /// One physical line, without its newline. Only `\n` ends a line of Synapse's.
     pub fn line(&mut self, line: &[u8]) {
         let place = self.next;
-        self.next = Place { line: place.line + 1, byte: place.byte + line.len() as u64 + 1 };
+        self.next = LinePlace { line: place.line + 1, byte: place.byte + line.len() as u64 + 1 };
         self.end.lines += 1;
         self.end.readers.here(place.byte);
         match self.minute.shape(line) {
@@ -140,7 +140,7 @@ impl Attribution {
         (self.tally.log, self.end)
     }
 
-    fn text(&mut self, line: &[u8], place: Place, prefix: usize, local: i64) {
+    fn text(&mut self, line: &[u8], place: LinePlace, prefix: usize, local: i64) {
         self.release();
         // Every watch is asked: each keeps count of the lines.
         let reach = watches(&mut self.processes).map(|watch| watch.reaches(line)).max()
@@ -200,7 +200,7 @@ impl Attribution {
         }
     }
 
-    fn continuation(&mut self, line: &[u8], place: Place) {
+    fn continuation(&mut self, line: &[u8], place: LinePlace) {
         if let Some(held) = &mut self.held {
             held.continued = true;
         }
@@ -213,7 +213,7 @@ impl Attribution {
         }
     }
 
-    fn json(&mut self, line: &[u8], place: Place, prefix: usize) {
+    fn json(&mut self, line: &[u8], place: LinePlace, prefix: usize) {
         self.release();
         let (name, line) = line.split_at(prefix);
         let Some(process) = process(&mut self.processes, name) else { return };
@@ -284,7 +284,13 @@ impl Attribution {
     }
 
     /// Puts what a record says to its request.
-    fn message(&mut self, message: Message, record: &Record, process: usize, at: (Place, bool)) {
+    fn message(
+        &mut self,
+        message: Message,
+        record: &Record,
+        process: usize,
+        at: (LinePlace, bool),
+    ) {
         let (place, reach) = at;
         let epoch = match &message {
             Message::Adding(upload) | Message::DeviceKeys(upload) => Some(upload.at),

@@ -2,7 +2,7 @@
 
 use crate::evidence::key_log::Format;
 use crate::synapse_log::attribution::reader::Attribution;
-use crate::synapse_log::forgery::Place;
+use crate::synapse_log::forgery::LinePlace;
 use crate::synapse_log::process::Settled;
 
 /// Settled again after so many lines.
@@ -10,7 +10,7 @@ const EVERY: u64 = 256;
 
 impl Attribution {
     /// Settles what is due, not at every line.
-    pub(crate) fn now_and_then(&mut self, place: Place, process: usize) {
+    pub(crate) fn now_and_then(&mut self, place: LinePlace, process: usize) {
         if place.line.is_multiple_of(EVERY) {
             self.settle(process, false);
         }

@@ -39,11 +39,11 @@ pub(crate) enum End {
 /// wherever its lines stand. While peers claim a dead account's keys each refusal names another key, and its
 /// lines stand behind those of the claims.
 #[derive(Debug, Default)]
-pub(crate) struct Refused {
+pub(crate) struct RejectedDevices {
     digests: HashSet<u64>,
 }
 
-impl Refused {
+impl RejectedDevices {
     /// Notes the device of a refused upload, unless a client may have written all of its lines.
     pub(crate) fn learn(&mut self, open: &Open) {
         let Some(device) = refused(open).filter(|_| !open.reach) else { return };

@@ -17,7 +17,7 @@ use crate::evidence::removal::{Removed, RemovedBy};
 use crate::evidence::{Subject, Window};
 use crate::synapse_log::fleet::agent;
 use crate::synapse_log::fleet::needles::NEEDLES;
-use crate::synapse_log::fleet::open::{End, Open, Refused};
+use crate::synapse_log::fleet::open::{End, Open, RejectedDevices};
 use crate::synapse_log::fleet::seen::Seen;
 use crate::synapse_log::log_events::LogEvents;
 use crate::synapse_log::message::{self, Access, Message, Upload};
@@ -55,7 +55,7 @@ pub struct FleetTally {
     order: VecDeque<(usize, String)>,
     /// Those with an end that may be a client's, and when it was written.
     doubted: VecDeque<((usize, String), Timestamp)>,
-    refused: Refused,
+    refused: RejectedDevices,
     /// Refusals that no line out of a client's reach confirms so far.
     behind: Vec<(Open, Access, Timestamp)>,
     /// The newest moment.
@@ -78,7 +78,7 @@ impl FleetTally {
             open: HashMap::new(),
             order: VecDeque::new(),
             doubted: VecDeque::new(),
-            refused: Refused::default(),
+            refused: RejectedDevices::default(),
             behind: Vec::new(),
             newest: None,
             devices: HashMap::new(),
