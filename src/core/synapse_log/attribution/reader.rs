@@ -15,7 +15,7 @@ use crate::synapse_log::attribution::hidden::Hidden;
 use crate::synapse_log::forgery::{BROKEN, CONTINUED, EPOCH, LinePlace, SHARED, STRANGER};
 use crate::synapse_log::key_tally::End;
 use crate::synapse_log::key_tally::Tally;
-use crate::synapse_log::message::{self, Access, Message, Refusal};
+use crate::synapse_log::message::{self, Access, Message, Refusal, Upload};
 use crate::synapse_log::needles::{ends_pydantic, matters, speaks};
 use crate::synapse_log::process::{Loose, Process, named, process, watches};
 use crate::synapse_log::readers::Readers;
@@ -292,20 +292,8 @@ impl Attribution {
         at: (LinePlace, bool),
     ) {
         let (place, reach) = at;
-        let epoch = match &message {
-            Message::Adding(upload) | Message::DeviceKeys(upload) => Some(upload.at),
-            _ => None,
-        };
-        if let Message::Adding(upload) | Message::DeviceKeys(upload) = &message
-            && is_of(upload, &self.tally.subject)
-        {
-            self.tally.log.dates(upload.at);
-        }
-        if let Some(epoch) = epoch
-            && !self.clock.epoch(record.stamp, epoch, !reach)
-        {
-            let watch = &mut self.processes[process].watch;
-            watch.mark(place.line, place.line, EPOCH);
+        if let Message::Adding(upload) | Message::DeviceKeys(upload) = &message {
+            self.date(upload, record, process, (place, reach));
         }
         let Some(at) = self.clock.utc(record.stamp) else {
             return;
@@ -348,6 +336,18 @@ impl Attribution {
                 self.tally.log.distrust(BROKEN);
             }
             _ => {}
+        }
+    }
+
+    /// An upload's line has its moment twice: as text, and in milliseconds since 1970.
+    fn date(&mut self, upload: &Upload, record: &Record, process: usize, at: (LinePlace, bool)) {
+        let (place, reach) = at;
+        if is_of(upload, &self.tally.subject) {
+            self.tally.log.dates(upload.at);
+        }
+        if !self.clock.epoch(record.stamp, upload.at, !reach) {
+            let watch = &mut self.processes[process].watch;
+            watch.mark(place.line, place.line, EPOCH);
         }
     }
 
