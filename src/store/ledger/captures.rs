@@ -24,7 +24,7 @@ pub struct KeptCapture {
     /// The bundle's file below the capture's folder.
     pub bundle: Option<String>,
     /// The case of its verdict.
-    pub kase: Option<u64>,
+    pub case: Option<u64>,
 }
 
 const KEPT: &str = "number, room, root, checklist, state, bundle, kase";
@@ -62,8 +62,8 @@ impl Ledger {
     }
 
     /// Records the case of its verdict.
-    pub fn judge_capture(&self, number: u64, kase: u64) -> Result<()> {
-        self.set_capture("kase = CAST(?2 AS INTEGER)", number, &kase.to_string())
+    pub fn judge_capture(&self, number: u64, case: u64) -> Result<()> {
+        self.set_capture("kase = CAST(?2 AS INTEGER)", number, &case.to_string())
     }
 
     /// Records where its bundle is.
@@ -99,8 +99,8 @@ impl Ledger {
     }
 
     /// The captures of a case.
-    pub fn captures_of_case(&self, kase: u64) -> Result<Vec<u64>> {
-        let all = self.captures("WHERE kase = CAST(?1 AS INTEGER)", &kase.to_string())?;
+    pub fn captures_of_case(&self, case: u64) -> Result<Vec<u64>> {
+        let all = self.captures("WHERE kase = CAST(?1 AS INTEGER)", &case.to_string())?;
         Ok(all.into_iter().map(|one| one.number).collect())
     }
 
@@ -142,7 +142,7 @@ impl Ledger {
 
 /// A row; `None` if another version wrote it.
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<KeptCapture>> {
-    let (number, kase): (i64, Option<i64>) = (row.get(0)?, row.get(6)?);
+    let (number, case): (i64, Option<i64>) = (row.get(0)?, row.get(6)?);
     let (room, root): (String, String) = (row.get(1)?, row.get(2)?);
     let checklist: Option<String> = row.get(3)?;
     let (Ok(number), Ok(room), Ok(root)) =
@@ -157,7 +157,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<KeptCapture>> {
         checklist: checklist.and_then(|event| event.try_into().ok()),
         state: row.get(4)?,
         bundle: row.get(5)?,
-        kase: kase.and_then(|kase| u64::try_from(kase).ok()),
+        case: case.and_then(|case| u64::try_from(case).ok()),
     }))
 }
 
