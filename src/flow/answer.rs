@@ -78,6 +78,17 @@ impl Flow {
         client: &[Gathered],
         now: Timestamp,
     ) -> Answer {
+        self.answer_amended(question, client, now, |_| {}).await
+    }
+
+    /// The same; `amend` adds what was seen before the question, so that the evidence is judged once and whole.
+    pub(super) async fn answer_amended(
+        &self,
+        question: &Question,
+        client: &[Gathered],
+        now: Timestamp,
+        amend: impl FnOnce(&mut Evidence) + Send,
+    ) -> Answer {
         if let Some(reply) = question.user().and_then(|user| self.foreign(user)) {
             return Answer::Words(reply);
         }
@@ -107,13 +118,13 @@ impl Flow {
         }
         let plan = plan.with(client).out_of(listed);
         if plan.live.is_none() {
-            return self.judge(&plan).await;
+            return self.judge(&plan, amend).await;
         }
         let Ok(_watching) = self.live_watch.try_acquire() else {
             let line = "Another live watch is running. Ask again when it ends.";
             return Answer::Words(render::lines([line]).reply());
         };
-        self.judge(&plan).await
+        self.judge(&plan, amend).await
     }
 
     /// What the question means here.
@@ -134,8 +145,9 @@ impl Flow {
         Answer::Survey(Box::new(Survey { reply, judgement, evidence }))
     }
 
-    async fn judge(&self, plan: &Plan) -> Answer {
-        let evidence = self.collect(plan).await;
+    async fn judge(&self, plan: &Plan, amend: impl FnOnce(&mut Evidence) + Send) -> Answer {
+        let mut evidence = self.collect(plan).await;
+        amend(&mut evidence);
         let judgement = judge(&evidence);
         let reply = page(&evidence, &judgement, &self.view()).reply();
         Answer::Case(Box::new(Case { reply, judgement, evidence }))

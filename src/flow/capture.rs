@@ -13,7 +13,6 @@ use super::answer::{Answer, Case, Flow};
 use crate::collect::logs::slice::{Moment, Slice, Wanted, slice};
 use crate::collect::{self, logs};
 use kestrel_core::capture::Session;
-use kestrel_core::diagnose::judge;
 use kestrel_core::evidence::delay::Metrics;
 use kestrel_core::evidence::to_device::{Again, Inbox, InboxRow};
 use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State, Subject, Window};
@@ -126,17 +125,17 @@ impl Flow {
             },
             span: Span::Between(window.from, window.to),
         };
-        let Answer::Case(mut case) = self.answer_with(&question, client, now).await else {
-            return None;
+        // An inbox in which nothing was seen says nothing: most messages come and go between two looks.
+        let seen = inbox.filter(|inbox| !inbox.rows.is_empty());
+        let amend = |evidence: &mut Evidence| {
+            if let Some(seen) = seen {
+                watched(evidence, seen);
+            }
         };
-        // Of one that saw nothing nothing follows: most messages come and go between two looks.
-        if let Some(seen) = inbox.filter(|inbox| !inbox.rows.is_empty()) {
-            watched(&mut case.evidence, seen);
-            // The evidence says more than when it was judged.
-            case.judgement = judge(&case.evidence);
-            case.reply = page(&case.evidence, &case.judgement, &self.view()).reply();
+        match self.answer_amended(&question, client, now, amend).await {
+            Answer::Case(case) => Some(case),
+            Answer::Survey(_) | Answer::Words(_) => None,
         }
-        Some(case)
     }
 
     /// What the logs hold about the capture's subject, and a sentence for each that cannot be read.

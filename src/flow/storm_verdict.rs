@@ -7,9 +7,7 @@ use super::answer::{Answer, Case, Flow};
 use kestrel_core::diagnose::fleet::{Cause, Standing};
 use kestrel_core::diagnose::verdict::Storm;
 use kestrel_core::diagnose::verdict_row::StormCure;
-use kestrel_core::diagnose::{
-    Certainty, Judgement, Verdict, VerdictId, YOUNG, advise, is_young, judge,
-};
+use kestrel_core::diagnose::{Certainty, Judgement, Verdict, VerdictId, YOUNG, advise, is_young};
 use kestrel_core::evidence::{Evidence, Fact, Known, Window, utc};
 use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render::judged::page;
@@ -94,19 +92,20 @@ impl Flow {
             };
         }
         let device = question.device().map(|device| device.as_str()).unwrap_or_default();
-        match self.answer(question, now).await {
+        let grows = event.kind == StormKind::Backlog && event.change != Change::Ended;
+        let amend = |evidence: &mut Evidence| {
+            if grows {
+                note_growth(evidence, event);
+            }
+        };
+        match self.answer_amended(question, &[], now, amend).await {
             Answer::Case(case) => self.judged(event, device, *case),
             Answer::Survey(_) | Answer::Words(_) => Judged::none("it could not be judged".into()),
         }
     }
 
     fn judged(&self, event: &Event, device: &str, case: Case) -> Judged {
-        let Case { mut evidence, mut judgement, .. } = case;
-        if event.kind == StormKind::Backlog && event.change != Change::Ended {
-            // The evidence says more than when it was judged.
-            note_growth(&mut evidence, event);
-            judgement = judge(&evidence);
-        }
+        let Case { evidence, judgement, .. } = case;
         // A storm is about the keys, and one device's question is no survey.
         let Some(keys) = judgement.keys_verdict() else {
             return Judged::none("it could not be judged".into());
