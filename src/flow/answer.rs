@@ -135,7 +135,12 @@ impl Flow {
     /// What is said where the user is on another homeserver: nothing of theirs is kept here.
     pub fn foreign(&self, user: &UserId) -> Option<Reply> {
         let own = self.config.server.name.as_ref()?;
-        (user.server_name() != own).then(|| render::foreign_user(user, own).reply())
+        self.is_foreign(user).then(|| render::foreign_user(user, own).reply())
+    }
+
+    /// Whether the user is on another homeserver than the configured one.
+    pub(super) fn is_foreign(&self, user: &UserId) -> bool {
+        self.config.server.name.as_ref().is_some_and(|name| user.server_name() != name)
     }
 
     async fn survey(&self, plan: &Plan) -> Answer {

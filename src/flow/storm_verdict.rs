@@ -1,7 +1,7 @@
 //! A storm → its verdict, by the same chain as a question, and how far the database bears the alert out.
 
 use jiff::{SignedDuration, Timestamp};
-use ruma::{OwnedUserId, UserId};
+use ruma::OwnedUserId;
 
 use super::answer::{Answer, Case, Flow};
 use kestrel_core::diagnose::fleet::{Cause, Standing};
@@ -179,10 +179,6 @@ impl Flow {
             None => "no database is configured".into(),
         }
     }
-
-    fn is_foreign(&self, user: &UserId) -> bool {
-        self.config.server.name.as_ref().is_some_and(|name| user.server_name() != name)
-    }
 }
 
 /// What is asked about a storm of one device.
@@ -216,7 +212,7 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
     if let Some(why) = evidence.database_behind().filter(|_| !exists) {
         return Confirmation::Unconfirmed(why);
     }
-    match (exists, verdict.certainty, &verdict.storm) {
+    match (exists, verdict.certainty, &verdict.storm, resolved(event, verdict)) {
         (false, ..) => Confirmation::Contradicted("the database has no such device".into()),
         (true, ..) if matches!(event.kind, StormKind::DeadIdentity | StormKind::Backlog) => {
             Confirmation::Confirmed
@@ -225,10 +221,8 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
         (true, ..) if verdict.id == VerdictId::AuthUnreachable => Confirmation::Unconfirmed(
             "the device exists; Synapse could not check access tokens meanwhile".into(),
         ),
-        (true, _, None) if resolved(event, verdict).is_some() => {
-            Confirmation::Unconfirmed(resolved(event, verdict).unwrap_or_default())
-        }
-        (true, Certainty::Proven, _) | (true, _, Some(_)) => Confirmation::Confirmed,
+        (true, _, None, Some(why)) => Confirmation::Unconfirmed(why),
+        (true, Certainty::Proven, ..) | (true, _, Some(_), _) => Confirmation::Confirmed,
         (true, ..) if verdict.id == VerdictId::OtkFlood => Confirmation::Confirmed,
         (true, ..) => Confirmation::Unconfirmed(match evidence.key_log().unknown() {
             Some(why) => format!("the device exists, and the log could not be read: {why}"),

@@ -1,6 +1,8 @@
 //! KE-1, and what stands before every branch: the rows of verdicts on a device and its one-time keys.
 
-use super::reasons::{AFTER_LAST_CLIENT, LOGOUT_FIRST, NO_VERSION_HEALS, OLD_REFUSED, PREVENTS};
+use super::reasons::{
+    AFTER_LAST_CLIENT, LOGOUT_FIRST, NO_VERSION_HEALS, OLD_REFUSED, PREVENTS, WITNESS,
+};
 use crate::diagnose::remedy::Recommendation::{Dangerous, Possible, Recommended, WillNotHelp};
 use crate::diagnose::remedy::Remedy::{
     BringOnline, CheckAuthService, CloseSecondClient, LoopPrompt, OtkSurgery, PersistStorage,
@@ -56,11 +58,7 @@ pub(super) const OTK_RECREATED: VerdictRow = VerdictRow {
     kind: VerdictKind::Trouble,
     headline: "its encryption account was made anew under the same device id: the client's store was \
                  wiped or evicted, and the server still holds keys of the old account",
-    certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a witness besides the text log",
-        how: "ask again while it goes on, with the database at hand: a row that equals the line's key \
-             proves it; so does a Terse JSON log",
-    })),
+    certainty: CertaintyRule::UpToProven(Some(WITNESS)),
     remedies: &[
         (Relogin, Recommended, None),
         (StoreReset, Possible, LOGOUT_FIRST),
@@ -128,11 +126,7 @@ pub(super) const OTK_SAME_ACCOUNT: VerdictRow = VerdictRow {
     kind: VerdictKind::Trouble,
     headline: "one account offers two different keys under one id: two clients on one store, or a \
                  store put back to an older copy",
-    certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a witness besides the text log",
-        how: "ask again while it goes on, with the database at hand: a row that equals the line's key \
-             proves it; so does a Terse JSON log",
-    })),
+    certainty: CertaintyRule::UpToProven(Some(WITNESS)),
     remedies: &[
         (Relogin, Recommended, None),
         (StoreReset, Possible, LOGOUT_FIRST),
@@ -148,11 +142,7 @@ pub(super) const OTK_FOREIGN_IDENTITY: VerdictRow = VerdictRow {
     name: "otk-foreign-identity",
     kind: VerdictKind::Trouble,
     headline: "the uploader signs with an identity that the server does not hold for this device",
-    certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a witness besides the text log",
-        how: "ask again while it goes on, with the database at hand: a row that equals the line's key \
-             proves it; so does a Terse JSON log",
-    })),
+    certainty: CertaintyRule::UpToProven(Some(WITNESS)),
     remedies: &[
         (Relogin, Recommended, None),
         (SdkPin, WillNotHelp, NO_VERSION_HEALS),
@@ -167,11 +157,7 @@ pub(super) const OTK_DIVERGED: VerdictRow = VerdictRow {
     name: "otk-diverged",
     kind: VerdictKind::Trouble,
     headline: "client and server disagree about a one-time key, and the signatures do not tell why",
-    certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a witness besides the text log",
-        how: "ask again while it goes on, with the database at hand: a row that equals the line's key \
-             proves it; so does a Terse JSON log",
-    })),
+    certainty: CertaintyRule::UpToProven(Some(WITNESS)),
     remedies: &[
         (Relogin, Recommended, None),
         (SdkPin, WillNotHelp, NO_VERSION_HEALS),
