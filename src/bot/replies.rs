@@ -364,3 +364,72 @@ mod tests {
         }
     }
 }
+
+/// Every reply of this file, as people read it.
+#[cfg(test)]
+mod snapshot_tests {
+    use super::*;
+    use crate::config::RequireVerified;
+
+    #[test]
+    fn every_reply() {
+        let rule = RequireVerified::Destructive;
+        let five = Duration::from_secs(300);
+        let link = "https://matrix.to/#/!r%3Ax/%24e";
+        let replies = [
+            ("not an admin", not_for_you()),
+            ("plain in an encrypted room", refused(CommandRefusal::NotEncrypted)),
+            ("room not encrypted", refused(CommandRefusal::RoomNotEncrypted)),
+            ("no device to verify", refused(CommandRefusal::NoDeviceToVerify(rule))),
+            ("device not verified", refused(CommandRefusal::NotVerified(rule))),
+            ("identity changed", refused(CommandRefusal::IdentityChanged)),
+            ("unknown device", refused(CommandRefusal::UnknownDevice)),
+            ("key of unknown source", refused(CommandRefusal::UnknownSource)),
+            ("another user's key", refused(CommandRefusal::OtherUser)),
+            ("copied", refused(CommandRefusal::Copied)),
+            ("store not writable", refused(CommandRefusal::Unnoted)),
+            ("room not encrypted, allowed", not_encrypted_here()),
+            ("mute button", how_to_mute(7)),
+            ("too many reactions", too_many_presses(20)),
+            ("one command skipped", skipped(1, five, None)),
+            ("commands skipped", skipped(3, five, None)),
+            ("skipped, clock behind", skipped(1, five, Some(SignedDuration::from_mins(-7)))),
+            ("skipped, clock ahead", skipped(1, five, Some(SignedDuration::from_mins(7)))),
+            ("queue full", queue_full(50)),
+            ("backlog not read", read_back_to(500, "2026-11-22 11:46:40 UTC")),
+            ("no case in the thread", no_case_here()),
+            ("no such case", no_such_case(7)),
+            ("case unreadable", case_unreadable(7)),
+            ("case names no user", not_again(7)),
+            ("case deleted", case_deleted(7)),
+            ("no device in a delay storm", no_device_in_it()),
+            ("nothing was muted", all_unmuted(0)),
+            ("all unmuted", all_unmuted(2)),
+            ("that was not muted", was_not_muted()),
+            ("mute of a storm that is over", cannot_mute(7, true)),
+            ("mute of an unknown storm", cannot_mute(7, false)),
+            ("no storm watch", not_watching()),
+            ("how to report", how_to_report()),
+            ("command in a direct chat", in_the_ops_room()),
+            ("report queued", your_turn_comes()),
+            ("too many reports", too_often(5)),
+            ("!report without a file", report_of_what()),
+            ("report posted", in_its_thread(Some(12), link)),
+            ("report posted, no case", in_its_thread(None, link)),
+            ("file not read", said(&not_read("it is torn"))),
+            ("no capture", no_capture()),
+            ("capture already running", one_capture(3)),
+            ("capture outside its thread", taken_for(3)),
+            ("capture without a device", no_device_in_capture()),
+            ("answer rejected", answer_refused()),
+            ("internal error", our_fault()),
+            ("stopping", stopping()),
+            ("deadline", took_too_long()),
+        ];
+        let page: String = replies
+            .iter()
+            .map(|(name, reply)| format!("=== {name} ===\n{}\n\n", reply.plain))
+            .collect();
+        insta::assert_snapshot!("replies", page);
+    }
+}

@@ -175,4 +175,44 @@ mod tests {
         let page = absences(&[absence], |_| "now".into()).reply();
         assert!(page.plain.ends_with("Since now."), "{}", page.plain);
     }
+
+    #[test]
+    fn every_reply() {
+        let (old, sender) = (owned_room_id!("!old:x"), user_id!("@a:x"));
+        let line = r#"rooms = ["!new:x"]"#;
+        let absence = Absence {
+            room: owned_room_id!("!ops:x"),
+            how: "removed by @a:x".into(),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let tombstone = Tombstone {
+            event: owned_event_id!("$t"),
+            sender: owned_user_id!("@m:x"),
+            new: owned_room_id!("!new:x"),
+        };
+        let mut replies = vec![
+            ("upgraded, proven", upgraded(&upgrade(true), sender, line)),
+            ("upgraded, not proven", upgraded(&upgrade(false), sender, line)),
+            ("proven later", upgrade_proven(line)),
+            ("no longer followed", unfollowed(&upgrade(false))),
+            ("not in a room", absent(&absence)),
+            ("not in a room, in a list", absences(&[absence], |_| "(moment)".into()).reply()),
+        ];
+        for why in [
+            NotTrusted::NotAdmin,
+            NotTrusted::LostAdmin(owned_user_id!("@l:x")),
+            NotTrusted::NewAdmin(owned_user_id!("@n:x")),
+            NotTrusted::AllAdmins,
+            NotTrusted::NotInvited,
+            NotTrusted::Followed(owned_room_id!("!b:x")),
+            NotTrusted::Circle,
+        ] {
+            replies.push(("not followed", not_followed(&old, &tombstone, &why)));
+        }
+        let page: String = replies
+            .iter()
+            .map(|(name, reply)| format!("=== {name} ===\n{}\n\n", reply.plain))
+            .collect();
+        insta::assert_snapshot!("room_replies", page);
+    }
 }
