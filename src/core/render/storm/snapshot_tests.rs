@@ -12,7 +12,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn device() -> Whose {
-    Whose::Device { user: "@u:example.org".into(), device: "DEV".into() }
+    Whose::Device { user: ruma::user_id!("@u:example.org").into(), device: "DEV".into() }
 }
 
 fn event(kind: StormKind, whose: Whose, trigger: Trigger, change: Change) -> Event {
