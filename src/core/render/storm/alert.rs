@@ -1,22 +1,25 @@
-//! One storm → its first message, what follows in its thread, and its end.
+//! One storm → its first message, the updates in its thread, and its end.
 
 use jiff::SignedDuration;
 
 use super::words::{head, in_all, kind, so_far, whose, whose_now};
 use crate::evidence::counted;
 use crate::render::answer::sentence;
+use crate::render::glyph::{ACTIVE, UNSETTLED};
 use crate::render::page::Page;
 use crate::render::plain_replies::lasting;
 use crate::render::view::View;
 use crate::storm::{Change, Confirmation, Event, StormKind};
 
+/// A storm that is resolved.
+const RESOLVED: &str = "✅";
 /// The reactions that a first message takes.
 pub const AGAIN: &str = "🔁";
 pub const WHY: &str = "❓";
 pub const MUTE: &str = "🔕";
-const SIGNED_OUT: &str = "yes; the device was signed out, and its keys are gone with it.";
+const SIGNED_OUT: &str = "the device was signed out, and its keys were removed with it.";
 
-/// Everything a message about a storm says beside the verdict.
+/// Everything that a message about a storm says.
 #[derive(Debug, Clone)]
 pub struct Alert<'a> {
     pub event: &'a Event,
@@ -25,13 +28,13 @@ pub struct Alert<'a> {
     pub verdict: Option<(&'a str, &'a str)>,
     /// The whole answer of the triage or the survey, for the first message.
     pub answer: Option<Page>,
-    /// It was raised so long before it could be sent.
+    /// How long the message waited before it could be sent.
     pub late: Option<SignedDuration>,
-    /// For the all-clear.
+    /// For the message at the end.
     pub cured: Cured<'a>,
 }
 
-/// Whether what caused a storm is gone, now that it is silent.
+/// Whether the cause of a storm is gone, now that the storm stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cured<'a> {
     Yes,
@@ -46,7 +49,7 @@ pub enum Cured<'a> {
 pub fn root(alert: &Alert, view: &View) -> Page {
     let mut page = Page::default();
     let unconfirmed = matches!(alert.sure, Confirmation::Unconfirmed(_)).then_some("unconfirmed");
-    head(&mut page, alert.event, unconfirmed);
+    head(&mut page, active(alert), alert.event, unconfirmed);
     page.text(format!(" · {}", kind(alert.event)));
     whose_now(&mut page, alert.event, view);
     so_far(&mut page, alert.event);
@@ -56,15 +59,15 @@ pub fn root(alert: &Alert, view: &View) -> Page {
         None => verdict(&mut page, alert),
     }
     page.gap();
-    page.line().text(format!("{AGAIN} run again · {WHY} why · {MUTE} how to mute"));
+    page.line().text(format!("{AGAIN} check again · {WHY} why · {MUTE} how to mute"));
     page
 }
 
-/// What is new of it, in its thread: three lines at the most.
+/// What is new, in the storm's thread: three lines at the most.
 pub fn update(alert: &Alert, view: &View) -> Page {
     let event = alert.event;
     let mut page = Page::default();
-    head(&mut page, event, Some(news(event.change)));
+    head(&mut page, active(alert), event, Some(news(event.change)));
     whose_now(&mut page, event, view);
     if event.kind != StormKind::Fleet && event.devices > 1 {
         page.text(format!(" · {}", counted(event.devices, "device")));
@@ -75,45 +78,56 @@ pub fn update(alert: &Alert, view: &View) -> Page {
     page
 }
 
-/// It is over, in its thread: how long it was, how much, and whether that cured it.
+/// The end, in the storm's thread: how long it took, how much, and whether the cause is gone.
 pub fn clear(alert: &Alert, view: &View) -> Page {
-    let mut page = over(alert.event);
-    page.label("Seen").text(view.span(alert.event.first, alert.event.last));
+    let mut page = end(alert);
+    page.label("Observed").text(view.span(alert.event.first, alert.event.last));
     if alert.event.devices > 1 {
         page.text(format!(", on {}", counted(alert.event.devices, "device")));
     }
     verdict(&mut page, alert);
     match alert.cured {
-        Cured::Yes => page.label("Cured").text("yes; nothing is left to do."),
-        Cured::SignedOut => page.label("Cured").text(SIGNED_OUT),
+        Cured::Yes => page.label("Resolved").text("nothing is left to do."),
+        Cured::SignedOut => page.label("Resolved").text(SIGNED_OUT),
         Cured::No(left) => page.label("Not cured").text(sentence(left)),
-        Cured::Unknown => page.label("Cured").text(format!(
-            "unknown; silence alone is no cure. {AGAIN} on the first message looks again."
+        Cured::Unknown => page.label("Unknown").text(format!(
+            "it stopped, but that does not mean it is fixed. {AGAIN} on the first message checks again."
         )),
     };
     caveats(&mut page, alert);
     page
 }
 
-/// The first message as it reads once the storm is over: the all-clear, and below it the newest answer.
+/// The first message after the end of the storm: how it ended, and below it the newest answer.
 pub fn root_cleared(alert: &Alert, view: &View) -> Page {
     let mut page = clear(alert, view);
     if let Some(answer) = &alert.answer {
         page.append(answer.clone());
     }
     page.gap();
-    page.line().text(format!("{AGAIN} run again · {WHY} why"));
+    page.line().text(format!("{AGAIN} check again · {WHY} why"));
     page
 }
 
-/// The head of a storm that is over.
-fn over(event: &Event) -> Page {
+/// The first line of a storm that ended.
+fn end(alert: &Alert) -> Page {
+    let event = alert.event;
+    let (glyph, state) = match alert.cured {
+        Cured::Yes | Cured::SignedOut => (RESOLVED, "resolved"),
+        Cured::No(_) => (UNSETTLED, "stopped, not cured"),
+        Cured::Unknown => (UNSETTLED, "stopped"),
+    };
     let mut page = Page::default();
-    head(&mut page, event, Some("over"));
+    head(&mut page, glyph, event, Some(state));
     page.text(format!(" · {}", kind(event)));
     whose(&mut page, event);
     page.text(format!(" · {}", in_all(event)));
     page
+}
+
+/// The glyph of a storm that is ongoing: red if the database or a log that cannot be forged confirms it.
+fn active(alert: &Alert) -> &'static str {
+    if *alert.sure == Confirmation::Confirmed { ACTIVE } else { UNSETTLED }
 }
 
 fn verdict(page: &mut Page, alert: &Alert) {
@@ -122,29 +136,29 @@ fn verdict(page: &mut Page, alert: &Alert) {
     }
 }
 
-/// What to know before believing it, in one line.
+/// Doubts and delays, in one line.
 fn caveats(page: &mut Page, alert: &Alert) {
     match alert.sure {
         Confirmation::Confirmed if alert.late.is_none() => return,
         Confirmation::Confirmed => page.line(),
         Confirmation::Unconfirmed(why) => page.label("Unconfirmed").text(sentence(why)),
         Confirmation::Contradicted(why) => {
-            page.label("The database says otherwise").text(sentence(why))
+            page.label("Contradicted by the database").text(sentence(why))
         }
     };
     if let Some(late) = alert.late {
         let space = if *alert.sure == Confirmation::Confirmed { "" } else { " " };
-        page.text(format!("{space}Raised {} ago: I could not send it sooner.", lasting(late)));
+        page.text(format!("{space}Raised {} ago; it could not be sent sooner.", lasting(late)));
     }
 }
 
 fn news(change: Change) -> &'static str {
     match change {
-        Change::Started => "began",
-        Change::Worse => "ten times as many",
+        Change::Started => "started",
+        Change::Worse => "10 times as many",
         Change::Spread => "spread to another device",
-        Change::Cause => "another cause than told",
-        Change::Resumed => "back again",
-        Change::Ended => "over",
+        Change::Cause => "cause revised",
+        Change::Resumed => "ongoing again",
+        Change::Ended => "stopped",
     }
 }

@@ -1,4 +1,5 @@
-//! Storms and mutes → lists: what goes on, what ended, what came and went unseen, and what was not sent.
+//! Storms and mutes → lists: which storms are ongoing, which ended, which started and ended while Kestrel was offline,
+//! and which alerts were not sent.
 
 use jiff::Timestamp;
 
@@ -23,15 +24,15 @@ pub struct ListedStorm<'a> {
     pub root: Option<&'a str>,
 }
 
-/// Storms that began and ended while nobody was reading, worst first.
+/// Storms that started and ended while Kestrel was offline, worst first.
 pub fn summary(ended: &[Event], from: Timestamp, to: Timestamp, view: &View) -> Page {
     let mut page = Page::default();
     let many = match ended.len() {
-        0 => "no storm came and went.".to_owned(),
-        1 => "one storm came and went:".to_owned(),
-        count => format!("{count} storms came and went:"),
+        0 => "no storm started and ended.".to_owned(),
+        1 => "1 storm started and ended:".to_owned(),
+        count => format!("{count} storms started and ended:"),
     };
-    page.line().text(format!("While I was not reading ({}) {many}", view.span(from, to)));
+    page.line().text(format!("While Kestrel was offline ({}), {many}", view.span(from, to)));
     let mut worst: Vec<_> = ended.iter().collect();
     worst.sort_by_key(|event| std::cmp::Reverse((event.devices, event.count)));
     for event in worst.iter().take(NAMED) {
@@ -41,7 +42,7 @@ pub fn summary(ended: &[Event], from: Timestamp, to: Timestamp, view: &View) -> 
     page
 }
 
-/// What goes on, what ended lately, and what is muted.
+/// Which storms are ongoing, which ended recently, and what is muted.
 pub fn list(going_on: &[ListedStorm], ended: &[ListedStorm], mutes: &[Mute], view: &View) -> Page {
     list_at_most(LISTED, going_on, ended, mutes, view)
 }
@@ -56,9 +57,9 @@ pub fn list_at_most(
 ) -> Page {
     let mut page = Page::default();
     page.line().text(match going_on.len() {
-        0 => "No storm is going on.".to_owned(),
-        1 => "One storm is going on:".to_owned(),
-        count => format!("{count} storms are going on:"),
+        0 => "No active storm.".to_owned(),
+        1 => "1 active storm:".to_owned(),
+        count => format!("{count} active storms:"),
     });
     for storm in going_on.iter().take(most) {
         name(page.line(), storm.event, storm.root);
@@ -71,7 +72,7 @@ pub fn list_at_most(
     more(&mut page, going_on.len(), most);
     if !ended.is_empty() {
         page.gap();
-        page.line().text("Ended lately:");
+        page.line().text("Ended recently:");
     }
     for storm in ended.iter().take(most) {
         past(&mut page, storm.event, storm.root, view);
@@ -90,17 +91,17 @@ pub fn list_at_most(
     page
 }
 
-/// Somebody asked not to hear of something.
+/// Alerts were muted.
 pub fn muted(mute: &Mute, view: &View) -> Page {
     let mut page = Page::default();
     page.line().text(format!("Muted until {}: ", minute(mute.until, view)));
     what(&mut page, &mute.what);
-    page.text(", asked for by ").code(&mute.by);
-    page.text(". I go on counting; ").usage("!storms").text(" lists what goes on.");
+    page.text(", by ").code(&mute.by);
+    page.text(". Counting continues; ").usage("!storms").text(" lists active storms.");
     page
 }
 
-/// A mute was taken back.
+/// A mute was removed.
 pub fn unmuted(muted: &Muted) -> Page {
     let mut page = Page::default();
     page.line().text("No longer muted: ");
@@ -109,7 +110,7 @@ pub fn unmuted(muted: &Muted) -> Page {
     page
 }
 
-/// A storm that is over, in one line.
+/// A storm that ended, in one line.
 fn past(page: &mut Page, event: &Event, root: Option<&str>, view: &View) {
     name(page.line(), event, root);
     page.text(format!(" · {}", kind(event)));
@@ -117,14 +118,14 @@ fn past(page: &mut Page, event: &Event, root: Option<&str>, view: &View) {
     page.text(format!(" · {}, ended {}", in_all(event), minute(event.last, view)));
 }
 
-/// What the list knows of a storm beside its counts.
+/// The verdict on a storm, and whether it is confirmed.
 fn known(page: &mut Page, storm: &ListedStorm) {
     if let Some(verdict) = storm.verdict {
         page.text(" · ").code(verdict);
     }
     match storm.sure {
         Some(Confirmation::Unconfirmed(_)) => page.text(" · unconfirmed"),
-        Some(Confirmation::Contradicted(_)) => page.text(" · the database says otherwise"),
+        Some(Confirmation::Contradicted(_)) => page.text(" · contradicted by the database"),
         Some(Confirmation::Confirmed) | None => page,
     };
 }

@@ -50,10 +50,10 @@ fn the_first_line_is_for_a_locked_phone() {
     alert.answer = Some(crate::render::lines(["KE-1 · proven", "Do: log it out"]));
     assert_eq!(
         root(&alert, &view()).reply().plain,
-        "Storm 7 · one-time keys refused · @u:server DEV · 62 so far, 31 a minute\n\
+        "🔴 Storm 7 · one-time key uploads rejected · @u:server DEV · 62 so far, 31 per minute\n\
          KE-1 · proven\n\
          Do: log it out\n\
-         🔁 run again · ❓ why · 🔕 how to mute"
+         🔁 check again · ❓ why · 🔕 how to mute"
     );
 }
 
@@ -66,14 +66,14 @@ fn doubt_and_lateness_stand_in_the_first_two_lines() {
     alert.verdict = Some(("otk-recreated", "the store was wiped or evicted"));
     assert_eq!(
         root(&alert, &view()).reply().plain,
-        "Storm 7 · unconfirmed · one-time keys refused · @u:server DEV · 62 so far, 31 a minute\n\
-         Unconfirmed: The database did not answer. Raised 12 min ago: I could not send it sooner.\n\
+        "🟠 Storm 7 · unconfirmed · one-time key uploads rejected · @u:server DEV · 62 so far, 31 per minute\n\
+         Unconfirmed: The database did not answer. Raised 12 min ago; it could not be sent sooner.\n\
          Verdict: The store was wiped or evicted. (otk-recreated)\n\
-         🔁 run again · ❓ why · 🔕 how to mute"
+         🔁 check again · ❓ why · 🔕 how to mute"
     );
     alert.sure = &Confirmation::Confirmed;
     let plain = root(&alert, &view()).reply().plain;
-    assert_eq!(plain.lines().nth(1), Some("Raised 12 min ago: I could not send it sooner."));
+    assert_eq!(plain.lines().nth(1), Some("Raised 12 min ago; it could not be sent sooner."));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn an_alert_that_was_not_sent_is_listed_with_its_reason() {
     assert_eq!(
         dropped(&listed, &view()).reply().plain,
         "Alerts not sent:\n\
-         Storm 7 · one-time keys refused · @u:server DEV · 2026-11-25 11:20:00 to 11:21:58 UTC · \
+         Storm 7 · one-time key uploads rejected · @u:server DEV · 2026-11-25 11:20:00 to 11:21:58 UTC · \
          The database has no such device."
     );
     assert!(dropped(&[], &view()).reply().plain.is_empty());
@@ -98,8 +98,8 @@ fn a_storm_whose_device_is_gone_is_cured_and_not_contradicted() {
     let mut alert = alert(&event, &Confirmation::Confirmed);
     alert.cured = Cured::SignedOut;
     let plain = clear(&alert, &view()).reply().plain;
-    assert!(plain.contains("Cured: yes; the device was signed out"), "{plain}");
-    assert!(!plain.contains("otherwise"), "{plain}");
+    assert!(plain.contains("Resolved: the device was signed out"), "{plain}");
+    assert!(!plain.contains("Contradicted"), "{plain}");
 }
 
 #[test]
@@ -111,31 +111,32 @@ fn every_kind_has_its_name() {
     let address = || Whose::Address("198.51.100.x".into());
     let mut delay = storm(StormKind::Delay, address(), Change::Started);
     for (trigger, words) in [
-        ("limited", "delayed events refused (429)"),
+        ("limited", "delayed events rate-limited (429)"),
         ("gone", "delayed events not found (404)"),
         ("slow", "delayed events slow"),
         ("", "delayed events failing"),
     ] {
         delay.trigger = trigger.into();
-        let shown = format!("Storm 7 · {words} · clients at 198.51.100.x · 62 so far, 31 a minute");
+        let shown =
+            format!("🔴 Storm 7 · {words} · clients at 198.51.100.x · 62 so far, 31 per minute");
         assert_eq!(first(&delay), shown);
     }
     let flood = storm(StormKind::OtkFlood, device(), Change::Started);
     assert_eq!(
         first(&flood),
-        "Storm 7 · flood of one-time keys · @u:server DEV · 62 so far, 31 a minute"
+        "🔴 Storm 7 · too many one-time keys · @u:server DEV · 62 so far, 31 per minute"
     );
     let mut fleet = storm(StormKind::Fleet, Whose::Everybody, Change::Started);
     (fleet.devices, fleet.count) = (37, 37);
     assert_eq!(
         first(&fleet),
-        "Storm 7 · one-time keys refused · 37 devices since 11:20: restored database or client \
-         release?"
+        "🔴 Storm 7 · one-time key uploads rejected · 37 devices since 11:20 (restored database or client \
+         release?)"
     );
     let plain = clear(&alert(&fleet, &Confirmation::Confirmed), &view()).reply().plain;
     assert_eq!(
         plain.lines().next(),
-        Some("Storm 7 · over · one-time keys refused · 37 devices · 2 min")
+        Some("🟠 Storm 7 · stopped · one-time key uploads rejected · 37 devices · 2 min")
     );
 }
 
@@ -147,31 +148,38 @@ fn what_the_database_shows_is_told_in_its_own_words() {
     };
     let mut dead = storm(StormKind::DeadIdentity, device(), Change::Started);
     dead.count = 1;
-    assert_eq!(first(&dead), "Storm 7 · keys of a dead identity · @u:server DEV");
+    assert_eq!(first(&dead), "🔴 Storm 7 · keys of an old identity · @u:server DEV");
     let mut backlog = storm(StormKind::Backlog, device(), Change::Started);
-    for (count, words) in [(163, "163 wait"), (COUNTED, "more than 1000 wait")] {
+    for (count, words) in
+        [(163, "163 messages undelivered"), (COUNTED, "more than 1000 messages undelivered")]
+    {
         backlog.count = count;
-        let shown = format!("Storm 7 · to-device messages pile up · @u:server DEV · {words}");
+        let shown = format!("🔴 Storm 7 · growing to-device backlog · @u:server DEV · {words}");
         assert_eq!(first(&backlog), shown);
     }
     for (trigger, words) in [
         (
             Trigger::DeadIdentity,
-            "keys of a dead identity · 12 devices since 11:20: restored database or client release?",
+            "keys of an old identity · 12 devices since 11:20 (restored database or client release?)",
         ),
-        (Trigger::Backlog, "to-device messages pile up · 12 devices since 11:20"),
+        (Trigger::Backlog, "growing to-device backlog · 12 devices since 11:20"),
     ] {
         let mut fleet = storm(StormKind::Fleet, Whose::Everybody, Change::Started);
         (fleet.devices, fleet.count, fleet.trigger) = (12, 12, trigger);
-        assert_eq!(first(&fleet), format!("Storm 7 · {words}"));
+        assert_eq!(first(&fleet), format!("🔴 Storm 7 · {words}"));
     }
     let over = |event: &Event| {
         let plain = clear(&alert(event, &Confirmation::Confirmed), &view()).reply().plain;
         plain.lines().next().unwrap().to_owned()
     };
-    assert_eq!(over(&dead), "Storm 7 · over · keys of a dead identity · @u:server DEV · 2 min");
-    let head = "Storm 7 · over · to-device messages pile up · @u:server DEV · 2 min";
-    for (count, left) in [(0, ""), (1, ", one waits still"), (40, ", 40 wait still")] {
+    assert_eq!(
+        over(&dead),
+        "🟠 Storm 7 · stopped · keys of an old identity · @u:server DEV · 2 min"
+    );
+    let head = "🟠 Storm 7 · stopped · growing to-device backlog · @u:server DEV · 2 min";
+    for (count, left) in
+        [(0, ""), (1, ", 1 message undelivered"), (40, ", 40 messages undelivered")]
+    {
         backlog.count = count;
         assert_eq!(over(&backlog), format!("{head}{left}"));
     }
@@ -181,10 +189,10 @@ fn what_the_database_shows_is_told_in_its_own_words() {
 fn updates_say_what_is_new_in_three_lines() {
     let sure = Confirmation::Unconfirmed("no database is configured".into());
     for (change, words) in [
-        (Change::Worse, "ten times as many"),
+        (Change::Worse, "10 times as many"),
         (Change::Spread, "spread to another device"),
-        (Change::Cause, "another cause than told"),
-        (Change::Resumed, "back again"),
+        (Change::Cause, "cause revised"),
+        (Change::Resumed, "ongoing again"),
     ] {
         let mut event = conflict(change);
         event.devices = if change == Change::Spread { 2 } else { 1 };
@@ -195,9 +203,9 @@ fn updates_say_what_is_new_in_three_lines() {
         assert_eq!(
             update(&alert, &view()).reply().plain,
             format!(
-                "Storm 7 · {words} · @u:server DEV{devices} · 62 so far, 31 a minute\n\
+                "🟠 Storm 7 · {words} · @u:server DEV{devices} · 62 so far, 31 per minute\n\
                  Verdict: Two clients run on one session. (otk-concurrent)\n\
-                 Unconfirmed: No database is configured. Raised 2 h ago: I could not send it \
+                 Unconfirmed: No database is configured. Raised 2 h ago; it could not be sent \
                  sooner."
             )
         );
@@ -208,31 +216,31 @@ fn updates_say_what_is_new_in_three_lines() {
 fn the_all_clear_says_who_should_act() {
     let event = conflict(Change::Ended);
     let mut alert = alert(&event, &Confirmation::Confirmed);
-    alert.cured = Cured::No("12 dead keys were handed out: log @u:server DEV out");
+    alert.cured = Cured::No("12 keys of the old account were claimed: log @u:server DEV out");
     alert.verdict = Some(("otk-recreated", "the store was wiped or evicted"));
-    let head = "Storm 7 · over · one-time keys refused · @u:server DEV · 62 in 2 min";
+    let head = "🟠 Storm 7 · stopped, not cured · one-time key uploads rejected · @u:server DEV · 62 in 2 min";
     assert_eq!(
         clear(&alert, &view()).reply().plain,
         format!(
             "{head}\n\
-             Seen: 2026-11-25 11:20:00 to 11:21:58 UTC\n\
+             Observed: 2026-11-25 11:20:00 to 11:21:58 UTC\n\
              Verdict: The store was wiped or evicted. (otk-recreated)\n\
-             Not cured: 12 dead keys were handed out: log @u:server DEV out."
+             Not cured: 12 keys of the old account were claimed: log @u:server DEV out."
         )
     );
     let last = |cured| {
         let alert = Alert { cured, ..alert.clone() };
         clear(&alert, &view()).reply().plain.lines().last().unwrap().to_owned()
     };
-    assert_eq!(last(Cured::Yes), "Cured: yes; nothing is left to do.");
+    assert_eq!(last(Cured::Yes), "Resolved: nothing is left to do.");
     assert_eq!(
         last(Cured::Unknown),
-        "Cured: unknown; silence alone is no cure. 🔁 on the first message looks again."
+        "Unknown: it stopped, but that does not mean it is fixed. 🔁 on the first message checks again."
     );
     alert.answer = Some(crate::render::lines(["KE-1 · proven"]));
     let after = root_cleared(&alert, &view()).reply().plain;
-    assert_eq!(after.lines().next(), Some(head));
-    assert!(after.ends_with("KE-1 · proven\n🔁 run again · ❓ why"), "{after}");
+    assert_eq!(after.lines().next(), Some(head), "{after}");
+    assert!(after.ends_with("KE-1 · proven\n🔁 check again · ❓ why"), "{after}");
 }
 
 #[test]
@@ -246,15 +254,15 @@ fn a_summary_names_the_worst_in_eight_lines() {
     assert_eq!(lines.len(), 8, "{plain}");
     assert_eq!(
         lines[0],
-        "While I was not reading (2026-11-25 10:00:00 to 12:00:00 UTC) 9 storms came and went:"
+        "While Kestrel was offline (2026-11-25 10:00:00 to 12:00:00 UTC), 9 storms started and ended:"
     );
     assert_eq!(
         lines[1],
-        "Storm 9 · one-time keys refused · @u:server DEV · 90 in 2 min, ended 2026-11-25 11:21 UTC"
+        "Storm 9 · one-time key uploads rejected · @u:server DEV · 90 in 2 min, ended 2026-11-25 11:21 UTC"
     );
     assert_eq!(lines[7], "and 3 more");
     let none = summary(&[], from, to, &view()).reply().plain;
-    assert!(none.ends_with("UTC) no storm came and went."), "{none}");
+    assert!(none.ends_with("UTC), no storm started and ended."), "{none}");
 }
 
 #[test]
@@ -271,19 +279,19 @@ fn the_list_leads_to_the_threads() {
     let page = list(&[going_on], &[ended], std::slice::from_ref(&mute), &view()).reply();
     assert_eq!(
         page.plain,
-        "One storm is going on:\n\
-         Storm 7 (https://matrix.to/#/!r%3Ax/%24e) · one-time keys refused · @u:server DEV · 62 so \
-         far, 31 a minute · since 2026-11-25 11:20 UTC · otk-recreated · unconfirmed\n\
-         Ended lately:\n\
-         Storm 7 · one-time keys refused · @u:server DEV · 62 in 2 min, ended 2026-11-25 11:21 UTC\n\
+        "1 active storm:\n\
+         Storm 7 (https://matrix.to/#/!r%3Ax/%24e) · one-time key uploads rejected · @u:server DEV · 62 so \
+         far, 31 per minute · since 2026-11-25 11:20 UTC · otk-recreated · unconfirmed\n\
+         Ended recently:\n\
+         Storm 7 · one-time key uploads rejected · @u:server DEV · 62 in 2 min, ended 2026-11-25 11:21 UTC\n\
          Muted: storm 3 until 2026-11-25 13:04 UTC, by @admin:x"
     );
     assert!(page.html.contains("<a href=\"https://matrix.to/#/!r%3Ax/%24e\">Storm 7</a>"));
-    assert_eq!(list(&[], &[], &[], &view()).reply().plain, "No storm is going on.");
+    assert_eq!(list(&[], &[], &[], &view()).reply().plain, "No active storm.");
     assert_eq!(
         muted(&mute, &view()).reply().plain,
-        "Muted until 2026-11-25 13:04 UTC: storm 3, asked for by @admin:x. I go on counting; \
-         !storms lists what goes on."
+        "Muted until 2026-11-25 13:04 UTC: storm 3, by @admin:x. Counting continues; \
+         !storms lists active storms."
     );
     assert_eq!(unmuted(&Muted::All).reply().plain, "No longer muted: all storms.");
 }
@@ -309,10 +317,10 @@ fn rates_and_lengths_read_as_people_say_them() {
         event.last = event.first + SignedDuration::from_secs(seconds);
         pace(&event)
     };
-    assert_eq!(pace_of(981, 10).as_deref(), Some("98 a second"));
-    assert_eq!(pace_of(16, 10).as_deref(), Some("1.5 a second"));
-    assert_eq!(pace_of(5, 120).as_deref(), Some("2 a minute"));
-    assert_eq!(pace_of(3, 36_000).as_deref(), Some("0.2 an hour"));
+    assert_eq!(pace_of(981, 10).as_deref(), Some("98 per second"));
+    assert_eq!(pace_of(16, 10).as_deref(), Some("1.5 per second"));
+    assert_eq!(pace_of(5, 120).as_deref(), Some("2 per minute"));
+    assert_eq!(pace_of(3, 36_000).as_deref(), Some("0.2 per hour"));
     assert_eq!((pace_of(2, 10), pace_of(9, 0)), (None, None));
     let words = |seconds| lasting(SignedDuration::from_secs(seconds));
     let said = [-5, 40, 119, 3600, 12_000, 200_000].map(words).join(", ");

@@ -9,15 +9,15 @@ use crate::render::plain_replies::lasting;
 use crate::render::view::View;
 use crate::storm::{Event, StormKind, Trigger, Whose};
 
-/// Its number, and what a locked phone should show right after it.
-pub(super) fn head(page: &mut Page, event: &Event, mark: Option<&str>) {
-    page.line().strong(format!("Storm {}", event.storm));
+/// The state as a glyph, the storm's number, and what a locked phone should show right after it.
+pub(super) fn head(page: &mut Page, glyph: &str, event: &Event, mark: Option<&str>) {
+    page.line().text(format!("{glyph} ")).strong(format!("Storm {}", event.storm));
     if let Some(mark) = mark {
         page.text(" · ").strong(mark);
     }
 }
 
-/// Its number, as the way to its thread where there is one.
+/// Its number, as a link to its thread if there is one.
 pub(super) fn name(page: &mut Page, event: &Event, root: Option<&str>) {
     let name = format!("Storm {}", event.storm);
     match root {
@@ -29,15 +29,15 @@ pub(super) fn name(page: &mut Page, event: &Event, root: Option<&str>) {
 pub(super) fn kind(event: &Event) -> &'static str {
     match (event.kind, &event.trigger) {
         (StormKind::Fleet, Trigger::DeadIdentity) | (StormKind::DeadIdentity, _) => {
-            "keys of a dead identity"
+            "keys of an old identity"
         }
         (StormKind::Fleet, Trigger::Backlog) | (StormKind::Backlog, _) => {
-            "to-device messages pile up"
+            "growing to-device backlog"
         }
-        (StormKind::OtkConflict | StormKind::Fleet, _) => "one-time keys refused",
-        (StormKind::OtkFlood, _) => "flood of one-time keys",
+        (StormKind::OtkConflict | StormKind::Fleet, _) => "one-time key uploads rejected",
+        (StormKind::OtkFlood, _) => "too many one-time keys",
         (StormKind::Auth, _) => "access tokens cannot be checked (503)",
-        (StormKind::Delay, Trigger::RateLimited) => "delayed events refused (429)",
+        (StormKind::Delay, Trigger::RateLimited) => "delayed events rate-limited (429)",
         (StormKind::Delay, Trigger::NotFound) => "delayed events not found (404)",
         (StormKind::Delay, Trigger::Slow) => "delayed events slow",
         (StormKind::Delay, _) => "delayed events failing",
@@ -58,21 +58,21 @@ pub(super) fn whose(page: &mut Page, event: &Event) {
     };
 }
 
-/// Whose storm that goes on. Many devices at once have a cause in common, and there are two that make it.
+/// Whose storm that is ongoing. If many devices start at once, there are two likely causes.
 pub(super) fn whose_now(page: &mut Page, event: &Event, view: &View) {
     whose(page, event);
     if event.whose == Whose::Everybody {
         let since = clock(event.first, event.at, view);
-        // Keys have two causes in common; messages that nobody fetches may have any.
+        // For keys two causes are likely; a backlog can have any.
         let cause = match (event.kind, &event.trigger) {
             (StormKind::Delay, _) | (_, Trigger::Backlog) => "",
-            _ => ": restored database or client release?",
+            _ => " (restored database or client release?)",
         };
         page.text(format!(" since {since}{cause}"));
     }
 }
 
-/// How bad it is. An alert about everybody counts devices, which it has named.
+/// How bad it is. An alert about many devices already counts them.
 pub(super) fn so_far(page: &mut Page, event: &Event) {
     match event.kind {
         _ if event.whose == Whose::Everybody => {}
@@ -93,7 +93,7 @@ pub(super) fn in_all(event: &Event) -> String {
         _ if event.whose == Whose::Everybody => length,
         StormKind::Fleet | StormKind::DeadIdentity => length,
         StormKind::Backlog if event.count > 0 => {
-            format!("{length}, {} still", waiting(event.count))
+            format!("{length}, {}", waiting(event.count))
         }
         StormKind::Backlog => length,
         _ => format!("{} in {length}", event.count),
@@ -103,13 +103,13 @@ pub(super) fn in_all(event: &Event) -> String {
 /// A backlog as it was counted, up to a limit.
 fn waiting(count: u64) -> String {
     match count {
-        1 => "one waits".into(),
-        COUNTED.. => format!("more than {} wait", COUNTED - 1),
-        count => format!("{count} wait"),
+        1 => "1 message undelivered".into(),
+        COUNTED.. => format!("more than {} messages undelivered", COUNTED - 1),
+        count => format!("{count} messages undelivered"),
     }
 }
 
-/// How fast it came, as a label. Two have no rate.
+/// The rate, with its unit. Two lines have no rate.
 pub(super) fn pace(event: &Event) -> Option<String> {
     let seconds = event.last.duration_since(event.first).as_secs_f64();
     let rate = (event.count.saturating_sub(1)) as f64 / seconds;
@@ -118,9 +118,9 @@ pub(super) fn pace(event: &Event) -> Option<String> {
         rate => format!("{rate:.1}").trim_end_matches(".0").to_owned(),
     };
     (event.count > 2 && seconds > 0.0).then(|| match rate {
-        rate if rate >= 1.0 => format!("{} a second", short(rate)),
-        rate if rate * 60.0 >= 1.0 => format!("{} a minute", short(rate * 60.0)),
-        rate => format!("{} an hour", short(rate * 3600.0)),
+        rate if rate >= 1.0 => format!("{} per second", short(rate)),
+        rate if rate * 60.0 >= 1.0 => format!("{} per minute", short(rate * 60.0)),
+        rate => format!("{} per hour", short(rate * 3600.0)),
     })
 }
 
@@ -129,7 +129,7 @@ pub(super) fn minute(at: Timestamp, view: &View) -> String {
     at.to_zoned(view.zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string()
 }
 
-/// A moment on the clock, with its date where that is another than today's.
+/// A moment on the clock, with its date if that is not today.
 fn clock(at: Timestamp, now: Timestamp, view: &View) -> String {
     let at = at.to_zoned(view.zone.clone());
     let now = now.to_zoned(view.zone.clone());
