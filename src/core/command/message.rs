@@ -3,7 +3,7 @@
 
 use super::html::{Piece, pieces};
 use super::permalinks::user_of_link;
-use super::usage_error::is_invisible;
+use crate::evidence::hidden::is_invisible;
 
 /// A message as Matrix carries it.
 #[derive(Debug, Clone, Copy)]

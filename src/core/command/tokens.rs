@@ -2,7 +2,8 @@
 //! never touches what stands inside quotes.
 
 use super::html::Piece;
-use super::usage_error::{UsageError, in_quotes, is_invisible};
+use super::usage_error::{UsageError, in_quotes};
+use crate::evidence::hidden::is_invisible;
 
 /// One word, and how it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
