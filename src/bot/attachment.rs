@@ -20,6 +20,7 @@ use super::chat_line::ChatLine;
 use super::timeline_event;
 use crate::flow::handed_in::is_sign;
 use download::{DownloadError, fetch};
+use kestrel_core::render::replies;
 
 /// How long a download may take.
 const FETCHING: Duration = Duration::from_secs(60);
@@ -149,30 +150,19 @@ impl Attachment {
             Ok(Err(DownloadError::Failed(error) | DownloadError::Busy(error))) => {
                 // The error's text may contain an address with its media ID, and nothing of the content.
                 tracing::warn!("the file of {} could not be downloaded: {error:#}", self.event);
-                refused("The file could not be downloaded or decrypted. Send it again.")
+                refused(replies::download_failed())
             }
-            Err(_) => refused(
-                "Not read: the download took longer than a minute. Send the file again, or a smaller one.",
-            ),
+            Err(_) => refused(replies::download_too_slow()),
         }
     }
 }
 
 fn too_large(most: usize) -> anyhow::Error {
-    let most = match most >> 20 {
-        0 => format!("{} KiB", most >> 10),
-        mib => format!("{mib} MiB"),
-    };
-    let says = format!(
-        "The file is larger than the {most} limit and was not read. Zip it, or record one call only."
-    );
-    ReportRefused(says).into()
+    ReportRefused(replies::too_large(most)).into()
 }
 
 fn no_picture() -> anyhow::Error {
-    let says = "Pictures, audio and video cannot be read. Send the file that your client saved (.json, .har, .log, \
-                also zipped), or paste the text.";
-    ReportRefused(says.to_owned()).into()
+    ReportRefused(replies::no_picture().to_owned()).into()
 }
 
 #[cfg(test)]

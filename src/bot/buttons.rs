@@ -8,11 +8,11 @@ use ruma::{OwnedEventId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
 use super::chat_line::ChatLine;
-use super::replies;
 use super::request::ChatRequest;
 use super::timeline_event;
 use kestrel_core::command::Command;
 use kestrel_core::question::{Question, Span, Topic};
+use kestrel_core::render::replies;
 use kestrel_core::render::storm::{AGAIN, MUTE, WHY};
 use kestrel_core::storm::{Event, StormKind, Whose};
 

@@ -16,7 +16,6 @@ use super::messages::delivery;
 use super::messages::room_message;
 use super::ops_rooms::ops_rooms;
 use super::outbox::alert_outbox::AlertOutbox;
-use super::replies;
 use super::responder::cases;
 use super::responder::state::Responder;
 use super::settings::{matrix_config, watches};
@@ -28,6 +27,7 @@ use super::task_queue::{intake::Intake, worker::TaskWorker};
 use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::Store;
+use kestrel_core::render::replies;
 
 /// How long running answers get to end after the process was asked to stop.
 const LAST_WORDS: Duration = Duration::from_secs(6);

@@ -25,13 +25,13 @@ use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction::{self, Purpose};
 use crate::bot::outbox::owed_message;
 use crate::bot::panic_guard::without_panic_text;
-use crate::bot::replies;
 use crate::flow::handed_in::take_in;
 use crate::flow::report::{Reported, headline};
 use crate::store::{NewCase, NewMessage};
 use kestrel_core::evidence::ClientFacts;
 use kestrel_core::evidence::client_file::{Artefact, FileKind, Parcel};
 use kestrel_core::evidence::redaction::Removed;
+use kestrel_core::render::replies;
 use kestrel_core::render::report::{Receipt, Root, receipt, root};
 use kestrel_core::render::{self, Reply};
 
@@ -292,7 +292,7 @@ impl Responder {
             let sending = attach(room, root, artefact, handed.sender.cause, number);
             if !matches!(timeout(ENCLOSING, sending).await, Ok(Ok(()))) {
                 tracing::warn!("a file of {} was not attached", handed.sender.cause);
-                unsent.push(format!("{} could not be attached.", artefact.name));
+                unsent.push(replies::file_not_attached(&artefact.name));
             }
         }
         unsent
@@ -327,19 +327,14 @@ async fn pointed_at(room: &Room, target: &EventId) -> Result<Attachment> {
         Err(error) if delivery::is_unreachable(&error) => return Err(error),
         Err(error) => {
             tracing::warn!("{target}: {error:#}");
-            let says = "The message could not be fetched. Send the file again and reply to it.";
-            return Err(refused(says));
+            return Err(refused(replies::message_not_fetched()));
         }
     };
     if event.kind.is_utd() {
-        return Err(refused(
-            "Kestrel has no key for that message. Send the file again and reply to it.",
-        ));
+        return Err(refused(replies::message_without_key()));
     }
     let read = event.raw().deserialize().ok();
-    read.as_ref().and_then(Attachment::from_event).ok_or_else(|| {
-        refused("That message has no file and no text. Send !report as a reply to the file itself.")
-    })
+    read.as_ref().and_then(Attachment::from_event).ok_or_else(|| refused(replies::no_file_there()))
 }
 
 async fn attach(

@@ -17,6 +17,7 @@ use crate::bot::ops_rooms::OpsRooms;
 use crate::config::Config;
 use crate::store::Ledger;
 use kestrel_core::evidence::client_file::Limits;
+use kestrel_core::render::replies;
 
 /// How many reports are downloaded, read and posted at a time. One may take up to 64 MiB of memory, and the bot runs
 /// under a limit.
@@ -115,11 +116,8 @@ impl ReportQueue {
                 .ok(),
             None => None,
         };
-        open.and_then(|open| open.rooms.into_iter().next()).ok_or_else(|| {
-            let says = "The report could not be forwarded: I cannot post in the administrators' room now. Send \
-                        it again later.";
-            ReportRefused(says.to_owned()).into()
-        })
+        open.and_then(|open| open.rooms.into_iter().next())
+            .ok_or_else(|| ReportRefused(replies::no_ops_room().to_owned()).into())
     }
 }
 

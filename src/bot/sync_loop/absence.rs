@@ -9,10 +9,10 @@ use ruma::RoomId;
 use super::state::SyncLoop;
 use crate::bot::ops_rooms::may_send;
 use crate::bot::outbox::owed_message;
-use crate::bot::room_replies;
 use crate::bot::settings::matrix_config;
 use crate::store::Absence;
 use kestrel_core::render::Reply;
+use kestrel_core::render::replies;
 
 impl SyncLoop {
     /// Notes which ops rooms the bot is not in any more, and which it is in again.
@@ -59,7 +59,7 @@ impl SyncLoop {
         // Messages sent there meanwhile are read when the bot is back.
         self.caught_up.remove(room);
         let txn = format!("kestrel-absent-{}", since.as_millisecond());
-        self.tell_ops(room, &txn, &room_replies::absent(absence)).await;
+        self.tell_ops(room, &txn, &replies::absent(room, how)).await;
     }
 
     /// Queues a message about an ops room: for that room, or for another one if the bot may not send there.

@@ -13,9 +13,9 @@ use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::{CommandRefusal, judge};
 use crate::bot::rate_limit::Rate;
-use crate::bot::replies;
 use crate::bot::request::ChatRequest;
 use crate::bot::settings::matrix_config;
+use kestrel_core::render::replies;
 
 /// How often the homeserver is asked for one sender's devices in an hour.
 const LOOKUPS: usize = 30;
@@ -135,8 +135,8 @@ impl SyncLoop {
         if !self.admissions.reasons.due(&line.sender, refusal, now) {
             return self.note_settled(room, &line.event);
         }
-        tracing::warn!("the command {} of {} is refused: {refusal}", line.event, line.sender);
-        self.say_at_once(room, line, Purpose::Refused, &replies::refused(refusal));
+        tracing::warn!("the command {} of {} is not run: {refusal}", line.event, line.sender);
+        self.say_at_once(room, line, Purpose::Refused, &replies::not_run(refusal.reason()));
     }
 
     /// Warns once that anybody with an admin's access token can command the bot here.

@@ -8,7 +8,7 @@ use matrix_sdk::Room;
 use super::missed_events::{self, ReadBack};
 use super::state::SyncLoop;
 use crate::bot::event_age::NOBODY_WAITS;
-use crate::bot::replies;
+use kestrel_core::render::replies;
 
 /// How many direct chats are read back after one sync.
 const CHATS: usize = 20;

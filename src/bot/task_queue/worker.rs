@@ -22,7 +22,6 @@ use crate::bot::messages::delivery;
 use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::answers::{KEPT, LATE};
 use crate::bot::outbox::owed_message;
-use crate::bot::replies;
 use crate::bot::request::read;
 use crate::bot::responder::state::Responder;
 use crate::bot::responder::typing::TooLong;
@@ -30,6 +29,7 @@ use crate::bot::supervisor::TaskEnd;
 use crate::config::Config;
 use crate::store::{Accepted, NewMessage};
 use kestrel_core::render::Reply;
+use kestrel_core::render::replies;
 
 /// How many reports are fetched or wait for their turn to be read. They are read one after another.
 const REPORTS_AT_ONCE: usize = 16;
@@ -171,7 +171,7 @@ impl TaskWorker {
             Err(error) => {
                 tracing::error!("answering {cause} failed: {error:#}");
                 let long = error.is::<TooLong>();
-                let says = if long { replies::took_too_long() } else { replies::our_fault() };
+                let says = if long { replies::too_long() } else { replies::our_fault() };
                 TaskOutcome::Answered(vec![fault(&says)])
             }
         }

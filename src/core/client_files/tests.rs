@@ -177,7 +177,7 @@ fn a_report_is_kept_without_what_is_not_known() {
         "{}",
         artefact.text
     );
-    assert_eq!(artefact.removed.summary(), "1 line that I do not know");
+    assert_eq!(artefact.removed.summary(), "1 unrecognised line");
     // What the old reader says of the same file, it says too.
     let before = of_report(&report());
     assert_eq!(

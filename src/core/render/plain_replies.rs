@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use ruma::{ServerName, UserId};
 
-use super::page::Page;
+use super::page::{Page, Reply};
 use super::view::View;
 use crate::command::{Help, UsageError, in_quotes};
 use crate::diagnose::device_list::{trouble, worst_first};
@@ -19,6 +19,11 @@ pub fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Page {
         page.line().text(line);
     });
     page
+}
+
+/// A sentence or two of Kestrel's own. What stands between backticks is code.
+pub(super) fn said(words: &str) -> Reply {
+    lines([words]).reply()
 }
 
 /// The list of commands, or more about one.

@@ -56,7 +56,7 @@ fn a_refusal_behind_more_known_lines_than_are_kept_is_seen() {
     assert!(note.contains("known lines between its start and its newest end"), "{note}");
     assert!(note.contains("(2026-11-10 00:") && note.contains(" UTC to 2026-11-"), "{note}");
     assert_eq!(facts.unread, parcel.notes);
-    assert!(facts.summary().contains("not all of it was read"), "{}", facts.summary());
+    assert!(facts.summary().contains("not all of the file was read"), "{}", facts.summary());
 }
 
 #[test]
