@@ -54,7 +54,10 @@ impl Drafts {
         self.drafts.sort_by_key(|(member, _)| (member.rank, member.place));
         for (member, draft) in self.drafts.drain(..) {
             if !matches!(draft, Draft::Console(_)) && taken.len() >= limits.files {
-                self.unread.push((member.place, format!("a report has at most {}", limits.files)));
+                self.unread.push((
+                    member.place,
+                    format!("the limit is {} files per report", limits.files),
+                ));
                 continue;
             }
             let budget = draft.bytes().max(limits.kept / LEAST);

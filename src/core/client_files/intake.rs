@@ -98,13 +98,13 @@ fn parcel(
     for (files, place, why) in alike(drafts.unread) {
         let Some(within) = within else { return Err(why) };
         notes.push(match files {
-            1 => format!("file {} of the {within} was not read: {why}", place + 1),
-            files => format!("{files} files of the {within} were not read: {why}"),
+            1 => format!("file {} in the {within} was not read: {why}", place + 1),
+            files => format!("{files} files in the {within} were not read: {why}"),
         });
     }
     let Some(first) = artefacts.first_mut() else {
         let empty = notes.is_empty();
-        return Err(if empty { "it holds no file".to_owned() } else { notes.join("; ") });
+        return Err(if empty { "it contains no file".to_owned() } else { notes.join("; ") });
     };
     first.facts.unread.extend(unread);
     dated(&mut artefacts);
@@ -139,7 +139,7 @@ fn dated(artefacts: &mut [Artefact]) {
 fn with_hope(name: &str, why: String) -> String {
     let name = name.to_ascii_lowercase();
     if name.ends_with(".har") && !why.contains("HAR") {
-        format!("it is no HAR file: {why}")
+        format!("it is not a HAR file: {why}")
     } else {
         why
     }

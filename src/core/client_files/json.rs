@@ -33,7 +33,7 @@ pub(crate) fn read(
     if har.is_one(ended.is_ok()) {
         har.torn = ended.err().map(|broken| {
             let requests = counted(har.requests, "request");
-            format!("the HAR file is torn ({}): {requests} before it were read", broken.words())
+            format!("the HAR file is damaged ({}): only {requests} could be read", broken.words())
         });
         return Ok(Draft::Har(har));
     }
@@ -45,7 +45,7 @@ pub(crate) fn read(
         Err(broken @ Broken::Early(_)) if report.is_torn_one() => {
             let lines = counted(report.known(), "known line");
             report.torn = Some(format!(
-                "the report is torn ({}): {lines} before it were read",
+                "the report is damaged ({}): only {lines} could be read",
                 broken.words()
             ));
             return Ok(Draft::Report(report));

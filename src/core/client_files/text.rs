@@ -93,7 +93,9 @@ impl<'r> Decoded<'r> {
     pub(crate) fn verdict(&self) -> Result<(), String> {
         // Another encoding's letters are few among ASCII.
         if self.seen.nul || self.seen.foreign > self.seen.bytes / 4 {
-            return Err("it is no text: I read reports, HAR files and logs".into());
+            return Err(
+                "it is not a text file: only reports, HAR files and logs can be read".into()
+            );
         }
         if !self.seen.letters {
             return Err("it is empty".into());

@@ -1,5 +1,5 @@
 //! The text and the mentions of a message → words. Undoes what phones and clients do to typed text around a word, and
-//! never touches what stands inside quotes.
+//! never touches what is inside quotes.
 
 use super::html::Piece;
 use super::usage_error::{UsageError, in_quotes};
@@ -121,7 +121,7 @@ fn quoted<'a>(inside: &'a str, closers: &[char]) -> Option<(String, &'a str)> {
     None
 }
 
-/// The character that `\u{a0}` at the front of the text stands for, and the length of that.
+/// The character that `\u{a0}` at the front of the text means, and the length of that.
 fn numbered(text: &str) -> Option<(char, usize)> {
     const LONGEST: usize = "10ffff".len();
     let inside = text.strip_prefix("\\u{")?;

@@ -96,13 +96,13 @@ fn unpacked_size(file: &mut dyn Read) -> u64 {
 /// Why a file of a zip was not read, for people.
 pub(crate) fn zip_words(why: &ZipError) -> &'static str {
     match why {
-        ZipError::InvalidPassword => "a file of the zip is locked with a password",
+        ZipError::InvalidPassword => "a file in the zip is protected by a password",
         ZipError::UnsupportedArchive(what) if *what == ZipError::PASSWORD_REQUIRED => {
-            "a file of the zip is locked with a password"
+            "a file in the zip is protected by a password"
         }
         ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_) => {
-            "a file of the zip is packed in a way that I do not read"
+            "a file in the zip uses an unsupported compression method"
         }
-        _ => "a file of the zip is torn or damaged",
+        _ => "a file in the zip is truncated or damaged",
     }
 }

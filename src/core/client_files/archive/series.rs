@@ -113,10 +113,10 @@ pub(crate) fn chosen(mut all: Vec<Member>, files: usize, bytes: usize) -> Chosen
     }
     let of_bytes = (!late.is_empty()).then(|| {
         let span = span(&late).map(|span| format!(" ({span} by their names)")).unwrap_or_default();
-        format!("{} were not read: the newest were{span}", count(late.len() as u64))
+        format!("{} were not read{span}: only the newest were", count(late.len() as u64))
     });
     let of_files = (other > 0)
-        .then(|| format!("{} were not read: a report has at most {files}", count(other)));
+        .then(|| format!("{} were not read: the limit is {files} files per report", count(other)));
     let notes: Vec<_> = [of_bytes, of_files].into_iter().flatten().collect();
     Chosen { members, note: (!notes.is_empty()).then(|| notes.join("; ")) }
 }

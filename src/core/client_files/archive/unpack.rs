@@ -81,14 +81,14 @@ impl<'a> Unpacking<'a> {
                 return;
             }
             let Ok(mut file) = open(member.place) else {
-                self.note("a file of the folder could not be opened");
+                self.note("a file in the folder could not be opened");
                 continue;
             };
             let zip = head(&mut file).is_ok_and(|head| is_zip(&head));
             match file.rewind() {
-                Err(_) => self.note("a file of the folder could not be read"),
+                Err(_) => self.note("a file in the folder could not be read"),
                 Ok(()) if zip => self.zip(&mut *file, 1),
-                Ok(()) => self.member(&mut file, 0, "a file of the folder", member),
+                Ok(()) => self.member(&mut file, 0, "a file in the folder", member),
             }
         }
     }
@@ -157,9 +157,9 @@ impl<'a> Unpacking<'a> {
     /// Says why a stream ended, where that was before its end.
     fn ended(&mut self, from: &Metered<'_>, what: &str) {
         match from.ended {
-            Some(Ended::Short) => self.note(format!("{what} is torn: it ends too early")),
+            Some(Ended::Short) => self.note(format!("{what} is truncated")),
             Some(Ended::Damaged) => {
-                self.note(format!("{what} is damaged, and was read up to the damage"));
+                self.note(format!("{what} is damaged and was read only up to the damage"));
             }
             Some(Ended::Large) => self.too_large(),
             None => {}
@@ -168,7 +168,7 @@ impl<'a> Unpacking<'a> {
 
     fn too_large(&mut self) {
         let most = size_words(self.limits.unpacked);
-        self.note(format!("it unpacks to more than {most}: what is beyond that was not read"));
+        self.note(format!("the archive unpacks to more than {most}: the rest was not read"));
     }
 
     fn nested_zip(&mut self, from: &mut dyn Read, depth: usize) {
@@ -177,7 +177,7 @@ impl<'a> Unpacking<'a> {
         if read.is_err() || bytes.len() > NESTED {
             let most = size_words(NESTED);
             return self.note(format!(
-                "a zip inside the archive is larger than {most}, and was not read: send it by itself"
+                "a zip inside the archive is larger than {most} and was not read: send it separately"
             ));
         }
         self.zip(&mut Cursor::new(bytes), depth);
@@ -186,17 +186,22 @@ impl<'a> Unpacking<'a> {
     fn zip(&mut self, source: &mut dyn Source, depth: usize) {
         match headers(source) {
             Ok((headers, _)) if headers > HEADERS => {
-                return self.note(format!("the zip holds more than {HEADERS} files"));
+                return self
+                    .note(format!("the zip has more than {HEADERS} files and was not read"));
             }
             Ok((_, bytes)) if bytes > DIRECTORY => {
                 let most = size_words(DIRECTORY);
-                return self.note(format!("the list of files in the zip is longer than {most}"));
+                return self.note(format!(
+                    "the file list of the zip is larger than {most}, so the zip was not read"
+                ));
             }
             Ok(_) => {}
             Err(_) => return self.note("the zip is damaged and was not read"),
         }
         let Ok(mut archive) = zip::ZipArchive::new(Small(&mut *source)) else {
-            self.note("the zip is torn: its directory is missing, so it was read from its start");
+            self.note(
+                "the zip is truncated: its file list is missing, so it was read from the start",
+            );
             return self.torn_zip(source, depth);
         };
         let members = (0..archive.len()).filter_map(|place| {
@@ -216,9 +221,11 @@ impl<'a> Unpacking<'a> {
             match archive.by_index(member.place) {
                 Ok(file) if file.is_symlink() => self.note("a link in the zip was not followed"),
                 Ok(file) if file.name().is_ok_and(|name| climbs(&name)) => {
-                    self.note("a file of the zip whose name leads elsewhere was not read");
+                    self.note(
+                        "a file in the zip whose name points outside the archive was not read",
+                    );
                 }
-                Ok(mut file) => self.member(&mut file, depth, "a file of the zip", member),
+                Ok(mut file) => self.member(&mut file, depth, "a file in the zip", member),
                 Err(why) => self.note(zip_words(&why)),
             }
         }
@@ -238,11 +245,13 @@ impl<'a> Unpacking<'a> {
                 Ok(None) => return,
                 Ok(Some(file)) if file.is_dir() => {}
                 Ok(Some(file)) if file.name().is_ok_and(|name| climbs(&name)) => {
-                    self.note("a file of the zip whose name leads elsewhere was not read");
+                    self.note(
+                        "a file in the zip whose name points outside the archive was not read",
+                    );
                 }
                 Ok(Some(mut file)) => {
                     let member = Member::new(place, file.name().unwrap_or_default().as_ref(), 0);
-                    self.member(&mut file, depth, "a file of the zip", member);
+                    self.member(&mut file, depth, "a file in the zip", member);
                 }
                 Err(why) => return self.note(zip_words(&why)),
             }
@@ -251,7 +260,7 @@ impl<'a> Unpacking<'a> {
 
     fn tar(&mut self, from: &mut dyn Read, depth: usize) {
         let mut archive = tar::Archive::new(from);
-        let torn = "the tar is torn: what stands behind the tear was not read";
+        let torn = "the tar is truncated or damaged: the rest was not read";
         let Ok(entries) = archive.entries() else { return self.note(torn) };
         let wanted = self.wanted.take();
         let most = if wanted.is_some() { usize::MAX } else { self.limits.files };
@@ -270,9 +279,9 @@ impl<'a> Unpacking<'a> {
             if kind.is_symlink() || kind.is_hard_link() {
                 self.note("a link in the tar was not followed");
             } else if climbs(&name) {
-                self.note("a file of the tar whose name leads elsewhere was not read");
+                self.note("a file in the tar whose name points outside the archive was not read");
             } else if let Some(member) = member.filter(|_| kind.is_file()) {
-                self.member(&mut entry, depth, "a file of the tar", member);
+                self.member(&mut entry, depth, "a file in the tar", member);
             }
         }
     }

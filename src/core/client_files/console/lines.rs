@@ -40,7 +40,7 @@ struct Line {
 }
 
 /// Said of a file that is nothing else.
-pub(crate) const NO_LINE: &str = "it has no line of a Matrix client's log that I know";
+pub(crate) const NO_LINE: &str = "it has no known line of a Matrix client's log";
 
 impl Console {
     pub(crate) fn new(budget: usize) -> Self {
@@ -144,14 +144,14 @@ pub(crate) fn joined(parts: Vec<Console>, least: usize, limits: &Limits) -> Resu
         let span = lost.map(|(first, last)| format!(" ({} to {})", utc(first), utc(last)));
         let span = span.unwrap_or_default();
         let note = format!(
-            "the log is long: {lines} between its start and its newest end were left out{span}"
+            "the log is long: {lines} between its start and its newest lines were left out{span}"
         );
         facts.unread.push(note.clone());
         notes.push(note);
     }
     if let Some((first, last)) = &facts.local {
         notes.push(format!(
-            "the times {first} to {last} have no time zone and no year, as logcat writes them: they were not \
+            "the times {first} to {last} have no time zone and no year (logcat format), so they were not \
              compared with the server's"
         ));
     }

@@ -112,12 +112,12 @@ impl Har {
         let middle = (dropped > 0).then(|| {
             let left = requests(dropped);
             format!(
-                "the HAR file is long: {left} between its start and its newest end were left out"
+                "the HAR file is long: {left} between its start and its newest requests were left out"
             )
         });
         let end = (beyond > 0).then(|| {
             format!(
-                "the HAR file is long: {} behind the first {REDACTED} were not read",
+                "the HAR file is long: {} after the first {REDACTED} were not read",
                 requests(beyond)
             )
         });

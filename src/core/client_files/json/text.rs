@@ -31,7 +31,7 @@ impl Broken {
     /// For a person, without a word of the file.
     pub(crate) fn words(self) -> String {
         match self {
-            Self::Other => "it is no report: a report is a JSON object with entries".into(),
+            Self::Other => "it is not a report: a report is a JSON object with entries".into(),
             Self::Early(at) => format!("its JSON ends too early, at byte {at}"),
             Self::Wrong(at) => format!("it is not valid JSON at byte {at}"),
         }

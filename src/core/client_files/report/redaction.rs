@@ -137,11 +137,11 @@ impl Report {
         let facts = facts::head(&self.kept);
         let list = self.listed();
         if list.is_none() && (facts.user.is_none() || facts.device.is_none()) {
-            return Err("it is no report that I know: it has no list of entries".into());
+            return Err("it is not a known report format: it has no list of entries".into());
         }
         let signs = list.is_some_and(|list| self.lists[list].signs);
         if !signs && facts.user.is_none() && facts.device.is_none() && facts.sdk.is_none() {
-            return Err("it is JSON, but no report that I know: nothing in it is a client's".into());
+            return Err("it is JSON, but not a known report format: nothing in it comes from a Matrix client".into());
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ impl Report {
         let middle = (beyond > 0).then(|| {
             let lines = counted(beyond, "known line");
             format!(
-                "the report is long: {lines} between its start and its newest end were left out{}",
+                "the report is long: {lines} between its start and its newest entries were left out{}",
                 lost.map(|(first, last)| format!(" ({} to {})", utc(first), utc(last)))
                     .unwrap_or_default()
             )

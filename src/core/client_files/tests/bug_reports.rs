@@ -53,7 +53,7 @@ fn a_refusal_behind_more_known_lines_than_are_kept_is_seen() {
     assert_eq!((facts.count(Sign::AlreadyExists), facts.refused.len()), (1, 1));
     assert_eq!(facts.user.as_deref(), Some("@a:x.org"));
     let note = &parcel.notes[0];
-    assert!(note.contains("known lines between its start and its newest end"), "{note}");
+    assert!(note.contains("known lines between its start and its newest"), "{note}");
     assert!(note.contains("(2026-11-10 00:") && note.contains(" UTC to 2026-11-"), "{note}");
     assert_eq!(facts.unread, parcel.notes);
     assert!(facts.summary().contains("not all of the file was read"), "{}", facts.summary());
@@ -67,7 +67,7 @@ fn a_refusal_behind_more_requests_than_are_redacted_is_seen() {
     let parcel = taken(format!("{start}{many}{end}").as_bytes());
     let facts = &parcel.artefacts[0].facts;
     assert_eq!((facts.refused.len(), facts.sent_count), (1, 1));
-    let said = "2 requests behind the first 100000 were not read";
+    let said = "2 requests after the first 100000 were not read";
     assert!(parcel.notes[0].contains(said), "{:?}", parcel.notes);
 }
 
@@ -129,7 +129,7 @@ fn element_webs_first_log_is_its_newest() {
         details.facts.span.map(|(first, _)| first.to_string()).as_deref(),
         Some("2026-11-22T23:59:59Z")
     );
-    assert!(parcel.notes.iter().any(|note| note.contains("newest end")), "{:?}", parcel.notes);
+    assert!(parcel.notes.iter().any(|note| note.contains("and its newest")), "{:?}", parcel.notes);
 }
 
 const NEW_END: &str = "}}}";
