@@ -1,7 +1,7 @@
 //! What users send → redacted text and facts. Redaction comes first: the facts are read from the redacted text
-//! alone, so nothing is known that is not in what a person may look at.
+//! alone, so Kestrel knows only what a person may look at.
 //!
-//! One folder a format, with redaction and reading side by side.
+//! One folder per format, with redaction and reading side by side.
 
 mod archive;
 mod console;

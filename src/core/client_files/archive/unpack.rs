@@ -1,6 +1,6 @@
 //! Received bytes → the files in them, each as a stream: gzip, zip and tar, unpacked as they are read and never
-//! held whole. Nothing is written anywhere, so a member's name is never a path; it is looked at only to
-//! refuse what no honest archive holds and to read the newest first, and never quoted.
+//! whole in memory. Nothing is written anywhere, so a file's name is never a path. A name is used only to reject what
+//! no honest archive contains and to read the newest first, and is never quoted.
 
 use std::cell::Cell;
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
@@ -19,16 +19,16 @@ pub(crate) type Each<'a> = dyn FnMut(&mut dyn Read, Member) + 'a;
 /// What opens a file by its place.
 pub(crate) type Open<'a> = dyn FnMut(usize) -> io::Result<Box<dyn Source>> + 'a;
 
-/// An archive as it is gone through.
+/// The state of reading an archive.
 pub(crate) struct Unpacking<'a> {
     limits: &'a Limits,
     each: &'a mut Each<'a>,
     /// Bytes that may still be unpacked.
     left: Rc<Cell<usize>>,
-    /// Members that were begun.
+    /// Files that were started.
     seen: usize,
-    /// What is read of the tar that was received; none of one that is inside another archive, which can be read
-    /// once only and so is read from its start.
+    /// What is read of the tar that was received. `None` for a tar inside another archive: it can be read only once,
+    /// so it is read from its start.
     wanted: Option<Vec<Member>>,
     /// What was not read and why, for people.
     pub(crate) notes: Vec<String>,
@@ -37,13 +37,13 @@ pub(crate) struct Unpacking<'a> {
 /// Central headers in a zip, and their bytes, before its directory is read into memory.
 const HEADERS: usize = 4096;
 const DIRECTORY: usize = 1 << 20;
-/// Bytes of a zip inside another archive: a zip is read from its end, so there it has to be held.
+/// Bytes of a zip inside another archive: a zip is read from its end, so that one has to be in memory.
 const NESTED: usize = 4 << 20;
-/// The most that a zip's reader may ask for at once: a name has no more, and a member is read in steps.
+/// The most that a zip's reader may ask for at once: no name is longer, and a file is read in steps.
 const PIECE: usize = 128 << 10;
 /// Bytes that are unpacked at a time: where an archive is damaged, those of the last step are lost.
 const STEP: usize = 8 << 10;
-/// How many times as long a log is unpacked.
+/// How many times longer a log is after unpacking.
 const GZIP: u64 = 12;
 /// Notes of one parcel.
 const NOTES: usize = 12;
@@ -54,7 +54,7 @@ impl<'a> Unpacking<'a> {
         Self { limits, each, left, seen: 0, wanted: None, notes: Vec::new() }
     }
 
-    /// Goes through what was received. True where it is a file itself, and no archive.
+    /// Reads what was received. True if it is a single file and not an archive.
     pub(crate) fn open(&mut self, source: &mut dyn Source) -> io::Result<bool> {
         let head = head(source)?;
         source.rewind()?;
@@ -93,7 +93,7 @@ impl<'a> Unpacking<'a> {
         }
     }
 
-    /// Looks through a tar for what is read of it.
+    /// Chooses what is read of a tar.
     fn choose(&mut self, source: &mut dyn Source) -> io::Result<()> {
         if let Some(members) = tar_members(source, self.limits.unpacked) {
             let chosen = series::chosen(members, self.limits.files, self.limits.unpacked);
@@ -103,7 +103,7 @@ impl<'a> Unpacking<'a> {
         source.rewind()
     }
 
-    /// A file or an archive of which the first bytes were read.
+    /// A file or an archive whose first bytes were read.
     fn stream(&mut self, mut start: Vec<u8>, from: &mut dyn Read, depth: usize, member: Member) {
         if start.is_empty() {
             start = head(from).unwrap_or_default();
@@ -133,7 +133,7 @@ impl<'a> Unpacking<'a> {
         let left = Rc::new(Cell::new(self.limits.unpacked));
         let mut from = Metered { from: &mut unpacked, left, ended: None };
         let head = head(&mut from).unwrap_or_default();
-        // A tar in a gzip is one archive, and what is passed over in it has a bound of its own.
+        // A tar in a gzip is one archive, and what is skipped in it has its own bound.
         let depth = if is_tar(&head) { depth } else { depth + 1 };
         if !is_tar(&head) {
             self.left.set(self.left.get().saturating_sub(head.len()));
@@ -154,7 +154,7 @@ impl<'a> Unpacking<'a> {
         Metered { from, left: self.left.clone(), ended: None }
     }
 
-    /// Says why a stream ended, where that was before its end.
+    /// Notes why a stream ended early, if it did.
     fn ended(&mut self, from: &Metered<'_>, what: &str) {
         match from.ended {
             Some(Ended::Short) => self.note(format!("{what} is truncated")),
@@ -207,7 +207,7 @@ impl<'a> Unpacking<'a> {
         let members = (0..archive.len()).filter_map(|place| {
             let file = archive.by_index_raw(place).ok()?;
             let name = file.name().ok()?;
-            // What is packed once more unpacks to about so much.
+            // A compressed file inside unpacks to about this much.
             let size =
                 if name.ends_with(".gz") { file.size().saturating_mul(GZIP) } else { file.size() };
             (!file.is_dir()).then(|| Member::new(place, &name, size))
@@ -231,7 +231,7 @@ impl<'a> Unpacking<'a> {
         }
     }
 
-    /// Without a directory the files are found one after the other, up to where it was torn.
+    /// Without a directory the files are found one after the other, up to where the zip is truncated.
     fn torn_zip(&mut self, source: &mut dyn Source, depth: usize) {
         if source.rewind().is_err() {
             return;
@@ -264,7 +264,7 @@ impl<'a> Unpacking<'a> {
         let Ok(entries) = archive.entries() else { return self.note(torn) };
         let wanted = self.wanted.take();
         let most = if wanted.is_some() { usize::MAX } else { self.limits.files };
-        // Raw: long names and extended headers are passed over, because they would be held, however long.
+        // Raw: long names and extended headers are skipped, because they would be in memory, however long they are.
         for (place, entry) in entries.raw(true).enumerate() {
             if self.is_full(most) {
                 return;
@@ -286,7 +286,7 @@ impl<'a> Unpacking<'a> {
         }
     }
 
-    /// Whether no more is read: of an archive that could not be looked through, at most so many files.
+    /// Whether no more is read. Of an archive without a list of files, at most `most` files are read.
     fn is_full(&mut self, most: usize) -> bool {
         if self.left.get() == 0 {
             self.too_large();
@@ -307,14 +307,14 @@ impl<'a> Unpacking<'a> {
     }
 }
 
-/// A stream that ends where it may not go on; it has no errors.
+/// A stream that ends at its limit; it has no errors.
 struct Metered<'r> {
     from: &'r mut dyn Read,
     left: Rc<Cell<usize>>,
     ended: Option<Ended>,
 }
 
-/// Why a stream ended before its end.
+/// Why a stream ended early.
 enum Ended {
     Short,
     Damaged,
@@ -349,8 +349,8 @@ impl Read for Metered<'_> {
     }
 }
 
-/// A source whose reader may not ask for much at once: a zip's end may name a record of any length, which
-/// would be held.
+/// A source whose reader may not ask for much at once: a zip's end may name a record of any length, which would be
+/// in memory.
 struct Small<'s>(&'s mut dyn Source);
 
 impl Read for Small<'_> {
