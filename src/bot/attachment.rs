@@ -49,7 +49,7 @@ pub(super) enum AttachedContent {
         size: Option<u64>,
     },
     Text(String),
-    /// A picture, audio or video: no report.
+    /// A picture, audio or video: not a report.
     Picture,
 }
 
@@ -132,7 +132,7 @@ impl Attachment {
         Some(ChatLine { event, sender, sent, body, formatted: None, thread, replied })
     }
 
-    /// Its name and its bytes, at most `most`. A declared size is believed only where it is too large.
+    /// Its name and its bytes, at most `most`. A declared size counts only if it is too large.
     pub(super) async fn bytes(self, client: &Client, most: usize) -> Result<(String, Vec<u8>)> {
         let (name, source, size) = match self.what {
             AttachedContent::Text(text) if text.len() > most => return Err(too_large(most)),

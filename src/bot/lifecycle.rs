@@ -43,11 +43,11 @@ pub(super) struct Bot {
     responder: Arc<Responder>,
     intake: Arc<Intake>,
     health: TaskHealth,
-    /// There while the account is surely this process's own.
+    /// Set while the account certainly belongs to this process.
     client: Receiver<Option<Client>>,
 }
 
-/// The account as this process holds it.
+/// The account, held by this process.
 pub(super) struct HeldAccount {
     pub(super) client: Client,
     pub(super) lease: Lease,
@@ -161,7 +161,7 @@ impl Bot {
             let is_restart = restarted.swap(true, Ordering::Relaxed);
             async move {
                 let ledger = bot.store.ledger();
-                // What the task before counted and did not write down is counted again. Before the first one
+                // What the previous task counted and did not save is counted again. Before the first one
                 // nothing was counted: the state is still the one that was just restored.
                 let thresholds = bot.config.watch.thresholds.clone();
                 if is_restart && let Err(error) = state.restore_again(&ledger, thresholds) {
@@ -195,7 +195,7 @@ impl Bot {
         if tokio::time::timeout(LAST_WORDS, emptied).await.is_err() {
             let running = self.intake.hand_over();
             tracing::warn!(
-                "stopping with {running} answers in progress; the next start completes them"
+                "stopping with {running} unfinished answers; the next start completes them"
             );
         }
     }

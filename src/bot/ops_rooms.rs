@@ -16,7 +16,7 @@ use super::settings::matrix_config;
 use crate::config::Config;
 use crate::store::{Ledger, Upgrade};
 
-/// The ops rooms of this moment.
+/// The current ops rooms.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OpsRooms {
     configured: Vec<OwnedRoomId>,

@@ -15,7 +15,7 @@ use super::permission::CommandRefusal;
 pub(super) const PRESSES: usize = 20;
 pub(super) const TICKS: usize = 60;
 
-/// How long a member who may not command waits for the next reply.
+/// The time between two replies to a member who may not command.
 const COURTESY: Duration = Duration::from_secs(60 * 60);
 
 /// How many such members are remembered. If there are more in one hour, the rest get no reply, so that nobody can

@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 const FILES: usize = 4096;
 const DEPTH: usize = 3;
 
-/// What a folder holds.
+/// The contents of a folder.
 #[derive(Default)]
 struct FolderContents {
     files: Vec<(SystemTime, PathBuf, u64)>,

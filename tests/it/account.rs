@@ -218,13 +218,13 @@ async fn lab_a_deleted_device_is_replaced_under_the_same_identity() -> Result<()
     // The password is changed, which ends all sessions.
     let body = json!({"auth": by_password(&bot.user_id, &bot.password), "new_password": "changed"});
     lab.wire().post("/_matrix/client/v3/account/password", Some(&own_token(&bot)?), body).await?;
-    unwell(&bot, &["refuses the password"])?;
+    unwell(&bot, &["rejects the password"])?;
     bot.stop();
     bot.run()?;
     told(&ops, "password was changed").await?;
     delete_device_as(&lab, &bot, "changed").await?;
     let end = ended(&mut bot, PATIENCE).await?;
-    assert!(end.contains("exit status: 4") && end.contains("refuses the password"), "{end}");
+    assert!(end.contains("exit status: 4") && end.contains("rejects the password"), "{end}");
     bot.write_secret("password", "changed")?;
     bot.run()?;
     answers(&ops, &bot).await?;
@@ -321,7 +321,7 @@ async fn lab_a_store_that_was_put_back_is_noticed_before_it_is_used() -> Result<
     unwell(&bot, &["older copy", "the last run ended"])
 }
 
-/// Only the crypto store is put back, so that nothing shows before the homeserver refuses an upload.
+/// Only the crypto store is put back, so that nothing shows before the homeserver rejects an upload.
 #[tokio::test(flavor = "multi_thread")]
 async fn lab_a_crypto_store_that_was_put_back_is_told_in_the_room() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
@@ -344,7 +344,7 @@ async fn lab_a_crypto_store_that_was_put_back_is_told_in_the_room() -> Result<()
         "{said:?}"
     );
     assert!(claimed > 0, "nothing was claimed");
-    unwell(&bot, &["refuses this device's one-time keys"])?;
+    unwell(&bot, &["rejects this device's one-time keys"])?;
 
     // Once, and not at every start; and with a password the device is replaced.
     let config = fs::read_to_string(bot.config_path())?;

@@ -111,7 +111,7 @@ fn on_disk(session: &StoredSession, beside: &AccountFiles, matrix: &Matrix) -> V
     }
     if let Some(since) = session.conflict {
         found.push(Finding::wrong(format!(
-            "since {since:.0} the homeserver refuses this device's one-time keys: the crypto store is older \
+            "since {since:.0} the homeserver rejects this device's one-time keys: the crypto store is older \
              than the device, for example because an older copy was restored. Stop Kestrel and run `kestrel login`"
         )));
     }
@@ -226,7 +226,7 @@ async fn device(client: &Client, session: &StoredSession) -> Result<Vec<Finding>
     Ok(found)
 }
 
-/// Who holds the account. Whether that process still runs shows only in time.
+/// Who holds the account. Whether that process still runs is not known here.
 async fn holder(client: &Client, beside: &AccountFiles) -> Result<Finding> {
     let store_run = beside.lease.as_deref().and_then(StoreRun::read);
     let record = lease::read(client).await?;
@@ -259,7 +259,7 @@ async fn password(client: &Client, session: &StoredSession, matrix: &Matrix) -> 
     Some(match password::check(client, &matrix.user, &secret).await {
         Password::Right => Finding::well(format!("the password in {shown} is the account's")),
         Password::Wrong => Finding::wrong(format!(
-            "the homeserver refuses the password in {shown}: it was changed. Kestrel cannot replace a lost device \
+            "the homeserver rejects the password in {shown}: it was changed. Kestrel cannot replace a lost device \
              with it (matrix.password_file)"
         )),
         Password::Unknown(why) => {

@@ -246,7 +246,7 @@ mod tests {
         let new = answer(room, &line(), Purpose::Answer, &reply, Some(7));
         assert_eq!(new.summary, "!why please");
         let short = refused(&outgoing(&new)).unwrap();
-        assert!(short.message.contains("refused") && short.message.len() < 1000);
+        assert!(short.message.contains("rejected") && short.message.len() < 1000);
         assert_ne!(short.txn, new.txn);
         assert_eq!(refused(&outgoing(&short)), None);
         assert_eq!(refused(&outgoing(&evidence(room, &line(), 7))), None);

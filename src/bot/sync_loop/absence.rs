@@ -53,8 +53,8 @@ impl SyncLoop {
     async fn tell_absence(&mut self, absence: &Absence) {
         let Absence { room, how, since } = absence;
         tracing::error!(
-            "the bot is not in the ops room {room} any more ({how}): alerts and answers for it wait. An admin has \
-             to invite it again"
+            "the bot is not in the ops room {room} any more ({how}). Its alerts and answers are sent when the bot is \
+             back. An admin has to invite it again"
         );
         // Messages sent there meanwhile are read when the bot is back.
         self.caught_up.remove(room);
@@ -80,7 +80,7 @@ impl SyncLoop {
         let admins = matrix_config(&self.config).map_or_else(|_| Vec::new(), |m| m.admins.clone());
         let message = owed_message::to_admins(room, txn, (Timestamp::now(), admins), says);
         if let Err(error) = self.responder.owe(&[message]) {
-            tracing::error!("a message for {room} is lost: {error:#}");
+            tracing::error!("a message for {room} could not be saved and is lost: {error:#}");
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) enum DirectChat {
     With(OwnedUserId),
     /// The other one has left it, or has brought others in.
     Over,
-    /// It is none.
+    /// It is not a direct chat.
     Not,
 }
 

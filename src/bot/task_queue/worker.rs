@@ -2,7 +2,7 @@
 //! memory, and a process that ends leaves its open tasks to the next one.
 //!
 //! A task is settled together with the messages that answer it. If an answer needs a homeserver that is offline, its
-//! task is put back and tried again; a task that ended several processes is given up.
+//! task is put back and retried; a task that ended several processes is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl TaskWorker {
         }
     }
 
-    /// Begins as many as there is room for.
+    /// Starts as many as there is room for.
     fn begin(self: &Arc<Self>, running: &mut JoinSet<()>) -> Result<()> {
         for accepted in self.intake.waiting()? {
             let number = accepted.number;
@@ -102,7 +102,7 @@ impl TaskWorker {
         Ok(())
     }
 
-    /// Works on one task and settles it, or lets it rest.
+    /// Works on one task and settles it, or pauses it.
     async fn one(&self, room: Room, accepted: Accepted, task: QueuedTask, mut begun: BegunTask) {
         let messages = match self.outcome(&room, &accepted, task).await {
             TaskOutcome::Answered(messages) => messages,
@@ -147,7 +147,7 @@ impl TaskWorker {
         let (cause, fault) = self.for_faults(room, &task, asked);
         if accepted.tries >= MOST_TRIES {
             tracing::error!(
-                "{cause} was tried by {MOST_TRIES} processes that ended, and is given up"
+                "{cause} is dropped: {MOST_TRIES} processes ended while they answered it"
             );
             return TaskOutcome::Answered(vec![fault(&replies::our_fault())]);
         }
