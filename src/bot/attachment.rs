@@ -228,14 +228,14 @@ mod tests {
             let content = json!({"msgtype": "m.file", "body": "a", "url": "mxc://x/a", "info": {"size": size}});
             enclosed(content).unwrap()
         };
-        // Nobody listens there: a try to fetch it would be another refusal.
+        // No server listens there: an attempt to fetch the file would be another error.
         let client = Client::builder().homeserver_url("http://127.0.0.1:9").build().await.unwrap();
         let says = |error: anyhow::Error| error.downcast::<ReportRefused>().unwrap().0;
         let large = says(file(2 << 20).bytes(&client, 1 << 20).await.unwrap_err());
-        assert!(large.contains("larger than the 1 MiB limit"), "{large}");
+        assert!(large.contains("larger than the limit of 1 MiB"), "{large}");
         let text = enclosed(json!({"msgtype": "m.text", "body": "a".repeat(2000)})).unwrap();
         let large = says(text.bytes(&client, 1024).await.unwrap_err());
-        assert!(large.contains("larger than the 1 KiB limit"), "{large}");
+        assert!(large.contains("larger than the limit of 1 KiB"), "{large}");
         let picture =
             enclosed(json!({"msgtype": "m.image", "body": "a", "url": "mxc://x/a"})).unwrap();
         assert!(says(picture.bytes(&client, 1024).await.unwrap_err()).contains("Pictures"));

@@ -22,7 +22,7 @@ pub(crate) struct Redact {
     /// Diagnostics reports, HAR files, logs, and archives or folders of them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Keep IP addresses
+    /// Do not remove IP addresses
     #[arg(long)]
     addresses: bool,
     #[arg(long, value_enum, default_value_t = RedactFormat::Text)]
