@@ -188,7 +188,7 @@ mod tests {
         names.iter().map(|name| id(name)).collect()
     }
 
-    /// Upgrades are `old new` or, where they are proven, `old new!`.
+    /// Upgrades are `old new` or, if they are proven, `old new!`.
     fn rooms(configured: &[&str], upgrades: &[&str]) -> OpsRooms {
         let read = |text: &&str| {
             let (old, new) = text.split_once(' ').unwrap();

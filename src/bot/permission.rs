@@ -25,7 +25,7 @@ pub(super) async fn may_command(room: &Room, member: &UserId, config: &Config) -
     may_ask(matrix, member, level)
 }
 
-/// Whether a member may command the bot. `level` is theirs in this room, where it is known.
+/// Whether a member may command the bot. `level` is theirs in this room, if it is known.
 fn may_ask(matrix: &Matrix, asker: &UserId, level: Option<UserPowerLevel>) -> bool {
     let named = matrix.admins.iter().any(|admin| admin == asker);
     named

@@ -7,7 +7,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use kestrel::config::Config;
 use kestrel_core::command::{self, UsageError, WindowFlags};
-use kestrel_core::evidence::Gathered;
+use kestrel_core::evidence::{self, Gathered};
 use kestrel_core::question::{Question, Span, Topic};
 
 use super::client_files::{file_limits, taken};
@@ -82,7 +82,8 @@ impl Triage {
         ];
         match table.iter().find(|(given, fits, ..)| *given && !fits) {
             Some((.., what, whose)) => {
-                Err(slip(format!("{what} cannot be used here. It works with {whose}.")))
+                let symptom = evidence::Symptom::from(self.symptom).name();
+                Err(slip(format!("{what} does not apply to {symptom}. It applies to {whose}.")))
             }
             None => Ok(()),
         }

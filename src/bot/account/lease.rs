@@ -414,7 +414,7 @@ mod tests {
         };
         assert!(!sure.is_past(&later(59, 59)));
         assert!(sure.is_past(&later(60, 0)));
-        // Suspended: the monotonic clock stood still. Or set, either way: one look too many.
+        // Suspended: the monotonic clock did not advance. Or a clock was set: one check too many.
         assert!(sure.is_past(&later(1, 3600)));
         assert!(sure.is_past(&later(1, -3600)));
     }

@@ -96,7 +96,7 @@ impl SyncLoop {
     }
 }
 
-/// Enough of each room's timeline for a busy downtime; members only where they are needed.
+/// Enough of each room's timeline for a busy downtime; members only if they are needed.
 fn filter() -> FilterDefinition {
     let mut filter = FilterDefinition::default();
     filter.room.timeline.limit = Some(uint!(100));

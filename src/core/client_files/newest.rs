@@ -44,7 +44,7 @@ impl<T> Newest<T> {
         self.shrink(self.budget);
     }
 
-    /// Drops the oldest items until the rest is within so many bytes.
+    /// Drops the oldest items until the rest fits into a number of bytes.
     pub(crate) fn shrink(&mut self, budget: usize) {
         self.budget = budget;
         while self.bytes > self.budget || self.len() > self.most {

@@ -411,7 +411,7 @@ fn json_that_is_larger_as_values_than_as_text_is_bounded() {
     let report =
         format!("{{\"userId\":\"@a:x.org\",\"sdkVersion\":\"1.2.3\",\"entries\":[{zeros}]}}");
     assert_eq!(one(report.as_bytes()).facts.unknown, 2_000_001);
-    // A body is none where it is too much; an entry is passed over, and the next one is read.
+    // A body that is too long is dropped; an entry that is too long is skipped, and the next one is read.
     let mut har = har();
     har["log"]["entries"][1]["response"]["content"]["text"] = json!(format!("[{zeros}]"));
     let whole = one(har.to_string().as_bytes());
@@ -531,7 +531,7 @@ fn message_ids_of_every_client_are_kept_and_nothing_else_is() {
     }
 }
 
-/// A log of so many known lines, each with its number, behind a line that names the session.
+/// A log of a number of known lines, each with its number, after a line that names the session.
 fn long_log(lines: usize) -> String {
     let mut log =
         String::from("2026-11-22T11:00:00Z I restoring session for @a:x.org device_id=DEV\n");
@@ -691,7 +691,7 @@ fn what_an_archive_says_of_itself_costs_no_memory() {
     let names: Vec<_> = (0..40).map(|n| format!("{n:0>60000}")).collect();
     let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
     assert!(err(&zip_of(&files)).contains("larger than 1 MiB"));
-    // A zip has to be held where it is inside another archive.
+    // A zip inside another archive has to be in memory.
     let noise: Vec<u8> =
         (0..2u32 << 20).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     let large = zip_of(&[("a", &noise)]);

@@ -211,7 +211,7 @@ const OTHERS: &[(&[u8], &str)] = &[
 mod tests {
     use super::*;
 
-    /// Gives no more than so many bytes at a time.
+    /// Gives at most a few bytes at a time.
     struct Slowly<'a>(&'a [u8], usize);
 
     impl Read for Slowly<'_> {

@@ -97,7 +97,7 @@ fn with_pills(rest: &str, html: &str) -> Vec<Piece> {
     placed
 }
 
-/// The text before and after `name` where it is made of whole words.
+/// The text before and after `name`, if it is made of whole words.
 fn around<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let name = name.trim();
     if name.is_empty() {

@@ -96,7 +96,7 @@ fn device(words: &[Word]) -> Result<(Option<OwnedDeviceId>, &[Word]), UsageError
     }
 }
 
-/// A second user where one may stand: a mention, or an ID with its @.
+/// A second user, if there is one: a mention, or an ID with its @.
 fn is_user(word: &Word) -> bool {
     word.is_pill() || word.is_bare() && word.text.starts_with('@')
 }

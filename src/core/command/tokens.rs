@@ -81,9 +81,8 @@ fn split_text(text: &str, words: &mut Vec<Word>) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// What may close a quote that `first` opens; `None` if it opens none. A straight quote is closed by
-/// its like; only where there is none may a curly one close it, because some keyboards curl one of the
-/// two.
+/// What may close a quote that `first` opens; `None` if it opens none. A straight quote is closed by a
+/// straight one; only if there is none, a curly one may close it, because some keyboards curl one of the two.
 fn closers(first: char, rest: &str) -> Option<&'static [char]> {
     const DOUBLE: &[char] = &['”', '“', '"', '„', '‟', '»', '«'];
     const SINGLE: &[char] = &['’', '‘', '\'', '‚', '‛', '›', '‹'];

@@ -9,7 +9,7 @@ use crate::command::{Help, UsageError, in_quotes};
 use crate::diagnose::device_list::{trouble, worst_first};
 use crate::evidence::DeviceRow;
 
-/// Devices listed at the most; the rest is counted.
+/// The most devices that are listed; the rest is counted.
 const LISTED: usize = 15;
 
 /// Plain lines, for one calm sentence or a few.

@@ -82,8 +82,8 @@ impl Member {
 const UNLIKELY: &[&str] =
     &["png", "jpg", "jpeg", "gif", "webp", "heic", "mp4", "mov", "webm", "mkv", "pdf", "db", "bin"];
 
-/// Chooses what is read: of each log the newest parts first, of at most so many logs, and in no more than so many
-/// bytes. No part of a log is read that is older than one that is left out.
+/// Chooses what is read: the newest parts of each log first, within a number of logs and of bytes. No part of a log
+/// is read that is older than one that is left out.
 pub(crate) fn chosen(mut all: Vec<Member>, files: usize, bytes: usize) -> Chosen {
     rank(&mut all);
     let mut logs = Vec::new();

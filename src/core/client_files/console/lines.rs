@@ -238,7 +238,7 @@ static SYNC_STATE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i:sync state\b|SyncState).{0,40}?(?P<state>PREPARED|SYNCING|ERROR|RECONNECTING|CATCHUP|STOPPED)",
     )
 });
-/// Whose client it is: only where it starts.
+/// Whose client it is: only in a line at its start.
 static SESSION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?:(?i:restoring session for|logged in as|olm ?account|OlmMachine|restored session)\b.*?",

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 /// object counts as [`OBJECT`], and text as its bytes do.
 const ENTRY: usize = 1 << 16;
 const BODY: usize = 1 << 16;
-/// An object takes the memory of so many numbers.
+/// An object takes the memory of this many numbers.
 const OBJECT: usize = 20;
 /// Bytes of one number.
 const NUMBER: usize = 32;

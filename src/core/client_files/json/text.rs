@@ -1,5 +1,5 @@
-//! JSON text as it comes → the text of one value at a time, in bounded memory: a string is cut after so many
-//! bytes, and a value that is still too long is skipped. What is not asked for is never in memory, however long it is
+//! JSON text as it comes → the text of one value at a time, in bounded memory: a long string is cut, and a value that
+//! is still too long is skipped. What is not asked for is never in memory, however long it is
 //! and however deep it is nested.
 
 use std::io::{self, BufRead, Read};
@@ -89,7 +89,7 @@ impl<R: BufRead> JsonText<R> {
         self.scan(&mut Scan::new(None))
     }
 
-    /// The next value, written into what is given; false where it is too long.
+    /// The next value, written into the given buffer; false if it is too long.
     pub(crate) fn value(&mut self, into: &mut Vec<u8>) -> Result<bool, Broken> {
         into.clear();
         let mut scan = Scan::new(Some(into));

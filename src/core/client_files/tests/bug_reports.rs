@@ -8,7 +8,7 @@ use crate::client_files::tests::{NEW, OLD, gz, har, refusal, taken, tar_of, zip_
 use crate::evidence::client::{ClientIdentity, Sign};
 use crate::evidence::client_file::*;
 
-/// An hour of a client's log, with a refusal at its end where that is asked for.
+/// An hour of a client's log, with a rejection at its end if wanted.
 fn hour(hour: usize, lines: usize, refused: bool) -> String {
     let mut log = String::new();
     for line in 0..lines {
@@ -26,7 +26,7 @@ fn hour(hour: usize, lines: usize, refused: bool) -> String {
     log
 }
 
-/// 60 hours as Element X keeps them, in the order in which a folder may list them; the newest was refused.
+/// 60 hours as Element X stores them, in the order in which a folder may list them; the newest has a rejection.
 fn hours(count: usize, lines: usize) -> Vec<(String, String)> {
     let name = |n: usize| format!("logs.2026-11-{:02}-{:02}.log", 10 + n / 24, n % 24);
     let mut all: Vec<_> = (0..count).map(|n| (name(n), hour(n, lines, n + 1 == count))).collect();
@@ -134,7 +134,7 @@ fn element_webs_first_log_is_its_newest() {
 
 const NEW_END: &str = "}}}";
 
-/// What the rageshake server keeps of a report by Element Web.
+/// What the rageshake server stores of a report by Element Web.
 fn details() -> serde_json::Value {
     let undecrypted = json!({
         "event_id": "$Em6EjLqqd-WtLgEjz4tBf6U11WxhFpwkvyP0cJSAiEQ", "room_id": "!NRXIdLJyZRywXEsbXl:lab.local",
