@@ -40,4 +40,6 @@ pub use self::time_zone::timezone;
 #[cfg(test)]
 mod database_tests;
 #[cfg(test)]
+mod snapshot_tests;
+#[cfg(test)]
 mod tests;

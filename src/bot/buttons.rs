@@ -90,11 +90,9 @@ pub(super) fn asked(button: Button, storm: &Event) -> ChatRequest {
 fn again(storm: &Event) -> Option<Question> {
     let from = storm.first.checked_sub(BEFORE).unwrap_or(storm.first);
     let topic = match (&storm.whose, storm.kind) {
-        (Whose::Device { user, device }, _) => Topic::All {
-            user: user.as_str().try_into().ok()?,
-            device: Some(device.as_str().into()),
-            event: None,
-        },
+        (Whose::Device { user, device }, _) => {
+            Topic::All { user: user.clone(), device: Some(device.clone()), event: None }
+        }
         (Whose::Everybody, StormKind::Fleet) => Topic::Fleet,
         (Whose::Address(_) | Whose::Everybody | Whose::Server, _) => return None,
     };
@@ -133,7 +131,8 @@ mod tests {
 
     #[test]
     fn no_button_is_destructive() {
-        let device = Whose::Device { user: "@a:example.org".into(), device: "DEV".into() };
+        let device =
+            Whose::Device { user: ruma::user_id!("@a:example.org").into(), device: "DEV".into() };
         for (kind, whose) in [
             (StormKind::OtkConflict, device),
             (StormKind::Fleet, Whose::Everybody),

@@ -2,6 +2,12 @@
 //! alone, so Kestrel knows only what a person may look at.
 //!
 //! One folder per format, with redaction and reading side by side.
+//!
+//! A folder or an archive is read newest first, and no link in it is followed. The order comes from the file names: the
+//! hourly logs of Element X, the numbered logs of Element Web (`logs-0000` is the newest) and rotated logs become one
+//! log each. A bug report's details (`details.json`, `issue.txt`) name the client's encryption account: if the server
+//! has another one for the same device ID, the account was recreated. Android's logcat writes times without a year and
+//! a zone: they are shown, and never compared with the server's.
 
 mod archive;
 mod console;

@@ -34,3 +34,6 @@ pub use svg::svg;
 pub use tree::{all_remedies, mermaid, remedies, remedies_named, tree, trees, what_to_do};
 pub use view::View;
 pub use why::why;
+
+#[cfg(test)]
+mod snapshot_tests;

@@ -1,7 +1,7 @@
 //! A storm → its verdict, by the same chain as a question, and how far the database bears the alert out.
 
 use jiff::{SignedDuration, Timestamp};
-use ruma::OwnedUserId;
+use ruma::{OwnedDeviceId, OwnedUserId};
 
 use super::answer::{Answer, Case, Flow};
 use kestrel_core::diagnose::fleet::{Cause, Standing};
@@ -66,13 +66,10 @@ impl Flow {
         let from = event.first.checked_sub(BEFORE).unwrap_or(event.first).max(furthest);
         let span = Span::Between(from.min(now), now);
         match (&event.whose, event.kind) {
-            (Whose::Device { user, device }, _) => match OwnedUserId::try_from(user.as_str()) {
-                Ok(user) => {
-                    let topic = topic(event.kind, user, device, depth);
-                    self.judge_device(event, &Question { topic, span }, now).await
-                }
-                Err(_) => Judged::none("it names no user ID".into()),
-            },
+            (Whose::Device { user, device }, _) => {
+                let topic = topic(event.kind, user.clone(), Some(device.clone()), depth);
+                self.judge_device(event, &Question { topic, span }, now).await
+            }
             (Whose::Everybody, StormKind::Fleet) if event.trigger == Trigger::Backlog => {
                 judge_backlogs()
             }
@@ -182,8 +179,7 @@ impl Flow {
 }
 
 /// What is asked about a storm of one device.
-fn topic(kind: StormKind, user: OwnedUserId, device: &str, depth: Depth) -> Topic {
-    let device = Some(device.into());
+fn topic(kind: StormKind, user: OwnedUserId, device: Option<OwnedDeviceId>, depth: Depth) -> Topic {
     match (kind, depth) {
         (StormKind::Backlog, _) => Topic::Ke2 { user, device, sender: None, live: None },
         (_, Depth::Full) => Topic::All { user, device, event: None },

@@ -214,7 +214,7 @@ fn object(event: &Event, named: &str, judged: &Judged) -> String {
 fn line(event: &Event, named: &str, judged: &Judged, view: &View) -> String {
     let whose = match &event.whose {
         // Control characters from clients must not control the screen.
-        Whose::Device { user, device } => format!("{user} {}", device.escape_debug()),
+        Whose::Device { user, device } => format!("{user} {}", device.as_str().escape_debug()),
         Whose::Address(address) => format!("from {}", address.escape_debug()),
         Whose::Everybody => format!("{} devices", event.devices),
         Whose::Server => "the homeserver".to_owned(),

@@ -1,7 +1,9 @@
-//! What the README and `.github/CONTRIBUTING.md` promise to people who change the code, held against the code.
+//! What the README and the pages in `.github` say, checked against the code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use kestrel_core::diagnose::VerdictId;
 
 /// `--skip lab_` runs what needs no server, on any machine. That a test with another name starts none is checked
 /// when it tries (`Lab::start`).
@@ -73,4 +75,45 @@ fn the_rust_version_is_stated_and_not_pinned() {
     for pin in ["rust-toolchain", "rust-toolchain.toml"] {
         assert!(!tree.join(pin).exists(), "{pin}");
     }
+}
+
+/// The page of verdicts has a row for each of them.
+#[test]
+fn the_page_of_verdicts_has_them_all() {
+    let page = fs::read_to_string(crate::tree().join(".github/VERDICTS.md")).expect("the page");
+    let row = |id: &VerdictId| format!("\n| `{}` |", id.name());
+    let missing: Vec<_> =
+        VerdictId::ALL.into_iter().filter(|id| !page.contains(&row(id))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Every relative link of a page leads to a file, and every anchor to a heading of that page.
+#[test]
+fn the_links_of_the_pages_lead_somewhere() {
+    let tree = crate::tree();
+    for page in ["README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", ".github/VERDICTS.md"] {
+        let text = fs::read_to_string(tree.join(page)).expect("the page is there");
+        let folder = tree.join(page).parent().expect("a folder").to_owned();
+        let headings: Vec<_> =
+            text.lines().filter_map(|line| line.strip_prefix('#')).map(anchor).collect();
+        let ends = [("](", ')'), ("src=\"", '"')];
+        let targets = ends.iter().flat_map(|(start, end)| {
+            let rest = text.split(start).skip(1);
+            rest.filter_map(|rest| rest.split_once(*end)).map(|(target, _)| target)
+        });
+        for target in targets.filter(|target| !target.starts_with("https://")) {
+            let found = match target.strip_prefix('#') {
+                Some(heading) => headings.iter().any(|known| known == heading),
+                None => folder.join(target).exists(),
+            };
+            assert!(found, "{page}: {target}");
+        }
+    }
+}
+
+/// The anchor that a forge makes of a heading.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = words.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().replace(' ', "-")
 }

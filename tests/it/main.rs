@@ -44,6 +44,7 @@ mod stolen_token;
 mod storms;
 mod survey;
 mod terminal;
+mod terminal_words;
 mod upgrade;
 mod verdicts;
 mod walls;

@@ -329,8 +329,8 @@ mod tests {
     }
 
     fn refused(user: &str, minutes: i64) -> LogEvent {
-        let user = user.to_owned();
-        let device = "D".to_owned();
+        let user = user.try_into().unwrap();
+        let device = "D".into();
         let key = "a:1".to_owned();
         LogEvent { at: ago(minutes), count: 3, what: What::Refused { user, device, key } }
     }

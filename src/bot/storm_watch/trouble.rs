@@ -288,4 +288,30 @@ mod tests {
         notices.said(&oldest);
         assert_eq!(notices.oldest(), Some(of(11)));
     }
+
+    #[test]
+    fn every_notice() {
+        let view = View::in_zone(TimeZone::UTC);
+        let mut said = Vec::new();
+        let full = anyhow!("SQLITE_FULL").context("The ledger cannot grow: the disk is full.");
+        let mut ledger = LedgerTrouble::default();
+        said.extend((0..7200).step_by(5).filter_map(|s| ledger.failed(&full, at(s), &view)));
+        said.extend(ledger.worked(at(7200), &view));
+        let folder = Path::new("/var/lib/kestrel");
+        let mut space = LowSpace::default();
+        said.extend(space.seen(folder, SPARE - 1, at(0)));
+        said.extend(space.seen(folder, SPARE * 2, at(300)));
+        let mut looks = FailedLooks::default();
+        let why = Some("the database rejected the role's password: no");
+        said.extend((0..9).filter_map(|look| looks.looked(why, at(look * 900), &view)));
+        said.extend(looks.looked(None, at(9 * 900), &view));
+        let log = "main".into();
+        let (text, how) = ("log main has no INFO line".into(), "put these lines".into());
+        said.push(blind_log(&BlindLog { log, text, how }, at(0)));
+        let page: String = said
+            .iter()
+            .map(|notice| format!("=== {} ===\n{}\n\n", notice.key, notice.message.plain))
+            .collect();
+        insta::assert_snapshot!("notices", page);
+    }
 }

@@ -194,6 +194,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_whole_sql() {
+        insta::assert_snapshot!("grants", grants("kestrel"));
+    }
+
+    #[test]
     fn a_hostile_name_stays_a_name() {
         let sql = grants("k\"; DROP TABLE devices; --{literal}");
         assert!(sql.contains("CREATE ROLE \"k\"\"; DROP TABLE devices; --{literal}\" LOGIN"));

@@ -1,6 +1,7 @@
 //! What one moment of a log came to, of everybody: the grain that storms are counted in.
 
 use jiff::Timestamp;
+use ruma::{OwnedDeviceId, OwnedUserId};
 
 /// Something seen at a moment, so often in its second.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +15,13 @@ pub struct LogEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum What {
     /// A device's own upload was refused: a key of that id exists.
-    Refused { user: String, device: String, key: String },
+    Refused { user: OwnedUserId, device: OwnedDeviceId, key: String },
     /// A device's own upload was refused: it would hold too many.
-    TooLarge { user: String, device: String },
+    TooLarge { user: OwnedUserId, device: OwnedDeviceId },
     /// Keys of a device were accepted.
-    Accepted { user: String, device: String },
+    Accepted { user: OwnedUserId, device: OwnedDeviceId },
     /// Keys of a device were claimed.
-    Claimed { user: String, device: String },
+    Claimed { user: OwnedUserId, device: OwnedDeviceId },
     /// A request on a delayed event was answered.
     Delay { address: String, answer: Delay },
     /// A request failed because Synapse could not check its access token.

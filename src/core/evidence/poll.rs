@@ -15,7 +15,8 @@ pub const COUNTED: u64 = 1001;
 pub const FEWEST: u64 = 10;
 
 /// A device of the database. In the order of these, which is that of Synapse's database (its collation is
-/// C, and Synapse does not start on another unless it is made to), looks go through them.
+/// C, and Synapse does not start on another unless it is made to), looks go through them. Text as the
+/// database has it, so that the next look begins behind it whatever it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Device {
     pub user: String,

@@ -1,6 +1,7 @@
 //! What a line of Synapse's log says of removed devices. A removed device loses its one-time keys, its device keys
 //! and its inbox, so that what was rejected before is history.
 
+use ruma::{OwnedDeviceId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::subject::Subject;
@@ -20,16 +21,16 @@ pub enum RemovedBy {
 /// What a line says of removed devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
-    pub user: String,
+    pub user: OwnedUserId,
     /// None where the line names no device.
-    pub devices: Vec<String>,
+    pub devices: Vec<OwnedDeviceId>,
     pub by: RemovedBy,
 }
 
 impl Removed {
     /// Whether the subject may be one of them.
     pub fn concerns(&self, subject: &Subject) -> bool {
-        let named = self.devices.iter().any(|device| device == subject.device.as_str());
-        self.user == subject.user.as_str() && (named || self.by == RemovedBy::Sync)
+        let named = self.devices.contains(&subject.device);
+        self.user == subject.user && (named || self.by == RemovedBy::Sync)
     }
 }

@@ -7,6 +7,8 @@ mod cases;
 mod commands;
 mod reports;
 mod rooms;
+#[cfg(test)]
+mod snapshot_tests;
 mod storms;
 
 pub use self::account::{

@@ -121,9 +121,7 @@ pub fn unasked(by: Option<&UserId>, names: Option<&str>, device: Option<&str>) -
     let mut page = Page::default();
     let Some(named) = names else {
         page.line()
-            .text(
-                "The report names no user, so it was not evaluated. Send it again with the user: ",
-            )
+            .text("The report names no user, so it was not evaluated. Reply to the file with: ")
             .usage("!report @user:server");
         return page;
     };
@@ -176,22 +174,24 @@ fn removed(removed: &Removed) -> String {
 /// One remedy for the sender: a user, and no administrator.
 fn to_do(page: &mut Page, advice: Safe, facts: &[&ClientFacts]) {
     let device = facts.iter().find_map(|facts| facts.device.as_deref());
-    let (fix, impact) = match advice {
+    let (before, after, impact) = match advice {
         Safe::Relogin => (
-            "Log out of this device in its settings, then log in again. It gets a new device ID and new keys. Have \
-             your recovery key ready before you log out.",
+            "Log out of this device",
+            " in its settings, then log in again. It gets a new device ID and new keys. Have your recovery key ready \
+             before you log out.",
             "Only this device. Verify it again, and restore your messages from the key backup with the recovery key.",
         ),
         Safe::CloseSecondClient => (
-            "Use only one client for this session: close the other tab, or stop the other program that uses the \
-             same session.",
+            "Use only one client for this session",
+            ": close the other tab, or stop the other program that uses the same session.",
             "None.",
         ),
     };
-    page.label("Fix").text(fix);
+    page.label("Fix").text(before);
     if let Some(device) = device {
-        page.text(" The device is ").code(device).text(".");
+        page.text(" (").code(device).text(")");
     }
+    page.text(after);
     page.label("Impact").text(impact);
 }
 
@@ -238,8 +238,8 @@ mod tests {
              Observed: 3 rejected key uploads. Times by the client's clock: 1970-01-01 00:00:00 to 00:01:30 UTC.\n\
              File 2 of the archive was not read: it is damaged.\n\
              Removed: Nothing; no secrets were found.\n\
-             Fix: Log out of this device in its settings, then log in again. It gets a new device ID and new keys. \
-             Have your recovery key ready before you log out. The device is DEV.\n\
+             Fix: Log out of this device (DEV) in its settings, then log in again. It gets a new device ID and new \
+             keys. Have your recovery key ready before you log out.\n\
              Impact: Only this device. Verify it again, and restore your messages from the key backup with the \
              recovery key."
         );

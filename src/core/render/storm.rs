@@ -11,4 +11,6 @@ pub use alert::{AGAIN, Alert, Cured, MUTE, WHY, clear, root, root_cleared, updat
 pub use list::{ListedStorm, dropped, list, list_at_most, muted, summary, unmuted};
 
 #[cfg(test)]
+mod snapshot_tests;
+#[cfg(test)]
 mod tests;

@@ -190,7 +190,7 @@ impl StormWatch {
     /// The storm of another device of the same user that represents all of them.
     fn same_user(&self, id: &Id) -> Option<Id> {
         let Whose::Device { user, .. } = &id.1 else { return None };
-        let from = (id.0, Whose::Device { user: user.clone(), device: String::new() });
+        let from = (id.0, Whose::Device { user: user.clone(), device: "".into() });
         let same = |(kind, whose): &Id| {
             *kind == id.0 && matches!(whose, Whose::Device { user: of, .. } if of == user)
         };

@@ -71,7 +71,8 @@ impl StormWatch {
             let first = dead.first;
             let new = !dead.settled && dead.shown >= LOOKS;
             dead.settled |= new;
-            let id = (StormKind::DeadIdentity, whose(device));
+            let Some(whose) = whose(device) else { continue };
+            let id = (StormKind::DeadIdentity, whose);
             self.goes_on_at(&id, poll.at);
             if new && !self.is_refused(device) {
                 begun.push(New { id, first, count: 1 });
@@ -95,7 +96,7 @@ impl StormWatch {
             (dead.shown, dead.missed) = (0, dead.missed + 1);
             let gone = !dead.settled || dead.missed >= LOOKS;
             if gone {
-                over.push(((StormKind::DeadIdentity, whose(device)), 0));
+                over.extend(whose(device).map(|whose| ((StormKind::DeadIdentity, whose), 0)));
             }
             !gone
         });
@@ -110,7 +111,7 @@ impl StormWatch {
         over: &mut Vec<(Id, u64)>,
         events: &mut Vec<Event>,
     ) -> Option<New> {
-        let id = (StormKind::Backlog, whose(&waiting.of));
+        let id = (StormKind::Backlog, whose(&waiting.of)?);
         let count = waiting.count;
         let pause = self.thresholds.pause;
         let known = &mut self.polled.waiting;
@@ -154,7 +155,7 @@ impl StormWatch {
         self.polled.waiting.retain(|device, _| {
             let gone = poll.covers(device) && !listed.contains(device);
             if gone {
-                over.push(((StormKind::Backlog, whose(device)), 0));
+                over.extend(whose(device).map(|whose| ((StormKind::Backlog, whose), 0)));
             }
             !gone
         });
@@ -270,14 +271,16 @@ impl StormWatch {
 
     /// The log reports the device's keys, now or lately: it is the same fault.
     fn is_refused(&self, device: &Device) -> bool {
-        let id = (StormKind::OtkConflict, whose(device));
-        self.watched.get(&id).is_some_and(|watched| watched.storm.is_some())
+        let Some(whose) = whose(device) else { return false };
+        self.watched
+            .get(&(StormKind::OtkConflict, whose))
+            .is_some_and(|watched| watched.storm.is_some())
     }
 
     /// The counts that led to a backlog's storm.
     fn steps(&self, id: &Id) -> Vec<(Timestamp, u64)> {
         let Whose::Device { user, device } = &id.1 else { return Vec::new() };
-        let device = Device { user: user.clone(), device: device.clone() };
+        let device = Device { user: user.to_string(), device: device.to_string() };
         let growth = self.polled.waiting.get(&device).filter(|_| id.0 == StormKind::Backlog);
         growth.map(|growth| growth.steps.clone()).unwrap_or_default()
     }
@@ -288,8 +291,10 @@ fn trigger(kind: StormKind) -> Trigger {
     if kind == StormKind::Backlog { Trigger::Backlog } else { Trigger::DeadIdentity }
 }
 
-fn whose(device: &Device) -> Whose {
-    Whose::Device { user: device.user.clone(), device: device.device.clone() }
+/// The subject of a device's storm; none for a user ID that the Matrix specification does not allow.
+fn whose(device: &Device) -> Option<Whose> {
+    let user = device.user.as_str().try_into().ok()?;
+    Some(Whose::Device { user, device: device.device.as_str().into() })
 }
 
 #[cfg(test)]
@@ -352,7 +357,7 @@ mod tests {
         let begun = watch.polled(&look(4, &["old", "a"], &[]));
         assert_eq!(changes(&begun), [(StormKind::DeadIdentity, Change::Started)]);
         assert_eq!((begun[0].count, begun[0].first, begun[0].last), (1, at(3), at(4)));
-        assert_eq!(begun[0].whose, whose(&device("a")));
+        assert_eq!(Some(&begun[0].whose), whose(&device("a")).as_ref());
         // The log is silent for days, and a look that was not whole says nothing.
         for poll in 5..200 {
             assert!(watch.polled(&look(poll, &["old", "a"], &[])).is_empty());
@@ -399,8 +404,9 @@ mod tests {
     #[test]
     fn what_the_log_tells_is_not_told_twice() {
         let mut watch = watch();
-        let Device { user, device: id } = device("a");
-        let what = What::Refused { user, device: id, key: "a:1".into() };
+        let of = device("a");
+        let user = of.user.try_into().unwrap();
+        let what = What::Refused { user, device: of.device.into(), key: "a:1".into() };
         let began = watch.see(LogEvent { at: at(1), count: 3, what });
         assert_eq!(changes(&began), [(StormKind::OtkConflict, Change::Started)]);
         for poll in 1..4 {
@@ -412,8 +418,8 @@ mod tests {
             watch.polled(&look(poll, &["d", "e", "f"], &[]));
         }
         let crowd = (0..10).flat_map(|n| {
-            let user = format!("@u{n}:x");
-            let device = "D".to_owned();
+            let user = format!("@u{n}:x").try_into().unwrap();
+            let device = "D".into();
             let key = "a:1".to_owned();
             watch.see(LogEvent { at: at(2), count: 3, what: What::Refused { user, device, key } })
         });

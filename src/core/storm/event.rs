@@ -1,6 +1,7 @@
 //! What an alert says about a storm: its kind, its subject, and the news.
 
 use jiff::Timestamp;
+use ruma::{OwnedDeviceId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
 use super::trigger::Trigger;
@@ -28,8 +29,8 @@ pub enum StormKind {
 #[serde(rename_all = "kebab-case")]
 pub enum Whose {
     Device {
-        user: String,
-        device: String,
+        user: OwnedUserId,
+        device: OwnedDeviceId,
     },
     Address(String),
     /// Many devices, or many addresses.

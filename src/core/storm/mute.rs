@@ -32,7 +32,7 @@ impl Muted {
         match (self, &storm.whose) {
             (Muted::All, _) => true,
             (Muted::Storm(number), _) => *number == storm.storm,
-            (Muted::User(muted), Whose::Device { user, .. }) => muted.as_str() == user,
+            (Muted::User(muted), Whose::Device { user, .. }) => muted == user,
             (Muted::User(_), _) => false,
         }
     }

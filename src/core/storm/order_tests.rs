@@ -47,7 +47,9 @@ impl Dice {
     }
 
     fn log_event(&mut self, at: Timestamp) -> LogEvent {
-        let Device { user, device } = self.device();
+        let of = self.device();
+        let user = of.user.try_into().unwrap();
+        let device = of.device.into();
         let address = format!("203.0.113.{}", self.roll(8));
         let (what, count) = match self.roll(10) {
             0..5 => (What::Refused { user, device, key: "a:1".into() }, 3),

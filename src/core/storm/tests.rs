@@ -1,6 +1,7 @@
 //! LogEvents one by one → what is told: beginnings, ends, crowds, floods, and what a restart keeps.
 
 use jiff::{SignedDuration, Timestamp};
+use ruma::{device_id, user_id};
 
 use super::watch_state::WATCHED;
 use super::{Change, Event, StormKind, StormWatch};
@@ -16,7 +17,7 @@ fn see(watch: &mut StormWatch, seconds: i64, count: u64, what: What) -> Vec<Even
 }
 
 fn refused(device: &str) -> What {
-    let user = "@a:x".to_owned();
+    let user = user_id!("@a:x").to_owned();
     let key = "signed_curve25519:AAAAAAAAAA0".to_owned();
     What::Refused { user, device: device.into(), key }
 }
@@ -30,7 +31,7 @@ fn changes(events: &[Event]) -> Vec<Change> {
 #[test]
 fn a_flood_ends_though_the_device_tops_up() {
     let mut watch = StormWatch::new(Thresholds::default());
-    let of = || ("@a:x".to_owned(), "D".to_owned());
+    let of = || (user_id!("@a:x").to_owned(), device_id!("D").to_owned());
     let accepted = || What::Accepted { user: of().0, device: of().1 };
     assert_eq!(changes(&see(&mut watch, 0, 600, accepted())), [Change::Started]);
     let mut told = Vec::new();
@@ -66,7 +67,7 @@ fn a_device_that_names_another_key_each_time_is_a_storm() {
     let mut watch = StormWatch::new(Thresholds::default());
     let mut told = Vec::new();
     for n in 0..34 {
-        let user = "@nio:x".into();
+        let user = user_id!("@nio:x").into();
         let device = "NIO".into();
         let key = format!("signed_curve25519:AAAAAAAAA{}g", char::from(b'A' + n));
         told.extend(see(&mut watch, i64::from(n) * 20, 1, What::Refused { user, device, key }));
@@ -76,7 +77,7 @@ fn a_device_that_names_another_key_each_time_is_a_storm() {
     // Three within half an hour are none.
     let mut watch = StormWatch::new(Thresholds::default());
     for (minutes, key) in [(0, "a:1"), (12, "a:2"), (24, "a:3")] {
-        let user = "@a:x".into();
+        let user = user_id!("@a:x").into();
         let device = "E".into();
         let fact = What::Refused { user, device, key: key.into() };
         assert!(see(&mut watch, minutes * 60, 1, fact).is_empty());
@@ -127,8 +128,8 @@ fn a_day_of_storm_is_few_messages() {
 }
 
 fn storm_of(watch: &mut StormWatch, seconds: i64, user: &str, device: &str) -> Vec<Event> {
-    let user = user.to_owned();
-    let device = device.to_owned();
+    let user = user.try_into().unwrap();
+    let device = device.into();
     let key = "a:1".to_owned();
     see(watch, seconds, 3, What::Refused { user, device, key })
 }
@@ -288,14 +289,14 @@ fn another_verdict_is_looked_for_and_told_within_the_bounds() {
 fn floods_and_delays_have_their_own_measure() {
     let mut watch = StormWatch::new(Thresholds::default());
     let accepted = || {
-        let user = "@a:x".into();
+        let user = user_id!("@a:x").into();
         let device = "D".into();
         What::Accepted { user, device }
     };
     // A healthy device: what is claimed is topped up.
     for round in 0..40 {
         assert!(see(&mut watch, round, 50, accepted()).is_empty());
-        let user = "@a:x".into();
+        let user = user_id!("@a:x").into();
         let device = "D".into();
         see(&mut watch, round, 50, What::Claimed { user, device });
     }

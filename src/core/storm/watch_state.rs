@@ -71,3 +71,29 @@ impl StormWatch {
         self.watched = others.into_iter().chain(addresses).collect();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Whose;
+    use super::*;
+    use crate::evidence::log_event::{LogEvent, What};
+
+    /// An older version stored IDs as any text.
+    #[test]
+    fn a_user_id_that_is_none_loses_nobody_else() {
+        let mut watch = StormWatch::new(Thresholds::default());
+        for user in ["@a:example.org", "@b:example.org"] {
+            let user = user.try_into().unwrap();
+            let what = What::Refused { user, device: "DEV".into(), key: "a:1".into() };
+            let started = watch.see(LogEvent { at: Timestamp::UNIX_EPOCH, count: 3, what });
+            assert_eq!(started.len(), 1);
+        }
+        let stored = serde_json::to_string(&watch).unwrap();
+        let damaged = stored.replace("@b:example.org", "@b:not_a_server");
+        let read: StormWatch = serde_json::from_str(&damaged).unwrap();
+        let left: Vec<_> = read.watched.keys().map(|(_, whose)| whose.clone()).collect();
+        let user = "@a:example.org".try_into().unwrap();
+        assert_eq!(left, [Whose::Device { user, device: "DEV".into() }]);
+        assert_eq!(read.next, 2);
+    }
+}

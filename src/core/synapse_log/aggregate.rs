@@ -1,7 +1,6 @@
 //! What happened, one by one → a `KeyLog`.
 
 use jiff::Timestamp;
-use ruma::OwnedUserId;
 
 use crate::evidence::Subject;
 use crate::evidence::key_log::{
@@ -21,16 +20,13 @@ impl KeyLog {
         format: Format,
         whose: Whose,
     ) {
-        let (Some(at), Ok(by)) = (moment(facts.at), OwnedUserId::try_from(&*facts.upload.user))
-        else {
-            return;
-        };
+        let Some(at) = moment(facts.at) else { return };
         let group = Refused {
             key: refusal.key.clone(),
             old: refusal.old.clone(),
             new: refusal.new.clone(),
             span: Span::once(at),
-            by,
+            by: facts.upload.user.clone(),
             batch: facts.upload.batch,
             with_device_keys: u64::from(facts.with_device_keys),
             addresses: facts.address.clone().into_iter().collect(),
@@ -68,7 +64,7 @@ impl KeyLog {
             group.key == refusal.key
                 && group.old.same_key(&refusal.old)
                 && group.new.same_key(&refusal.new)
-                && group.by.as_str() == facts.upload.user
+                && group.by == facts.upload.user
         })
     }
 

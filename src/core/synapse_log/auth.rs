@@ -193,8 +193,8 @@ impl AuthTally {
     fn deleting(&mut self, view: &RecordView, record: &Record) {
         let (Some(user), Some(device)) = (&self.user, &self.device) else { return };
         let Some(line) = removed(&record.logger, &record.message) else { return };
-        let named = line.devices.iter().any(|one| one == device.as_str());
-        if line.by != RemovedBy::Deleted || line.user != user.as_str() || !named {
+        let named = line.devices.contains(device);
+        if line.by != RemovedBy::Deleted || line.user != *user || !named {
             return;
         }
         let extras = &record.extras;

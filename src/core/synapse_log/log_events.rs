@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use memchr::memmem::Finder;
+use ruma::{OwnedDeviceId, OwnedUserId};
 
 use crate::evidence::delay::PATIENCE;
 use crate::evidence::log_event::{Delay, LogEvent, What};
@@ -108,7 +109,7 @@ impl LogEvents {
 }
 
 /// `@user:server:DEVICE`, where the server may have a port.
-fn owner(text: &str) -> Option<(String, String)> {
+fn owner(text: &str) -> Option<(OwnedUserId, OwnedDeviceId)> {
     let (_, rest) = text.strip_prefix('@')?.split_once(':')?;
     let (server, mut device) = rest.split_once(':')?;
     let mut end = text.len() - rest.len() + server.len();
@@ -118,11 +119,13 @@ fn owner(text: &str) -> Option<(String, String)> {
     {
         (end, device) = (end + 1 + port.len(), behind);
     }
-    Some((text[..end].to_owned(), device.to_owned()))
+    Some((text[..end].try_into().ok()?, device.into()))
 }
 
 #[cfg(test)]
 mod tests {
+    use ruma::user_id;
+
     use super::*;
 
     #[test]
@@ -132,7 +135,7 @@ mod tests {
             ("@u:localhost:8448:DEV", "@u:localhost:8448", "DEV"),
             ("@u:s.org:a:b", "@u:s.org", "a:b"),
         ] {
-            assert_eq!(owner(text), Some((user.to_owned(), device.to_owned())));
+            assert_eq!(owner(text), Some((user.try_into().unwrap(), device.into())));
         }
         assert_eq!(owner("nobody"), None);
     }
@@ -140,7 +143,7 @@ mod tests {
     #[test]
     fn one_second_is_one_sight() {
         let at = |ms: i64| Timestamp::from_millisecond(1_795_348_000_000 + ms).unwrap();
-        let what = || What::TooLarge { user: "@u:s".into(), device: "D".into() };
+        let what = || What::TooLarge { user: user_id!("@u:s").into(), device: "D".into() };
         let mut log_events = LogEvents::default();
         for ms in [0, 10, 20, 1500] {
             log_events.note(at(ms), 1, what());

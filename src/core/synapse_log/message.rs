@@ -3,6 +3,7 @@
 //! Every text here may hold text of a client. Each grammar is therefore read from its start and has to
 //! be used up: what looks like a known line and has a rest is `Broken`, not half understood.
 
+use ruma::{OwnedDeviceId, OwnedUserId};
 use serde_json::Value;
 
 use crate::evidence::Subject;
@@ -70,8 +71,8 @@ pub const KEY_ID: u64 = 2704;
 /// `… for device 'D' for user 'U' at MS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    pub user: String,
-    pub device: String,
+    pub user: OwnedUserId,
+    pub device: OwnedDeviceId,
     pub batch: Batch,
     /// Milliseconds by Synapse's clock.
     pub at: i64,
@@ -188,8 +189,8 @@ fn adding(message: &str) -> Option<Upload> {
     let (device, rest) = python_repr::string(rest.strip_prefix(" for device ")?)?;
     let (user, rest) = python_repr::string(rest.strip_prefix(" for user ")?)?;
     Some(Upload {
-        user,
-        device,
+        user: user.try_into().ok()?,
+        device: device.into(),
         batch: batch(&keys)?,
         at: rest.strip_prefix(" at ")?.parse().ok()?,
     })
@@ -201,8 +202,8 @@ fn device_keys(message: &str) -> Option<Upload> {
     let (device, rest) = python_repr::string(rest)?;
     let (user, at) = rest.strip_prefix(" for user ")?.rsplit_once(" at ")?;
     Some(Upload {
-        user: user.trim_matches('\'').to_owned(),
-        device,
+        user: user.trim_matches('\'').try_into().ok()?,
+        device: device.into(),
         batch: Batch::default(),
         at: at.parse().ok()?,
     })

@@ -1,5 +1,6 @@
 //! A record of Synapse's log → which devices were removed, and which line says so.
 
+use ruma::OwnedDeviceId;
 use serde_json::Value;
 
 use crate::evidence::python_repr;
@@ -19,10 +20,11 @@ pub(crate) fn removed(logger: &str, message: &str) -> Option<Removed> {
 fn deleted(message: &str) -> Option<Removed> {
     let (devices, rest) = python_repr::literal(message.strip_prefix("Deleting devices ")?)?;
     let (user, rest) = python_repr::string(rest.strip_prefix(" for ")?)?;
-    let devices = devices.as_array()?.iter().filter_map(|one| one.as_str().map(str::to_owned));
+    let devices =
+        devices.as_array()?.iter().filter_map(|one| one.as_str().map(OwnedDeviceId::from));
     let devices: Vec<_> = devices.collect();
     (rest.is_empty() && !devices.is_empty()).then_some(Removed {
-        user,
+        user: user.try_into().ok()?,
         devices,
         by: RemovedBy::Deleted,
     })
@@ -37,8 +39,8 @@ fn emptied(message: &str) -> Option<Removed> {
     // Other tasks name other things.
     about.get("up_to_stream_id")?;
     let fits = rest.is_empty() && text("device_id") == Some(&*device);
-    let user = text("user_id").filter(|_| fits)?.to_owned();
-    Some(Removed { user, devices: vec![device], by: RemovedBy::Task })
+    let user = text("user_id").filter(|_| fits)?.try_into().ok()?;
+    Some(Removed { user, devices: vec![device.into()], by: RemovedBy::Task })
 }
 
 /// `Syncing 0 devices for user @u:s will delete 1 devices`, or `… will add 1 devices and delete 1 devices`.
@@ -51,8 +53,9 @@ fn synced(message: &str) -> Option<Removed> {
         number(added).then_some(rest)
     });
     let deletes = deletes?.strip_suffix(" devices")?;
+    let user = user.try_into().ok()?;
     (number(count) && number(deletes)).then(|| Removed {
-        user: user.to_owned(),
+        user,
         devices: Vec::new(),
         by: RemovedBy::Sync,
     })
@@ -65,7 +68,8 @@ mod tests {
 
     fn read(logger: &str, message: &str) -> Option<(String, String, RemovedBy)> {
         let removed = removed(logger, message)?;
-        Some((removed.user, removed.devices.join("+"), removed.by))
+        let devices: Vec<_> = removed.devices.iter().map(|device| device.as_str()).collect();
+        Some((removed.user.to_string(), devices.join("+"), removed.by))
     }
 
     /// The messages of recorded servers: Synapse 1.163.2 with MAS, and 1.120.2.

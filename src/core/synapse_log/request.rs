@@ -192,7 +192,8 @@ impl Request {
             let access = &line.what;
             access.is_key_upload()
                 && line.place.line > adding.place.line
-                && (access.is_replicated() || access.user.as_deref() == Some(&adding.what.user))
+                && (access.is_replicated()
+                    || access.user.as_deref() == Some(adding.what.user.as_str()))
         };
         let lines = self.access.iter().filter(fits);
         lines.min_by_key(|line| (line.reach, line.place.line))
@@ -205,7 +206,8 @@ impl Request {
         }
         let mut sure = self.access.iter().filter(|line| !line.reach);
         sure.any(|line| {
-            !line.what.is_replicated() && line.what.user.as_deref() != Some(&adding.what.user)
+            !line.what.is_replicated()
+                && line.what.user.as_deref() != Some(adding.what.user.as_str())
                 || !line.what.is_key_upload()
         }) || access.is_none() && !self.access.is_empty()
     }

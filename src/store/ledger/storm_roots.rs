@@ -73,7 +73,10 @@ mod tests {
             storm: 1,
             change: Change::Started,
             kind: StormKind::OtkConflict,
-            whose: Whose::Device { user: "@a:example.org".into(), device: "DEV".into() },
+            whose: Whose::Device {
+                user: ruma::user_id!("@a:example.org").into(),
+                device: "DEV".into(),
+            },
             trigger: kestrel_core::storm::Trigger::Unnamed,
             count: 3,
             devices: 1,

@@ -20,7 +20,7 @@ fn event(storm: u64, change: Change, second: i64, count: u64) -> Event {
         storm,
         change,
         kind: StormKind::OtkConflict,
-        whose: Whose::Device { user: "@a:example.org".into(), device: "DEV".into() },
+        whose: Whose::Device { user: user_id!("@a:example.org").into(), device: "DEV".into() },
         trigger: "signed_curve25519:AAAAAAAAAA0".into(),
         count,
         devices: 1,
@@ -203,7 +203,9 @@ fn the_newest_thousand_storms_are_kept() {
 fn what_clients_wrote_comes_back_as_it_was() {
     let (folder, ledger) = ledger();
     let hostile = "D'); DROP TABLE storm; --\u{0}\u{1b}[2J\"\u{202e}\n%s ?1 :a \u{1f600}";
-    let device = Whose::Device { user: format!("@{hostile}:x"), device: hostile.into() };
+    // No user ID has a colon or a NUL in its first part.
+    let user = format!("@{}:x", hostile.replace([':', '\0'], "")).try_into().unwrap();
+    let device = Whose::Device { user, device: hostile.into() };
     let started =
         Event { whose: device, trigger: hostile.into(), ..event(1, Change::Started, 0, 3) };
     let places = [(hostile.to_owned(), hostile.to_owned())];

@@ -3,6 +3,7 @@
 
 use ruma::{RoomId, UserId};
 
+use crate::render::answer::sentence;
 use crate::render::page::{Page, Reply};
 
 /// Why an upgrade of an ops room is not followed.
@@ -30,8 +31,10 @@ impl NotFollowed<'_> {
             }
             Self::AllAdmins => "everybody has admin power in the new room".to_owned(),
             Self::NotInvited => "no admin has invited Kestrel to the new room".to_owned(),
-            Self::Followed(room) => format!("Kestrel already followed its upgrade to {room}"),
-            Self::Circle => "the new room was itself upgraded to the old one before".to_owned(),
+            Self::Followed(room) => {
+                format!("Kestrel already followed an upgrade of the old room to {room}")
+            }
+            Self::Circle => "the new room is an earlier version of the old one".to_owned(),
         }
     }
 }
@@ -45,14 +48,14 @@ pub fn upgraded(
     proven: bool,
 ) -> Reply {
     let mut page = Page::default();
-    page.line().strong("Room upgraded").text(": ");
-    link(&mut page, old).text(" was replaced by ");
-    link(&mut page, new).text(format!(". {sender} upgraded it, and Kestrel follows."));
+    page.line().strong("Room upgraded").text(format!(": {sender} replaced "));
+    link(&mut page, old).text(" with ");
+    link(&mut page, new).text(", and Kestrel follows.");
     change_config(&mut page, line);
     if !proven {
         page.line().text(
-            "Until an admin's encrypted command arrives in the new room, storm alerts are posted in both rooms, \
-             where Kestrel may send. To confirm the new room, send there: ",
+            "Until an admin's encrypted command arrives in the new room, storm alerts are posted in both rooms \
+             if Kestrel may send there. To confirm the new room, send in it: ",
         );
         page.usage("!storms");
     }
@@ -89,10 +92,10 @@ pub fn not_followed(
     why: NotFollowed<'_>,
 ) -> Reply {
     let mut page = Page::default();
-    page.line().strong("Room upgrade not followed").text(": ");
-    link(&mut page, old).text(" was replaced by ");
-    link(&mut page, new);
-    page.text(format!(" ({sender}), and {}.", why.words()));
+    page.line().strong("Room upgrade not followed").text(format!(": {sender} replaced "));
+    link(&mut page, old).text(" with ");
+    link(&mut page, new).text(".");
+    page.label("Why").text(sentence(&why.words()));
     page.line().text(match why {
         NotFollowed::NotInvited => {
             "Kestrel stays in the old room. An admin has to invite it to the new one. If it cannot send in the \
@@ -180,10 +183,10 @@ mod tests {
                 NotFollowed::NewAdmin(user_id!("@n:x")),
                 "@n:x has admin power in the new room and not",
             ),
-            (NotFollowed::AllAdmins, "everybody"),
+            (NotFollowed::AllAdmins, "Everybody"),
             (NotFollowed::NotInvited, "An admin has to invite it"),
-            (NotFollowed::Followed(room_id!("!b:x")), "upgrade to !b:x"),
-            (NotFollowed::Circle, "upgraded to the old one before"),
+            (NotFollowed::Followed(room_id!("!b:x")), "upgrade of the old room to !b:x"),
+            (NotFollowed::Circle, "an earlier version"),
         ] {
             let reply = not_followed(rooms, user_id!("@m:x"), why);
             assert!(reply.plain.contains(says), "{}", reply.plain);

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use ruma::user_id;
 
 use super::words::pace;
 use super::*;
@@ -31,7 +32,7 @@ fn storm(kind: StormKind, whose: Whose, change: Change) -> Event {
 }
 
 fn device() -> Whose {
-    Whose::Device { user: "@u:server".into(), device: "DEV".into() }
+    Whose::Device { user: user_id!("@u:server").into(), device: "DEV".into() }
 }
 
 fn conflict(change: Change) -> Event {
@@ -290,7 +291,8 @@ fn the_list_leads_to_the_threads() {
 #[test]
 fn foreign_names_are_never_markup() {
     let mut event = conflict(Change::Started);
-    event.whose = Whose::Device { user: "@<b>\u{202e}:x".into(), device: "D\n@room".repeat(40) };
+    let user = "@<b>\u{202e}:x".try_into().unwrap();
+    event.whose = Whose::Device { user, device: "D\n@room".repeat(40).into() };
     let sure = Confirmation::Unconfirmed("<i>\nno".into());
     let reply = root(&alert(&event, &sure), &view()).reply();
     assert!(reply.html.contains("<code>@&lt;b&gt;\\u{202e}:x</code> <code>D\\u{a}@room"));

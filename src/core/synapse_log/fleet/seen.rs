@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::{SignedDuration, Timestamp};
-use ruma::OwnedUserId;
+use ruma::{OwnedDeviceId, OwnedUserId};
 
 use crate::evidence::fleet::{Conflict, Uploader};
 use crate::evidence::key_log::Span;
@@ -104,10 +104,10 @@ impl Seen {
         }
     }
 
-    pub(crate) fn uploader(self, (user, device): (String, String)) -> Option<Uploader> {
-        Some(Uploader {
-            user: OwnedUserId::try_from(user).ok()?,
-            device: device.into(),
+    pub(crate) fn uploader(self, (user, device): (OwnedUserId, OwnedDeviceId)) -> Uploader {
+        Uploader {
+            user,
+            device,
             refused: self.refused,
             keys: self.keys.len() as u64,
             too_large: self.too_large,
@@ -118,7 +118,7 @@ impl Seen {
             read_to: None,
             agent: self.agent,
             conflict: self.conflict,
-        })
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
-use ruma::OwnedUserId;
+use ruma::{OwnedDeviceId, OwnedUserId};
 
 use crate::evidence::fleet::{FleetLog, KEPT, RemovedDevice};
 use crate::evidence::key_log::Coverage;
@@ -60,7 +60,7 @@ pub struct FleetTally {
     behind: Vec<(Open, Access, Timestamp)>,
     /// The newest moment.
     newest: Option<Timestamp>,
-    devices: HashMap<(String, String), Seen>,
+    devices: HashMap<(OwnedUserId, OwnedDeviceId), Seen>,
     log: FleetLog,
     /// Every moment one by one, for those who watch storms; devices are not collected then, because there
     /// is no end at which they were asked for.
@@ -174,7 +174,7 @@ impl FleetTally {
         self.prune(KEPT);
         self.log.coverage = coverage;
         let in_trouble = self.devices.into_iter().filter(|(_, seen)| seen.is_in_trouble());
-        self.log.devices = in_trouble.filter_map(|(of, seen)| seen.uploader(of)).collect();
+        self.log.devices = in_trouble.map(|(of, seen)| seen.uploader(of)).collect();
         // Of equal counts in a stable order: the map has none.
         self.log.devices.sort_by(|a, b| (&a.user, &a.device).cmp(&(&b.user, &b.device)));
         self.log.clip();
@@ -205,7 +205,7 @@ impl FleetTally {
     }
 
     fn begin(&mut self, key: (usize, String), upload: Upload, at: Timestamp, reach: bool) {
-        if upload.device.len() > DEVICE {
+        if upload.device.as_str().len() > DEVICE {
             return;
         }
         let known = self.open.get(&key);
@@ -313,35 +313,34 @@ impl FleetTally {
         if removed.by == RemovedBy::Sync || !self.window.holds(view.at) || view.forged {
             return;
         }
-        let Ok(user) = OwnedUserId::try_from(removed.user.as_str()) else { return };
-        for device in removed.devices.into_iter().filter(|device| device.len() <= DEVICE) {
+        for device in removed.devices.into_iter().filter(|device| device.as_str().len() <= DEVICE) {
             if self.log.removed.len() >= REMOVED {
                 self.log.removed.remove(0);
             }
-            let user = user.clone();
+            let user = removed.user.clone();
             let at = view.at;
             // The task that empties the inbox ends some time after the removal.
             let task = removed.by == RemovedBy::Task;
             let sure = !view.reach && !task;
             let mut all = self.log.removed.iter();
-            if task && all.any(|one| one.user == user && one.device == *device) {
+            if task && all.any(|one| one.user == user && one.device == device) {
                 continue;
             }
             let known = (removed.user.clone(), device.clone());
             if let Some(seen) = self.devices.get_mut(&known).filter(|_| sure) {
                 seen.removed(at);
             }
-            self.log.removed.push(RemovedDevice { user, device: device.into(), at, sure });
+            self.log.removed.push(RemovedDevice { user, device, at, sure });
         }
     }
 
     fn judge(&mut self, open: Open, access: &Access, at: Timestamp) {
-        let own = access.user.as_deref() == Some(&*open.upload.user);
+        let own = access.user.as_deref() == Some(open.upload.user.as_str());
         if own && access.status == 400 && self.is_watching() {
             self.refused.learn(&open);
         }
         let Open { upload, end, .. } = open;
-        if !access.is_replicated() && access.user.as_deref() != Some(&*upload.user) {
+        if !access.is_replicated() && access.user.as_deref() != Some(upload.user.as_str()) {
             self.log.doubtful += 1;
             return;
         }
@@ -507,7 +506,7 @@ mod tests {
     }
 
     /// Everybody who uploads in a log.
-    fn uploaders(text: &str) -> BTreeSet<(String, String)> {
+    fn uploaders(text: &str) -> BTreeSet<(OwnedUserId, OwnedDeviceId)> {
         let records = text.lines().filter_map(Record::parse);
         let uploads =
             records.filter_map(|record| match message::read(&record, &Subject::nobody()) {
@@ -554,8 +553,7 @@ mod tests {
             let fleet = read(text);
             let mut accepted = 0;
             for (user, device) in uploaders(text) {
-                let Ok(user) = ruma::OwnedUserId::try_from(user) else { continue };
-                let subject = Subject { user, device: device.into() };
+                let subject = Subject { user, device };
                 let mut reading = Attribution::new(subject.clone(), window(), Clock::new(None));
                 text.trim_end_matches('\n')
                     .split('\n')
