@@ -44,7 +44,10 @@ impl Looking {
 }
 
 fn whose(patient: &Patient) -> Whose {
-    Whose::Device { user: patient.user.clone(), device: patient.device.clone() }
+    Whose::Device {
+        user: patient.user.as_str().try_into().expect("a user ID"),
+        device: patient.device.as_str().into(),
+    }
 }
 
 fn told(events: &[Event]) -> Vec<(StormKind, Change, Whose)> {

@@ -58,7 +58,7 @@ fn storm(user: &str, device: &str, first: Timestamp) -> Event {
         storm: 1,
         change: Change::Started,
         kind: StormKind::OtkConflict,
-        whose: Whose::Device { user: user.into(), device: device.into() },
+        whose: Whose::Device { user: user.try_into().expect("a user ID"), device: device.into() },
         trigger: "signed_curve25519:AAAAAAAAAA0".into(),
         count: 9,
         devices: 1,

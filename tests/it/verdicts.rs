@@ -246,7 +246,10 @@ async fn a_cure_is_history(lab: &Lab, config: &Config) -> Result<()> {
         storm: 1,
         change,
         kind: StormKind::OtkConflict,
-        whose: Whose::Device { user: cured.user.clone(), device: cured.device.clone() },
+        whose: Whose::Device {
+            user: cured.user.as_str().try_into().expect("a user ID"),
+            device: cured.device.as_str().into(),
+        },
         trigger: "signed_curve25519:AAAAAAAAAA0".into(),
         count: resolved.span.count,
         devices: 1,

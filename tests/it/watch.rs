@@ -233,7 +233,10 @@ async fn lab_what_is_muted_is_counted_and_told_when_the_mute_ends() -> Result<()
         storm: 7,
         change: Change::Started,
         kind: StormKind::OtkConflict,
-        whose: Whose::Device { user: user.clone(), device: "MADEUP".into() },
+        whose: Whose::Device {
+            user: user.as_str().try_into().expect("a user ID"),
+            device: "MADEUP".into(),
+        },
         trigger: "signed_curve25519:AAAAAAAAAA0".into(),
         count: 9,
         devices: 1,
