@@ -253,9 +253,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_told() {
-        assert!(decoded(b"abc\0def", 2).1.unwrap_err().contains("no text"));
-        assert!(decoded(&[0xff; 4096], 100).1.unwrap_err().contains("no text"));
+    fn what_is_not_text_is_reported() {
+        assert!(decoded(b"abc\0def", 2).1.unwrap_err().contains("not a text file"));
+        assert!(decoded(&[0xff; 4096], 100).1.unwrap_err().contains("not a text file"));
         assert_eq!(decoded(b" \r\n\t", 3).1.unwrap_err(), "it is empty");
     }
 }
