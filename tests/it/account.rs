@@ -86,18 +86,18 @@ async fn lab_one_account_has_one_process() -> Result<()> {
     let end = ended(&mut second, PATIENCE).await?;
     println!("another store gives up after {:.1} s", started.elapsed().as_secs_f32());
     assert!(end.contains("exit status: 4") && end.contains(&place), "{end}");
-    well(&first, &["this store holds the account"])?;
-    unwell(&second, &["another store holds the account", "the last run ended"])?;
+    well(&first, &["this store uses the account"])?;
+    unwell(&second, &["another store uses the account", "the last run ended"])?;
     answers(&ops, &first).await?;
 
     // Killed, and started again: at once.
     first.kill()?;
     let started = Instant::now();
     first.run()?;
-    logged(&first, "holds the account: store", PATIENCE).await?;
+    logged(&first, "uses the account: store", PATIENCE).await?;
     logged(&first, ", run 2, ", PATIENCE).await?;
     println!(
-        "the same store holds the account again after {:.1} s",
+        "the same store uses the account again after {:.1} s",
         started.elapsed().as_secs_f32()
     );
     answers(&ops, &first).await?;
@@ -106,7 +106,7 @@ async fn lab_one_account_has_one_process() -> Result<()> {
     // Asked to stop, it gives the account back: another store need not wait either.
     first.stop();
     second.run()?;
-    logged(&second, "this process holds the account", PATIENCE).await?;
+    logged(&second, "this process uses the account", PATIENCE).await?;
     assert!(
         !log(&second)?.rsplit("exit status").next().unwrap_or_default().contains("taking over")
     );
@@ -304,7 +304,7 @@ async fn lab_a_store_that_was_put_back_is_noticed_before_it_is_used() -> Result<
     let said = told(&ops, "has a new device").await?;
     assert!(said.plain.contains("older copy") && said.plain.contains(&old), "{said:?}");
     answers(&ops, &bot).await?;
-    well(&bot, &["this store holds the account"])?;
+    well(&bot, &["this store uses the account"])?;
 
     // The same without a password.
     bot.stop();

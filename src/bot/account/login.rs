@@ -265,11 +265,11 @@ async fn check_token(
 /// A remark for a person whose other store holds the account.
 async fn held_elsewhere(client: &Client, store: &Store) -> Result<Option<String>> {
     let store_run = store.lease()?.and_then(|text| lease::StoreRun::read(&text));
-    let record = patiently("asking who holds the account", || lease::read(client)).await?;
+    let record = patiently("asking which process uses the account", || lease::read(client)).await?;
     let holder = lease::holder(record.as_ref(), store_run.as_ref());
     Ok(record.filter(|_| holder == lease::AccountHolder::Other).map(|record| {
         format!(
-            "Another store holds this account: {}. Stop that Kestrel before you run this one.",
+            "Another store uses this account: {}. Stop that Kestrel before you run this one.",
             record.describe()
         )
     }))
