@@ -44,10 +44,8 @@ impl Looking {
 }
 
 fn whose(patient: &Patient) -> Whose {
-    Whose::Device {
-        user: patient.user.as_str().try_into().expect("a user ID"),
-        device: patient.device.as_str().into(),
-    }
+    let user = patient.user.as_str().try_into().expect("a user ID");
+    Whose::Device { user, device: patient.device.as_str().into() }
 }
 
 fn told(events: &[Event]) -> Vec<(StormKind, Change, Whose)> {

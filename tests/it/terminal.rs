@@ -125,9 +125,9 @@ fn storms_are_listed_and_muted_beside_a_running_bot() {
     // The bot: it holds the store all along.
     let state = folder.path().join("state");
     let bot = Store::open(&state, jiff::Timestamp::UNIX_EPOCH).expect("a store").ledger();
-    let device = |user: &str, device: &str| Whose::Device {
-        user: user.try_into().expect("a user ID"),
-        device: device.into(),
+    let device = |user: &str, device: &str| {
+        let user = user.try_into().expect("a user ID");
+        Whose::Device { user, device: device.into() }
     };
     let storms = [
         storm(1, Change::Ended, Whose::Everybody),
