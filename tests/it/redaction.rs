@@ -188,7 +188,7 @@ fn bombs() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let end = vec![0; 1024];
     let brackets = vec![b'['; MIB];
     let zeros = b"0,".repeat(MIB / 2);
-    let large = "unpacks to more than 256 MiB";
+    let large = "larger than 256 MiB";
     vec![
         ("bomb.gz", bomb.clone(), large),
         ("bomb.tar.gz", gz_of(&[(&tar_header(300 * MIB), 1), (&line, 300), (&end, 1)]), large),

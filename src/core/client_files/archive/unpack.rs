@@ -168,7 +168,9 @@ impl<'a> Unpacking<'a> {
 
     fn too_large(&mut self) {
         let most = size_words(self.limits.unpacked);
-        self.note(format!("the archive unpacks to more than {most}: the rest was not read"));
+        self.note(format!(
+            "the content is larger than {most} after unpacking: the rest was not read"
+        ));
     }
 
     fn nested_zip(&mut self, from: &mut dyn Read, depth: usize) {

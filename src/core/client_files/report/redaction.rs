@@ -141,7 +141,9 @@ impl Report {
         }
         let signs = list.is_some_and(|list| self.lists[list].signs);
         if !signs && facts.user.is_none() && facts.device.is_none() && facts.sdk.is_none() {
-            return Err("it is JSON, but not a known report format: nothing in it comes from a Matrix client".into());
+            return Err("it is JSON, but not a known report format: nothing in it comes from a \
+                        Matrix client"
+                .into());
         }
         Ok(())
     }
