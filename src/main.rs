@@ -19,7 +19,7 @@ use kestrel::store::Store;
 
 use self::terminal::Configured;
 
-/// Diagnoses "my messages will not decrypt" from Synapse's log and database. It only reads.
+/// Finds out why Matrix messages do not decrypt, from Synapse's log and database. It only reads
 #[derive(Debug, Parser)]
 #[command(name = "kestrel", version, max_term_width = 100)]
 struct Arguments {
@@ -48,13 +48,13 @@ enum Verb {
     Cases(terminal::Cases),
     /// Show a case as it was answered, or delete it
     Case(terminal::OneCase),
-    /// Show what Kestrel would keep of a user's report, HAR file or log, and count what it removes
+    /// Show what Kestrel would store of a user's report, HAR file or log, and count what it removes
     Redact(terminal::Redact),
     /// Evaluate a saved evidence.json or a capture bundle again
     Replay(terminal::Replay),
     /// Check the config, the bot's account and every source; works while the bot runs
     Doctor(Configured),
-    /// Show the questions in their order, and their verdicts
+    /// Show the questions of each check in order, and the verdicts they lead to
     Tree(terminal::Tree),
     /// Print the SQL that creates a read-only role in Synapse's database
     Grants {
@@ -66,7 +66,7 @@ enum Verb {
 
 /// The exit status of `run`, for service managers.
 const RUN_EXIT: &str = "Exit status: 0 stopped on request; 2 bad usage; 4 needs a person: the session has \
-                        ended, the account is deactivated,\nor another store uses it; 1 any other error";
+                        ended, the account is deactivated,\nor another store uses the account; 1 any other error";
 
 #[derive(Debug, Args)]
 struct Login {

@@ -20,6 +20,7 @@ use super::chat_line::ChatLine;
 use super::timeline_event;
 use crate::flow::handed_in::is_sign;
 use download::{DownloadError, fetch};
+use kestrel_core::render::replies;
 
 /// How long a download may take.
 const FETCHING: Duration = Duration::from_secs(60);
@@ -48,7 +49,7 @@ pub(super) enum AttachedContent {
         size: Option<u64>,
     },
     Text(String),
-    /// A picture, audio or video: no report.
+    /// A picture, audio or video: not a report.
     Picture,
 }
 
@@ -131,7 +132,7 @@ impl Attachment {
         Some(ChatLine { event, sender, sent, body, formatted: None, thread, replied })
     }
 
-    /// Its name and its bytes, at most `most`. A declared size is believed only where it is too large.
+    /// Its name and its bytes, at most `most`. A declared size counts only if it is too large.
     pub(super) async fn bytes(self, client: &Client, most: usize) -> Result<(String, Vec<u8>)> {
         let (name, source, size) = match self.what {
             AttachedContent::Text(text) if text.len() > most => return Err(too_large(most)),
@@ -149,30 +150,19 @@ impl Attachment {
             Ok(Err(DownloadError::Failed(error) | DownloadError::Busy(error))) => {
                 // The error's text may contain an address with its media ID, and nothing of the content.
                 tracing::warn!("the file of {} could not be downloaded: {error:#}", self.event);
-                refused("The file could not be downloaded or decrypted. Send it again.")
+                refused(replies::download_failed())
             }
-            Err(_) => refused(
-                "Not read: the download took longer than a minute. Send the file again, or a smaller one.",
-            ),
+            Err(_) => refused(replies::download_too_slow()),
         }
     }
 }
 
 fn too_large(most: usize) -> anyhow::Error {
-    let most = match most >> 20 {
-        0 => format!("{} KiB", most >> 10),
-        mib => format!("{mib} MiB"),
-    };
-    let says = format!(
-        "The file is larger than the {most} limit and was not read. Zip it, or record one call only."
-    );
-    ReportRefused(says).into()
+    ReportRefused(replies::too_large(most)).into()
 }
 
 fn no_picture() -> anyhow::Error {
-    let says = "Pictures, audio and video cannot be read. Send the file that your client saved (.json, .har, .log, \
-                also zipped), or paste the text.";
-    ReportRefused(says.to_owned()).into()
+    ReportRefused(replies::no_picture().to_owned()).into()
 }
 
 #[cfg(test)]
@@ -238,14 +228,14 @@ mod tests {
             let content = json!({"msgtype": "m.file", "body": "a", "url": "mxc://x/a", "info": {"size": size}});
             enclosed(content).unwrap()
         };
-        // Nobody listens there: a try to fetch it would be another refusal.
+        // No server listens there: an attempt to fetch the file would be another error.
         let client = Client::builder().homeserver_url("http://127.0.0.1:9").build().await.unwrap();
         let says = |error: anyhow::Error| error.downcast::<ReportRefused>().unwrap().0;
         let large = says(file(2 << 20).bytes(&client, 1 << 20).await.unwrap_err());
-        assert!(large.contains("larger than the 1 MiB limit"), "{large}");
+        assert!(large.contains("larger than the limit of 1 MiB"), "{large}");
         let text = enclosed(json!({"msgtype": "m.text", "body": "a".repeat(2000)})).unwrap();
         let large = says(text.bytes(&client, 1024).await.unwrap_err());
-        assert!(large.contains("larger than the 1 KiB limit"), "{large}");
+        assert!(large.contains("larger than the limit of 1 KiB"), "{large}");
         let picture =
             enclosed(json!({"msgtype": "m.image", "body": "a", "url": "mxc://x/a"})).unwrap();
         assert!(says(picture.bytes(&client, 1024).await.unwrap_err()).contains("Pictures"));

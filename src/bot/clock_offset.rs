@@ -10,8 +10,8 @@ use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use matrix_sdk::Client;
 
-/// Clocks this far apart make commands look too old or storms misplaced, and nothing honest does it: NTP
-/// keeps within milliseconds.
+/// Clocks this far apart make commands look too old and shift storms. A working NTP client stays within
+/// milliseconds.
 pub(super) const WRONG: SignedDuration = SignedDuration::from_secs(60);
 
 /// How long the homeserver gets to answer. The answer's delay is the measurement's error.
@@ -30,7 +30,7 @@ pub(super) async fn offset(client: &Client) -> Result<SignedDuration> {
     between(date, sent, came).context("the homeserver's Date header cannot be read")
 }
 
-/// Whether the clocks are so far apart that commands are judged wrongly.
+/// Whether the clocks are so far apart that the age of commands is wrong.
 pub(super) fn is_wrong(offset: SignedDuration) -> bool {
     offset.abs() >= WRONG
 }

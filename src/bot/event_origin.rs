@@ -66,7 +66,7 @@ pub(super) async fn asked_origin(room: &Room, sender: &UserId, event: &TimelineE
         Ok(Err(error)) => tracing::warn!("the devices of {sender} could not be queried: {error}"),
         Err(_) => tracing::warn!("the query for the devices of {sender} timed out"),
     }
-    // The event holds the state of the moment when it was decrypted.
+    // The event has the state from when it was decrypted.
     let session = event.kind.encryption_info().and_then(|info| info.session_id());
     let newer = match session {
         Some(session) => room.get_encryption_info(session, sender).await,

@@ -16,7 +16,6 @@ use super::messages::delivery;
 use super::messages::room_message;
 use super::ops_rooms::ops_rooms;
 use super::outbox::alert_outbox::AlertOutbox;
-use super::replies;
 use super::responder::cases;
 use super::responder::state::Responder;
 use super::settings::{matrix_config, watches};
@@ -28,6 +27,7 @@ use super::task_queue::{intake::Intake, worker::TaskWorker};
 use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::Store;
+use kestrel_core::render::replies;
 
 /// How long running answers get to end after the process was asked to stop.
 const LAST_WORDS: Duration = Duration::from_secs(6);
@@ -43,11 +43,11 @@ pub(super) struct Bot {
     responder: Arc<Responder>,
     intake: Arc<Intake>,
     health: TaskHealth,
-    /// There while the account is surely this process's own.
+    /// Set while the account certainly belongs to this process.
     client: Receiver<Option<Client>>,
 }
 
-/// The account as this process holds it.
+/// The account, held by this process.
 pub(super) struct HeldAccount {
     pub(super) client: Client,
     pub(super) lease: Lease,
@@ -161,7 +161,7 @@ impl Bot {
             let is_restart = restarted.swap(true, Ordering::Relaxed);
             async move {
                 let ledger = bot.store.ledger();
-                // What the task before counted and did not write down is counted again. Before the first one
+                // What the previous task counted and did not save is counted again. Before the first one
                 // nothing was counted: the state is still the one that was just restored.
                 let thresholds = bot.config.watch.thresholds.clone();
                 if is_restart && let Err(error) = state.restore_again(&ledger, thresholds) {
@@ -195,7 +195,7 @@ impl Bot {
         if tokio::time::timeout(LAST_WORDS, emptied).await.is_err() {
             let running = self.intake.hand_over();
             tracing::warn!(
-                "stopping with {running} answers in progress; the next start completes them"
+                "stopping with {running} unfinished answers; the next start completes them"
             );
         }
     }

@@ -16,7 +16,7 @@ use super::settings::matrix_config;
 use crate::config::Config;
 use crate::store::{Ledger, Upgrade};
 
-/// The ops rooms of this moment.
+/// The current ops rooms.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OpsRooms {
     configured: Vec<OwnedRoomId>,
@@ -188,7 +188,7 @@ mod tests {
         names.iter().map(|name| id(name)).collect()
     }
 
-    /// Upgrades are `old new` or, where they are proven, `old new!`.
+    /// Upgrades are `old new` or, if they are proven, `old new!`.
     fn rooms(configured: &[&str], upgrades: &[&str]) -> OpsRooms {
         let read = |text: &&str| {
             let (old, new) = text.split_once(' ').unwrap();

@@ -1,7 +1,7 @@
 //! Who asks, where and from which device → whether the command counts. Decides and never sends.
 //!
-//! This judges a command, not what the command points at: `!report` may reply to a plain event, because a report is
-//! foreign text anyway. It is redacted, shown as forwarded by the admin, and believed only as far as a client can
+//! This checks a command, not what the command points at: `!report` may reply to a plain event, because a report is
+//! foreign text anyway. It is redacted and shown as forwarded by the admin, and it counts only for what a client can
 //! know. The command itself has to pass.
 
 use matrix_sdk::Room;
@@ -11,6 +11,7 @@ use ruma::UserId;
 use super::event_origin::{Origin, SenderDevice};
 use super::settings::matrix_config;
 use crate::config::{Config, Matrix, RequireVerified};
+use kestrel_core::render::replies::NotRun;
 
 /// Whether a member of a room may command the bot there.
 pub(super) async fn may_command(room: &Room, member: &UserId, config: &Config) -> bool {
@@ -24,7 +25,7 @@ pub(super) async fn may_command(room: &Room, member: &UserId, config: &Config) -
     may_ask(matrix, member, level)
 }
 
-/// Whether a member may command the bot. `level` is theirs in this room, where it is known.
+/// Whether a member may command the bot. `level` is theirs in this room, if it is known.
 fn may_ask(matrix: &Matrix, asker: &UserId, level: Option<UserPowerLevel>) -> bool {
     let named = matrix.admins.iter().any(|admin| admin == asker);
     named
@@ -81,6 +82,22 @@ impl std::fmt::Display for CommandRefusal {
 }
 
 impl CommandRefusal {
+    /// As its sender reads it.
+    pub(super) fn reason(self) -> NotRun<'static> {
+        match self {
+            Self::NotEncrypted => NotRun::NotEncrypted,
+            Self::RoomNotEncrypted => NotRun::RoomNotEncrypted,
+            Self::NoDeviceToVerify(rule) => NotRun::NoDeviceToVerify { rule: rule.name() },
+            Self::NotVerified(rule) => NotRun::NotVerified { rule: rule.name() },
+            Self::IdentityChanged => NotRun::IdentityChanged,
+            Self::UnknownDevice => NotRun::UnknownDevice,
+            Self::UnknownSource => NotRun::UnknownSource,
+            Self::OtherUser => NotRun::OtherUser,
+            Self::Copied => NotRun::Copied,
+            Self::Unnoted => NotRun::NotSaved,
+        }
+    }
+
     /// Whether asking the server for the sender's devices may change it.
     pub(super) fn is_of_old_news(self) -> bool {
         matches!(self, Self::UnknownDevice | Self::NotVerified(_))

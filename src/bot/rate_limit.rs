@@ -15,19 +15,21 @@ use super::permission::CommandRefusal;
 pub(super) const PRESSES: usize = 20;
 pub(super) const TICKS: usize = 60;
 
-/// How long a member who may not command waits for the next reply.
+/// The time between two replies to a member who may not command.
 const COURTESY: Duration = Duration::from_secs(60 * 60);
 
-/// How many such members are remembered. If there are more in one hour, the rest get no reply: silence is cheaper
-/// than a flood.
+/// How many such members are remembered. If there are more in one hour, the rest get no reply, so that nobody can
+/// flood the room.
 const MOST_REMEMBERED: usize = 1000;
 
 /// Whether one more is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rate {
     Allowed,
-    /// It is the first over the limit: say so.
-    JustExceeded,
+    /// It is the first over the limit: say so. One more is allowed after `free`.
+    JustExceeded {
+        free: Timestamp,
+    },
     /// It is over the limit, and that was said.
     Exceeded,
 }
@@ -52,8 +54,10 @@ impl RateLimit {
             taken.push(now);
             return Rate::Allowed;
         }
+        let oldest = taken.iter().min().copied().unwrap_or(now);
+        let free = oldest.checked_add(COURTESY).unwrap_or(now);
         match self.told.insert(user.to_owned(), now) {
-            None => Rate::JustExceeded,
+            None => Rate::JustExceeded { free },
             Some(before) => {
                 self.told.insert(user.to_owned(), before);
                 Rate::Exceeded
@@ -150,7 +154,10 @@ mod tests {
         let two = user_id!("@two:x");
         let mut step = |user, second| paces.step(user, 2, at(second));
         assert_eq!((step(one, 0), step(one, 60)), (Rate::Allowed, Rate::Allowed));
-        assert_eq!((step(one, 120), step(one, 180)), (Rate::JustExceeded, Rate::Exceeded));
+        assert_eq!(
+            (step(one, 120), step(one, 180)),
+            (Rate::JustExceeded { free: at(3600) }, Rate::Exceeded)
+        );
         assert_eq!(step(two, 180), Rate::Allowed);
         // The first is an hour old.
         assert_eq!((step(one, 3601), step(one, 3602)), (Rate::Allowed, Rate::Exceeded));

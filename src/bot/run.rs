@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::flow::Flow;
 use crate::store::Store;
 
-/// The default log filter of `run`. The Matrix client logs every refused request, and every message whose key is
+/// The default log filter of `run`. The Matrix client logs every rejected request, and every message whose key is
 /// late, as an error.
 pub const RUN_LOG_FILTER: &str =
     "warn,kestrel=info,matrix_sdk::http_client=off,matrix_sdk_crypto=error";
@@ -40,8 +40,8 @@ pub async fn check(config: &Config) -> Result<Vec<Finding>> {
     Ok(checkup::check(config, matrix_config(config)?).await)
 }
 
-/// Answers commands until SIGINT or SIGTERM, or until only a person can help (`NeedsPerson`).
-/// Without a homeserver it waits for one.
+/// Answers commands until SIGINT or SIGTERM, or until only a person can help (`NeedsPerson`). While the homeserver is
+/// offline, it waits.
 pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
     panic_guard::guard_panics();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -65,8 +65,8 @@ pub async fn run(config: Arc<Config>, flow: Flow, store: Store) -> Result<()> {
             }
             return Err(error);
         }
-        _ = interrupt.recv() => tracing::info!("interrupted"),
-        _ = terminate.recv() => tracing::info!("asked to stop"),
+        _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+        _ = terminate.recv() => tracing::info!("terminated: stopping"),
     }
     tokio::select! {
         error = &mut ended => return Err(error),

@@ -121,7 +121,7 @@ impl TaskHealth {
 
 #[cfg(test)]
 impl TaskHealth {
-    /// Ends a task from outside, as a panic in it would. Returns `false` where it does not run.
+    /// Ends a task from outside, as a panic in it would. Returns `false` if it does not run.
     pub(super) fn kill(&self, name: &str) -> bool {
         let tasks = self.lock();
         let running = tasks.get(name).and_then(|standing| standing.running.as_ref());

@@ -1,7 +1,7 @@
 //! What users send → redacted text and facts. Redaction comes first: the facts are read from the redacted text
-//! alone, so nothing is known that is not in what a person may look at.
+//! alone, so Kestrel knows only what a person may look at.
 //!
-//! One folder a format, with redaction and reading side by side.
+//! One folder per format, with redaction and reading side by side.
 //!
 //! A folder or an archive is read newest first, and no link in it is followed. The order comes from the file names: the
 //! hourly logs of Element X, the numbered logs of Element Web (`logs-0000` is the newest) and rotated logs become one

@@ -19,6 +19,7 @@ pub mod event;
 mod figures;
 pub mod fleet;
 mod gathered;
+pub mod hidden;
 mod inbox_shape;
 pub mod key_log;
 pub(crate) mod key_log_sum;

@@ -14,6 +14,7 @@ pub mod json;
 pub mod judged;
 mod page;
 mod plain_replies;
+pub mod replies;
 pub mod report;
 pub mod storm;
 mod svg;

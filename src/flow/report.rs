@@ -1,8 +1,8 @@
 //! A user's report → what is asked of the server for it, and one verdict on both.
 //!
-//! A report is its sender's word. It is believed of the sender only: one that names somebody else is shown,
-//! and nothing is asked for it. Its times are the client's; where its clock can be measured they are put on
-//! the server's, and that is said.
+//! A report is only what its sender says, so it counts for the sender only: one that names another user is shown and
+//! not evaluated. Its times are by the client's clock. If that clock can be measured, they are converted to the
+//! server's, and a note says so.
 
 use jiff::{SignedDuration, Timestamp};
 use ruma::{EventId, OwnedUserId, UserId};
@@ -20,34 +20,34 @@ use kestrel_core::plan;
 use kestrel_core::question::{Question, Span, Topic};
 use kestrel_core::render::{self, Reply};
 
-/// How much is looked at before and after what a report tells of.
+/// How much of the log is read before and after the times of a report.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
-/// Days that a report may ask about. Its sender says its times, so one wrong or invented moment must not have
-/// a month of logs read; what is older is another incident, and an admin can still ask about it.
+/// The most days that a report may ask about. Its sender chooses its times, so one wrong or invented time must not make
+/// Kestrel read a month of logs. Anything older is another incident, and an admin can still ask about it.
 const DAYS: i64 = 3;
 const LONGEST: SignedDuration = SignedDuration::from_hours(DAYS * 24);
-/// A clock that is off by less is no news.
+/// A clock that is off by less is not mentioned.
 const TOLD: i64 = 2000;
-/// The server's log must be silent for so long before its first refusal, to take it for the very first.
+/// The server's log must have no rejection for this long before its first one, to take it for the very first.
 const SILENT: SignedDuration = SignedDuration::from_mins(1);
 
 /// What a report came to.
 #[derive(Debug, Clone)]
 pub struct Reported {
-    /// Whom it is about, as far as that is believed.
+    /// The user whom it is about, as far as that is accepted.
     pub user: Option<OwnedUserId>,
     /// The device that it names.
     pub device: Option<String>,
-    /// Another user that it names than its sender.
+    /// A different user that it names.
     pub names: Option<String>,
-    /// None where nothing could be asked.
+    /// None if nothing could be asked.
     pub judgement: Option<Judgement>,
     /// The verdict's page, or why there is none.
     pub page: Reply,
     pub evidence: Evidence,
-    /// What a person should know of its times.
+    /// Notes for a person about its times.
     pub notes: Vec<String>,
-    /// What the sender may be told to do.
+    /// What the sender should do.
     pub advice: Option<Safe>,
 }
 
@@ -60,8 +60,8 @@ struct Reporter {
 }
 
 impl Flow {
-    /// Judges a report for the user and device that it names. `sender` is whoever has to be that user; `None`
-    /// where an admin vouches for it.
+    /// Evaluates a report for the user and device that it names. `sender` has to be that user; `None` if an admin
+    /// vouches for it.
     pub async fn report(
         &self,
         parcel: &Parcel,
@@ -93,7 +93,7 @@ impl Flow {
                         .push(clock(millis, "if its first rejected upload was the server's first"));
                 }
                 reporter.notes.extend(chosen(&case.evidence));
-                // Without a device of its own nobody knows which one the sender would log out.
+                // If it names no device, it is not known which one the sender would log out.
                 let advice = case.verdict().and_then(safe);
                 Reported {
                     advice: advice.filter(|_| reporter.device.is_some()),
@@ -111,7 +111,7 @@ impl Flow {
         }
     }
 
-    /// A report for which nothing is asked: it names somebody else, or nobody.
+    /// A report for which nothing is asked: it names a different user, or none.
     fn unasked(
         &self,
         reporter: Reporter,
@@ -150,17 +150,17 @@ impl Flow {
     }
 }
 
-/// Which device was judged, where the report names none.
+/// Which device was evaluated, if the report names none.
 fn chosen(evidence: &Evidence) -> Option<String> {
     let judged = &evidence.device()?.device;
     let list = evidence.device_list();
     let with_keys = list.value()?.iter().filter(|row| has_keys(row)).count() as u64;
     Some(match with_keys {
         0 => format!(
-            "The report names no device. Evaluated: {judged}. None of the user's sessions has encryption keys."
+            "The report names no device. Kestrel evaluated {judged}. None of the user's sessions has encryption keys."
         ),
         count => format!(
-            "The report names no device. Evaluated: {judged}, of {} with encryption keys.",
+            "The report names no device. Kestrel evaluated {judged}, one of {} with encryption keys.",
             counted(count, "device")
         ),
     })
@@ -175,12 +175,12 @@ fn undecrypted(facts: &[&ClientFacts]) -> Option<EventSubject> {
 }
 
 impl Reported {
-    /// The verdict; none where nothing could be asked.
+    /// The verdict; none if nothing could be asked.
     pub fn verdict(&self) -> Option<&Verdict> {
         self.judgement.as_ref()?.verdict()
     }
 
-    /// The verdict's name and how sure it is, as the case is kept under them.
+    /// The verdict's name and its certainty, under which the case is stored.
     pub fn kept_as(&self) -> (&'static str, &'static str) {
         let certainty = Certainty::NotEnoughEvidence;
         let unasked = (VerdictId::Inconclusive.name(), certainty.name());
@@ -192,7 +192,7 @@ impl Reported {
 pub fn headline(reported: &Reported) -> &'static str {
     match (reported.verdict(), &reported.names) {
         (Some(verdict), _) => verdict.id.headline(),
-        (None, Some(_)) => "the report names a different user than its sender: not evaluated",
+        (None, Some(_)) => "the report names a different user, so it was not evaluated",
         (None, None) => "the report was not evaluated",
     }
 }
@@ -220,7 +220,7 @@ fn is(user: &UserId, named: &str) -> bool {
     named == user.as_str() || named == user.localpart()
 }
 
-/// The window that a report is about, on the server's clock, and what has to be said of it.
+/// The window of a report by the server's clock, and notes about it.
 fn span(facts: &[&ClientFacts], skew: Option<Skew>, now: Timestamp) -> (Span, Vec<String>) {
     let mut notes = Vec::new();
     if let Some(skew) = skew.filter(|skew| skew.millis.abs() >= TOLD) {
@@ -276,7 +276,7 @@ fn on_our_clock(facts: &ClientFacts, skew: Option<Skew>) -> ClientFacts {
     facts
 }
 
-/// How far the client is ahead of the server, where both saw the first refusal: each was silent before it.
+/// How far the client is ahead of the server, if both saw the first rejection: neither has one before it.
 fn measured(facts: &[&ClientFacts], evidence: &Evidence) -> Option<i64> {
     let refusals = facts.iter().flat_map(|facts| {
         let noted = facts.signs.iter().filter(|noted| noted.sign == Sign::AlreadyExists);

@@ -28,7 +28,7 @@ pub(super) fn taken(file: &Path, limits: &Limits) -> Result<Parcel, UsageError> 
     let taken = if open.metadata().is_ok_and(|about| about.is_file()) {
         take_in_from(&name, BufReader::new(open), limits)
     } else {
-        // A pipe is not seekable, so it is kept in memory.
+        // A pipe is not seekable, so it is read into memory.
         let most = limits.size.min(Limits::default().size);
         let mut bytes = Vec::new();
         open.by_ref().take(most as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;

@@ -7,6 +7,6 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct Configured {
     /// The config file
-    #[arg(long, short, default_value = "kestrel.toml")]
+    #[arg(long, short, value_name = "FILE", default_value = "kestrel.toml")]
     pub(crate) config: PathBuf,
 }

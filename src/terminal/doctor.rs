@@ -1,4 +1,4 @@
-//! `kestrel doctor`: the config, the account, every source, the store and the database's role.
+//! `kestrel doctor`: checks the config, the account, every source, the store and the database's role.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use jiff::Timestamp;
 use kestrel::config::Config;
 use kestrel::flow::Flow;
-use kestrel_core::evidence::{Evidence, Fact, Gathered, State};
+use kestrel_core::evidence::{Evidence, Fact, Gathered, Need, State};
 use kestrel_core::plan::Plan;
 use kestrel_core::question::{Question, Span, Topic};
 
@@ -35,7 +35,7 @@ pub(crate) async fn doctor(config: &Config, account: &[AccountCheck]) -> Result<
     let now = Timestamp::now();
     let server = config.server.name.as_deref();
     let Ok(plan) = Plan::new(&question, server, config.limits.window, now) else {
-        bail!("a question about a device needs its name");
+        bail!("the check of the sources could not be planned");
     };
     let evidence = Flow::new(Arc::new(config.clone())).collect(&plan).await;
     let mut well = true;
@@ -59,18 +59,45 @@ pub(crate) async fn doctor(config: &Config, account: &[AccountCheck]) -> Result<
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// What a source is asked for, for a person.
+fn asked_for(need: Need) -> &'static str {
+    match need {
+        Need::KeyLog => "one-time keys of a device",
+        Need::Devices | Need::DeviceList => "devices",
+        Need::DeviceKeys => "device keys",
+        Need::OneTimeKeys => "one-time keys",
+        Need::FallbackKeys => "fallback keys",
+        Need::Event => "events",
+        Need::EventShape => "event contents",
+        Need::Redactions => "redactions",
+        Need::Inbox => "to-device inbox",
+        Need::Dehydrated => "dehydrated devices",
+        Need::ToDeviceLog => "to-device messages",
+        Need::DelayLog => "delayed events and latency",
+        Need::DelayedEvents => "pending delayed events",
+        Need::SentDelays => "delayed events that were sent",
+        Need::Metrics => "latency metrics",
+        Need::Client => "client report",
+        Need::AuthLog => "access tokens and device removals",
+        Need::FleetLog => "one-time keys of all devices",
+        Need::FleetRows => "stored keys of all devices",
+        Need::Replica => "replica state",
+    }
+}
+
 /// Prints how a source answered; returns whether it did.
 fn source_line(answer: &Gathered, evidence: &Evidence) -> Result<bool> {
     let (mark, why) = match &answer.state {
         State::Failed(why) if is_quiet(evidence, answer.need, why) => ("unknown", why.as_str()),
         State::Found | State::Empty => ("ok", answer.what.as_str()),
         State::Failed(why) => ("FAILED", why.as_str()),
-        State::NotAsked(why) => ("not asked", why.as_str()),
+        State::NotAsked(why) => ("not queried", why.as_str()),
     };
-    say(&format!("{mark:>14}  {} {:?}: {why}\n", answer.source, answer.need))?;
+    let asked = asked_for(answer.need);
+    say(&format!("{mark:>14}  {}, {asked}: {why}\n", answer.source))?;
     if let Some(Fact::KeyLog(log)) = &answer.fact {
         for coverage in &log.coverage {
-            say(&format!("{:>14}  times: {}\n", "", coverage.zone))?;
+            say(&format!("{:>14}  time zone: {}\n", "", coverage.zone))?;
             let notes = coverage.notes.iter().map(|note| format!("{:>14}  {note}\n", ""));
             say(&notes.collect::<String>())?;
         }

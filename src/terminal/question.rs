@@ -1,4 +1,4 @@
-//! The flags of `kestrel triage` → the question and the client's files. What has no meaning is an error, never a
+//! The flags of `kestrel triage` → the question and the client's files. A flag without a meaning is an error, never a
 //! guess.
 
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use kestrel::config::Config;
 use kestrel_core::command::{self, UsageError, WindowFlags};
-use kestrel_core::evidence::Gathered;
+use kestrel_core::evidence::{self, Gathered};
 use kestrel_core::question::{Question, Span, Topic};
 
 use super::client_files::{file_limits, taken};
@@ -58,17 +58,17 @@ impl Triage {
     /// The first word after the symptom.
     fn named(&self, what: &str) -> Result<&str, UsageError> {
         let missing =
-            || slip(format!("Name {what} after the symptom; `kestrel triage --help` says more."));
+            || slip(format!("Name {what} after the symptom; see `kestrel triage --help`."));
         self.subject.as_deref().ok_or_else(missing)
     }
 
-    /// What the symptom has no use for is an error: ignored in silence, it would be taken for used.
+    /// A flag that the symptom does not use is an error: if it were ignored, it would look used.
     fn fits(&self) -> Result<(), UsageError> {
         use Symptom::{All, Fleet, Ke2, Ke3, Ke4};
         let is = |one| self.symptom == one;
         let about_event = is(Ke3) || is(All) && self.event.is_some();
         let table = [
-            (self.subject.is_some(), !is(Fleet), "A user", "every symptom but fleet"),
+            (self.subject.is_some(), !is(Fleet), "A user", "every symptom except fleet"),
             (self.device.is_some(), !(is(Ke3) || is(Ke4)), "A device", "ke1, ke2 and all"),
             (self.sender.is_some(), is(Ke2), "--sender", "ke2"),
             (self.live.is_some(), is(Ke2), "--live", "ke2"),
@@ -77,18 +77,19 @@ impl Triage {
                 self.client_says.is_some(),
                 about_event,
                 "--client-says",
-                "ke3, and for all with --event",
+                "ke3, and with all if --event is given",
             ),
         ];
         match table.iter().find(|(given, fits, ..)| *given && !fits) {
             Some((.., what, whose)) => {
-                Err(slip(format!("{what} is for {whose}: leave it out here.")))
+                let symptom = evidence::Symptom::from(self.symptom).name();
+                Err(slip(format!("{what} does not apply to {symptom}. It applies to {whose}.")))
             }
             None => Ok(()),
         }
     }
 
-    /// What the client's files say. Either flag takes any kind: the content tells.
+    /// What the client's files say. Either flag takes any kind: the content decides.
     pub(super) fn client(&self) -> Result<Vec<Gathered>, UsageError> {
         let mut said = Vec::new();
         for file in self.report.iter().chain(&self.har) {

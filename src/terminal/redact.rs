@@ -1,5 +1,5 @@
-//! `kestrel redact`: prints what would be kept of a user's files, and on standard error what was understood
-//! and removed, so that a user can check before sending.
+//! `kestrel redact`: prints what would be stored of a user's files, and on standard error what was read and removed,
+//! so that a user can check before sending.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,14 +15,14 @@ use super::output::say;
 /// The files to read.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Nothing is sent or written. Exit status: 0 every file was read; 2 a file is in a format that \
-                  Kestrel cannot read"
+    after_help = "Nothing is sent or written to disk. Exit status: 0 every file was read; 2 a file cannot be \
+                  read"
 )]
 pub(crate) struct Redact {
     /// Diagnostics reports, HAR files, logs, and archives or folders of them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Keep IP addresses
+    /// Do not remove IP addresses
     #[arg(long)]
     addresses: bool,
     #[arg(long, value_enum, default_value_t = RedactFormat::Text)]
@@ -32,11 +32,11 @@ pub(crate) struct Redact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum RedactFormat {
     Text,
-    /// One object per artefact, each on a line
+    /// One JSON object per file, each on its own line
     Json,
 }
 
-/// Shows what would be kept.
+/// Shows what would be stored.
 pub(crate) fn redact(flags: &Redact) -> Result<ExitCode> {
     let limits = Limits { addresses: flags.addresses, ..file_limits() };
     let mut ended = ExitCode::SUCCESS;

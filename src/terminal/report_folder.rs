@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 const FILES: usize = 4096;
 const DEPTH: usize = 3;
 
-/// What a folder holds.
+/// The contents of a folder.
 #[derive(Default)]
 struct FolderContents {
     files: Vec<(SystemTime, PathBuf, u64)>,
@@ -41,7 +41,9 @@ pub(super) fn taken(folder: &Path, limits: &Limits) -> Result<Parcel, String> {
         parcel.notes.push(format!("{} links in the folder were not followed", found.links));
     }
     if found.more {
-        parcel.notes.push(format!("the folder has more than {FILES} files or {DEPTH} levels"));
+        parcel.notes.push(format!(
+            "the folder has more than {FILES} files or {DEPTH} levels: the rest was not read"
+        ));
     }
     Ok(parcel)
 }

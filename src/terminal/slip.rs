@@ -1,8 +1,8 @@
-//! Bad usage, in a sentence of its own.
+//! Bad usage, as one sentence.
 
 use kestrel_core::command::UsageError;
 
-/// Bad usage, in a sentence of its own.
+/// Bad usage, as one sentence.
 pub(super) fn slip(says: String) -> UsageError {
     UsageError { says, usage: None }
 }

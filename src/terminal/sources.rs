@@ -8,7 +8,7 @@ use kestrel::config::{
     Cases, Config, Database, Limits, LogSource, Prometheus, Reports, Server, Watch,
 };
 
-/// Sources besides the logs.
+/// Sources other than the logs.
 #[derive(Debug, Args)]
 pub(crate) struct Sources {
     /// Synapse's database: postgresql://role@host/synapse

@@ -8,23 +8,23 @@ use kestrel_core::evidence;
 use super::sources::Sources;
 use super::verdict_output::{EXIT, Shown};
 
-/// What to judge, and from what.
+/// What to evaluate, and from which sources.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT)]
 pub(crate) struct Triage {
     pub(super) symptom: Symptom,
-    /// The user: a full Matrix ID, or just the name if a config names the server. For ke3: the event. For
-    /// fleet: none
+    /// The user: a full Matrix ID, or only the name if a config names the server. ke3: the event. fleet:
+    /// nothing
     #[arg(value_name = "USER|EVENT")]
     pub(super) subject: Option<String>,
-    /// ke1, ke2, all: the exact device ID; without it the user's devices are listed, and `all` takes the one
-    /// in trouble
+    /// ke1, ke2, all: the exact device ID. Without it ke1 and ke2 list the user's devices, and `all` checks the
+    /// one that has a problem
     pub(super) device: Option<String>,
     /// ke2: only messages from this user
     #[arg(long, value_name = "USER")]
     pub(super) sender: Option<String>,
-    /// ke2: watch the device's inbox for this long, then evaluate: 60s
-    #[arg(long, value_name = "SPAN")]
+    /// ke2: watch the device's inbox for this long, then evaluate, for example 60s
+    #[arg(long, value_name = "DURATION")]
     pub(super) live: Option<String>,
     /// all: an event that does not decrypt
     #[arg(long, value_name = "EVENT")]
@@ -32,7 +32,7 @@ pub(crate) struct Triage {
     /// ke3, all: the client's error message about the event
     #[arg(long, value_name = "TEXT")]
     pub(super) client_says: Option<String>,
-    /// A Synapse log file; repeat it for several processes
+    /// A Synapse log file; repeat the flag for several processes
     #[arg(long, value_name = "FILE")]
     pub(super) log: Vec<PathBuf>,
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub(crate) struct Triage {
     #[arg(long, value_name = "FILE")]
     pub(super) har: Vec<PathBuf>,
     /// The window, counted back from now or from --until: 30m, 2h, 3d
-    #[arg(long, value_name = "SPAN", conflicts_with = "since")]
+    #[arg(long, value_name = "DURATION", conflicts_with = "since")]
     pub(super) last: Option<String>,
     /// The start of the window
     #[arg(long, value_name = "TIME")]
@@ -64,15 +64,15 @@ pub(crate) struct Triage {
 pub(super) enum Symptom {
     /// One-time key conflicts of one device
     Ke1,
-    /// Media keys of calls that do not arrive or decrypt
+    /// Call media keys that do not arrive or do not decrypt
     Ke2,
-    /// An event that will not decrypt
+    /// An event that does not decrypt
     Ke3,
     /// Delayed events that time out: calls that drop
     Ke4,
-    /// All four, and the chain between them
+    /// All four, and how they are connected
     All,
-    /// Every device in trouble now
+    /// All devices with problems now
     Fleet,
 }
 

@@ -86,18 +86,18 @@ async fn lab_one_account_has_one_process() -> Result<()> {
     let end = ended(&mut second, PATIENCE).await?;
     println!("another store gives up after {:.1} s", started.elapsed().as_secs_f32());
     assert!(end.contains("exit status: 4") && end.contains(&place), "{end}");
-    well(&first, &["this store holds the account"])?;
-    unwell(&second, &["another store holds the account", "the last run ended"])?;
+    well(&first, &["this store uses the account"])?;
+    unwell(&second, &["another store uses the account", "the last run ended"])?;
     answers(&ops, &first).await?;
 
     // Killed, and started again: at once.
     first.kill()?;
     let started = Instant::now();
     first.run()?;
-    logged(&first, "holds the account: store", PATIENCE).await?;
+    logged(&first, "uses the account: store", PATIENCE).await?;
     logged(&first, ", run 2, ", PATIENCE).await?;
     println!(
-        "the same store holds the account again after {:.1} s",
+        "the same store uses the account again after {:.1} s",
         started.elapsed().as_secs_f32()
     );
     answers(&ops, &first).await?;
@@ -106,7 +106,7 @@ async fn lab_one_account_has_one_process() -> Result<()> {
     // Asked to stop, it gives the account back: another store need not wait either.
     first.stop();
     second.run()?;
-    logged(&second, "this process holds the account", PATIENCE).await?;
+    logged(&second, "this process uses the account", PATIENCE).await?;
     assert!(
         !log(&second)?.rsplit("exit status").next().unwrap_or_default().contains("taking over")
     );
@@ -218,13 +218,13 @@ async fn lab_a_deleted_device_is_replaced_under_the_same_identity() -> Result<()
     // The password is changed, which ends all sessions.
     let body = json!({"auth": by_password(&bot.user_id, &bot.password), "new_password": "changed"});
     lab.wire().post("/_matrix/client/v3/account/password", Some(&own_token(&bot)?), body).await?;
-    unwell(&bot, &["refuses the password"])?;
+    unwell(&bot, &["rejects the password"])?;
     bot.stop();
     bot.run()?;
     told(&ops, "password was changed").await?;
     delete_device_as(&lab, &bot, "changed").await?;
     let end = ended(&mut bot, PATIENCE).await?;
-    assert!(end.contains("exit status: 4") && end.contains("refuses the password"), "{end}");
+    assert!(end.contains("exit status: 4") && end.contains("rejects the password"), "{end}");
     bot.write_secret("password", "changed")?;
     bot.run()?;
     answers(&ops, &bot).await?;
@@ -304,7 +304,7 @@ async fn lab_a_store_that_was_put_back_is_noticed_before_it_is_used() -> Result<
     let said = told(&ops, "has a new device").await?;
     assert!(said.plain.contains("older copy") && said.plain.contains(&old), "{said:?}");
     answers(&ops, &bot).await?;
-    well(&bot, &["this store holds the account"])?;
+    well(&bot, &["this store uses the account"])?;
 
     // The same without a password.
     bot.stop();
@@ -321,7 +321,7 @@ async fn lab_a_store_that_was_put_back_is_noticed_before_it_is_used() -> Result<
     unwell(&bot, &["older copy", "the last run ended"])
 }
 
-/// Only the crypto store is put back, so that nothing shows before the homeserver refuses an upload.
+/// Only the crypto store is put back, so that nothing shows before the homeserver rejects an upload.
 #[tokio::test(flavor = "multi_thread")]
 async fn lab_a_crypto_store_that_was_put_back_is_told_in_the_room() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
@@ -344,7 +344,7 @@ async fn lab_a_crypto_store_that_was_put_back_is_told_in_the_room() -> Result<()
         "{said:?}"
     );
     assert!(claimed > 0, "nothing was claimed");
-    unwell(&bot, &["refuses this device's one-time keys"])?;
+    unwell(&bot, &["rejects this device's one-time keys"])?;
 
     // Once, and not at every start; and with a password the device is replaced.
     let config = fs::read_to_string(bot.config_path())?;

@@ -240,7 +240,7 @@ async fn lab_keys_of_a_device_that_was_signed_out_and_of_others_command_nothing(
     // A member's own key, under the admin's name.
     let member = ops.bring(&lab, "member").await?;
     let theirs = member.ask("!mute all 1h").await?;
-    assert!(answer(&member, &theirs, &bot).await?.contains("administrators only"));
+    assert!(answer(&member, &theirs, &bot).await?.contains("only this server's administrators"));
     let copy = copied(&lab, &ops, &theirs).await?;
     let reason = answer(&ops, &copy, &bot).await?;
     println!("{reason}\n");

@@ -111,7 +111,7 @@ fn on_disk(session: &StoredSession, beside: &AccountFiles, matrix: &Matrix) -> V
     }
     if let Some(since) = session.conflict {
         found.push(Finding::wrong(format!(
-            "since {since:.0} the homeserver refuses this device's one-time keys: the crypto store is older \
+            "since {since:.0} the homeserver rejects this device's one-time keys: the crypto store is older \
              than the device, for example because an older copy was restored. Stop Kestrel and run `kestrel login`"
         )));
     }
@@ -226,25 +226,25 @@ async fn device(client: &Client, session: &StoredSession) -> Result<Vec<Finding>
     Ok(found)
 }
 
-/// Who holds the account. Whether that process still runs shows only in time.
+/// Who holds the account. Whether that process still runs is not known here.
 async fn holder(client: &Client, beside: &AccountFiles) -> Result<Finding> {
     let store_run = beside.lease.as_deref().and_then(StoreRun::read);
     let record = lease::read(client).await?;
     let Some(record) = record else {
-        return Ok(Finding::well("no process holds the account"));
+        return Ok(Finding::well("no process uses the account"));
     };
     let told = record.describe();
     Ok(match lease::holder(Some(&record), store_run.as_ref()) {
         AccountHolder::Free if record.released => {
-            Finding::well(format!("the account is free; last: {told}"))
+            Finding::well(format!("no process uses the account; the last one was {told}"))
         }
-        AccountHolder::Free => Finding::well(format!("this store holds the account: {told}")),
+        AccountHolder::Free => Finding::well(format!("this store uses the account: {told}")),
         AccountHolder::Copy => Finding::wrong(format!(
-            "a newer run of this same store held the account last: {told}. This store is an older copy of it, and \
-             its device must not be used"
+            "a newer run of this store used the account last: {told}. This store is an older copy, and its \
+             device must not be used"
         )),
         AccountHolder::Other => Finding::wrong(format!(
-            "another store holds the account: {told}. `kestrel run` with this store ends with status 4 while that \
+            "another store uses the account: {told}. `kestrel run` with this store ends with status 4 while that \
              process runs"
         )),
     })
@@ -259,7 +259,7 @@ async fn password(client: &Client, session: &StoredSession, matrix: &Matrix) -> 
     Some(match password::check(client, &matrix.user, &secret).await {
         Password::Right => Finding::well(format!("the password in {shown} is the account's")),
         Password::Wrong => Finding::wrong(format!(
-            "the homeserver refuses the password in {shown}: it was changed. Kestrel cannot replace a lost device \
+            "the homeserver rejects the password in {shown}: it was changed. Kestrel cannot replace a lost device \
              with it (matrix.password_file)"
         )),
         Password::Unknown(why) => {
@@ -301,7 +301,7 @@ mod tests {
         session.conflict = Some(Timestamp::UNIX_EPOCH);
         session.ended = Some(crate::bot::account::session::RunEnd {
             at: Timestamp::UNIX_EPOCH,
-            why: "another store holds this account".to_owned(),
+            why: "another store uses this account".to_owned(),
         });
         session.user = "@other:example.org".try_into().unwrap();
         let mut matrix = matrix();

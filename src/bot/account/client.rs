@@ -1,4 +1,4 @@
-//! A configuration and a token → a Matrix client, and how patiently it asks.
+//! A configuration and a token → a Matrix client, and how long it retries.
 //!
 //! No client built here has sent anything that changes its device. No token is logged.
 
@@ -18,7 +18,7 @@ use ruma::{DeviceId, RoomId, UserId};
 use super::session_end::SessionEnd;
 use crate::config::Matrix;
 
-/// A client that keeps its device's keys under `path`. `key` opens them: it is random, so the client
+/// A client that stores its device's keys under `path`. `key` opens them: it is random, so the client
 /// need not stretch it as it would a passphrase.
 pub(crate) async fn with_store(
     matrix: &Matrix,

@@ -71,7 +71,7 @@ pub(crate) async fn plan(client: &Client, store: &Store) -> Result<IdentityPlan>
     })
 }
 
-/// Decides for a person who logs in; refuses where the account's identity would be lost unasked.
+/// Decides for a person who logs in; an error if the account's identity would be lost without a request.
 pub(crate) async fn plan_with(
     client: &Client,
     store: &Store,

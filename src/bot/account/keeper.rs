@@ -1,5 +1,5 @@
 //! A restored session → one that keeps working: its lease is renewed, problems of the account are noticed, and the
-//! ops room is told about each once.
+//! ops room gets one notice about each.
 //!
 //! Notices for the room are in `session.json` until the homeserver accepts them, so a crash loses none. This file
 //! never decides about a command or a storm.
@@ -36,7 +36,7 @@ const LOOKS_A_DAY: u32 = 24;
 /// The pause after a notice could not be posted.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The Matrix client's reports of one-time keys that the homeserver refused.
+/// The Matrix client's reports of one-time keys that the homeserver rejected.
 pub(crate) type OneTimeKeyConflicts = broadcast::Receiver<Option<DuplicateOneTimeKeyErrorMessage>>;
 
 /// A session that works, on an account that this process holds.
@@ -98,8 +98,8 @@ struct Keeper<'a> {
 enum Never {}
 
 impl Keeper<'_> {
-    /// Ends when the server refused this device's one-time keys and a new device can be created. Without a password
-    /// the device keeps working as well as it can, and the room is told.
+    /// Ends when the server rejected this device's one-time keys and a new device can be created. Without a password
+    /// the device keeps working as well as it can, and the room gets a notice.
     async fn notice_conflicts(self, mut conflicts: OneTimeKeyConflicts) -> UnusableDevice {
         loop {
             if let Err(RecvError::Closed) = conflicts.recv().await {
@@ -224,7 +224,7 @@ impl Keeper<'_> {
             let txn = transaction(&session.device, note);
             match room_message::post(room, Destination::Room, note, rings, txn).await {
                 Ok(_) => {}
-                // It would be refused for ever.
+                // The homeserver would reject it every time.
                 Err(error) if delivery::is_unsendable(&error) => {
                     tracing::error!("a notice about the account is dropped: {error:#}");
                 }

@@ -125,7 +125,7 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
     let store_run = StoreRun::load_or_create(store)?;
     let mut watch: Option<Observation> = None;
     loop {
-        let seen = patiently("asking who holds the account", || read(client)).await?;
+        let seen = patiently("asking which process uses the account", || read(client)).await?;
         let holder = holder(seen.as_ref(), Some(&store_run));
         let Some(record) = &seen else { return Ok(seen) };
         if holder == AccountHolder::Free {
@@ -139,7 +139,7 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
             Some(watch) => watch.look(record, now),
             None => {
                 tracing::warn!(
-                    "the account is held by {}; watching for {LAPSE:?} whether that process still runs",
+                    "{} uses the account; checking for {LAPSE:?} whether that process still runs",
                     record.describe()
                 );
                 watch = Some(Observation::new(record.clone(), now));
@@ -163,7 +163,7 @@ pub(crate) async fn wait_until_free(client: &Client, store: &Store) -> Result<Op
 /// of an older copy.
 pub(crate) async fn adopt(client: &Client, store: &Store) -> Result<()> {
     let mut store_run = StoreRun::load_or_create(store)?;
-    let seen = patiently("asking who holds the account", || read(client)).await?;
+    let seen = patiently("asking which process uses the account", || read(client)).await?;
     if let Some(record) =
         seen.filter(|record| record.store == store_run.store && record.run > store_run.run)
     {
@@ -192,7 +192,7 @@ async fn claim(client: &Client, store: &Store, seen: u64) -> Result<Option<Lease
     if !is_ours(client, &record).await? {
         return Ok(None);
     }
-    tracing::info!("this process holds the account: {}", record.describe());
+    tracing::info!("this process uses the account: {}", record.describe());
     Ok(Some(Lease {
         inner: Arc::new(LeaseShared {
             client: client.clone(),
@@ -210,7 +210,7 @@ async fn claim(client: &Client, store: &Store, seen: u64) -> Result<Option<Lease
 async fn is_ours(client: &Client, record: &LeaseRecord) -> Result<bool> {
     for pause in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)] {
         tokio::time::sleep(pause).await;
-        let back = patiently("asking who holds the account", || read(client)).await?;
+        let back = patiently("asking which process uses the account", || read(client)).await?;
         if back.is_some_and(|back| back.writer == record.writer) {
             return Ok(true);
         }
@@ -309,7 +309,7 @@ impl Lease {
             Ok::<_, HttpError>(())
         });
         match done.await {
-            Ok(Ok(())) => tracing::info!("the account is free again"),
+            Ok(Ok(())) => tracing::info!("the account is released"),
             Ok(Err(error)) => tracing::info!("the account's lease was not released: {error}"),
             Err(_) => tracing::info!("the account's lease was not released within {FAREWELL:?}"),
         }
@@ -344,7 +344,7 @@ fn standing(own: &LeaseRecord, seen: Option<&LeaseRecord>) -> LeaseState {
 
 fn held_elsewhere(record: &LeaseRecord) -> anyhow::Error {
     NeedsPerson::error(format!(
-        "another store holds this account: {}. Two processes on one account answer every command twice, so \
+        "another store uses this account: {}. Two processes on one account answer every command twice, so \
          this one ends. Stop the other process, then start this one",
         record.describe()
     ))
@@ -352,7 +352,7 @@ fn held_elsewhere(record: &LeaseRecord) -> anyhow::Error {
 
 fn copied(record: &LeaseRecord) -> anyhow::Error {
     NeedsPerson::error(format!(
-        "a newer run of this same store holds the account: {}. The machine or the store folder was copied, and \
+        "a newer run of this store uses the account: {}. The machine or the store folder was copied, and \
          two processes with one device break its encryption, so this one ends. Keep one copy and delete the \
          other. If the one that you keep was copied while the other ran, run `kestrel login` for it",
         record.describe()
@@ -414,7 +414,7 @@ mod tests {
         };
         assert!(!sure.is_past(&later(59, 59)));
         assert!(sure.is_past(&later(60, 0)));
-        // Suspended: the monotonic clock stood still. Or set, either way: one look too many.
+        // Suspended: the monotonic clock did not advance. Or a clock was set: one check too many.
         assert!(sure.is_past(&later(1, 3600)));
         assert!(sure.is_past(&later(1, -3600)));
     }

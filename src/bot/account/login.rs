@@ -1,6 +1,6 @@
 //! A password or a token → a device of the bot's own → a session on disk.
 //!
-//! A login that is refused leaves everything as it was: the session in the store, its device, and the account's
+//! A login that is rejected leaves everything as it was: the session in the store, its device, and the account's
 //! identity. No token or password is ever logged.
 
 use std::fmt;
@@ -63,12 +63,12 @@ pub(crate) struct NewDevice {
 }
 
 impl NewDevice {
-    /// A client that keeps nothing, for what has to be asked before the store is changed.
+    /// A client that stores nothing, for what has to be asked before the store is changed.
     pub(crate) async fn client(&self, matrix: &Matrix) -> Result<Client> {
         client::with_token(matrix, &self.device, &self.access_token).await
     }
 
-    /// Removes the device again. A device that was given is kept: its owner may use it for another try.
+    /// Removes the device again. A device that was given stays: its owner may use it for another try.
     pub(crate) async fn undo(&self, matrix: &Matrix) {
         if self.password.is_some() {
             leave(matrix, &self.device, &self.access_token).await;
@@ -129,7 +129,7 @@ pub(crate) async fn enter_alone(
         }
         if is_refused(&error) {
             return NeedsPerson::error(format!(
-                "the homeserver refuses the password in {shown}: the password was changed, or the account is \
+                "the homeserver rejects the password in {shown}: the password was changed, or the account is \
                  deactivated. Put the account's current password into the file, or run `kestrel login`"
             ));
         }
@@ -200,7 +200,7 @@ async fn enter(matrix: &Matrix, store: &Store, secret: Secret) -> Result<NewDevi
         Secret::Password(password) => (password, None),
         Secret::PasswordFile(path) => (read_password(&path)?, Some(std::path::absolute(path)?)),
     };
-    // On a client that has no store: nothing is lost if it is refused.
+    // On a client that has no store: nothing is lost if it is rejected.
     let answer = client::bare(matrix).await?.send(request(matrix, &password)).await;
     let answer = answer.with_context(|| format!("cannot log in at {}", matrix.homeserver))?;
     check_user(matrix, &answer)?;
@@ -224,7 +224,7 @@ fn check_user(matrix: &Matrix, answer: &login::v3::Response) -> Result<()> {
     Ok(())
 }
 
-/// Whether the homeserver refused the password. Synapse answers the same for a deactivated account.
+/// Whether the homeserver rejected the password. Synapse answers the same for a deactivated account.
 fn is_refused(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let http = cause.downcast_ref::<matrix_sdk::HttpError>();
@@ -241,7 +241,7 @@ async fn check_token(
     device: &DeviceId,
 ) -> Result<()> {
     let client = client::with_token(matrix, device, access_token).await?;
-    let whose = (client.whoami().await).context("the homeserver refused the access token")?;
+    let whose = (client.whoami().await).context("the homeserver rejected the access token")?;
     if whose.user_id != matrix.user {
         let had = &whose.user_id;
         let wanted = &matrix.user;
@@ -265,11 +265,11 @@ async fn check_token(
 /// A remark for a person whose other store holds the account.
 async fn held_elsewhere(client: &Client, store: &Store) -> Result<Option<String>> {
     let store_run = store.lease()?.and_then(|text| lease::StoreRun::read(&text));
-    let record = patiently("asking who holds the account", || lease::read(client)).await?;
+    let record = patiently("asking which process uses the account", || lease::read(client)).await?;
     let holder = lease::holder(record.as_ref(), store_run.as_ref());
     Ok(record.filter(|_| holder == lease::AccountHolder::Other).map(|record| {
         format!(
-            "Another store holds this account: {}. Stop that Kestrel before you run this one.",
+            "Another store uses this account: {}. Stop that Kestrel before you run this one.",
             record.describe()
         )
     }))

@@ -35,7 +35,7 @@ pub(crate) async fn check(client: &Client, user: &UserId, password: &str) -> Pas
     let Err(error) = client.send(request).await else {
         return Password::Right;
     };
-    // A refused password: the homeserver asks again.
+    // A wrong password: the homeserver asks again.
     let refused = error.as_uiaa_response().is_some()
         || error.as_client_api_error().is_some_and(|error| error.status_code.as_u16() == 403);
     if refused { Password::Wrong } else { Password::Unknown(error.to_string()) }

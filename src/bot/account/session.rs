@@ -39,10 +39,10 @@ pub(crate) struct StoredSession {
     /// When devices were created without a person, the newest ones.
     #[serde(default)]
     pub(crate) replaced: Vec<Timestamp>,
-    /// Whether the ops room was told that the device is not verified.
+    /// Whether the ops room has the notice that the device is not verified.
     #[serde(default)]
     pub(crate) said_unverified: bool,
-    /// Whether the ops room was told that the password in the password file is wrong.
+    /// Whether the ops room has the notice that the password in the password file is wrong.
     #[serde(default)]
     pub(crate) said_password: bool,
     /// Notices about the account that are not posted yet.
@@ -67,7 +67,7 @@ impl StoredSession {
 
     /// From the file's text.
     pub(crate) fn read(text: &str) -> Result<Self> {
-        // The text holds secrets and so might serde's message: it stays unsaid.
+        // The text contains secrets, and serde's message might too: it is left out.
         serde_json::from_str(text).map_err(|_| {
             NeedsPerson::error(
                 "session.json in the store cannot be read: remove it and run `kestrel login`",
@@ -96,7 +96,7 @@ impl StoredSession {
         Ok(())
     }
 
-    /// Changes the session on the disk; nothing where there is none.
+    /// Changes the session on disk; does nothing if there is none.
     pub(crate) fn change(store: &Store, change: impl FnOnce(&mut Self)) -> Result<()> {
         let Some(mut session) = Self::load(store)? else { return Ok(()) };
         change(&mut session);

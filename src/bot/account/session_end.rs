@@ -71,7 +71,7 @@ impl fmt::Display for SessionEnd {
                  expired, or the account was deactivated"
             }
             Self::Deactivated => "the homeserver ended this session: the account is deactivated",
-            Self::Locked => "the homeserver refuses this session: the account is locked",
+            Self::Locked => "the homeserver rejects this session: the account is locked",
         })
     }
 }
@@ -94,7 +94,7 @@ impl fmt::Display for UnusableDevice {
                 "the store is older than the account's last run with it: an older copy was restored"
             }
             Self::Conflict => {
-                "the homeserver refuses this device's one-time keys: the crypto store is older than the \
+                "the homeserver rejects this device's one-time keys: the crypto store is older than the \
                  device, for example because an older copy was restored"
             }
         })

@@ -1,6 +1,6 @@
 //! A file on the homeserver → its bytes, decrypted piece by piece as they arrive, and never more than the limit.
 //!
-//! The Matrix client's own download holds a file three times in memory (as it came, copied, decrypted) and has no
+//! The Matrix client's own download has a file three times in memory (as it came, copied, decrypted) and has no
 //! limit: a message may declare a small size for a large file.
 
 use std::borrow::Cow;

@@ -10,11 +10,11 @@ use ruma::EventId;
 use super::session_task::SessionTask;
 use crate::bot::messages::outgoing_message::OutgoingMessage;
 use crate::bot::messages::room_message::{self, Destination};
-use crate::bot::replies;
 use crate::flow::{Captured, Case};
 use crate::store::{NewCase, bundle};
 use kestrel_core::capture::{BundledFile, MANIFEST, Manifest, Session, folder_name};
 use kestrel_core::evidence::{ClientFacts, Fact, Gathered, Need, Shown, State};
+use kestrel_core::render::replies;
 
 /// The longest delay of a line in Synapse's log (its handler's buffer, by default).
 const LATE: i64 = 6;

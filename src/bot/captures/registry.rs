@@ -19,12 +19,12 @@ use super::tick::StepTick;
 use crate::bot::chat_line::ChatLine;
 use crate::bot::permission::may_command;
 use crate::bot::rate_limit::{Rate, RateLimit, TICKS};
-use crate::bot::replies;
 use crate::config::Config;
 use crate::store::KeptCapture;
 use kestrel_core::capture::{CaptureRequest, Input, Session, Step};
 use kestrel_core::command::CaptureCommand;
 use kestrel_core::evidence::client_file::{Artefact, FileKind};
+use kestrel_core::render::replies;
 use kestrel_core::render::{Reply, capture as wording};
 
 /// The most inputs that wait for a busy session; more are dropped and logged.
@@ -114,7 +114,7 @@ impl Captures {
             }
         };
         self.tell(kept.number, input);
-        Ok((line.root() != kept.root).then(|| replies::taken_for(kept.number)))
+        Ok((line.root() != kept.root).then(|| replies::capture_answers_elsewhere(kept.number)))
     }
 
     async fn start(
@@ -221,7 +221,7 @@ impl Captures {
         }
         match self.step(&tick.sender, Timestamp::now()) {
             Rate::Allowed => {}
-            Rate::JustExceeded => {
+            Rate::JustExceeded { .. } => {
                 return tracing::warn!("{} ticked {TICKS} times in an hour", tick.sender);
             }
             Rate::Exceeded => return,

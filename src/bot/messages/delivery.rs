@@ -16,8 +16,8 @@ use matrix_sdk::{HttpError, Room};
 use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use tokio::sync::Mutex as Turn;
 
-/// How often one message is sent before it is given up, and the first pause: together about a minute, which
-/// is a homeserver's restart.
+/// How often one message is sent before Kestrel gives up, and the first pause: together about 1 minute, which is
+/// enough for a restart of the homeserver.
 const MOST_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -72,11 +72,11 @@ where
     match sending.await {
         Ok(Ok(sent)) => Ok(sent.response.event_id),
         Ok(Err(error)) if is_refusal(&error) => {
-            Err(error).context("the homeserver refused the message")
+            Err(error).context("the homeserver rejected the message")
         }
         Ok(Err(error)) => Err(error).context("the message could not be sent"),
         Err(error) if error.is_panic() => Err(anyhow!(Panicked)),
-        Err(_) => Err(anyhow!("sending was broken off")),
+        Err(_) => Err(anyhow!("sending was cancelled")),
     }
 }
 
@@ -92,7 +92,7 @@ impl std::fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-/// Whether trying again cannot help. A limit on the rate is not a refusal.
+/// Whether trying again cannot help. A rate limit is not a rejection.
 fn is_refusal(error: &matrix_sdk::Error) -> bool {
     (error.as_client_api_error()).is_some_and(|error| {
         error.status_code.is_client_error() && error.status_code.as_u16() != 429

@@ -31,12 +31,12 @@ impl OutgoingMessage {
         Self { instead: Some((reply.plain, reply.html)), ..self }
     }
 
-    /// As the ledger keeps it.
+    /// As the ledger stores it.
     pub(crate) fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// From the ledger; none where it is of another version.
+    /// From the ledger; none if it is from another version.
     pub(crate) fn read(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::transaction::{self, Purpose};
-use crate::bot::replies;
 use crate::store::{NewMessage, Outgoing};
 use kestrel_core::render::Reply;
+use kestrel_core::render::replies;
 
 /// A summary's characters.
 const SUMMARY: usize = 120;
@@ -196,7 +196,7 @@ impl OwedMessage {
     }
 }
 
-/// The short message that replaces an answer that the homeserver refuses for good; none if that is refused too.
+/// The short message that replaces an answer that the homeserver never accepts; none if that is rejected too.
 pub(crate) fn refused(owed: &Outgoing) -> Option<NewMessage> {
     const SHORT: &str = "-short";
     let message = serde_json::from_str::<OwedMessage>(&owed.message).ok()?;
@@ -204,7 +204,7 @@ pub(crate) fn refused(owed: &Outgoing) -> Option<NewMessage> {
     if owed.txn.ends_with(SHORT) {
         return None;
     }
-    let Reply { plain, html } = replies::answer_refused();
+    let Reply { plain, html } = replies::answer_rejected();
     let message = OwedMessage { place: message.place, body: Body::Words { plain, html, mentions } };
     Some(NewMessage {
         txn: format!("{}{SHORT}", owed.txn),
@@ -246,7 +246,7 @@ mod tests {
         let new = answer(room, &line(), Purpose::Answer, &reply, Some(7));
         assert_eq!(new.summary, "!why please");
         let short = refused(&outgoing(&new)).unwrap();
-        assert!(short.message.contains("refused") && short.message.len() < 1000);
+        assert!(short.message.contains("rejected") && short.message.len() < 1000);
         assert_ne!(short.txn, new.txn);
         assert_eq!(refused(&outgoing(&short)), None);
         assert_eq!(refused(&outgoing(&evidence(room, &line(), 7))), None);

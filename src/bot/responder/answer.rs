@@ -15,12 +15,12 @@ use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::delivery;
 use crate::bot::messages::room_message;
 use crate::bot::messages::transaction::{self, Purpose};
-use crate::bot::replies;
 use crate::bot::request::ChatRequest;
 use crate::flow::Answer;
 use crate::store::NewMessage;
 use kestrel_core::command::{self, CaseAction, Command};
 use kestrel_core::question::Question;
+use kestrel_core::render::replies;
 use kestrel_core::render::{self, Reply};
 
 /// How long a verdict waits for its attachment.

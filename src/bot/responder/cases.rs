@@ -12,7 +12,6 @@ use crate::bot::chat_line::ChatLine;
 use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::outbox::placeholder;
-use crate::bot::replies;
 use crate::bot::supervisor::TaskEnd;
 use crate::config::Cases;
 use crate::flow::{self, Answer};
@@ -21,6 +20,7 @@ use kestrel_core::command::CaseAction;
 use kestrel_core::evidence::Evidence;
 use kestrel_core::render::Reply;
 use kestrel_core::render::case::{self, CaseLine};
+use kestrel_core::render::replies;
 
 /// Cases that a list shows.
 const LISTED: usize = 20;

@@ -1,4 +1,4 @@
-//! A report → read, judged and posted: the ops room gets a separate thread with the redacted files and the verdict,
+//! A report → read, evaluated and posted: the ops room gets a separate thread with the redacted files and the verdict,
 //! the sender a receipt. Each once, also across a crash.
 //!
 //! A file is in memory only until it is redacted; only the redacted text is used from there. One report is processed
@@ -25,22 +25,22 @@ use crate::bot::messages::room_message::{self, Destination};
 use crate::bot::messages::transaction::{self, Purpose};
 use crate::bot::outbox::owed_message;
 use crate::bot::panic_guard::without_panic_text;
-use crate::bot::replies;
 use crate::flow::handed_in::take_in;
 use crate::flow::report::{Reported, headline};
 use crate::store::{NewCase, NewMessage};
 use kestrel_core::evidence::ClientFacts;
 use kestrel_core::evidence::client_file::{Artefact, FileKind, Parcel};
 use kestrel_core::evidence::redaction::Removed;
+use kestrel_core::render::replies;
 use kestrel_core::render::report::{Receipt, Root, receipt, root};
 use kestrel_core::render::{self, Reply};
 
 /// How long one may take to be redacted and read.
 const READING: Duration = Duration::from_secs(60);
-/// How long the thread waits for a redacted file, which it is there for.
+/// How long sending one redacted file may take.
 const ENCLOSING: Duration = Duration::from_secs(60);
 
-/// Who handed a report in.
+/// Who sent or forwarded a report.
 #[derive(Clone, Copy)]
 struct Sender<'a> {
     /// The event that it came in, or that asked for it.
@@ -55,7 +55,7 @@ struct Sender<'a> {
 /// A report on its way to the ops room.
 struct HandedReport<'a> {
     sender: Sender<'a>,
-    /// Its texts are moved into the room one after the other, so that none is held twice.
+    /// Its texts are moved into the room one after the other, so that none is in memory twice.
     parcel: &'a mut Parcel,
     reported: &'a Reported,
     removed: &'a Removed,
@@ -188,7 +188,7 @@ impl Responder {
         Err(ReportRefused(replies::not_read(&says)).into())
     }
 
-    /// Judges what was read, and posts it in the ops room.
+    /// Evaluates what was read, and posts it in the ops room.
     async fn judge_and_post(
         &self,
         ops: &Room,
@@ -236,7 +236,9 @@ impl Responder {
         let txn = transaction::for_event(handed.sender.cause, Purpose::Root);
         let root = room_message::post(room, Destination::Room, &message, &[], txn).await?;
         if let Err(error) = self.store.rethread(handed.sender.cause, &root) {
-            tracing::error!("!why will not find the case of {root}: {error:#}");
+            tracing::error!(
+                "the thread {root} could not be linked to its case, so !why does not find it: {error:#}"
+            );
         }
         let unsent = self.enclose(room, &root, &mut handed).await;
         let notes = handed.parcel.notes.iter().chain(&reported.notes).chain(&unsent);
@@ -250,7 +252,7 @@ impl Responder {
         Ok((case, root))
     }
 
-    /// Queues the verdict and its evidence: the ledger keeps both until the homeserver accepts them.
+    /// Queues the verdict and its evidence: the ledger stores both until the homeserver accepts them.
     async fn say_verdict(
         &self,
         room: &Room,
@@ -272,7 +274,7 @@ impl Responder {
         let verdict = owed_message::in_own_thread(room.room_id(), (root, &txn), asked, page, case);
         let owed: Vec<_> = file.into_iter().chain([verdict]).collect();
         if let Err(error) = self.owe(&owed) {
-            // A full disk costs the file, not the verdict.
+            // Without space on the disk there is no file, but still a verdict.
             tracing::error!("the verdict of {root} could not be saved: {error:#}");
             let message = OutgoingMessage::quiet(page);
             room_message::post(room, Destination::Thread(root), &message, &[], txn).await?;
@@ -292,13 +294,13 @@ impl Responder {
             let sending = attach(room, root, artefact, handed.sender.cause, number);
             if !matches!(timeout(ENCLOSING, sending).await, Ok(Ok(()))) {
                 tracing::warn!("a file of {} was not attached", handed.sender.cause);
-                unsent.push(format!("{} could not be attached.", artefact.name));
+                unsent.push(replies::file_not_attached(&artefact.name));
             }
         }
         unsent
     }
 
-    /// A full disk costs the number, not the answer.
+    /// Without space on the disk there is no number, but still an answer.
     fn open(&self, room: &Room, handed: &HandedReport<'_>) -> Option<u64> {
         let (verdict, certainty) = handed.reported.kept_as();
         let opened = self.store.open_case(&NewCase {
@@ -327,19 +329,14 @@ async fn pointed_at(room: &Room, target: &EventId) -> Result<Attachment> {
         Err(error) if delivery::is_unreachable(&error) => return Err(error),
         Err(error) => {
             tracing::warn!("{target}: {error:#}");
-            let says = "The message could not be fetched. Send the file again and reply to it.";
-            return Err(refused(says));
+            return Err(refused(replies::message_not_fetched()));
         }
     };
     if event.kind.is_utd() {
-        return Err(refused(
-            "Kestrel has no key for that message. Send the file again and reply to it.",
-        ));
+        return Err(refused(replies::message_without_key()));
     }
     let read = event.raw().deserialize().ok();
-    read.as_ref().and_then(Attachment::from_event).ok_or_else(|| {
-        refused("That message has no file and no text. Send !report as a reply to the file itself.")
-    })
+    read.as_ref().and_then(Attachment::from_event).ok_or_else(|| refused(replies::no_file_there()))
 }
 
 async fn attach(

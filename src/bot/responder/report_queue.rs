@@ -17,6 +17,7 @@ use crate::bot::ops_rooms::OpsRooms;
 use crate::config::Config;
 use crate::store::Ledger;
 use kestrel_core::evidence::client_file::Limits;
+use kestrel_core::render::replies;
 
 /// How many reports are downloaded, read and posted at a time. One may take up to 64 MiB of memory, and the bot runs
 /// under a limit.
@@ -59,7 +60,7 @@ impl ReportQueue {
     }
 
     /// Runs work that reads a user's file. Always on the same thread: each thread that matches patterns permanently
-    /// keeps some megabytes for it.
+    /// uses some megabytes for it.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -67,7 +68,7 @@ impl ReportQueue {
         let (tell, told) = oneshot::channel();
         self.queue(Box::new(move || drop(tell.send(work()))))?;
         // A panic's text may quote a user, so only the panic hook logs it.
-        told.await.context("reading what was sent panicked")
+        told.await.context("reading the report panicked")
     }
 
     fn queue(&self, job: Job) -> Result<()> {
@@ -100,7 +101,7 @@ impl ReportQueue {
 
     fn turn(&self, sender: &UserId) -> Arc<Turn<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // A waiting sender holds a clone.
+        // A waiting sender has a clone.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         turns.entry(sender.to_owned()).or_default().clone()
     }
@@ -115,11 +116,8 @@ impl ReportQueue {
                 .ok(),
             None => None,
         };
-        open.and_then(|open| open.rooms.into_iter().next()).ok_or_else(|| {
-            let says = "The report could not be forwarded: I cannot post in the administrators' room now. Send \
-                        it again later.";
-            ReportRefused(says.to_owned()).into()
-        })
+        open.and_then(|open| open.rooms.into_iter().next())
+            .ok_or_else(|| ReportRefused(replies::no_ops_room().to_owned()).into())
     }
 }
 

@@ -21,8 +21,8 @@ use crate::config::Config;
 use crate::flow::{Answer, Flow};
 use crate::store::{NewCase, NewMessage, Store};
 
-/// Beyond the sources' own deadline: the time to judge, and for the few answers that post by themselves to sit
-/// out a restart of the homeserver.
+/// Added to the sources' own deadline: the time to evaluate, and, for the few answers that post by themselves, to wait
+/// for a restart of the homeserver.
 const SLACK: Duration = Duration::from_secs(3 * 60);
 
 /// What answering needs.
@@ -65,7 +65,7 @@ impl Responder {
     }
 
     /// Saves a case and returns its answer. The case comes first, so that the answer can name its number and `!why`
-    /// finds it as soon as the answer is posted. A full disk costs both, not the answer.
+    /// finds it as soon as the answer is posted. Without space on the disk both are missing, but there is still an answer.
     pub(crate) fn answer_messages(
         &self,
         room: &RoomId,

@@ -8,11 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::state::Responder;
 use crate::bot::chat_line::ChatLine;
-use crate::bot::replies;
-use crate::bot::room_replies::absences;
 use crate::flow::storm_list::{listed, thread_link, was_suppressed};
 use crate::store::StoredStorm;
 use kestrel_core::command::MuteTarget;
+use kestrel_core::render::replies;
 use kestrel_core::render::storm::{ListedStorm, list, muted, unmuted};
 use kestrel_core::render::{self, Reply, restarted};
 use kestrel_core::storm::{Mute, Muted};
@@ -51,7 +50,12 @@ impl Responder {
         page.append(render::storm::dropped(&dropped, &self.flow.view()));
         page.append(restarted(&self.health.restarted()));
         let view = self.flow.view();
-        page.append(absences(&ledger.absences()?, |absence| view.moment(absence.since)));
+        page.append(replies::absences(
+            ledger
+                .absences()?
+                .iter()
+                .map(|gone| (&*gone.room, &*gone.how, view.moment(gone.since))),
+        ));
         Ok(page.reply())
     }
 

@@ -1,4 +1,4 @@
-//! Work that answers a person → the same, while the room sees the bot type, and not for longer than it may take.
+//! Work that answers a person → the same, with a typing notice in the room and a deadline.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl std::fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-/// Waits for the work while the room sees the bot type.
+/// Waits for the work and shows a typing notice in the room.
 pub(crate) async fn while_typing<T>(
     room: &Room,
     mut work: JoinHandle<Result<T>>,
@@ -68,5 +68,5 @@ pub(crate) fn broken_off(error: JoinError) -> anyhow::Error {
     if error.is_panic() {
         return anyhow!("the answer panicked");
     }
-    anyhow!("the answer was broken off")
+    anyhow!("the answer was cancelled")
 }

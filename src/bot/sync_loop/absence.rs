@@ -9,10 +9,10 @@ use ruma::RoomId;
 use super::state::SyncLoop;
 use crate::bot::ops_rooms::may_send;
 use crate::bot::outbox::owed_message;
-use crate::bot::room_replies;
 use crate::bot::settings::matrix_config;
 use crate::store::Absence;
 use kestrel_core::render::Reply;
+use kestrel_core::render::replies;
 
 impl SyncLoop {
     /// Notes which ops rooms the bot is not in any more, and which it is in again.
@@ -53,13 +53,13 @@ impl SyncLoop {
     async fn tell_absence(&mut self, absence: &Absence) {
         let Absence { room, how, since } = absence;
         tracing::error!(
-            "the bot is not in the ops room {room} any more ({how}): alerts and answers for it wait. An admin has \
-             to invite it again"
+            "the bot is not in the ops room {room} any more ({how}). Its alerts and answers are sent when the bot is \
+             back. An admin has to invite it again"
         );
         // Messages sent there meanwhile are read when the bot is back.
         self.caught_up.remove(room);
         let txn = format!("kestrel-absent-{}", since.as_millisecond());
-        self.tell_ops(room, &txn, &room_replies::absent(absence)).await;
+        self.tell_ops(room, &txn, &replies::absent(room, how)).await;
     }
 
     /// Queues a message about an ops room: for that room, or for another one if the bot may not send there.
@@ -80,7 +80,7 @@ impl SyncLoop {
         let admins = matrix_config(&self.config).map_or_else(|_| Vec::new(), |m| m.admins.clone());
         let message = owed_message::to_admins(room, txn, (Timestamp::now(), admins), says);
         if let Err(error) = self.responder.owe(&[message]) {
-            tracing::error!("a message for {room} is lost: {error:#}");
+            tracing::error!("a message for {room} could not be saved and is lost: {error:#}");
         }
     }
 }

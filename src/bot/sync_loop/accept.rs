@@ -13,11 +13,11 @@ use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command;
 use crate::bot::rate_limit::{PRESSES, Rate};
-use crate::bot::replies;
 use crate::bot::task_queue::intake::MOST_OPEN;
 use crate::bot::task_queue::task::QueuedTask;
 use crate::store::{HandedIn, NewMessage};
 use kestrel_core::render::Reply;
+use kestrel_core::render::replies;
 
 impl SyncLoop {
     /// Answers a line that needs no work.
@@ -87,7 +87,7 @@ impl SyncLoop {
         }
         match self.presses.step(&line.sender, PRESSES, Timestamp::now()) {
             Rate::Allowed => self.accept(room, line, |line| QueuedTask::Press(button, line)),
-            Rate::JustExceeded => {
+            Rate::JustExceeded { .. } => {
                 self.say_at_once(room, &line, Purpose::Answer, &replies::too_many_presses(PRESSES));
             }
             Rate::Exceeded => self.note_settled(room, &line.event),

@@ -13,9 +13,9 @@ use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::{CommandRefusal, judge};
 use crate::bot::rate_limit::Rate;
-use crate::bot::replies;
 use crate::bot::request::ChatRequest;
 use crate::bot::settings::matrix_config;
+use kestrel_core::render::replies;
 
 /// How often the homeserver is asked for one sender's devices in an hour.
 const LOOKUPS: usize = 30;
@@ -48,7 +48,7 @@ impl SyncLoop {
         };
         let destructive =
             matches!(asked, ChatRequest::Command(command) if command.is_destructive());
-        // First, so that a command that is refused now is not a new one when it is copied later.
+        // First, so that a command that is rejected now is not a new one when it is copied later.
         if event.kind.encryption_info().is_some() {
             match self.first_of_its_message(room, line, destructive).await {
                 Admission::Counts => {}
@@ -95,7 +95,7 @@ impl SyncLoop {
             Ok(false) => Admission::Refused(CommandRefusal::Copied),
             Err(error) => {
                 tracing::error!("the message of {} could not be saved: {error:#}", line.event);
-                // A full disk must not silence the bot; harmful commands wait until there is space.
+                // A full disk must not stop the bot from answering; harmful commands wait until there is space.
                 if destructive {
                     return Admission::Refused(CommandRefusal::Unnoted);
                 }
@@ -108,12 +108,12 @@ impl SyncLoop {
         self.admissions.lookups.step(sender, LOOKUPS, Timestamp::now()) == Rate::Allowed
     }
 
-    /// Keeps a command until the homeserver answers.
+    /// Stores a command until the homeserver answers.
     pub(crate) fn retry_later(&mut self, room: &Room, event: &TimelineEvent) {
         let waiting = &mut self.admissions.waiting;
         if waiting.len() >= MOST_WAITING {
             return tracing::error!(
-                "too many commands wait for the homeserver; the next start retries this one"
+                "too many commands are waiting for the homeserver; the next start retries this one"
             );
         }
         waiting.push((room.room_id().to_owned(), event.clone()));
@@ -135,8 +135,8 @@ impl SyncLoop {
         if !self.admissions.reasons.due(&line.sender, refusal, now) {
             return self.note_settled(room, &line.event);
         }
-        tracing::warn!("the command {} of {} is refused: {refusal}", line.event, line.sender);
-        self.say_at_once(room, line, Purpose::Refused, &replies::refused(refusal));
+        tracing::warn!("the command {} of {} is not run: {refusal}", line.event, line.sender);
+        self.say_at_once(room, line, Purpose::Refused, &replies::not_run(refusal.reason()));
     }
 
     /// Warns once that anybody with an admin's access token can command the bot here.

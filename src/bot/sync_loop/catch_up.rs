@@ -1,5 +1,5 @@
-//! Rooms after a start or a gap in the sync → their missed events are handled. It is bounded, and the room gets a
-//! line that says how far back it went.
+//! Rooms after a start or a gap in the sync → their missed events are handled. There is a limit, and the room gets a
+//! line that says how far back Kestrel read.
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
@@ -8,15 +8,15 @@ use matrix_sdk::Room;
 use super::missed_events::{self, ReadBack};
 use super::state::SyncLoop;
 use crate::bot::event_age::NOBODY_WAITS;
-use crate::bot::replies;
+use kestrel_core::render::replies;
 
 /// How many direct chats are read back after one sync.
 const CHATS: usize = 20;
 
 impl SyncLoop {
-    /// Reads each room back once: for what came between the last sync of the process before and its end, and
-    /// for what one sync does not carry. Synapse may answer the first sync from its cache, without what came
-    /// since: this finds the rest.
+    /// Reads each room back once: for what came between the last sync of the previous process and its end, and for
+    /// what one sync does not contain. Synapse may answer the first sync from its cache, without newer events: this
+    /// finds them.
     pub(crate) async fn catch_up(&mut self) {
         let mut rooms = self.ops().all();
         let most = rooms.len() + CHATS;

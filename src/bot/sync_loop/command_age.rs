@@ -12,7 +12,7 @@ use crate::bot::event_age::{NOBODY_WAITS, by_our_clock, too_old};
 use crate::bot::timeline_event;
 
 impl SyncLoop {
-    /// Asks the homeserver for its time, where one of these events looks too old to be answered.
+    /// Asks the homeserver for its time, if one of these events looks too old to be answered.
     pub(crate) async fn check_homeserver_clock(&mut self, events: &[TimelineEvent]) {
         let now = Timestamp::now();
         let most = self.max_age();

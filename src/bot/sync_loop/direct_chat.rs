@@ -16,13 +16,13 @@ use crate::bot::ops_rooms::OpsRooms;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command_at_all;
 use crate::bot::rate_limit::Rate;
-use crate::bot::replies;
 use crate::bot::settings::may_report;
 use crate::bot::task_queue::intake::MOST_OPEN;
 use crate::bot::task_queue::task::QueuedTask;
 use crate::config::Config;
 use crate::store::HandedIn;
 use kestrel_core::render::Reply;
+use kestrel_core::render::replies;
 
 /// Whose direct chat a room is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum DirectChat {
     With(OwnedUserId),
     /// The other one has left it, or has brought others in.
     Over,
-    /// It is none.
+    /// It is not a direct chat.
     Not,
 }
 
@@ -120,8 +120,10 @@ impl SyncLoop {
                     self.say_in_chat(room, &sent, &replies::queue_full(MOST_OPEN));
                 }
             }
-            Rate::JustExceeded => {
-                self.say_in_chat(room, &sent, &replies::too_often(self.config.reports.each))
+            Rate::JustExceeded { free } => {
+                let view = self.responder.flow.view();
+                let says = replies::reports_limited(self.config.reports.each, free, &view);
+                self.say_in_chat(room, &sent, &says)
             }
             Rate::Exceeded => self.note_settled(room, &sent.event),
         }
@@ -145,7 +147,7 @@ impl SyncLoop {
         }
         let admin = may_command_at_all(&self.config, &sent.sender);
         let misplaced = admin && sent.is_command();
-        let says = if misplaced { replies::in_the_ops_room() } else { replies::how_to_report() };
+        let says = if misplaced { replies::commands_elsewhere() } else { replies::how_to_report() };
         self.say_in_chat(room, sent, &says);
     }
 }

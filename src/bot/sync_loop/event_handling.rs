@@ -17,10 +17,10 @@ use crate::bot::event_age::{NOBODY_WAITS, too_old};
 use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::owed_message;
 use crate::bot::permission::may_command;
-use crate::bot::replies;
 use crate::bot::request::{ChatRequest, read};
 use crate::bot::task_queue::task::QueuedTask;
 use kestrel_core::render::Reply;
+use kestrel_core::render::replies;
 
 impl SyncLoop {
     /// Handles events, oldest first.

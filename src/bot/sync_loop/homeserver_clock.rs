@@ -35,7 +35,7 @@ impl HomeserverClock {
         Self { asked: Some(Instant::now()), offset: offset.ok() }
     }
 
-    /// How far it is ahead, where it is wrong.
+    /// How far it is ahead, if it is wrong.
     pub(crate) fn wrong(&self) -> Option<SignedDuration> {
         self.offset.filter(|offset| clock_offset::is_wrong(*offset))
     }

@@ -30,7 +30,7 @@ pub(crate) struct Invites {
 }
 
 impl Invites {
-    /// Joins where it may, after a sync.
+    /// Joins rooms if it may, after a sync.
     pub(crate) async fn join_allowed(&mut self, client: &Client, config: &Config, ops: &OpsRooms) {
         self.check_inviters(client, config).await;
         for room in client.invited_rooms() {

@@ -1,4 +1,4 @@
-//! Events whose key has not arrived yet → kept until it does. In an encrypted room that is normal: the key travels
+//! Events whose key has not arrived yet → stored until it does. In an encrypted room that is normal: the key travels
 //! separately from the message.
 
 use jiff::Timestamp;

@@ -14,8 +14,9 @@ use matrix_sdk::{Room, ruma::uint};
 use super::state::SyncLoop;
 use crate::bot::account::client;
 use crate::bot::account::lease;
-use crate::bot::replies;
+use crate::bot::clock_offset;
 use crate::bot::supervisor::TaskEnd;
+use kestrel_core::render::replies;
 
 /// The pauses between failed syncs.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -88,13 +89,14 @@ impl SyncLoop {
         for (room, late) in std::mem::take(&mut self.late) {
             let Some(newest) = late.newest else { continue };
             tracing::info!("{} commands in {room} are too old and were skipped", late.count);
-            let says = replies::skipped(late.count, self.max_age(), self.clock.wrong());
+            let clocks = self.clock.wrong().map(clock_offset::describe);
+            let says = replies::skipped(late.count, self.max_age(), clocks.as_deref());
             self.remark(&room, &newest.event, &says);
         }
     }
 }
 
-/// Enough of each room's timeline for a busy downtime; members only where they are needed.
+/// Enough of each room's timeline for a busy downtime; members only if they are needed.
 fn filter() -> FilterDefinition {
     let mut filter = FilterDefinition::default();
     filter.room.timeline.limit = Some(uint!(100));

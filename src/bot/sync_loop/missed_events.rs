@@ -11,8 +11,8 @@ use ruma::EventId;
 
 use crate::bot::timeline_event;
 
-/// How many pages of 100 events are read back at the most. A command and its answer are four events at most,
-/// so this is a queue of commands that is full.
+/// The most pages of 100 events that are read back. A command and its answer are at most four events, so this
+/// covers a full queue of commands.
 const MOST_PAGES: usize = 20;
 
 /// What was missed.
@@ -20,7 +20,7 @@ const MOST_PAGES: usize = 20;
 pub(crate) struct MissedEvents {
     /// Oldest first.
     pub(crate) events: Vec<TimelineEvent>,
-    /// Where the bound was met: nothing before this was read.
+    /// Where the limit was reached: nothing before this was read.
     pub(crate) cut: Option<Timestamp>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct ReadBack<'a> {
     pub(crate) heard: Option<&'a EventId>,
     /// What was sent before this does not matter.
     pub(crate) oldest: Timestamp,
-    /// A place in the timeline to start at; its end without one.
+    /// The position in the timeline to start at; without one, its end.
     pub(crate) from: Option<&'a str>,
 }
 

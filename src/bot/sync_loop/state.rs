@@ -44,7 +44,7 @@ pub(crate) struct SyncLoop {
     /// Tombstones whose new room the bot was not invited to yet, and since when it waits.
     pub(crate) uninvited: HashMap<OwnedEventId, Instant>,
     pub(crate) caught_up: HashSet<OwnedRoomId>,
-    /// Commands that were too old, by room, until the room is told.
+    /// Commands that were too old, by room, until the room has a notice.
     pub(super) late: HashMap<OwnedRoomId, LateCommands>,
 }
 
@@ -83,12 +83,12 @@ impl SyncLoop {
         }
     }
 
-    /// The ops rooms of this moment.
+    /// The current ops rooms.
     pub(crate) fn ops(&self) -> OpsRooms {
         ops_rooms(&self.config, &self.store.ledger())
     }
 
-    /// The joined room of this id.
+    /// The joined room with this ID.
     pub(crate) fn joined(&self, room: &RoomId) -> Option<Room> {
         client::joined(&self.client, room)
     }

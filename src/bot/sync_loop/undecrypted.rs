@@ -1,4 +1,4 @@
-//! Events whose key has not arrived yet, kept until it does. The ops rooms and direct chats have a bound each, so
+//! Events whose key has not arrived yet, stored until it does. Ops rooms and direct chats have separate limits, so
 //! that a direct chat cannot push out a command.
 
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use matrix_sdk::ruma::events::AnySyncTimelineEvent;
 use matrix_sdk::ruma::serde::Raw;
 use ruma::{OwnedRoomId, RoomId};
 
-/// How many are kept of the ops rooms, and how many of direct chats.
+/// How many are stored for the ops rooms, and how many for direct chats.
 const MOST: usize = 100;
 
 /// One of them.
@@ -28,7 +28,7 @@ pub(super) struct UndecryptedEvents {
 }
 
 impl UndecryptedEvents {
-    /// Keeps one; drops the oldest of its kind if there are too many.
+    /// Stores one; drops the oldest of its kind if there are too many.
     pub(super) fn keep(&mut self, event: UndecryptedEvent) {
         let alike = |kept: &UndecryptedEvent| kept.ops == event.ops;
         if self.waiting.iter().filter(|kept| alike(kept)).count() >= MOST

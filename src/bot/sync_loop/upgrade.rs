@@ -22,9 +22,9 @@ use crate::bot::account::client;
 use crate::bot::messages::transaction;
 use crate::bot::ops_rooms::OpsRooms;
 use crate::bot::permission::may_command;
-use crate::bot::room_replies;
 use crate::bot::settings::matrix_config;
 use crate::store::Upgrade;
+use kestrel_core::render::replies;
 
 /// The power level of an admin where the config names none: that of a room's creator.
 const ADMIN: i64 = 100;
@@ -133,7 +133,12 @@ impl SyncLoop {
             upgrade.new,
             tombstone.sender
         );
-        let says = room_replies::upgraded(&upgrade, &tombstone.sender, &line);
+        let says = replies::upgraded(
+            (&upgrade.old, &upgrade.new),
+            &tombstone.sender,
+            &line,
+            upgrade.proven,
+        );
         let in_new = transaction::for_part(&tombstone.event, "upgrade-new");
         self.tell_admins(&upgrade.new, in_new.as_str(), &says);
         if crate::bot::ops_rooms::may_send(old).await {
@@ -176,9 +181,13 @@ impl SyncLoop {
             old.room_id(),
             tombstone.new,
             tombstone.sender,
-            room_replies::why_not_followed(&distrust)
+            distrust.reason().words()
         );
-        let says = room_replies::not_followed(old.room_id(), tombstone, &distrust);
+        let says = replies::not_followed(
+            (old.room_id(), &tombstone.new),
+            &tombstone.sender,
+            distrust.reason(),
+        );
         let txn = transaction::for_part(&tombstone.event, part);
         self.tell_ops(old.room_id(), txn.as_str(), &says).await;
         if let Err(error) = ledger.note_said(what) {
@@ -213,7 +222,7 @@ impl SyncLoop {
         let line = config_line(&ops.as_configured_now());
         let cause = came.event_id().unwrap_or_else(|| ruma::owned_event_id!("$command"));
         let txn = transaction::for_part(&cause, "upgrade-proven");
-        self.tell_admins(room.room_id(), txn.as_str(), &room_replies::upgrade_proven(&line));
+        self.tell_admins(room.room_id(), txn.as_str(), &replies::upgrade_proven(&line));
     }
 
     /// Forgets upgrades to rooms that the bot is not in any more and from which no command came: an admin removed
@@ -234,7 +243,8 @@ impl SyncLoop {
             }
             let now = Timestamp::now().as_millisecond();
             let txn = format!("kestrel-unfollowed-{now}");
-            self.tell_ops(&upgrade.old, &txn, &room_replies::unfollowed(&upgrade)).await;
+            self.tell_ops(&upgrade.old, &txn, &replies::unfollowed(&upgrade.old, &upgrade.new))
+                .await;
         }
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use matrix_sdk::ruma::events::room::power_levels::RoomPowerLevels;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 
+use kestrel_core::render::replies::NotFollowed;
+
 /// Why an upgrade is not followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotTrusted {
@@ -22,6 +24,21 @@ pub(crate) enum NotTrusted {
     Followed(OwnedRoomId),
     /// The new room is one that the old one replaced.
     Circle,
+}
+
+impl NotTrusted {
+    /// As a room reads it.
+    pub(crate) fn reason(&self) -> NotFollowed<'_> {
+        match self {
+            Self::NotAdmin => NotFollowed::NotAdmin,
+            Self::LostAdmin(user) => NotFollowed::LostAdmin(user),
+            Self::NewAdmin(user) => NotFollowed::NewAdmin(user),
+            Self::AllAdmins => NotFollowed::AllAdmins,
+            Self::NotInvited => NotFollowed::NotInvited,
+            Self::Followed(room) => NotFollowed::Followed(room),
+            Self::Circle => NotFollowed::Circle,
+        }
+    }
 }
 
 /// Who has admin power in a room.

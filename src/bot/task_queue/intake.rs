@@ -19,9 +19,9 @@ use crate::store::{Accepted, HandedIn, Store};
 pub(super) const AT_ONCE: usize = 4;
 /// The most open tasks. A further command gets a reply that says so.
 pub(crate) const MOST_OPEN: usize = 500;
-/// How long a task rests if the homeserver is offline.
+/// How long a task is paused if the homeserver is offline.
 const REST: Duration = Duration::from_secs(20);
-/// Tasks that could not be written down and wait in memory.
+/// Tasks that could not be saved and wait in memory.
 const MOST_UNWRITTEN: usize = 100;
 
 /// What accepting and working share.
@@ -30,17 +30,17 @@ pub(crate) struct Intake {
     pub(super) store: Store,
     /// Signals a new task.
     pub(super) accepted: Notify,
-    /// No task is begun any more: the process ends.
+    /// No task is started any more: the process ends.
     closing: AtomicBool,
-    /// Tasks that this process has begun.
+    /// Tasks that this process has started.
     begun: Mutex<BTreeMap<i64, Begun>>,
-    /// Tasks that rest until a moment, because the homeserver is offline.
+    /// Tasks that are paused until a time, because the homeserver is offline.
     resting: Mutex<BTreeMap<i64, Instant>>,
-    /// Tasks that could not be saved, under numbers below zero: a full disk must not cost the answer.
+    /// Tasks that could not be saved, under numbers below zero: a full disk must not prevent the answer.
     unwritten: Mutex<Vec<Accepted>>,
 }
 
-/// The state of a task that this process has begun.
+/// The state of a task that this process has started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begun {
     Line,
@@ -86,7 +86,7 @@ impl Intake {
         HandedIn::Accepted
     }
 
-    /// Begins nothing more.
+    /// Starts nothing more.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
     }
@@ -96,7 +96,7 @@ impl Intake {
         lock(&self.begun).values().all(|begun| *begun == Begun::Done)
     }
 
-    /// Leaves unfinished tasks to the next process, as if they had not been begun here.
+    /// Leaves unfinished tasks to the next process, as if they had not been started here.
     pub(crate) fn hand_over(&self) -> usize {
         let begun = lock(&self.begun).clone();
         let running = || begun.iter().filter(|(_, begun)| **begun != Begun::Done);
@@ -108,7 +108,7 @@ impl Intake {
         running().count()
     }
 
-    /// What can be begun now, the oldest first.
+    /// What can be started now, the oldest first.
     pub(super) fn waiting(&self) -> Result<Vec<Accepted>> {
         let mut waiting = self.store.ledger().open_tasks(MOST_OPEN + AT_ONCE)?;
         waiting.extend(lock(&self.unwritten).iter().cloned());
@@ -120,7 +120,7 @@ impl Intake {
         Ok(waiting)
     }
 
-    /// Lets a task rest for a while.
+    /// Pauses a task for a while.
     pub(super) fn rest(&self, number: i64) {
         lock(&self.resting).insert(number, Instant::now() + REST);
     }
@@ -130,12 +130,12 @@ impl Intake {
         lock(&self.begun).values().filter(|begun| **begun == kind).count()
     }
 
-    /// Whether the process ends, so that nothing is begun any more.
+    /// Whether the process ends, so that nothing is started any more.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }
 
-    /// Notes that a task is begun, and counts the try.
+    /// Notes that a task is started, and counts the try.
     pub(super) fn begin(self: &Arc<Self>, number: i64, kind: Begun) -> BegunTask {
         if let Err(error) = self.store.ledger().count_try(number) {
             tracing::error!("a try of a task could not be counted: {error:#}");
@@ -144,7 +144,7 @@ impl Intake {
         BegunTask { intake: self.clone(), number, is_done: false }
     }
 
-    /// Forgets a task that could not be written down: it is answered.
+    /// Forgets a task that could not be saved: it is answered.
     pub(super) fn forget_unwritten(&self, number: i64) {
         lock(&self.unwritten).retain(|one| one.number != number);
     }
@@ -159,7 +159,7 @@ pub(super) struct BegunTask {
 }
 
 impl BegunTask {
-    /// Keeps the task on the list, so that this process does not begin it again.
+    /// Keeps the task on the list, so that this process does not start it again.
     pub(super) fn keep_as_done(&mut self) {
         self.is_done = true;
     }
@@ -177,7 +177,7 @@ impl Drop for BegunTask {
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere while it was locked leaves at worst a task that is begun twice.
+    // A panic elsewhere while it was locked leaves at worst a task that is started twice.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

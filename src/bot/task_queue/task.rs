@@ -1,6 +1,6 @@
-//! An accepted task → the text that the ledger keeps until it is answered, and back.
+//! An accepted task → the text that the ledger stores until it is answered, and back.
 //!
-//! A typed line is kept as it was typed. Of a report only its event ID is kept: its content is not redacted yet, so
+//! A typed line is stored as it was typed. Of a report only its event ID is stored: its content is not redacted yet, so
 //! it is fetched again instead of being saved.
 
 use jiff::Timestamp;
@@ -23,12 +23,12 @@ pub(crate) enum QueuedTask {
 }
 
 impl QueuedTask {
-    /// As the ledger keeps it.
+    /// As the ledger stores it.
     pub(crate) fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// From the ledger; none where it is of another version.
+    /// From the ledger; none if it is from another version.
     pub(crate) fn read(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }

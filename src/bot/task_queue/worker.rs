@@ -2,7 +2,7 @@
 //! memory, and a process that ends leaves its open tasks to the next one.
 //!
 //! A task is settled together with the messages that answer it. If an answer needs a homeserver that is offline, its
-//! task is put back and tried again; a task that ended several processes is given up.
+//! task is put back and retried; a task that ended several processes is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,6 @@ use crate::bot::messages::delivery;
 use crate::bot::messages::transaction::Purpose;
 use crate::bot::outbox::answers::{KEPT, LATE};
 use crate::bot::outbox::owed_message;
-use crate::bot::replies;
 use crate::bot::request::read;
 use crate::bot::responder::state::Responder;
 use crate::bot::responder::typing::TooLong;
@@ -30,6 +29,7 @@ use crate::bot::supervisor::TaskEnd;
 use crate::config::Config;
 use crate::store::{Accepted, NewMessage};
 use kestrel_core::render::Reply;
+use kestrel_core::render::replies;
 
 /// How many reports are fetched or wait for their turn to be read. They are read one after another.
 const REPORTS_AT_ONCE: usize = 16;
@@ -75,7 +75,7 @@ impl TaskWorker {
         }
     }
 
-    /// Begins as many as there is room for.
+    /// Starts as many as there is room for.
     fn begin(self: &Arc<Self>, running: &mut JoinSet<()>) -> Result<()> {
         for accepted in self.intake.waiting()? {
             let number = accepted.number;
@@ -102,7 +102,7 @@ impl TaskWorker {
         Ok(())
     }
 
-    /// Works on one task and settles it, or lets it rest.
+    /// Works on one task and settles it, or pauses it.
     async fn one(&self, room: Room, accepted: Accepted, task: QueuedTask, mut begun: BegunTask) {
         let messages = match self.outcome(&room, &accepted, task).await {
             TaskOutcome::Answered(messages) => messages,
@@ -147,7 +147,7 @@ impl TaskWorker {
         let (cause, fault) = self.for_faults(room, &task, asked);
         if accepted.tries >= MOST_TRIES {
             tracing::error!(
-                "{cause} was tried by {MOST_TRIES} processes that ended, and is given up"
+                "{cause} is dropped: {MOST_TRIES} processes ended while they answered it"
             );
             return TaskOutcome::Answered(vec![fault(&replies::our_fault())]);
         }
@@ -171,7 +171,7 @@ impl TaskWorker {
             Err(error) => {
                 tracing::error!("answering {cause} failed: {error:#}");
                 let long = error.is::<TooLong>();
-                let says = if long { replies::took_too_long() } else { replies::our_fault() };
+                let says = if long { replies::too_long() } else { replies::our_fault() };
                 TaskOutcome::Answered(vec![fault(&says)])
             }
         }

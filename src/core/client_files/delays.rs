@@ -1,14 +1,14 @@
-//! One request on a delayed event, as a HAR file or a line of the client's log tells of it → the client's
-//! figures, in all and by the minute.
+//! One delayed event request, from a HAR file or a line of the client's log → the client's figures, in total and per
+//! minute.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client_files::signs::{self, Fetched};
 use crate::evidence::client::{ClientDelays, ClientFacts, DelayMinute};
 
-/// js-sdk gives a restart up after so long, without closing the request (domain 39); milliseconds.
+/// js-sdk gives up a restart after this time, without closing the request (domain 39); milliseconds.
 const PATIENCE: f64 = 2000.0;
-/// Minutes with requests on delayed events that are kept: four hours of a call.
+/// The most minutes with delayed event requests that are stored: four hours of a call.
 const MINUTES: usize = 240;
 
 /// One request and how it ended.
@@ -25,14 +25,14 @@ pub(crate) struct DelayRequest {
 }
 
 impl DelayRequest {
-    /// Whether the client had no answer in time. A browser writes 0, or none, where it gave up.
+    /// Whether the client had no answer in time. A browser writes 0, or nothing, if it gave up.
     pub(crate) fn is_late(&self) -> bool {
         matches!(self.status, None | Some(0)) || self.took >= PATIENCE
     }
 }
 
 impl ClientFacts {
-    /// Counts a request on a delayed event.
+    /// Counts a delayed event request.
     pub(crate) fn delay(&mut self, request: DelayRequest) {
         let empty = ClientDelays { count: 0, timed_out: 0, refused: 0, gone: 0, slowest: 0.0 };
         let delays = self.delays.get_or_insert(empty);
@@ -61,8 +61,8 @@ impl ClientFacts {
         minute.slowest = minute.slowest.max(seconds);
     }
 
-    /// Counts the request whose end the line tells of, where it tells of one; the line is written at that end.
-    /// It has no body, so whose answer a 429 is it does not say.
+    /// Counts the request whose end the line reports, if it reports one; the line is written at that end. It has no
+    /// body, so it does not say who answered with a 429.
     pub(crate) fn fetched(&mut self, line: &str, ended: Option<Timestamp>) -> bool {
         let Some(Fetched { took, status }) = signs::fetched(line) else { return false };
         let length = SignedDuration::from_millis(took as i64);

@@ -1,10 +1,10 @@
-//! What was read of one file, before it is known how much of it is kept.
+//! What was read of one file, before it is decided how much of it is stored.
 
 use crate::client_files::console::lines::Console;
 use crate::client_files::har::redaction::Har;
 use crate::client_files::report::redaction::Report;
 
-/// What was read of one file, of which the oldest parts may still have to go.
+/// What was read of one file; its oldest parts may still be dropped.
 pub(crate) enum Draft {
     Report(Report),
     Har(Har),

@@ -1,5 +1,5 @@
-//! The files of a parcel, one after the other → what is kept of each, within one bound for all of them. The parts of
-//! one log become one log again, and where not all of it fits, its oldest parts go first.
+//! The files of a report, one after the other → what is stored of each, within one limit for all of them. The parts
+//! of one log become one log again. If not all of it fits, its oldest parts are dropped first.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -13,7 +13,7 @@ use crate::client_files::taken::Taken;
 use crate::client_files::text;
 use crate::evidence::client_file::Limits;
 
-/// A file may get longer by being redacted; this part of the bound is kept of it in any case.
+/// Redaction can make a file longer; at least this part of the limit is stored of it.
 const LEAST: usize = 16;
 
 /// What was read of all the files so far.
@@ -46,15 +46,18 @@ impl Drafts {
         draft
     }
 
-    /// What is kept, in the order of the archive.
+    /// What is stored, in the order of the archive.
     pub(crate) fn taken(&mut self, limits: &Limits) -> Vec<Taken> {
         let mut taken: Vec<(usize, Result<Taken, String>)> = Vec::new();
         let mut logs: BTreeMap<u64, Vec<(Member, Console)>> = BTreeMap::new();
-        // Of files that are no parts of one log only so many come out, the newest.
+        // Of files that are not parts of one log, only the newest are stored.
         self.drafts.sort_by_key(|(member, _)| (member.rank, member.place));
         for (member, draft) in self.drafts.drain(..) {
             if !matches!(draft, Draft::Console(_)) && taken.len() >= limits.files {
-                self.unread.push((member.place, format!("a report has at most {}", limits.files)));
+                self.unread.push((
+                    member.place,
+                    format!("the limit is {} files per report", limits.files),
+                ));
                 continue;
             }
             let budget = draft.bytes().max(limits.kept / LEAST);
@@ -66,7 +69,7 @@ impl Drafts {
         }
         for mut parts in logs.into_values() {
             let place = parts.iter().map(|(member, _)| member.place).min().unwrap_or_default();
-            // The oldest part first, as one log would have them.
+            // The oldest part first, as in one log.
             parts.sort_by_key(|(member, _)| std::cmp::Reverse(member.rank));
             let parts = parts.into_iter().map(|(_, log)| log).collect();
             taken.push((place, joined(parts, limits.kept / LEAST, limits)));
@@ -86,7 +89,7 @@ impl Drafts {
         self.drafts.iter().map(|(_, draft)| draft.bytes()).sum()
     }
 
-    /// Drops the oldest parts until all fit: of the oldest parts of logs the largest first.
+    /// Drops the oldest parts until all fit: of the oldest parts of all logs, the largest first.
     fn share(&mut self, kept: usize) {
         while let Some(over) = self.bytes().checked_sub(kept).filter(|over| *over > 0) {
             let held = self.drafts.iter_mut().filter(|(_, draft)| draft.bytes() > 0);
@@ -97,7 +100,7 @@ impl Drafts {
             let second = second.map_or(0, |(_, draft)| draft.bytes());
             let Some((_, largest)) = held.last_mut() else { return };
             let bytes = largest.bytes();
-            // One byte less than the second, so that this ends.
+            // One byte less than the second, so that the loop ends.
             largest.shrink((bytes - over.min(bytes)).max(second.saturating_sub(1)).min(bytes - 1));
         }
     }

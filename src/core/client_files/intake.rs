@@ -1,11 +1,11 @@
-//! A file or pasted text that a user forwards → what it says, and what of it may be kept. The kind is told
-//! by the content. Redaction comes first: the facts are read from the redacted text alone, so nothing is
-//! known that is not in what a person may look at. What is not known is dropped.
+//! A file or pasted text that a user sends → what it says, and what of it may be stored. The content decides the kind.
+//! Redaction comes first: the facts are read from the redacted text alone, so Kestrel knows only what a person may
+//! look at. What is not known is dropped.
 //!
-//! A file is read as a stream, through its archives, and never held: beside what was received, memory is bounded
-//! by `KEPT`, one string and one entry, whatever the file unpacks to and however it is nested.
+//! A file is read as a stream, through its archives, and is never whole in memory. In addition to what was received,
+//! memory is limited to `KEPT`, one string and one entry, whatever the file unpacks to and however it is nested.
 //!
-//! Nothing is written, and no name or word of a file stands in a note or an error.
+//! Nothing is written, and no note or error contains a name or a word of a file.
 
 use std::io::{Cursor, Read, SeekFrom};
 
@@ -17,14 +17,14 @@ use crate::client_files::taken::Taken;
 use crate::evidence::ClientFacts;
 use crate::evidence::client_file::{Artefact, Limits, Parcel, size_words};
 
-/// One received file or pasted text → what is kept of it; one sentence for people where it is nothing that
-/// is read here. The name is not believed, and only tells what a person thought that it is.
+/// One received file or pasted text → what is stored of it, or one sentence for people if it cannot be read. The name
+/// is only a hint at what a person thought that it is.
 pub fn take_in(name: &str, bytes: &[u8], limits: &Limits) -> Result<Parcel, String> {
     take_in_from(name, Cursor::new(bytes), limits)
 }
 
-/// The same of a file that is read as it is needed. It is let go of before the redacted text is made, so that
-/// both are not held at once.
+/// The same for a file that is read as needed. It is dropped before the redacted text is made, so that both are not
+/// in memory at once.
 pub fn take_in_from(
     name: &str,
     mut source: impl Source,
@@ -76,7 +76,7 @@ pub fn take_in_folder<S: Source + 'static>(
     parcel(drafts, notes, Some("folder"), limits)
 }
 
-/// What was read → what is kept of it. `within` is what the files were in, where they were in anything.
+/// What was read → what is stored of it. `within` is what contained the files, if anything did.
 fn parcel(
     mut drafts: Drafts,
     mut notes: Vec<String>,
@@ -98,13 +98,13 @@ fn parcel(
     for (files, place, why) in alike(drafts.unread) {
         let Some(within) = within else { return Err(why) };
         notes.push(match files {
-            1 => format!("file {} of the {within} was not read: {why}", place + 1),
-            files => format!("{files} files of the {within} were not read: {why}"),
+            1 => format!("file {} in the {within} was not read: {why}", place + 1),
+            files => format!("{files} files in the {within} were not read: {why}"),
         });
     }
     let Some(first) = artefacts.first_mut() else {
         let empty = notes.is_empty();
-        return Err(if empty { "it holds no file".to_owned() } else { notes.join("; ") });
+        return Err(if empty { "it contains no file".to_owned() } else { notes.join("; ") });
     };
     first.facts.unread.extend(unread);
     dated(&mut artefacts);
@@ -135,11 +135,11 @@ fn dated(artefacts: &mut [Artefact]) {
         .for_each(|facts| facts.span = Some((last, last)));
 }
 
-/// A sentence about a file that was thought to be something: the name's ending says what.
+/// A sentence about a file that its sender took for something else: the name's ending says what.
 fn with_hope(name: &str, why: String) -> String {
     let name = name.to_ascii_lowercase();
     if name.ends_with(".har") && !why.contains("HAR") {
-        format!("it is no HAR file: {why}")
+        format!("it is not a HAR file: {why}")
     } else {
         why
     }

@@ -1,5 +1,5 @@
 //! A JSON file as it comes → a HAR file or a client's report, whichever it is, one entry of a list at a time.
-//! Of a file that is torn, what stands before the tear is taken.
+//! Of a truncated file, everything before its end is read.
 
 pub(crate) mod bounded;
 pub(crate) mod text;
@@ -33,7 +33,7 @@ pub(crate) fn read(
     if har.is_one(ended.is_ok()) {
         har.torn = ended.err().map(|broken| {
             let requests = counted(har.requests, "request");
-            format!("the HAR file is torn ({}): {requests} before it were read", broken.words())
+            format!("the HAR file is damaged ({}): only {requests} could be read", broken.words())
         });
         return Ok(Draft::Har(har));
     }
@@ -45,7 +45,7 @@ pub(crate) fn read(
         Err(broken @ Broken::Early(_)) if report.is_torn_one() => {
             let lines = counted(report.known(), "known line");
             report.torn = Some(format!(
-                "the report is torn ({}): {lines} before it were read",
+                "the report is damaged ({}): only {lines} could be read",
                 broken.words()
             ));
             return Ok(Draft::Report(report));
@@ -53,12 +53,12 @@ pub(crate) fn read(
         Err(broken) => broken.words(),
     };
     drop((har, report));
-    // A log's line may begin with a bracket, too.
+    // A line of a log may also begin with a bracket.
     let Some(mut again) = json.again() else { return Err(why) };
     reading::read(&mut again, budget, limits).map_err(|_| why)
 }
 
-/// The file, which is one of the two.
+/// The file, which is one of the two kinds.
 struct File<'t, 'r> {
     json: JsonText<&'t mut Decoded<'r>>,
     /// The value that is read.
@@ -112,7 +112,7 @@ impl File<'_, '_> {
             }
             first => {
                 let value = match self.text() {
-                    // A client cut it within a letter.
+                    // A client cut it within a character.
                     Err(Broken::Wrong(_)) if first == b'"' => Value::String(CUT.to_owned()),
                     value => value?,
                 };
@@ -149,7 +149,7 @@ impl File<'_, '_> {
 
     fn entry(&mut self, requests: bool, lines: Option<usize>, (entry, whole): (Value, bool)) {
         if requests && entry.get("request").is_some_and(Value::is_object) {
-            // So it is no report.
+            // So it is not a report.
             self.report.forget();
             self.har.entry(&entry, whole);
             return;
@@ -160,7 +160,7 @@ impl File<'_, '_> {
         }
     }
 
-    /// An entry that is longer than any that is read, or no JSON: half of a letter, where a client cut a line.
+    /// An entry that is too long, or not JSON: half of a character, if a client cut a line.
     fn unread(&mut self, requests: bool, lines: Option<usize>) {
         if requests {
             self.har.unread();
@@ -170,7 +170,7 @@ impl File<'_, '_> {
         }
     }
 
-    /// The next value, which is no list and no object.
+    /// The next value, which is neither a list nor an object.
     fn text<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Broken> {
         let fits = self.json.value(&mut self.value)?;
         let read = serde_json::from_slice(&self.value).ok();

@@ -1,15 +1,15 @@
-//! The items of one file in the order of the file, under a budget: its start, which names the session and the
-//! versions, and its newest end. What does not fit is dropped from the middle and counted.
+//! The items of one file in the order of the file, within a budget: its start, which names the session and the
+//! versions, and its newest items. What does not fit is dropped from the middle and counted.
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-/// Items of the start that are kept whatever comes after them, and their bytes.
+/// Items of the start that are always stored, and their bytes.
 const START: usize = 100;
 const START_BYTES: usize = 64 << 10;
 
-/// Items, each with the bytes that it is charged.
+/// Items, each with the bytes that it counts for.
 #[derive(Debug)]
 pub(crate) struct Newest<T> {
     start: Vec<(usize, T)>,
@@ -18,21 +18,21 @@ pub(crate) struct Newest<T> {
     most: usize,
     budget: usize,
     dropped: u64,
-    /// When an item is of, where that is known.
+    /// The time of an item, if it is known.
     when: fn(&T) -> Option<Timestamp>,
-    /// The first and last moment of those that were dropped.
+    /// The first and last time of those that were dropped.
     lost: Option<(Timestamp, Timestamp)>,
 }
 
 impl<T> Newest<T> {
-    /// At most so many items, and so many bytes.
+    /// With a limit of items and of bytes.
     pub(crate) fn new(most: usize, budget: usize, when: fn(&T) -> Option<Timestamp>) -> Self {
         let start = Vec::new();
         let end = VecDeque::new();
         Self { start, end, bytes: 0, most, budget, dropped: 0, when, lost: None }
     }
 
-    /// Adds the next item, and drops what is too old for it.
+    /// Adds the next item, and drops the oldest if there is no room.
     pub(crate) fn push(&mut self, size: usize, item: T) {
         self.bytes += size;
         let fits = self.start.len() < START && self.bytes <= START_BYTES.min(self.budget);
@@ -44,7 +44,7 @@ impl<T> Newest<T> {
         self.shrink(self.budget);
     }
 
-    /// Drops the oldest items until no more than so many bytes are held.
+    /// Drops the oldest items until the rest fits into a number of bytes.
     pub(crate) fn shrink(&mut self, budget: usize) {
         self.budget = budget;
         while self.bytes > self.budget || self.len() > self.most {
@@ -53,7 +53,7 @@ impl<T> Newest<T> {
             self.bytes -= size;
             self.lose(&item);
         }
-        // Room for many more is memory, too.
+        // Spare capacity uses memory too.
         if self.end.capacity() > 4 * self.end.len().max(START) {
             self.end.shrink_to(2 * self.end.len());
         }
@@ -77,7 +77,7 @@ impl<T> Newest<T> {
         self.dropped
     }
 
-    /// The first and last moment of them, where they have times.
+    /// Their first and last time, if they have times.
     pub(crate) fn lost(&self) -> Option<(Timestamp, Timestamp)> {
         self.lost
     }
@@ -86,19 +86,19 @@ impl<T> Newest<T> {
         self.start.is_empty() && self.end.is_empty()
     }
 
-    /// What is held, in the order of the file.
+    /// The stored items, in the order of the file.
     pub(crate) fn items(self) -> impl Iterator<Item = T> {
         self.start.into_iter().chain(self.end).map(|(_, item)| item)
     }
 
-    /// Takes the newest of those that are held.
+    /// Takes the newest stored item.
     pub(crate) fn pop_newest(&mut self) -> Option<T> {
         let (size, item) = self.end.pop_back().or_else(|| self.start.pop())?;
         self.bytes -= size;
         Some(item)
     }
 
-    /// Drops all that is held.
+    /// Drops all items.
     pub(crate) fn drop_rest(&mut self) {
         while let Some(item) = self.pop_newest() {
             self.lose(&item);

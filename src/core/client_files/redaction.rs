@@ -1,4 +1,4 @@
-//! What of a client's log may be kept: lines, keys and ids whose words are known to be safe.
+//! What of a client's log may be stored: lines, keys and IDs whose words are known to be safe.
 
 pub(crate) mod keys;
 pub(crate) mod line;

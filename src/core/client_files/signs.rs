@@ -1,5 +1,5 @@
-//! A line of a client's log → what it is a sign of, and the few ids in it that can be looked up. The words
-//! are those of matrix-js-sdk and rust-crypto, as measured; a line may hold anything around them.
+//! A line of a client's log → what it is a sign of, and the few IDs in it that can be looked up. The words
+//! are those of matrix-js-sdk and rust-crypto, as measured; a line may have anything around them.
 
 use serde_json::Value;
 
@@ -7,12 +7,12 @@ use crate::evidence::client::{ClientEvent, ClientRefusal, Sign};
 use crate::evidence::otk::{KeyId, KeyView};
 use crate::evidence::python_repr;
 
-/// Longest line that is looked at.
+/// Longest line that is read.
 const LINE: usize = 64 * 1024;
-/// Longest id that is kept.
+/// Longest ID that is stored.
 const ID: usize = 255;
 
-/// What the line is a sign of; `None` where it is none that is known here.
+/// What the line is a sign of; `None` if it is no known sign.
 pub fn sign(line: &str) -> Option<Sign> {
     let line = head(line).to_lowercase();
     let has = |words: &str| line.contains(words);
@@ -47,22 +47,22 @@ pub fn sign(line: &str) -> Option<Sign> {
 }
 
 /// Whether an error of status 429 is a proxy's: Synapse's own has `M_LIMIT_EXCEEDED` or says "Too Many
-/// Requests". Element Server Suite's proxy answers 429 while Synapse is away.
+/// Requests". Element Server Suite's proxy answers 429 while Synapse is down.
 fn is_proxied(line: &str) -> bool {
     let proxied = line.contains("server is unavailable") || line.contains("m_unknown");
     proxied && !line.contains("m_limit_exceeded") && !line.contains("too many requests")
 }
 
-/// A request on a delayed event as its client logs the end of it.
+/// A delayed event request, as its client logs its end.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fetched {
     /// Milliseconds.
     pub took: f64,
-    /// None where there was no answer.
+    /// None if there was no answer.
     pub status: Option<i64>,
 }
 
-/// `FetchHttpApi: <-- POST …/delayed_events/… [82ms 404]`; in place of the status there may be an error.
+/// `FetchHttpApi: <-- POST …/delayed_events/… [82ms 404]`; instead of the status there may be an error.
 pub fn fetched(line: &str) -> Option<Fetched> {
     let (_, rest) = head(line).split_once("FetchHttpApi: <-- POST ")?;
     let (url, end) = rest.rsplit_once(" [")?;
@@ -97,14 +97,14 @@ pub fn event(line: &str) -> Option<ClientEvent> {
     let words = line.to_lowercase();
     let missing = words.contains("missing field") && words.contains("algorithm");
     let other = words.contains("invalid type") || words.contains("unsupported algorithm");
-    // Of every other error the column is the place of the fault, and not the content's length.
+    // For any other error the column is where the error is, not the content's length.
     let column = line.rsplit_once("column ").filter(|_| missing);
     let digits = |text: &str| -> String { text.chars().take_while(char::is_ascii_digit).collect() };
     let column = column.and_then(|(_, rest)| digits(rest).parse().ok());
     Some(ClientEvent { event: format!("${id}"), column, no_algorithm: missing || other })
 }
 
-/// A refusal as Synapse words it, with both values: `One time key ALG:ID already exists. Old key: OLD; new
+/// A rejection as Synapse words it, with both values: `One time key ALG:ID already exists. Old key: OLD; new
 /// key: NEW`. OLD is JSON, NEW a Python literal or JSON; both hold client text, so each is read from its
 /// start.
 pub fn refusal(line: &str) -> Option<ClientRefusal> {
@@ -112,7 +112,7 @@ pub fn refusal(line: &str) -> Option<ClientRefusal> {
     Some(ClientRefusal::once(key, KeyView::from_raw(old), KeyView::from_raw(new)))
 }
 
-/// A refusal of which only the server's value is told; the new one is in the request that was refused.
+/// A rejection that names only the server's value; the new one is in the request that was rejected.
 pub(crate) fn half_refusal(
     line: &str,
     new: impl FnOnce(&KeyId) -> Option<KeyView>,
@@ -125,7 +125,7 @@ pub(crate) fn half_refusal(
     Some(ClientRefusal::once(key, KeyView::from_raw(old), new))
 }
 
-/// A refusal in a line: where it stands, and the values as they are.
+/// A rejection in a line: where it is, and the values as they are.
 pub(crate) struct RefusalText {
     pub key: KeyId,
     pub old: Value,
@@ -167,7 +167,7 @@ fn head(line: &str) -> &str {
     &line[..end]
 }
 
-/// Words by which [`sign`] knows the sign again.
+/// Words by which [`sign`] recognises the sign again.
 pub(crate) fn words_of(sign: Sign) -> &'static str {
     match sign {
         Sign::AlreadyExists => "One time key … already exists.",

@@ -1,17 +1,16 @@
-//! Bytes as they come → text, whatever the editor that saved it, a piece at a time; what is no text gets a
-//! sentence.
+//! Bytes as they come → text, a piece at a time, whatever editor saved it. For anything that is not text: a sentence.
 
 use std::io::{self, BufRead, Read};
 
 /// Bytes that are decoded at a time.
 const PIECE: usize = 64 << 10;
 
-/// Reads UTF-8 and UTF-16, with or without a mark; lines end as they like. What it gives is UTF-8, each
-/// piece for itself.
+/// Reads UTF-8 and UTF-16, with or without a byte order mark and with any line ending. It gives UTF-8, and each piece
+/// is valid by itself.
 pub(crate) struct Decoded<'r> {
     from: &'r mut dyn Read,
     form: Form,
-    /// Bytes that were read, the first of them of a letter whose end is still to come.
+    /// Bytes that were read; the first of them may belong to a character whose end has not come yet.
     raw: Box<[u8]>,
     carried: usize,
     out: Vec<u8>,
@@ -25,7 +24,7 @@ enum Form {
     Utf16 { little: bool },
 }
 
-/// What tells text from something else.
+/// What distinguishes text from other data.
 #[derive(Default)]
 struct Seen {
     bytes: u64,
@@ -73,7 +72,7 @@ impl<'r> Decoded<'r> {
         Ok(decoded)
     }
 
-    /// The first byte that is no space; those before it are passed over.
+    /// The first byte that is not a space; spaces before it are skipped.
     pub(crate) fn start(&mut self) -> Option<u8> {
         loop {
             let piece = self.fill_buf().ok()?;
@@ -91,9 +90,11 @@ impl<'r> Decoded<'r> {
 
     /// Whether what was read is text.
     pub(crate) fn verdict(&self) -> Result<(), String> {
-        // Another encoding's letters are few among ASCII.
+        // Text in another encoding has few such bytes among ASCII.
         if self.seen.nul || self.seen.foreign > self.seen.bytes / 4 {
-            return Err("it is no text: I read reports, HAR files and logs".into());
+            return Err(
+                "it is not a text file: only reports, HAR files and logs can be read".into()
+            );
         }
         if !self.seen.letters {
             return Err("it is empty".into());
@@ -148,7 +149,7 @@ impl<'r> Decoded<'r> {
             let pair = [self.raw[2 * at], self.raw[2 * at + 1]];
             if little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) }
         };
-        // Its second half is still to come.
+        // Its second half has not come yet.
         if pairs > 0 && !self.seen.ended && (0xd800..0xdc00).contains(&unit(pairs - 1)) {
             pairs -= 1;
         }
@@ -188,9 +189,9 @@ impl Read for Decoded<'_> {
     }
 }
 
-/// As long as the longest of them.
+/// As long as the longest mark.
 const HEAD: usize = 16;
-/// How files begin that people send in place of a log.
+/// How files begin that people send instead of a log.
 const OTHERS: &[(&[u8], &str)] = &[
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
@@ -210,7 +211,7 @@ const OTHERS: &[(&[u8], &str)] = &[
 mod tests {
     use super::*;
 
-    /// Gives no more than so many bytes at a time.
+    /// Gives at most a few bytes at a time.
     struct Slowly<'a>(&'a [u8], usize);
 
     impl Read for Slowly<'_> {
@@ -252,9 +253,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_told() {
-        assert!(decoded(b"abc\0def", 2).1.unwrap_err().contains("no text"));
-        assert!(decoded(&[0xff; 4096], 100).1.unwrap_err().contains("no text"));
+    fn what_is_not_text_is_reported() {
+        assert!(decoded(b"abc\0def", 2).1.unwrap_err().contains("not a text file"));
+        assert!(decoded(&[0xff; 4096], 100).1.unwrap_err().contains("not a text file"));
         assert_eq!(decoded(b" \r\n\t", 3).1.unwrap_err(), "it is empty");
     }
 }

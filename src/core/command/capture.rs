@@ -70,7 +70,7 @@ fn start(words: &[Word], context: &Context<'_>) -> Result<CaptureCommand, UsageE
     Ok(CaptureCommand::Start { user, device, length: length(rest, &lengths)? })
 }
 
-/// Whether a length stands here and no device: a device that reads like one is quoted.
+/// Whether this word is a length and not a device: a device that reads like a length is quoted.
 fn opens_length(word: &Word) -> bool {
     let text = word.text.to_lowercase();
     word.is_bare() && (text == "for" || seconds(&text).is_some())

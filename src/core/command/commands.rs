@@ -17,13 +17,13 @@ pub enum Command {
     Ask(Question),
     /// `!report [@user]`: reads the file or the pasted log that it replies to.
     Report { about: Option<OwnedUserId> },
-    /// `!storms`: the active ones and the last that ended.
+    /// `!storms`: the ongoing ones and the latest resolved ones.
     Storms,
     /// `!mute <storm|@user|all> [time]`: no alerts about it for a while.
     Mute { target: MuteTarget, length: Duration },
     /// `!unmute [storm|@user|all]`: ends that mute; `None` ends every mute.
     Unmute(Option<MuteTarget>),
-    /// `!cases [@user]`: the newest that are kept, of one user or of all.
+    /// `!cases [@user]`: the newest that are stored, of one user or of all.
     Cases(Option<OwnedUserId>),
     /// `!case NUMBER [why | again | delete]`: one of them.
     Case { number: u64, action: CaseAction },

@@ -12,7 +12,7 @@ pub fn event(text: &str, said: &str) -> Result<EventSubject, UsageError> {
     Ok(EventSubject { event, room, column: column(said) })
 }
 
-/// An id of any room version (`$local:server`, `$hash`), with `%24` for the `$` as logs and paths have it,
+/// An ID of any room version (`$local:server`, `$hash`), with `%24` for the `$` as logs and paths have it,
 /// or a permalink.
 pub(super) fn event_id(text: &str) -> Result<(OwnedEventId, Option<OwnedRoomId>), UsageError> {
     if let Some((room, event)) = event_of_link(text) {
@@ -40,8 +40,8 @@ fn not_an_event(text: &str) -> UsageError {
     UsageError::new(format!("{} is not an event ID. An event ID starts with $.", in_quotes(text)))
 }
 
-/// The number behind the last "column" of a client's message. Only of a missing field does it tell how long
-/// the content is: of every other error it is the place of the fault.
+/// The number after the last "column" of a client's message. Only for a missing field it is the length of the
+/// content; for any other error it is where the error is.
 pub(super) fn column(said: &str) -> Option<u64> {
     let (before, rest) = said.rsplit_once("column")?;
     let bare = before.split_whitespace().all(|word| matches!(word, "at" | "line" | "1" | "line1"));

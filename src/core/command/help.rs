@@ -10,7 +10,7 @@ pub struct Help {
     pub lines: Vec<(&'static str, &'static str)>,
     /// Sentences below the list.
     pub notes: Vec<&'static str>,
-    /// A line that works as it stands; only for one command.
+    /// A line that works without a change; only for one command.
     pub example: Option<&'static str>,
 }
 

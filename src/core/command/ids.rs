@@ -6,8 +6,9 @@ use super::context::Context;
 use super::durations::duration;
 use super::permalinks::{is_link, user_of_link};
 use super::tokens::Word;
-use super::usage_error::{UsageError, in_quotes, is_invisible};
+use super::usage_error::{UsageError, in_quotes};
 use super::written_time::plain_dashes;
+use crate::evidence::hidden::is_invisible;
 
 pub(super) fn user_id(word: &Word, context: &Context<'_>) -> Result<OwnedUserId, UsageError> {
     let typed = in_quotes(&word.text);

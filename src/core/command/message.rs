@@ -3,7 +3,7 @@
 
 use super::html::{Piece, pieces};
 use super::permalinks::user_of_link;
-use super::usage_error::is_invisible;
+use crate::evidence::hidden::is_invisible;
 
 /// A message as Matrix carries it.
 #[derive(Debug, Clone, Copy)]
@@ -75,9 +75,9 @@ fn markdown_links(text: &str) -> Option<Vec<Piece>> {
     Some(pieces)
 }
 
-/// Puts the pills of the HTML back where their names stand in the plain text. The plain text is what
-/// was typed; the HTML has been through Markdown, which eats `_` and `*` of device ids, so it only
-/// stands in where a name is not found.
+/// Puts the pills of the HTML back where their names are in the plain text. The plain text is what
+/// was typed; the HTML has been through Markdown, which removes `_` and `*` from device IDs, so it is
+/// used only if a name is not found.
 fn with_pills(rest: &str, html: &str) -> Vec<Piece> {
     let from_html = pieces(html);
     let mut placed = Vec::new();
@@ -97,7 +97,7 @@ fn with_pills(rest: &str, html: &str) -> Vec<Piece> {
     placed
 }
 
-/// The text before and after `name` where it stands as words of its own.
+/// The text before and after `name`, if it is made of whole words.
 fn around<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let name = name.trim();
     if name.is_empty() {

@@ -1,4 +1,4 @@
-//! One message → the command that it is, what is wrong with it, or nothing where it is no command.
+//! One message → the command that it is, what is wrong with it, or nothing if it is not a command.
 
 use super::commands::Command;
 use super::context::Context;

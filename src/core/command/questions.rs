@@ -88,7 +88,7 @@ fn first_word<'a>(words: &'a [Word], missing: &str) -> Result<(&'a Word, &'a [Wo
     words.split_first().ok_or_else(|| UsageError::new(missing))
 }
 
-/// The device, unless a window stands there.
+/// The device, unless a window is there.
 fn device(words: &[Word]) -> Result<(Option<OwnedDeviceId>, &[Word]), UsageError> {
     match words.split_first() {
         Some((word, window)) if !opens(word) => Ok((Some(device_id(word)?), window)),
@@ -96,7 +96,7 @@ fn device(words: &[Word]) -> Result<(Option<OwnedDeviceId>, &[Word]), UsageError
     }
 }
 
-/// A second user where one may stand: a mention, or an ID with its @.
+/// A second user, if there is one: a mention, or an ID with its @.
 fn is_user(word: &Word) -> bool {
     word.is_pill() || word.is_bare() && word.text.starts_with('@')
 }

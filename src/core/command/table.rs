@@ -23,7 +23,7 @@ pub struct Row {
     pub doc: &'static str,
     /// What `!help NAME` adds.
     pub notes: &'static [&'static str],
-    /// A line that works as it stands.
+    /// A line that works without a change.
     pub example: &'static str,
     pub(super) parse: fn(&[Word], &Context<'_>) -> Result<Command, UsageError>,
 }
@@ -36,7 +36,7 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         usage: "!ke1 @user:server DEVICE [last 30m | since T | between A and B]",
         doc: "one-time key conflicts of one device: what is wrong, how certain, how to fix it",
         notes: &[
-            "Without DEVICE, Kestrel lists the user's devices, those in trouble first.",
+            "Without DEVICE, Kestrel lists the user's devices, those with problems first.",
             "The user can be a mention, a matrix.to link, or a bare name on this server.",
             "Quote a device ID that has spaces or reads like a time: \"MY PHONE\".",
             "A window is at most 31 days long: last 30m, last 1h30m, last 3d.",
@@ -49,9 +49,9 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         name: CommandName::Ke2,
         word: "ke2",
         usage: "!ke2 @user:server DEVICE [@sender:server] [last 30m | live 60s]",
-        doc: "media keys of calls that do not reach a device, or do not decrypt on it",
+        doc: "call media keys that do not reach a device, or do not decrypt on it",
         notes: &[
-            "live 60s watches the device's inbox during a call, then gives a verdict: at most 5 minutes, one watch \
+            "live 60s watches the device's inbox during a call, then gives a verdict. The maximum is 5 minutes, one watch \
              at a time.",
             "With a sender, only that user's messages count.",
             "An empty inbox does not mean that nothing was sent: an online device fetches its messages at once.",
@@ -63,7 +63,7 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         name: CommandName::Ke3,
         word: "ke3",
         usage: "!ke3 $event [in !room] [the client's error message]",
-        doc: "an event that does not decrypt: what the server has stored of it",
+        doc: "an event that does not decrypt: what the server stores for it",
         notes: &[
             "The event can be an event ID, a matrix.to link, or an ID with %24 as logs show it.",
             "The client's message (\u{201c}missing field `algorithm` at line 1 column 138\u{201d}) shows what the \
@@ -87,7 +87,7 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         usage: "!triage @user:server [DEVICE] [$event] [window]",
         doc: "all four checks at once: the root cause, what follows from it, what to do first",
         notes: &[
-            "Without DEVICE, Kestrel takes the user's device in trouble, or the one seen last.",
+            "Without DEVICE, Kestrel checks the user's device that has a problem, or the one seen last.",
         ],
         example: "!triage @alice:example.org last 1h",
         parse: |words, context| triage(words, context).map(Command::Ask),
@@ -96,9 +96,9 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         name: CommandName::Fleet,
         word: "fleet",
         usage: "!fleet [window]",
-        doc: "every device in trouble now, worst first, by cause and by client",
+        doc: "all devices with problems now, worst first, by cause and by client",
         notes: &[
-            "It says when many started within minutes: a restored database, or a client release.",
+            "It also reports when many problems started within minutes, as after a database restore or a client release.",
         ],
         example: "!fleet last 24h",
         parse: |words, context| fleet(words, context).map(Command::Ask),
@@ -107,8 +107,8 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         name: CommandName::Report,
         word: "report",
         usage: "!report [@user:server]",
-        doc: "as a reply to a file or a pasted log of a client: what it shows, and what the server shows for the \
-              same time",
+        doc: "as a reply to a client's file or pasted log: what it shows, and what the server shows for the same \
+              time",
         notes: &[
             "It reads diagnostics reports (.json), network logs (.har), console logs and rageshakes (.log, .txt), \
              also zipped. Secrets are removed before anything is stored.",
@@ -122,7 +122,7 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         name: CommandName::Storms,
         word: "storms",
         usage: "!storms",
-        doc: "active storms and the last that ended: who, since when, how certain, what is muted",
+        doc: "ongoing storms and the latest resolved ones: who, since when, certainty, mutes",
         notes: &[],
         example: "!storms",
         parse: |words, _| no_words(words, "").map(|()| Command::Storms),
@@ -157,8 +157,8 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         name: CommandName::Cases,
         word: "cases",
         usage: "!cases [@user:server]",
-        doc: "the newest questions with a verdict: number, time, user, verdict, certainty",
-        notes: &["[cases] in the config sets how long they are kept."],
+        doc: "the newest cases (questions with a verdict): number, time, user, verdict, certainty",
+        notes: &["[cases] in the config sets how long cases are stored."],
         example: "!cases @alice:example.org",
         parse: |words, context| cases(words, context).map(Command::Cases),
     },
@@ -166,9 +166,9 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         name: CommandName::Case,
         word: "case",
         usage: "!case NUMBER [why | again | delete]",
-        doc: "one question with its answer at that time, its whole path, or the same question now",
+        doc: "one case: its answer at that time, its whole path, or the same question asked again now",
         notes: &[
-            "again asks the same question now, over a window of the same length, and first says what changed.",
+            "again asks the same question now, over a window of the same length, and says first what changed.",
             "delete removes the case and its evidence from the store for good. Messages in rooms stay.",
             "delete needs a verified device, unless the config says otherwise.",
         ],
@@ -197,7 +197,7 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         name: CommandName::Why,
         word: "why",
         usage: "!why",
-        doc: "in the thread of a verdict: every question asked, its answer, and the query that shows it",
+        doc: "in the thread of a verdict: every question, its answer, and the query that shows it",
         notes: &[],
         example: "!why",
         parse: |words, _| {
@@ -208,7 +208,7 @@ pub const COMMANDS: [Row; CommandName::COUNT] = [
         name: CommandName::Tree,
         word: "tree",
         usage: "!tree [ke1 | ke2 | ke3 | ke4]",
-        doc: "the questions in order, and the verdicts they lead to",
+        doc: "the questions of each check in order, and the verdicts they lead to",
         notes: &[],
         example: "!tree ke1",
         parse: tree,

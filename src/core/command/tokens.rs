@@ -1,8 +1,9 @@
 //! The text and the mentions of a message → words. Undoes what phones and clients do to typed text around a word, and
-//! never touches what stands inside quotes.
+//! never touches what is inside quotes.
 
 use super::html::Piece;
-use super::usage_error::{UsageError, in_quotes, is_invisible};
+use super::usage_error::{UsageError, in_quotes};
+use crate::evidence::hidden::is_invisible;
 
 /// One word, and how it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +81,8 @@ fn split_text(text: &str, words: &mut Vec<Word>) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// What may close a quote that `first` opens; `None` if it opens none. A straight quote is closed by
-/// its like; only where there is none may a curly one close it, because some keyboards curl one of the
-/// two.
+/// What may close a quote that `first` opens; `None` if it opens none. A straight quote is closed by a
+/// straight one; only if there is none, a curly one may close it, because some keyboards curl one of the two.
 fn closers(first: char, rest: &str) -> Option<&'static [char]> {
     const DOUBLE: &[char] = &['”', '“', '"', '„', '‟', '»', '«'];
     const SINGLE: &[char] = &['’', '‘', '\'', '‚', '‛', '›', '‹'];
@@ -120,7 +120,7 @@ fn quoted<'a>(inside: &'a str, closers: &[char]) -> Option<(String, &'a str)> {
     None
 }
 
-/// The character that `\u{a0}` at the front of the text stands for, and the length of that.
+/// The character that `\u{a0}` at the front of the text means, and the length of that.
 fn numbered(text: &str) -> Option<(char, usize)> {
     const LONGEST: usize = "10ffff".len();
     let inside = text.strip_prefix("\\u{")?;

@@ -1,6 +1,8 @@
 //! What is wrong with what was typed → one sentence. It quotes what was typed, clipped and with nothing
 //! invisible in it; escaping for HTML is the renderer's.
 
+use crate::evidence::hidden::is_invisible;
+
 /// Longest quotation of what was typed, in characters.
 const LONGEST_QUOTE: usize = 80;
 
@@ -53,14 +55,4 @@ pub fn in_quotes(typed: &str) -> String {
     }
     out.push('”');
     out
-}
-
-/// Characters that show nothing, or that change how others show. The joiner U+200D is not among them:
-/// it holds emoji together.
-pub(super) fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200c}'
-            | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

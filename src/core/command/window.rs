@@ -34,7 +34,7 @@ pub(super) fn span(words: &[Word], context: &Context<'_>) -> Result<Span, UsageE
         "last" => Ok(Span::Last(duration(&joined(rest))?)),
         "between" => match cut(rest) {
             Some((from, to)) => between(from, to, context),
-            None => Err(UsageError::new("A window between two times needs “and”.")),
+            None => Err(UsageError::new("A window between two times needs the word “and”.")),
         },
         "since" | "from" => match cut(rest) {
             Some((from, to)) => between(from, to, context),
@@ -49,7 +49,7 @@ fn keyword(text: &str) -> String {
     spelled(text).trim_start_matches('-').to_owned()
 }
 
-/// The two sides of `and`, `to`, `until` or a dash that stands alone.
+/// The two sides of `and`, `to`, `until` or a dash on its own.
 fn cut(words: &[Word]) -> Option<(&[Word], &[Word])> {
     let at = words.iter().position(|word| {
         matches!(spelled(&word.text).as_str(), "and" | "to" | "until" | "till" | "-")

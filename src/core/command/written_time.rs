@@ -26,7 +26,7 @@ pub(super) fn time(
         "now" => return Ok(context.now),
         _ => {}
     }
-    // With an offset the text stands for itself; without one jiff refuses it.
+    // With an offset the text is complete; without one jiff rejects it.
     if let Ok(time) = text.to_uppercase().replace(" +", "+").parse::<Timestamp>() {
         return Ok(time);
     }
@@ -193,10 +193,10 @@ fn at(day: Date, time: Time, now: &Zoned) -> Result<Timestamp, UsageError> {
             .unambiguous()
             .map_err(|_| UsageError::new(format!("{written} is out of range."))),
         AmbiguousOffset::Gap { .. } => Err(UsageError::new(format!(
-            "There was no {written} in {name}: the clocks went forward past it. Write an earlier or a later time."
+            "The time {written} does not exist in {name}: the clocks went forward over it. Write an earlier or a later time."
         ))),
         AmbiguousOffset::Fold { before, after } => Err(UsageError::new(format!(
-            "{written} occurred twice in {name}: the clocks went back. Write {} or {}.",
+            "The time {written} occurred twice in {name}: the clocks went back. Write {} or {}.",
             with_offset(when, before),
             with_offset(when, after),
         ))),

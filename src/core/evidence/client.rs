@@ -1,5 +1,5 @@
-//! What a client says of itself, from its diagnostics report or a HAR file: signs, each counted with its
-//! first and last moment by the client's clock. Bodies, tokens and ids of delayed events are never here.
+//! What a client reports about itself, from its diagnostics report or a HAR file: signs, each counted with its first
+//! and last time by the client's clock. Bodies, tokens and IDs of delayed events are never here.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use crate::evidence::figures::counted;
 use crate::evidence::otk::{KeyId, KeyView};
 use crate::evidence::subject::Subject;
 
-/// One client's word. It proves nothing by itself: its user wrote it.
+/// What one client reports. It proves nothing by itself: its user wrote it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ClientFacts {
     pub user: Option<String>,
     pub device: Option<String>,
     pub sdk: Option<String>,
-    /// The first and last moment that it tells of, by the client's clock.
+    /// The first and last time in it, by the client's clock.
     pub span: Option<(Timestamp, Timestamp)>,
     pub signs: Vec<Noted>,
-    /// Refused key uploads with both values, where a HAR file has them.
+    /// Rejected key uploads with both values, where a HAR file has them.
     pub refused: Vec<ClientRefusal>,
     /// Events that it could not decrypt, with the column of its message.
     pub events: Vec<ClientEvent>,
@@ -27,7 +27,7 @@ pub struct ClientFacts {
     pub delays: Option<ClientDelays>,
     /// Entries of a kind that is not known here.
     pub unknown: u64,
-    /// How far its clock is from the server's, where a HAR file tells.
+    /// How far its clock is from the server's, where a HAR file shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew: Option<Skew>,
     /// To-device messages that it sent, the first of them.
@@ -39,7 +39,7 @@ pub struct ClientFacts {
     /// Its requests on delayed events by the minute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub minutes: Vec<DelayMinute>,
-    /// The state of its sync, in its own word.
+    /// The state of its sync, in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<String>,
     /// Whether its crypto was up when it wrote the report.
@@ -122,13 +122,13 @@ pub struct Noted {
     pub key: Option<String>,
 }
 
-/// What a line of a client's log tells (domain: measured on matrix-js-sdk and rust-crypto).
+/// What a line of a client's log shows (domain: measured on matrix-js-sdk and rust-crypto).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sign {
-    /// `One time key … already exists`: its own upload was refused.
+    /// `One time key … already exists`: its own upload was rejected.
     AlreadyExists,
-    /// `Olm event doesn't contain a ciphertext for our key`: addressed to a dead identity.
+    /// `Olm event doesn't contain a ciphertext for our key`: addressed to an old identity.
     NoCiphertextForUs,
     /// `MissingOneTimeKey`: a pre-key message for a key that it does not have.
     MissingOneTimeKey,
@@ -151,21 +151,33 @@ pub enum Sign {
 }
 
 impl Sign {
-    /// As a person says it.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::AlreadyExists => "an upload refused",
-            Self::NoCiphertextForUs => "a message for another identity",
-            Self::MissingOneTimeKey => "a message for a one-time key it lacks",
-            Self::Wedged => "a wedged Olm session",
-            Self::MissingMediaKey => "a missing media key",
-            Self::MediaKeyDecrypted => "a media key decrypted",
-            Self::SenderKeysRefused => "a sender's keys refused",
-            Self::NoTargets => "a media key sent to nobody",
-            Self::DecryptionError => "an event not decrypted",
-            Self::DelayTimedOut => "a delayed event timed out",
-            Self::Unreachable => "a request answered by the proxy in place of Synapse",
-        }
+    /// For a person: `1 rejected key upload`, `3 missing media keys`.
+    pub fn counted(self, count: u64) -> String {
+        let (one, many) = match self {
+            Self::AlreadyExists => ("rejected key upload", "rejected key uploads"),
+            Self::NoCiphertextForUs => {
+                ("message for another identity key", "messages for another identity key")
+            }
+            Self::MissingOneTimeKey => {
+                ("message for a missing one-time key", "messages for a missing one-time key")
+            }
+            Self::Wedged => {
+                ("message that no Olm session decrypts", "messages that no Olm session decrypts")
+            }
+            Self::MissingMediaKey => ("missing media key", "missing media keys"),
+            Self::MediaKeyDecrypted => ("decrypted media key", "decrypted media keys"),
+            Self::SenderKeysRefused => {
+                ("message with rejected sender keys", "messages with rejected sender keys")
+            }
+            Self::NoTargets => ("media key sent to nobody", "media keys sent to nobody"),
+            Self::DecryptionError => ("event that did not decrypt", "events that did not decrypt"),
+            Self::DelayTimedOut => ("delayed event timeout", "delayed event timeouts"),
+            Self::Unreachable => (
+                "request answered by a proxy instead of Synapse",
+                "requests answered by a proxy instead of Synapse",
+            ),
+        };
+        format!("{count} {}", if count == 1 { one } else { many })
     }
 
     /// All of them.
@@ -184,23 +196,23 @@ impl Sign {
     ];
 }
 
-/// An upload that the client saw refused.
+/// An upload that the client saw rejected.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClientRefusal {
     pub key: KeyId,
-    /// The value that the server holds, by its answer.
+    /// The value that the server has, by its answer.
     pub old: KeyView,
     pub new: KeyView,
     pub at: Option<Timestamp>,
-    /// The last time that the same upload was refused, where that is another time.
+    /// The last time that the same upload was rejected, if that is another time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Timestamp>,
-    /// How many more times it was refused, at moments of their own: a client writes several lines of one.
+    /// How many more times it was rejected, at other times: a client writes several lines about one rejection.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub again: u64,
 }
 
-/// Lines that are nearer to each other may be of one refusal.
+/// Lines that are closer together may be about one rejection.
 const APART: SignedDuration = SignedDuration::from_millis(250);
 
 impl ClientRefusal {
@@ -209,12 +221,12 @@ impl ClientRefusal {
         Self { key, old, new, at: None, last: None, again: 0 }
     }
 
-    /// Whether both are of one conflict: the key id, the key that stands, the key that was refused.
+    /// Whether both are of one conflict: the key ID, the stored key, the rejected key.
     pub fn same_conflict(&self, key: &KeyId, old: &KeyView, new: &KeyView) -> bool {
         self.key == *key && self.old.same_key(old) && self.new.same_key(new)
     }
 
-    /// The same upload was refused at this time too. Lines without a time cannot be told apart.
+    /// The same upload was rejected at this time too. Lines without a time cannot be told apart.
     pub(crate) fn once_more(&mut self, at: Option<Timestamp>) {
         let Some((first, at)) = self.at.zip(at) else { return };
         let last = self.last.unwrap_or(first);
@@ -247,7 +259,7 @@ pub struct ClientDelays {
 }
 
 impl ClientFacts {
-    /// Whether it is the word of that device's client, or names no other.
+    /// Whether it is from that device's client, or names no other.
     pub fn is_of(&self, subject: &Subject) -> bool {
         self.user.as_deref().is_none_or(|user| user == subject.user.as_str())
             && self.device.as_deref().is_none_or(|device| device == subject.device.as_str())
@@ -261,24 +273,23 @@ impl ClientFacts {
             .filter(|(count, _)| *count > 0)
             .collect();
         signs.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        let mut said: Vec<_> =
-            signs.iter().map(|(count, sign)| format!("{count} × {}", sign.words())).collect();
+        let mut said: Vec<_> = signs.iter().map(|(count, sign)| sign.counted(*count)).collect();
         if let Some(delays) = &self.delays {
-            said.push(format!("{} requests on delayed events", delays.count));
+            said.push(counted(delays.count, "delayed event request"));
         }
         if self.sent_count > 0 {
             said.push(counted(self.sent_count, "to-device message") + " sent");
         }
         if said.is_empty() {
-            said.push("no sign of any of the four".to_owned());
+            said.push("no known sign of trouble".to_owned());
         }
         let whose = match (&self.user, &self.device) {
             (Some(user), Some(device)) => format!(" of {user} {device}"),
             (Some(id), None) | (None, Some(id)) => format!(" of {id}"),
             (None, None) => String::new(),
         };
-        let unread = if self.unread.is_empty() { "" } else { "; not all of it was read" };
-        format!("a client's word{whose}: {}{unread}", said.join(", "))
+        let unread = if self.unread.is_empty() { "" } else { "; not all of the file was read" };
+        format!("client{whose}: {}{unread}", said.join(", "))
     }
 
     /// A moment of the client's clock by the server's, as far as a HAR file tells the two apart.

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::hidden::is_spelled_out;
+
 /// One message, ready to send: both bodies say the same. Everything foreign in `html` is escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -267,9 +269,7 @@ fn ticked(text: &str) -> String {
 pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        let hidden = letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{061c}');
-        if hidden {
+        if is_spelled_out(letter) {
             out.extend(letter.escape_unicode());
         } else {
             out.push(letter);

@@ -1,15 +1,15 @@
-//! Replies that are words and no verdict: help, a list of devices, a slip. And how long something was.
+//! Replies that are no verdict: help, a list of devices, a usage error, a late answer. And how long something was.
 
 use jiff::{SignedDuration, Timestamp};
 use ruma::{ServerName, UserId};
 
-use super::page::Page;
+use super::page::{Page, Reply};
 use super::view::View;
 use crate::command::{Help, UsageError, in_quotes};
 use crate::diagnose::device_list::{trouble, worst_first};
 use crate::evidence::DeviceRow;
 
-/// Devices listed at the most; the rest is counted.
+/// The most devices that are listed; the rest is counted.
 const LISTED: usize = 15;
 
 /// Plain lines, for one calm sentence or a few.
@@ -19,6 +19,11 @@ pub fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Page {
         page.line().text(line);
     });
     page
+}
+
+/// A sentence or two of Kestrel's own. Text between backticks is code.
+pub(super) fn said(words: &str) -> Reply {
+    lines([words]).reply()
 }
 
 /// The list of commands, or more about one.
@@ -36,12 +41,11 @@ pub fn help(help: &Help) -> Page {
     page
 }
 
-/// For a user whose keys another homeserver keeps: this one only holds copies of the public ones, and none of the
-/// log lines.
+/// For a user of another homeserver: this one has copies of the public keys only, and none of the log lines.
 pub fn foreign_user(user: &UserId, server_name: &ServerName) -> Page {
     let theirs = in_quotes(user.server_name().as_str());
     lines([format!(
-        "{} is on {theirs}. Their keys and the log are there, not on {server_name}. Ask the admins of {theirs}.",
+        "{} is on {theirs}. The keys and the logs are there, not on {server_name}. Ask the admins of {theirs}.",
         in_quotes(user.as_str()),
     )
     .as_str()])
@@ -63,10 +67,12 @@ pub fn devices(user: &str, rows: &[DeviceRow], behind: Option<&str>, view: &View
     let mut rows = rows.to_vec();
     worst_first(&mut rows);
     match rows.len() {
-        0 if behind.is_some() => page.line().text(format!("The database has no device of {user}.")),
-        0 => page.line().text(format!("{user} has no device on this server.")),
+        0 if behind.is_some() => {
+            page.line().text(format!("The database has no devices of {user}."))
+        }
+        0 => page.line().text(format!("{user} has no devices on this server.")),
         1 => page.line().text(format!("{user} has one device:")),
-        count => page.line().text(format!("{user} has {count} devices; which one?")),
+        count => page.line().text(format!("{user} has {count} devices. Which one?")),
     };
     for row in rows.iter().take(LISTED) {
         device(page.line(), row, view);
@@ -96,15 +102,15 @@ pub(super) fn device(page: &mut Page, row: &DeviceRow, view: &View) {
     }
 }
 
-/// Why an answer comes late, in one line without anything foreign. `windowed`: it judges a log window, which
-/// ends when it was asked.
+/// Why an answer comes late, in one line without foreign text. `windowed`: it covers a log window, which ends when
+/// it was asked.
 pub fn late(asked: Timestamp, now: Timestamp, windowed: bool, view: &View) -> String {
     let waited = lasting(now.duration_since(asked));
     let window = if windowed { " The log window ends when it was asked." } else { "" };
     format!("Late answer: asked {}, answered {waited} later.{window}", view.moment(asked))
 }
 
-/// What was not answered for so long that it is not answered any more.
+/// What was not answered for so long that it is dropped.
 pub fn dropped(asked: &[(Timestamp, String)], after: SignedDuration, view: &View) -> Page {
     let (what, it) = match asked.len() {
         1 => ("an answer".to_owned(), "it"),
@@ -125,13 +131,13 @@ pub fn dropped(asked: &[(Timestamp, String)], after: SignedDuration, view: &View
     page
 }
 
-/// Tasks of Kestrel's own that ended and were started again.
+/// Long-lived tasks of Kestrel that failed and were restarted.
 pub fn restarted(tasks: &[(&str, usize)]) -> Page {
     let mut page = Page::default();
     for (name, count) in tasks {
-        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+        let times = if *count == 1 { "1 time".to_owned() } else { format!("{count} times") };
         page.line().text(format!(
-            "Kestrel's task \"{name}\" ended {times} in the last hour and was started again; its log says why."
+            "Kestrel's task \"{name}\" failed {times} in the last hour and was restarted. Kestrel's log has the error."
         ));
     }
     page

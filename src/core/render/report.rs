@@ -1,7 +1,7 @@
 //! A user's report → its first message in the ops room, and the receipt that its sender gets.
 //!
-//! The receipt is made from what the sender's own file says, and from one word on what to do: nothing that
-//! the server holds passes through here. Everything in a file is foreign.
+//! The receipt says what the sender's own file shows, and at most one thing to do: nothing that the server stores
+//! passes through here. Everything in a file is foreign.
 
 use ruma::{DeviceId, UserId};
 
@@ -9,20 +9,19 @@ use super::answer::sentence;
 use super::page::Page;
 use super::view::View;
 use crate::diagnose::advice::Safe;
-use crate::diagnose::remedy::Remedy;
 use crate::diagnose::verdict::Verdict;
 use crate::evidence::client::Sign;
 use crate::evidence::quoted_device::quoted_device;
 use crate::evidence::redaction::Removed;
 use crate::evidence::{ClientFacts, counted};
 
-/// Parts that were not read, told in a receipt.
+/// Notes about parts that were not read, in a receipt.
 const NOTES: usize = 3;
 
-/// What its sender is told of a report. It has no room for anything that the server says.
+/// What the sender of a report may know. It has no field for anything that the server stores.
 #[derive(Debug)]
 pub struct Receipt<'a> {
-    /// None where the case could not be kept.
+    /// None if the case could not be saved.
     pub case: Option<u64>,
     /// What the sender's files say, by the client's clock.
     pub facts: &'a [&'a ClientFacts],
@@ -38,13 +37,13 @@ pub struct Receipt<'a> {
 #[derive(Debug)]
 pub struct Root<'a> {
     pub case: Option<u64>,
-    /// Who sent it, or handed it on.
+    /// Who sent or forwarded it.
     pub by: &'a UserId,
     pub forwarded: bool,
-    /// Whom and what it is about, as far as that is believed.
+    /// Which user and device it is about, as far as that is accepted.
     pub user: Option<&'a UserId>,
     pub device: Option<&'a str>,
-    /// The device that was judged: chosen where the report names none.
+    /// The device that was evaluated: chosen if the report names none.
     pub judged: Option<&'a DeviceId>,
     pub headline: &'a str,
     pub verdict: Option<&'a Verdict>,
@@ -52,15 +51,15 @@ pub struct Root<'a> {
     pub removed: &'a Removed,
 }
 
-/// What the sender is told: short, for a phone.
+/// The receipt: short, for a phone, in everyday words.
 pub fn receipt(receipt: &Receipt<'_>, view: &View) -> Page {
     let mut page = Page::default();
     page.line().text("Thank you. ");
     match receipt.case {
         Some(number) => page.text("Your report is ").strong(format!("case {number}")).text("."),
-        None => page.text("Your report was handed on."),
+        None => page.text("I forwarded your report to the administrators."),
     };
-    page.label("Understood").text(sentence(&understood(receipt.facts, view)));
+    page.label("Observed").text(sentence(&understood(receipt.facts, view)));
     for note in receipt.notes.iter().take(NOTES) {
         page.line().text(sentence(note));
     }
@@ -73,7 +72,7 @@ pub fn receipt(receipt: &Receipt<'_>, view: &View) -> Page {
     page.gap();
     if !receipt.believed {
         page.line().text(
-            "It names another user than you, so it was not judged. An administrator sees it.",
+            "The report names a different user, so it was not evaluated. The administrators can see it.",
         );
         return page;
     }
@@ -81,13 +80,13 @@ pub fn receipt(receipt: &Receipt<'_>, view: &View) -> Page {
         Some(advice) => to_do(&mut page, advice, receipt.facts),
         None => {
             page.line()
-                .text("An administrator sees it now. There is nothing that you should do yet.");
+                .text("The administrators can see it now. You do not have to do anything yet.");
         }
     }
     page
 }
 
-/// What the ops room sees first: four lines at the most.
+/// What the ops room sees first: at most four lines.
 pub fn root(root: &Root<'_>, view: &View) -> Page {
     let mut page = Page::default();
     let what = if root.forwarded { "Report forwarded by" } else { "Report from" };
@@ -103,37 +102,41 @@ pub fn root(root: &Root<'_>, view: &View) -> Page {
     }
     page.text(": ").strong(sentence(root.headline));
     if let Some(verdict) = root.verdict {
-        page.label("Verdict").text(format!("{}, {}", verdict.id.name(), verdict.certainty.words()));
+        page.label("Verdict").text(format!(
+            "{} · {}",
+            verdict.id.name(),
+            verdict.certainty.words()
+        ));
         if let Some(judged) = root.judged.filter(|_| root.device.is_none()) {
-            page.text(", of device ").code(judged.as_str());
+            page.text(" · device ").code(judged.as_str());
         }
     }
-    page.label("It shows").text(sentence(&understood(root.facts, view)));
+    page.label("Observed").text(sentence(&understood(root.facts, view)));
     page.label("Removed").text(sentence(&removed(root.removed)));
     page
 }
 
-/// Why nothing was asked for a report, and how an admin asks all the same.
+/// Why a report was not evaluated, and how an admin gets an answer all the same.
 pub fn unasked(by: Option<&UserId>, names: Option<&str>, device: Option<&str>) -> Page {
     let mut page = Page::default();
     let Some(named) = names else {
         page.line()
-            .text("The report names no user. Say whose it is: ")
+            .text("The report names no user, so it was not evaluated. Reply to the file with: ")
             .usage("!report @user:server");
         return page;
     };
-    page.line().text(format!("The report names {} ", clip(named)));
+    page.line().text(format!("The report names {}", clip(named)));
     if let Some(device) = device {
-        page.code(device).text(" ");
+        page.text(" ").code(device);
     }
     match by {
-        Some(by) => page.text(format!("and is {by}'s: not believed. Nothing was asked for it.")),
-        None => page.text("which is no user id: not believed. Nothing was asked for it."),
+        Some(by) => page.text(format!(" and not {by}, so it was not evaluated.")),
+        None => page.text(", which is not a user ID, so it was not evaluated."),
     };
     if let Ok(user) = UserId::parse(named) {
         let device = device.map(|device| format!(" {}", quoted_device(device))).unwrap_or_default();
         page.line()
-            .text("The server alone says more: ")
+            .text("To check the server without the report, send: ")
             .command(&format!("!triage {user}{device}"));
     }
     page
@@ -145,43 +148,51 @@ fn understood(facts: &[&ClientFacts], view: &View) -> String {
     let mut signs: Vec<_> = Sign::ALL.into_iter().map(|sign| (count(sign), sign)).collect();
     signs.retain(|(count, _)| *count > 0);
     signs.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-    let mut said: Vec<_> =
-        signs.iter().map(|(count, sign)| format!("{count} × {}", sign.words())).collect();
+    let mut said: Vec<_> = signs.iter().map(|(count, sign)| sign.counted(*count)).collect();
     let delays: u64 =
         facts.iter().filter_map(|facts| facts.delays.as_ref()).map(|delays| delays.count).sum();
     if delays > 0 {
-        said.push(format!("{delays} requests on delayed events"));
+        said.push(counted(delays, "delayed event request"));
     }
     if said.is_empty() {
-        said.push("it was read, and shows no sign of trouble that I know".into());
+        said.push("no known sign of trouble".into());
     }
     let spans = facts.iter().filter_map(|facts| facts.span);
     let span = spans.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
-    let when = span.map(|(first, last)| format!("; {}", view.span(first, last)));
+    let when = span
+        .map(|(first, last)| format!(". Times by the client's clock: {}", view.span(first, last)));
     format!("{}{}", said.join(", "), when.unwrap_or_default())
 }
 
 fn removed(removed: &Removed) -> String {
     match removed.total() {
-        0 => "nothing secret was found in it".into(),
+        0 => "nothing; no secrets were found".into(),
         _ => removed.summary(),
     }
 }
 
+/// One remedy for the sender: a user, and no administrator.
 fn to_do(page: &mut Page, advice: Safe, facts: &[&ClientFacts]) {
     let device = facts.iter().find_map(|facts| facts.device.as_deref());
-    let remedy = match advice {
-        Safe::Relogin => Remedy::Relogin,
-        Safe::CloseSecondClient => Remedy::CloseSecondClient,
+    let (before, after, impact) = match advice {
+        Safe::Relogin => (
+            "Log out of this device",
+            " in its settings, then log in again. It gets a new device ID and new keys. Have your recovery key ready \
+             before you log out.",
+            "Only this device. Verify it again, and restore your messages from the key backup with the recovery key.",
+        ),
+        Safe::CloseSecondClient => (
+            "Use only one client for this session",
+            ": close the other tab, or stop the other program that uses the same session.",
+            "None.",
+        ),
     };
-    page.label("What to do now").text(sentence(remedy.what()));
+    page.label("Fix").text(before);
     if let Some(device) = device {
-        page.text(" That device is ").code(device).text(".");
+        page.text(" (").code(device).text(")");
     }
-    if advice == Safe::Relogin {
-        page.label("Before that").text("have your recovery key at hand.");
-    }
-    page.label("Cost").text(sentence(remedy.blast_radius()));
+    page.text(after);
+    page.label("Impact").text(impact);
 }
 
 fn clip(text: &str) -> String {
@@ -207,10 +218,10 @@ mod tests {
         ClientFacts { device, span, signs: vec![noted], ..ClientFacts::default() }
     }
 
-    fn told(advice: Option<Safe>, believed: bool, device: &str) -> crate::render::Reply {
+    fn receipt_of(advice: Option<Safe>, believed: bool, device: &str) -> crate::render::Reply {
         let facts = facts(device);
         let removed = Removed::default();
-        let notes = ["file 2 of the archive was not read: it is torn".to_owned()];
+        let notes = ["file 2 of the archive was not read: it is damaged".to_owned()];
         let case = Some(12);
         let facts = [&facts];
         let of =
@@ -220,30 +231,27 @@ mod tests {
 
     #[test]
     fn a_receipt_says_what_was_understood_and_what_to_do() {
-        let receipt = told(Some(Safe::Relogin), true, "DEV");
+        let receipt = receipt_of(Some(Safe::Relogin), true, "DEV");
         assert_eq!(
             receipt.plain,
             "Thank you. Your report is case 12.\n\
-             Understood: 3 × an upload refused; 1970-01-01 00:00:00 to 00:01:30 UTC.\n\
-             File 2 of the archive was not read: it is torn.\n\
-             Removed: Nothing secret was found in it.\n\
-             What to do now: Log this one device out (a real logout), then in again: it gets a new device id \
-             and new keys. That device is DEV.\n\
-             Before that: have your recovery key at hand.\n\
-             Cost: That device only; verify it again; restore room keys from backup to read old history."
+             Observed: 3 rejected key uploads. Times by the client's clock: 1970-01-01 00:00:00 to 00:01:30 UTC.\n\
+             File 2 of the archive was not read: it is damaged.\n\
+             Removed: Nothing; no secrets were found.\n\
+             Fix: Log out of this device (DEV) in its settings, then log in again. It gets a new device ID and new \
+             keys. Have your recovery key ready before you log out.\n\
+             Impact: Only this device. Verify it again, and restore your messages from the key backup with the \
+             recovery key."
         );
-        let undecided = told(None, true, "DEV").plain;
-        assert!(undecided.ends_with("There is nothing that you should do yet."), "{undecided}");
-        let foreign = told(Some(Safe::Relogin), false, "DEV").plain;
-        assert!(
-            foreign.contains("another user than you") && !foreign.contains("Log this"),
-            "{foreign}"
-        );
+        let undecided = receipt_of(None, true, "DEV").plain;
+        assert!(undecided.ends_with("You do not have to do anything yet."), "{undecided}");
+        let foreign = receipt_of(Some(Safe::Relogin), false, "DEV").plain;
+        assert!(foreign.contains("a different user") && !foreign.contains("Log out"), "{foreign}");
     }
 
     #[test]
     fn what_a_file_names_is_never_markup() {
-        let hostile = told(Some(Safe::Relogin), true, "<b>\u{202e}x</b>");
+        let hostile = receipt_of(Some(Safe::Relogin), true, "<b>\u{202e}x</b>");
         assert!(
             !hostile.html.contains("<b>") && !hostile.html.contains('\u{202e}'),
             "{}",

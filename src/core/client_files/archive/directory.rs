@@ -1,5 +1,5 @@
-//! A received archive → what it says that it holds, without holding it: the headers of a zip, and the files of a
-//! tar. A tar has no list of its files, so it is gone through once to make one.
+//! A received archive → the list of its files, without loading them: the headers of a zip, and the files of a tar.
+//! A tar has no list of its files, so it is read once to make one.
 
 use std::io::{self, Read};
 
@@ -9,12 +9,12 @@ use zip::result::ZipError;
 use crate::client_files::archive::marks::{Source, head, is_gzip, is_tar};
 use crate::client_files::archive::series::Member;
 
-/// Files of a tar that are looked at.
+/// The most files of a tar that are listed.
 const MEMBERS: usize = 4096;
 /// Bytes that are read at a time.
 const PIECE: usize = 8 << 10;
 
-/// How many central headers a zip may have, and their bytes: wherever their mark stands.
+/// How many central headers a zip may have, and their bytes: their mark may be anywhere.
 pub(crate) fn headers(source: &mut dyn Source) -> io::Result<(usize, usize)> {
     const MARK: &[u8] = b"PK\x01\x02";
     const FIXED: usize = 46;
@@ -26,7 +26,7 @@ pub(crate) fn headers(source: &mut dyn Source) -> io::Result<(usize, usize)> {
     loop {
         let read = source.read(&mut piece[held..])?;
         let text = &piece[..held + read];
-        // The last ones may reach into the next piece.
+        // The last ones may continue in the next piece.
         let end = if read == 0 { text.len() } else { text.len().saturating_sub(FIXED - 1) };
         for at in memchr::memmem::find_iter(text, MARK).take_while(|at| *at < end) {
             let length = |from: usize| {
@@ -45,7 +45,7 @@ pub(crate) fn headers(source: &mut dyn Source) -> io::Result<(usize, usize)> {
     }
 }
 
-/// The files of a tar, packed or not, as far as they are in its first bytes; none where it is no tar.
+/// The files of a tar, compressed or not, as far as they are in its first bytes; none if it is not a tar.
 pub(crate) fn tar_members(source: &mut dyn Source, bytes: usize) -> Option<Vec<Member>> {
     let packed = is_gzip(&head(source).ok()?);
     source.rewind().ok()?;
@@ -55,11 +55,11 @@ pub(crate) fn tar_members(source: &mut dyn Source, bytes: usize) -> Option<Vec<M
     if !is_tar(&start) {
         return None;
     }
-    // To unpack takes time; what is not packed is not longer than what was received.
+    // Unpacking takes time; a tar that is not compressed is not longer than what was received.
     let most = if packed { bytes as u64 } else { u64::MAX };
     let mut archive = tar::Archive::new(io::Cursor::new(start).chain(unpacked).take(most));
     let mut members = Vec::new();
-    // In the order in which it is read afterwards: links and long names count as files do.
+    // In the order in which it is read afterwards: links and long names count as files.
     for (place, entry) in archive.entries().ok()?.raw(true).enumerate() {
         let Ok(mut entry) = entry else { break };
         if members.len() >= MEMBERS {
@@ -74,7 +74,7 @@ pub(crate) fn tar_members(source: &mut dyn Source, bytes: usize) -> Option<Vec<M
     Some(members)
 }
 
-/// What a gzip file says in its last four bytes that it unpacks to; 0 of any other file.
+/// The unpacked size that a gzip file states in its last four bytes; 0 for any other file.
 fn unpacked_size(file: &mut dyn Read) -> u64 {
     let mut piece = vec![0; PIECE];
     let mut tail = [0; 4];
@@ -96,13 +96,13 @@ fn unpacked_size(file: &mut dyn Read) -> u64 {
 /// Why a file of a zip was not read, for people.
 pub(crate) fn zip_words(why: &ZipError) -> &'static str {
     match why {
-        ZipError::InvalidPassword => "a file of the zip is locked with a password",
+        ZipError::InvalidPassword => "a file in the zip is protected by a password",
         ZipError::UnsupportedArchive(what) if *what == ZipError::PASSWORD_REQUIRED => {
-            "a file of the zip is locked with a password"
+            "a file in the zip is protected by a password"
         }
         ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_) => {
-            "a file of the zip is packed in a way that I do not read"
+            "a file in the zip uses an unsupported compression method"
         }
-        _ => "a file of the zip is torn or damaged",
+        _ => "a file in the zip is truncated or damaged",
     }
 }

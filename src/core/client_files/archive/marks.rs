@@ -7,10 +7,10 @@ pub trait Source: Read + Seek {}
 
 impl<T: Read + Seek> Source for T {}
 
-/// Bytes that tell what a file is: a tar has its mark at 257.
+/// Bytes that identify a file: a tar has its mark at 257.
 const HEAD: usize = 512;
 
-/// The first bytes, which may be few.
+/// The first bytes; a short file has fewer.
 pub(crate) fn head(from: &mut (impl Read + ?Sized)) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     from.take(HEAD as u64).read_to_end(&mut head)?;

@@ -1,7 +1,7 @@
-//! Names of an archive's files → which of them are parts of one log, and which part is the newest. Element X keeps
-//! a log for each hour, Element Web numbers its logs from the newest on, other programs rotate theirs.
+//! Names of an archive's files → which of them are parts of one log, and which part is the newest. Element X writes
+//! one log per hour, Element Web numbers its logs from the newest on, other programs rotate theirs.
 //!
-//! A name is looked at for its order only and never kept.
+//! A name is used only for its order and never stored.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,7 +11,7 @@ use regex::Regex;
 
 use crate::evidence::counted;
 
-/// Where a file stands among the parts of its log.
+/// The position of a file among the parts of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
     /// The same for all parts of one log.
@@ -24,7 +24,7 @@ pub(crate) struct Part {
 enum Age {
     /// Counted back from the newest part.
     Number(i64),
-    /// Digits of a date and an hour: in the zone of whoever named it.
+    /// Digits of a date and an hour, in the zone of the program that named the file.
     Date(i64),
 }
 
@@ -34,15 +34,15 @@ pub(crate) struct Member {
     /// Its place in the archive, from 0 on.
     pub(crate) place: usize,
     part: Part,
-    /// Bytes that it unpacks to, by the archive's word.
+    /// The unpacked size that the archive states, in bytes.
     pub(crate) size: u64,
     /// How many parts of its log are newer.
     pub(crate) rank: usize,
-    /// Its name is one of a film or a picture: it is read behind the others.
+    /// Its name is that of a video or a picture: it is read after the others.
     unlikely: bool,
 }
 
-/// What is to be read of an archive, the newest first.
+/// What is read of an archive, the newest first.
 #[derive(Debug, Default)]
 pub(crate) struct Chosen {
     pub(crate) members: Vec<Member>,
@@ -78,12 +78,12 @@ impl Member {
     }
 }
 
-/// Endings of what users send beside their logs.
+/// Endings of files that users send along with their logs.
 const UNLIKELY: &[&str] =
     &["png", "jpg", "jpeg", "gif", "webp", "heic", "mp4", "mov", "webm", "mkv", "pdf", "db", "bin"];
 
-/// Chooses what is read: of each log the newest parts first, of at most so many logs, and in no more than so many
-/// bytes. No part of a log is read that is older than one that is left out.
+/// Chooses what is read: the newest parts of each log first, within a number of logs and of bytes. No part of a log
+/// is read that is older than one that is left out.
 pub(crate) fn chosen(mut all: Vec<Member>, files: usize, bytes: usize) -> Chosen {
     rank(&mut all);
     let mut logs = Vec::new();
@@ -101,7 +101,7 @@ pub(crate) fn chosen(mut all: Vec<Member>, files: usize, bytes: usize) -> Chosen
         if !known {
             logs.push(member.series());
         }
-        // Whatever it says of its size, there is room for others beside it: what is really read has a bound, too.
+        // Whatever size it states, there is room for other files: what is really read is bounded too.
         let size = member.size.min(bytes as u64 / 2);
         if left_out.contains(&member.series()) || sum.saturating_add(size) > bytes as u64 {
             left_out.push(member.series());
@@ -113,10 +113,10 @@ pub(crate) fn chosen(mut all: Vec<Member>, files: usize, bytes: usize) -> Chosen
     }
     let of_bytes = (!late.is_empty()).then(|| {
         let span = span(&late).map(|span| format!(" ({span} by their names)")).unwrap_or_default();
-        format!("{} were not read: the newest were{span}", count(late.len() as u64))
+        format!("{} were not read{span}: only the newest were", count(late.len() as u64))
     });
     let of_files = (other > 0)
-        .then(|| format!("{} were not read: a report has at most {files}", count(other)));
+        .then(|| format!("{} were not read: the limit is {files} files per report", count(other)));
     let notes: Vec<_> = [of_bytes, of_files].into_iter().flatten().collect();
     Chosen { members, note: (!notes.is_empty()).then(|| notes.join("; ")) }
 }
@@ -240,7 +240,7 @@ mod tests {
         let chosen = super::chosen(many, 16, 1000);
         assert_eq!(chosen.members.len(), 16);
         assert!(chosen.note.unwrap().contains("4 more files"));
-        // A file does not keep others out by what it says of its size.
+        // A file cannot exclude others by the size that it states.
         let film = vec![Member::new(0, "film.mp4", u64::MAX), Member::new(1, "console.log", 10)];
         let chosen = super::chosen(film, 16, 1000);
         let places: Vec<_> = chosen.members.iter().map(|member| member.place).collect();

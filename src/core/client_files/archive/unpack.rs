@@ -1,6 +1,6 @@
 //! Received bytes → the files in them, each as a stream: gzip, zip and tar, unpacked as they are read and never
-//! held whole. Nothing is written anywhere, so a member's name is never a path; it is looked at only to
-//! refuse what no honest archive holds and to read the newest first, and never quoted.
+//! whole in memory. Nothing is written anywhere, so a file's name is never a path. A name is used only to reject what
+//! no honest archive contains and to read the newest first, and is never quoted.
 
 use std::cell::Cell;
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
@@ -19,16 +19,16 @@ pub(crate) type Each<'a> = dyn FnMut(&mut dyn Read, Member) + 'a;
 /// What opens a file by its place.
 pub(crate) type Open<'a> = dyn FnMut(usize) -> io::Result<Box<dyn Source>> + 'a;
 
-/// An archive as it is gone through.
+/// The state of reading an archive.
 pub(crate) struct Unpacking<'a> {
     limits: &'a Limits,
     each: &'a mut Each<'a>,
     /// Bytes that may still be unpacked.
     left: Rc<Cell<usize>>,
-    /// Members that were begun.
+    /// Files that were started.
     seen: usize,
-    /// What is read of the tar that was received; none of one that is inside another archive, which can be read
-    /// once only and so is read from its start.
+    /// What is read of the tar that was received. `None` for a tar inside another archive: it can be read only once,
+    /// so it is read from its start.
     wanted: Option<Vec<Member>>,
     /// What was not read and why, for people.
     pub(crate) notes: Vec<String>,
@@ -37,13 +37,13 @@ pub(crate) struct Unpacking<'a> {
 /// Central headers in a zip, and their bytes, before its directory is read into memory.
 const HEADERS: usize = 4096;
 const DIRECTORY: usize = 1 << 20;
-/// Bytes of a zip inside another archive: a zip is read from its end, so there it has to be held.
+/// Bytes of a zip inside another archive: a zip is read from its end, so that one has to be in memory.
 const NESTED: usize = 4 << 20;
-/// The most that a zip's reader may ask for at once: a name has no more, and a member is read in steps.
+/// The most that a zip's reader may ask for at once: no name is longer, and a file is read in steps.
 const PIECE: usize = 128 << 10;
 /// Bytes that are unpacked at a time: where an archive is damaged, those of the last step are lost.
 const STEP: usize = 8 << 10;
-/// How many times as long a log is unpacked.
+/// How many times longer a log is after unpacking.
 const GZIP: u64 = 12;
 /// Notes of one parcel.
 const NOTES: usize = 12;
@@ -54,7 +54,7 @@ impl<'a> Unpacking<'a> {
         Self { limits, each, left, seen: 0, wanted: None, notes: Vec::new() }
     }
 
-    /// Goes through what was received. True where it is a file itself, and no archive.
+    /// Reads what was received. True if it is a single file and not an archive.
     pub(crate) fn open(&mut self, source: &mut dyn Source) -> io::Result<bool> {
         let head = head(source)?;
         source.rewind()?;
@@ -81,19 +81,19 @@ impl<'a> Unpacking<'a> {
                 return;
             }
             let Ok(mut file) = open(member.place) else {
-                self.note("a file of the folder could not be opened");
+                self.note("a file in the folder could not be opened");
                 continue;
             };
             let zip = head(&mut file).is_ok_and(|head| is_zip(&head));
             match file.rewind() {
-                Err(_) => self.note("a file of the folder could not be read"),
+                Err(_) => self.note("a file in the folder could not be read"),
                 Ok(()) if zip => self.zip(&mut *file, 1),
-                Ok(()) => self.member(&mut file, 0, "a file of the folder", member),
+                Ok(()) => self.member(&mut file, 0, "a file in the folder", member),
             }
         }
     }
 
-    /// Looks through a tar for what is read of it.
+    /// Chooses what is read of a tar.
     fn choose(&mut self, source: &mut dyn Source) -> io::Result<()> {
         if let Some(members) = tar_members(source, self.limits.unpacked) {
             let chosen = series::chosen(members, self.limits.files, self.limits.unpacked);
@@ -103,7 +103,7 @@ impl<'a> Unpacking<'a> {
         source.rewind()
     }
 
-    /// A file or an archive of which the first bytes were read.
+    /// A file or an archive whose first bytes were read.
     fn stream(&mut self, mut start: Vec<u8>, from: &mut dyn Read, depth: usize, member: Member) {
         if start.is_empty() {
             start = head(from).unwrap_or_default();
@@ -133,7 +133,7 @@ impl<'a> Unpacking<'a> {
         let left = Rc::new(Cell::new(self.limits.unpacked));
         let mut from = Metered { from: &mut unpacked, left, ended: None };
         let head = head(&mut from).unwrap_or_default();
-        // A tar in a gzip is one archive, and what is passed over in it has a bound of its own.
+        // A tar in a gzip is one archive, and what is skipped in it has its own bound.
         let depth = if is_tar(&head) { depth } else { depth + 1 };
         if !is_tar(&head) {
             self.left.set(self.left.get().saturating_sub(head.len()));
@@ -154,12 +154,12 @@ impl<'a> Unpacking<'a> {
         Metered { from, left: self.left.clone(), ended: None }
     }
 
-    /// Says why a stream ended, where that was before its end.
+    /// Notes why a stream ended early, if it did.
     fn ended(&mut self, from: &Metered<'_>, what: &str) {
         match from.ended {
-            Some(Ended::Short) => self.note(format!("{what} is torn: it ends too early")),
+            Some(Ended::Short) => self.note(format!("{what} is truncated")),
             Some(Ended::Damaged) => {
-                self.note(format!("{what} is damaged, and was read up to the damage"));
+                self.note(format!("{what} is damaged and was read only up to the damage"));
             }
             Some(Ended::Large) => self.too_large(),
             None => {}
@@ -168,7 +168,9 @@ impl<'a> Unpacking<'a> {
 
     fn too_large(&mut self) {
         let most = size_words(self.limits.unpacked);
-        self.note(format!("it unpacks to more than {most}: what is beyond that was not read"));
+        self.note(format!(
+            "the content is larger than {most} after unpacking: the rest was not read"
+        ));
     }
 
     fn nested_zip(&mut self, from: &mut dyn Read, depth: usize) {
@@ -177,7 +179,7 @@ impl<'a> Unpacking<'a> {
         if read.is_err() || bytes.len() > NESTED {
             let most = size_words(NESTED);
             return self.note(format!(
-                "a zip inside the archive is larger than {most}, and was not read: send it by itself"
+                "a zip inside the archive is larger than {most} and was not read: send it separately"
             ));
         }
         self.zip(&mut Cursor::new(bytes), depth);
@@ -186,23 +188,28 @@ impl<'a> Unpacking<'a> {
     fn zip(&mut self, source: &mut dyn Source, depth: usize) {
         match headers(source) {
             Ok((headers, _)) if headers > HEADERS => {
-                return self.note(format!("the zip holds more than {HEADERS} files"));
+                return self
+                    .note(format!("the zip has more than {HEADERS} files and was not read"));
             }
             Ok((_, bytes)) if bytes > DIRECTORY => {
                 let most = size_words(DIRECTORY);
-                return self.note(format!("the list of files in the zip is longer than {most}"));
+                return self.note(format!(
+                    "the file list of the zip is larger than {most}, so the zip was not read"
+                ));
             }
             Ok(_) => {}
             Err(_) => return self.note("the zip is damaged and was not read"),
         }
         let Ok(mut archive) = zip::ZipArchive::new(Small(&mut *source)) else {
-            self.note("the zip is torn: its directory is missing, so it was read from its start");
+            self.note(
+                "the zip is truncated: its file list is missing, so it was read from the start",
+            );
             return self.torn_zip(source, depth);
         };
         let members = (0..archive.len()).filter_map(|place| {
             let file = archive.by_index_raw(place).ok()?;
             let name = file.name().ok()?;
-            // What is packed once more unpacks to about so much.
+            // A compressed file inside unpacks to about this much.
             let size =
                 if name.ends_with(".gz") { file.size().saturating_mul(GZIP) } else { file.size() };
             (!file.is_dir()).then(|| Member::new(place, &name, size))
@@ -216,15 +223,17 @@ impl<'a> Unpacking<'a> {
             match archive.by_index(member.place) {
                 Ok(file) if file.is_symlink() => self.note("a link in the zip was not followed"),
                 Ok(file) if file.name().is_ok_and(|name| climbs(&name)) => {
-                    self.note("a file of the zip whose name leads elsewhere was not read");
+                    self.note(
+                        "a file in the zip whose name points outside the archive was not read",
+                    );
                 }
-                Ok(mut file) => self.member(&mut file, depth, "a file of the zip", member),
+                Ok(mut file) => self.member(&mut file, depth, "a file in the zip", member),
                 Err(why) => self.note(zip_words(&why)),
             }
         }
     }
 
-    /// Without a directory the files are found one after the other, up to where it was torn.
+    /// Without a directory the files are found one after the other, up to where the zip is truncated.
     fn torn_zip(&mut self, source: &mut dyn Source, depth: usize) {
         if source.rewind().is_err() {
             return;
@@ -238,11 +247,13 @@ impl<'a> Unpacking<'a> {
                 Ok(None) => return,
                 Ok(Some(file)) if file.is_dir() => {}
                 Ok(Some(file)) if file.name().is_ok_and(|name| climbs(&name)) => {
-                    self.note("a file of the zip whose name leads elsewhere was not read");
+                    self.note(
+                        "a file in the zip whose name points outside the archive was not read",
+                    );
                 }
                 Ok(Some(mut file)) => {
                     let member = Member::new(place, file.name().unwrap_or_default().as_ref(), 0);
-                    self.member(&mut file, depth, "a file of the zip", member);
+                    self.member(&mut file, depth, "a file in the zip", member);
                 }
                 Err(why) => return self.note(zip_words(&why)),
             }
@@ -251,11 +262,11 @@ impl<'a> Unpacking<'a> {
 
     fn tar(&mut self, from: &mut dyn Read, depth: usize) {
         let mut archive = tar::Archive::new(from);
-        let torn = "the tar is torn: what stands behind the tear was not read";
+        let torn = "the tar is truncated or damaged: the rest was not read";
         let Ok(entries) = archive.entries() else { return self.note(torn) };
         let wanted = self.wanted.take();
         let most = if wanted.is_some() { usize::MAX } else { self.limits.files };
-        // Raw: long names and extended headers are passed over, because they would be held, however long.
+        // Raw: long names and extended headers are skipped, because they would be in memory, however long they are.
         for (place, entry) in entries.raw(true).enumerate() {
             if self.is_full(most) {
                 return;
@@ -270,14 +281,14 @@ impl<'a> Unpacking<'a> {
             if kind.is_symlink() || kind.is_hard_link() {
                 self.note("a link in the tar was not followed");
             } else if climbs(&name) {
-                self.note("a file of the tar whose name leads elsewhere was not read");
+                self.note("a file in the tar whose name points outside the archive was not read");
             } else if let Some(member) = member.filter(|_| kind.is_file()) {
-                self.member(&mut entry, depth, "a file of the tar", member);
+                self.member(&mut entry, depth, "a file in the tar", member);
             }
         }
     }
 
-    /// Whether no more is read: of an archive that could not be looked through, at most so many files.
+    /// Whether no more is read. Of an archive without a list of files, at most `most` files are read.
     fn is_full(&mut self, most: usize) -> bool {
         if self.left.get() == 0 {
             self.too_large();
@@ -298,14 +309,14 @@ impl<'a> Unpacking<'a> {
     }
 }
 
-/// A stream that ends where it may not go on; it has no errors.
+/// A stream that ends at its limit; it has no errors.
 struct Metered<'r> {
     from: &'r mut dyn Read,
     left: Rc<Cell<usize>>,
     ended: Option<Ended>,
 }
 
-/// Why a stream ended before its end.
+/// Why a stream ended early.
 enum Ended {
     Short,
     Damaged,
@@ -340,8 +351,8 @@ impl Read for Metered<'_> {
     }
 }
 
-/// A source whose reader may not ask for much at once: a zip's end may name a record of any length, which
-/// would be held.
+/// A source whose reader may not ask for much at once: a zip's end may name a record of any length, which would be
+/// in memory.
 struct Small<'s>(&'s mut dyn Source);
 
 impl Read for Small<'_> {

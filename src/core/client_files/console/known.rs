@@ -1,4 +1,4 @@
-//! Whether a line of a client's log is of a kind that is kept.
+//! Whether a line of a client's log is of a kind that is stored.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::client_files::signs;
 
-/// Whether a line is of a kind that is kept.
+/// Whether a line is of a kind that is stored.
 pub(crate) fn is_known(line: &str) -> bool {
     signs::sign(line).is_some() || KNOWN.is_match(shortened(line))
 }
@@ -24,7 +24,7 @@ fn pattern(text: &str) -> Regex {
 }
 
 /// Versions, the state of the sync, whose session it is, and the loggers that are kept. It reads every line,
-/// so its word boundaries are ASCII: others cost seconds a megabyte where a line is not ASCII.
+/// so its word boundaries are ASCII: others take seconds per megabyte if a line is not ASCII.
 static KNOWN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?:matrix-js-sdk|matrix-sdk-crypto-wasm|matrix-rust-sdk|[Vv]odozemac|[Rr]ust.?[Cc]rypto)(?-u:\b).{0,40}?[0-9]+\.[0-9]+\.[0-9]+",

@@ -1,7 +1,6 @@
-//! A console log or a rageshake log → its known lines, scrubbed, and what they tell. Kept are lines that
-//! are a sign, lines that name a version or the state of the sync, and lines of a few loggers that tell of
-//! keys, calls and requests; every other line is dropped and counted. Of a log that is long its start and
-//! its newest end are kept.
+//! A console log or a rageshake log → its known lines, scrubbed, and what they show. Stored are lines that are a
+//! sign, lines that name a version or the state of the sync, and lines of a few loggers about keys, calls and
+//! requests. Every other line is dropped and counted. Of a long log the start and the newest lines are stored.
 
 use std::sync::LazyLock;
 
@@ -18,11 +17,11 @@ use crate::evidence::redaction::Secret;
 use crate::evidence::redaction::scrubber::Scrubber;
 use crate::evidence::{ClientFacts, counted, utc};
 
-/// Lines that are kept of one log.
+/// The most lines of one log that are stored.
 const LINES: usize = 50_000;
-/// No known line is shorter: most lines of a log that is made to take long are.
+/// No known line is shorter. In a log that is made to be slow, most lines are.
 const SHORTEST: usize = 9;
-/// What a line costs beside its text.
+/// The memory of a line in addition to its text.
 const OVERHEAD: usize = 64;
 
 /// The known lines of a log, not scrubbed yet.
@@ -33,14 +32,14 @@ pub(crate) struct Console {
 
 struct Line {
     at: Option<Timestamp>,
-    /// A time without a zone, as it is written: nobody knows when that is.
+    /// A time without a zone, as it is written: it is not known when that was.
     local: Option<Box<str>>,
     level: &'static str,
     message: Box<str>,
 }
 
-/// Said of a file that is nothing else.
-pub(crate) const NO_LINE: &str = "it has no line of a Matrix client's log that I know";
+/// For a file that is of no known kind.
+pub(crate) const NO_LINE: &str = "it has no known line of a Matrix client's log";
 
 impl Console {
     pub(crate) fn new(budget: usize) -> Self {
@@ -75,14 +74,14 @@ impl Console {
         self.lines.shrink(budget);
     }
 
-    /// The lines as they may be kept, in no more than so many bytes: a line may get longer by being scrubbed.
+    /// The lines as they may be stored, within a number of bytes: scrubbing can make a line longer.
     fn text(&mut self, budget: usize, scrubber: &mut Scrubber) -> String {
-        // The newest first, because the newest are kept; so the text is written from its end.
+        // The newest first, because the newest are stored; so the text is written from its end.
         let mut text = vec![0; budget];
         let mut from = budget;
         while let Some(line) = self.lines.pop_newest() {
             let message = scrubber.line(&line.message);
-            // What made it known may have stood in what was cut.
+            // What identified the line may be in the part that was cut.
             if !is_known(&message) {
                 self.unknown += 1;
                 continue;
@@ -105,8 +104,7 @@ impl Console {
     }
 }
 
-/// The parts of one log, the oldest first → the log as it may be kept. `least` are bytes that it may have in any
-/// case.
+/// The parts of one log, the oldest first → the log as it may be stored. It may have at least `least` bytes.
 pub(crate) fn joined(parts: Vec<Console>, least: usize, limits: &Limits) -> Result<Taken, String> {
     let mut scrubber = Scrubber::new(limits.addresses);
     let least = least / parts.len().max(1);
@@ -144,14 +142,14 @@ pub(crate) fn joined(parts: Vec<Console>, least: usize, limits: &Limits) -> Resu
         let span = lost.map(|(first, last)| format!(" ({} to {})", utc(first), utc(last)));
         let span = span.unwrap_or_default();
         let note = format!(
-            "the log is long: {lines} between its start and its newest end were left out{span}"
+            "the log is long: {lines} between its start and its newest lines were left out{span}"
         );
         facts.unread.push(note.clone());
         notes.push(note);
     }
     if let Some((first, last)) = &facts.local {
         notes.push(format!(
-            "the times {first} to {last} have no time zone and no year, as logcat writes them: they were not \
+            "the times {first} to {last} have no time zone and no year (logcat format), so they were not \
              compared with the server's"
         ));
     }
@@ -194,7 +192,7 @@ struct Parted<'l> {
 }
 
 /// The time, the level and the rest of a line, as rageshake, Element Web, Rust's tracing and Android's logcat
-/// write them. A browser's own time has no date, and is not believed to be one.
+/// write them. A browser's own time has no date, so it is not used.
 fn parted(line: &str) -> Parted<'_> {
     let Some(found) = PREFIX.captures(line).or_else(|| LOGCAT.captures(line)) else {
         return Parted { at: None, local: None, level: "", message: line.trim() };
@@ -204,7 +202,7 @@ fn parted(line: &str) -> Parted<'_> {
     let level = LEVELS.into_iter().find(|level| Some(*level) == group("level"));
     let message = group("rest").unwrap_or_default().trim();
     let local = group("local");
-    // Without the time that stood before it, a level is a word of the message.
+    // Without a time before it, a level is a word of the message.
     let level = level.filter(|_| at.is_some() || local.is_some()).unwrap_or_default();
     Parted { at, local, level, message }
 }
@@ -240,7 +238,7 @@ static SYNC_STATE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i:sync state\b|SyncState).{0,40}?(?P<state>PREPARED|SYNCING|ERROR|RECONNECTING|CATCHUP|STOPPED)",
     )
 });
-/// Whose client it is: only where it starts.
+/// Whose client it is: only in a line at its start.
 static SESSION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?:(?i:restoring session for|logged in as|olm ?account|OlmMachine|restored session)\b.*?",

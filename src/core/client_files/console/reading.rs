@@ -9,7 +9,7 @@ use crate::client_files::draft::Draft;
 use crate::client_files::report::redaction::Report;
 use crate::evidence::client_file::Limits;
 
-/// What is looked at of one line: a refusal is looked for in 64 KiB, which may be twice as many as written.
+/// How much of one line is read: a rejection is searched for in 64 KiB, which may be twice as many as written.
 const LINE: usize = 192 << 10;
 /// Reads a log, or the fields of a bug report where a client writes one a line. The error is a sentence for a
 /// person.
@@ -46,7 +46,7 @@ fn field(line: &str) -> Option<(&str, &str)> {
 /// Lines that are read as fields.
 const FIELDS: usize = 200;
 
-/// Gives each line, however it ends; of a long one no more than is looked at.
+/// Gives each line, whatever its line ending; of a long line only the part that is read.
 fn each_line(from: &mut dyn BufRead, each: &mut dyn FnMut(&str)) {
     let mut begun = Vec::new();
     let mut full = false;

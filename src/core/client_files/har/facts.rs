@@ -1,7 +1,6 @@
-//! A HAR file (a browser's network log, HAR 1.2) → what the client says: refused key uploads with both
-//! values, its requests on delayed events with their latency, the to-device messages that it sent, and how
-//! far its clock is from the server's. Of every other request nothing is kept, and of these no header,
-//! token or id of a delayed event.
+//! A HAR file (a browser's network log, HAR 1.2) → what the client reports: rejected key uploads with both values, its
+//! delayed event requests with their latency, the to-device messages that it sent, and how far its clock is from the
+//! server's. Nothing is stored of any other request, and of these no header, token or ID of a delayed event.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -15,7 +14,7 @@ use crate::evidence::otk::{KeyId, KeyView};
 
 /// Requests that are read.
 const ENTRIES: u64 = 100_000;
-/// Targets of one to-device message that are kept.
+/// The most targets of one to-device message that are stored.
 const TARGETS: usize = 16;
 
 /// The facts of the entries that were read so far.
@@ -27,7 +26,7 @@ pub(crate) struct Read {
     read: u64,
 }
 
-/// One entry, as far as it is read.
+/// The parts of one entry that are read.
 struct Request<'a> {
     entry: &'a Value,
     path: &'a str,
@@ -111,7 +110,7 @@ impl Read {
         }
     }
 
-    /// `PUT …/sendToDevice/TYPE/TXN`; every device may get a message id of its own.
+    /// `PUT …/sendToDevice/TYPE/TXN`; every device may get its own message ID.
     fn sent(&mut self, seen: &Request<'_>) {
         let (_, rest) = seen.path.split_once("/sendToDevice/").unwrap_or_default();
         let event_type = clip(rest.split('/').next().unwrap_or_default());
@@ -147,20 +146,20 @@ impl Read {
 }
 
 impl Request<'_> {
-    /// Of an answer 429 whether it is Synapse's own; `None` where the file has no body of it.
+    /// Whether a 429 is Synapse's own answer; `None` if the file does not have its body.
     fn limited(&self) -> Option<bool> {
         let content = &self.entry["response"]["content"];
         content["text"].as_str().filter(|text| self.status == Some(429) && !text.is_empty())?;
         Some(body(content)["errcode"].as_str() == Some("M_LIMIT_EXCEEDED"))
     }
 
-    /// A proxy answered in place of Synapse: Element Server Suite's turns 503 into 429 while Synapse is away.
+    /// A proxy answered instead of Synapse: Element Server Suite's proxy turns 503 into 429 while Synapse is down.
     fn proxied(&self) -> bool {
         self.limited() == Some(false)
     }
 
-    /// The client's clock when the answer began, minus the server's. `Date` is cut to the second, so half of
-    /// one is what it lacks in the middle. What came from a cache carries an old date, and is not used.
+    /// The client's clock when the answer began, minus the server's. `Date` has whole seconds, so on average half a
+    /// second is missing. An answer from a cache has an old date and is not used.
     fn skew(&self) -> Option<i64> {
         let answer = &self.entry["response"];
         if matches!(self.status, None | Some(0 | 304)) {
@@ -179,13 +178,13 @@ impl Request<'_> {
     }
 }
 
-/// A `Date` header's moment.
+/// The time of a `Date` header.
 pub(crate) fn server_date(text: &str) -> Option<Timestamp> {
     let zoned = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim());
     zoned.ok()
 }
 
-/// The middle of the pairs, and how far apart they are.
+/// The median of the pairs, and how far apart they are.
 fn skew(mut pairs: Vec<i64>) -> Option<Skew> {
     pairs.sort_unstable();
     let last = pairs.len().checked_sub(1)?;
@@ -193,7 +192,7 @@ fn skew(mut pairs: Vec<i64>) -> Option<Skew> {
     Some(Skew { millis: pairs[last / 2], pairs: pairs.len() as u64, spread })
 }
 
-/// A body as JSON; null where it is none. Browsers write `base64` where they took it for binary.
+/// A body as JSON; null if it is not JSON. Browsers write `base64` if they took it for binary.
 pub(crate) fn body(body: &Value) -> Value {
     let Some(text) = body["text"].as_str() else { return Value::Null };
     match body["encoding"].as_str() {

@@ -1,7 +1,6 @@
-//! A HAR file → a HAR file anew, with requests to the Matrix API only, and of these the method, the path,
-//! the times, the status, and what the facts are read from: never a token, a header of the user's, a
-//! message or a body that is not known. The facts are read from what was made. Of a file that is long its
-//! start and its newest end are kept.
+//! A HAR file → a new HAR file with requests to the Matrix API only. Of these it has the method, the path, the times,
+//! the status, and what the facts are read from: never a token, one of the user's headers, a message or an unknown
+//! body. The facts are read from the new file. Of a long file the start and the newest requests are stored.
 
 use serde_json::{Map, Value, json};
 
@@ -17,13 +16,13 @@ use crate::evidence::redaction::cut::{CUT, kind_of};
 use crate::evidence::redaction::scrubber::Scrubber;
 use crate::evidence::redaction::scrubber::cleaned_path;
 
-/// Requests that are kept.
+/// The most requests that are stored.
 const REQUESTS: usize = 20_000;
-/// Requests that are redacted, which takes far longer than to pass over them; behind them only those that tell
-/// something, so that what went wrong at the end is seen.
+/// The most requests that are redacted, which takes far longer than skipping them. After these only requests that
+/// show something are redacted, so that a failure at the end is seen.
 const REDACTED: u64 = 100_000;
 const TELLING: u64 = 300_000;
-/// One-time keys of an upload, and targets of a to-device message, that are kept.
+/// The most one-time keys of an upload, and targets of a to-device message, that are stored.
 const KEYS: usize = 200;
 
 /// The requests of a file, redacted.
@@ -31,15 +30,15 @@ pub(crate) struct Har {
     scrubber: Scrubber,
     kept: Newest<Box<str>>,
     pub(crate) requests: u64,
-    /// Entries that hold no request.
+    /// Entries without a request.
     pub(crate) others: u64,
-    /// `log.entries` is a list, be it empty.
+    /// `log.entries` is a list, which may be empty.
     pub(crate) has_log: bool,
-    /// Requests that are no more redacted.
+    /// Requests that were not redacted any more.
     beyond: u64,
-    /// Requests of which not all was read.
+    /// Requests that were not read in full.
     cut: u64,
-    /// What to say where the file ends too early.
+    /// The note if the file ends too early.
     pub(crate) torn: Option<String>,
 }
 
@@ -70,7 +69,7 @@ impl Har {
         self.kept.shrink(budget);
     }
 
-    /// One entry that holds a request.
+    /// One entry with a request.
     pub(crate) fn entry(&mut self, entry: &Value, whole: bool) {
         self.requests += 1;
         if self.requests > TELLING || self.requests > REDACTED && !tells(entry) {
@@ -79,18 +78,18 @@ impl Har {
         }
         let Some(kept) = self.scrubber.entry(entry) else { return };
         self.cut += u64::from(!whole || has_cut_body(entry));
-        // Of just its size: what a longer buffer leaves free between two of them is memory, too.
+        // Exactly its size: what a longer buffer leaves free uses memory too.
         let kept: Box<str> = kept.to_string().as_str().into();
         self.kept.push(kept.len(), kept);
     }
 
-    /// One entry that is longer than any that is read, or no JSON.
+    /// One entry that is too long, or not JSON.
     pub(crate) fn unread(&mut self) {
         self.requests += 1;
         self.cut += 1;
     }
 
-    /// What is kept of the file.
+    /// What is stored of the file.
     pub(crate) fn taken(self) -> Taken {
         let beyond = self.beyond;
         let dropped = self.kept.dropped();
@@ -112,12 +111,12 @@ impl Har {
         let middle = (dropped > 0).then(|| {
             let left = requests(dropped);
             format!(
-                "the HAR file is long: {left} between its start and its newest end were left out"
+                "the HAR file is long: {left} between its start and its newest requests were left out"
             )
         });
         let end = (beyond > 0).then(|| {
             format!(
-                "the HAR file is long: {} behind the first {REDACTED} were not read",
+                "the HAR file is long: {} after the first {REDACTED} were not read",
                 requests(beyond)
             )
         });
@@ -133,14 +132,14 @@ impl Har {
     }
 }
 
-/// Whether it is a request that anything is read of.
+/// Whether anything is read of this request.
 fn tells(entry: &Value) -> bool {
     let url = entry["request"]["url"].as_str().unwrap_or_default();
     let routes = ["/keys/upload", "/delayed_events/", "/sendToDevice/", "/account/whoami"];
     routes.iter().any(|route| url.contains(route))
 }
 
-/// Whether a body that would be read is longer than any that is.
+/// Whether a body that would be read is too long.
 fn has_cut_body(entry: &Value) -> bool {
     let url = entry["request"]["url"].as_str().unwrap_or_default();
     let is_cut = |body: &Value| body["text"].as_str().is_some_and(is_cut);
@@ -150,7 +149,7 @@ fn has_cut_body(entry: &Value) -> bool {
 }
 
 impl Scrubber {
-    /// One request anew; none, where it is not to the Matrix API.
+    /// One new request; none if it is not to the Matrix API.
     fn entry(&mut self, entry: &Value) -> Option<Value> {
         let request = &entry["request"];
         let response = &entry["response"];
@@ -161,7 +160,7 @@ impl Scrubber {
         };
         self.headers(request);
         let date = self.headers(response);
-        // Behind a query or a fragment it would be another server's path.
+        // After a query or a fragment it would be another server's path.
         let url = if url[..at].contains(['?', '#']) {
             CUT.to_owned()
         } else {
@@ -211,7 +210,7 @@ impl Scrubber {
         date
     }
 
-    /// Of a request's body what is read: whose keys it uploads, and to whom it sends what message.
+    /// The parts of a request's body that are read: whose keys it uploads, and to whom it sends which message.
     fn sent(&mut self, route: &str, sent: &Value) -> Option<Value> {
         let there = sent["text"].as_str().is_some_and(|text| !text.is_empty())
             || sent["params"].as_array().is_some_and(|params| !params.is_empty());
@@ -231,7 +230,7 @@ impl Scrubber {
     fn upload(&mut self, sent: &Value) -> Value {
         let device_keys = self.ids(&sent["device_keys"]);
         let keys = sent["one_time_keys"].as_object().into_iter().flatten().take(KEYS);
-        // Only what is named as a public key is one.
+        // Only what is named as a public key is treated as one.
         let keys = keys.filter_map(|(id, value)| {
             let id = Some(self.key_id(id)).filter(|kept| kept == id)?;
             Some((id, self.key(value)))
@@ -240,7 +239,7 @@ impl Scrubber {
         json!({"device_keys": device_keys, "one_time_keys": keys})
     }
 
-    /// `user_id` and `device_id`, where they have the shape.
+    /// `user_id` and `device_id`, if they have the right form.
     fn ids(&mut self, from: &Value) -> Value {
         let mut kept = Map::new();
         let user = from["user_id"].as_str().and_then(|user| self.user(user));
@@ -250,7 +249,7 @@ impl Scrubber {
         Value::Object(kept)
     }
 
-    /// Users, devices, message ids and sizes.
+    /// Users, devices, message IDs and sizes.
     fn message(&mut self, sent: &Value) -> Value {
         let mut left = KEYS;
         let mut messages = Map::new();
@@ -275,7 +274,7 @@ impl Scrubber {
         json!({"messages": messages})
     }
 
-    /// Of an answer's body what is read: an error, how many keys there are, whose token it is.
+    /// The parts of an answer's body that are read: an error, how many keys there are, whose token it is.
     fn got(&mut self, route: &str, got: &Value) -> Option<Value> {
         if got["text"].as_str().is_none_or(str::is_empty) {
             return None;
@@ -303,7 +302,7 @@ impl Scrubber {
     }
 }
 
-/// What a body of this route holds, so that it is counted as what it is.
+/// What a body of this route contains, so that it is counted under the right name.
 fn kind_of_body(route: &str) -> Secret {
     let has = |names: &[&str]| names.iter().any(|name| route.contains(name));
     if has(&["/login", "/refresh", "/register", "/account/password"]) {
@@ -321,7 +320,7 @@ fn kind_of_body(route: &str) -> Secret {
     }
 }
 
-/// A message id: js-sdk makes UUIDs, rust-sdk ULIDs (in capitals), and 32 hexadecimal digits before.
+/// A message ID: js-sdk makes UUIDs, rust-sdk ULIDs (in capitals), and 32 hexadecimal digits before.
 fn is_msgid(text: &str) -> bool {
     let capital = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
     if text.len() == 26 && text.bytes().all(capital) {
@@ -339,7 +338,7 @@ fn timings(timings: &Value) -> Value {
     Value::Object(kept.map(|(name, time)| (name, json!(time))).collect())
 }
 
-/// Milliseconds, to the thousandth: digits behind it are nobody's time.
+/// Milliseconds with three decimals: further digits are no measurement.
 fn span(value: &Value) -> Option<f64> {
     let time = value.as_f64().filter(|time| time.is_finite() && (-1.0..1e9).contains(time))?;
     Some((time * 1000.0).round() / 1000.0)

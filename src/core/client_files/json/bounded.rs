@@ -1,5 +1,5 @@
 //! One entry of a list, or one body → values, up to a bound: JSON takes far more memory as values than as
-//! text, a list of zeros sixteen times. What is beyond the bound is passed over.
+//! text, a list of zeros sixteen times. What is beyond the limit is skipped.
 
 use std::fmt;
 
@@ -10,17 +10,17 @@ use serde_json::{Map, Value};
 /// object counts as [`OBJECT`], and text as its bytes do.
 const ENTRY: usize = 1 << 16;
 const BODY: usize = 1 << 16;
-/// An object takes the memory of so many numbers.
+/// An object takes the memory of this many numbers.
 const OBJECT: usize = 20;
 /// Bytes of one number.
 const NUMBER: usize = 32;
 
-/// A body; none where it is no JSON, or more than any that is read.
+/// A body; none if it is not JSON, or too long.
 pub(crate) fn body(bytes: &[u8]) -> Option<Value> {
     bounded(bytes, BODY).filter(|(_, whole)| *whole).map(|(value, _)| value)
 }
 
-/// One entry of a list, and whether it is whole; none where it is no JSON.
+/// One entry of a list, and whether it is complete; none if it is not JSON.
 pub(crate) fn entry(bytes: &[u8]) -> Option<(Value, bool)> {
     bounded(bytes, ENTRY)
 }
@@ -33,7 +33,7 @@ fn bounded(bytes: &[u8], most: usize) -> Option<(Value, bool)> {
     Some((value, left > 0))
 }
 
-/// A value of which no more than so many parts are made; what is beyond is passed over.
+/// A value with a limited number of parts; the rest is skipped.
 struct Bounded<'a>(&'a mut usize);
 
 impl<'de> DeserializeSeed<'de> for Bounded<'_> {

@@ -1,6 +1,6 @@
-//! JSON text as it comes → the text of one value at a time, in bounded memory: a string is cut after so many
-//! bytes, and a value that is too long even so is passed over. What nobody asked for is not held at all,
-//! however long it is and however deep it is nested.
+//! JSON text as it comes → the text of one value at a time, in bounded memory: a long string is cut, and a value that
+//! is still too long is skipped. What is not asked for is never in memory, however long it is
+//! and however deep it is nested.
 
 use std::io::{self, BufRead, Read};
 
@@ -10,7 +10,7 @@ pub(crate) const STRING: usize = 512 << 10;
 const VALUE: usize = 2 << 20;
 /// Text that can be read again from its start, if it turns out to be no JSON.
 const AGAIN: usize = 1 << 20;
-/// What stands at the end of a string that was cut.
+/// The end of a string that was cut.
 const CUT: &str = "…";
 
 /// Whether a string was cut here.
@@ -18,20 +18,20 @@ pub(crate) fn is_cut(text: &str) -> bool {
     text.len() > STRING / 8 && text.ends_with(CUT)
 }
 
-/// Why JSON was not read to its end, with the byte where it was left.
+/// Why JSON was not read to its end, and at which byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Broken {
-    /// It begins with something else than an object.
+    /// It does not begin with an object.
     Other,
     Early(u64),
     Wrong(u64),
 }
 
 impl Broken {
-    /// For a person, without a word of the file.
+    /// For a person, without any text of the file.
     pub(crate) fn words(self) -> String {
         match self {
-            Self::Other => "it is no report: a report is a JSON object with entries".into(),
+            Self::Other => "it is not a report: a report is a JSON object with entries".into(),
             Self::Early(at) => format!("its JSON ends too early, at byte {at}"),
             Self::Wrong(at) => format!("it is not valid JSON at byte {at}"),
         }
@@ -42,7 +42,7 @@ impl Broken {
 pub(crate) struct JsonText<R> {
     from: R,
     at: u64,
-    /// All that was read so far, while it is short.
+    /// Everything that was read so far, while it is short.
     seen: Option<Vec<u8>>,
 }
 
@@ -51,12 +51,12 @@ impl<R: BufRead> JsonText<R> {
         Self { from, at: 0, seen: Some(Vec::new()) }
     }
 
-    /// What was read, and the rest; none where it was too much to be held.
+    /// What was read, and the rest; none if it was too much for memory.
     pub(crate) fn again(self) -> Option<impl BufRead> {
         Some(io::Cursor::new(self.seen?).chain(self.from))
     }
 
-    /// The next byte that is no space; it is not taken.
+    /// The next byte that is not a space; it is not taken.
     pub(crate) fn peek(&mut self) -> Result<u8, Broken> {
         loop {
             let piece = self.from.fill_buf().unwrap_or_default();
@@ -72,24 +72,24 @@ impl<R: BufRead> JsonText<R> {
         }
     }
 
-    /// Takes the next byte that is no space.
+    /// Takes the next byte that is not a space.
     pub(crate) fn take(&mut self) -> Result<u8, Broken> {
         let next = self.peek()?;
         self.consume(1);
         Ok(next)
     }
 
-    /// What is wrong is here.
+    /// The error is at this byte.
     pub(crate) fn wrong(&self) -> Broken {
         Broken::Wrong(self.at)
     }
 
-    /// Passes over the next value.
+    /// Skips the next value.
     pub(crate) fn skip(&mut self) -> Result<(), Broken> {
         self.scan(&mut Scan::new(None))
     }
 
-    /// The next value, written into what is given; false where it is too long.
+    /// The next value, written into the given buffer; false if it is too long.
     pub(crate) fn value(&mut self, into: &mut Vec<u8>) -> Result<bool, Broken> {
         into.clear();
         let mut scan = Scan::new(Some(into));
@@ -132,14 +132,14 @@ impl<R: BufRead> JsonText<R> {
     }
 }
 
-/// Where the next byte stands.
+/// Where the next byte is.
 #[derive(Clone, Copy)]
 enum Place {
     Outside,
     Inside(Inside),
-    /// Behind a backslash, and so many bytes of the escape.
+    /// After a backslash, and the number of bytes of the escape.
     Escape(Inside, [u8; 6], usize),
-    /// In a string of which no more is kept, or behind a backslash there.
+    /// In a string that is already cut, or after a backslash there.
     Beyond {
         escaped: bool,
     },
@@ -154,9 +154,9 @@ struct Inside {
     half: bool,
 }
 
-/// One value as it is gone through.
+/// The state of reading one value.
 struct Scan<'o> {
-    /// Where it is kept, while it is not too long.
+    /// Where it is stored, while it is not too long.
     out: Option<&'o mut Vec<u8>>,
     place: Place,
     depth: u64,
@@ -165,7 +165,7 @@ struct Scan<'o> {
 
 impl<'o> Scan<'o> {
     fn new(out: Option<&'o mut Vec<u8>>) -> Self {
-        // Of a string that is not kept nothing is looked at but its end.
+        // Of a string that is not stored only its end is searched for.
         Self { out, place: Place::Outside, depth: 0, ended: false }
     }
 
@@ -206,7 +206,7 @@ impl<'o> Scan<'o> {
                     self.keep(&text[..=at]);
                     return &text[at + 1..];
                 }
-                // Behind a number or a word.
+                // After a number or a word.
                 b']' | b'}' | b',' | b' ' | b'\n' | b'\r' | b'\t' if self.depth == 0 => {
                     self.ended = true;
                     self.keep(&text[..at]);
@@ -224,7 +224,7 @@ impl<'o> Scan<'o> {
             let end = memchr::memchr2(b'"', b'\\', text).unwrap_or(text.len());
             let room = STRING.saturating_sub(inside.bytes);
             if room < end {
-                // Not within a letter.
+                // Not within a character.
                 let starts = |at: &usize| text[*at] & 0xc0 != 0x80;
                 let fits = (0..=room).rev().find(starts).unwrap_or(0);
                 self.keep(&text[..fits]);

@@ -1,5 +1,5 @@
-//! Refusals, keys and ids → what of them may be kept: public keys are public, ids stay, and what has not
-//! the shape of either is cut or told by a digest.
+//! Rejections, keys and IDs → what of them may be stored: public keys are public, IDs stay, and anything of another
+//! form is cut or replaced by a digest.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::evidence::redaction::path;
 use crate::evidence::redaction::patterns::{DEVICE, KEY_ID, OPAQUE, PUBLIC, SIGNATURE};
 use crate::evidence::redaction::scrubber::Scrubber;
 
-/// Errors of Synapse that are kept word for word.
+/// Errors of Synapse that are stored word for word.
 const ERROR_TEXTS: &[&str] = &[
     "Too Many Requests",
     "Internal server error",
@@ -22,7 +22,7 @@ const ERROR_TEXTS: &[&str] = &[
 ];
 
 impl Scrubber {
-    /// An answer's error: a refusal said anew, or what it is a sign of; a server may say anything else.
+    /// An answer's error: a rewritten rejection, or what it is a sign of; a server may write anything else.
     pub(crate) fn error(&mut self, error: &str) -> String {
         if let Some(refused) = signs::refused(error) {
             return self.refusal(&refused);
@@ -34,7 +34,7 @@ impl Scrubber {
         signs::sign(error).map_or(CUT, signs::words_of).to_owned()
     }
 
-    /// A refusal said anew: of both values only the key, its signatures and whether it is a fallback.
+    /// A rewritten rejection: of both values only the key, its signatures and whether it is a fallback.
     pub(crate) fn refusal(&mut self, refused: &RefusalText) -> String {
         let id = self.key_id(&refused.key.0);
         let old = self.key(&refused.old);
@@ -42,7 +42,7 @@ impl Scrubber {
         format!("One time key {id} already exists. Old key: {old}; new key: {new}")
     }
 
-    /// `ALGORITHM:ID` where it has the shape of one.
+    /// `ALGORITHM:ID` if it has that form.
     pub(crate) fn key_id(&mut self, id: &str) -> String {
         if KEY_ID.is_match(id) {
             return id.to_owned();
@@ -51,7 +51,7 @@ impl Scrubber {
         format!("{CUT}:{CUT}")
     }
 
-    /// A one-time key's value as it may be kept: public keys are public, what is none is a digest.
+    /// A one-time key's value as it may be stored: public keys are public, anything else becomes a digest.
     pub(crate) fn key(&mut self, value: &Value) -> Value {
         let text = |key: &Value| match key.as_str() {
             Some(key) if PUBLIC.is_match(key) || path::is_digest(key) => json!(key),
@@ -92,13 +92,13 @@ impl Scrubber {
         kept
     }
 
-    /// A user id, where it is one and nothing else.
+    /// A user ID, if it is one and nothing else.
     pub(crate) fn user(&mut self, text: &str) -> Option<String> {
         let is_user = text.len() <= 255 && ruma::UserId::parse(text).is_ok();
         self.unchanged(text).filter(|_| is_user)
     }
 
-    /// A device id: it may be anything, but a token or a sentence is none.
+    /// A device ID: it may be anything, but not a token or a sentence.
     pub(crate) fn device(&mut self, text: &str) -> Option<String> {
         if OPAQUE.is_match(text) && !text.starts_with("eyJ") {
             return Some(text.to_owned());

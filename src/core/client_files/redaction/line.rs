@@ -1,5 +1,4 @@
-//! One line of a client's log → the same line without what must not be kept. What the line is a sign of is still
-//! told by it.
+//! One line of a client's log → the same line without what must not be stored. It still shows what it is a sign of.
 
 use crate::client_files::redaction::safe;
 use crate::client_files::signs;
@@ -7,7 +6,7 @@ use crate::evidence::redaction::cut::CUT;
 use crate::evidence::redaction::scrubber::{ROUNDS, Scrubber};
 
 impl Scrubber {
-    /// The line as it may be kept; it would be kept as it is the next time.
+    /// The line as it may be stored; redacting it again changes nothing.
     pub(crate) fn line(&mut self, line: &str) -> String {
         let mut kept = self.line_once(line);
         for _ in 0..ROUNDS {
@@ -35,7 +34,7 @@ impl Scrubber {
             None => self.safe(line),
         };
         let Some(sign) = signs::sign(line) else { return kept };
-        // Cuts may take the very words by which the line is known.
+        // Cuts may remove the words that identify the line.
         if signs::sign(&kept) == Some(sign) { kept } else { signs::words_of(sign).to_owned() }
     }
 

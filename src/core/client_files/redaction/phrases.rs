@@ -1,5 +1,5 @@
-//! Where a text begins with words that the SDKs write of their own: the sentences of their log lines, with places
-//! for numbers, and the names of their modules and functions.
+//! Whether a text begins with words that the SDKs themselves write: the sentences of their log lines, with places for
+//! numbers, and the names of their modules and functions.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 /// Digits of a number in a sentence; a phone number has more.
 const DIGITS: usize = 7;
 
-/// Bytes of the known words that the text begins with, of the longest where there are several.
+/// Bytes of the known words that the text begins with; of the longest if there are several.
 pub(crate) fn at_start(text: &str) -> Option<usize> {
     let word = word_of(text);
     let function = (word.contains('_') && MODULES.contains(word)).then_some(word.len());
@@ -20,7 +20,7 @@ pub(crate) fn is_module(name: &str) -> bool {
     MODULES.contains(name)
 }
 
-/// The word that the text begins with; its first letter where that is no word.
+/// The word that the text begins with; its first letter if that is not a word.
 fn word_of(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
     let first = text.chars().next().map_or(0, char::len_utf8);

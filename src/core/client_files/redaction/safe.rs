@@ -1,5 +1,5 @@
-//! A line without its secrets → the same line with only what is known to be safe: words that the SDKs write of
-//! their own, names of their modules, paths of the Matrix API, and fields, ids, keys and numbers of a known type.
+//! A line without its secrets → the same line with only what is known to be safe: words that the SDKs themselves
+//! write, names of their modules, paths of the Matrix API, and fields, IDs, keys and numbers of a known type.
 //! Everything else is replaced by one `…`: free text looks like nothing in particular, so it is never searched for.
 
 use std::sync::LazyLock;
@@ -14,7 +14,7 @@ use crate::evidence::redaction::{Removed, Secret};
 const AROUND: usize = 3;
 const BETWEEN: usize = 12;
 
-/// The line as it may be kept. What was kept once is kept as it is the next time.
+/// The line as it may be stored. Doing it again changes nothing.
 pub(crate) fn kept(text: &str, removed: &mut Removed) -> String {
     let mut out = String::with_capacity(text.len());
     let mut end = 0;
@@ -47,7 +47,7 @@ fn step(text: &str) -> usize {
     word.max(text.chars().next().map_or(1, char::len_utf8))
 }
 
-/// What was found, as far as it is known, where it ends with its last word.
+/// What was found, up to its last known word.
 fn whole<'t>(text: &'t str, found: &Match<'t>) -> Option<&'t str> {
     let piece = match found.as_str() {
         path if path.starts_with("crates/") => is_source(path).then_some(path)?,
@@ -68,7 +68,7 @@ fn is_type(field: &str) -> bool {
     crate::evidence::redaction::path::is_type(value.trim_matches([' ', '"', '`']))
 }
 
-/// Of a path of modules those that are known, up to the first that is not.
+/// The known modules of a path, up to the first unknown one.
 fn modules(path: &str) -> &str {
     let mut known = path.find("::").unwrap_or(path.len());
     for name in path[known..].split("::").skip(1) {
@@ -86,8 +86,8 @@ fn is_source(path: &str) -> bool {
     names.is_some_and(|(names, _)| names.split('/').all(phrases::is_module))
 }
 
-/// Whether an id may stay where it stands. An id of the usual shape may stand anywhere; any other only behind a
-/// word that announces one.
+/// Whether an ID may stay where it is. An ID of the usual form may be anywhere; any other only after a word that
+/// announces one.
 fn fits(piece: &str, between: &str, before: &str) -> bool {
     if !piece.starts_with(['@', '!', '$']) || USUAL.is_match(piece) {
         return true;
@@ -101,7 +101,7 @@ fn fits(piece: &str, between: &str, before: &str) -> bool {
     between.chars().all(|c| matches!(c, ' ' | ':' | '=' | '(')) && announced.contains(&word)
 }
 
-/// Writes what stands between two safe pieces: punctuation as it is, anything else as one cut.
+/// Writes what is between two safe pieces: punctuation as it is, anything else as one cut.
 fn gap(text: &str, out: &mut String, removed: &mut Removed) {
     let plain = |c: &char| *c == ' ' || PUNCTUATION.contains(*c);
     if text.len() <= BETWEEN && text.chars().all(|c| plain(&c) || matches!(c, '…' | '{' | '}')) {
@@ -110,7 +110,7 @@ fn gap(text: &str, out: &mut String, removed: &mut Removed) {
     if !text.contains(CUT) {
         removed.one(Secret::Text);
     }
-    // A star that stands alone would be markup.
+    // A single star would be markup.
     let plain = |c: &char| plain(c) && *c != '*';
     let lead: String = text.chars().take_while(plain).take(AROUND).collect();
     let rest = &text[lead.len()..];
@@ -121,8 +121,7 @@ fn gap(text: &str, out: &mut String, removed: &mut Removed) {
     out.extend(trail);
 }
 
-/// A brace stays where it opens a span, which follows a name, or holds nothing but a cut: any other would be
-/// taken for JSON.
+/// A brace stays if it opens a span, which follows a name, or contains only a cut: any other would be read as JSON.
 fn braces(text: &str, out: &mut String) {
     for (at, letter) in text.char_indices() {
         let span = out.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
@@ -135,7 +134,7 @@ fn braces(text: &str, out: &mut String) {
 /// The Rust SDK's modules begin so. A test looks for the crate's name, which code outside the bot may not use.
 const SDK: &str = concat!("matrix", "_sdk");
 const PUNCTUATION: &str = "|:,;.()[]<>=-*/!";
-/// Words behind which an id is named.
+/// Words that an ID follows.
 const ANNOUNCE_USER: &[&str] =
     &["participant", "user", "sender", "for", "from", "transport", "device"];
 const ANNOUNCE_ROOM: &[&str] = &["room", "in", "for"];
@@ -155,7 +154,7 @@ const MOMENT: &str = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\
 const PATH: &str = r"(?:https://…)?/_matrix/[A-Za-z0-9_.~!$@:%…/?&=+-]*|https://…";
 const ID: &str = r"[A-Za-z0-9._=+/-]+";
 
-/// An id of the usual shape: a user of a host with a dot, a room and an event as servers make them.
+/// An ID of the usual form: a user of a host with a dot, a room and an event as servers make them.
 static USUAL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"^(?:@[a-z0-9._=/+-]+:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]{2,5})?(?:[:/][A-Z0-9]{8,12})?",

@@ -12,14 +12,14 @@ use crate::evidence::client::{
 
 /// Fields that are looked through for counts.
 const FIELDS: usize = 20_000;
-/// Events and refusals that are kept one by one.
+/// The most events and rejections that are stored one by one.
 pub(crate) const KEPT: usize = 16;
-/// Signs told apart: a key each may be named.
+/// The most signs that are stored separately: each may name a key.
 const SIGNS: usize = 64;
-/// Longest id or version that is kept, in characters.
+/// Longest ID or version that is stored, in characters.
 const TEXT: usize = 255;
 
-/// The names that fields go by, as their letters alone; the first that is there counts.
+/// The names of fields, as their letters alone; the first that exists counts.
 pub(crate) const USER: &[&str] = &["userid", "user", "mxid"];
 pub(crate) const DEVICE: &[&str] = &["deviceid", "device"];
 pub(crate) const SDK: &[&str] = &["sdkversion", "sdk", "matrixjssdk", "matrixsdkversion", "sdksha"];
@@ -35,7 +35,7 @@ pub(crate) const TIME: &[&str] = &["ts", "time", "timestamp", "date"];
 pub(crate) const SYNC: &[&str] = &["syncstate", "sync"];
 const CRYPTO: &[&str] = &["cryptoready", "hascrypto", "crypto"];
 
-/// What a report says beside its entries.
+/// What a report says in addition to its entries.
 pub(crate) fn head(report: &Map<String, Value>) -> ClientFacts {
     let text = |names: &[&str]| find(report, names).and_then(Value::as_str).map(clip);
     let app = text(APP);
@@ -142,7 +142,7 @@ impl ClientFacts {
         self.note(sign, signs::curve_key(line), at);
     }
 
-    /// Keeps a refusal; the same one again is counted.
+    /// Stores a rejection; the same one again is counted.
     pub(crate) fn refused(&mut self, refusal: Option<ClientRefusal>) {
         let Some(new) = refusal else { return };
         let same = |known: &ClientRefusal| known.same_conflict(&new.key, &new.old, &new.new);
@@ -156,7 +156,7 @@ impl ClientFacts {
     /// Counts a sign.
     pub(crate) fn note(&mut self, sign: Sign, key: Option<String>, at: Option<Timestamp>) {
         let own = self.signs.iter().position(|known| known.sign == sign && known.key == key);
-        // Beyond the bound a further key is counted without its name.
+        // Beyond the limit a further key is counted without its name.
         let (own, key) = match own {
             None if self.signs.len() >= SIGNS => {
                 (self.signs.iter().position(|known| known.sign == sign), None)

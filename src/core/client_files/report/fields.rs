@@ -1,5 +1,5 @@
-//! A field of a report that holds one value → what of it may be kept. Only fields that are known by their names are
-//! kept, each with a value of its own type: a word that nobody knows may be anybody's name.
+//! A field of a report with one value → what of it may be stored. Only fields with a known name are stored, each with
+//! a value of its own type: an unknown word may be somebody's name.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use crate::evidence::redaction::cut::CUT;
 use crate::evidence::redaction::patterns::PUBLIC;
 use crate::evidence::redaction::scrubber::Scrubber;
 
-/// Objects whose fields are looked at.
+/// Objects whose fields are read.
 pub(crate) const OBJECTS: &[&str] = &[
     "data",
     "client",
@@ -26,7 +26,7 @@ pub(crate) const OBJECTS: &[&str] = &[
     "summary",
 ];
 
-/// What may be kept of a value; none of a field that is not known, or whose value is of another type.
+/// What may be stored of a value; nothing of an unknown field, or of a value of another type.
 pub(crate) fn kept(scrubber: &mut Scrubber, name: &str, value: &Value) -> Option<Value> {
     let name = letters(name);
     let is = |names: &[&str]| names.contains(&name.as_str());
@@ -37,7 +37,7 @@ pub(crate) fn kept(scrubber: &mut Scrubber, name: &str, value: &Value) -> Option
     if is(USER) {
         scrubber.user(value.as_str()?).map(Value::String)
     } else if name == "device" {
-        // A bug report names the model so.
+        // A bug report uses this name for the model.
         fits(&DEVICE_ID)
     } else if is(DEVICE) {
         scrubber.device(value.as_str()?).map(Value::String)
@@ -48,7 +48,7 @@ pub(crate) fn kept(scrubber: &mut Scrubber, name: &str, value: &Value) -> Option
     } else if is(CRYPTO_VERSION) {
         fits(&CRYPTO)
     } else if is(APP) {
-        // That there is an app says whose version the version is.
+        // If there is an app, the version is the app's.
         fits(&APPS).or_else(|| value.is_string().then(|| json!(CUT)))
     } else if name == "crosssigningkey" {
         fits(&PUBLIC)
@@ -69,7 +69,7 @@ pub(crate) fn kept(scrubber: &mut Scrubber, name: &str, value: &Value) -> Option
     }
 }
 
-/// The event that could not be decrypted, as a client reports it by itself: its ids.
+/// The event that could not be decrypted, as a client reports it by itself: its IDs.
 fn undecrypted(scrubber: &mut Scrubber, text: &str) -> Option<Value> {
     let read: Map<String, Value> = serde_json::from_str(text).ok()?;
     let of = |name: &str| read.get(name).and_then(Value::as_str);
@@ -111,7 +111,7 @@ fn number(value: &Value) -> Option<Value> {
     }
 }
 
-/// Yes or no. Clients name what is or is not stored in them, and not the thing itself.
+/// Yes or no. Clients name what is stored in them, and not the thing itself.
 const FLAGS: &[&str] = &[
     "cryptoready",
     "hascrypto",
@@ -209,7 +209,7 @@ static KEYS: LazyLock<Regex> = LazyLock::new(|| {
         "^(?:(?:curve|ed)25519:[A-Za-z0-9+/]{43}=?)(?:, ?(?:curve|ed)25519:[A-Za-z0-9+/]{43}=?)?$",
     )
 });
-/// A room's or an event's id.
+/// A room's or an event's ID.
 static ID: LazyLock<Regex> = LazyLock::new(|| {
     pattern("^[!$][A-Za-z0-9_+/-]{8,64}(?::[A-Za-z0-9.-]{1,128}(?::[0-9]{2,5})?)?$")
 });

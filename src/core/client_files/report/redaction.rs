@@ -1,5 +1,5 @@
-//! A client's diagnostics report → the report anew, with fields and entries that are known. The facts are read from what was made. Of a list that is long
-//! its start and its newest end are kept.
+//! A client's diagnostics report → a new report with its known fields and entries. The facts are read from the new
+//! report. Of a long list the start and the newest entries are stored.
 
 use std::collections::VecDeque;
 use std::sync::LazyLock;
@@ -20,23 +20,23 @@ use crate::evidence::redaction::cut::kind_of;
 use crate::evidence::redaction::scrubber::Scrubber;
 use crate::evidence::{counted, utc};
 
-/// Entries that are kept; the card of the runbook keeps 200.
+/// The most entries that are stored; the card of the runbook has 200.
 const ENTRIES: usize = 20_000;
-/// Fields of one object that are kept, and lists.
+/// The most fields of one object that are stored, and lists.
 const FIELDS: usize = 100;
-/// What an entry costs beside its line.
+/// The memory of an entry in addition to its line.
 const OVERHEAD: usize = 160;
 
-/// A report: its fields as they may be kept, and its known lines, which are not scrubbed yet.
+/// A report: its fields as they may be stored, and its known lines, which are not scrubbed yet.
 pub(crate) struct Report {
     scrubber: Scrubber,
-    /// A list stands in it as its number, alone in an array.
+    /// A list is in it as its number, alone in an array.
     kept: Map<String, Value>,
     /// Fields of the file, and of the object that is read.
     seen: [usize; 2],
     lists: Vec<List>,
     entries: Newest<Entry>,
-    /// What to say where the file ends too early.
+    /// The note if the file ends too early.
     pub(crate) torn: Option<String>,
 }
 
@@ -53,11 +53,11 @@ struct List {
 /// A known entry.
 struct Entry {
     list: usize,
-    /// It is nothing but its line.
+    /// It is only a line.
     bare: bool,
     /// Milliseconds.
     at: Option<i64>,
-    /// `level`, `ke` and `signature`, where they are known.
+    /// `level`, `ke` and `signature`, if they are known.
     words: [Option<&'static str>; 3],
     line: Box<str>,
 }
@@ -74,11 +74,11 @@ impl Report {
         }
     }
 
-    /// A field that holds one value.
+    /// A field with one value.
     pub(crate) fn scalar(&mut self, parent: Option<&str>, name: &str, value: Value) {
         let plain = self.is_plain(parent, name);
         let nothing = value.is_null() || value.as_str() == Some("");
-        // A yes or no is no secret, whatever it is about.
+        // Yes or no is never a secret.
         let answer = value.is_boolean() || matches!(value.as_str(), Some("true" | "false"));
         match plain.then(|| fields::kept(&mut self.scrubber, name, &value)).flatten() {
             Some(value) => self.keep(parent, name, value),
@@ -88,7 +88,7 @@ impl Report {
         }
     }
 
-    /// Begins an object; false where nothing in it is kept.
+    /// Begins an object; false if nothing in it is stored.
     pub(crate) fn object(&mut self, parent: Option<&str>, name: &str) -> bool {
         let known = fields::OBJECTS.contains(&letters(name).as_str());
         if !self.is_plain(parent, name) || !known || parent.is_some() {
@@ -100,7 +100,7 @@ impl Report {
         true
     }
 
-    /// Begins a list; gives its number where its entries are read.
+    /// Begins a list; gives its number if its entries are read.
     pub(crate) fn list(&mut self, parent: Option<&str>, name: &str) -> Option<usize> {
         let plain = self.is_plain(parent, name) && LISTS.contains(&letters(name).as_str());
         if !plain || self.lists.len() >= FIELDS {
@@ -124,7 +124,7 @@ impl Report {
         self.entries.push(entry.line.len() + OVERHEAD, entry);
     }
 
-    /// It is no report: nothing that was read so far is.
+    /// It is not a report: drops what was read so far.
     pub(crate) fn forget(&mut self) {
         if !self.entries.is_empty() {
             self.entries = Newest::new(0, 0, when);
@@ -137,16 +137,18 @@ impl Report {
         let facts = facts::head(&self.kept);
         let list = self.listed();
         if list.is_none() && (facts.user.is_none() || facts.device.is_none()) {
-            return Err("it is no report that I know: it has no list of entries".into());
+            return Err("it is not a known report format: it has no list of entries".into());
         }
         let signs = list.is_some_and(|list| self.lists[list].signs);
         if !signs && facts.user.is_none() && facts.device.is_none() && facts.sdk.is_none() {
-            return Err("it is JSON, but no report that I know: nothing in it is a client's".into());
+            return Err("it is JSON, but not a known report format: nothing in it comes from a \
+                        Matrix client"
+                .into());
         }
         Ok(())
     }
 
-    /// Whether so much of a report was read that the rest can be missing.
+    /// Whether enough of a report was read to use it without the rest.
     pub(crate) fn is_torn_one(&self) -> bool {
         self.is_one().is_ok() && self.known() > 0
     }
@@ -164,11 +166,11 @@ impl Report {
         self.entries.shrink(budget);
     }
 
-    /// What is kept of it, its entries in no more than so many bytes.
+    /// What is stored of it, its entries within a number of bytes.
     pub(crate) fn taken(mut self, budget: usize) -> Taken {
         let mut lists: Vec<VecDeque<Entry>> = self.lists.iter().map(|_| VecDeque::new()).collect();
         let mut left = budget;
-        // The newest first, because the newest are kept.
+        // The newest first, because the newest are stored.
         while let Some(entry) = self.entries.pop_newest() {
             let line = self.scrubber.line(&entry.line);
             if !is_known(&line) {
@@ -213,7 +215,7 @@ impl Report {
         let middle = (beyond > 0).then(|| {
             let lines = counted(beyond, "known line");
             format!(
-                "the report is long: {lines} between its start and its newest end were left out{}",
+                "the report is long: {lines} between its start and its newest entries were left out{}",
                 lost.map(|(first, last)| format!(" ({} to {})", utc(first), utc(last)))
                     .unwrap_or_default()
             )
@@ -223,12 +225,12 @@ impl Report {
         Taken { kind: FileKind::Report, facts, text, removed: self.scrubber.removed, notes }
     }
 
-    /// The list that is the report's, where it has several.
+    /// The report's own list, if it has several.
     fn listed(&self) -> Option<usize> {
         facts::list(&self.kept)?.first()?.as_u64().map(|number| number as usize)
     }
 
-    /// Whether a field's name may be kept; counts the field.
+    /// Whether a field's name may be stored; counts the field.
     fn is_plain(&mut self, parent: Option<&str>, name: &str) -> bool {
         let seen = &mut self.seen[usize::from(parent.is_some())];
         *seen += 1;
@@ -317,7 +319,7 @@ fn write(
     text.push_str(&if fields.is_empty() { "}".to_owned() } else { format!("\n{indent}}}") });
 }
 
-/// What an entry says beside its line: each with its words.
+/// What an entry has in addition to its line: each field with its words.
 const WORDS_OF_ENTRY: [(&str, &[&str]); 3] =
     [("level", LEVELS), ("ke", KES), ("signature", SIGNATURES)];
 const LEVELS: &[&str] = &["trace", "debug", "log", "info", "warn", "warning", "error"];

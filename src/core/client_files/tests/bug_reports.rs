@@ -8,7 +8,7 @@ use crate::client_files::tests::{NEW, OLD, gz, har, refusal, taken, tar_of, zip_
 use crate::evidence::client::{ClientIdentity, Sign};
 use crate::evidence::client_file::*;
 
-/// An hour of a client's log, with a refusal at its end where that is asked for.
+/// An hour of a client's log, with a rejection at its end if wanted.
 fn hour(hour: usize, lines: usize, refused: bool) -> String {
     let mut log = String::new();
     for line in 0..lines {
@@ -26,7 +26,7 @@ fn hour(hour: usize, lines: usize, refused: bool) -> String {
     log
 }
 
-/// 60 hours as Element X keeps them, in the order in which a folder may list them; the newest was refused.
+/// 60 hours as Element X stores them, in the order in which a folder may list them; the newest has a rejection.
 fn hours(count: usize, lines: usize) -> Vec<(String, String)> {
     let name = |n: usize| format!("logs.2026-11-{:02}-{:02}.log", 10 + n / 24, n % 24);
     let mut all: Vec<_> = (0..count).map(|n| (name(n), hour(n, lines, n + 1 == count))).collect();
@@ -53,10 +53,10 @@ fn a_refusal_behind_more_known_lines_than_are_kept_is_seen() {
     assert_eq!((facts.count(Sign::AlreadyExists), facts.refused.len()), (1, 1));
     assert_eq!(facts.user.as_deref(), Some("@a:x.org"));
     let note = &parcel.notes[0];
-    assert!(note.contains("known lines between its start and its newest end"), "{note}");
+    assert!(note.contains("known lines between its start and its newest"), "{note}");
     assert!(note.contains("(2026-11-10 00:") && note.contains(" UTC to 2026-11-"), "{note}");
     assert_eq!(facts.unread, parcel.notes);
-    assert!(facts.summary().contains("not all of it was read"), "{}", facts.summary());
+    assert!(facts.summary().contains("not all of the file was read"), "{}", facts.summary());
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_refusal_behind_more_requests_than_are_redacted_is_seen() {
     let parcel = taken(format!("{start}{many}{end}").as_bytes());
     let facts = &parcel.artefacts[0].facts;
     assert_eq!((facts.refused.len(), facts.sent_count), (1, 1));
-    let said = "2 requests behind the first 100000 were not read";
+    let said = "2 requests after the first 100000 were not read";
     assert!(parcel.notes[0].contains(said), "{:?}", parcel.notes);
 }
 
@@ -129,12 +129,12 @@ fn element_webs_first_log_is_its_newest() {
         details.facts.span.map(|(first, _)| first.to_string()).as_deref(),
         Some("2026-11-22T23:59:59Z")
     );
-    assert!(parcel.notes.iter().any(|note| note.contains("newest end")), "{:?}", parcel.notes);
+    assert!(parcel.notes.iter().any(|note| note.contains("and its newest")), "{:?}", parcel.notes);
 }
 
 const NEW_END: &str = "}}}";
 
-/// What the rageshake server keeps of a report by Element Web.
+/// What the rageshake server stores of a report by Element Web.
 fn details() -> serde_json::Value {
     let undecrypted = json!({
         "event_id": "$Em6EjLqqd-WtLgEjz4tBf6U11WxhFpwkvyP0cJSAiEQ", "room_id": "!NRXIdLJyZRywXEsbXl:lab.local",

@@ -1,4 +1,4 @@
-//! Every reader on files that were bent by chance: none panics, none says more than it was given, and what
+//! Every reader on files that were changed at random: none panics, none says more than it was given, and what
 //! was redacted once stays as it is. A second each; `KESTREL_FUZZ_SECONDS=60` for a minute.
 
 #![allow(clippy::disallowed_methods)]
@@ -113,7 +113,7 @@ fn fuzz(name: &str, seed: &[u8], secrets: &[Planted]) {
     println!("{name}: {rounds} rounds");
 }
 
-/// Secrets that are told by themselves: bending their name away must not let them through.
+/// Secrets that are recognised by themselves: damage to their name must not let them through.
 fn secrets() -> Vec<Planted> {
     let mut chance = Chance(77);
     [0, 1, 2, 7, 8, 14, 19].into_iter().map(|number| planted(&mut chance, number)).collect()

@@ -39,7 +39,7 @@ pub(crate) struct Planted {
     core: String,
 }
 
-/// One secret of each kind, told apart by number.
+/// One secret of each kind, distinguished by number.
 pub(crate) fn planted(chance: &mut Chance, number: usize) -> Planted {
     let long = chance.word(BASE58, 24);
     let plain = |name, text: String| Planted { name, core: text.clone(), text };

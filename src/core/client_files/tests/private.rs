@@ -90,7 +90,7 @@ const TRACES: &[&str] = &[
     "42",
 ];
 
-/// A line of each client, before what is said and behind it.
+/// A line of each client, before the text and after it.
 const FORMS: &[(&str, &str)] = &[
     ("2026-11-22T11:51:40.184Z I [MembershipManager] ", ""),
     ("2026-11-22T11:51:40.184Z W FetchHttpApi: ", ""),

@@ -1,8 +1,8 @@
 //! Text that was made to be misread.
 
-use super::super::usage_error::is_invisible;
 use super::super::{CaptureCommand, Command};
 use super::reading::{NOW, error, read, read_at};
+use crate::evidence::hidden::is_invisible;
 use crate::evidence::quoted_device::quoted_device;
 
 /// Devices whose ID reads like something else.

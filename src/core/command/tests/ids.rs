@@ -63,7 +63,7 @@ fn pills_keep_what_was_typed_around_them() {
 }
     let room = r#"!ke1 <a href="https://matrix.to/#/!room:example.org">room</a> D"#;
     assert_eq!(ke1_of(read_at("!ke1 room D", Some(room), NOW)).0, "@room:example.org");
-    // A display name that also stands in the command's name.
+    // A display name that is also part of the command's name.
     let html = r#"!ke1 <a href="https://matrix.to/#/@k:example.org">k</a> D last 30m"#;
     assert_eq!(ke1_of(read_at("!ke1 k D last 30m", Some(html), NOW)).0, "@k:example.org");
     let two = format!("!ke1 {pill} {pill}");

@@ -74,7 +74,7 @@ fn windows_that_cannot_be_looked_at() {
         ("since 2026-11-22 09:15 foo", "is not a time"),
         ("since 2026-11-23", "in the future"),
         ("since 2026-10-01", "maximum is 31 days"),
-        ("between 09:00", "needs “and”"),
+        ("between 09:00", "needs the word “and”"),
         ("between 09:00 and", "A time is missing"),
         ("between and 09:00", "A time is missing"),
         ("between 13:00 and 15:00", "in the future"),
@@ -92,7 +92,7 @@ fn windows_that_cannot_be_looked_at() {
 fn a_changing_clock_is_asked_about() {
     let gap = read_at("!ke1 alice D since 2026-03-29 02:30", None, "2026-03-30T10:00:00Z");
     assert!(
-        gap.expect_err("gap").says.contains("There was no 2026-03-29 02:30:00 in Europe/Berlin")
+        gap.expect_err("gap").says.contains("2026-03-29 02:30:00 does not exist in Europe/Berlin")
     );
     let fold = read_at("!ke1 alice D since 02:30", None, "2026-10-25T10:00:00Z").expect_err("fold");
     assert!(fold.says.contains("2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00"), "{fold}");

@@ -1,4 +1,4 @@
-//! What a redaction took out, counted by kind and never kept.
+//! What a redaction removed, counted by kind and never stored.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub enum Secret {
     Address,
     /// E-mail addresses and phone numbers.
     Contact,
-    /// A long run of letters and digits that is no public key and no id.
+    /// A long run of letters and digits that is neither a public key nor an ID.
     Unknown,
     /// Text between quotes or braces, and values whose name is not known.
     Value,
@@ -36,11 +36,11 @@ pub enum Secret {
     Text,
     Query,
     Header,
-    /// A request's or answer's body that is not read here.
+    /// The body of a request or an answer that is not read here.
     Body,
     /// A field of a report that is not known.
     Field,
-    /// A request to something else than Matrix.
+    /// A request that is not to the Matrix API.
     Request,
     Line,
 }
@@ -58,19 +58,19 @@ impl Secret {
             Self::RoomKey => "room key",
             Self::MediaKey => "media key",
             Self::MessageBody => "message body",
-            Self::DelayId => "delay id",
+            Self::DelayId => "delay ID",
             Self::Jwt => "token of another service",
             Self::Address => "IP address",
-            Self::Contact => "mail address or phone number",
-            Self::Unknown => "long value that I do not know",
+            Self::Contact => "email address or phone number",
+            Self::Unknown => "unrecognised long value",
             Self::Value => "value",
             Self::Text => "piece of free text",
             Self::Query => "query value",
             Self::Header => "header",
-            Self::Body => "other body",
-            Self::Field => "field that I do not know",
-            Self::Request => "request to something else than Matrix",
-            Self::Line => "line that I do not know",
+            Self::Body => "other request or response body",
+            Self::Field => "unrecognised field",
+            Self::Request => "request outside Matrix",
+            Self::Line => "unrecognised line",
         }
     }
 
@@ -85,18 +85,15 @@ impl Secret {
             Self::Text => format!("{count} pieces of free text"),
             Self::Jwt => format!("{count} tokens of other services"),
             Self::Address => format!("{count} IP addresses"),
-            Self::Contact => format!("{count} mail addresses or phone numbers"),
-            Self::Unknown => format!("{count} long values that I do not know"),
-            Self::Body => format!("{count} other bodies"),
-            Self::Field => format!("{count} fields that I do not know"),
-            Self::Request => format!("{count} requests to something else than Matrix"),
-            Self::Line => format!("{count} lines that I do not know"),
+            Self::Contact => format!("{count} email addresses or phone numbers"),
+            Self::Body => format!("{count} other request or response bodies"),
+            Self::Request => format!("{count} requests outside Matrix"),
             other => counted(count, other.noun()),
         }
     }
 }
 
-/// How many of each kind were taken out.
+/// How many of each kind were removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Removed(BTreeMap<Secret, u64>);
@@ -106,12 +103,12 @@ impl Removed {
         self.0.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// The kinds with their counts, the gravest first.
+    /// The kinds with their counts, the most serious first.
     pub fn iter(&self) -> impl Iterator<Item = (Secret, u64)> {
         self.0.iter().map(|(secret, count)| (*secret, *count))
     }
 
-    /// For a person: `3 access tokens, 1 cookie, 214 lines that I do not know`.
+    /// For a person: `3 access tokens, 1 cookie, 214 unrecognised lines`.
     pub fn summary(&self) -> String {
         let said: Vec<_> = self.iter().map(|(secret, count)| secret.words(count)).collect();
         if said.is_empty() { "nothing".into() } else { said.join(", ") }
@@ -146,7 +143,7 @@ mod tests {
         let mut more = Removed::default();
         more.count(Secret::AccessToken, 3);
         removed.add(&more);
-        let told = "3 access tokens, 1 cookie, 214 lines that I do not know";
+        let told = "3 access tokens, 1 cookie, 214 unrecognised lines";
         assert_eq!((removed.summary().as_str(), removed.total()), (told, 218));
         let json = serde_json::to_string(&removed).unwrap();
         assert_eq!(json, r#"{"access-token":3,"cookie":1,"line":214}"#);
