@@ -278,7 +278,7 @@ fn timeline(session: &Session, slices: &[Slice]) -> Option<Timeline> {
         }
         Curve { name, counts }
     };
-    let refused = count(Moment::Refused, "refused uploads");
+    let refused = count(Moment::Refused, "rejected uploads");
     refused.counts.iter().any(|count| *count > 0).then(|| Timeline {
         from: window.from,
         step: SignedDuration::from_secs(step),

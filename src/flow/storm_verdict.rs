@@ -22,7 +22,7 @@ const MADE_UP: usize = 2;
 
 /// The longest time for which an alert that the database denies waits to be judged again.
 pub const LONGEST_DENIAL: SignedDuration = YOUNG;
-/// How long a storm goes on before it is judged: in its first second two clients look like one.
+/// How long a storm lasts before it is evaluated: in its first second two clients look like one.
 pub const SETTLE: SignedDuration = SignedDuration::from_secs(5);
 
 /// How thoroughly a storm is judged.
@@ -97,7 +97,9 @@ impl Flow {
         };
         match self.answer_amended(question, &[], now, amend).await {
             Answer::Case(case) => self.judged(event, device, *case),
-            Answer::Survey(_) | Answer::Words(_) => Judged::none("it could not be judged".into()),
+            Answer::Survey(_) | Answer::Words(_) => {
+                Judged::none("it could not be evaluated".into())
+            }
         }
     }
 
@@ -105,7 +107,7 @@ impl Flow {
         let Case { evidence, judgement, .. } = case;
         // A storm is about the keys, and one device's question is no survey.
         let Some(keys) = judgement.keys_verdict() else {
-            return Judged::none("it could not be judged".into());
+            return Judged::none("it could not be evaluated".into());
         };
         let sure = sure(event, &evidence, keys, device);
         let (sure, again) = in_time(event, evidence.now, sure);
@@ -128,10 +130,10 @@ impl Flow {
 
     async fn judge_fleet(&self, event: &Event, question: &Question, now: Timestamp) -> Judged {
         let Answer::Survey(survey) = self.answer(question, now).await else {
-            return Judged::none("it could not be surveyed".into());
+            return Judged::none("the devices could not be checked".into());
         };
         let Judgement::Survey(all) = &survey.judgement else {
-            return Judged::none("it could not be surveyed".into());
+            return Judged::none("the devices could not be checked".into());
         };
         let with = |standing: &[Standing]| {
             all.affected.iter().filter(|one| standing.contains(&one.standing)).count()
@@ -215,7 +217,7 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
         }
         // It is the homeserver's trouble, and no word on this device's uploads.
         (true, ..) if verdict.id == VerdictId::AuthUnreachable => Confirmation::Unconfirmed(
-            "the device exists; Synapse could not check access tokens meanwhile".into(),
+            "the device exists, but Synapse could not check access tokens in that time".into(),
         ),
         (true, _, None, Some(why)) => Confirmation::Unconfirmed(why),
         (true, Certainty::Proven, ..) | (true, _, Some(_), _) => Confirmation::Confirmed,
@@ -223,7 +225,7 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
         (true, ..) => Confirmation::Unconfirmed(match evidence.key_log().unknown() {
             Some(why) => format!("the device exists, and the log could not be read: {why}"),
             None => {
-                "the device exists, and the log does not tie the refusals to uploads of its own"
+                "the device exists, and the log does not connect the rejections to its own uploads"
                     .into()
             }
         }),
@@ -234,7 +236,7 @@ fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> 
 fn resolved(event: &Event, verdict: &Verdict) -> Option<String> {
     let resolved = verdict.resolved.filter(|resolved| event.last <= resolved.at)?;
     Some(format!(
-        "resolved: all of it was before {}, when the device was logged out and in again under the same ID",
+        "resolved: all of it happened before {}, when the device was logged out and in again under the same ID",
         utc(resolved.at)
     ))
 }
@@ -266,8 +268,8 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
     let mut left = Vec::new();
     if storm.dead_keys_handed_out > 0 {
         left.push(format!(
-            "{} handed out: each causes one undecryptable message for whoever claimed it",
-            kestrel_core::evidence::counted(storm.dead_keys_handed_out, "dead key")
+            "{} of the old account claimed: each causes one undecryptable message for whoever claimed it",
+            kestrel_core::evidence::counted(storm.dead_keys_handed_out, "key")
         ));
     }
     left.extend(also_left.map(ToOwned::to_owned));

@@ -25,7 +25,7 @@ async fn lab_a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
     let root = ops.ask(&format!("!capture start {} {}", patient.user, patient.device)).await?;
     let list = told(&ops, &root, "Capture 1 · ", &bot).await?;
     println!("{}\n", list.plain);
-    assert!(list.plain.contains("☑ note where each log stands"), "{}", list.plain);
+    assert!(list.plain.contains("☑ save the log positions"), "{}", list.plain);
     assert!(list.plain.contains("☑ compare the clocks"), "{}", list.plain);
     let buttons = ops.reactions(&list.event_id, PATIENCE).await?;
     assert_eq!(buttons.len(), 9, "{buttons:?}");
@@ -37,9 +37,9 @@ async fn lab_a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
     bot.kill()?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     bot.run()?;
-    told(&ops, &root, "the capture goes on", &bot).await?;
+    told(&ops, &root, "The capture continues", &bot).await?;
     ops.react(&list.event_id, "4️⃣").await?;
-    told(&ops, &root, "4️⃣ ☑ join the call", &bot).await?;
+    told(&ops, &root, "4️⃣ ☑ Join the call", &bot).await?;
     // A delay id in the log, from an address of the patient's: it opens the delayed event to anybody.
     let delay = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events/syd_PLANTEDplanted1234";
     let _ = lab.wire().post(&format!("{delay}/restart"), None, serde_json::json!({})).await;
@@ -55,7 +55,7 @@ async fn lab_a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
     let count = |words: &str| thread.iter().filter(|said| said.plain.contains(words)).count();
     assert_eq!((count("Mark 1 · "), count("I judge its window")), (1, 1), "{thread:#?}");
     let list = thread.iter().find(|said| said.event_id == list.event_id).context("the list")?;
-    assert!(list.plain.contains("☑ judge everything and bundle it"), "{}", list.plain);
+    assert!(list.plain.contains("☑ evaluate everything and post the bundle"), "{}", list.plain);
 
     let zips: Vec<_> = thread.iter().filter(|said| is_zip(said)).collect();
     assert_eq!(zips.len(), 1, "{thread:#?}");

@@ -88,7 +88,7 @@ async fn changes_are_told(
     let changes = &news.first().context("nothing was said")?.plain;
     println!("{changes}");
     assert!(changes.starts_with("Since case 1 of "), "{changes}");
-    assert!(changes.contains("refused uploads in the window: were "), "{changes}");
+    assert!(changes.contains("rejected uploads in the log window: were "), "{changes}");
     assert!(changes.contains("of which 50 are new"), "{changes}");
     assert!(changes.contains("the key in the way is gone"), "{changes}");
     let answer = &news.last().context("no answer")?.plain;

@@ -77,7 +77,7 @@ async fn lab_kills_lose_and_double_nothing() -> Result<()> {
         let named = |messages: &[Message]| {
             messages
                 .iter()
-                .filter(|one| one.first_said.starts_with("Storm "))
+                .filter(|one| one.first_said.contains("Storm "))
                 .filter(|one| one.first_said.contains(&patient.device))
                 .count()
         };

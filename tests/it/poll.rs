@@ -95,13 +95,13 @@ async fn each_fault_is_a_storm(version: &str) -> Result<()> {
     assert_eq!(told(&events), [dead, backlog], "online: {}", online.device);
     assert!(events[1].count > 3 * SENT, "{}", events[1].count);
     let drawn = looking.watch.timeline(events[1].storm).context("no timeline")?;
-    assert_eq!(drawn.curves[0].name, "messages waiting");
+    assert_eq!(drawn.curves[0].name, "messages undelivered");
 
     lab.log_written().await?;
     let begun = judged(&looking.flow, &events).await?;
     assert_eq!(begun[0].0, "otk-recreated");
     assert_eq!(begun[1].0, "media-not-drained");
-    assert!(begun[1].1.contains("to-device messages pile up"), "{}", begun[1].1);
+    assert!(begun[1].1.contains("growing to-device backlog"), "{}", begun[1].1);
     it_is_over(&lab, &mut looking, (silent, away)).await?;
     a_failing_database_is_no_alert(&lab, looking).await
 }

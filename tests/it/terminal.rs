@@ -159,13 +159,13 @@ fn storms_are_listed_and_muted_beside_a_running_bot() {
 
     let listed = run(&["storms"]);
     let told = [
-        "2 storms are going on:\nStorm 4 · one-time keys refused · clients at 203.0.113.x · 41 so far, 8 a minute",
+        "2 active storms:\nStorm 4 · one-time key uploads rejected · clients at 203.0.113.x · 41 so far, 8 per minute",
         " · since 2026-11-22 14:00 CET\n",
         "Storm 2 (https://matrix.to/#/",
-        ") · one-time keys refused · @alice:example.org D\\u{1b}[2J\\u{202e}' · 41 so far, 8 a minute",
+        ") · one-time key uploads rejected · @alice:example.org D\\u{1b}[2J\\u{202e}' · 41 so far, 8 per minute",
         " · otk-recreated · unconfirmed\n",
-        "Ended lately:\nStorm 3 · one-time keys refused · @bob:example.org B · 41 in 5 min",
-        "Storm 1 · one-time keys refused · 12 devices · 5 min",
+        "Ended recently:\nStorm 3 · one-time key uploads rejected · @bob:example.org B · 41 in 5 min",
+        "Storm 1 · one-time key uploads rejected · 12 devices · 5 min",
         "Muted: storm 4 until ",
         "Muted: @alice:example.org until ",
     ];

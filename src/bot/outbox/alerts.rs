@@ -101,7 +101,7 @@ impl AlertOutbox {
         let judging = tokio::spawn(async move { flow.judge_storm(&event, now, Depth::Full).await });
         judging.await.unwrap_or_else(|error| {
             tracing::error!("a storm could not be evaluated: {error}");
-            Judged::none("judging it failed; Kestrel's log has the details".into())
+            Judged::none("Kestrel failed to evaluate it; Kestrel's log has the details".into())
         })
     }
 

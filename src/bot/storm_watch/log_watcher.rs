@@ -360,7 +360,7 @@ mod tests {
         let owed = watcher.ledger.owed().unwrap();
         let said = worded(&owed);
         assert_eq!(said[0], "Started 2");
-        assert!(said[1].contains("one storm came and went") && said[1].contains("@old:x"));
+        assert!(said[1].contains("1 storm started and ended") && said[1].contains("@old:x"));
         assert_eq!(said.len(), 2, "{said:?}");
         let Due::Storm(event) = &owed[0].due else { panic!("{owed:?}") };
         assert_eq!(event.count, 21);

@@ -81,26 +81,36 @@ impl Step {
     /// The step in a few words, for a phone.
     pub fn words(self) -> &'static str {
         match self {
-            Self::LogPlaces => "note where each log stands",
+            Self::LogPlaces => "save the log positions",
             Self::Clocks => "compare the clocks",
-            Self::Inbox => "watch the device's inbox",
-            Self::Latency => "sample the homeserver's latency",
+            Self::Inbox => "watch the device's to-device inbox",
+            Self::Latency => "measure the homeserver's latency",
             Self::RaiseLoggers => {
-                "on the server: logger synapse.9533_debug to DEBUG, then systemctl reload matrix-synapse"
+                "On the server: set the logger synapse.9533_debug to DEBUG, then run systemctl reload matrix-synapse."
             }
             Self::Diagnostics => {
-                "in the client: Settings, Developer Tools on; note the entry count of Crypto Diagnostics"
+                "In the client: turn on Developer Tools in Settings. Write down the number of entries in Crypto Diagnostics."
             }
             Self::DevTools => {
-                "in the browser: F12, Console and Network with Preserve log, Network recording"
+                "In the browser: press F12, turn on Preserve log in Console and Network, and let Network record."
             }
-            Self::Call => "join the call with the second person and let it go wrong for 30 to 60 s",
-            Self::Mark => "at each fault: !capture mark and what broke (audio cut, video freeze)",
-            Self::Report => "Crypto Diagnostics, Download report: send the JSON to me",
-            Self::Har => "Network, save all as HAR: send the file to me",
-            Self::Names => "note event ids that will not decrypt: !capture mark $event",
-            Self::RevertLoggers => "on the server: the logger back to INFO, and reload",
-            Self::Bundle => "judge everything and bundle it",
+            Self::Call => {
+                "Join the call with the second person. Let the failure run for 30–60 seconds."
+            }
+            Self::Mark => {
+                "At each failure: send !capture mark and what failed (audio cut, video freeze)."
+            }
+            Self::Report => {
+                "In Crypto Diagnostics: select Download report, and send the JSON file to Kestrel."
+            }
+            Self::Har => "In Network: select Save all as HAR, and send the file to Kestrel.",
+            Self::Names => {
+                "For each event that does not decrypt: send !capture mark $event with its ID."
+            }
+            Self::RevertLoggers => {
+                "On the server: set the logger back to INFO, and reload Synapse."
+            }
+            Self::Bundle => "evaluate everything and post the bundle",
         }
     }
 

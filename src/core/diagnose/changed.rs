@@ -120,7 +120,7 @@ fn refusals(before: &Evidence, now: &Evidence) -> Option<String> {
     };
     let was = count(before)?;
     let is = count(now)?;
-    (was != is).then(|| format!("refused uploads in the window: were {was}, are {is}"))
+    (was != is).then(|| format!("rejected uploads in the log window: were {was}, are {is}"))
 }
 
 fn stored(before: &Evidence, now: &Evidence) -> Option<String> {
@@ -238,7 +238,10 @@ mod tests {
             &evidence(vec![keys(3000, true), log(40)]),
             &evidence(vec![keys(0, false), log(0)]),
         );
-        assert!(said.contains(&"refused uploads in the window: were 40, are 0".into()), "{said:?}");
+        assert!(
+            said.contains(&"rejected uploads in the log window: were 40, are 0".into()),
+            "{said:?}"
+        );
         assert!(
             said.contains(&"one-time keys stored: were 3000 and more, are none".into()),
             "{said:?}"

@@ -1,20 +1,20 @@
-//! A capture session → its checklist, the words said in its thread, and its marks for the bundle.
+//! A capture session → its checklist, the messages in its thread, and its marks for the bundle.
 
 use super::page::Page;
 use super::view::View;
 use crate::capture::{Doer, End, Item, Note, Reminder, Said, Session, Step};
 
-/// The checklist: one message for as long as the session goes on, edited as steps are ticked.
+/// The checklist: one message during the session, edited as steps are ticked.
 pub fn checklist(session: &Session, number: u64, view: &View) -> Page {
     let mut page = Page::default();
     head(&mut page, session, number);
     match session.ended {
         None => page.text(format!(" · until {}", view.moment(session.until))),
-        Some((at, _)) => page.text(format!(" · over since {}", view.moment(at))),
+        Some((at, _)) => page.text(format!(" · ended {}", view.moment(at))),
     };
     let own = session.items.iter().filter(|item| item.step.doer() == Doer::Bot);
     let own: Vec<_> = own.map(|item| format!("{} {}", tick(item), item.step.words())).collect();
-    page.label("I do").text(own.join(" · "));
+    page.label("Kestrel does").text(own.join(" · "));
     for note in &session.notes {
         if let Note::Clocks { source, millis, .. } = note {
             page.label("Clocks").text(format!("{source} {}", skew(*millis)));
@@ -27,9 +27,9 @@ pub fn checklist(session: &Session, number: u64, view: &View) -> Page {
     }
     if session.ended.is_none() {
         page.gap();
-        page.line().text("React with a number to tick its step. ");
-        page.usage("!capture mark audio cut").text(" notes a moment, ");
-        page.usage("!capture stop").text(" ends it.");
+        page.line().text("React with a number to tick that step. ");
+        page.usage("!capture mark audio cut").text(" marks a moment. ");
+        page.usage("!capture stop").text(" ends the capture.");
     }
     page
 }
@@ -48,13 +48,13 @@ fn tick(item: &Item) -> &'static str {
 
 fn skew(millis: i64) -> String {
     match millis {
-        0 => "agrees with mine".to_owned(),
-        1.. => format!("is {millis} ms ahead of mine"),
-        _ => format!("is {} ms behind mine", millis.unsigned_abs()),
+        0 => "agrees with Kestrel's clock".to_owned(),
+        1.. => format!("is {millis} ms ahead of Kestrel's"),
+        _ => format!("is {} ms behind Kestrel's", millis.unsigned_abs()),
     }
 }
 
-/// What happened, in its thread; nothing where the checklist says it.
+/// What happened, in its thread; nothing if the checklist says it.
 pub fn said(said: &Said, session: &Session, number: u64, view: &View) -> Option<Page> {
     let mut page = Page::default();
     match said {
@@ -68,56 +68,58 @@ pub fn said(said: &Said, session: &Session, number: u64, view: &View) -> Option<
             ));
         }
         Said::MarksFull => {
-            page.line().text("I keep no more marks of this capture; the earlier ones stand.");
+            page.line().text("This mark was not saved: the capture has the most marks that it can have. The earlier marks are saved.");
         }
         Said::WentOn(away) => {
             let seconds = away.as_secs();
             page.line().text(format!(
-                "I was away for {seconds} s; the capture goes on. What the logs say of that time I read \
-                 afterwards; what passed through the inbox meanwhile I did not see."
+                "Kestrel was offline for {seconds} s. The capture continues. The logs of that time are read at the \
+                 end. To-device messages that were delivered in that time were not seen."
             ));
         }
         Said::IsOver => {
-            page.line().text(format!("Capture {number} is over."));
+            page.line().text(format!("Capture {number} has ended."));
         }
         Said::Ended(end) => {
             let why = match end {
                 End::Stopped => "stopped",
-                End::Length => "over: its time is up",
+                End::Length => "ended: its time is up",
                 End::Abandoned => {
-                    "over: its time is up, and nobody ticked, marked or sent anything. It looks abandoned"
+                    "ended: its time is up, and nobody ticked, marked or sent anything. It looks abandoned"
                 }
             };
             head(&mut page, session, number);
-            page.text(format!(" · {why}. I judge its window and bundle everything."));
+            page.text(format!(
+                " · {why}. Kestrel now evaluates the log window and posts the bundle."
+            ));
             let open = |step: Step| {
                 session.items.iter().any(|item| item.step == step && item.ticked.is_none())
             };
             if open(Step::RevertLoggers) {
                 let button = Step::RevertLoggers.button().unwrap_or_default();
-                page.line().text(format!("{button} {}.", Step::RevertLoggers.words()));
+                page.line().text(format!("{button} {}", Step::RevertLoggers.words()));
             }
         }
     }
     Some(page)
 }
 
-/// A word about what people forget; nothing where the checklist or the end says it.
+/// A reminder of what people forget; nothing if the checklist or the end says it.
 pub fn reminder(reminder: Reminder, session: &Session, view: &View) -> Option<Page> {
     let Reminder::EndsSoon = reminder else { return None };
     let mut page = Page::default();
     let until = view.moment(session.until);
-    page.line().text(format!("This capture ends at {until}. Has what breaks been marked?"));
+    page.line().text(format!("This capture ends at {until}. Mark each failure before then."));
     Some(page)
 }
 
-/// The marks, the clocks and the places in the logs, as a page for the bundle.
+/// The marks, the clocks and the log positions, as a page for the bundle.
 pub fn marks(session: &Session, number: u64, notes: &[String], view: &View) -> Page {
     let mut page = Page::default();
     head(&mut page, session, number);
     let window = session.window();
     page.text(format!(" · {}", view.span(window.from, window.to)));
-    page.line().text(format!("Begun by {}.", session.asked.by));
+    page.line().text(format!("Started by {}.", session.asked.by));
     page.gap();
     for (at, mark) in (1..).zip(&session.marks) {
         let moment = view.moment(mark.at);
@@ -128,7 +130,7 @@ pub fn marks(session: &Session, number: u64, notes: &[String], view: &View) -> P
     for note in &session.notes {
         match note {
             Note::Place { at, source, position } => {
-                page.line().text(format!("{} · {source} stood at ", view.moment(*at)));
+                page.line().text(format!("{} · read position of {source}: ", view.moment(*at)));
                 page.text(position);
             }
             Note::Clocks { at, source, millis } => {
@@ -170,18 +172,18 @@ mod tests {
         let view = View::in_zone(jiff::tz::TimeZone::UTC);
         let page = checklist(&session, 3, &view).reply();
         assert!(page.plain.starts_with("Capture 3 · @a:example.org D<b> · until "));
-        assert!(page.plain.contains("1️⃣ ☐ on the server") && !page.html.contains("<b>"));
+        assert!(page.plain.contains("1️⃣ ☐ On the server") && !page.html.contains("<b>"));
         session.take(Input::Ticked { step: Step::RaiseLoggers, by: user.clone() }, now);
         session.take(Input::Clocks { source: "database".into(), millis: -1500 }, now);
         session.take(Input::Marked { text: "<b>audio</b>".into(), by: user.clone() }, now);
         let page = checklist(&session, 3, &view).reply();
-        assert!(page.plain.contains("1️⃣ ☑ on the server"), "{}", page.plain);
-        assert!(page.plain.contains("database is 1500 ms behind mine"), "{}", page.plain);
+        assert!(page.plain.contains("1️⃣ ☑ On the server"), "{}", page.plain);
+        assert!(page.plain.contains("database is 1500 ms behind Kestrel's"), "{}", page.plain);
         let told = said(&Said::Marked(1), &session, 3, &view).unwrap().reply();
         assert!(!told.html.contains("<b>") && told.plain.ends_with("<b>audio</b>"), "{told:?}");
         session.take(Input::Stopped { by: user }, now);
         let told = said(&Said::Ended(End::Stopped), &session, 3, &view).unwrap().reply();
-        assert!(told.plain.contains("9️⃣ on the server: the logger back"), "{}", told.plain);
+        assert!(told.plain.contains("9️⃣ On the server: set the logger back"), "{}", told.plain);
         assert!(marks(&session, 3, &[], &view).markdown().contains("Mark 1"));
     }
 }

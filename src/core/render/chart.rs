@@ -289,7 +289,7 @@ mod tests {
     use super::*;
     use crate::storm::Curve;
 
-    const NAMES: [&str; 3] = ["refused uploads", "accepted uploads", "claims"];
+    const NAMES: [&str; 3] = ["rejected uploads", "accepted uploads", "claims"];
 
     fn timeline(from: &str, step: i64, curves: &[&[u32]]) -> Timeline {
         let curves = NAMES.iter().zip(curves);

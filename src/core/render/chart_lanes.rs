@@ -199,7 +199,7 @@ mod tests {
 
     fn labels(from: &str, step: i64, steps: usize, zone: &str) -> Vec<String> {
         let lanes =
-            Lanes::from_timeline(&timeline(from, step, &[("refused uploads", vec![1; steps])]))
+            Lanes::from_timeline(&timeline(from, step, &[("rejected uploads", vec![1; steps])]))
                 .unwrap();
         ticks(&lanes, &in_zone(zone)).into_iter().map(|(_, label)| label).collect()
     }
@@ -212,12 +212,12 @@ mod tests {
         let mut claims = vec![0; 46];
         claims[3] = 3;
         let curves =
-            [("refused uploads", refused), ("accepted uploads", vec![]), ("claims", claims)];
+            [("rejected uploads", refused), ("accepted uploads", vec![]), ("claims", claims)];
         let storm = timeline("2026-11-25T14:02:00Z", 10, &curves);
         let words = |zone| alt(&Lanes::from_timeline(&storm).unwrap(), "@u:x DEV", &in_zone(zone));
         assert_eq!(
             words("UTC"),
-            "Refused uploads of @u:x DEV: 412 between 14:02:10 and 14:09:30 UTC, most 60 per 10 s at \
+            "Rejected uploads of @u:x DEV: 412 between 14:02:10 and 14:09:30 UTC, most 60 per 10 s at \
              14:03; accepted uploads: none; claims: 3."
         );
         assert!(words("Europe/Berlin").contains("between 15:02:10 and 15:09:30 CET"));
@@ -225,10 +225,10 @@ mod tests {
 
     #[test]
     fn summer_time_and_days_are_told() {
-        let night = timeline("2026-10-25T00:00:00Z", 600, &[("refused uploads", vec![1; 12])]);
+        let night = timeline("2026-10-25T00:00:00Z", 600, &[("rejected uploads", vec![1; 12])]);
         let words = alt(&Lanes::from_timeline(&night).unwrap(), "D", &in_zone("Europe/Berlin"));
         assert!(words.contains("between 02:00:00 CEST and 03:00:00 CET"), "{words}");
-        let days = timeline("2026-11-25T22:00:00Z", 600, &[("refused uploads", vec![1; 24])]);
+        let days = timeline("2026-11-25T22:00:00Z", 600, &[("rejected uploads", vec![1; 24])]);
         let words = alt(&Lanes::from_timeline(&days).unwrap(), "D", &in_zone("UTC"));
         assert!(words.contains("2026-11-25 22:00:00 and 2026-11-26 02:00:00 UTC"), "{words}");
     }

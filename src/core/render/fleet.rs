@@ -1,6 +1,7 @@
-//! Who is affected → an answer for a phone: the worst few with the command that goes on from there.
+//! Who is affected → an answer for a phone: the worst few devices, each with the command for its details.
 
 use super::answer::{about, also, besides, rate_words, sentence, symptom};
+use super::glyph::{ACTIVE, HEALTHY, UNDECIDED, UNSETTLED};
 use super::page::Page;
 use super::view::View;
 use crate::diagnose::Fleet;
@@ -18,9 +19,8 @@ const LISTED: usize = 80;
 /// Formats the survey for a phone.
 pub fn fleet(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
     let mut page = Page::default();
-    head(&mut page, evidence, fleet);
+    head(&mut page, evidence, fleet, view);
     page.gap();
-    page.label("Window").text(view.span(fleet.window.from, fleet.window.to));
     groups(&mut page, fleet, view);
     page.gap();
     let worst: Vec<_> = fleet.affected.iter().filter(|of| is_troubled(of)).collect();
@@ -30,42 +30,41 @@ pub fn fleet(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
     page.gap();
     also(&mut page, &fleet.also);
     if !fleet.cut.is_empty() {
-        page.label("Cut").text(sentence(&fleet.cut.join("; ")));
+        page.label("Incomplete").text(sentence(&fleet.cut.join("; ")));
     }
     if !fleet.unread.is_empty() {
-        page.label("Not read").text(sentence(&fleet.unread.join("; ")));
+        page.label("Unknown").text(sentence(&fleet.unread.join("; ")));
     }
     if !fleet.read.is_empty() && worst.is_empty() {
-        page.label("Read").text(sentence(&fleet.read.join("; ")));
+        page.label("Checked").text(sentence(&fleet.read.join("; ")));
     }
     let more = worst.len().saturating_sub(WORST);
     if more > 0 {
-        page.line().text(format!("And {more} more: "));
+        page.line().text(format!("{more} more: "));
     } else {
         page.line();
     }
-    page.code(view.why).text(" shows everybody and every query.");
+    page.code(view.why).text(" lists every device and every query.");
     page
 }
 
-/// Everybody affected, and every query.
+/// Every affected device, and every query.
 pub fn fleet_why(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
     let mut page = Page::default();
-    head(&mut page, evidence, fleet);
-    page.label("Window").text(view.span(fleet.window.from, fleet.window.to));
+    head(&mut page, evidence, fleet, view);
     groups(&mut page, fleet, view);
     fleet.also.iter().for_each(|also| besides(&mut page, also));
     for finding in &fleet.findings {
         page.label("Also").text(finding);
     }
     for read in &fleet.read {
-        page.label("Read").text(read);
+        page.label("Checked").text(read);
     }
     for unread in &fleet.unread {
-        page.label("Not read").text(unread);
+        page.label("Unknown").text(unread);
     }
     for cut in &fleet.cut {
-        page.label("Cut").text(cut);
+        page.label("Incomplete").text(cut);
     }
     page.gap();
     for of in fleet.affected.iter().take(LISTED) {
@@ -73,43 +72,56 @@ pub fn fleet_why(evidence: &Evidence, fleet: &Fleet, view: &View) -> Page {
     }
     if fleet.affected.len() > LISTED {
         let more = fleet.affected.len() - LISTED;
-        page.line().text(format!("And {more} more: evidence.json has them."));
+        page.line().text(format!("{more} more are in evidence.json."));
     }
     super::why::sources(&mut page, evidence, |_| true);
     page
 }
 
-fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet) {
-    // What the database does not have may be somebody's invention, and is no trouble by itself.
+fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet, view: &View) {
+    // A device that the database does not have may be invented: it does not count as affected.
     let absent = |of: &&Affected| of.standing == Standing::Absent;
     let known = || fleet.affected.iter().filter(|of| is_troubled(of) && !absent(of));
     let troubled = known().count();
     let goes_on = known().filter(|of| of.goes_on()).count();
+    let blind = !fleet.also.is_empty();
+    let affected = counted(troubled as u64, "device");
     let mut said = match (fleet.read.is_empty(), troubled, goes_on) {
-        (true, ..) => "not enough evidence: no log and no database was read".to_owned(),
-        (_, 0, _) if !fleet.also.is_empty() => {
-            "not enough evidence: none seen, and the log could not show any".to_owned()
+        (true, ..) => "Not enough evidence. Needed: a Synapse log or the database.".to_owned(),
+        (_, 0, _) if blind => {
+            "Not enough evidence. No affected device was seen, but the log could not show any."
+                .to_owned()
         }
-        (_, 0, _) => "no device in trouble, as far as was read".to_owned(),
-        (_, 1, 0) => "one device in trouble".to_owned(),
-        (_, count, 0) => format!("{count} devices in trouble"),
-        (_, count, on) => {
-            format!("{} in trouble, {on} with refusals right now", counted(count as u64, "device"))
-        }
+        (_, 0, _) => "No affected device in what was checked.".to_owned(),
+        (_, _, 0) => format!("{affected} affected."),
+        (_, _, on) => format!("{affected} affected, {on} with rejected uploads now."),
     };
     let absent = fleet.affected.iter().filter(absent).count();
     if absent > 0 {
-        said.push_str(&format!("; {absent} that the database does not have"));
+        said.push_str(&format!(" {absent} more not in the database."));
     }
-    page.line().strong(symptom(Symptom::Fleet)).text(" · ");
-    about(page, &evidence.subject);
-    page.text(" · ").strong(sentence(&said));
+    let proven = known().any(|of| of.goes_on() && of.standing == Standing::Proven);
+    let glyph = match troubled {
+        0 if fleet.read.is_empty() || blind => UNDECIDED,
+        0 => HEALTHY,
+        _ if proven => ACTIVE,
+        _ => UNSETTLED,
+    };
+    page.line().text(format!("{glyph} ")).strong(said);
+    about(page.line(), &evidence.subject);
+    let certainty = sentence(fleet.certainty().words());
+    let window = view.span(fleet.window.from, fleet.window.to);
+    page.line().text(format!(
+        "{} · {} · log window {window}",
+        certainty.trim_end_matches('.'),
+        symptom(Symptom::Fleet)
+    ));
 }
 
-/// By cause, by client, and by when it began.
+/// By cause, by client, and by when the trouble started.
 fn groups(page: &mut Page, fleet: &Fleet, view: &View) {
     let told = |(cause, count): &(Cause, u64)| match cause {
-        Cause::Keyless => format!("{} ({count}, mostly bots; not counted)", cause.words()),
+        Cause::Keyless => format!("{} ({count}, mostly bots, not counted)", cause.words()),
         cause => format!("{} ({count})", cause.words()),
     };
     let causes: Vec<_> = fleet.causes.iter().map(told).collect();
@@ -125,28 +137,28 @@ fn groups(page: &mut Page, fleet: &Fleet, view: &View) {
         page.label("Clients").text(format!("{}{more}", clients.join(", ")));
     }
     if let Some(together) = &fleet.together {
-        page.label("Together").text(format!(
-            "{} devices began {}, {}.",
+        page.label("Started together").text(format!(
+            "{} devices, {}. {}.",
             together.devices,
             view.span(together.from, together.to),
-            together.suggests.words()
+            sentence(&together.suggests.words()).trim_end_matches('.')
         ));
     }
 }
 
-/// A keyless device is only counted: most are bots and bridges.
+/// A device without keys is only counted: most are bots and bridges.
 fn is_troubled(of: &Affected) -> bool {
     !of.has(Cause::Keyless)
 }
 
-/// One device: what to paste, what is wrong, since when.
+/// One device: the command to paste, what is wrong, and since when.
 fn device(page: &mut Page, of: &Affected, view: &View) {
     page.line().command(&format!("!ke1 {} {}", of.user, quoted_device(of.device.as_str())));
     let troubles: Vec<_> = of.troubles.iter().map(trouble).collect();
     page.text(format!(" · {}", troubles.join(", ")));
     match (of.since, of.or_before, of.last_seen) {
         (Some(since), false, _) => page.text(format!("; since {}", view.moment(since))),
-        (Some(since), true, _) => page.text(format!("; since {} or before", view.moment(since))),
+        (Some(since), true, _) => page.text(format!("; since {} or earlier", view.moment(since))),
         (None, _, Some(seen)) => page.text(format!("; last seen {}", view.moment(seen))),
         (None, _, None) => page,
     };
@@ -156,7 +168,7 @@ fn device(page: &mut Page, of: &Affected, view: &View) {
     page.text(match of.standing {
         Standing::Proven | Standing::Exists => "",
         Standing::Absent => "; unconfirmed: the database has no such device",
-        Standing::Unasked => "; unconfirmed: the database was not asked",
+        Standing::Unasked => "; unconfirmed: the database was not queried",
     });
 }
 
@@ -168,7 +180,7 @@ fn trouble(trouble: &Trouble) -> String {
         cause => cause.words(),
     };
     match cause {
-        Cause::DeadIdentity => format!("{words} ({count} stored before the present one)"),
+        Cause::DeadIdentity => format!("{words} ({count} stored before the current one)"),
         Cause::Flood => format!("{words} ({count} or more)"),
         _ => words.to_owned(),
     }
@@ -176,8 +188,8 @@ fn trouble(trouble: &Trouble) -> String {
 
 fn refusals(of: &str, count: u64, rate: Option<f64>, goes_on: bool) -> String {
     let rate = rate.map_or(String::new(), |rate| format!(", {}", rate_words(rate)));
-    let now = if goes_on { "going on" } else { "quiet now" };
-    format!("{of}: {}{rate}, {now}", counted(count, "refusal"))
+    let now = if goes_on { "ongoing" } else { "stopped" };
+    format!("{of}: {}{rate}, {now}", counted(count, "rejected upload"))
 }
 
 #[cfg(test)]
@@ -217,7 +229,7 @@ mod tests {
         let view = View { zone: jiff::tz::TimeZone::UTC, why: "!why" };
         let page = super::fleet(&evidence, &fleet, &view).reply().plain;
         let head = page.lines().next().unwrap();
-        assert!(head.contains("No device in trouble"), "{head}");
-        assert!(head.contains("1 that the database does not have"), "{head}");
+        assert!(head.contains("No affected device"), "{head}");
+        assert!(head.contains("1 more not in the database"), "{head}");
     }
 }

@@ -414,7 +414,7 @@ fn reports() {
 
 #[test]
 fn the_words_of_a_picture() {
-    let names = ["refused uploads", "accepted uploads", "claims"];
+    let names = ["rejected uploads", "accepted uploads", "claims"];
     let counts = [vec![0, 0, 12, 40, 3, 0], vec![0, 1, 0, 0, 0, 0], vec![0, 0, 0, 2, 0, 1]];
     let curves =
         names.into_iter().zip(counts).map(|(name, counts)| Curve { name, counts }).collect();

@@ -476,7 +476,7 @@ mod tests {
         assert!(told.is_empty(), "{told:?}");
         assert_eq!(watch.going_on()[0].count, COUNTED);
         let drawn = watch.timeline(begun[0].storm).unwrap();
-        assert_eq!(drawn.curves[0].name, "messages waiting");
+        assert_eq!(drawn.curves[0].name, "messages undelivered");
         let counts = &drawn.curves[0].counts;
         assert_eq!((counts.first(), counts.last()), (Some(&50), Some(&1001)));
         assert!(watch.tick(at(9)).iter().all(|event| event.change == Change::Cause));

@@ -85,14 +85,14 @@ impl TimeSeries {
         }
         let curves: &[(&'static str, Measure)] = match (kind, trigger) {
             (StormKind::OtkConflict, _) => &[
-                ("refused uploads", Measure::Trouble),
+                ("rejected uploads", Measure::Trouble),
                 ("accepted keys", Measure::Second),
                 ("claimed keys", Measure::Third),
             ],
             (StormKind::OtkFlood, _) => &[
                 ("accepted keys", Measure::Second),
                 ("claimed keys", Measure::Third),
-                ("refused uploads", Measure::Trouble),
+                ("rejected uploads", Measure::Trouble),
             ],
             (StormKind::Delay, Trigger::Slow) => {
                 &[("slow restarts", Measure::Second), ("answers 429", Measure::Trouble)]
@@ -104,9 +104,9 @@ impl TimeSeries {
                 &[("answers 429", Measure::Trouble), ("slow restarts", Measure::Second)]
             }
             (StormKind::Auth, _) => &[("requests not checked", Measure::Trouble)],
-            (StormKind::Backlog, _) => &[("messages waiting", Measure::Trouble)],
+            (StormKind::Backlog, _) => &[("messages undelivered", Measure::Trouble)],
             (StormKind::Fleet | StormKind::DeadIdentity, _) => {
-                &[("devices that began", Measure::Trouble)]
+                &[("devices affected", Measure::Trouble)]
             }
         };
         let curve = |(name, part): &(&'static str, Measure)| {
@@ -163,7 +163,7 @@ mod tests {
         assert!(series.counts.len() <= STEPS);
         let drawn =
             series.timeline(StormKind::Backlog, &Trigger::Unnamed).unwrap().curves.remove(0);
-        assert_eq!((drawn.name, drawn.counts.last()), ("messages waiting", Some(&299)));
+        assert_eq!((drawn.name, drawn.counts.last()), ("messages undelivered", Some(&299)));
         assert!(drawn.counts.is_sorted() && drawn.counts[0] >= 100, "{:?}", drawn.counts);
     }
 }

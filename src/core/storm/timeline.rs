@@ -16,7 +16,7 @@ pub struct Timeline {
 /// One count per step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Curve {
-    /// What is counted, in the plural: "refused uploads", "accepted uploads", "claims".
+    /// What is counted, in the plural: "rejected uploads", "accepted uploads", "claims".
     pub name: &'static str,
     pub counts: Vec<u32>,
 }

@@ -3,13 +3,13 @@
 /// What is wrong with a device, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// Its uploads are refused because the key ids are taken.
+    /// Its uploads are rejected because the server already has keys with these IDs.
     Conflict,
-    /// Stored keys were made by an identity that is gone.
+    /// Stored keys belong to an old identity.
     DeadIdentity,
     /// Far too many keys.
     Flood,
-    /// No key left to hand out, the fallback key used.
+    /// No one-time key is left, and the fallback key is used.
     Exhausted,
     /// A device without encryption keys: most are bots and bridges.
     Keyless,
@@ -31,9 +31,9 @@ impl Cause {
     pub fn words(self) -> &'static str {
         match self {
             Self::Conflict => "conflicting keys",
-            Self::DeadIdentity => "keys of a dead identity",
-            Self::Flood => "far too many keys",
-            Self::Exhausted => "no keys left",
+            Self::DeadIdentity => "keys of an old identity",
+            Self::Flood => "too many one-time keys",
+            Self::Exhausted => "no one-time keys left",
             Self::Keyless => "no encryption keys",
         }
     }

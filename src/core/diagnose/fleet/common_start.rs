@@ -39,15 +39,17 @@ impl Suggests {
     /// As people read it.
     pub fn words(&self) -> String {
         match self {
-            Self::Release(agent) => format!("mostly {agent}: a client release"),
+            Self::Release(agent) => format!("mostly {agent}, which suggests a client release"),
             Self::Database => {
-                "of different clients: a database that was restored without emptying \
+                "different clients, which suggests that the database was restored without emptying \
                                e2e_one_time_keys_json"
                     .into()
             }
-            Self::Either => "a client release, or a database that was restored without emptying \
+            Self::Either => {
+                "likely a client release, or a database that was restored without emptying \
                              e2e_one_time_keys_json"
-                .into(),
+                    .into()
+            }
         }
     }
 

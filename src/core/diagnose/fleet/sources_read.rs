@@ -1,4 +1,4 @@
-//! What a survey read → what it could not read, and how far it reached.
+//! What a survey read → what it could not read, and what it covers.
 
 use super::overview::Fleet;
 use crate::evidence::fleet::{FleetLog, FleetRows};
@@ -28,7 +28,7 @@ impl Fleet {
         if let Some(log) = log.value() {
             for coverage in &log.coverage {
                 let source = &coverage.source;
-                let part = if coverage.whole { "" } else { ", not the whole window" };
+                let part = if coverage.whole { "" } else { ", not the whole log window" };
                 if let Some((from, to)) = coverage.span {
                     let span = format!("{} to {}", utc(from), utc(to));
                     self.read.push(format!("log {source}: {span}{part}"));
@@ -39,12 +39,13 @@ impl Fleet {
             if log.beyond > 0 {
                 let kept = log.devices.len();
                 self.cut.push(format!(
-                    "{} refusals of more devices than the {kept} kept one by one",
+                    "{} rejected uploads are of further devices: only {kept} devices are listed one by one",
                     log.beyond
                 ));
             }
             if log.doubtful > 0 {
-                let said = "lines left out: a client may have written them, or no upload fits them";
+                let said =
+                    "lines not counted: a client may have written them, or they match no upload";
                 self.findings.push(format!("{} {said}", log.doubtful));
             }
         }

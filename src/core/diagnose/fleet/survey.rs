@@ -61,7 +61,7 @@ pub fn fleet(evidence: &Evidence) -> Fleet {
         also: Vec::new(),
     };
     if survey.crossed > 0 {
-        let said = format!("{} with a single refusal: two uploads crossed", survey.crossed);
+        let said = format!("{} with a single rejected upload: two uploads crossed", survey.crossed);
         fleet.findings.push(said);
     }
     if survey.resolved > 0 {

@@ -127,7 +127,7 @@ fn the_worst_come_first() {
     assert_eq!(fleet.causes[0], (Cause::Conflict, 3));
     assert_eq!(fleet.causes[4], (Cause::Keyless, 7));
     assert_eq!(fleet.agents, [("a".to_owned(), 3)]);
-    assert!(fleet.findings[0].contains("1 with a single refusal"), "{:?}", fleet.findings);
+    assert!(fleet.findings[0].contains("1 with a single rejected upload"), "{:?}", fleet.findings);
     assert_eq!(fleet.certainty(), Certainty::Consistent);
     assert!(fleet.together.is_none());
 }
