@@ -4,6 +4,7 @@
 mod answer;
 mod blind_logs;
 mod capture;
+mod case_line;
 mod database_poll;
 mod devices;
 pub mod handed_in;
@@ -16,6 +17,7 @@ mod storm_verdict;
 pub use answer::{Answer, Case, Flow, Survey, page_of_saved};
 pub use blind_logs::BlindLog;
 pub use capture::{Captured, InboxWatch};
+pub use case_line::case_line;
 pub use kestrel_core::diagnose::judge;
 pub use kestrel_core::evidence::poll::{Cursor, Poll};
 pub use kestrel_core::render::judged::{json, page, why};

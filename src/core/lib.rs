@@ -43,7 +43,7 @@
 //! ## The stable JSON of `kestrel triage --format json`
 //!
 //! One object: `schema` (1), `symptom`, `subject` {`user`, `device`}, `window` {`from`, `to`},
-//! `verdict` {`id`, `certainty` (`proven`, `consistent`, `not-enough-evidence`), `headline`}, `because`,
+//! `verdict` {`id`, `certainty` (`proven`, `consistent`, `not-enough-evidence`), `headline`, `explanation`}, `because`,
 //! `storm` (where there are refusals), `figures` [{`label`, `text`}], `path` [{`question`, `asked`,
 //! `answer` (`yes`, `no`, `unknown`), `because`, `evidence`}], `findings`, `also` [{`id` (`log-info-off`, `log-blind-to`), `certainty`, `text`}] (what
 //! holds besides the verdict), `notes`, `evidence` [{`id`, `source`, `state` (`found`,

@@ -8,7 +8,6 @@ mod chain;
 mod chart;
 mod chart_lanes;
 mod fleet;
-#[allow(dead_code, reason = "the messages are reworded one by one")]
 mod glyph;
 pub mod json;
 pub mod judged;

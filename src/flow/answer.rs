@@ -45,9 +45,9 @@ pub struct Survey {
 /// A judged question.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// At most 12 lines for a phone, and a line each for some of the devices that the subject was chosen from.
+    /// Short enough for a phone; where the device was chosen, the user's other devices are listed too.
     pub reply: Reply,
-    /// Made once: what words the case, keeps it or explains it uses this one.
+    /// Made once, and used for the answer, for the saved case and for `!why`.
     pub judgement: Judgement,
     /// The evidence it rests on: attached as `evidence.json`, and kept so that `!why` works later.
     pub evidence: Evidence,

@@ -41,7 +41,7 @@ impl Flow {
     pub(super) async fn device_list(&self, user: &UserId) -> Reply {
         let Some(database) = &self.config.database else {
             return render::lines([
-                "No device given. Without a database Kestrel cannot list the user's devices.",
+                "No device given, and without a database Kestrel cannot list the user's devices. Name a device.",
             ])
             .reply();
         };

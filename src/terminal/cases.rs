@@ -14,7 +14,7 @@ use kestrel::flow;
 use kestrel::store::{Kept, Ledger};
 use kestrel_core::command::{self, CaseAction, Context, UsageError};
 use kestrel_core::render::View;
-use kestrel_core::render::case::{self, CaseLine};
+use kestrel_core::render::case;
 use serde_json::{Value, json};
 
 use super::configured::Configured;
@@ -60,7 +60,7 @@ pub(crate) fn cases(flags: &Cases) -> Result<ExitCode> {
         cases = Ledger::open(&config.store)?.cases(user.as_deref(), LISTED)?;
     }
     let view = View::in_zone(config.limits.timezone);
-    let lines: Vec<_> = cases.iter().map(line).collect();
+    let lines: Vec<_> = cases.iter().map(|kept| flow::case_line(kept, None)).collect();
     match (flags.format, there) {
         (ListFormat::Json, _) => {
             let cases: Vec<_> = cases.iter().map(object).collect();
@@ -100,7 +100,11 @@ pub(crate) fn case(flags: &OneCase) -> Result<ExitCode> {
     let view = View::in_zone(config.limits.timezone);
     show(&match action {
         CaseAction::Why => flow::why(&evidence, &judgement, &view),
-        _ => case::kept(&line(&kept), flow::page(&evidence, &judgement, &view), &view),
+        _ => case::kept(
+            &flow::case_line(&kept, None),
+            flow::page(&evidence, &judgement, &view),
+            &view,
+        ),
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -118,19 +122,6 @@ fn context(config: &Config) -> Context<'_> {
 /// The room's usage line does not fit a terminal.
 fn without_usage(error: UsageError) -> UsageError {
     UsageError { usage: None, ..error }
-}
-
-fn line(kept: &Kept) -> CaseLine<'_> {
-    CaseLine {
-        number: kept.number,
-        at: kept.at,
-        symptom: kept.symptom,
-        about: &kept.about,
-        verdict: &kept.verdict,
-        certainty: &kept.certainty,
-        asker: kept.asker.as_ref().map(|asker| asker.as_str()),
-        link: None,
-    }
 }
 
 fn object(kept: &Kept) -> Value {

@@ -14,7 +14,7 @@ use super::triage_flags::Symptom;
 /// Which tree, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Tree {
-    /// One branch; without it all four, also for `all` and `fleet`, which have no tree of their own
+    /// The branch to show; default: all four. `all` and `fleet` have no tree of their own and show all four
     symptom: Option<Symptom>,
     #[arg(long, value_enum, default_value_t = Chart::Text)]
     format: Chart,

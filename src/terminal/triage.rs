@@ -35,7 +35,7 @@ pub(crate) async fn triage(flags: Triage) -> Result<ExitCode> {
     let code = print(&evidence, &judgement, &flags.shown, &terminal_view(flow.view()))?;
     if let Some(file) = &flags.save {
         std::fs::write(file, flow.evidence_json(&evidence) + "\n")
-            .with_context(|| format!("the evidence cannot be kept in {}", file.display()))?;
+            .with_context(|| format!("the evidence could not be saved in {}", file.display()))?;
     }
     Ok(code)
 }

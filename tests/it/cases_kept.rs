@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use kestrel_core::render::LINES;
 use kestrel_lab::ops::{Bot, Message, OpsRoom};
 use kestrel_lab::{Fault, Lab, LabOptions, Patient};
 
@@ -27,19 +28,19 @@ async fn lab_a_case_is_kept_compared_and_really_deleted() -> Result<()> {
         let thread = longer(&ops, &root, 2).await?;
         let answer = thread.last().with_context(|| bot.last_words())?;
         let last = answer.plain.lines().last().unwrap_or_default();
-        assert!(answer.plain.lines().count() <= 12, "{}", answer.plain);
+        assert!(answer.plain.lines().count() <= LINES, "{}", answer.plain);
         assert!(last.ends_with(&format!("Case {number} · !case {number} again")), "{last}");
     }
     let list = said(&ops, "!cases").await?;
-    let numbers: Vec<_> = list.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    let numbers: Vec<_> = list.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     assert_eq!(numbers, ["2", "1"], "{list}");
     assert!(list.contains(&patient.user) && list.contains("otk-recreated, proven"), "{list}");
-    assert!(said(&ops, "!cases @nobody").await?.starts_with("No case about @nobody:"));
+    assert!(said(&ops, "!cases @nobody").await?.starts_with("There is no case about @nobody:"));
 
     changes_are_told(&lab, &ops, &patient, &first).await?;
     let page = said(&ops, "!case 1").await?;
-    assert!(page.starts_with("Case 1 · answered 20"), "{page}");
-    assert!(page.contains("KE-1 · proven") && page.lines().count() <= 12, "{page}");
+    assert!(page.starts_with("🔴 Case 1 · answered 20"), "{page}");
+    assert!(page.contains("Proven · KE-1") && page.lines().count() <= LINES, "{page}");
     assert!(said(&ops, "!case 1 why").await?.contains("SELECT algorithm, key_id"));
     the_terminal_says_the_same(&bot, &patient)?;
 
@@ -57,7 +58,7 @@ async fn lab_a_case_is_kept_compared_and_really_deleted() -> Result<()> {
         assert!(left.is_empty(), "{name} is still named in {left:?}");
     }
     assert!(said(&ops, "!case 1").await?.starts_with("There is no case 1."));
-    assert_eq!(said(&ops, "!cases").await?, "No case is kept.");
+    assert_eq!(said(&ops, "!cases").await?, "There are no cases.");
     // The thread stands and its case is gone; a new question gets a new number.
     ops.ask_in_thread(&first, "!why").await?;
     let next = ops.ask(&question).await?;
@@ -92,7 +93,7 @@ async fn changes_are_told(
     assert!(changes.contains("of which 50 are new"), "{changes}");
     assert!(changes.contains("the key in the way is gone"), "{changes}");
     let answer = &news.last().context("no answer")?.plain;
-    assert!(answer.contains("Case 3 · ") && answer.starts_with("KE-1 · "), "{answer}");
+    assert!(answer.contains("Case 3 · ") && answer.contains(" · KE-1 · "), "{answer}");
     Ok(())
 }
 
@@ -101,7 +102,7 @@ fn the_terminal_says_the_same(bot: &Bot, patient: &Patient) -> Result<()> {
     let list = bot.command(&["cases", "--user", &patient.user, "--config", &config])?;
     assert_eq!(list.lines().count(), 3, "{list}");
     let page = bot.command(&["case", "1", "--config", &config])?;
-    assert!(page.starts_with("Case 1 · answered ") && page.contains("KE-1 · proven"), "{page}");
+    assert!(page.starts_with("🔴 Case 1 · answered ") && page.contains("Proven · KE-1"), "{page}");
     let why = bot.command(&["case", "1", "why", "--config", &config])?;
     assert!(why.contains("SELECT algorithm, key_id"), "{why}");
     let json = bot.command(&["cases", "--format", "json", "--config", &config])?;

@@ -37,7 +37,7 @@ pub async fn ask_many(ops: &OpsRoom, patient: &Patient, count: usize) -> Result<
 
 /// How many verdicts a thread has.
 fn verdicts(thread: &[Message]) -> usize {
-    thread.iter().filter(|message| message.plain.starts_with("KE-1 · ")).count()
+    thread.iter().filter(|message| message.plain.contains(" · KE-1 · ")).count()
 }
 
 fn files(thread: &[Message]) -> usize {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result};
 use kestrel_core::diagnose::{VerdictId, diagnose};
 use kestrel_core::evidence::Evidence;
+use kestrel_core::render::LINES;
 use kestrel_lab::ops::{Bot, Message, OpsRoom};
 use kestrel_lab::{Fault, Lab, LabOptions, Patient};
 use serde_json::json;
@@ -20,14 +21,14 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 /// Long enough for an answer that should not come.
 const SILENCE: Duration = Duration::from_secs(6);
 
-/// The first line of each answer.
-const FAULTS: [(Fault, &str, &str); 6] = [
-    (Fault::Evict, "KE-1 · proven", "store was wiped or evicted"),
-    (Fault::TwoClients, "KE-1 · consistent", "Two clients run on one session"),
-    (Fault::Rollback, "KE-1 · consistent", "put back to an older copy"),
-    (Fault::Silent, "KE-1 · proven", "store was wiped or evicted"),
-    (Fault::Exhaust, "KE-1 · proven", "run out of one-time keys"),
-    (Fault::Healthy, "KE-1 · consistent", "No sign of a one-time key problem"),
+/// The certainty and the verdict of each answer.
+const FAULTS: [(Fault, &str, VerdictId); 6] = [
+    (Fault::Evict, "Proven · KE-1", VerdictId::OtkRecreated),
+    (Fault::TwoClients, "Consistent · KE-1", VerdictId::OtkConcurrent),
+    (Fault::Rollback, "Consistent · KE-1", VerdictId::OtkRolledBack),
+    (Fault::Silent, "Proven · KE-1", VerdictId::OtkRecreated),
+    (Fault::Exhaust, "Proven · KE-1", VerdictId::OtkExhausted),
+    (Fault::Healthy, "Consistent · KE-1", VerdictId::OtkHealthy),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,8 +47,10 @@ async fn lab_every_fault_is_explained_in_an_encrypted_room() -> Result<()> {
         let seconds = answer.sent.duration_since(asked).unwrap_or_default().as_secs_f32();
         let first = answer.plain.lines().next().unwrap_or_default();
         println!("{:<12} {seconds:.1} s  {first}", format!("{fault:?}"));
-        assert!(first.starts_with(sure) && first.contains(verdict), "{fault:?}: {}", answer.plain);
-        assert!(answer.plain.lines().count() <= 12, "too long for a phone:\n{}", answer.plain);
+        let third = answer.plain.lines().nth(2).unwrap_or_default();
+        assert!(first.contains(verdict.headline()), "{fault:?}: {}", answer.plain);
+        assert!(third.starts_with(sure), "{fault:?}: {}", answer.plain);
+        assert!(answer.plain.lines().count() <= LINES, "too long for a phone:\n{}", answer.plain);
     }
     Ok(())
 }
@@ -62,10 +65,10 @@ async fn lab_a_thread_holds_all_that_an_admin_needs() -> Result<()> {
     let asked = ops.ask(&question(&patient)).await?;
     let thread = ops.thread(&asked, PATIENCE).await?;
     let answer = thread.iter().find(|m| m.kind == "m.notice").with_context(|| bot.last_words())?;
-    let first = answer.plain.lines().next().unwrap_or_default();
-    assert!(first.contains(&patient.user) && first.contains(&patient.device), "{first}");
-    assert!(answer.plain.contains("refusals of signed_curve25519:"), "{}", answer.plain);
-    assert!(answer.plain.contains("Cost: that device only"), "{}", answer.plain);
+    let who = answer.plain.lines().nth(1).unwrap_or_default();
+    assert!(who.contains(&patient.user) && who.contains(&patient.device), "{who}");
+    assert!(answer.plain.contains("rejected uploads of signed_curve25519:"), "{}", answer.plain);
+    assert!(answer.plain.contains("Impact: Only that device"), "{}", answer.plain);
     assert_eq!(answer.sender, bot.user_id);
     assert_eq!(answer.content["m.mentions"], json!({ "user_ids": [ops.admin().account.user_id] }));
 
@@ -109,7 +112,7 @@ async fn lab_a_live_watch_is_announced_before_it_is_judged() -> Result<()> {
     // The note, the evidence, the verdict.
     let thread = longer(&ops, &asked, 3).await?;
     let answer = thread.last().with_context(|| bot.last_words())?;
-    assert!(answer.plain.starts_with("KE-2 · "), "{}", answer.plain);
+    assert!(answer.plain.contains(" · KE-2 · "), "{}", answer.plain);
     assert!(answer.plain.contains("Live: 3 seen in 5 s"), "{}", answer.plain);
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(crate) async fn forget_in_time(store: Store, cases: Cases) -> TaskEnd {
         let work = tokio::task::spawn_blocking(move || kept.forget_before(oldest, most));
         match work.await {
             Ok(Ok(0)) => {}
-            Ok(Ok(count)) => tracing::info!("{count} old cases are deleted"),
+            Ok(Ok(count)) => tracing::info!("deleted {count} old cases"),
             Ok(Err(error)) => {
                 tracing::warn!("old cases could not be deleted, trying again in an hour: {error:#}")
             }
@@ -60,7 +60,7 @@ impl Responder {
         Ok(case::cases(&lines, user.map(UserId::as_str), &self.flow.view()).reply())
     }
 
-    /// One case as it was answered, or all of its reasons; or its deletion.
+    /// Shows one case as it was answered, or every step of it, or deletes it.
     pub(crate) fn case(&self, number: u64, action: CaseAction) -> Result<Reply> {
         if action == CaseAction::Delete {
             if self.store.forget_case(number)? {
@@ -132,17 +132,9 @@ impl Responder {
 
     /// A case as lists show it. Questions of the storm watch have no asker.
     fn case_line<'a>(&self, kept: &'a Kept, link: Option<&'a str>) -> CaseLine<'a> {
-        let asker = kept.asker.as_deref().filter(|asker| Some(*asker) != self.own.as_deref());
-        CaseLine {
-            number: kept.number,
-            at: kept.at,
-            symptom: kept.symptom,
-            about: &kept.about,
-            verdict: &kept.verdict,
-            certainty: &kept.certainty,
-            asker: asker.map(UserId::as_str),
-            link,
-        }
+        let line = flow::case_line(kept, link);
+        let own = self.own.as_deref().map(UserId::as_str);
+        CaseLine { asker: line.asker.filter(|asker| Some(*asker) != own), ..line }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How sure something is: the only hedge that an answer has.
+//! The certainty of a verdict: the only hedge that an answer has.
 
 use serde::Serialize;
 
@@ -23,12 +23,21 @@ impl Certainty {
         }
     }
 
-    /// As read by a person.
+    /// As a person reads it within a line.
     pub fn words(self) -> &'static str {
         match self {
             Self::NotEnoughEvidence => "not enough evidence",
             Self::Consistent => "consistent",
             Self::Proven => "proven",
+        }
+    }
+
+    /// As a person reads it at the head of a line.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::NotEnoughEvidence => "Not enough evidence",
+            Self::Consistent => "Consistent",
+            Self::Proven => "Proven",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a walk → the verdict: what is true beside it, what to do, and what would confirm it.
+//! The end of a walk → the verdict: what else is true, what to do, and what would confirm it.
 
 use super::advice::advise;
 use super::certainty::Certainty;
@@ -9,8 +9,9 @@ use super::{auth_outage, database_lag, device_removal, findings, quiet_period};
 use crate::evidence::utc;
 
 /// Domain: a storm that stopped is not cured (rust-sdk #5200, `SigningKeyChanged`).
-const NOT_CURED: &str = "quiet is not cured: peers that remember the old identity refuse the new one, and each \
-                         dead key that was handed out cost its receiver one undecryptable message";
+const NOT_CURED: &str = "no upload is rejected now, but that does not mean it is fixed: contacts who know the old \
+                         identity keep rejecting the new one, and each claimed key of the old account causes one \
+                         undecryptable message for whoever claimed it";
 
 /// Ends a walk with its verdict.
 pub(super) fn conclude(mut walk: Walk, id: VerdictId, certainty: Certainty) -> Verdict {
@@ -50,7 +51,7 @@ pub(super) fn conclude(mut walk: Walk, id: VerdictId, certainty: Certainty) -> V
     }
 }
 
-/// How far the logs reach; and what they show beside the verdict.
+/// How far the logs reach, and what else they show.
 fn notes(walk: &mut Walk) -> Vec<String> {
     if let Some(log) = walk.known.log.value() {
         findings::of_log(log, &walk.refusals, &mut walk.findings);
@@ -72,18 +73,18 @@ fn note_outage(walk: &mut Walk, id: VerdictId) {
     }
 }
 
-/// Rows have no history: a window in the past is judged by what stands today.
+/// Rows have no history: a window in the past is evaluated by what is stored today.
 fn note_newer_identity(walk: &mut Walk) {
     let keys = walk.known.keys.value();
     if let Some(keys) = keys.filter(|keys| keys.added > walk.evidence.window.to) {
         walk.findings.push(format!(
-            "the database tells of today: this identity came after the window, {}",
+            "the database shows the current state: this identity was stored after the log window, at {}",
             utc(keys.added)
         ));
     }
 }
 
-/// The figures of the refusals that count.
+/// The figures of the rejected uploads that count.
 fn storm(walk: &Walk) -> Option<Storm> {
     let log = walk.known.log.value()?;
     let keys = walk.known.keys.value().copied();
@@ -97,7 +98,7 @@ fn storm(walk: &Walk) -> Option<Storm> {
 
 /// Names what would make a consistent verdict a proven one.
 fn want_confirmation(walk: &mut Walk, id: VerdictId) {
-    // Of a client's word alone the log is the second witness, and is named as missing already.
+    // Where only a client reports it, the log is the second source, and is listed as missing already.
     let by_client = id == VerdictId::OtkSameAccount && walk.refusals.only_reported();
     if by_client && walk.known.log.value().is_none() {
         return;

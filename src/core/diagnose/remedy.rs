@@ -1,4 +1,4 @@
-//! The remedies, ranked for a verdict, each with what it would cost. Kestrel never runs one.
+//! The remedies, ranked for a verdict, each with its impact. Kestrel never runs one.
 
 use serde::Serialize;
 
@@ -30,28 +30,26 @@ pub enum Recommendation {
 }
 
 impl Recommendation {
-    /// As read by a person.
-    pub fn words(self) -> &'static str {
+    /// The label of a line about it.
+    pub fn label(self) -> &'static str {
         match self {
-            Self::Recommended => "recommended",
-            Self::Possible => "possible",
-            Self::WillNotHelp => "will not help",
-            Self::Dangerous => "dangerous",
+            Self::Recommended => "Fix",
+            Self::Possible => "Possible fix",
+            Self::WillNotHelp | Self::Dangerous => "Avoid",
         }
     }
 
-    /// At the head of a line.
-    pub fn title(self) -> &'static str {
+    /// Why to avoid it; nothing where it is a fix.
+    pub fn warning(self) -> Option<&'static str> {
         match self {
-            Self::Recommended => "Recommended",
-            Self::Possible => "Possible",
-            Self::WillNotHelp => "Will not help",
-            Self::Dangerous => "Dangerous",
+            Self::Recommended | Self::Possible => None,
+            Self::WillNotHelp => Some("It does not help"),
+            Self::Dangerous => Some("It is dangerous"),
         }
     }
 }
 
-/// A remedy with the branch's judgement and its cost.
+/// A remedy with the branch's judgement and its impact.
 #[derive(Debug, Clone, Serialize)]
 pub struct Advice {
     pub id: Remedy,
@@ -96,78 +94,97 @@ impl Remedy {
         }
     }
 
-    /// What to do, as an imperative.
+    /// What to do, as sentences in the imperative.
     pub fn what(self) -> &'static str {
         match self {
             Self::Relogin => {
-                "log this one device out (a real logout), then in again: it gets a new device id and \
-                 new keys"
+                "Log this one device out (a real logout), then log in again. It gets a new device ID and new \
+                 keys"
             }
             Self::CloseSecondClient => {
-                "leave one client per session: close the other tab, stop the second process or the \
-                 copied token"
+                "Keep only one client per session. Close the other tab, or stop the second process or what uses \
+                 the copied token"
             }
-            Self::BringOnline => "open the client and let it sync: it refills its keys by itself",
-            Self::StoreReset => "clear the client's data (clearLoginData), after a real logout",
-            Self::SdkPin => "pin another SDK version",
-            Self::OtkSurgery => "edit e2e_one_time_keys_json by hand",
+            Self::BringOnline => "Open the client and let it sync. It uploads new keys by itself",
+            Self::StoreReset => "Clear the client's data (clearLoginData)",
+            Self::SdkPin => "Pin another SDK version",
+            Self::OtkSurgery => "Edit e2e_one_time_keys_json by hand",
             Self::RaiseDelayLimit => {
-                "raise rc_delayed_event_mgmt in homeserver.yaml, or run Synapse 1.156 and later with \
-                 js-sdk #5340, which counts per user and not per address"
+                "Raise rc_delayed_event_mgmt in homeserver.yaml. Or run Synapse 1.156 or later with js-sdk \
+                 #5340, which counts per user and not per address"
             }
             Self::PersistStorage => {
-                "let the client ask for storage that the browser does not evict \
+                "Make the client request storage that the browser does not evict \
                  (navigator.storage.persist())"
             }
-            Self::TabGuard => "let the client warn of a second tab on the same session (Web Locks)",
+            Self::TabGuard => {
+                "Make the client warn about a second tab on the same session (Web Locks)"
+            }
             Self::LoopPrompt => {
-                "let the client stop after some refused uploads and ask for a logout and a login"
+                "Make the client stop after several rejected uploads and ask the user to log out and back in"
             }
             Self::CheckAuthService => {
-                "check that the authentication service (MAS) runs and that Synapse reaches it: its log, and \
-                 `endpoint` under `matrix_authentication_service` in homeserver.yaml"
+                "Check that the authentication service (MAS) is running and that Synapse reaches it. See its log, \
+                 and `endpoint` under `matrix_authentication_service` in homeserver.yaml"
             }
         }
     }
 
-    /// The blast radius in a few words, for a phone; surgery keeps its guardrails.
+    /// What not to do, where the branch advises against it.
+    pub fn avoided(self) -> &'static str {
+        match self {
+            Self::Relogin => "Logging the device out and back in",
+            Self::CloseSecondClient => "Closing the second client",
+            Self::BringOnline => "Letting the client sync",
+            Self::StoreReset => "Clearing the client's data",
+            Self::SdkPin => "Pinning another SDK version",
+            Self::OtkSurgery => "Editing e2e_one_time_keys_json by hand",
+            Self::RaiseDelayLimit => "Raising rc_delayed_event_mgmt",
+            Self::PersistStorage => "Requesting persistent storage",
+            Self::TabGuard => "Warning about a second tab",
+            Self::LoopPrompt => "Stopping the client after several rejected uploads",
+            Self::CheckAuthService => "Checking the authentication service",
+        }
+    }
+
+    /// The impact in a few words, for a phone; surgery keeps its guardrails.
     pub fn reach(self) -> &'static str {
         match self {
             Self::StoreReset => {
-                "that browser profile, totally; history that is not in key backup is lost"
+                "That browser profile loses everything: history that is not in the key backup is lost"
             }
-            Self::SdkPin => "all users, at the next deploy",
+            Self::SdkPin => "All users, at the next deploy",
             Self::OtkSurgery => {
-                "can break every device of that user and everyone who claimed a key; if ever: dump first, \
-                 no calls, the exact row, restart Synapse, then log the device out and in"
+                "It can break every device of that user and everyone who claimed a key. If you must: dump the \
+                 table first, no calls, only the exact row, restart Synapse, then log the device out and back in"
             }
             _ => self.blast_radius(),
         }
     }
 
-    /// Whom and what it hits.
+    /// Whom and what it affects.
     pub fn blast_radius(self) -> &'static str {
         match self {
             Self::Relogin => {
-                "that device only; verify it again; restore room keys from backup to read old history"
+                "Only that device. Verify it again, and restore room keys from the key backup to read old history"
             }
-            Self::CloseSecondClient | Self::BringOnline | Self::CheckAuthService => "none",
+            Self::CloseSecondClient | Self::BringOnline | Self::CheckAuthService => "None",
             Self::StoreReset => {
-                "that browser profile, totally: history that is not in key backup is lost for good on \
-                 it; check backup and recovery key first. Without a logout before it, the server keeps \
-                 the keys and the conflict comes back"
+                "That browser profile loses everything: history that is not in the key backup is lost for good. \
+                 Check the backup and the recovery key first. Without a logout before it, the server keeps the \
+                 keys and the conflict comes back"
             }
             Self::SdkPin => {
-                "all users at the next deploy; a downgrade meets a newer store schema; crypto-wasm 18.5.0 \
-                 and later without js-sdk #5503 floods the server with keys"
+                "All users, at the next deploy. A downgrade meets a newer store schema. crypto-wasm 18.5.0 and \
+                 later without js-sdk #5503 floods the server with keys"
             }
             Self::OtkSurgery => {
-                "last resort: can break every device of that user and everyone who claimed a key. Dump \
-                 first, no calls, the exact row, restart Synapse, then log the device out and in"
+                "Last resort: it can break every device of that user and everyone who claimed a key. Dump the \
+                 table first, no calls, only the exact row, restart Synapse, then log the device out and back in"
             }
-            Self::RaiseDelayLimit => "the homeserver's config, for every client; a reload",
+            Self::RaiseDelayLimit => "Every client of the homeserver. Its config needs a reload",
             Self::PersistStorage | Self::TabGuard | Self::LoopPrompt => {
-                "new logins only; heals nothing that has diverged"
+                "New logins only. It repairs no device whose keys have diverged"
             }
         }
     }

@@ -4,6 +4,9 @@ use super::certainty::Certainty;
 use super::remedy::{Recommendation, Remedy};
 use super::verdict_id::VerdictId;
 
+/// Characters of a headline that a lock screen shows.
+pub const LONGEST_HEADLINE: usize = 60;
+
 /// A remedy, what the branch thinks of it, and why where that needs a word.
 pub type RemedyRow = (Remedy, Recommendation, Option<&'static str>);
 
@@ -13,10 +16,14 @@ pub struct VerdictRow {
     /// The id as answers, cases and scripts write it.
     pub name: &'static str,
     pub kind: VerdictKind,
-    /// One sentence for a phone.
+    /// One short sentence in everyday words, for a lock screen: at most [`LONGEST_HEADLINE`] characters.
     pub headline: &'static str,
+    /// What to do once the verdict is proven, in everyday words; empty where nothing has to be done.
+    pub action: &'static str,
+    /// What happened, in one or two technical sentences; empty where nothing is decided.
+    pub explanation: &'static str,
     pub certainty: CertaintyRule,
-    /// Best first; empty where nothing can be run for it.
+    /// Best first; empty where there is no remedy.
     pub remedies: &'static [RemedyRow],
     /// Where its branch stands in a chain by itself.
     pub place: OwnPlace,
@@ -43,12 +50,12 @@ pub enum CertaintyRule {
     AlwaysProven,
     /// Proven where the database, or a log that cannot be forged, shows it; else consistent.
     UpToProven(Option<Confirmation>),
-    /// It rests on a client's word, on silence, or on how things lie in time.
+    /// It rests on what a client says, on a missing line, or on the order of events.
     AtMostConsistent(Option<Confirmation>),
     NotEnoughEvidence,
 }
 
-/// What would turn "it fits" into "it is so".
+/// What would turn a consistent verdict into a proven one.
 #[derive(Debug, Clone, Copy)]
 pub struct Confirmation {
     pub need: &'static str,
@@ -82,11 +89,11 @@ pub enum OwnPlace {
     Independent,
     /// Nothing is wrong there.
     Quiet,
-    /// It could not be judged.
+    /// It could not be evaluated.
     Unknown,
 }
 
-/// The verdict of another branch that this one follows from, and heals with.
+/// The verdict of another branch that this one follows from, and is resolved with.
 #[derive(Debug, Clone, Copy)]
 pub enum Follows {
     Nothing,
@@ -103,9 +110,9 @@ pub enum Follows {
 pub enum StormCure {
     /// The device is gone, and its keys with it.
     DeviceGone,
-    /// No conflicting key, no dead key that was handed out and no rejected upload is left.
+    /// No conflicting key is left, no key of the old account was claimed, and no upload is rejected.
     NothingLeft {
-        /// What the verdict leaves behind besides.
+        /// What else the verdict leaves behind.
         also_left: Option<&'static str>,
         /// What the user should do, where it is not the usual.
         act: Option<&'static str>,
@@ -113,6 +120,6 @@ pub enum StormCure {
 }
 
 impl StormCure {
-    /// Nothing but what the figures of the storm say.
+    /// Only what the storm's figures say.
     pub const ORDINARY: Self = Self::NothingLeft { also_left: None, act: None };
 }

@@ -65,9 +65,19 @@ impl VerdictId {
         Self::ALL.into_iter().find(|id| id.name() == name)
     }
 
-    /// One sentence for a phone.
+    /// One short sentence in everyday words, for a lock screen.
     pub const fn headline(self) -> &'static str {
         self.row().headline
+    }
+
+    /// What to do once it is proven, in everyday words; empty where nothing has to be done.
+    pub const fn action(self) -> &'static str {
+        self.row().action
+    }
+
+    /// What happened, in technical words; empty where nothing is decided.
+    pub const fn explanation(self) -> &'static str {
+        self.row().explanation
     }
 
     /// Whether it names a trouble, and which else.
@@ -93,6 +103,25 @@ mod tests {
             assert_eq!(VerdictId::named(id.name()), Some(id));
         }
         assert_eq!(VerdictId::named("survey"), None);
+    }
+
+    #[test]
+    fn a_headline_is_one_short_sentence() {
+        use crate::diagnose::verdict_row::LONGEST_HEADLINE;
+        for id in VerdictId::ALL {
+            let said = id.headline();
+            assert!(said.chars().count() <= LONGEST_HEADLINE, "{id}: {said}");
+            for text in
+                [said, id.action(), id.explanation()].into_iter().filter(|text| !text.is_empty())
+            {
+                assert!(
+                    text.starts_with(char::is_uppercase) && text.ends_with('.'),
+                    "{id}: {text}"
+                );
+            }
+            let decided = id.kind() != VerdictKind::NotEnoughEvidence;
+            assert_eq!(decided, !id.explanation().is_empty(), "{id}");
+        }
     }
 
     #[test]

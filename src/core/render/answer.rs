@@ -1,58 +1,81 @@
-//! The answer in the thread: at most twelve lines that fit a phone.
+//! The answer in the thread. The first line is the verdict and what to do, in everyday words, so that it makes sense
+//! alone on a lock screen; then who, how certain, and the details.
 
+use super::glyph::{UNDECIDED, glyph};
 use super::page::Page;
 use super::view::View;
 use crate::diagnose::remedy::{Advice, Recommendation};
-use crate::diagnose::verdict::{Answer, Storm, Verdict};
-use crate::diagnose::{Also, Certainty, VerdictId};
+use crate::diagnose::verdict::{Answer, Missing, Storm, Verdict};
+use crate::diagnose::verdict_row::VerdictKind;
+use crate::diagnose::{Also, Certainty};
 use crate::evidence::{About, Evidence, Need, State, Symptom, counted};
 
-/// The most lines an answer has.
-pub const LINES: usize = 12;
+/// The most lines an answer has. Each fix has its impact on a line of its own, which the twelve of 0.1.0 had no room
+/// for.
+pub const LINES: usize = 16;
+/// Questions without an answer that a phone shows.
+const UNKNOWN: usize = 2;
 
 /// Formats a verdict for a phone.
 pub fn answer(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     let mut page = Page::default();
-    head(&mut page, evidence, verdict);
+    head(&mut page, evidence, verdict, view);
     page.gap();
     if let Some(storm) = &verdict.storm {
-        seen(&mut page, storm, view);
-        born(&mut page, storm, view);
-    } else if evidence.symptom != Symptom::Ke3 {
-        page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
+        observed(&mut page, storm);
+        state(&mut page, storm, view);
+        uploaded(&mut page, storm, view);
     }
     for figure in &verdict.figures {
         page.label(figure.label).text(&figure.text);
     }
     page.gap();
-    if !verdict.because.is_empty() {
-        page.label("Why").text(sentence(&verdict.because.join("; ")));
-    }
+    why(&mut page, verdict);
     path(&mut page, verdict);
     page.gap();
     remedies(&mut page, verdict);
     page.gap();
-    beside(&mut page, verdict, view);
+    besides_verdict(&mut page, verdict, view);
     cut_short(&mut page, evidence, verdict);
     page.line().code(view.why).text(" shows every step and every query.");
     page
 }
 
-fn head(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
-    page.line()
-        .strong(format!("{} · {}", symptom(evidence.symptom), verdict.certainty.words()))
-        .text(" · ");
-    about(page, &evidence.subject);
-    page.text(" · ").strong(sentence(&headline(verdict)));
+/// Who, and how certain, under the first line.
+fn head(page: &mut Page, evidence: &Evidence, verdict: &Verdict, view: &View) {
+    verdict_line(page, verdict);
+    about(page.line(), &evidence.subject);
+    page.line().text(format!("{} · {}", verdict.certainty.title(), symptom(evidence.symptom)));
+    if let Some(storm) = &verdict.storm {
+        page.text(format!(" · {}", rejected(storm, view)));
+    } else if evidence.symptom != Symptom::Ke3 {
+        let window = view.span(verdict.window.from, verdict.window.to);
+        page.text(format!(" · log window {window}"));
+    }
 }
 
-/// What a notification shows. Where nothing is decided, that is what to get first.
-fn headline(verdict: &Verdict) -> String {
+/// The first line: what a notification shows.
+pub(super) fn verdict_line(page: &mut Page, verdict: &Verdict) {
+    let kind = verdict.id.kind();
     let needs: Vec<_> = verdict.missing.iter().map(|missing| missing.need.as_str()).collect();
-    match (verdict.id, needs.is_empty()) {
-        (VerdictId::Inconclusive, false) => format!("to decide it: {}", needs.join(", ")),
-        _ => verdict.id.headline().to_owned(),
+    let needs = needs.join(", ");
+    let stopped = verdict.storm.as_ref().is_some_and(|storm| !storm.goes_on);
+    let glyph = glyph(kind, verdict.certainty, stopped);
+    page.line().text(format!("{glyph} ")).strong(verdict.id.headline());
+    if needs.is_empty() || verdict.certainty == Certainty::Proven {
+        if !verdict.id.action().is_empty() {
+            page.text(" ").strong(verdict.id.action());
+        }
+    } else if verdict.certainty == Certainty::NotEnoughEvidence {
+        page.text(format!(" Needed: {needs}."));
+    } else if kind == VerdictKind::Trouble {
+        page.text(format!(" Not proven. Needed: {needs}."));
     }
+}
+
+/// The first line of several branches of which none is decided, or none is in trouble.
+pub(super) fn undecided_line(page: &mut Page, said: &str) {
+    page.line().text(format!("{UNDECIDED} ")).strong(said);
 }
 
 /// What the question is about.
@@ -87,60 +110,85 @@ pub(super) fn symptom(symptom: Symptom) -> &'static str {
     }
 }
 
-fn seen(page: &mut Page, storm: &Storm, view: &View) {
-    let count = storm.span.count;
-    page.label("Seen").text(format!("{} of ", counted(count, "refusal"))).code(&storm.key);
-    if storm.more_keys > 0 {
-        page.text(format!(" and {} more", storm.more_keys));
+/// How many uploads were rejected, and when.
+fn rejected(storm: &Storm, view: &View) -> String {
+    let span = storm.span;
+    let count = counted(span.count, "rejected upload");
+    let is_moment = span.first.as_second() == span.last.as_second();
+    let when = if is_moment { view.moment(span.last) } else { view.span(span.first, span.last) };
+    match (span.count, storm.goes_on) {
+        (1, _) => format!("{count}, {when}"),
+        (_, true) => format!("{count}, {when}, ongoing"),
+        (_, false) => format!("{count}, {when}, stopped"),
     }
-    page.text(match count {
-        1 => format!(", {}", view.moment(storm.span.first)),
-        _ => format!(", {}", view.span(storm.span.first, storm.span.last)),
-    });
+}
+
+/// The key that the rejected uploads are about, and their rate.
+fn observed(page: &mut Page, storm: &Storm) {
+    let uploads = counted(storm.span.count, "rejected upload");
+    page.label("Observed").text(format!("{uploads} of ")).code(&storm.key);
+    if storm.more_keys > 0 {
+        page.text(format!(" and {}", counted(storm.more_keys as u64, "more key")));
+    }
     if let Some(rate) = storm.rate {
         page.text(format!(", {}", rate_words(rate)));
     }
-    page.text(match (count, storm.goes_on) {
-        (1, _) => "; once so far",
-        (_, true) => "; going on",
-        (_, false) => "; quiet since then",
-    });
+    page.text(".");
+}
+
+/// Whether the conflict still exists.
+fn state(page: &mut Page, storm: &Storm, view: &View) {
     if let Some(span) = storm.too_large {
-        page.label("State").text(format!(
-            "active; the server now rejects its uploads as too many (M_TOO_LARGE): {}, {}",
-            counted(span.count, "upload"),
-            view.span(span.first, span.last)
+        let uploads = counted(span.count, "upload");
+        let when = view.span(span.first, span.last);
+        page.label("Active").text(format!(
+            "the server now rejects its uploads as too many (M_TOO_LARGE): {uploads}, {when}."
         ));
-        return handed_out(page, storm);
+        return claimed(page, storm);
     }
-    page.label("State").text(match (storm.row_stands, storm.claimed) {
-        (Some(true), _) => "live; the key in the way is still stored".to_owned(),
-        (Some(false), Some(at)) => {
-            format!("healed; the key in the way was claimed {}", view.moment(at))
+    match (storm.row_stands, storm.claimed) {
+        (Some(true), _) => {
+            page.label("Active").text("the conflicting key is still on the server.");
         }
-        (Some(false), None) => "healed; the key in the way is gone".to_owned(),
-        (None, _) => "unknown; the stored keys could not be read".to_owned(),
-    });
-    handed_out(page, storm);
+        (Some(false), Some(at)) => {
+            let at = view.moment(at);
+            page.label("Resolved").text(format!("the conflicting key was claimed at {at}."));
+        }
+        (Some(false), None) => {
+            page.label("Resolved").text("the conflicting key is gone.");
+        }
+        (None, _) => {
+            page.label("Unknown");
+            page.text("whether the conflicting key is still on the server: the stored keys could not be read.");
+        }
+    }
+    claimed(page, storm);
 }
 
-fn handed_out(page: &mut Page, storm: &Storm) {
-    if storm.dead_keys_handed_out > 0 {
-        page.text(format!("; {} dead keys were handed out", storm.dead_keys_handed_out));
+fn claimed(page: &mut Page, storm: &Storm) {
+    let count = storm.dead_keys_handed_out;
+    if count > 0 {
+        let (were, each) = if count == 1 { ("was", "it") } else { ("were", "each") };
+        page.text(format!(
+            " {} of the old account {were} claimed: {each} causes one undecryptable message for whoever claimed it.",
+            counted(count, "key")
+        ));
     }
 }
 
+/// A rate with its unit.
 pub(super) fn rate_words(rate: f64) -> String {
     match rate {
-        rate if rate >= 1.0 => format!("{rate:.1} a second"),
-        rate if rate * 60.0 >= 1.0 => format!("{:.1} a minute", rate * 60.0),
-        rate => format!("{:.1} an hour", rate * 3600.0),
+        rate if rate >= 1.0 => format!("{rate:.1} per second"),
+        rate if rate * 60.0 >= 1.0 => format!("{:.1} per minute", rate * 60.0),
+        rate => format!("{:.1} per hour", rate * 3600.0),
     }
 }
 
-fn born(page: &mut Page, storm: &Storm, view: &View) {
+/// Where the conflicting key came from.
+fn uploaded(page: &mut Page, storm: &Storm, view: &View) {
     let Some(born) = storm.born else { return };
-    page.label("Born").text(format!("the key in the way was stored {}", view.moment(born)));
+    page.label("Conflicting key uploaded").text(view.moment(born));
     if let Some((agent, address)) = &storm.born_by {
         if let Some(agent) = agent {
             page.text(" by ").code(agent);
@@ -151,91 +199,113 @@ fn born(page: &mut Page, storm: &Storm, view: &View) {
     }
 }
 
-fn path(page: &mut Page, verdict: &Verdict) {
-    // What was answered with no is a `!why` away.
-    let of = |answer| {
-        let steps = verdict.path.iter().filter(move |step| step.answer == answer);
-        steps.map(|step| step.question).collect::<Vec<_>>()
-    };
-    let yes = of(Answer::Yes);
-    let unknown = of(Answer::Unknown);
-    let mut told = Vec::new();
-    if !yes.is_empty() {
-        told.push(format!("yes to {}", yes.join(" → ")));
+/// What happened, and the reasons for the verdict.
+fn why(page: &mut Page, verdict: &Verdict) {
+    if verdict.id.explanation().is_empty() && verdict.because.is_empty() {
+        return;
     }
+    page.label("Why").text(verdict.id.explanation());
+    for reason in &verdict.because {
+        page.text(format!(" {}", sentence(reason)));
+    }
+}
+
+/// The questions that led to the verdict. What else was answered with no is in `!why`.
+fn path(page: &mut Page, verdict: &Verdict) {
+    let yes = verdict.path.iter().filter(|step| step.answer == Answer::Yes);
+    let mut steps: Vec<_> = yes.map(|step| step.question.to_owned()).collect();
     // A no that ended the walk decided it.
     if let Some(last) = verdict.path.last().filter(|step| step.answer == Answer::No) {
-        told.push(format!("no to {}", last.question));
+        steps.push(format!("{}: no", last.question));
     }
-    if !unknown.is_empty() {
-        told.push(format!("unknown: {}", unknown.join(", ")));
+    if !steps.is_empty() {
+        let asked = counted(verdict.path.len() as u64, "question");
+        page.label("Path").text(format!("{} ({asked})", steps.join(" → ")));
     }
-    let asked = counted(verdict.path.len() as u64, "question");
-    page.label("Path").text(format!("{}, of {asked}", told.join("; ")));
 }
 
+/// The fixes with their impact, and what to avoid.
 pub(super) fn remedies(page: &mut Page, verdict: &Verdict) {
     act(page, verdict);
-    let never = |advice: &&Advice| {
-        matches!(advice.advice, Recommendation::WillNotHelp | Recommendation::Dangerous)
-    };
-    for advice in verdict.remedies.iter().filter(never) {
-        page.label("Don't");
-        page.text(format!("{}: {}", advice.id.what(), advice.advice.words()));
-        if let Some(why) = advice.why {
-            page.text(format!(", {why}"));
-        }
-        page.text(format!("; would cost: {}.", advice.id.reach()));
+    for advice in &verdict.remedies {
+        let Some(warning) = advice.advice.warning() else { continue };
+        page.label(advice.advice.label()).text(sentence(advice.id.avoided()));
+        avoid(page, warning, advice.why);
+        page.text(format!(" Impact: {}", sentence(advice.id.reach())));
     }
 }
 
-/// The one or two things to do, each with its cost.
+/// Why a remedy is to be avoided.
+pub(super) fn avoid(page: &mut Page, warning: &str, why: Option<&str>) {
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    page.text(format!(" {}", sentence(&format!("{warning}{why}"))));
+}
+
+/// The one or two fixes, each with its impact.
 pub(super) fn act(page: &mut Page, verdict: &Verdict) {
-    let of = |judgement| move |advice: &&Advice| advice.advice == judgement;
-    let do_this = verdict.remedies.iter().find(of(Recommendation::Recommended));
-    let maybe = verdict.remedies.iter().find(of(Recommendation::Possible));
-    if let Some(advice) = do_this.or(maybe) {
-        page.label("Do");
-        if verdict.certainty != Certainty::Proven {
-            page.text("(not proven: first what is missing) ");
-        }
-        page.text(advice.id.what());
-        if let Some(why) = advice.why {
-            page.text(format!(" ({why})"));
-        }
-        page.text(format!(". Cost: {}.", advice.id.reach()));
-        let then = verdict.remedies.iter().filter(of(Recommendation::Recommended)).nth(1);
-        if let Some(then) = then.filter(|_| do_this.is_some()) {
-            let after = then.why.map(|why| format!(" ({why})")).unwrap_or_default();
-            page.label("Then").text(format!(
-                "{}{after}. Cost: {}.",
-                then.id.what(),
-                then.id.reach()
-            ));
-        }
+    let advised = |advised| {
+        let of = move |advice: &&Advice| advice.advice == advised;
+        verdict.remedies.iter().filter(of)
+    };
+    let recommended: Vec<_> = advised(Recommendation::Recommended).take(2).collect();
+    let possible = advised(Recommendation::Possible).take(1).collect();
+    let fixes = if recommended.is_empty() { possible } else { recommended };
+    for advice in fixes {
+        page.label("Fix");
+        fix(page, advice, advice.id.reach());
     }
 }
 
-/// What stands beside the verdict, as far as there is room: one finding, what is missing, how far the
-/// sources were read.
-fn beside(page: &mut Page, verdict: &Verdict, view: &View) {
+/// What to do, and its impact on a line of its own.
+pub(super) fn fix(page: &mut Page, advice: &Advice, impact: &str) {
+    page.text(sentence(advice.id.what()));
+    if let Some(why) = advice.why {
+        page.text(format!(" {}", sentence(why)));
+    }
+    page.label("Impact").text(sentence(impact));
+}
+
+/// What holds besides the verdict, as far as there is room: one finding, what would decide it, what is unknown, how
+/// far the sources were read.
+fn besides_verdict(page: &mut Page, verdict: &Verdict, view: &View) {
     const ROOM: usize = LINES - 1;
     also(page, &verdict.also);
-    if let Some((first, rest)) = verdict.findings.split_first() {
+    for missing in &verdict.missing {
+        if page.len() < ROOM {
+            next(page, missing);
+        }
+    }
+    if let Some((first, rest)) = verdict.findings.split_first()
+        && page.len() < ROOM
+    {
         page.label("Also").text(sentence(first));
         more(page, rest.len(), view);
     }
-    for missing in &verdict.missing {
-        if page.len() < ROOM {
-            page.label("Missing").text(format!("{}: {}.", missing.need, missing.how));
-        }
+    if page.len() < ROOM {
+        unknown(page, verdict, view);
     }
     if let Some((first, rest)) = verdict.notes.split_first()
         && verdict.certainty != Certainty::Proven
         && page.len() < ROOM
     {
-        page.label("Read").text(sentence(first));
+        page.label("Log window").text(sentence(first));
         more(page, rest.len(), view);
+    }
+}
+
+/// What would decide it, and how to get it.
+pub(super) fn next(page: &mut Page, missing: &Missing) {
+    page.label("Next").text(sentence(&format!("{}: {}", missing.need, missing.how)));
+}
+
+/// The questions that nothing could answer.
+fn unknown(page: &mut Page, verdict: &Verdict, view: &View) {
+    let open = verdict.path.iter().filter(|step| step.answer == Answer::Unknown);
+    let open: Vec<_> = open.map(|step| step.asked).collect();
+    if !open.is_empty() {
+        let shown = open.len().min(UNKNOWN);
+        page.label("Unknown").text(open[..shown].join(" "));
+        more(page, open.len() - shown, view);
     }
 }
 
@@ -255,7 +325,7 @@ pub(super) fn besides(page: &mut Page, also: &Also) {
 /// A log that was read in part bounds every count above. Below proven the notes say so already.
 fn cut_short(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
     let part = evidence.gathered.iter().find_map(|answer| match &answer.state {
-        // How far a replica is behind is told as a finding, or as what is missing.
+        // How far a replica is behind is a finding, or what is missing.
         State::Failed(why) if answer.fact.is_some() && answer.need != Need::Replica => {
             Some((answer, why))
         }
@@ -264,7 +334,7 @@ fn cut_short(page: &mut Page, evidence: &Evidence, verdict: &Verdict) {
     let proven = verdict.certainty == Certainty::Proven;
     let said = !verdict.also.is_empty();
     if let Some((answer, why)) = part.filter(|_| proven && !said && page.len() < LINES - 1) {
-        page.label("Cut").text(format!("{}: {}", answer.source, sentence(why)));
+        page.label("Log window").text(format!("{}: {}", answer.source, sentence(why)));
     }
 }
 
@@ -274,10 +344,10 @@ fn more(page: &mut Page, count: usize, view: &View) {
     }
 }
 
-/// A first capital and a full stop.
+/// A first capital and a full stop. A name in code at its head stays as it is.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let Some(first) = letters.next() else { return String::new() };
-    let end = if text.ends_with('.') { "" } else { "." };
+    let end = if text.ends_with(['.', '?']) { "" } else { "." };
     format!("{}{}{end}", first.to_uppercase(), letters.as_str())
 }

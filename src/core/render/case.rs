@@ -1,8 +1,10 @@
-//! Kept cases → the list of them, one by its number, and what changed since.
+//! Saved cases → the list of them, one by its number, and what changed since.
 
 use super::answer::{LINES, about, symptom};
+use super::glyph::glyph;
 use super::page::{Page, clip};
 use super::view::View;
+use crate::diagnose::{Certainty, VerdictId};
 use crate::evidence::{About, Symptom};
 
 /// A verdict's name as it is shown; ours are short.
@@ -26,12 +28,12 @@ pub struct CaseLine<'a> {
 pub fn cases(cases: &[CaseLine<'_>], user: Option<&str>, view: &View) -> Page {
     let mut page = Page::default();
     match (cases.is_empty(), user) {
-        (true, Some(user)) => page.line().text(format!("No case about {user} is kept.")),
-        (true, None) => page.line().text("No case is kept."),
+        (true, Some(user)) => page.line().text(format!("There is no case about {user}.")),
+        (true, None) => page.line().text("There are no cases."),
         (false, _) => &mut page,
     };
     for case in cases {
-        page.line();
+        state(&mut page, case);
         match case.link {
             Some(link) => page.link(format!("Case {}", case.number), link),
             None => page.strong(format!("Case {}", case.number)),
@@ -45,25 +47,37 @@ pub fn cases(cases: &[CaseLine<'_>], user: Option<&str>, view: &View) -> Page {
     page
 }
 
+/// Begins a line with the glyph of a case; what an unknown verdict means is not known.
+fn state(page: &mut Page, case: &CaseLine<'_>) {
+    page.line();
+    let is_proven = case.certainty == Certainty::Proven.name();
+    let certainty = if is_proven { Certainty::Proven } else { Certainty::Consistent };
+    if let Some(id) = VerdictId::named(case.verdict) {
+        page.text(format!("{} ", glyph(id.kind(), certainty, false)));
+    }
+}
+
 /// The answer of a case as it was given then, under a line that says when.
 pub fn kept(case: &CaseLine<'_>, answer: Page, view: &View) -> Page {
     let mut page = Page::default();
     let number = case.number;
-    page.line().strong(format!("Case {number} · answered {}", view.moment(case.at)));
+    state(&mut page, case);
+    page.strong(format!("Case {number} · answered {}", view.moment(case.at)));
     if let Some(asker) = case.asker {
         page.text(format!(" to {asker}"));
     }
     page.text(" · ").usage(&format!("!case {number} why")).text(" · ");
     page.usage(&format!("!case {number} again"));
     // The answer's own last line says how to see more of it; the head says so for a case.
-    page.append(answer.shorter(LINES - 1));
+    let most = answer.len().saturating_sub(1).min(LINES - 1);
+    page.append(answer.shorter(most));
     page
 }
 
 /// What changed since a case.
 pub fn changes(case: &CaseLine<'_>, changed: &[String], view: &View) -> Page {
     let mut page = Page::default();
-    let since = format!("Since case {} of {}", case.number, view.moment(case.at));
+    let since = format!("Since case {} ({})", case.number, view.moment(case.at));
     if changed.is_empty() {
         page.line().strong(since).text(": nothing changed.");
         return page;
@@ -116,29 +130,29 @@ mod tests {
         assert!(reply.plain.ends_with("otk-recreated, not enough evidence"), "{}", reply.plain);
         assert!(reply.html.contains("&lt;b&gt;") && !reply.html.contains('\u{202e}'));
         let none = cases(&[], Some("@a:example.org"), &view()).reply();
-        assert_eq!(none.plain, "No case about @a:example.org is kept.");
+        assert_eq!(none.plain, "There is no case about @a:example.org.");
     }
 
     #[test]
-    fn a_kept_answer_has_twelve_lines_at_the_most() {
+    fn a_saved_answer_is_no_longer_than_a_new_one() {
         let about = About::User(UserSubject { user: user_id!("@a:example.org").to_owned() });
         let mut answer = Page::default();
-        for number in 0..LINES {
+        for number in 0..LINES + 3 {
             answer.line().text(format!("line {number}"));
         }
         let reply = kept(&line(&about, None), answer, &view()).reply();
         assert_eq!(reply.plain.lines().count(), LINES);
         let head =
-            "Case 17 · answered 2026-11-22 13:00:00 UTC to @admin:example.org · !case 17 why";
+            "🟠 Case 17 · answered 2026-11-22 13:00:00 UTC to @admin:example.org · !case 17 why";
         assert!(reply.plain.starts_with(head), "{}", reply.plain);
-        assert!(reply.plain.ends_with("line 10"), "{}", reply.plain);
+        assert!(reply.plain.ends_with(&format!("line {}", LINES - 2)), "{}", reply.plain);
     }
 
     #[test]
     fn what_changed_is_listed_or_said_to_be_nothing() {
         let about = About::User(UserSubject { user: user_id!("@a:example.org").to_owned() });
         let none = changes(&line(&about, None), &[], &view()).reply().plain;
-        assert_eq!(none, "Since case 17 of 2026-11-22 13:00:00 UTC: nothing changed.");
+        assert_eq!(none, "Since case 17 (2026-11-22 13:00:00 UTC): nothing changed.");
         let many: Vec<_> = (0..50).map(|number| format!("<i>{number}</i>")).collect();
         let reply = changes(&line(&about, None), &many, &view()).reply();
         assert_eq!(reply.plain.lines().count(), LINES);

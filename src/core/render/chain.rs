@@ -1,8 +1,10 @@
-//! All branches' verdicts → one answer: what is root, what follows, what stands alone, in the order to act.
+//! All branches' verdicts → one answer: the root cause, what follows from it, what is independent, in the order to
+//! act.
 
 use std::collections::HashSet;
 
-use super::answer::{about, act, also, remedies, sentence, symptom};
+use super::answer::{about, act, also, remedies, symptom, undecided_line, verdict_line};
+use super::glyph::HEALTHY;
 use super::page::Page;
 use super::plain_replies::device;
 use super::view::View;
@@ -19,20 +21,21 @@ const DEVICES: usize = 6;
 pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     let mut page = Page::default();
     let first = chain.first();
-    page.line().strong(symptom(Symptom::All)).text(" · ");
-    about(&mut page, &evidence.subject);
-    page.text(" · ").strong(sentence(&summary(chain)));
+    summary(&mut page, chain);
+    about(page.line(), &evidence.subject);
+    page.line().text(format!("{} · {}", first.certainty.title(), symptom(Symptom::All)));
+    page.text(format!(" · {}", found(chain)));
     page.gap();
     let alone = troubles(chain) == 1;
     for (number, branch) in (1..).zip(&chain.branches) {
         line(&mut page, number, branch, alone);
     }
     if evidence.subject.event().is_none() {
-        page.label(symptom(Symptom::Ke3)).text("not asked: name an event, as in ");
-        page.usage("!ke3 $event").text(".");
+        page.label(symptom(Symptom::Ke3)).text("not checked. It needs an event: ");
+        page.usage("!ke3 $event");
     }
     page.gap();
-    page.label("Window").text(view.span(evidence.window.from, evidence.window.to));
+    page.label("Log window").text(view.span(evidence.window.from, evidence.window.to));
     if matches!(chain.branches[0].place, ChainPlace::Root | ChainPlace::Independent) {
         remedies(&mut page, first);
     }
@@ -52,32 +55,32 @@ fn devices(page: &mut Page, evidence: &Evidence, view: &View) {
     if with.len() > 1 {
         for row in with.iter().take(DEVICES) {
             let judged = row.device == subject.device;
-            page.label(if judged { "Judged" } else { "Other device" });
+            page.label(if judged { "Checked device" } else { "Other device" });
             device(page, row, view);
         }
         let more = with.len().saturating_sub(DEVICES);
         if more > 0 {
-            page.line().text(format!("And {} with keys.", counted(more as u64, "more device")));
+            page.line().text(format!("{} with keys.", counted(more as u64, "more device")));
         }
     }
     if !without.is_empty() && !with.is_empty() {
         let without = counted(without.len() as u64, "session");
-        page.line().text(format!("{without} without encryption keys left out."));
+        page.line().text(format!("Not listed: {without} without encryption keys."));
     }
 }
 
-/// The chain in a storm's first message, for a locked phone at night: what is wrong with the keys, what
-/// follows from it or stands beside it, and the one thing to do. The rest is behind `!why`.
+/// The chain in a storm's first message, for a locked phone at night: what is wrong with the keys, what follows from
+/// it, what else is wrong, and what to do. The rest is in `!why`.
 pub fn brief(chain: &Chain) -> Page {
     let mut page = Page::default();
     for branch in &chain.branches {
         let Branch { symptom: of, verdict, place } = branch;
-        let beside = matches!(place, ChainPlace::Quiet | ChainPlace::Unknown);
-        if beside && *of != Symptom::Ke1 {
+        let quiet = matches!(place, ChainPlace::Quiet | ChainPlace::Unknown);
+        if quiet && *of != Symptom::Ke1 {
             continue;
         }
-        let sure = format!("{} · {}", symptom(*of), verdict.certainty.words());
-        page.line().strong(sure).text(" · ").strong(sentence(verdict.id.headline()));
+        verdict_line(&mut page, verdict);
+        page.text(format!(" {} · {}", verdict.certainty.title(), symptom(*of)));
     }
     if troubles(chain) > 0 {
         page.gap();
@@ -92,58 +95,66 @@ fn troubles(chain: &Chain) -> usize {
     chain.branches.iter().filter(own).count()
 }
 
-/// What the chain comes to, in one sentence that a notification shows.
-fn summary(chain: &Chain) -> String {
-    let any =
-        |place: fn(ChainPlace) -> bool| chain.branches.iter().any(|branch| place(branch.place));
-    let open = any(|place| place == ChainPlace::Unknown);
-    let follows = any(|place| matches!(place, ChainPlace::Follows(_)));
-    let first = chain.first();
-    let first = format!("{}, {}", first.id.name(), first.certainty.words());
-    if chain.branches.iter().all(|branch| branch.place == ChainPlace::Unknown) {
-        return "not enough evidence to judge anything".into();
+/// The first line: the verdict to act on first, or that there is none.
+fn summary(page: &mut Page, chain: &Chain) {
+    let is_open = |branch: &Branch| branch.place == ChainPlace::Unknown;
+    let open = chain.branches.iter().filter(|branch| is_open(branch)).count();
+    if troubles(chain) > 0 || open == chain.branches.len() {
+        verdict_line(page, chain.first());
+    } else if open == 0 {
+        page.line().text(format!("{HEALTHY} ")).strong("The server shows no problem.");
+    } else {
+        undecided_line(page, "No problem found, but not everything could be checked.");
     }
-    match (troubles(chain), open, follows) {
-        (0, false, _) => "nothing is wrong that the server can see".into(),
-        (0, true, _) => "no trouble found, and not everything could be judged".into(),
-        (1, _, false) => format!("one trouble: {first}"),
-        (1, _, true) => format!("one root, and what follows from it: {first}"),
-        (_, _, false) => format!("several troubles, independent of each other; first {first}"),
-        (_, _, true) => format!("one root with what follows, and others beside it; first {first}"),
+}
+
+/// How many problems there are, and whether they belong together.
+fn found(chain: &Chain) -> String {
+    let follows = |branch: &&Branch| matches!(branch.place, ChainPlace::Follows(_));
+    let follows = chain.branches.iter().filter(follows).count() as u64;
+    match (troubles(chain) as u64, follows) {
+        (0, _) => "no problem found".to_owned(),
+        (1, 0) => "1 problem".to_owned(),
+        (1, follows) => format!("1 root cause, {} from it", counted(follows, "more problem")),
+        (own, 0) => format!("{own} independent problems"),
+        (own, follows) => {
+            format!(
+                "{own} independent problems, {} from the first",
+                counted(follows, "more problem")
+            )
+        }
     }
 }
 
 fn line(page: &mut Page, number: usize, branch: &Branch, alone: bool) {
     let Branch { symptom: of, verdict, place } = branch;
-    page.line().strong(format!(
-        "{number}. {} · {} · {}",
-        symptom(*of),
-        verdict.certainty.words(),
-        words(*place, alone)
-    ));
+    page.line().strong(format!("{number}. {} · {}", symptom(*of), verdict.certainty.words()));
+    if let Some(words) = words(*place, alone) {
+        page.strong(format!(" · {words}"));
+    }
     match (place, verdict.missing.first()) {
         (ChainPlace::Unknown, Some(missing)) => {
-            page.text(format!(" · Missing: {}: {}.", missing.need, missing.how))
+            page.text(format!(" · Needed: {}: {}", missing.need, missing.how))
         }
         (ChainPlace::Unknown, None) => page,
-        _ => page.text(format!(" · {}", sentence(verdict.id.headline()))),
+        _ => page.text(format!(" · {}", verdict.id.headline())),
     };
 }
 
-/// A place as people say it.
-fn words(place: ChainPlace, alone: bool) -> String {
+/// A place as people say it; where nothing is decided, the certainty says so.
+fn words(place: ChainPlace, alone: bool) -> Option<String> {
     match place {
-        ChainPlace::Root => "the root: act here first".into(),
-        ChainPlace::Follows(of) => format!("follows from {}, heals with it", symptom(of)),
-        ChainPlace::Independent if alone => "act here".into(),
-        ChainPlace::Independent => "independent".into(),
-        ChainPlace::Quiet => "quiet".into(),
-        ChainPlace::Unknown => "open".into(),
+        ChainPlace::Root => Some("root cause, start here".into()),
+        ChainPlace::Follows(of) => Some(format!("follows from {}, resolved with it", symptom(of))),
+        ChainPlace::Independent if alone => Some("start here".into()),
+        ChainPlace::Independent => Some("independent".into()),
+        ChainPlace::Quiet => Some("nothing to fix".into()),
+        ChainPlace::Unknown => None,
     }
 }
 
-/// Every step of the branches in trouble and of the keys', and the queries that those rest on: on a phone
-/// the rest is a line each, which tells how to ask it alone.
+/// Every step of KE-1 and of the branches with a problem, and the queries behind them. On a phone each other branch is
+/// one line, which says how to ask it alone.
 pub fn chain_why(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     let mut page = Page::default();
     let quiet = |branch: &&Branch| matches!(branch.place, ChainPlace::Quiet | ChainPlace::Unknown);
@@ -157,9 +168,11 @@ pub fn chain_why(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     let short = || chain.branches.iter().filter(|branch| !at_length(branch));
     for Branch { symptom: of, verdict, place } in short() {
         let name = of.name();
-        page.line().strong(format!("{} · {}", symptom(*of), words(*place, false)));
-        page.text(format!(" · {} · ", sentence(verdict.id.headline())));
-        page.code(format!("!{name}")).text(" alone shows its path.");
+        page.line().strong(format!("{} · {}", symptom(*of), verdict.certainty.words()));
+        if let Some(words) = words(*place, false) {
+            page.text(format!(" · {words} · {}", verdict.id.headline()));
+        }
+        page.text(" For its path, ask ").code(format!("!{name}")).text(".");
     }
     let cited: HashSet<&str> = chain
         .branches
@@ -222,17 +235,19 @@ mod tests {
             fact,
         ));
         let said = plain(&evidence);
-        assert!(said.lines().next().unwrap().contains(&judged), "{said}");
+        assert!(said.lines().nth(1).unwrap().contains(&judged), "{said}");
         let lines: Vec<_> = said
             .lines()
-            .filter(|line| line.starts_with("Judged: ") || line.starts_with("Other device: "))
+            .filter(|line| {
+                line.starts_with("Checked device: ") || line.starts_with("Other device: ")
+            })
             .collect();
         assert_eq!(lines.len(), DEVICES, "{said}");
-        assert!(lines[0].starts_with(&format!("Judged: {judged}")), "{said}");
+        assert!(lines[0].starts_with(&format!("Checked device: {judged}")), "{said}");
         assert!(lines[0].ends_with("its next key is of a dead account"), "{said}");
         assert!(lines[1].starts_with("Other device: WELL7, seen 2026-"), "{said}");
-        assert!(said.contains("And 3 more devices with keys.\n"), "{said}");
-        assert!(said.contains("1 session without encryption keys left out.\n"), "{said}");
+        assert!(said.contains("3 more devices with keys.\n"), "{said}");
+        assert!(said.contains("Not listed: 1 session without encryption keys.\n"), "{said}");
         assert!(!said.contains("LEFTOVER"), "{said}");
     }
 }

@@ -21,6 +21,7 @@ pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
             "id": verdict.id.name(),
             "certainty": verdict.certainty.name(),
             "headline": verdict.id.headline(),
+            "explanation": verdict.id.explanation(),
         },
         "because": verdict.because,
         "storm": verdict.storm.as_ref().map(storm),
@@ -35,7 +36,7 @@ pub fn json(evidence: &Evidence, verdict: &Verdict) -> Value {
     })
 }
 
-/// The object of the verdict to act on first, with every branch's beside it, in the order to act.
+/// The object of the verdict to act on first, with those of all branches, in the order to act.
 pub fn chain(evidence: &Evidence, chain: &Chain) -> Value {
     let branch = |branch: &Branch| {
         let (place, of) = match branch.place {
@@ -49,7 +50,7 @@ pub fn chain(evidence: &Evidence, chain: &Chain) -> Value {
         object["symptom"] = json!(branch.symptom);
         object["place"] = json!(place);
         object["follows"] = json!(of);
-        // They stand once, in the whole.
+        // The whole object has them once.
         if let Some(fields) = object.as_object_mut() {
             fields.retain(|name, _| !matches!(name.as_str(), "schema" | "evidence" | "subject"));
         }

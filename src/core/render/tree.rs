@@ -1,8 +1,9 @@
 //! The tree as the code walks it → text or a Mermaid chart, and the remedies of a verdict. Both are read
-//! off the tables that the branches use, so neither can drift.
+//! from the tables that the branches use, so neither can drift.
 
 use super::answer::{sentence, symptom as name};
 use super::page::Page;
+use super::why::in_full;
 use crate::diagnose::remedy::{Advice, Remedy};
 use crate::diagnose::{AlsoId, TreeQuestion, VerdictId, advise, questions};
 use crate::evidence::Symptom;
@@ -11,14 +12,14 @@ use crate::evidence::Symptom;
 pub fn tree(symptom: Symptom, questions: &[TreeQuestion]) -> Page {
     let mut page = Page::default();
     page.line()
-        .strong(format!("{}: the first question that decides gives the verdict", name(symptom)));
+        .strong(format!("{}: the first question that decides gives the verdict.", name(symptom)));
     for (number, question) in (1..).zip(questions) {
         page.label(&format!("{number}. {}", question.asked)).text(match question.rules {
-            [] => "it only informs".to_owned(),
+            [] => "information only".to_owned(),
             rules => rules.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(", "),
         });
     }
-    page.line().text(format!("None of them: {}", VerdictId::Inconclusive.name()));
+    page.line().text(format!("No question decides: {}", VerdictId::Inconclusive.name()));
     page
 }
 
@@ -58,20 +59,16 @@ pub fn mermaid(symptom: Symptom, questions: &[TreeQuestion]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The remedies of a verdict, each with what it would cost.
+/// The remedies of a verdict, each with its impact.
 pub fn remedies(verdict: VerdictId, list: &[Advice]) -> Page {
     let mut page = Page::default();
     page.line().strong(format!("{}: {}", verdict.name(), verdict.headline()));
     if list.is_empty() {
-        page.line().text("There is nothing to run for it.");
+        page.line().text("There is no remedy to run.");
     }
     for advice in list {
-        let why = advice.why.map(|why| format!(" ({why})")).unwrap_or_default();
-        page.label(&format!("{}, {}", advice.advice.title(), advice.id.name())).text(format!(
-            "{}{why}. Cost: {}.",
-            advice.id.what(),
-            advice.blast_radius
-        ));
+        page.label(&format!("{} ({})", advice.advice.label(), advice.id.name()));
+        in_full(&mut page, advice);
     }
     page
 }
@@ -87,7 +84,7 @@ pub fn remedies_named(verdict: Option<&str>) -> Page {
     }
 }
 
-/// What to do about what holds besides a verdict.
+/// What to do about what is reported with a verdict.
 pub fn what_to_do(also: AlsoId) -> Page {
     let mut page = Page::default();
     page.line().strong(format!("{}: {}", also.name(), also.headline()));
@@ -95,21 +92,18 @@ pub fn what_to_do(also: AlsoId) -> Page {
     page
 }
 
-/// Every remedy there is, with what it would cost.
+/// Every remedy, with its impact.
 pub fn all_remedies(verdicts: &[VerdictId]) -> Page {
     let mut page = Page::default();
     for remedy in Remedy::ALL {
-        page.label(remedy.name()).text(format!(
-            "{}. Cost: {}.",
-            remedy.what(),
-            remedy.blast_radius()
-        ));
+        let impact = sentence(remedy.blast_radius());
+        page.label(remedy.name()).text(format!("{} Impact: {impact}", sentence(remedy.what())));
     }
     let names: Vec<_> = verdicts.iter().map(|verdict| verdict.name()).collect();
-    page.line().text("Kestrel never runs one. For one verdict: ").usage("!remedies VERDICT");
+    page.line().text("Kestrel never runs a remedy. For one verdict: ").usage("!remedies VERDICT");
     page.line().text(format!("Verdicts: {}", names.join(", ")));
     let names = AlsoId::ALL.map(AlsoId::name);
-    page.line().text(format!("Beside a verdict: {}", names.join(", ")));
+    page.line().text(format!("Reported with a verdict: {}", names.join(", ")));
     page
 }
 
@@ -118,17 +112,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_verdict_stands_in_the_tree() {
+    fn every_verdict_is_in_the_tree() {
         let shown: String =
             Symptom::BRANCHES.iter().map(|one| mermaid(*one, questions(*one))).collect();
         for verdict in VerdictId::ALL {
             assert!(shown.contains(&format!("([\"{}\"])", verdict.name())), "{}", verdict.name());
         }
-        assert!(shown.contains("\"Were its own uploads refused, #quot;One time key"), "{shown}");
+        assert!(shown.contains("#quot;One time key"), "{shown}");
     }
 
     #[test]
-    fn every_remedy_shows_its_cost() {
+    fn every_remedy_shows_its_impact() {
         let page = all_remedies(&VerdictId::ALL).reply().plain;
         for remedy in Remedy::ALL {
             let name = remedy.name();

@@ -22,7 +22,7 @@ impl View {
         at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
     }
 
-    /// A span; the date and zone stand once where both ends share them.
+    /// A span; date and zone are written once where both ends share them.
     pub fn span(&self, from: Timestamp, to: Timestamp) -> String {
         let from = from.to_zoned(self.zone.clone());
         let to = to.to_zoned(self.zone.clone());
@@ -31,7 +31,7 @@ impl View {
         match (from.offset() == to.offset(), from.date() == to.date()) {
             (true, true) => format!("{start} to {}", to.strftime("%H:%M:%S %Z")),
             (true, false) => format!("{start} to {end}"),
-            // Summer time ended in between: an hour stands on the clock twice.
+            // Summer time ended in between: the clock shows one hour twice.
             (false, _) => format!("{start} {} to {end}", from.strftime("%Z")),
         }
     }

@@ -1,8 +1,9 @@
-//! The whole path of a verdict: every question, every answer, every query that was run.
+//! The full path of a verdict: every question, every answer, every query that was run.
 
-use super::answer::{about, besides, symptom};
+use super::answer::{about, avoid, besides, fix, next, sentence, symptom, verdict_line};
 use super::page::{Page, clip};
 use super::view::View;
+use crate::diagnose::remedy::Advice;
 use crate::diagnose::verdict::Verdict;
 use crate::evidence::{About, Evidence, Symptom};
 
@@ -18,17 +19,19 @@ pub fn why(evidence: &Evidence, verdict: &Verdict, view: &View) -> Page {
     page
 }
 
-/// What was judged, about whom, over which window.
+/// The verdict, about whom, and over which log window.
 pub(super) fn head(page: &mut Page, of: Symptom, subject: &About, verdict: &Verdict, view: &View) {
-    page.line()
-        .strong(format!("{} · {} · {}", symptom(of), verdict.certainty.words(), verdict.id.name()))
-        .text(" · ");
-    about(page, subject);
-    page.text(" · ").strong(verdict.id.headline());
-    page.label("Window").text(view.span(verdict.window.from, verdict.window.to));
+    verdict_line(page, verdict);
+    about(page.line(), subject);
+    let certainty = verdict.certainty.title();
+    page.line().text(format!("{certainty} · {} · {}", symptom(of), verdict.id.name()));
+    if !verdict.id.explanation().is_empty() {
+        page.label("Why").text(verdict.id.explanation());
+    }
+    page.label("Log window").text(view.span(verdict.window.from, verdict.window.to));
 }
 
-/// Every step, and what stands beside the verdict.
+/// Every step, and what holds besides the verdict.
 pub(super) fn walked(page: &mut Page, verdict: &Verdict) {
     for figure in verdict.figures.iter().chain(&verdict.more_figures) {
         page.label(figure.label).text(&figure.text);
@@ -36,9 +39,9 @@ pub(super) fn walked(page: &mut Page, verdict: &Verdict) {
     for (number, step) in (1..).zip(&verdict.path) {
         page.gap();
         page.label(&format!("{number}. {}", step.asked)).text(format!(
-            "{}: {}",
-            step.answer.name(),
-            step.because
+            "{} {}",
+            sentence(step.answer.name()),
+            sentence(&step.because)
         ));
         if !step.evidence.is_empty() {
             page.text(format!(" [{}]", step.evidence.join(", ")));
@@ -47,23 +50,29 @@ pub(super) fn walked(page: &mut Page, verdict: &Verdict) {
     page.gap();
     verdict.also.iter().for_each(|also| besides(page, also));
     for finding in &verdict.findings {
-        page.label("Also").text(finding);
+        page.label("Also").text(sentence(finding));
     }
     for note in &verdict.notes {
-        page.label("Read").text(note);
+        page.label("Log window").text(sentence(note));
     }
     for missing in &verdict.missing {
-        page.label("Missing").text(format!("{}: {}", missing.need, missing.how));
+        next(page, missing);
     }
     for advice in &verdict.remedies {
         page.gap();
-        let why = advice.why.map(|why| format!(" ({why})")).unwrap_or_default();
-        page.label(advice.advice.title()).text(format!(
-            "{}{why}. Cost: {}.",
-            advice.id.what(),
-            advice.blast_radius
-        ));
+        page.label(advice.advice.label());
+        in_full(page, advice);
     }
+}
+
+/// A remedy with everything there is to say about it, after its label.
+pub(super) fn in_full(page: &mut Page, advice: &Advice) {
+    let Some(warning) = advice.advice.warning() else {
+        return fix(page, advice, advice.blast_radius);
+    };
+    page.text(sentence(advice.id.avoided()));
+    avoid(page, warning, advice.why);
+    page.label("Impact").text(sentence(advice.blast_radius));
 }
 
 /// The sources of these ids with their queries; the others are counted.
@@ -83,6 +92,6 @@ pub(super) fn sources(page: &mut Page, evidence: &Evidence, is_shown: impl Fn(&s
     }
     if others > 0 {
         page.gap();
-        page.line().text(format!("{others} more answers belong to the other questions."));
+        page.line().text(format!("Not shown: {others} answers for the other questions."));
     }
 }

@@ -70,7 +70,7 @@ pub async fn play(options: LabOptions, binary: Option<PathBuf>, once: bool) -> R
     story.step("peers claim the dead account's keys, and the storm ends");
     patient.heal(&lab).await?;
     let over =
-        |said: &Message| (said.plain.contains(" · stopped") || said.plain.contains(" · resolved"));
+        |said: &Message| said.plain.contains(" · stopped") || said.plain.contains(" · resolved");
     let deadline = Instant::now() + ANSWER_PATIENCE;
     let thread = loop {
         let thread = ops.thread(&root.event_id, ANSWER_PATIENCE).await?;

@@ -6,14 +6,20 @@ use crate::diagnose::verdict_row::{
     CertaintyRule, Confirmation, Follows, OwnPlace, StormCure, VerdictKind, VerdictRow,
 };
 
+/// What makes a verdict on restarts proven.
+const TIED_JSON_LOG: Confirmation = Confirmation {
+    need: "a JSON log",
+    how: "use Synapse's TerseJsonFormatter, which nobody can forge. A pending row or a sent event must also tie \
+          the restarts to the user",
+};
+
 pub(super) const DELAY_RATE_LIMITED: VerdictRow = VerdictRow {
     name: "delay-rate-limited",
     kind: VerdictKind::Trouble,
-    headline: "the homeserver turns restarts of delayed events away as too many",
-    certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a log that cannot be forged",
-        how: "Synapse's TerseJsonFormatter; a pending row or a sent event must tie the restarts to the user",
-    })),
+    headline: "The server rate-limits restarts of delayed events.",
+    action: "Raise the limit rc_delayed_event_mgmt.",
+    explanation: "The homeserver rejects restarts of the user's delayed events as too many (429).",
+    certainty: CertaintyRule::UpToProven(Some(TIED_JSON_LOG)),
     remedies: &[(RaiseDelayLimit, Recommended, None)],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
@@ -23,11 +29,10 @@ pub(super) const DELAY_RATE_LIMITED: VerdictRow = VerdictRow {
 pub(super) const DELAY_HOMESERVER_SLOW: VerdictRow = VerdictRow {
     name: "delay-homeserver-slow",
     kind: VerdictKind::Trouble,
-    headline: "the homeserver answers restarts of delayed events too late for the client",
-    certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a log that cannot be forged",
-        how: "Synapse's TerseJsonFormatter; a pending row or a sent event must tie the restarts to the user",
-    })),
+    headline: "The server answers delayed-event restarts too slowly.",
+    action: "Check Synapse's load and its database.",
+    explanation: "The homeserver answers restarts of delayed events later than the client waits.",
+    certainty: CertaintyRule::UpToProven(Some(TIED_JSON_LOG)),
     remedies: &[],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
@@ -37,11 +42,10 @@ pub(super) const DELAY_HOMESERVER_SLOW: VerdictRow = VerdictRow {
 pub(super) const DELAY_GONE: VerdictRow = VerdictRow {
     name: "delay-gone",
     kind: VerdictKind::Trouble,
-    headline: "the client restarts delayed events that are gone: they fired, or were cancelled",
-    certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a log that cannot be forged",
-        how: "Synapse's TerseJsonFormatter; a pending row or a sent event must tie the restarts to the user",
-    })),
+    headline: "The client restarts delayed events that no longer exist.",
+    action: "",
+    explanation: "The delayed events were already sent, or cancelled.",
+    certainty: CertaintyRule::UpToProven(Some(TIED_JSON_LOG)),
     remedies: &[],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
@@ -51,11 +55,10 @@ pub(super) const DELAY_GONE: VerdictRow = VerdictRow {
 pub(super) const DELAY_OFF: VerdictRow = VerdictRow {
     name: "delay-off",
     kind: VerdictKind::NothingToRepair,
-    headline: "delayed events are off on this homeserver, or it has none",
-    certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a log that cannot be forged",
-        how: "Synapse's TerseJsonFormatter; a pending row or a sent event must tie the restarts to the user",
-    })),
+    headline: "Delayed events are not available on this server.",
+    action: "",
+    explanation: "The homeserver has delayed events switched off, or does not support them.",
+    certainty: CertaintyRule::UpToProven(Some(TIED_JSON_LOG)),
     remedies: &[],
     place: OwnPlace::Quiet,
     follows: Follows::Nothing,
@@ -65,10 +68,13 @@ pub(super) const DELAY_OFF: VerdictRow = VerdictRow {
 pub(super) const DELAY_NOT_ARRIVING: VerdictRow = VerdictRow {
     name: "delay-not-arriving",
     kind: VerdictKind::Trouble,
-    headline: "the user is there, and no restart of their delayed leave reaches the homeserver",
+    headline: "No restart of this user's delayed leave arrives.",
+    action: "Check the network between client and server.",
+    explanation: "Other requests of the user reach the homeserver, but no restart of the user's \
+                 delayed leave does.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "the way to the server",
-        how: "the client's HAR file: whether it sends restarts, and the proxy's log: where they end",
+        need: "the path to the server",
+        how: "the client's HAR file shows whether it sends restarts, and the proxy's log shows where they end",
     })),
     remedies: &[],
     place: OwnPlace::Independent,
@@ -79,7 +85,10 @@ pub(super) const DELAY_NOT_ARRIVING: VerdictRow = VerdictRow {
 pub(super) const DELAY_CLIENT: VerdictRow = VerdictRow {
     name: "delay-client",
     kind: VerdictKind::Trouble,
-    headline: "the homeserver answers restarts fast, and the client reports timeouts: look at the client and its network",
+    headline: "The client times out, although the server answers fast.",
+    action: "Check the client and its network.",
+    explanation: "The homeserver answers restarts of delayed events fast, and the client reports \
+                 timeouts.",
     certainty: CertaintyRule::AtMostConsistent(None),
     remedies: &[],
     place: OwnPlace::Independent,
@@ -90,7 +99,9 @@ pub(super) const DELAY_CLIENT: VerdictRow = VerdictRow {
 pub(super) const DELAY_HEALTHY: VerdictRow = VerdictRow {
     name: "delay-healthy",
     kind: VerdictKind::Healthy,
-    headline: "restarts of delayed events are fast and answered",
+    headline: "Delayed-event restarts are answered fast.",
+    action: "",
+    explanation: "The homeserver answers restarts of delayed events fast.",
     certainty: CertaintyRule::AtMostConsistent(None),
     remedies: &[],
     place: OwnPlace::Quiet,

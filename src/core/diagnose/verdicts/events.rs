@@ -7,7 +7,10 @@ use crate::diagnose::verdict_row::{
 pub(super) const EVENT_UNKNOWN: VerdictRow = VerdictRow {
     name: "event-unknown",
     kind: VerdictKind::Trouble,
-    headline: "this server has no such event",
+    headline: "This server does not have this event.",
+    action: "Check the event ID.",
+    explanation: "Either the event ID is wrong, or this server never received the event or has \
+                 deleted it.",
     certainty: CertaintyRule::AlwaysProven,
     remedies: &[],
     place: OwnPlace::Independent,
@@ -18,7 +21,9 @@ pub(super) const EVENT_UNKNOWN: VerdictRow = VerdictRow {
 pub(super) const EVENT_NOT_ENCRYPTED: VerdictRow = VerdictRow {
     name: "event-not-encrypted",
     kind: VerdictKind::NothingToRepair,
-    headline: "the event is no encrypted message: there is nothing to decrypt",
+    headline: "This event is not an encrypted message.",
+    action: "",
+    explanation: "There is nothing to decrypt.",
     certainty: CertaintyRule::AlwaysProven,
     remedies: &[],
     place: OwnPlace::Quiet,
@@ -29,7 +34,9 @@ pub(super) const EVENT_NOT_ENCRYPTED: VerdictRow = VerdictRow {
 pub(super) const EVENT_REDACTED: VerdictRow = VerdictRow {
     name: "event-redacted",
     kind: VerdictKind::NothingToRepair,
-    headline: "the event was redacted: there is nothing left to decrypt",
+    headline: "This event was redacted (deleted).",
+    action: "",
+    explanation: "There is nothing left to decrypt.",
     certainty: CertaintyRule::AlwaysProven,
     remedies: &[],
     place: OwnPlace::Quiet,
@@ -40,8 +47,9 @@ pub(super) const EVENT_REDACTED: VerdictRow = VerdictRow {
 pub(super) const EVENT_MALFORMED: VerdictRow = VerdictRow {
     name: "event-malformed",
     kind: VerdictKind::Trouble,
-    headline: "the event was sent broken: its content states no algorithm, and no client can ever \
-                 decrypt it",
+    headline: "This message was sent broken: nobody can decrypt it.",
+    action: "Ask the sender to send it again.",
+    explanation: "Its content names no encryption algorithm, so no client can ever decrypt it.",
     certainty: CertaintyRule::AlwaysProven,
     remedies: &[],
     place: OwnPlace::Independent,
@@ -52,7 +60,9 @@ pub(super) const EVENT_MALFORMED: VerdictRow = VerdictRow {
 pub(super) const EVENT_UNSUPPORTED: VerdictRow = VerdictRow {
     name: "event-unsupported",
     kind: VerdictKind::Trouble,
-    headline: "the event states an algorithm that clients do not know",
+    headline: "This message uses an unknown encryption algorithm.",
+    action: "Check the client that sent it.",
+    explanation: "Clients do not know the algorithm that the event names.",
     certainty: CertaintyRule::AlwaysProven,
     remedies: &[],
     place: OwnPlace::Independent,
@@ -63,7 +73,10 @@ pub(super) const EVENT_UNSUPPORTED: VerdictRow = VerdictRow {
 pub(super) const EVENT_CLIENT: VerdictRow = VerdictRow {
     name: "event-client",
     kind: VerdictKind::Trouble,
-    headline: "the event is well-formed here, and the client read something else: look at the client",
+    headline: "The event is fine here, but the client read another one.",
+    action: "Check the client.",
+    explanation: "The server's copy of the event is well-formed, and the client reports different \
+                 content.",
     certainty: CertaintyRule::AtMostConsistent(None),
     remedies: &[],
     place: OwnPlace::Independent,
@@ -74,7 +87,10 @@ pub(super) const EVENT_CLIENT: VerdictRow = VerdictRow {
 pub(super) const EVENT_WELL_FORMED: VerdictRow = VerdictRow {
     name: "event-well-formed",
     kind: VerdictKind::NothingToRepair,
-    headline: "the event is well-formed here: what is missing is a key on the client's side",
+    headline: "The event is fine here; the client lacks its key.",
+    action: "Check the client.",
+    explanation: "The event is well-formed on this server. What is missing is a key on the \
+                 client's side.",
     certainty: CertaintyRule::AtMostConsistent(None),
     remedies: &[],
     place: OwnPlace::Independent,
@@ -85,7 +101,9 @@ pub(super) const EVENT_WELL_FORMED: VerdictRow = VerdictRow {
 pub(super) const INCONCLUSIVE: VerdictRow = VerdictRow {
     name: "inconclusive",
     kind: VerdictKind::NotEnoughEvidence,
-    headline: "not enough evidence for a verdict",
+    headline: "Not enough evidence.",
+    action: "",
+    explanation: "",
     certainty: CertaintyRule::NotEnoughEvidence,
     remedies: &[],
     place: OwnPlace::Unknown,

@@ -1,7 +1,7 @@
 //! KE-1, and what stands before every branch: the rows of verdicts on a device and its one-time keys.
 
 use super::reasons::{
-    AFTER_LAST_CLIENT, LOGOUT_FIRST, NO_VERSION_HEALS, OLD_REFUSED, PREVENTS, WITNESS,
+    AFTER_LAST_CLIENT, LOGOUT_FIRST, NO_VERSION_HEALS, OLD_REMEMBERED, PREVENTS, WITNESS,
 };
 use crate::diagnose::remedy::Recommendation::{Dangerous, Possible, Recommended, WillNotHelp};
 use crate::diagnose::remedy::Remedy::{
@@ -10,17 +10,34 @@ use crate::diagnose::remedy::Remedy::{
 };
 use crate::diagnose::verdict_id::VerdictId;
 use crate::diagnose::verdict_row::{
-    CertaintyRule, Confirmation, Follows, OwnPlace, StormCure, VerdictKind, VerdictRow,
+    CertaintyRule, Confirmation, Follows, OwnPlace, RemedyRow, StormCure, VerdictKind, VerdictRow,
 };
+
+/// For a device whose keys contradict the server's.
+const RELOGIN: &[RemedyRow] = &[
+    (Relogin, Recommended, None),
+    (SdkPin, WillNotHelp, NO_VERSION_HEALS),
+    (OtkSurgery, Dangerous, None),
+];
+
+/// The same, where the client's store itself is at fault.
+const RELOGIN_OR_RESET: &[RemedyRow] = &[
+    (Relogin, Recommended, None),
+    (StoreReset, Possible, LOGOUT_FIRST),
+    (SdkPin, WillNotHelp, NO_VERSION_HEALS),
+    (OtkSurgery, Dangerous, None),
+];
 
 pub(super) const AUTH_UNREACHABLE: VerdictRow = VerdictRow {
     name: "auth-unreachable",
     kind: VerdictKind::Trouble,
-    headline: "Synapse cannot check access tokens because its authentication service (MAS) gives no usable \
-                 answer: requests with a token get a 503",
+    headline: "Synapse got no usable answer from MAS, the login service.",
+    action: "Check that MAS runs and that Synapse reaches it.",
+    explanation: "Synapse asks the authentication service (MAS) about each access token. MAS gave \
+                 no usable answer, so Synapse answered requests with a token with 503.",
     certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a log that cannot be forged",
-        how: "Synapse's TerseJsonFormatter; and the authentication service's own log of these minutes",
+        need: "a JSON log",
+        how: "use Synapse's TerseJsonFormatter, which nobody can forge. Also read MAS's own log of these minutes",
     })),
     remedies: &[
         (CheckAuthService, Recommended, None),
@@ -34,7 +51,9 @@ pub(super) const AUTH_UNREACHABLE: VerdictRow = VerdictRow {
 pub(super) const UNKNOWN_DEVICE: VerdictRow = VerdictRow {
     name: "unknown-device",
     kind: VerdictKind::Trouble,
-    headline: "the server knows no such device: a typo, or it was logged out",
+    headline: "The server does not know this device.",
+    action: "Check the device ID.",
+    explanation: "Either the device ID is wrong, or the device was logged out or removed.",
     certainty: CertaintyRule::UpToProven(None),
     remedies: &[],
     place: OwnPlace::Independent,
@@ -45,9 +64,11 @@ pub(super) const UNKNOWN_DEVICE: VerdictRow = VerdictRow {
 pub(super) const KEYLESS_DEVICE: VerdictRow = VerdictRow {
     name: "keyless-device",
     kind: VerdictKind::Trouble,
-    headline: "the server has no encryption keys of this device: nobody can encrypt to it",
+    headline: "This device has no encryption keys on the server.",
+    action: "Log it out and back in with a client that encrypts.",
+    explanation: "Without device keys on the server, nobody can encrypt to this device.",
     certainty: CertaintyRule::AlwaysProven,
-    remedies: &[(Relogin, Possible, Some("with a client that does encryption"))],
+    remedies: &[(Relogin, Possible, Some("use a client that supports encryption"))],
     place: OwnPlace::Independent,
     follows: Follows::Keys(&[VerdictId::KeylessDevice]),
     storm: StormCure::ORDINARY,
@@ -56,8 +77,10 @@ pub(super) const KEYLESS_DEVICE: VerdictRow = VerdictRow {
 pub(super) const OTK_RECREATED: VerdictRow = VerdictRow {
     name: "otk-recreated",
     kind: VerdictKind::Trouble,
-    headline: "its encryption account was made anew under the same device id: the client's store was \
-                 wiped or evicted, and the server still holds keys of the old account",
+    headline: "This device lost its keys.",
+    action: "Log it out and back in.",
+    explanation: "The client created a new encryption account under the same device ID (its local \
+                 store was wiped or evicted). The server still holds keys from the old account.",
     certainty: CertaintyRule::UpToProven(Some(WITNESS)),
     remedies: &[
         (Relogin, Recommended, None),
@@ -65,7 +88,7 @@ pub(super) const OTK_RECREATED: VerdictRow = VerdictRow {
         (PersistStorage, Possible, PREVENTS),
         (LoopPrompt, Possible, PREVENTS),
         (SdkPin, WillNotHelp, NO_VERSION_HEALS),
-        (OtkSurgery, WillNotHelp, OLD_REFUSED),
+        (OtkSurgery, WillNotHelp, OLD_REMEMBERED),
     ],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
@@ -80,10 +103,12 @@ pub(super) const OTK_RECREATED: VerdictRow = VerdictRow {
 pub(super) const OTK_CONCURRENT: VerdictRow = VerdictRow {
     name: "otk-concurrent",
     kind: VerdictKind::Trouble,
-    headline: "two clients run on one session: both publish keys from copies of the same store",
+    headline: "Two clients share one session.",
+    action: "Close one of them, then log the device out and back in.",
+    explanation: "Both clients publish keys from copies of the same store.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
         need: "the second client",
-        how: "ask which tabs, processes or copied tokens use this session",
+        how: "ask the user which tabs, processes or copied tokens use this session",
     })),
     remedies: &[
         (CloseSecondClient, Recommended, None),
@@ -96,26 +121,23 @@ pub(super) const OTK_CONCURRENT: VerdictRow = VerdictRow {
     follows: Follows::Nothing,
     storm: StormCure::NothingLeft {
         also_left: None,
-        act: Some("close the second client of that session, then log it out and in"),
+        act: Some("close the second client of that session, then log the device out and back in"),
     },
 };
 
 pub(super) const OTK_ROLLED_BACK: VerdictRow = VerdictRow {
     name: "otk-rolled-back",
     kind: VerdictKind::Trouble,
-    headline: "the client's store was put back to an older copy: it offers ids again that it had \
-                 already published with other keys",
+    headline: "The client's data was restored from an older copy.",
+    action: "Log the device out and back in.",
+    explanation: "The client's store was restored from an older copy. It offers key IDs again \
+                 that it had already published with other keys.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "what was put back",
-        how: "ask whether a backup, snapshot or disk image of the client was restored just before the \
-             first refusal",
+        need: "what was restored",
+        how: "ask the user whether a backup, snapshot or disk image of the client was restored just before the \
+              first rejected upload",
     })),
-    remedies: &[
-        (Relogin, Recommended, None),
-        (StoreReset, Possible, LOGOUT_FIRST),
-        (SdkPin, WillNotHelp, NO_VERSION_HEALS),
-        (OtkSurgery, Dangerous, None),
-    ],
+    remedies: RELOGIN_OR_RESET,
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
     storm: StormCure::ORDINARY,
@@ -124,15 +146,12 @@ pub(super) const OTK_ROLLED_BACK: VerdictRow = VerdictRow {
 pub(super) const OTK_SAME_ACCOUNT: VerdictRow = VerdictRow {
     name: "otk-same-account",
     kind: VerdictKind::Trouble,
-    headline: "one account offers two different keys under one id: two clients on one store, or a \
-                 store put back to an older copy",
+    headline: "This device offers two different keys under one ID.",
+    action: "Log it out and back in.",
+    explanation: "One Olm account made both keys. Either two clients use one store, or the store \
+                 was restored from an older copy.",
     certainty: CertaintyRule::UpToProven(Some(WITNESS)),
-    remedies: &[
-        (Relogin, Recommended, None),
-        (StoreReset, Possible, LOGOUT_FIRST),
-        (SdkPin, WillNotHelp, NO_VERSION_HEALS),
-        (OtkSurgery, Dangerous, None),
-    ],
+    remedies: RELOGIN_OR_RESET,
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
     storm: StormCure::ORDINARY,
@@ -141,13 +160,12 @@ pub(super) const OTK_SAME_ACCOUNT: VerdictRow = VerdictRow {
 pub(super) const OTK_FOREIGN_IDENTITY: VerdictRow = VerdictRow {
     name: "otk-foreign-identity",
     kind: VerdictKind::Trouble,
-    headline: "the uploader signs with an identity that the server does not hold for this device",
+    headline: "This device's identity is not the one the server holds.",
+    action: "Log it out and back in.",
+    explanation: "The client signs its keys with an identity that the server does not hold for \
+                 this device.",
     certainty: CertaintyRule::UpToProven(Some(WITNESS)),
-    remedies: &[
-        (Relogin, Recommended, None),
-        (SdkPin, WillNotHelp, NO_VERSION_HEALS),
-        (OtkSurgery, Dangerous, None),
-    ],
+    remedies: RELOGIN,
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
     storm: StormCure::ORDINARY,
@@ -156,13 +174,12 @@ pub(super) const OTK_FOREIGN_IDENTITY: VerdictRow = VerdictRow {
 pub(super) const OTK_DIVERGED: VerdictRow = VerdictRow {
     name: "otk-diverged",
     kind: VerdictKind::Trouble,
-    headline: "client and server disagree about a one-time key, and the signatures do not tell why",
+    headline: "This device and the server disagree about a key.",
+    action: "Log it out and back in.",
+    explanation: "The client and the server have different values for the same one-time key. The \
+                 signatures do not show why.",
     certainty: CertaintyRule::UpToProven(Some(WITNESS)),
-    remedies: &[
-        (Relogin, Recommended, None),
-        (SdkPin, WillNotHelp, NO_VERSION_HEALS),
-        (OtkSurgery, Dangerous, None),
-    ],
+    remedies: RELOGIN,
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
     storm: StormCure::ORDINARY,
@@ -171,7 +188,10 @@ pub(super) const OTK_DIVERGED: VerdictRow = VerdictRow {
 pub(super) const OTK_RACE: VerdictRow = VerdictRow {
     name: "otk-race",
     kind: VerdictKind::NothingToRepair,
-    headline: "two uploads of one device crossed once: no storm, nothing to do",
+    headline: "Two key uploads crossed once: nothing to do.",
+    action: "",
+    explanation: "Two uploads of the same device reached the server at the same time, and it \
+                 rejected one of them.",
     certainty: CertaintyRule::AtMostConsistent(None),
     remedies: &[],
     place: OwnPlace::Quiet,
@@ -182,9 +202,11 @@ pub(super) const OTK_RACE: VerdictRow = VerdictRow {
 pub(super) const OTK_FLOOD: VerdictRow = VerdictRow {
     name: "otk-flood",
     kind: VerdictKind::Trouble,
-    headline: "the client uploads one-time keys without end",
+    headline: "This device uploads far too many keys.",
+    action: "Update the client, then log it out and back in.",
+    explanation: "The client uploads one-time keys without a limit.",
     certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "the count",
+        need: "the number of stored keys",
         how: "let Kestrel read e2e_one_time_keys_json",
     })),
     remedies: &[
@@ -192,10 +214,10 @@ pub(super) const OTK_FLOOD: VerdictRow = VerdictRow {
             SdkPin,
             Recommended,
             Some(
-                "js-sdk with #5503: crypto-wasm 18.5.0 and later without it uploads at every sync",
+                "use a js-sdk with #5503: without it, crypto-wasm 18.5.0 and later uploads keys at every sync",
             ),
         ),
-        (Relogin, Recommended, Some("after the fix")),
+        (Relogin, Recommended, Some("do this after the client is fixed")),
         (OtkSurgery, Dangerous, None),
     ],
     place: OwnPlace::Independent,
@@ -206,11 +228,14 @@ pub(super) const OTK_FLOOD: VerdictRow = VerdictRow {
 pub(super) const OTK_EXHAUSTED: VerdictRow = VerdictRow {
     name: "otk-exhausted",
     kind: VerdictKind::Trouble,
-    headline: "the device has run out of one-time keys and does not refill them",
+    headline: "This device ran out of one-time keys.",
+    action: "Open the client and let it sync.",
+    explanation: "The server has no unused one-time key of this device, and the device has not \
+                 uploaded new ones.",
     certainty: CertaintyRule::AlwaysProven,
     remedies: &[
         (BringOnline, Recommended, None),
-        (Relogin, Possible, Some("if it is online and still does not refill")),
+        (Relogin, Possible, Some("do this if it is online and still uploads no keys")),
         (OtkSurgery, WillNotHelp, Some("there is no row to edit")),
     ],
     place: OwnPlace::Independent,
@@ -221,10 +246,12 @@ pub(super) const OTK_EXHAUSTED: VerdictRow = VerdictRow {
 pub(super) const OTK_UPLOAD_LOOP: VerdictRow = VerdictRow {
     name: "otk-upload-loop",
     kind: VerdictKind::Trouble,
-    headline: "the client uploads the same keys again and again",
+    headline: "This device keeps uploading the same keys.",
+    action: "Log it out and back in.",
+    explanation: "The server accepted the same one-time keys again and again.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "the client's side",
-        how: "its log: why it takes its uploads for unanswered",
+        need: "the client's log",
+        how: "it shows why the client treats its uploads as unanswered",
     })),
     remedies: &[(Relogin, Possible, None), (OtkSurgery, Dangerous, None)],
     place: OwnPlace::Independent,
@@ -235,7 +262,9 @@ pub(super) const OTK_UPLOAD_LOOP: VerdictRow = VerdictRow {
 pub(super) const OTK_HEALTHY: VerdictRow = VerdictRow {
     name: "otk-healthy",
     kind: VerdictKind::Healthy,
-    headline: "no sign of a one-time key problem",
+    headline: "No sign of a one-time key problem.",
+    action: "",
+    explanation: "The log and the database show no fault of this device's keys.",
     certainty: CertaintyRule::AtMostConsistent(None),
     remedies: &[],
     place: OwnPlace::Quiet,

@@ -1,6 +1,6 @@
 //! KE-2: the rows of verdicts on media keys.
 
-use super::reasons::{LOGOUT_FIRST, NO_VERSION_HEALS, OLD_REFUSED};
+use super::reasons::{LOGOUT_FIRST, NO_VERSION_HEALS, OLD_REMEMBERED};
 use crate::diagnose::remedy::Recommendation::{Dangerous, Possible, Recommended, WillNotHelp};
 use crate::diagnose::remedy::Remedy::{BringOnline, OtkSurgery, Relogin, SdkPin, StoreReset};
 use crate::diagnose::verdict_id::VerdictId;
@@ -8,15 +8,29 @@ use crate::diagnose::verdict_row::{
     CertaintyRule, Confirmation, Follows, OwnPlace, StormCure, VerdictKind, VerdictRow,
 };
 
+/// What shows that media keys fail because of KE-1.
+const CALL_AGAIN: Confirmation = Confirmation {
+    need: "the same call after KE-1 is fixed",
+    how: "fix KE-1 first, then call again: the fault must be gone",
+};
+
 pub(super) const MEDIA_STALE_DEVICE: VerdictRow = VerdictRow {
     name: "media-stale-device",
     kind: VerdictKind::Trouble,
-    headline: "media keys are sent to a device that the server does not know: the sender uses an old list of devices",
+    headline: "Media keys go to a device the server does not know.",
+    action: "Log the sender's client out and back in.",
+    explanation: "The sender uses an old device list, so the server drops its messages to this \
+                 device.",
     certainty: CertaintyRule::UpToProven(Some(Confirmation {
-        need: "a log that cannot be forged",
-        how: "Terse JSON; and ask the sender to open the list of this user's devices",
+        need: "a JSON log",
+        how: "use Synapse's TerseJsonFormatter, which nobody can forge. Also ask the sender to open this user's \
+              device list",
     })),
-    remedies: &[(Relogin, Possible, Some("of the sender's client: it fetches the devices anew"))],
+    remedies: &[(
+        Relogin,
+        Possible,
+        Some("this means the sender's client: it then fetches the device list again"),
+    )],
     place: OwnPlace::Independent,
     follows: Follows::Keys(&[VerdictId::UnknownDevice]),
     storm: StormCure::ORDINARY,
@@ -25,16 +39,19 @@ pub(super) const MEDIA_STALE_DEVICE: VerdictRow = VerdictRow {
 pub(super) const MEDIA_DEAD_IDENTITY: VerdictRow = VerdictRow {
     name: "media-dead-identity",
     kind: VerdictKind::Trouble,
-    headline: "media keys are encrypted to a dead identity of this device: it can never read them",
+    headline: "Media keys are encrypted for an old identity.",
+    action: "Log this device out and back in.",
+    explanation: "The messages are encrypted for an identity that this device no longer uses, so \
+                 it can never decrypt them.",
     certainty: CertaintyRule::UpToProven(Some(Confirmation {
         need: "a live watch",
-        how: "`!ke2` with `live 60s` during a call shows for whom it is encrypted",
+        how: "`!ke2` with `live 60s` during a call shows for which identity the messages are encrypted",
     })),
     remedies: &[
         (Relogin, Recommended, None),
         (StoreReset, Possible, LOGOUT_FIRST),
         (SdkPin, WillNotHelp, NO_VERSION_HEALS),
-        (OtkSurgery, WillNotHelp, OLD_REFUSED),
+        (OtkSurgery, WillNotHelp, OLD_REMEMBERED),
     ],
     place: OwnPlace::Independent,
     follows: Follows::Keys(&[
@@ -50,13 +67,13 @@ pub(super) const MEDIA_DEAD_IDENTITY: VerdictRow = VerdictRow {
 pub(super) const MEDIA_LINK_KE1: VerdictRow = VerdictRow {
     name: "media-link-ke1",
     kind: VerdictKind::Trouble,
-    headline: "media keys arrive and cannot be opened because of the one-time key conflict (KE-1)",
-    certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "the same call afterwards",
-        how: "heal KE-1 and call once more: it has to be gone",
-    })),
+    headline: "A one-time key conflict breaks this device's media keys.",
+    action: "Log it out and back in.",
+    explanation: "Media keys reach the device, but it cannot decrypt them because of the one-time \
+                 key conflict (KE-1).",
+    certainty: CertaintyRule::AtMostConsistent(Some(CALL_AGAIN)),
     remedies: &[
-        (Relogin, Recommended, Some("it heals KE-1, and KE-2 with it")),
+        (Relogin, Recommended, Some("it fixes KE-1, and KE-2 with it")),
         (SdkPin, WillNotHelp, NO_VERSION_HEALS),
         (OtkSurgery, Dangerous, None),
     ],
@@ -68,14 +85,14 @@ pub(super) const MEDIA_LINK_KE1: VerdictRow = VerdictRow {
 pub(super) const MEDIA_OTK_EXHAUSTED: VerdictRow = VerdictRow {
     name: "media-otk-exhausted",
     kind: VerdictKind::Trouble,
-    headline: "media keys cannot be opened because the device has the wrong number of one-time keys (KE-1)",
-    certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "the same call afterwards",
-        how: "heal KE-1 and call once more: it has to be gone",
-    })),
+    headline: "Too few or too many one-time keys break media keys.",
+    action: "Open the client and let it sync.",
+    explanation: "The device cannot decrypt media keys because it has run out of one-time keys or \
+                 has far too many (KE-1).",
+    certainty: CertaintyRule::AtMostConsistent(Some(CALL_AGAIN)),
     remedies: &[
         (BringOnline, Recommended, None),
-        (Relogin, Possible, Some("if it is online and still does not refill")),
+        (Relogin, Possible, Some("do this if it is online and still uploads no keys")),
     ],
     place: OwnPlace::Independent,
     follows: Follows::AnyOfKeys,
@@ -85,12 +102,20 @@ pub(super) const MEDIA_OTK_EXHAUSTED: VerdictRow = VerdictRow {
 pub(super) const MEDIA_VALIDATION: VerdictRow = VerdictRow {
     name: "media-validation",
     kind: VerdictKind::Trouble,
-    headline: "media keys reach the right identity, and the client refuses or cannot open them: its validation of the sender's keys is the suspect",
+    headline: "Media keys arrive, but the client does not accept them.",
+    action: "Check the client's log.",
+    explanation: "Media keys reach the device's current identity, but the client rejects them or \
+                 cannot decrypt them. The client's validation of the sender's keys is the likely \
+                 cause.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
         need: "the client's log",
-        how: "a line on sender_device_keys names the check that failed, and whose keys",
+        how: "a line about sender_device_keys names the check that failed, and whose keys it checked",
     })),
-    remedies: &[(SdkPin, Possible, Some("once the client's log names the validation"))],
+    remedies: &[(
+        SdkPin,
+        Possible,
+        Some("do this once the client's log names the check that failed"),
+    )],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
     storm: StormCure::ORDINARY,
@@ -99,12 +124,15 @@ pub(super) const MEDIA_VALIDATION: VerdictRow = VerdictRow {
 pub(super) const MEDIA_NOT_DRAINED: VerdictRow = VerdictRow {
     name: "media-not-drained",
     kind: VerdictKind::Trouble,
-    headline: "media keys wait for the device, and it does not fetch them",
+    headline: "This device does not fetch the messages sent to it.",
+    action: "Open the client and let it sync.",
+    explanation: "To-device messages, which carry the media keys, are waiting for delivery to \
+                 this device.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "the user's word",
-        how: "whether this device was switched on and in the call",
+        need: "the user's answer",
+        how: "ask whether this device was switched on and in the call",
     })),
-    remedies: &[(BringOnline, Recommended, Some("it then fetches what waits"))],
+    remedies: &[(BringOnline, Recommended, Some("it then fetches what is waiting"))],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
     storm: StormCure::ORDINARY,
@@ -113,10 +141,13 @@ pub(super) const MEDIA_NOT_DRAINED: VerdictRow = VerdictRow {
 pub(super) const MEDIA_SFU: VerdictRow = VerdictRow {
     name: "media-sfu",
     kind: VerdictKind::Trouble,
-    headline: "the client decrypts the media keys and is still silent: look at the SFU (LiveKit), not at encryption",
+    headline: "The client has the media keys, but the call is silent.",
+    action: "Check LiveKit.",
+    explanation: "The client decrypts the media keys, so look at the SFU (LiveKit) and not at \
+                 encryption.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "the SFU's side",
-        how: "LiveKit's log of the call: whether the tracks arrived",
+        need: "LiveKit's log",
+        how: "it shows whether the tracks of this call arrived",
     })),
     remedies: &[],
     place: OwnPlace::Independent,
@@ -127,10 +158,12 @@ pub(super) const MEDIA_SFU: VerdictRow = VerdictRow {
 pub(super) const MEDIA_SENDER: VerdictRow = VerdictRow {
     name: "media-sender",
     kind: VerdictKind::Trouble,
-    headline: "the sender's client sends its media keys to nobody",
+    headline: "The sender's client sends its media keys to nobody.",
+    action: "Check the sender's client.",
+    explanation: "The sender's client found no device to send its media keys to.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "the sender's side",
-        how: "whether its client sees this member in the call, and any device of the user's",
+        need: "a check of the sender's client",
+        how: "ask whether it shows this member in the call, and any of the user's devices",
     })),
     remedies: &[],
     place: OwnPlace::Independent,

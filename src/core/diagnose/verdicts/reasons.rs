@@ -3,16 +3,17 @@
 use crate::diagnose::verdict_row::Confirmation;
 
 pub(super) const NO_VERSION_HEALS: Option<&str> =
-    Some("no version heals a device that has diverged");
-pub(super) const OLD_REFUSED: Option<&str> =
-    Some("the new account stays refused by everyone who remembers the old one");
-pub(super) const LOGOUT_FIRST: Option<&str> = Some("only after a real logout");
-pub(super) const PREVENTS: Option<&str> = Some("afterwards, so that it does not come back");
-pub(super) const AFTER_LAST_CLIENT: Option<&str> = Some("once only one client is left");
+    Some("no SDK version repairs a device whose keys have diverged");
+pub(super) const OLD_REMEMBERED: Option<&str> =
+    Some("contacts who remember the old account keep rejecting the new one");
+pub(super) const LOGOUT_FIRST: Option<&str> = Some("do this only after a real logout");
+pub(super) const PREVENTS: Option<&str> =
+    Some("do this afterwards, so that it does not happen again");
+pub(super) const AFTER_LAST_CLIENT: Option<&str> = Some("do this once only one client is left");
 
 /// What makes a verdict from a text log proven.
 pub(super) const WITNESS: Confirmation = Confirmation {
-    need: "a witness besides the text log",
-    how: "ask again while it goes on, with the database at hand: a row that equals the line's key \
-          proves it; so does a Terse JSON log",
+    need: "a second source besides the text log",
+    how: "ask again while the rejected uploads are ongoing and the database is reachable: a stored key that \
+          equals the key in the log line proves it. A JSON log (TerseJsonFormatter) proves it too",
 };
