@@ -91,7 +91,7 @@ async fn changes_are_told(
     assert!(changes.starts_with("Since case 1 of "), "{changes}");
     assert!(changes.contains("rejected uploads in the log window: were "), "{changes}");
     assert!(changes.contains("of which 50 are new"), "{changes}");
-    assert!(changes.contains("the key in the way is gone"), "{changes}");
+    assert!(changes.contains("the conflicting key is gone"), "{changes}");
     let answer = &news.last().context("no answer")?.plain;
     assert!(answer.contains("Case 3 · ") && answer.contains(" · KE-1 · "), "{answer}");
     Ok(())

@@ -247,6 +247,6 @@ async fn pruned(options: LabOptions, on: &str) -> Result<()> {
     println!("Synapse {} pruned it after {:.0?}", lab.synapse_version(), start.elapsed());
     let cause = format!("pruned {on}");
     let said = expect(&config, cause.trim_end(), (&event, ""), "event-redacted", Proven).await?;
-    assert!(said.contains("its content is pruned from the database"), "{said}");
+    assert!(said.contains("its content was removed from the database"), "{said}");
     Ok(())
 }

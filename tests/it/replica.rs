@@ -197,7 +197,7 @@ async fn lab_a_leftover_session_is_not_judged_for_the_user_s_devices() -> Result
     let later = answer(&config, again).await?;
     let changed = kestrel::flow::what_changed(&case.evidence, (&later.evidence, &later.judgement));
     println!("{changed:#?}\n");
-    assert_eq!(changed[0], "the device was signed out since then; that is the cure");
+    assert_eq!(changed[0], "the device was signed out since then; that resolves it");
     assert_eq!(crate::verdict(&later).id.name(), "unknown-device", "{}", later.reply.plain);
     let ended =
         Event { change: Change::Ended, ..storm(&patient.user, &patient.device, first_of(&case)) };

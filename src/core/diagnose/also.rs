@@ -38,7 +38,7 @@ impl AlsoId {
     pub fn headline(self) -> &'static str {
         match self {
             Self::LogInfoOff => {
-                "Synapse writes no INFO lines into this log: it cannot show uploads, refusals or claims"
+                "Synapse writes no INFO lines to this log, so it cannot show uploads, rejections or claims"
             }
             Self::LogBlindTo => {
                 "the logs that Kestrel reads may not show what was asked: a logger is silent, or another process's \

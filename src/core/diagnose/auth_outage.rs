@@ -67,12 +67,12 @@ pub(super) fn outage_reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
         reasons.push(format!("among them {}", parts.join(" and ")));
     }
     reasons.push(if is_ongoing(walk, outage) {
-        "ongoing: failures reach to the end of the log".into()
+        "the failures were ongoing at the end of the log".into()
     } else {
-        format!("resolved as far as the log shows: no failure after {}", utc(span.last))
+        format!("the log shows no failure after {}", utc(span.last))
     });
     reasons.push(
-        "Synapse refused these requests before it read them, so they do not show a fault of any key"
+        "Synapse rejected these requests before it read them, so they do not show a problem with any key"
             .into(),
     );
     reasons
@@ -108,7 +108,7 @@ pub(super) fn hides_quiet(walk: &mut Walk) -> bool {
     let passed = uploads.is_some_and(|uploads| uploads.last > refused.last);
     let hides = outage.span.last >= refused.last && !passed;
     if hides {
-        let why = "it was quiet since, while Synapse could not check access tokens";
+        let why = "it was quiet since then, but Synapse could not check access tokens in that time";
         walk.step(Answer::Unknown, why, &walk.known.auth);
     }
     hides
@@ -160,7 +160,7 @@ pub(super) fn proxied(walk: &Walk) -> (u64, Known<()>) {
 /// The same as a finding.
 pub(super) fn proxied_sentence(count: u64) -> String {
     format!(
-        "the client's report shows {} answered 429 by a proxy and not by Synapse (no M_LIMIT_EXCEEDED): this is no \
+        "the client's report shows {} answered with 429 by a proxy, not by Synapse (no M_LIMIT_EXCEEDED): this is no \
          rate limit; the proxy of Element Server Suite answers so while Synapse is unreachable",
         counted(count, "request")
     )

@@ -45,10 +45,10 @@ fn device(before: (&Evidence, &Verdict), now: (&Evidence, &Verdict)) -> Option<S
         return None;
     }
     let in_trouble = !matches!(was.id, VerdictId::OtkHealthy | VerdictId::Inconclusive);
-    let cure = if in_trouble { "; that is the cure" } else { "" };
+    let cure = if in_trouble { "; that resolves it" } else { "" };
     // A replica that is behind, or an answer that failed, denies nothing.
     if has_device(now, subject) == Some(false) && is.id == VerdictId::UnknownDevice {
-        return Some(format!("the device was signed out since then{cure}"));
+        return Some(format!("the device was signed out after that{cure}"));
     }
     let old_keys = before.device_keys();
     let new_keys = now.device_keys();
@@ -83,18 +83,18 @@ fn verdict(before: &Verdict, now: &Verdict, said: &mut Vec<String>) {
     } else if before.certainty != now.certainty {
         let way = if now.certainty > before.certainty { "more" } else { "less" };
         let was = before.certainty.words();
-        said.push(format!("verdict: still {id}, {way} sure: was {was}, is {sure}"));
+        said.push(format!("verdict: still {id}, with {way} certainty: was {was}, is {sure}"));
     }
     let state = |verdict: &Verdict| verdict.storm.as_ref().map(|storm| storm.goes_on);
     match (state(before), state(now)) {
-        (Some(true), Some(false)) => said.push("the refusals have stopped".to_owned()),
-        (Some(false), Some(true)) => said.push("the refusals go on again".to_owned()),
+        (Some(true), Some(false)) => said.push("the rejections have stopped".to_owned()),
+        (Some(false), Some(true)) => said.push("the rejections are ongoing again".to_owned()),
         _ => {}
     }
     let stands = |verdict: &Verdict| verdict.storm.as_ref().and_then(|storm| storm.row_stands);
     match (stands(before), stands(now)) {
-        (Some(true), Some(false)) => said.push("the key in the way is gone".to_owned()),
-        (Some(false), Some(true)) => said.push("a key stands in the way again".to_owned()),
+        (Some(true), Some(false)) => said.push("the conflicting key is gone".to_owned()),
+        (Some(false), Some(true)) => said.push("there is a conflicting key again".to_owned()),
         _ => {}
     }
 }
@@ -107,7 +107,7 @@ fn affected(was: &Fleet, is: &Fleet) -> Option<String> {
     }
     let were = was.affected.len() as u64;
     let are = is.affected.len() as u64;
-    (were != are).then(|| format!("devices in trouble: were {were}, are {are}"))
+    (were != are).then(|| format!("affected devices: were {were}, are {are}"))
 }
 
 /// The subject's own refusals over each window. The windows are of one length, and of two times.
@@ -147,7 +147,7 @@ fn stored(before: &Evidence, now: &Evidence) -> Option<String> {
 fn key_total(keys: &StoredKeys) -> String {
     match (keys.total, keys.capped) {
         (0, _) => "none".to_owned(),
-        (total, true) => format!("{total} and more"),
+        (total, true) => format!("{total} or more"),
         (total, false) => total.to_string(),
     }
 }
@@ -158,9 +158,9 @@ fn sources(before: &Evidence, now: &Evidence, said: &mut Vec<String>) {
     let is = standing(now);
     for (source, (answers, why)) in &is {
         match (was.get(source).map(|(answered, _)| *answered), *answers) {
-            (Some(false), true) => said.push(format!("{source} answers now")),
-            (Some(true), false) => said.push(format!("{source} no longer answers: {why}")),
-            (None, true) => said.push(format!("{source} was not there before")),
+            (Some(false), true) => said.push(format!("{source} can be read now")),
+            (Some(true), false) => said.push(format!("{source} can no longer be read: {why}")),
+            (None, true) => said.push(format!("{source} is new")),
             _ => {}
         }
     }
@@ -243,7 +243,7 @@ mod tests {
             "{said:?}"
         );
         assert!(
-            said.contains(&"one-time keys stored: were 3000 and more, are none".into()),
+            said.contains(&"one-time keys stored: were 3000 or more, are none".into()),
             "{said:?}"
         );
         let blind = evidence(vec![failed(Need::OneTimeKeys), log(40)]);
@@ -256,10 +256,10 @@ mod tests {
         let whole = evidence(vec![keys(50, false), log(1)]);
         let blind = evidence(vec![failed(Need::OneTimeKeys), log(1)]);
         let said = changes(&whole, &blind);
-        let gone = "database no longer answers: connection refused";
+        let gone = "database can no longer be read: connection refused";
         assert!(said.iter().any(|line| line == gone), "{said:?}");
         let said = changes(&blind, &whole);
-        assert!(said.iter().any(|line| line == "database answers now"), "{said:?}");
+        assert!(said.iter().any(|line| line == "database can be read now"), "{said:?}");
         let said = changes(&whole, &evidence(vec![log(1)]));
         let gone = "1 source of then no longer asked: database";
         assert!(said.iter().any(|line| line == gone), "{said:?}");
@@ -270,7 +270,7 @@ mod tests {
         let there = evidence(vec![database_keys("one", 10)]);
         let gone = evidence(database_without_device());
         let said = changes(&there, &gone);
-        assert!(said[0].starts_with("the device was signed out since then"), "{said:?}");
+        assert!(said[0].starts_with("the device was signed out after that"), "{said:?}");
         // Whoever did not have it before has not signed it out since.
         assert!(!changes(&gone, &gone).iter().any(|line| line.contains("signed out")));
         // A database that did not answer, or is behind, does not say that it is gone.
@@ -291,7 +291,7 @@ mod tests {
         {
             let said = changed((before, was), (now, is));
             // Only the word that the device is gone comes before it.
-            let mut lines = said.iter().filter(|line| !line.contains("signed out since then"));
+            let mut lines = said.iter().filter(|line| !line.contains("signed out after that"));
             let leads = lines.next().is_some_and(|line| line.starts_with("verdict: "));
             let differs = (was.id(), was.certainty()) != (is.id(), is.certainty());
             assert_eq!(leads, differs, "{said:?}");

@@ -16,7 +16,7 @@ pub const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is needed where a replica is behind.
 const CURRENT: &str = "a database that is up to date";
-const AGAIN: &str = "a second look";
+const AGAIN: &str = "a second check";
 
 /// Why a database that is behind does not prove that the device is not there, and what would.
 pub(super) fn why_behind(walk: &mut Walk) -> Option<String> {
@@ -35,7 +35,7 @@ pub(super) fn certainty_of_no_device(walk: &mut Walk) -> Certainty {
     match log.and_then(first_seen) {
         Some(first) if is_young(first, walk.evidence.now) => {
             let why = since("the device", first);
-            walk.missing(AGAIN, format!("ask again in a minute: {why}"));
+            walk.missing(AGAIN, format!("ask again in a minute, because {why}"));
             Certainty::Consistent
         }
         _ => Certainty::Proven,
@@ -51,7 +51,7 @@ pub(super) fn why_no_identity_yet(walk: &mut Walk) -> Option<String> {
         return None;
     }
     let why = since("its identity keys", first);
-    walk.missing(AGAIN, format!("ask again in a minute: {why}"));
+    walk.missing(AGAIN, format!("ask again in a minute, because {why}"));
     Some(why)
 }
 
@@ -123,7 +123,7 @@ pub(super) fn may_have_another_identity(walk: &mut Walk, group: &Group) -> bool 
     if replica.to.is_some_and(|to| last <= to) {
         return false;
     }
-    let why = "these refusals are newer than the replica's data: the device may have another identity by now";
+    let why = "these rejections are newer than the replica's data, so the device may have another identity by now";
     walk.step(Answer::Unknown, why, &walk.known.keys);
     let behind = walk.evidence.database_behind().unwrap_or_else(|| why.to_owned());
     walk.missing(CURRENT, current_how(&behind));

@@ -27,7 +27,7 @@ pub(super) fn removal_reasons(walk: &Walk) -> Option<String> {
 fn removal(walk: &Walk) -> Option<String> {
     let log = walk.known.auth.value()?;
     if let Some(removed) = log.removed.last() {
-        return Some(format!("it was removed {} {}", utc(removed.at), removed.by.words()));
+        return Some(format!("it was removed at {} {}", utc(removed.at), removed.by.words()));
     }
     let synced = log.synced.iter().rev().find(|synced| synced.deleted > 0)?;
     Some(format!(

@@ -27,7 +27,7 @@ pub(super) fn stopped(log: &KeyLog, evidence: &Evidence) -> Option<String> {
     let end = evidence.window.to.min(evidence.now);
     let last = log.coverage.iter().filter_map(Coverage::until);
     let last = last.max().filter(|last| end.duration_since(*last) > STOPPED)?;
-    Some(format!("its newest line is of {}", utc(last)))
+    Some(format!("its newest line is from {}", utc(last)))
 }
 
 /// What to look at where keys are stored and none could be put to the signature test: the identity holds no
@@ -37,7 +37,7 @@ pub(super) fn untested(evidence: &Evidence) -> Option<&'static str> {
     let keys = stored.value().map(|stored| stored.keys.as_slice()).unwrap_or_default();
     let untested = !keys.is_empty() && keys.iter().all(|key| key.value.check == Check::Unknown);
     untested.then_some(
-        "look at the device's row in e2e_device_keys_json: no stored key can be tested under it",
+        "check the device's row in e2e_device_keys_json: no stored key can be tested with it",
     )
 }
 
@@ -45,7 +45,7 @@ pub(super) fn untested(evidence: &Evidence) -> Option<&'static str> {
 pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<String>) {
     for other in &log.named_by_others {
         findings.push(format!(
-            "another account's upload names this device: {} of {}'s own requests; they do not count \
+            "uploads of another account name this device: {} of {}'s own requests. They do not count \
              against it",
             counted(other.span.count, "refusal"),
             other.by
@@ -55,21 +55,26 @@ pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<Strin
     let weighed = [
         (
             log.unattributed.saturating_sub(refusals.tied),
-            "names this device, but belongs to no upload of its own that the log shows",
+            "names this device, but matches none of its uploads in the log",
         ),
-        (refusals.contradicted, "in the text log is contradicted by the database: a forged line"),
-        (refusals.unsupported, "in the text log is supported by nothing else: left out"),
+        (
+            refusals.contradicted,
+            "is in the text log but contradicted by the database, so the line is forged",
+        ),
+        (refusals.unsupported, "is in the text log only and was not counted"),
     ];
     let seen = weighed.iter().filter(|(count, _)| *count > 0);
-    findings
-        .extend(seen.map(|(count, what)| format!("{}: each {what}", counted(*count, "refusal"))));
+    findings.extend(
+        seen.map(|(count, what)| format!("{}: each {what}", counted(*count, "rejected upload"))),
+    );
     let left_out = log.distrusted.iter();
     findings.extend(
-        left_out.map(|lines| format!("{} left out: {}", counted(lines.count, "line"), lines.why)),
+        left_out
+            .map(|lines| format!("{} not counted: {}", counted(lines.count, "line"), lines.why)),
     );
     if log.clipped {
         findings
-            .push("more happened than is kept one by one; totals are right, lists are cut".into());
+            .push("there was more than Kestrel lists one by one: totals are complete, lists are shortened".into());
     }
 }
 
@@ -86,12 +91,12 @@ fn resolved(of: Resolved) -> String {
         ),
         by => {
             let line = match by {
-                None => "the log has no line that names the removal",
+                None => "the log has no line about the removal",
                 Some(_) => "the authentication service removed devices of this user in between",
             };
             format!(
-                "{uploads} ({first} to {last}) are history, consistent with a logout and a new login: the \
-                 present identity is newer ({}), and neither key belongs to it; {line}",
+                "history: {uploads} ({first} to {last}), consistent with a logout and a new login: the \
+                 current identity is newer ({}), and neither key belongs to it; {line}",
                 utc(of.at)
             )
         }
@@ -107,7 +112,7 @@ pub(super) fn refused_by_report(evidence: &Evidence) -> Option<String> {
     if count == 0 {
         return None;
     }
-    let count = counted(count, "refused upload");
+    let count = counted(count, "rejected upload");
     let signs = own().flat_map(|(_, client)| &client.signs);
     let spans = signs.filter(|noted| noted.sign == Sign::AlreadyExists).map(|noted| noted.span);
     let span = spans.flatten().reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
@@ -119,7 +124,7 @@ pub(super) fn refused_by_report(evidence: &Evidence) -> Option<String> {
     let from = utc(first);
     let to = utc(last);
     let log = match covers(evidence, first, last) {
-        Some(true) => "the Synapse log covers that time and shows none: compare the clocks",
+        Some(true) => "the Synapse log covers that time and shows none, so compare the clocks",
         Some(false) => "the Synapse log that was read does not cover that time",
         None => "no Synapse log was read that could show them",
     };
@@ -141,13 +146,13 @@ fn covers(evidence: &Evidence, first: Timestamp, last: Timestamp) -> Option<bool
 pub(super) fn of_clients(evidence: &Evidence, findings: &mut Vec<String>) {
     for (id, client) in evidence.clients().filter(|(_, client)| !client.unread.is_empty()) {
         let unread = client.unread.join("; ");
-        findings.push(format!("not all of the client's report {id} was read: {unread}"));
+        findings.push(format!("the client's report {id} was read in part: {unread}"));
     }
     let Some(subject) = evidence.device() else { return };
     // A sender that aims at nobody says so in its own report.
     let stray = |client: &ClientFacts| !client.is_of(subject) && client.count(Sign::NoTargets) == 0;
     for (id, _) in evidence.clients().filter(|(_, client)| stray(client)) {
-        findings.push(format!("the client's report {id} is of another device: left out"));
+        findings.push(format!("the client's report {id} is from another device and was not used"));
     }
 }
 
@@ -155,9 +160,10 @@ pub(super) fn of_clients(evidence: &Evidence, findings: &mut Vec<String>) {
 pub(super) fn reach(coverage: &[Coverage]) -> Vec<String> {
     let mut notes = Vec::new();
     for coverage in coverage {
-        let span = coverage.span.map_or("holds nothing of the window".to_owned(), |(from, to)| {
-            format!("holds {} to {}", utc(from), utc(to))
-        });
+        let span =
+            coverage.span.map_or("has no line in the log window".to_owned(), |(from, to)| {
+                format!("covers {} to {}", utc(from), utc(to))
+            });
         notes.push(format!("log {} {span}; {}", coverage.source, coverage.zone));
         notes.extend(coverage.notes.iter().map(|note| format!("log {}: {note}", coverage.source)));
     }
@@ -168,13 +174,13 @@ pub(super) fn reach(coverage: &[Coverage]) -> Vec<String> {
 pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>, past: u64) -> Vec<String> {
     let stored = evidence.one_time_keys().value().map_or(0, |stored| stored.total);
     let mut seen =
-        vec![format!("{stored} one-time keys are stored and none fails the signature test")];
+        vec![format!("{stored} one-time keys are stored, and none fails the signature test")];
     if let Some(log) = log.value() {
         let uploads = log.accepted.uploads.map_or(0, |span| span.count);
         let claims = log.claims.all.map_or(0, |span| span.count);
-        let whose = if past > 0 { " of the present account" } else { "" };
+        let whose = if past > 0 { " of the current account" } else { "" };
         seen.push(format!(
-            "{uploads} uploads accepted, {claims} keys claimed, no refusal{whose} in the window"
+            "{uploads} uploads were accepted and {claims} keys claimed in the log window, with no rejected upload{whose}"
         ));
     }
     seen
@@ -184,7 +190,7 @@ pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>, past: u64) -> Vec
 pub(super) fn last_upload(log: &KeyLog) -> Option<String> {
     let refused = log.refused.iter().map(|group| group.span.last);
     let last = refused.chain(log.accepted.uploads.map(|uploads| uploads.last)).max()?;
-    Some(format!("the log has its uploads until {}: it was logged out since", utc(last)))
+    Some(format!("the log has its uploads until {}, so it was logged out after that", utc(last)))
 }
 
 /// The user's real devices, a few by name: a typo is seen at a glance.
@@ -195,7 +201,7 @@ pub(super) fn others(rows: &[DeviceRow]) -> String {
     let more = real.len().saturating_sub(NAMED);
     let named = real.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
     match (named.as_str(), more) {
-        ("", _) => "the user has no device on this server at all".to_owned(),
+        ("", _) => "the user has no device on this server".to_owned(),
         (_, 0) => format!("the user's devices here: {named}"),
         (_, more) => format!("the user's devices here: {named} and {more} more"),
     }
@@ -240,7 +246,7 @@ mod tests {
             (None, vec![log(Some((0, 900)))], "without a time"),
         ] {
             let said = said(seen, gathered);
-            assert!(said.starts_with("the client's report shows 5 refused uploads"), "{said}");
+            assert!(said.starts_with("the client's report shows 5 rejected uploads"), "{said}");
             assert!(said.contains(words) && !said.contains("database"), "{said}");
         }
     }

@@ -125,7 +125,7 @@ impl<'a> InboxContents<'a> {
     pub fn own_key(&self) -> String {
         match self.own {
             Some(own) if is_key(own) => head(own),
-            Some(_) => "an odd key".to_owned(),
+            Some(_) => "an unreadable key".to_owned(),
             None => "unknown".to_owned(),
         }
     }
@@ -142,16 +142,16 @@ impl<'a> InboxContents<'a> {
                 ("Live", format!("{read}{more} seen in {seconds} s"))
             }
             None if read < inbox.pending && read > 0 => {
-                ("Inbox", format!("{}{more} wait, the oldest {read}", inbox.pending))
+                ("Inbox", format!("{}{more} undelivered, the oldest {read}", inbox.pending))
             }
-            None => ("Inbox", format!("{}{more} wait", inbox.pending)),
+            None => ("Inbox", format!("{}{more} undelivered", inbox.pending)),
         };
         if let Some(kinds) = self.kinds() {
             all = format!("{all}: {kinds}");
         }
         let mut parts = vec![all];
         if inbox.live.is_some() {
-            parts.push(format!("{}{more} still wait", inbox.pending));
+            parts.push(format!("{}{more} still undelivered", inbox.pending));
         }
         parts.extend(self.senders().map(|senders| format!("from {senders}")));
         let largest = inbox.rows.iter().map(|row| row.bytes).max();
@@ -165,9 +165,9 @@ impl<'a> InboxContents<'a> {
     /// How many of which kind.
     fn kinds(&self) -> Option<String> {
         let kinds = [
-            (self.dead.len() as u64, format!("for a dead identity ({})", self.dead_keys())),
-            (self.right.len() as u64, format!("for its own ({})", self.own_key())),
-            (self.unclear, "for whom is not known".to_owned()),
+            (self.dead.len() as u64, format!("for an old identity ({})", self.dead_keys())),
+            (self.right.len() as u64, format!("for its own identity ({})", self.own_key())),
+            (self.unclear, "for an unknown identity".to_owned()),
             (self.plain, "not encrypted".to_owned()),
             (self.others, "from others".to_owned()),
         ];
@@ -208,9 +208,10 @@ impl<'a> InboxContents<'a> {
             let to = utc(span.to);
             return Some(vec![
                 format!(
-                    "{waiting} for its own identity wait, more at each look from {from} to {to}"
+                    "the inbox has {waiting} for its own identity, more at each check from {from} to {to}"
                 ),
-                "the device made requests meanwhile, and fetched less than came".to_owned(),
+                "the device made requests in that time, but fetched fewer messages than arrived"
+                    .to_owned(),
             ]);
         }
         let again = inbox.again.filter(|again| again.stands)?;
@@ -220,10 +221,17 @@ impl<'a> InboxContents<'a> {
         let grown = match (again.came, stored) {
             (0, None) => return None,
             (0, Some(span)) => match span.count.saturating_sub(inbox.pending) {
-                0 => format!("{} stored in the window, and none fetched", span.count),
-                fetched => format!("{} stored in the window, and {fetched} fetched", span.count),
+                0 => {
+                    format!("{} arrived in the log window, but the device fetched none", span.count)
+                }
+                fetched => {
+                    format!(
+                        "{} arrived in the log window, of which the device fetched {fetched}",
+                        span.count
+                    )
+                }
             },
-            (came, _) => format!("{came} more came within {} s", again.after / 1000),
+            (came, _) => format!("{came} more arrived within {} s", again.after / 1000),
         };
         let seen = device.and_then(|row| row.last_seen);
         let away = seen.map(|seen| now.duration_since(seen)).filter(|away| *away >= IDLE);
@@ -234,13 +242,13 @@ impl<'a> InboxContents<'a> {
             (None, None) => {
                 let last = log.and_then(fetched_last)?;
                 format!(
-                    "9533_debug shows no message handed to the user's syncs after {}",
+                    "9533_debug shows no message delivered to the user's syncs after {}",
                     utc(last)
                 )
             }
         };
         Some(vec![
-            format!("{waiting} for its own identity wait and {grown}"),
+            format!("the inbox has {waiting} for its own identity, and {grown}"),
             still,
             "a device that is switched off looks the same".to_owned(),
         ])
@@ -270,7 +278,7 @@ fn head(key: &str) -> String {
 /// A sender as far as it is one.
 fn shown(sender: Option<&str>) -> &str {
     let plain = |id: &&str| id.len() < 80 && !id.contains(|c: char| c.is_control() || c == ' ');
-    sender.filter(|id| UserId::parse(id).is_ok()).filter(plain).unwrap_or("an odd sender")
+    sender.filter(|id| UserId::parse(id).is_ok()).filter(plain).unwrap_or("an invalid sender")
 }
 
 #[cfg(test)]
@@ -327,7 +335,7 @@ mod tests {
         assert!(!contents.caught_up());
         let (_, figure) = contents.figure().unwrap();
         assert!(
-            figure.starts_with("6 wait: 1 for a dead identity (AFsahSIy…), 2 for its own"),
+            figure.starts_with("6 undelivered: 1 for an old identity (AFsahSIy…), 2 for its own"),
             "{figure}"
         );
         let sender = UserId::parse("@b:x.org").unwrap();
@@ -408,7 +416,7 @@ mod tests {
         let span = Window { from: now, to: now };
         let inbox = Inbox { again, grown: Some(span), ..inbox(vec![row(1, "@a:x.org", OWN)]) };
         let said = InboxContents::sort(Some(&inbox), Some(&keys), None).undrained(None, None, now);
-        assert!(said.is_some_and(|said| said[0].contains("more at each look")));
+        assert!(said.is_some_and(|said| said[0].contains("more at each check")));
     }
 
     /// Measured with 9533_debug on: 16 stored, 2 fetched, 14 waiting.
@@ -452,7 +460,10 @@ mod tests {
         // Synapse notes a device's last request only every few minutes: the log may be all that tells.
         for ago in [400, 100] {
             let said = said(&log, ago).expect("it is not drained");
-            assert!(said[0].contains("16 stored in the window, and 2 fetched"), "{said:?}");
+            assert!(
+                said[0].contains("16 arrived in the log window, of which the device fetched 2"),
+                "{said:?}"
+            );
         }
         let none = ToDeviceLog { returned: None, ..log.clone() };
         assert!(said(&none, 100).is_none(), "another worker may answer the syncs");
@@ -463,7 +474,7 @@ mod tests {
     #[test]
     fn an_odd_sender_is_not_shown() {
         for odd in ["@a\n:x.org", "<b>", &format!("@{}:x.org", "a".repeat(200)), ""] {
-            assert_eq!(shown(Some(odd)), "an odd sender");
+            assert_eq!(shown(Some(odd)), "an invalid sender");
         }
         assert_eq!(shown(Some("@a:x.org")), "@a:x.org");
     }

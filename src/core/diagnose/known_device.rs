@@ -49,7 +49,7 @@ fn identity_published(walk: &mut Walk) -> Option<Ruling> {
     let keys = &walk.known.keys;
     match keys {
         Known::Is(row, _) => {
-            let because = format!("this identity stands since {}", utc(row.added));
+            let because = format!("this identity was published at {}", utc(row.added));
             walk.step(Answer::Yes, because, keys);
             None
         }
@@ -61,7 +61,7 @@ fn identity_published(walk: &mut Walk) -> Option<Ruling> {
         Known::None(_) => {
             if device_row(walk).is_none() {
                 // Nobody could say whether the device is there, and that is noted already.
-                walk.step(Answer::Unknown, "it is not known whether the device is there", keys);
+                walk.step(Answer::Unknown, "it is not known whether the device exists", keys);
                 return None;
             }
             if let Some(why) = database_lag::why_no_identity_yet(walk) {

@@ -40,7 +40,7 @@ pub(super) fn unread_after(refused: &[&Refused], end: Timestamp) -> Option<Strin
     let too_soon = read_to.duration_since(last) <= QUIET && end.duration_since(read_to) > QUIET;
     too_soon.then(|| {
         format!(
-            "the log ends at {}, {} after the last rejected upload: whether more followed is not known",
+            "the log ends at {}, {} after the last rejected upload, so it is not known whether more followed",
             utc(read_to),
             counted(seen_after(refused, end), "second")
         )

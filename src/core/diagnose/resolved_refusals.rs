@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn without_the_line_a_newer_identity_tells_it() {
         for (by, words) in
-            [(None, "no line that names"), (Some(RemovedBy::Sync), "authentication service")]
+            [(None, "no line about the removal"), (Some(RemovedBy::Sync), "authentication service")]
         {
             let mut log = cured(Format::Json, [Fails, Fails]);
             log.removed = by.map(|by| removed(140, by, Format::Json)).into_iter().collect();

@@ -107,7 +107,9 @@ impl<'a> Walk<'a> {
 
 /// What to do where the database was not read.
 pub(super) fn database_how(why: &str) -> String {
-    format!("let Kestrel read Synapse's database ({why}); `kestrel grants` prints a read-only role")
+    format!(
+        "let Kestrel read Synapse's database ({why}); `kestrel grants` prints the SQL for a read-only role"
+    )
 }
 
 /// What to do where the log was not read.

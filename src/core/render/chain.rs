@@ -128,10 +128,9 @@ fn found(chain: &Chain) -> String {
 
 fn line(page: &mut Page, number: usize, branch: &Branch, alone: bool) {
     let Branch { symptom: of, verdict, place } = branch;
-    page.line().strong(format!("{number}. {} · {}", symptom(*of), verdict.certainty.words()));
-    if let Some(words) = words(*place, alone) {
-        page.strong(format!(" · {words}"));
-    }
+    let place_words = words(*place, alone).map(|words| format!(" · {words}")).unwrap_or_default();
+    let certainty = verdict.certainty.words();
+    page.line().strong(format!("{number}. {} · {certainty}{place_words}", symptom(*of)));
     match (place, verdict.missing.first()) {
         (ChainPlace::Unknown, Some(missing)) => {
             page.text(format!(" · Needed: {}: {}", missing.need, missing.how))
@@ -244,7 +243,7 @@ mod tests {
             .collect();
         assert_eq!(lines.len(), DEVICES, "{said}");
         assert!(lines[0].starts_with(&format!("Checked device: {judged}")), "{said}");
-        assert!(lines[0].ends_with("its next key is of a dead account"), "{said}");
+        assert!(lines[0].ends_with("its next key is from an old account"), "{said}");
         assert!(lines[1].starts_with("Other device: WELL7, seen 2026-"), "{said}");
         assert!(said.contains("3 more devices with keys.\n"), "{said}");
         assert!(said.contains("Not listed: 1 session without encryption keys.\n"), "{said}");

@@ -11,7 +11,7 @@ use crate::evidence::{Known, counted};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "account-recreated",
-    asked: "Was the encryption account made anew under the same device id?",
+    asked: "Did the client create a new encryption account under the same device ID?",
     rules: &[VerdictId::OtkRecreated],
     ask: account_recreated,
 };
@@ -25,14 +25,14 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
                 (Answer::Unknown, why.clone())
             }
             _ if beside > 0 => {
-                (Answer::No, "the keys of another account came after this identity".into())
+                (Answer::No, "the keys of the other account are newer than this identity".into())
             }
             _ if walk.known.log.unknown().is_some() && walk.refusals.groups.is_empty() => {
-                let why = "no stored key was made by another account; no log was read";
+                let why = "no stored key comes from another account, and no log was read";
                 (Answer::No, why.into())
             }
             _ => {
-                let none = "no stored or refused key was made by another account";
+                let none = "no stored or rejected key comes from another account";
                 (Answer::No, walk.refusals.why_none(none).into())
             }
         };
@@ -41,13 +41,13 @@ fn account_recreated(walk: &mut Walk) -> Option<Ruling> {
     let mut because = Vec::new();
     if let Some(group) = group {
         because.push(
-            "the key in the way was not signed by the device's present account, the offered one was"
+            "the conflicting key was not signed by the device's current account, but the rejected key was"
                 .to_owned(),
         );
         because.extend(confirmation(walk, &group));
     }
     if dead > 0 {
-        because.push(format!("{dead} stored keys were signed by an account that is gone"));
+        because.push(format!("{dead} stored keys were signed by an old account"));
     }
     if group.is_none() {
         because.extend(handed_out(walk));
@@ -65,7 +65,8 @@ fn handed_out(walk: &Walk) -> Option<String> {
     let log = walk.known.log.value()?;
     let keys = walk.known.keys.value()?;
     let count = dead_claims(log, keys.added);
-    (count > 0).then(|| format!("{} of that account handed out since", counted(count, "key")))
+    (count > 0)
+        .then(|| format!("peers claimed {} of the old account since then", counted(count, "key")))
 }
 
 #[cfg(test)]

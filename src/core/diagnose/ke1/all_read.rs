@@ -13,7 +13,7 @@ use crate::evidence::{KeyLog, Need, State};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "all-read",
-    asked: "Were the log and the database both read?",
+    asked: "Could the log and the database both be read?",
     rules: &[VerdictId::OtkHealthy],
     ask: all_read,
 };
@@ -40,8 +40,8 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
     let json = |log: &KeyLog| log.coverage.iter().any(|part| part.format == Format::Json);
     let untied = log.is_some_and(|log| json(log) && log.unattributed > walk.refusals.tied);
     if untied {
-        let how = "log in Synapse's text or Terse JSON format, which write request ids";
-        walk.missing("whose upload was refused", how.into());
+        let how = "use Synapse's text or Terse JSON log format, which write request IDs";
+        walk.missing("the device whose upload was rejected", how.into());
     }
     let untested = findings::untested(walk.evidence);
     if let Some(how) = untested {
@@ -51,7 +51,7 @@ fn all_read(walk: &mut Walk) -> Option<Ruling> {
     let current = database_lag::is_current(walk);
     let whole = failed.is_empty() && current && !untied && untested.is_none() && !silent;
     if whole && log_read && walk.known.keys.value().is_some() {
-        walk.step(Answer::Yes, "both answered", &walk.known.log);
+        walk.step(Answer::Yes, "both could be read", &walk.known.log);
         walk.because.extend(findings::health(walk.evidence, &walk.known.log, walk.refusals.past));
         return Some((VerdictId::OtkHealthy, Certainty::Consistent));
     }

@@ -16,7 +16,7 @@ pub(super) fn once_by_report(walk: &mut Walk) -> bool {
     if walk.known.log.value().is_some() || walk.refusals.repeated() {
         return false;
     }
-    let why = "a single one, by the client's report: two uploads may have crossed";
+    let why = "the client's report shows a single rejected upload, so two uploads may have crossed";
     walk.step(Answer::Unknown, why, &walk.known.log);
     true
 }
@@ -30,7 +30,7 @@ pub(super) fn other_identity(walk: &mut Walk, answer: Answer, because: String) -
     };
     let head = |key: &str| key.chars().take(8).collect::<String>();
     let differ = format!(
-        "the client's report names the identity {} and the server holds {}: two accounts under one device ID",
+        "the client's report names the identity {} but the server has {}, so there are two accounts under one device ID",
         head(theirs),
         head(ours)
     );
@@ -63,8 +63,8 @@ fn told_identity<'a>(walk: &Walk<'a>) -> Option<(&'a str, &'a str, &'a str, bool
 pub(super) fn order_wanted(walk: &mut Walk) {
     let Some(span) = walk.refusals.span() else { return };
     let how = format!(
-        "of {} to {} and the minutes before: the order of the uploads tells two clients from a store that \
-         was put back",
+        "from a few minutes before {} to {}: the order of the uploads shows whether two clients share a store or an \
+         old copy of the store was restored",
         utc(span.first),
         utc(span.last)
     );
@@ -84,22 +84,21 @@ pub(super) fn confirmation(walk: &Walk, group: &Group) -> Vec<String> {
     let refused = group.refused;
     if refused.reported {
         // Of a client's word nothing else counts.
-        let why =
-            "the key in the way of the client's refused upload is the very key the database holds";
+        let why = "the conflicting key in the client's report is exactly the key in the database";
         return vec![why.into()];
     }
     let why = match (group.row, refused.format) {
-        (Row::Old(_), _) => "the database still holds that very key: the log line is no forgery",
-        (_, Format::Json) => "the log is JSON: its lines cannot be forged",
+        (Row::Old(_), _) => "the database still holds exactly this key, so the log line is genuine",
+        (_, Format::Json) => "the log is JSON, so its lines cannot be forged",
         (Row::Other(_) | Row::Gone, Format::Text) => {
-            "the row is gone since: only a text log speaks for it, and that can be forged"
+            "the conflicting key is no longer stored, so only a text log shows it, and that can be forged"
         }
-        (Row::NotRead, Format::Text) => "only a text log speaks for it, and that can be forged",
+        (Row::NotRead, Format::Text) => "only a text log shows it, and that can be forged",
     };
     let alike = |seen: &ClientRefusal| seen.same_conflict(&refused.key, &refused.old, &refused.new);
     let met = walk.own_clients().any(|(_, client)| client.refused.iter().any(alike));
     let met = met.then(|| {
-        "the client's refused upload is the log's: the same id, the same key in the way, the same offered"
+        "the client's report shows the same rejected upload as the log: same key ID, same conflicting key, same new key"
             .to_owned()
     });
     [why.to_owned()].into_iter().chain(met).collect()

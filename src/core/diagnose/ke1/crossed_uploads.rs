@@ -19,8 +19,8 @@ pub(super) fn crossed(walk: &mut Walk, log: &KeyLog) -> bool {
         return true;
     }
     let how = format!(
-        "the log ends {} after the rejected upload of {}. Ask again when it holds {} more: quiet, or an \
-         accepted upload, would mean that two uploads crossed once (otk-race)",
+        "the log ends {} after the rejected upload of {}. Ask again in {}: if no upload is rejected until \
+         then, or one is accepted, two uploads crossed once (otk-race)",
         counted(seen_after(&refused, end), "second"),
         utc(span.last),
         counted(QUIET.as_secs().unsigned_abs(), "second")

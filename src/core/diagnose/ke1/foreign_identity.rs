@@ -11,7 +11,7 @@ use crate::diagnose::verdict_id::VerdictId;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "foreign-identity",
-    asked: "Does the uploader sign with an identity that the server does not hold?",
+    asked: "Does the client sign its keys with an identity that the server does not have?",
     rules: &[VerdictId::OtkForeignIdentity],
     ask: foreign_identity,
 };
@@ -20,18 +20,18 @@ fn foreign_identity(walk: &mut Walk) -> Option<Ruling> {
     let (_, beside) = failing(walk);
     if beside > 0 && walk.refusals.with_pattern(Pattern::Foreign).is_none() {
         let because = format!(
-            "{beside} stored keys are newer than the device's identity and signed by another account"
+            "{beside} stored keys are newer than the device's identity and were signed by another account"
         );
         walk.decided(Answer::Yes, vec![because], &walk.known.stored);
         return Some((VerdictId::OtkForeignIdentity, Certainty::Proven));
     }
-    let none = "no refusal where only the stored key verifies";
+    let none = "no rejected upload in which only the stored key passes the signature test";
     let group = strongest_group(walk, Pattern::Foreign, none)?;
     if database_lag::may_have_another_identity(walk, &group) {
         return None;
     }
     let mut because = vec![
-        "the stored key is signed by the device's present account, the offered one is not"
+        "the stored key was signed by the device's current account, but the rejected key was not"
             .to_owned(),
     ];
     because.extend(confirmation(walk, &group));

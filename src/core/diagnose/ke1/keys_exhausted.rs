@@ -8,7 +8,7 @@ use crate::evidence::Known;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "keys-exhausted",
-    asked: "Has it run out of one-time keys?",
+    asked: "Has the device run out of one-time keys?",
     rules: &[VerdictId::OtkExhausted],
     ask: keys_exhausted,
 };
@@ -20,27 +20,27 @@ fn keys_exhausted(walk: &mut Walk) -> Option<Ruling> {
     }
     let fallback = walk.evidence.fallback_keys();
     if walk.known.stored_keys().is_some_and(|stored| stored.total > 0) {
-        walk.step(Answer::No, "keys are left to hand out", &fallback);
+        walk.step(Answer::No, "keys are left to claim", &fallback);
         return None;
     }
     let because = match &fallback {
         Known::Unknown(why, _) => {
             walk.step(Answer::Unknown, why.clone(), &fallback);
-            let finding = "no one-time key is stored; the fallback key could not be read";
+            let finding = "no one-time key is stored, and the fallback key could not be read";
             walk.findings.push(finding.into());
             return None;
         }
         Known::Is(rows, _) if rows.iter().any(|row| !row.used) => {
             if walk.known.keys.value().is_some() {
-                let finding = "no one-time key is stored; the fallback key is still unused";
+                let finding = "no one-time key is stored, but the fallback key is still unused";
                 walk.findings.push(finding.into());
             }
-            walk.step(Answer::No, "keys are left to hand out", &fallback);
+            walk.step(Answer::No, "keys are left to claim", &fallback);
             return None;
         }
-        Known::Is(..) => "no one-time key is left and the fallback key was handed out",
+        Known::Is(..) => "no one-time key is left, and the fallback key was already used",
         Known::None(_) => {
-            "no one-time key is left and there is no fallback key: nobody can reach it"
+            "no one-time key and no fallback key is left, so nobody can start a session with the device"
         }
     };
     walk.decided(Answer::Yes, vec![because.into()], &fallback);

@@ -12,13 +12,13 @@ use crate::diagnose::verdict_id::VerdictId;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "same-account",
-    asked: "Did one and the same account make both keys?",
+    asked: "Do both keys come from the same account?",
     rules: &[VerdictId::OtkConcurrent, VerdictId::OtkRolledBack, VerdictId::OtkSameAccount],
     ask: same_account,
 };
 
 fn same_account(walk: &mut Walk) -> Option<Ruling> {
-    let none = "no refusal where both keys verify";
+    let none = "no rejected upload in which both keys pass the signature test";
     let group = strongest_group(walk, Pattern::SameAccount, none)?;
     let known = walk.known;
     let log = &known.reported;
@@ -26,12 +26,13 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     if crossed(walk, log) {
-        walk.step(Answer::Yes, "but only once", &walk.known.log);
+        walk.step(Answer::Yes, "yes, but only once", &walk.known.log);
         return None;
     }
     let order = upload_order(&walk.refusals, log);
     let mut because = vec![
-        "the stored and the offered key are both signed by the device's present account".to_owned(),
+        "the stored and the rejected key were both signed by the device's current account"
+            .to_owned(),
     ];
     because.extend(confirmation(walk, &group));
     match known.log.value() {

@@ -8,7 +8,7 @@ use crate::evidence::otk::Claim;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "same-keys-again",
-    asked: "Does it upload the same keys again and again?",
+    asked: "Does the device upload the same keys again and again?",
     rules: &[VerdictId::OtkUploadLoop],
     ask: same_keys_again,
 };
@@ -32,11 +32,11 @@ fn same_keys_again(walk: &mut Walk) -> Option<Ruling> {
         span.count >= LOOP + renewed as u64 && !log.claims.kept.iter().any(claimed)
     });
     let Some(batch) = looping else {
-        walk.step(Answer::No, "no batch was accepted over and over", &walk.known.log);
+        walk.step(Answer::No, "no batch was accepted repeatedly", &walk.known.log);
         return None;
     };
     let because = format!(
-        "one batch of {} keys was accepted {} times, and none of it was claimed",
+        "the same batch of {} keys was accepted {} times, and none of its keys was claimed",
         batch.batch.count, batch.span.count
     );
     walk.decided(Answer::Yes, vec![because], &walk.known.log);

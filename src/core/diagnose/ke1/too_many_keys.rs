@@ -10,7 +10,7 @@ use crate::evidence::key_log::Format;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "too-many-keys",
-    asked: "Does it hold or upload far too many keys?",
+    asked: "Does the device have, or upload, far too many keys?",
     rules: &[VerdictId::OtkFlood],
     ask: too_many_keys,
 };
@@ -19,7 +19,7 @@ fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
     let total = walk.known.stored_keys().map(|stored| stored.total);
     let Some((because, certainty)) = flood(walk, total) else {
         let (answer, because) = match total {
-            Some(total) => (Answer::No, format!("{total} are stored")),
+            Some(total) => (Answer::No, format!("{total} one-time keys are stored")),
             None => (Answer::Unknown, "the stored keys could not be counted".into()),
         };
         walk.step(answer, because, &walk.known.stored);
@@ -33,7 +33,7 @@ fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
 /// uploads than claims.
 fn flood(walk: &Walk, total: Option<u64>) -> Option<(String, Certainty)> {
     if let Some(total) = total.filter(|total| *total >= FLOOD) {
-        let because = format!("{total} one-time keys are stored; 50 to 160 is healthy");
+        let because = format!("{total} one-time keys are stored (50 to 160 is normal)");
         return Some((because, Certainty::Proven));
     }
     let log = walk.known.log.value()?;
@@ -41,7 +41,7 @@ fn flood(walk: &Walk, total: Option<u64>) -> Option<(String, Certainty)> {
     let over = walk.refusals.renewed;
     if let Some(span) = log.too_large.filter(|span| over.is_none_or(|at| span.last > at)) {
         let goes_on = walk.refusals.too_large.is_some();
-        let still = if goes_on { ", and they still are at the end of the log" } else { "" };
+        let still = if goes_on { ", and this was still ongoing at the end of the log" } else { "" };
         let because = format!(
             "{} were rejected because the device would hold too many keys (M_TOO_LARGE){still}",
             counted(span.count, "upload")
@@ -53,7 +53,7 @@ fn flood(walk: &Walk, total: Option<u64>) -> Option<(String, Certainty)> {
     let surplus = log.accepted.keys.saturating_sub(claims);
     let unread = total.is_none() && over.is_none();
     (unread && surplus > FLOOD).then(|| {
-        let because = format!("{surplus} more keys were uploaded than claimed in the window");
+        let because = format!("{surplus} more keys were uploaded than claimed in the log window");
         (because, Certainty::Consistent)
     })
 }

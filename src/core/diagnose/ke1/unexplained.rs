@@ -14,7 +14,7 @@ use crate::evidence::otk::Check;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "unexplained",
-    asked: "Is there a refusal that the signatures do not explain?",
+    asked: "Is there a rejected upload that the signatures do not explain?",
     rules: &[VerdictId::OtkDiverged],
     ask: unexplained,
 };
@@ -29,13 +29,13 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
     }
     let known = walk.known;
     if crossed(walk, &known.reported) {
-        walk.step(Answer::Yes, "but only once", &known.log);
+        walk.step(Answer::Yes, "yes, but only once", &known.log);
         return None;
     }
     let why = match (&known.keys, group.refused.old.check, group.refused.new.check) {
-        (Known::Unknown(why, _), ..) => format!("the signature test could not be made: {why}"),
+        (Known::Unknown(why, _), ..) => format!("the signature test was not possible: {why}"),
         (_, Check::Fails, Check::Fails) => {
-            "neither key verifies under the device's identity".into()
+            "neither key passes the signature test for the device's identity".into()
         }
         _ => "the keys carry no signature of this device".into(),
     };
@@ -43,7 +43,7 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
     because.extend(confirmation(walk, &group));
     if group.refused.with_device_keys == group.refused.span.count && starts_at_zero(&group) {
         because.push(
-            "each try carries device keys and begins with the first ids again: the shape of a wiped store"
+            "each attempt includes device keys and starts with the first key IDs again, which is typical of a wiped store"
                 .into(),
         );
     }

@@ -30,24 +30,27 @@ impl UploadOrder {
             Self::TwoClients { interleaved } => {
                 let overlaps = counted(log.shared_sync, "overlapping sync");
                 let seen = match (interleaved, log.shared_sync) {
-                    (true, 0) => "uploads with other ids were accepted in between".to_owned(),
+                    (true, 0) => "uploads with other key IDs were accepted in between".to_owned(),
                     (true, _) => {
-                        format!("uploads with other ids were accepted in between, with {overlaps}")
+                        format!(
+                            "uploads with other key IDs were accepted in between, with {overlaps}"
+                        )
                     }
                     (false, _) => format!("the device had {overlaps}"),
                 };
-                format!("{seen}: two clients take turns")
+                format!("{seen}, so two clients take turns")
             }
             Self::Rollback => {
                 let started = started_before(refusals, log);
                 let start = if started { "a client of the user had just started, " } else { "" };
                 format!(
-                    "{start}the refused ids had been accepted before, and nothing else was accepted \
-                     meanwhile: one client that went back in time"
+                    "{start}the rejected key IDs had been accepted before, and nothing else was accepted \
+                     in between, so one client runs on an older copy of its store"
                 )
             }
             Self::Unclear => {
-                "the order of uploads in the log does not tell which of the two it is".into()
+                "the order of the uploads in the log does not show which of the two causes it is"
+                    .into()
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::evidence::{Known, counted};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "uploads-refused",
-    asked: "Were its own uploads refused, \"One time key … already exists\"?",
+    asked: "Were the device's own uploads rejected with \"One time key … already exists\"?",
     rules: &[],
     ask: uploads_refused,
 };
@@ -18,16 +18,18 @@ fn uploads_refused(walk: &mut Walk) -> Option<Ruling> {
     let log = &walk.known.log;
     let (answer, because) = match (log, walk.refusals.span()) {
         (_, Some(span)) if walk.refusals.only_reported() => {
-            let refusals = counted(span.count, "refusal");
-            (Answer::Yes, format!("{refusals} or more, by the client's report"))
+            let refusals = counted(span.count, "rejected upload");
+            (Answer::Yes, format!("{refusals} or more in the client's report"))
         }
-        (_, Some(span)) => (Answer::Yes, counted(span.count, "refusal")),
+        (_, Some(span)) => (Answer::Yes, counted(span.count, "rejected upload")),
         (Known::Is(log, _), None) if !findings::read_anything(log) => {
-            (Answer::Unknown, "the log holds nothing of this window".into())
+            (Answer::Unknown, "the log has no line in this log window".into())
         }
         (Known::Unknown(why, _), None) => (Answer::Unknown, why.clone()),
         (_, None) if walk.known.unseen.keys.is_some() => (Answer::Unknown, no_refusal(walk)),
-        (_, None) => (Answer::No, "no refusal in the window is this device's own".to_owned()),
+        (_, None) => {
+            (Answer::No, "no rejected upload in the log window belongs to this device".to_owned())
+        }
     };
     if walk.refusals.span().is_none() {
         walk.findings.extend(findings::refused_by_report(walk.evidence));

@@ -11,7 +11,7 @@ use crate::evidence::{Need, State, counted};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "captured",
-    asked: "Was a call watched, with the log and the client telling their sides?",
+    asked: "Was a call watched, with the log and the client's report to compare?",
     rules: &[],
     ask: captured,
 };
@@ -21,9 +21,9 @@ fn captured(walk: &mut Walk) -> Option<Ruling> {
     let verdict = &walk.known.ke1;
     let name = verdict.id.name();
     let finding = match verdict.id {
-        VerdictId::Inconclusive => "KE-1 cannot be judged either".to_owned(),
-        VerdictId::OtkHealthy => "KE-1 shows no trouble with its keys".to_owned(),
-        _ => format!("KE-1 says {name} ({}): heal that first", verdict.certainty.words()),
+        VerdictId::Inconclusive => "KE-1 could not be decided either".to_owned(),
+        VerdictId::OtkHealthy => "KE-1 shows no problem with its keys".to_owned(),
+        _ => format!("KE-1 found {name} ({}), so fix that first", verdict.certainty.words()),
     };
     walk.findings.insert(0, finding);
     unread(walk);
@@ -31,13 +31,14 @@ fn captured(walk: &mut Walk) -> Option<Ruling> {
     if inbox.value().is_some_and(|inbox| inbox.live.is_some()) {
         watched(walk);
     } else if walk.evidence.dehydrated().value() == Some(&true) {
-        let how = "ask about the device that is in the call: nobody uses a dehydrated one";
+        let how =
+            "ask about the device that is in the call. This one is dehydrated: nobody uses it";
         walk.missing("the right device", how.into());
     } else {
         walk.missing("a live watch", live_how(walk));
     }
     if walk.evidence.clients().next().is_none() {
-        let how = "the diagnostics report of the receiving and of the sending client";
+        let how = "get the diagnostics report of the receiving client and of the sending client";
         walk.missing("the client's report", how.into());
     }
     let log = walk.evidence.to_device_log();
@@ -56,11 +57,12 @@ fn watched(walk: &mut Walk) {
     let inbox = walk.evidence.inbox();
     let why = match inbox.value() {
         Some(inbox) if right > 0 && inbox.pending == 0 => format!(
-            "{} for its own identity came and were fetched: what became of them is the client's to say",
+            "the device fetched {} for its own identity. Only the client can show what happened to them",
             counted(right, "message")
         ),
         Some(inbox) if inbox.rows.is_empty() => {
-            "nothing came while it was watched; without a call that means nothing".to_owned()
+            "nothing arrived while it was watched, which means nothing if there was no call"
+                .to_owned()
         }
         _ => return,
     };
@@ -82,16 +84,16 @@ fn unread(walk: &mut Walk) {
 }
 
 /// Domain fact 28. In the file that `log_config` of homeserver.yaml names; one line of YAML.
-const DEBUG_HOW: &str = "in Synapse's log config put the line `synapse.9533_debug: {level: DEBUG}` under \
-                         `loggers:`, run `systemctl reload matrix-synapse`, make the call; then take the \
-                         line out again and reload";
+const DEBUG_HOW: &str = "add the line `synapse.9533_debug: {level: DEBUG}` under `loggers:` in Synapse's log config, \
+                         run `systemctl reload matrix-synapse`, and make the call. Then remove the line and \
+                         reload again";
 
 fn live_how(walk: &Walk) -> String {
     let ids = walk.evidence.subject.ids();
     let device = ids.1.map_or("DEVICE".to_owned(), |device| quoted_device(device.as_str()));
     let user = ids.0.map_or("@user:server", |user| user.as_str());
     format!(
-        "`!ke2 {user} {device} live 60s` while a call runs: what an online device is sent waits for milliseconds"
+        "send `!ke2 {user} {device} live 60s` during a call, because an online device fetches its messages within milliseconds"
     )
 }
 

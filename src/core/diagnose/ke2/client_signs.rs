@@ -9,9 +9,9 @@ use crate::evidence::{Evidence, Known, counted};
 
 /// What a client says that fails to open what it is sent.
 const FAILS: [(Sign, &str, &str); 3] = [
-    (Sign::MissingOneTimeKey, "lacks the one-time key of", "message"),
-    (Sign::Wedged, "has no session that opens", "message"),
-    (Sign::MissingMediaKey, "misses", "media key"),
+    (Sign::MissingOneTimeKey, "does not have the one-time key of", "message"),
+    (Sign::Wedged, "has no session that decrypts", "message"),
+    (Sign::MissingMediaKey, "is missing", "media key"),
 ];
 
 /// The signs that count, and the evidence that they stand in.
@@ -53,7 +53,7 @@ impl<'a> Signs<'a> {
             ids.push(id.to_owned());
         }
         let known = if ids.is_empty() {
-            Known::Unknown("no report of such a client is at hand".into(), ids)
+            Known::Unknown("there is no report from this client".into(), ids)
         } else {
             Known::Is((), ids)
         };
@@ -80,8 +80,8 @@ impl<'a> Signs<'a> {
         let mut olds = refusals.groups.iter().map(|group| &group.refused.old);
         let old = olds.find(|old| lacked.iter().any(|key| old.is_curve25519(key)))?;
         Some(format!(
-            "the one-time key it lacks, {}…, is the very key in the way of its refused uploads: the server \
-             handed it out, and the message for it came back",
+            "the one-time key that it does not have, {}…, is exactly the key that its uploads conflict with. It \
+             was claimed, and the message that was encrypted with it arrived",
             old.head
         ))
     }

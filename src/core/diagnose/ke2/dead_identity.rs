@@ -11,7 +11,7 @@ use crate::evidence::{Known, counted};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "dead-identity",
-    asked: "Is what is sent to it encrypted to another identity than its own?",
+    asked: "Are messages to the device encrypted for another identity than its own?",
     rules: &[VerdictId::MediaDeadIdentity],
     ask: dead_identity,
 };
@@ -25,22 +25,24 @@ fn dead_identity(walk: &mut Walk) -> Option<Ruling> {
     let dead = mail.dead.len() as u64;
     let right = mail.right.len();
     let mut because = vec![format!(
-        "{} for {}, and the device's identity is {}",
+        "{} for {}, but the device's identity is {}",
         counted(dead, "message"),
         mail.dead_keys(),
         mail.own_key()
     )];
     if right > 0 {
-        because.push(format!("{right} for its own identity"));
+        because.push(format!("for its own identity: {right}"));
     }
     if mail.caught_up() {
-        let why = "each of these senders has used the present identity since: what was sent before is lost";
+        let why = "each of these senders has used the current identity since then; what they sent before is lost";
         walk.findings.push(why.into());
     }
     let ke1 = &walk.known.ke1;
     let recreated = ke1.id == VerdictId::OtkRecreated;
     if recreated {
-        because.push("KE-1: its account was made anew under the same device id".into());
+        because.push(
+            "KE-1 found that the client created a new account under the same device ID".into(),
+        );
     }
     // For which key a message is, its sender chooses: one sender may have made the key up, however often
     // it writes. KE-1 is another witness; so is a sender of another account. Where somebody knows the
@@ -52,12 +54,12 @@ fn dead_identity(walk: &mut Walk) -> Option<Ruling> {
         _ => recreated && ke1.certainty == Certainty::Proven,
     };
     if !proven && right > 0 && walk.evidence.subject.sender().is_none() {
-        let how = "ask about one sender: `!ke2 @user:server DEVICE @sender:server`";
-        walk.missing("whether that sender is wrong or the identity changed", how.into());
+        let how = "check one sender with `!ke2 @user:server DEVICE @sender:server`";
+        walk.missing("whether only that sender is wrong", how.into());
     } else if !proven {
-        let how = "one sender alone may have made the key up: `!ke1` on this device, or what another \
+        let how = "a single sender may have invented the key. Run `!ke1` for this device, or check what another \
                    sender's messages are encrypted for";
-        walk.missing("a second witness", how.into());
+        walk.missing("a second source", how.into());
     }
     walk.decided(Answer::Yes, because, &inbox);
     let certainty = if proven { Certainty::Proven } else { Certainty::Consistent };
@@ -71,8 +73,8 @@ fn dead_by_client(walk: &mut Walk, mail: &InboxContents) -> Option<Ruling> {
     let recreated = walk.known.ke1.id == VerdictId::OtkRecreated;
     if count > 0 && recreated {
         let because = vec![
-            format!("its client met {} without a part for its key", counted(count, "message")),
-            "KE-1: its account was made anew under the same device id".to_owned(),
+            format!("its client received {} without a part for its key", counted(count, "message")),
+            "KE-1 found that the client created a new account under the same device ID".to_owned(),
         ];
         walk.decided(Answer::Yes, because, &signs.known);
         return Some((VerdictId::MediaDeadIdentity, Certainty::Consistent));
@@ -80,30 +82,30 @@ fn dead_by_client(walk: &mut Walk, mail: &InboxContents) -> Option<Ruling> {
     if count > 0 {
         let many = counted(count, "message");
         let ke1 = match walk.known.keys.unknown() {
-            Some(_) => "whether its account is new could not be tested (KE-1)",
+            Some(_) => "KE-1 could not test whether its account is new",
             None => "KE-1 does not show a new account",
         };
-        let why = format!("its client met {many} without a part for its key, and {ke1}");
+        let why = format!("its client received {many} without a part for its key, and {ke1}");
         walk.findings.push(why);
         if walk.known.keys.unknown().is_some() {
-            let how = "the database: with the device's identity the signature test tells whether its account was \
-                       made anew; then these messages were for the dead one";
+            let how = "give Kestrel the database: the signature test shows whether the client created a new account, and then these \
+                       messages were for the old one";
             walk.missing("KE-1's signature test", how.into());
         }
     }
     let inbox = walk.evidence.inbox();
     let (answer, because) = match &inbox {
         Known::Unknown(why, _) => (Answer::Unknown, why.clone()),
-        Known::None(_) => (Answer::Unknown, "nothing waits at this moment".to_owned()),
+        Known::None(_) => (Answer::Unknown, "no message is waiting at the moment".to_owned()),
         Known::Is(inbox, _) if inbox.unread => {
-            (Answer::Unknown, "whom it is for could not be read".to_owned())
+            (Answer::Unknown, "which identity they are for could not be read".to_owned())
         }
         Known::Is(..) if mail.right.is_empty() => {
-            (Answer::Unknown, "nothing seen tells whom it is for".to_owned())
+            (Answer::Unknown, "nothing that was read shows which identity they are for".to_owned())
         }
         Known::Is(..) => {
             let right = counted(mail.right.len() as u64, "message");
-            (Answer::No, format!("{right} for its own identity {}", mail.own_key()))
+            (Answer::No, format!("the inbox has {right} for its own identity {}", mail.own_key()))
         }
     };
     walk.step(answer, because, &inbox);

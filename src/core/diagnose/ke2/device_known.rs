@@ -27,7 +27,7 @@ fn device_known(walk: &mut Walk) -> Option<Ruling> {
     walk.decided(Answer::No, vec![others], &walk.evidence.devices());
     walk.because.extend(removal_reasons(walk));
     if !log.value().is_some_and(|log| log.debug) {
-        let why = "whether senders still aim at it, only 9533_debug tells; it does not write here";
+        let why = "only the logger 9533_debug shows whether senders still send to it, and it is off in this log";
         walk.findings.push(why.into());
     }
     Some((VerdictId::UnknownDevice, database_lag::certainty_of_no_device(walk)))
@@ -41,20 +41,20 @@ fn note_inbox(walk: &mut Walk) {
     }
     if mail.others > 0 {
         let others = counted(mail.others, "message");
-        walk.findings.push(format!("{others} in the inbox from others are left out"));
+        walk.findings.push(format!("{others} in the inbox from other senders are not counted"));
     }
     let log = walk.evidence.to_device_log();
     let Some(log) = log.value() else { return };
     if let Some(span) = log.too_large {
         walk.findings.push(format!(
-            "{} to it refused as too large (64 KiB), last {}",
+            "Synapse rejected {} to it as too large (64 KiB), the last at {}",
             counted(span.count, "message"),
             utc(span.last)
         ));
     }
     if log.doubtful > 0 {
         let lines = counted(log.doubtful, "line");
-        walk.findings.push(format!("{lines} left out: a client may have written them"));
+        walk.findings.push(format!("{lines} not counted: a client may have written them"));
     }
 }
 

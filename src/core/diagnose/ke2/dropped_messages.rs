@@ -10,10 +10,10 @@ pub(super) fn dropped(log: &ToDeviceLog) -> Option<(String, Certainty)> {
     let many = counted(span.count, "message");
     let first = utc(span.first);
     let last = utc(span.last);
-    let why = format!("9533_debug shows {many} to it dropped, {first} to {last}");
+    let why = format!("9533_debug shows {many} to it as dropped, {first} to {last}");
     if log.dropped_in_text {
-        let why = format!("{why}; the log is text, and that can be forged");
+        let why = format!("{why}; the log is text, so the lines can be forged");
         return Some((why, Certainty::Consistent));
     }
-    Some((format!("{why}; the log is JSON and cannot be forged"), Certainty::Proven))
+    Some((format!("{why}; the log is JSON, so the lines cannot be forged"), Certainty::Proven))
 }

@@ -11,7 +11,7 @@ use crate::evidence::to_device::Inbox;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "inbox-drained",
-    asked: "Does the device fetch what waits for it?",
+    asked: "Does the device fetch its to-device messages?",
     rules: &[VerdictId::MediaNotDrained],
     ask: inbox_drained,
 };
@@ -21,13 +21,14 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
     let mail = &walk.known.inbox;
     if mail.right.is_empty() {
         let answer = if inbox.unknown().is_some() { Answer::Unknown } else { Answer::Yes };
-        walk.step(answer, "nothing for its own identity waits", &inbox);
+        walk.step(answer, "no message for its own identity is waiting", &inbox);
         return None;
     }
     match walk.evidence.dehydrated() {
         Known::Is(false, _) => {}
         Known::Is(true, _) | Known::None(_) => {
-            let why = "a dehydrated device: what is sent to it waits until somebody rehydrates it";
+            let why =
+                "this is a dehydrated device, so messages to it wait until somebody rehydrates it";
             walk.step(Answer::Unknown, why, &inbox);
             walk.because.push(why.into());
             return None;
@@ -40,17 +41,18 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
     }
     let fetched = |inbox: &Inbox| inbox.again.is_some_and(|again| !again.stands);
     if inbox.value().copied().is_some_and(fetched) {
-        walk.step(Answer::Yes, "what waited was fetched meanwhile", &inbox);
+        walk.step(Answer::Yes, "the waiting messages were fetched in the meantime", &inbox);
         return None;
     }
     if !database_lag::is_current(walk) {
         // A replica that stands still shows every message as waiting.
-        let why = "the database is behind: what it shows as waiting may be fetched";
+        let why =
+            "the database is behind, so messages that it shows as waiting may already be fetched";
         walk.step(Answer::Unknown, why, &inbox);
         return None;
     }
     let Some(because) = undrained(walk) else {
-        let why = "it was not seen to grow while the device is away";
+        let why = "the backlog did not grow while the device was away";
         walk.step(Answer::Unknown, why, &inbox);
         return None;
     };

@@ -8,7 +8,7 @@ use crate::diagnose::verdict_id::VerdictId;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "ke1-link",
-    asked: "Are its keys in conflict (KE-1), and does its client fail to open messages?",
+    asked: "Are its keys in conflict (KE-1), and does its client fail to decrypt messages?",
     rules: &[VerdictId::MediaLinkKe1],
     ask: media_link,
 };
@@ -30,11 +30,11 @@ fn media_link(walk: &mut Walk) -> Option<Ruling> {
     if !diverged {
         let answer =
             if verdict.id == VerdictId::Inconclusive { Answer::Unknown } else { Answer::No };
-        walk.step(answer, format!("KE-1 says {}", verdict.id.name()), &walk.known.log);
+        walk.step(answer, format!("KE-1 found {}", verdict.id.name()), &walk.known.log);
         return None;
     }
     if fails.is_empty() {
-        signs.answer_none(walk, "its client does not say that it fails to open messages");
+        signs.answer_none(walk, "its client does not report that it fails to decrypt messages");
         return None;
     }
     let name = verdict.id.name();

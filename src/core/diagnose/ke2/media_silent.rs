@@ -10,7 +10,7 @@ use crate::evidence::counted;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "media-silent",
-    asked: "Did its client decrypt the media keys, and is still silent?",
+    asked: "Did its client decrypt the media keys, but the call is still silent?",
     rules: &[VerdictId::MediaSfu],
     ask: silent_sfu,
 };
@@ -22,14 +22,14 @@ fn silent_sfu(walk: &mut Walk) -> Option<Ruling> {
     let failed = signs.fails().len() as u64 + signs.count(Sign::NoCiphertextForUs);
     if decrypted == 0 || failed > 0 {
         let what = match decrypted {
-            0 => "its client does not say that it decrypted media keys",
-            _ => "it decrypted some media keys and misses others",
+            0 => "its client does not report that it decrypted media keys",
+            _ => "it decrypted some media keys, but others are missing",
         };
         signs.answer_none(walk, what);
         return None;
     }
     let many = counted(decrypted, "media key");
-    let why = format!("its client decrypted {many} and says of none that it is missing");
+    let why = format!("its client decrypted {many} and reports none as missing");
     walk.decided(Answer::Yes, vec![why], &signs.known);
     Some((VerdictId::MediaSfu, Certainty::Consistent))
 }

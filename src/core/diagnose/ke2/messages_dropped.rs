@@ -10,7 +10,7 @@ use crate::evidence::{Known, utc};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "messages-dropped",
-    asked: "Did the server drop messages to it, as to a device that it does not know?",
+    asked: "Did the server drop messages to the device because it does not know the device?",
     rules: &[VerdictId::MediaStaleDevice],
     ask: messages_dropped,
 };
@@ -26,20 +26,20 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
             return None;
         }
         _ => {
-            walk.step(Answer::Unknown, "9533_debug does not write in this log", &known);
+            walk.step(Answer::Unknown, "the logger 9533_debug is off in this log", &known);
             return None;
         }
     };
     let (Some((why, certainty)), Some(span)) = (dropped(log), log.dropped) else {
-        walk.step(Answer::No, "9533_debug shows none", &known);
+        walk.step(Answer::No, "the logger 9533_debug shows no dropped message", &known);
         return None;
     };
     let stored = log.stored.is_some_and(|stored| stored.last > span.last);
     let Some(keys) = walk.known.keys.value() else {
         let uploads = walk.known.log.value().and_then(|log| log.accepted.uploads);
         if stored || uploads.is_some_and(|uploads| uploads.last > span.last) {
-            walk.step(Answer::No, "but not any more", &known);
-            walk.findings.push(format!("{why}; the log shows the device there again since"));
+            walk.step(Answer::No, "yes, but not any more", &known);
+            walk.findings.push(format!("{why}; the log shows that the device came back since"));
             return None;
         }
         // Nobody could say whether the device is there: the log alone speaks.
@@ -53,9 +53,9 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
         return Some((VerdictId::MediaStaleDevice, certainty));
     }
     let waits = walk.evidence.inbox().value().is_some_and(|inbox| !inbox.rows.is_empty());
-    let since = format!("the device is there again since {}", utc(keys.added));
+    let since = format!("the device came back at {}", utc(keys.added));
     if keys.added <= span.last || stored || waits {
-        walk.step(Answer::No, "but not any more", &known);
+        walk.step(Answer::No, "yes, but not any more", &known);
         walk.findings.push(format!("{why}; {since}"));
         return None;
     }

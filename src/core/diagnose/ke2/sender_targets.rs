@@ -10,7 +10,7 @@ use crate::evidence::counted;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "sender-targets",
-    asked: "Does the sender's client send its keys to nobody?",
+    asked: "Does the sender's client have nobody to send its keys to?",
     rules: &[VerdictId::MediaSender],
     ask: no_targets,
 };
@@ -20,10 +20,13 @@ fn no_targets(walk: &mut Walk) -> Option<Ruling> {
     let signs = Signs::senders(walk);
     let count = signs.count(Sign::NoTargets);
     if count == 0 {
-        signs.answer_none(walk, "the sender's client does not say so");
+        signs.answer_none(walk, "the sender's client does not report that");
         return None;
     }
-    let why = format!("the sender's client had no target, {}", counted(count, "time"));
+    let why = format!(
+        "the sender's client reported {} that it had nobody to send to",
+        counted(count, "time")
+    );
     walk.decided(Answer::Yes, vec![why], &signs.known);
     Some((VerdictId::MediaSender, Certainty::Consistent))
 }

@@ -11,7 +11,7 @@ use crate::evidence::counted;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "sender-validated",
-    asked: "Does its client refuse what reaches the right identity?",
+    asked: "Does its client reject messages that are for the right identity?",
     rules: &[VerdictId::MediaValidation],
     ask: validation,
 };
@@ -22,7 +22,8 @@ fn validation(walk: &mut Walk) -> Option<Ruling> {
     let refused = signs.count(Sign::SenderKeysRefused);
     if refused > 0 {
         let many = counted(refused, "message");
-        let why = format!("its client refused {many}: the sender's device keys are incorrect");
+        let why =
+            format!("its client rejected {many} because the sender's device keys are incorrect");
         walk.decided(Answer::Yes, vec![why], &signs.known);
         return Some((VerdictId::MediaValidation, Certainty::Consistent));
     }
@@ -31,13 +32,13 @@ fn validation(walk: &mut Walk) -> Option<Ruling> {
     let healthy = walk.known.ke1.id == VerdictId::OtkHealthy;
     // What waits and is not fetched is missing for another reason.
     if missing == 0 || right == 0 || !healthy || undrained(walk).is_some() {
-        signs.answer_none(walk, "its client refuses nothing that is seen to reach it");
+        signs.answer_none(walk, "its client rejects no message that reached it");
         return None;
     }
     let because = vec![
-        format!("its client misses {}", counted(missing, "media key")),
-        format!("{} for the right identity", counted(right, "message")),
-        "KE-1 shows no trouble".to_owned(),
+        format!("its client is missing {}", counted(missing, "media key")),
+        format!("the inbox has {} for the right identity", counted(right, "message")),
+        "KE-1 found no problem".to_owned(),
     ];
     walk.decided(Answer::Yes, because, &signs.known);
     Some((VerdictId::MediaValidation, Certainty::Consistent))

@@ -11,7 +11,7 @@ use crate::evidence::event::Algorithm;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "algorithm-stated",
-    asked: "Does its content state an algorithm?",
+    asked: "Does its content name an algorithm?",
     rules: &[VerdictId::EventMalformed],
     ask: algorithm_stated,
 };
@@ -34,9 +34,9 @@ fn algorithm_stated(walk: &mut Walk) -> Option<Ruling> {
         Algorithm::Absent if shape.content_bytes == EMPTY => {
             ("the content is {}", "missing field `algorithm`")
         }
-        Algorithm::Absent => ("the algorithm is absent", "missing field `algorithm`"),
+        Algorithm::Absent => ("the algorithm is missing", "missing field `algorithm`"),
         Algorithm::Null => ("the algorithm is null", "invalid type: null"),
-        Algorithm::Other(_) => ("the algorithm is no string", "invalid type"),
+        Algorithm::Other(_) => ("the algorithm is not a string", "invalid type"),
         Algorithm::Named(name) if name.is_empty() => {
             ("the algorithm is empty", "unsupported algorithm")
         }

@@ -17,17 +17,17 @@ pub(super) fn compare_column(walk: &mut Walk, shape: &EventShape) -> bool {
     let column = subject.column.or_else(|| reported(walk)?.column);
     let Some(column) = column else { return false };
     let Some(seen) = content_seen(column, &subject.event, &row.sender) else {
-        walk.findings.push(format!("column {column} fits no message about this event"));
+        walk.findings.push(format!("column {column} does not match any error about this event"));
         return false;
     };
     let stored = shape.content_bytes;
     let said = match seen {
-        EMPTY => "the client read {}, an empty content".to_owned(),
+        EMPTY => "the client read {}, which is an empty content".to_owned(),
         seen => format!("the client read a content of {seen} bytes"),
     };
     let other = seen != stored;
-    let verdict = if other { "another than is stored here" } else { "as it is stored here" };
-    walk.findings.push(format!("by column {column}, {said}: {verdict} ({stored} bytes)"));
+    let verdict = if other { "not what is stored here" } else { "as it is stored here" };
+    walk.findings.push(format!("column {column} means that {said}: {verdict} ({stored} bytes)"));
     other
 }
 

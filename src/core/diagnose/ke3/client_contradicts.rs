@@ -19,7 +19,7 @@ fn client_contradicts(walk: &mut Walk) -> Option<Ruling> {
     let shape = *known.value()?;
     // Only a redaction that could not be looked up may still change the verdict.
     walk.evidence.redactions().unknown().is_none().then_some(())?;
-    let how = "its report or console log around the event: a missing session (MissingRoomKey), an unknown \
+    let how = "get the client's report or console log from around the event: a missing session (MissingRoomKey), an unknown \
                index, or its words on this event after the event id";
     walk.missing("the client's side", how.into());
     if compare_column(walk, shape) {
@@ -27,11 +27,11 @@ fn client_contradicts(walk: &mut Walk) -> Option<Ruling> {
         return Some((VerdictId::EventClient, Certainty::Consistent));
     }
     if reported(walk).is_some_and(|seen| seen.no_algorithm) {
-        let why = "the client's report says that it read no algorithm it knows; the server's copy has one";
+        let why = "the client's report says that it read no known algorithm, but the server's copy has one";
         walk.decided(Answer::Yes, vec![why.into()], &known);
         return Some((VerdictId::EventClient, Certainty::Consistent));
     }
-    let why = "the content states a known algorithm: what is missing is the client's to say";
+    let why = "the content names a known algorithm, so only the client can show what is missing";
     walk.decided(Answer::No, vec![why.into()], &known);
     Some((VerdictId::EventWellFormed, Certainty::Consistent))
 }

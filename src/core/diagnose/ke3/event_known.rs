@@ -43,9 +43,11 @@ fn describe(walk: &mut Walk, row: &EventRow) {
     let device = shape.and_then(|shape| shape.device.as_deref());
     let from = match (device, row.local) {
         (Some(device), _) => format!("from this server's device {device}"),
-        (None, Some(true)) => "from this server, which noted no device".to_owned(),
-        (None, Some(false)) => "from another server, which alone knows the device".to_owned(),
-        (None, None) => "by a remote server, or an older Synapse that noted no device".to_owned(),
+        (None, Some(true)) => "from this server, which recorded no device".to_owned(),
+        (None, Some(false)) => "from another server; only that server knows the device".to_owned(),
+        (None, None) => {
+            "from another server, or from an older Synapse that recorded no device".to_owned()
+        }
     };
     let sent = row.sent.map_or("at an unknown time".to_owned(), utc);
     let delayed = shape.is_some_and(|shape| shape.delayed);
@@ -53,7 +55,7 @@ fn describe(walk: &mut Walk, row: &EventRow) {
     walk.because.push(format!("{} sent it {from}{how}, {sent}", row.sender));
     if let Some(why) = &row.rejected {
         walk.findings
-            .push(format!("Synapse rejected the event ({why}): no client of it is shown it"));
+            .push(format!("Synapse rejected the event ({why}), so its clients do not get it"));
     }
     let asked = walk.evidence.subject.event().and_then(|subject| subject.room.as_ref());
     if let Some(room) = asked.filter(|room| room.as_str() != row.room) {

@@ -21,7 +21,7 @@ fn event_redacted(walk: &mut Walk) -> Option<Ruling> {
     let rows = match &redactions {
         Known::Is(rows, _) => rows,
         Known::None(_) => {
-            walk.step(Answer::No, "no redaction names it", &redactions);
+            walk.step(Answer::No, "no redaction refers to it", &redactions);
             return None;
         }
         Known::Unknown(why, _) => {
@@ -41,12 +41,12 @@ fn event_redacted(walk: &mut Walk) -> Option<Ruling> {
         Some((sender, Some(true))) => format!("{sender}, of this server,"),
         Some((sender, Some(false))) => format!("{sender}, of another server,"),
         Some((sender, None)) => sender.to_owned(),
-        None => "somebody on another server".to_owned(),
+        None => "a user of another server".to_owned(),
     };
     let content = if rows.iter().any(|row| row.censored) {
-        "its content is pruned from the database"
+        "its content was removed from the database"
     } else {
-        "its content stands in the database until Synapse prunes it (7 days by default)"
+        "its content stays in the database until Synapse removes it (7 days by default)"
     };
     walk.decided(Answer::Yes, vec![format!("{who} redacted it; {content}")], &redactions);
     Some((VerdictId::EventRedacted, Certainty::Proven))

@@ -14,7 +14,7 @@ use crate::evidence::{Known, counted};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "client-timeouts",
-    asked: "Does the client report timeouts all the same?",
+    asked: "Does the client still report timeouts?",
     rules: &[VerdictId::DelayClient, VerdictId::DelayHealthy],
     ask: client_timeouts,
 };
@@ -46,14 +46,14 @@ fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
     if delays_unseen(walk) {
         return None;
     }
-    let why = if ids.is_empty() { "no client's report was given" } else { "its report names none" };
+    let why = if ids.is_empty() { "there is no client's report" } else { "its report shows none" };
     let known = walk.known;
     walk.step(Answer::No, why, &known.delays);
     walk.because.splice(0..0, reasons);
     if ids.is_empty() {
         walk.missing(
             "the client's side",
-            "its diagnostics report or a HAR file: whether it saw timeouts".into(),
+            "get its diagnostics report or a HAR file, which show whether it saw timeouts".into(),
         );
     }
     Some((VerdictId::DelayHealthy, Certainty::Consistent))
@@ -65,26 +65,26 @@ fn stays_open(walk: &mut Walk, delays: &Delays, timeouts: &Timeouts) -> bool {
     let log = &walk.known.delays;
     if restarts.refused > 0 {
         // What is missing was said where they were counted.
-        walk.step(Answer::Unknown, "some of the user's restarts were refused", log);
+        walk.step(Answer::Unknown, "some of the user's restarts were rejected", log);
         return true;
     }
     if restarts.answered == 0 {
-        walk.step(Answer::Unknown, "no restart is known to be the user's", log);
-        let how = "ask again during a call: a pending row, or a leave that was sent, ties restarts to the user";
-        walk.missing("a restart of the user's", how.into());
+        walk.step(Answer::Unknown, "no restart is known to belong to the user", log);
+        let how = "ask again during a call. A pending or a sent delayed event then shows which restarts belong to the user";
+        walk.missing("a restart that belongs to the user", how.into());
         return true;
     }
     let (proxied, told_by) = proxied(walk);
     if proxied > 0 {
-        let why = "a proxy answered the client in place of Synapse";
+        let why = "a proxy answered the client instead of Synapse";
         walk.step(Answer::Unknown, why, &told_by);
-        let how = "the proxy's log of these minutes, and whether Synapse was up";
-        walk.missing("the way to the server", how.into());
+        let how = "check the proxy's log of these minutes, and whether Synapse was running";
+        walk.missing("the path to the server", how.into());
         return true;
     }
     let unexplained = delays.unexplained();
     if timeouts.count == 0 && unexplained > 0 {
-        let why = format!("{} that nothing explains", counted(unexplained, "404"));
+        let why = format!("{} without an explanation", counted(unexplained, "404"));
         walk.step(Answer::Unknown, why, log);
         return true;
     }
@@ -98,17 +98,18 @@ fn fast_meanwhile(walk: &mut Walk, timeouts: &Timeouts, delays: &Delays) -> Opti
         Meanwhile::Untold => return Some(Vec::new()),
         Meanwhile::Fast(why) => return Some(vec![why]),
         Meanwhile::Slow(why) if timeouts.overlap_restarts(delays) => {
-            walk.findings.insert(0, format!("{why}; none of them is known to be the user's"));
+            walk.findings
+                .insert(0, format!("{why}, and none of them is known to belong to the user"));
             return Some(Vec::new());
         }
         Meanwhile::Slow(why) => {
-            let how = "ask again during a call: a pending row, or a leave that was sent, ties restarts to \
+            let how = "ask again during a call. A pending or a sent delayed event then shows which restarts belong to \
                        the user";
-            (why, "whose the slow restarts are", how.to_owned())
+            (why, "whose restarts were slow", how.to_owned())
         }
         Meanwhile::Silent(why) => {
-            let how = "the proxy's log of these minutes: whether the client's restarts reached it";
-            (why, "the way to the server", how.to_owned())
+            let how = "check in the proxy's log of these minutes whether the client's restarts reached it";
+            (why, "the path to the server", how.to_owned())
         }
         Meanwhile::Unread(why) => {
             let how = timeouts.wanted().unwrap_or_default();

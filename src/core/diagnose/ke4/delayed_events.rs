@@ -40,11 +40,11 @@ impl TiedBy {
     /// As a reason says it.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::Pending => "by the pending row",
-            Self::Sent => "by the event that was sent",
-            Self::Authenticated => "by its authenticated requests",
-            Self::Address => "by the address, which nobody else was seen at",
-            Self::Anyone => "by nothing: they could be anybody's",
+            Self::Pending => "from the pending delayed event",
+            Self::Sent => "from the event that was sent",
+            Self::Authenticated => "from authenticated requests",
+            Self::Address => "from the address, which no other user was seen at",
+            Self::Anyone => "of unknown users: they could be anybody's",
         }
     }
 }

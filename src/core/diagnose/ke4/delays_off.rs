@@ -12,7 +12,7 @@ use crate::evidence::{counted, utc};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "delays-off",
-    asked: "Are delayed events off on this homeserver?",
+    asked: "Are delayed events turned off on this homeserver?",
     rules: &[VerdictId::DelayOff],
     ask: delays_off,
 };
@@ -27,7 +27,7 @@ fn delays_off(walk: &mut Walk) -> Option<Ruling> {
                    server's database?";
         walk.findings.push(why.into());
     } else if delays.absent && database_lag::is_current(walk) {
-        let why = "this Synapse has no table delayed_events: it is older than delayed events";
+        let why = "this Synapse has no table delayed_events, so it is older than delayed events";
         walk.decided(Answer::Yes, vec![why.into()], &rows);
         return Some((VerdictId::DelayOff, Certainty::Proven));
     }
@@ -39,14 +39,14 @@ fn delays_off(walk: &mut Walk) -> Option<Ruling> {
     else {
         let answer = match (last_good, delays.rows.is_empty(), known.delays.unknown()) {
             (None, true, Some(why)) => (Answer::Unknown, why),
-            (None, true, None) => (Answer::Unknown, "nobody tried to make one in the log"),
-            _ => (Answer::No, "the user made one"),
+            (None, true, None) => (Answer::Unknown, "the log shows no attempt to create one"),
+            _ => (Answer::No, "the user created one"),
         };
         walk.step(answer.0, answer.1, &known.delays);
         return None;
     };
     let why = format!(
-        "{} to make one answered with 400 \"Delayed events are not supported on this server\", the last \
+        "Synapse answered {} to create one with 400 \"Delayed events are not supported on this server\", the last \
          {}: max_event_delay_duration is not set",
         counted(refused.len() as u64, "attempt"),
         utc(last.at)

@@ -12,7 +12,9 @@ pub(super) fn also_slow(walk: &mut Walk, delays: &Delays) {
 pub(super) fn also_gone(walk: &mut Walk, delays: &Delays) {
     let count: u64 = delays.gone().iter().map(|(_, count)| count).sum();
     if count > 0 {
-        walk.findings
-            .push(format!("{} answered with 404: the event was gone", counted(count, "restart")));
+        walk.findings.push(format!(
+            "{} were answered with 404, because the event was gone",
+            counted(count, "restart")
+        ));
     }
 }

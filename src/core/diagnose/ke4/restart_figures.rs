@@ -26,7 +26,7 @@ pub(super) fn figures(delays: &Delays, metrics: Option<&Metrics>) -> Vec<Figure>
             let text = restart_summary(restarts, whose);
             figures.push(Figure { label: "Restarts", text });
         }
-        figures.extend(limited(log).map(|text| Figure { label: "Limited", text }));
+        figures.extend(limited(log).map(|text| Figure { label: "Rate-limited", text }));
         figures.extend(slowest(log).map(|text| Figure { label: "Slowest", text }));
     }
     if let Some(metrics) = metrics.filter(|metrics| metrics.says_anything()) {

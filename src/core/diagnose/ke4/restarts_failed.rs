@@ -9,7 +9,7 @@ use crate::evidence::delay::Requests;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "restarts-failed",
-    asked: "Were they refused with another status, as 401 or 503?",
+    asked: "Were restarts rejected with another status, such as 401 or 503?",
     rules: &[VerdictId::AuthUnreachable],
     ask: restarts_failed,
 };
@@ -25,7 +25,7 @@ fn restarts_failed(walk: &mut Walk) -> Option<Ruling> {
     let restarts = delays(walk).restarts();
     if restarts.refused == 0 {
         if asked {
-            walk.step(Answer::No, "none of them", &known.delays);
+            walk.step(Answer::No, "none was", &known.delays);
         }
         return None;
     }
@@ -38,11 +38,11 @@ fn restarts_failed(walk: &mut Walk) -> Option<Ruling> {
         return Some((VerdictId::AuthUnreachable, outage_certainty(&outage)));
     }
     walk.step(Answer::Yes, why.clone(), &known.delays);
-    walk.findings.push(format!("{why}: these did not restart the event"));
-    let how = "Synapse's log at INFO of the process that answered, with the lines of `synapse.http.server` and \
-               `synapse.api.auth.mas` for these requests; and the client's log: whether it refreshed its token \
+    walk.findings.push(format!("{why}, so these did not restart the event"));
+    let how = "get Synapse's log at INFO from the process that answered, with the lines of `synapse.http.server` and \
+               `synapse.api.auth.mas` for these requests; and check in the client's log whether it refreshed its token \
                (401) and restarted in time";
-    walk.missing("why restarts were refused", how.into());
+    walk.missing("why restarts were rejected", how.into());
     None
 }
 
@@ -54,7 +54,7 @@ fn refused(restarts: &Requests) -> String {
         statuses.iter().map(|(status, count)| format!("{count} with {status}")).collect();
     let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
     let all = restarts.latency.count;
-    format!("{} of {all} of the user's restarts were refused{told}", restarts.refused)
+    format!("{} of {all} of the user's restarts were rejected{told}", restarts.refused)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::evidence::counted;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "restarts-gone",
-    asked: "Were the delayed events gone?",
+    asked: "Were the delayed events gone (404)?",
     rules: &[VerdictId::DelayGone],
     ask: restarts_gone,
 };
@@ -21,7 +21,7 @@ fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
     let gone = delays.gone();
     let known = walk.known;
     if delays.unexplained() > 0 {
-        let why = "whether the event fired or was cancelled only the database can tell";
+        let why = "only the database can show whether the event was sent or cancelled";
         walk.step(Answer::Unknown, why, &walk.evidence.sent_delays());
         walk.missing("the database", database_how("delayed events that were sent"));
         return None;
@@ -29,8 +29,8 @@ fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
     if gone.is_empty() {
         let all: u64 = delays.restarts().gone;
         let why = match all {
-            0 => "no 404 among them".to_owned(),
-            all => format!("{}: what the end of a call leaves behind", counted(all, "404")),
+            0 => "none was answered with 404".to_owned(),
+            all => format!("{}, which is normal at the end of a call", counted(all, "404")),
         };
         walk.step(Answer::No, why, &known.delays);
         return None;
@@ -39,14 +39,14 @@ fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
     let fired = gone.iter().filter(|(own, _)| fired.iter().any(|sent| sent.id == own.id)).count();
     let count: u64 = gone.iter().map(|(_, count)| count).sum();
     let mut reasons = vec![format!(
-        "{} of {} answered with 404",
+        "the answer to {} of {} was 404",
         counted(count, "restart"),
         counted(gone.len() as u64, "delayed event")
     )];
     reasons.push(match (fired, delays.sent.is_some()) {
-        (0, true) => "none of them had fired: cancelled, sent by hand, or never known here".into(),
-        (0, false) => "whether they fired the database could not say".into(),
-        (fired, _) => format!("{fired} had fired: the leave was sent before its restart came"),
+        (0, true) => "none of them had been sent by its timeout: they were cancelled, sent manually, or never known here".into(),
+        (0, false) => "the database could not show whether they were sent".into(),
+        (fired, _) => format!("{fired} had already been sent: the leave event was sent before its restart arrived"),
     });
     walk.decided(Answer::Yes, reasons, &known.delays);
     let proven = delays.proves(|own| gone.iter().any(|(other, _)| other.id == own.id));

@@ -32,7 +32,7 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
         if !wanted.is_empty() {
             let many = counted(timeouts.count, "timeout");
             walk.findings.push(format!(
-                "the client reports {many}: its own network or the homeserver, only the server's log of \
+                "the client reports {many}. Whether its own network or the homeserver is the cause, only the server's log of \
                  these minutes can tell"
             ));
         }
@@ -54,10 +54,10 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
     if !told.is_empty() {
         walk.step(Answer::Yes, told.join(", "), &known.delays);
     } else if others == 0 {
-        walk.step(Answer::No, "the log has no request on any delayed event", &known.delays);
+        walk.step(Answer::No, "the log has no request for any delayed event", &known.delays);
     } else {
         let others = counted(others as u64, "delayed event");
-        let why = format!("{others} in the log, and none can be told to be the user's");
+        let why = format!("{others} in the log, and none is known to belong to the user");
         walk.step(Answer::No, why, &known.delays);
     }
     note_outcomes(walk, &delays);
@@ -69,15 +69,15 @@ fn note_outcomes(walk: &mut Walk, delays: &Delays) {
     let fired = delays.fired();
     if let Some(last) = fired.iter().filter_map(|sent| sent.sent).max() {
         walk.findings.push(format!(
-            "{} fired, the last {}: the user left the call for everybody else",
-            counted(fired.len() as u64, "delayed leave"),
+            "the server sent {}, the last at {}, so the user left the call for everybody else",
+            counted(fired.len() as u64, "delayed leave event"),
             utc(last)
         ));
     }
     if delays.restarted_elsewhere() > 0 {
         walk.missing(
             "another process's log",
-            "the database has a delayed event restarted that no log here shows: give Kestrel the log of \
+            "the database shows a restart of a delayed event that no configured log shows. Give Kestrel the log of \
              every worker that serves /delayed_events"
                 .into(),
         );
@@ -86,13 +86,12 @@ fn note_outcomes(walk: &mut Walk, delays: &Delays) {
     let own = delays.restarts();
     let slow = log.restarts.slow.count();
     let limited = log.restarts.limited;
-    for (all, own, what) in [
-        (slow, own.slow.count(), "took 2 s or longer"),
-        (limited, own.limited, "were turned away as too many"),
-    ] {
+    for (all, own, what) in
+        [(slow, own.slow.count(), "took 2 s or longer"), (limited, own.limited, "got 429")]
+    {
         if all > own && delays.widened().is_none() {
             walk.findings.push(format!(
-                "restarts of others, or of nobody known: {} {what}, of {} in all",
+                "restarts of other or unknown users: {} {what}, of {} in total",
                 all - own,
                 log.restarts.latency.count
             ));
@@ -100,7 +99,7 @@ fn note_outcomes(walk: &mut Walk, delays: &Delays) {
     }
     if log.doubtful > 0 {
         walk.findings.push(format!(
-            "{} left out: each stands behind a client's text, which may have written it",
+            "{} not counted: each follows a client's text, so a client may have written it",
             counted(log.doubtful, "line")
         ));
     }

@@ -11,7 +11,7 @@ use crate::evidence::counted;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "restarts-limited",
-    asked: "Were they turned away as too many?",
+    asked: "Were restarts rate-limited (429)?",
     rules: &[VerdictId::DelayRateLimited],
     ask: restarts_limited,
 };
@@ -25,19 +25,19 @@ fn restarts_limited(walk: &mut Walk) -> Option<Ruling> {
     let known = walk.known;
     if let Some((address, limited)) = delays.limited_address().and_then(|a| Some((a, a.limited?))) {
         let why = format!(
-            "{} on delayed events from the user's address {} answered with 429 (rc_delayed_event_mgmt)",
+            "{} for delayed events from the user's address {} answered with 429 (rc_delayed_event_mgmt)",
             counted(limited.count, "request"),
             if limited.count == 1 { "was" } else { "were" },
         );
         let shared = format!(
-            "none can be told to be the user's, but the allowance is the address's, and {} share it",
+            "none is known to belong to the user, but the limit applies to the address, and {} share it",
             counted(address.delays.len() as u64, "delayed event")
         );
         walk.decided(Answer::Yes, vec![why, shared], &known.delays);
         return Some((VerdictId::DelayRateLimited, Certainty::Consistent));
     }
     if restarts.limited == 0 {
-        walk.step(Answer::No, "no 429 among them", &known.delays);
+        walk.step(Answer::No, "none was answered with 429", &known.delays);
         return None;
     }
     let mut reasons = vec![format!(
@@ -65,12 +65,15 @@ fn sharing(delays: &Delays) -> Option<String> {
     let more = shared.delays.len().saturating_sub(own);
     let authenticated = delays.own.iter().any(|(own, _)| !own.users.is_empty());
     Some(match (authenticated, more) {
-        (true, _) => "the requests are authenticated, so the allowance is this user's own".into(),
+        (true, _) => {
+            "the requests are authenticated, so the limit applies to this user alone".into()
+        }
         (false, 0) => {
-            "nobody else restarts from that address: the client alone asks too often".into()
+            "no other user restarts from that address, so the client itself sends too many requests"
+                .into()
         }
         (false, more) => format!(
-            "the allowance is the address's, and {} share it",
+            "the limit applies to the address, and {} share it",
             counted(more as u64, "more delayed event")
         ),
     })

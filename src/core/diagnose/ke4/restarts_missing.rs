@@ -11,7 +11,7 @@ use crate::evidence::counted;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "restarts-missing",
-    asked: "Is a delayed event left without any restart, while the client is there?",
+    asked: "Does a delayed event get no restart although the client is online?",
     rules: &[VerdictId::DelayNotArriving],
     ask: restarts_missing,
 };
@@ -28,27 +28,27 @@ fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
     let made = delays.log.is_some_and(|log| log.made.iter().any(|made| made.status == 200));
     let silent = reports && made && delays.restarts().latency.count == 0 && others.is_some();
     if pending + fired == 0 && !(silent && delays.restarted_elsewhere() == 0) {
-        walk.step(Answer::No, "none is seen to be left alone", &known.delays);
+        walk.step(Answer::No, "every delayed event that was seen has restarts", &known.delays);
         return None;
     }
     if delays_unseen(walk) {
         return None;
     }
     let mut reasons = Vec::new();
-    for (count, what) in [(pending, "is pending"), (fired, "fired as soon as it could")] {
+    for (count, what) in [(pending, "is pending"), (fired, "was sent at its first timeout")] {
         if count > 0 {
             reasons.push(format!(
                 "{} {what}, and the log has no restart of it",
-                counted(count as u64, "delayed leave")
+                counted(count as u64, "delayed leave event")
             ));
         }
     }
     if reasons.is_empty() {
-        reasons.push("the client reports restarts that time out, and the log has none".into());
+        reasons.push("the client reports restarts that time out, but the log has none".into());
     }
     if let Some(others) = others {
         reasons.push(format!(
-            "meanwhile {} of the user arrive",
+            "in the same time {} of the user arrive",
             counted(others.count, "other request")
         ));
     }

@@ -13,7 +13,7 @@ use crate::diagnose::verdict_id::VerdictId;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "restarts-slow",
-    asked: "Were they answered later than a client waits (2 s)?",
+    asked: "Were restarts answered after the client's timeout (2 s)?",
     rules: &[VerdictId::DelayHomeserverSlow],
     ask: restarts_slow,
 };
@@ -31,7 +31,7 @@ fn restarts_slow(walk: &mut Walk) -> Option<Ruling> {
         Some(Meanwhile::Slow(why)) if !reasons.is_empty() => reasons.push(why),
         Some(Meanwhile::Slow(why)) if delays.own.is_empty() && was_there(&delays) => {
             // Two witnesses of one minute, though nothing ties the restarts to the user.
-            let whose = "none can be told to be the user's, whose client timed out meanwhile";
+            let whose = "none is known to belong to the user, whose client timed out in that time";
             walk.decided(Answer::Yes, vec![why, whose.into()], &known.delays);
             return Some((VerdictId::DelayHomeserverSlow, Certainty::Consistent));
         }
@@ -44,8 +44,10 @@ fn restarts_slow(walk: &mut Walk) -> Option<Ruling> {
         let restarts = delays.restarts();
         let longest = seconds(restarts.latency.max());
         let why = match restarts.latency.count {
-            0 => "none is known to be the user's".to_owned(),
-            _ if delays.are_anyones() => format!("by anybody, the longest took {longest}"),
+            0 => "none is known to belong to the user".to_owned(),
+            _ if delays.are_anyones() => {
+                format!("of all users' restarts, the longest took {longest}")
+            }
             _ => format!("the longest took {longest}"),
         };
         walk.step(Answer::No, why, &known.delays);

@@ -12,7 +12,8 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
     let slow = restarts.slow;
     let stalls = delays.stalls();
     let mut reasons = Vec::new();
-    let whose = if delays.are_anyones() { "restarts by anybody" } else { "of the user's restarts" };
+    let whose =
+        if delays.are_anyones() { "restarts of all users" } else { "of the user's restarts" };
     if slow.count() > 0 {
         reasons.push(format!(
             "{} of {} {whose} took 2 s or longer, the longest {}",
@@ -23,20 +24,20 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
     }
     for (count, what) in [
         (slow.database, database(delays.log, slow.contended)),
-        (slow.pool, "waiting for a free connection to the database: the pool was full".to_owned()),
-        (slow.process, "in Synapse's process itself, and not in the database".to_owned()),
+        (slow.pool, "waiting for a free database connection, because the pool was full".to_owned()),
+        (slow.process, "in Synapse's process itself, not in the database".to_owned()),
     ] {
         if count > 0 {
-            reasons.push(format!("of {count} the time went {what}"));
+            reasons.push(format!("{count} of them spent the time {what}"));
         }
     }
     if let Some(longest) = stalls.iter().max_by_key(|stall| stall.to.duration_since(stall.from)) {
         let length = longest.to.duration_since(longest.from).as_secs_f64();
         let starts = delays.log.map_or(&[][..], |log| &log.starts);
         let restarted = starts.iter().any(|at| longest.from <= *at && *at <= longest.to);
-        let what = if restarted { "it was being started" } else { "it was stalled" };
+        let what = if restarted { "it was starting" } else { "it was stalled" };
         reasons.push(format!(
-            "Synapse's process wrote nothing for {}, then met {} that clients had closed and {} that \
+            "Synapse's process wrote nothing for {}, then found {} that clients had closed and {} that \
              they had asked again: {what}",
             seconds(length),
             counted(longest.left, "request"),
@@ -44,12 +45,12 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
         ));
     }
     if delays.are_anyones() && !reasons.is_empty() {
-        let why = "none can be told to be the user's, who was there meanwhile";
+        let why = "none is known to belong to the user, who was online in that time";
         reasons.insert(1, why.into());
     }
     if restarts.overlapping > 0 && !reasons.is_empty() {
         reasons.push(format!(
-            "{} began before the one before had its answer: the client had given it up",
+            "{} started before the previous one was answered, so the client had given up on that one",
             counted(restarts.overlapping, "restart")
         ));
     }
@@ -59,18 +60,18 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
 /// What the time inside transactions was spent on, as far as the log tells.
 fn database(log: Option<&DelayLog>, contended: u64) -> String {
     let elsewhere = log.map_or(0, |log| log.slow_elsewhere);
-    let mut words = "into the database".to_owned();
+    let mut words = "in the database".to_owned();
     if contended > 0 {
         // The other may be somebody's lock, or the client's own repeated restart.
         words.push_str(&format!(
-            ", where {contended} met a row held by another transaction (could not serialize access)"
+            ", where {contended} met a row that another transaction had locked (could not serialize access)"
         ));
     }
     words.push_str(&match elsewhere {
-        0 => ", and no other request was slow: a lock on the row fits better than a slow database"
+        0 => ", and no other request was slow, so a lock on the row is more likely than a slow database"
             .into(),
         more => {
-            format!(", which kept {} waiting for 2 s or longer too", counted(more, "other request"))
+            format!(", which also delayed {} by 2 s or longer", counted(more, "other request"))
         }
     });
     words

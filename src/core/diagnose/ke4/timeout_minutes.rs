@@ -118,25 +118,25 @@ impl Timeouts {
             let what = match slow {
                 0 => format!("Synapse's process stalled {}", counted(stalls, "time")),
                 _ => format!(
-                    "{} by anybody took 2 s or longer, the longest {longest}",
+                    "{} of all users took 2 s or longer, the longest {longest}",
                     counted(slow, "restart")
                 ),
             };
             return Meanwhile::Slow(format!(
-                "in the minutes of the client's timeouts {told} {what}"
+                "in the minutes of the client's timeouts {told}, {what}"
             ));
         }
         if self.stretches.iter().any(|stretch| !stretch.is_read(log)) {
-            let why = "the log does not have all the minutes of the client's timeouts";
+            let why = "the log does not cover all the minutes of the client's timeouts";
             return Meanwhile::Unread(format!("{why} {told}"));
         }
         let silent = |stretch: &Stretch| !log.minutes.iter().any(|minute| stretch.meets(minute));
         if self.stretches.iter().any(silent) {
-            let why = "the log has no restart by anybody in a minute of the client's timeouts";
+            let why = "the log has no restart of any user in a minute of the client's timeouts";
             return Meanwhile::Silent(format!("{why} {told}"));
         }
         Meanwhile::Fast(format!(
-            "in the minutes of the client's timeouts {told} the server's longest restart took {longest}"
+            "in the minutes of the client's timeouts {told}, the server's longest restart took {longest}"
         ))
     }
 

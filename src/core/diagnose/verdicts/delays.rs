@@ -9,7 +9,7 @@ use crate::diagnose::verdict_row::{
 /// What makes a verdict on restarts proven.
 const TIED_JSON_LOG: Confirmation = Confirmation {
     need: "a JSON log",
-    how: "use Synapse's TerseJsonFormatter, which nobody can forge. A pending row or a sent event must also tie \
+    how: "use Synapse's TerseJsonFormatter, which nobody can forge. A pending or a sent delayed event must also tie \
           the restarts to the user",
 };
 

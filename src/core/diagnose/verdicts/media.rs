@@ -11,7 +11,7 @@ use crate::diagnose::verdict_row::{
 /// What shows that media keys fail because of KE-1.
 const CALL_AGAIN: Confirmation = Confirmation {
     need: "the same call after KE-1 is fixed",
-    how: "fix KE-1 first, then call again: the fault must be gone",
+    how: "fix KE-1, then call again. The failure must be gone",
 };
 
 pub(super) const MEDIA_STALE_DEVICE: VerdictRow = VerdictRow {
