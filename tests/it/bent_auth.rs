@@ -179,6 +179,6 @@ fn a_proxy_that_answers_in_place_of_synapse_is_no_healthy_server() {
     assert_eq!(beside(read_ordinary.facts).id.name(), "delay-healthy");
     let verdict = beside(read(line).facts);
     assert_eq!(says(&verdict), ("inconclusive", Certainty::NotEnoughEvidence));
-    let told = |finding: &String| finding.contains("by a proxy and not by Synapse");
+    let told = |finding: &String| finding.contains("by a proxy, not by Synapse");
     assert!(verdict.findings.iter().any(told), "{:?}", verdict.findings);
 }

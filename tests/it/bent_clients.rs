@@ -85,7 +85,7 @@ fn refusals_that_a_client_saw_count_where_the_database_holds_the_key() {
     let verdict = diagnose(&beside(&evidence, seen(&refused, 3)));
     assert_eq!(says(&verdict), ("otk-same-account", Certainty::Consistent));
     let because = verdict.because.join("; ");
-    assert!(because.contains("is the very key the database holds"), "{because}");
+    assert!(because.contains("is exactly the key in the database"), "{because}");
     assert!(verdict.missing.iter().any(|missing| missing.need == "the Synapse log"));
     // Once may be a race; another key in the way, or another user's word, is nothing.
     assert_eq!(says(&diagnose(&beside(&evidence, seen(&refused, 1)))), NOTHING);
@@ -123,7 +123,7 @@ fn a_client_that_saw_what_the_log_has_changes_no_verdict_and_is_told() {
         let storms = (with.storm.map(|it| it.span.count), alone.storm.map(|it| it.span.count));
         assert_eq!(storms.0, storms.1, "{name}");
         let because = with.because.join("; ");
-        assert!(because.contains("the client's refused upload is the log's"), "{because}");
+        assert!(because.contains("shows the same rejected upload as the log"), "{because}");
     }
 }
 
@@ -138,7 +138,7 @@ fn the_key_that_a_client_lacks_is_the_key_in_the_way() {
     };
     let other = diagnose(&beside(&evidence, lacks(key)));
     assert_eq!(says(&other), ("media-link-ke1", Certainty::Consistent));
-    assert!(!other.because.join("; ").contains("is the very key"));
+    assert!(!other.because.join("; ").contains("is exactly the key"));
     for refused in &mut key_log(&mut evidence).refused {
         let check = refused.old.check;
         refused.old = KeyView::from_raw(serde_json::json!({"key": key, "signatures": {}}));
@@ -147,7 +147,10 @@ fn the_key_that_a_client_lacks_is_the_key_in_the_way() {
     let met = diagnose(&beside(&evidence, lacks(key)));
     assert_eq!(says(&met), ("media-link-ke1", Certainty::Consistent));
     let because = met.because.join("; ");
-    assert!(because.contains("the one-time key it lacks, AFsahSIy…, is the very key"), "{because}");
+    assert!(
+        because.contains("the one-time key that it does not have, AFsahSIy…, is exactly the key"),
+        "{because}"
+    );
 }
 
 /// Timeouts in one minute, by a clock that is so much ahead.

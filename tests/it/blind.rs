@@ -113,7 +113,11 @@ async fn nobody_is_not_said(config: &Config) -> Result<()> {
     let json = flow::json(&survey.evidence, &survey.judgement);
     assert_eq!(json["also"][0]["id"], "log-info-off", "{json:#}");
     assert!(survey.reply.plain.contains("log-info-off"), "{}", survey.reply.plain);
-    assert!(!survey.reply.plain.contains("o device in trouble"), "{}", survey.reply.plain);
+    assert!(
+        !survey.reply.plain.contains("o affected device in what was checked"),
+        "{}",
+        survey.reply.plain
+    );
     let told = flow.blind_logs(now).await;
     assert!(told[0].text.contains("INFO is off"), "{told:?}");
     Ok(())

@@ -53,7 +53,11 @@ async fn lab_a_capture_outlives_a_crash_and_its_bundle_replays() -> Result<()> {
     assert!(verdict.plain.contains("store was wiped or evicted"), "{}", verdict.plain);
     let thread = ops.thread(&root, PATIENCE).await?;
     let count = |words: &str| thread.iter().filter(|said| said.plain.contains(words)).count();
-    assert_eq!((count("Mark 1 · "), count("I judge its window")), (1, 1), "{thread:#?}");
+    assert_eq!(
+        (count("Mark 1 · "), count("Kestrel now evaluates the log window")),
+        (1, 1),
+        "{thread:#?}"
+    );
     let list = thread.iter().find(|said| said.event_id == list.event_id).context("the list")?;
     assert!(list.plain.contains("☑ evaluate everything and post the bundle"), "{}", list.plain);
 

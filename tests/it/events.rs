@@ -122,7 +122,7 @@ async fn each_event(lab: &Lab, on: &str) -> Result<()> {
                 .await?;
         let who = format!("{}, of this server, redacted it", room.owner.user_id);
         assert!(said.contains(&who), "{said}");
-        assert!(said.contains("its content stands in the database"), "{said}");
+        assert!(said.contains("its content stays in the database"), "{said}");
         expect(
             config,
             &format!("broken{on}"),
@@ -226,7 +226,7 @@ async fn pruned(options: LabOptions, on: &str) -> Result<()> {
     let topic = Topic::Ke3(kestrel_core::command::event(&event, "")?);
     let question = crate::verdicts::over_default_window(topic);
     let before = answer(&config, question).await?.reply.plain;
-    assert!(before.contains("its content stands in the database"), "{before}");
+    assert!(before.contains("its content stays in the database"), "{before}");
 
     let (client, connection) =
         tokio_postgres::connect(&lab.database_url(), tokio_postgres::NoTls).await?;

@@ -83,7 +83,7 @@ async fn lab_a_thread_holds_all_that_an_admin_needs() -> Result<()> {
     let thread = longer(&ops, &asked, before + 2).await?;
     let why = thread.last().context("no answer to !why")?;
     assert!(why.plain.contains("SELECT algorithm, key_id"), "{}", why.plain);
-    assert!(why.plain.contains("Was the encryption account made anew"), "{}", why.plain);
+    assert!(why.plain.contains("Did the client create a new encryption account"), "{}", why.plain);
 
     words_are_answered(&ops, &patient).await?;
     strangers_are_told_once(&lab, &ops).await?;

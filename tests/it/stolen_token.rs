@@ -110,7 +110,7 @@ async fn lab_a_bare_token_commands_nothing_and_presses_what_only_reads() -> Resu
     bare_reaction(&lab, &ops, &root.event_id, "❓").await?;
     told(&ops, &root, "SELECT algorithm, key_id").await?;
     bare_reaction(&lab, &ops, &root.event_id, "🔕").await?;
-    let how = told(&ops, &root, "send: !mute 1 1h").await?;
+    let how = told(&ops, &root, "!mute 1 1h").await?;
     println!("{}\n", how.plain);
     bare_reaction(&lab, &ops, &list.event_id, "4️⃣").await?;
     told(&ops, &list_root(&list, &capture), "4️⃣ ☑").await?;

@@ -176,7 +176,7 @@ async fn lab_a_crowd_is_one_alert_and_a_forged_storm_is_none() -> Result<()> {
     while limited < 6 {
         limited += usize::from(member.act("restart").await? == 429);
     }
-    let root = telling(&ops, &bot, "delayed events refused (429)").await?;
+    let root = telling(&ops, &bot, "delayed events rate-limited (429)").await?;
     println!("{}\n", root.plain);
     assert!(root.plain.contains("delay-rate-limited"), "{}", root.plain);
     assert!(!root.plain.contains(&member.address), "the address stands in full: {}", root.plain);
