@@ -122,7 +122,7 @@ fn what_a_new_login_has_ended_is_past() {
         }
         assert_eq!(case.verdict(), ("otk-healthy", "consistent"), "{format}");
         let findings = case.judge().findings;
-        assert!(findings.iter().any(|finding| finding.contains("are history")), "{findings:?}");
+        assert!(findings.iter().any(|finding| finding.contains("history: ")), "{findings:?}");
     }
 }
 

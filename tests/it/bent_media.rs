@@ -309,7 +309,7 @@ fn what_could_only_be_counted_asks_for_the_grants() {
     });
     let verdict = diagnose(&evidence);
     assert_eq!((verdict.id.name(), verdict.certainty), NOTHING);
-    assert!(verdict.figures.iter().any(|figure| figure.text.starts_with("3 wait")));
+    assert!(verdict.figures.iter().any(|figure| figure.text.starts_with("3 undelivered")));
     assert!(missing(&verdict).contains("kestrel grants"), "{}", missing(&verdict));
 }
 

@@ -138,7 +138,7 @@ async fn each_call(version: &str) -> Result<()> {
     lab.log_written().await?;
     for config in &readers(&lab)? {
         let case = expect(config, "evicted", &ids(&dead), "media-dead-identity", Proven).await?;
-        assert!(case.reply.plain.contains("3 wait: 3 for a dead identity"), "{}", case.reply.plain);
+        assert!(case.reply.plain.contains("3 undelivered: 3 for an old identity"), "{}", case.reply.plain);
         let case = expect(config, "mixed", &ids(&mixed), "media-dead-identity", Consistent).await?;
         assert!(case.reply.plain.contains("2 for its own identity"), "{}", case.reply.plain);
         expect(config, "spent", &ids(&spent), "media-otk-exhausted", Consistent).await?;
@@ -191,7 +191,7 @@ async fn old_grants_can_count(lab: &Lab, dead: &Patient) -> Result<()> {
     let case = answered(&config, &asked(&ids(dead), None, None)?, &[]).await?;
     assert_eq!(inbox(&case)?.pending, 3);
     assert_eq!(crate::verdict(&case).certainty, NotEnoughEvidence, "{}", case.reply.plain);
-    assert!(case.reply.plain.contains("3 wait"), "{}", case.reply.plain);
+    assert!(case.reply.plain.contains("3 undelivered"), "{}", case.reply.plain);
     let answer = case.evidence.answers(Need::Inbox).next().context("no answer")?;
     let State::Failed(why) = &answer.state else { panic!("{:?}", answer.state) };
     assert!(why.contains("`kestrel grants` again"), "{why}");
