@@ -156,8 +156,8 @@ impl Flow {
         let cure = match dead {
             0 => Cure::Unknown,
             dead => Cure::No(format!(
-                "{} still have keys of a dead identity: their users should log them out and in again; \
-                 !fleet names them",
+                "{} still have keys of an old identity. Their users should log them out and in again; \
+                 !fleet lists them",
                 kestrel_core::evidence::counted(dead as u64, "device")
             )),
         };

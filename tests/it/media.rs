@@ -138,7 +138,11 @@ async fn each_call(version: &str) -> Result<()> {
     lab.log_written().await?;
     for config in &readers(&lab)? {
         let case = expect(config, "evicted", &ids(&dead), "media-dead-identity", Proven).await?;
-        assert!(case.reply.plain.contains("3 undelivered: 3 for an old identity"), "{}", case.reply.plain);
+        assert!(
+            case.reply.plain.contains("3 undelivered: 3 for an old identity"),
+            "{}",
+            case.reply.plain
+        );
         let case = expect(config, "mixed", &ids(&mixed), "media-dead-identity", Consistent).await?;
         assert!(case.reply.plain.contains("2 for its own identity"), "{}", case.reply.plain);
         expect(config, "spent", &ids(&spent), "media-otk-exhausted", Consistent).await?;

@@ -69,7 +69,7 @@ fn summary(fact: &Fact) -> String {
         }
         Fact::FallbackKeys(keys) => {
             let used = keys.iter().filter(|key| key.used).count();
-            format!("{}, {used} handed out", counted(keys.len() as u64, "fallback key"))
+            format!("{}, {used} used", counted(keys.len() as u64, "fallback key"))
         }
         Fact::Event(row) => format!("{} of {} in {}", row.kind, row.sender, row.room),
         Fact::EventShape(shape) => {
@@ -87,7 +87,7 @@ fn summary(fact: &Fact) -> String {
         Fact::DelayedEvents(table) => {
             format!("{} pending", counted(table.rows.len() as u64, "delayed event"))
         }
-        Fact::Redactions(rows) if rows.len() == 1 => "one redaction of it".to_owned(),
+        Fact::Redactions(rows) if rows.len() == 1 => "1 redaction of it".to_owned(),
         Fact::Redactions(rows) => format!("{} redactions of it", rows.len()),
         Fact::FleetRows(rows) => rows.summary(),
         Fact::Inbox(inbox) => inbox.summary(),

@@ -118,7 +118,7 @@ pub(super) async fn ask(client: &Client) -> Result<FleetRows, Error> {
     if rows.devices.len() > MOST {
         rows.devices.truncate(MOST);
         let cut = rows.cut.take().map_or(String::new(), |cut| format!("{cut}; "));
-        rows.cut = Some(format!("{cut}more than {MOST} devices are in trouble"));
+        rows.cut = Some(format!("{cut}more than {MOST} devices are affected"));
     }
     match tokio::time::timeout(LOOK, look(client, &mut rows)).await {
         Ok(Err(error)) => return Err(error),

@@ -134,7 +134,7 @@ pub(super) fn gathered(lag: &Lag, now: Timestamp, window: Window) -> Gathered {
     let query = format!("{RECOVERY};\n{VIEW}");
     let (state, what) = match replica.behind(window.to.min(now)) {
         Some(why) => (State::Failed(why.clone()), why),
-        None => (State::Found, "a replica whose data reaches the end of the window".into()),
+        None => (State::Found, "a replica whose data covers the whole log window".into()),
     };
     let fact = Some(Fact::Replica(replica));
     Gathered::answered(Need::Replica, "database", state, Shown { what, query }, fact)

@@ -171,7 +171,10 @@ fn sources(before: &Evidence, now: &Evidence, said: &mut Vec<String>) {
         .collect();
     if !lost.is_empty() {
         let count = counted(lost.len() as u64, "source");
-        said.push(format!("{count} of then no longer asked: {}", lost.join(", ")));
+        said.push(format!(
+            "{count} that was queried before is not configured any more: {}",
+            lost.join(", ")
+        ));
     }
 }
 
@@ -261,7 +264,7 @@ mod tests {
         let said = changes(&blind, &whole);
         assert!(said.iter().any(|line| line == "database can be read now"), "{said:?}");
         let said = changes(&whole, &evidence(vec![log(1)]));
-        let gone = "1 source of then no longer asked: database";
+        let gone = "1 source that was queried before is not configured any more: database";
         assert!(said.iter().any(|line| line == gone), "{said:?}");
     }
 

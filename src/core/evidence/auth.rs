@@ -89,10 +89,10 @@ impl AuthLog {
             said.push(counted(self.removed.len() as u64, "removal") + " of the device");
         }
         if self.doubtful > 0 {
-            said.push(counted(self.doubtful, "line") + " left out as doubtful");
+            said.push(counted(self.doubtful, "line") + ", not counted as genuine");
         }
         if said.is_empty() {
-            return "every access token could be checked, as far as the log shows".into();
+            return "the log shows no access token that could not be checked".into();
         }
         said.join(", ")
     }

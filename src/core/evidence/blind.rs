@@ -120,7 +120,7 @@ impl Blind {
                 utc(*start)
             ),
             Why::NoInfo => format!(
-                "{name} {has} no INFO line in the log window, so requests, uploads, refusals and claims are not in it"
+                "{name} {has} no INFO line in the log window, so it shows no requests, uploads, rejections or claims"
             ),
             Why::Loggers(missing) => format!(
                 "{name} {has} no line of {} in the log window, since the last start or in the 24 hours before: it may \

@@ -281,7 +281,7 @@ impl ClientFacts {
             said.push(counted(self.sent_count, "to-device message") + " sent");
         }
         if said.is_empty() {
-            said.push("no known sign of trouble".to_owned());
+            said.push("no known sign of a problem".to_owned());
         }
         let whose = match (&self.user, &self.device) {
             (Some(user), Some(device)) => format!(" of {user} {device}"),

@@ -1,4 +1,4 @@
-//! Every device at once: whose uploads are refused by the log, and whose stored keys are in trouble by
+//! Every device at once: whose uploads are refused by the log, and whose stored keys are affected by
 //! the database. Bounded, and it says when it was cut.
 //!
 //! In a text log a device's row is what was seen there, never a proof: the database is asked afterwards
@@ -135,13 +135,13 @@ impl FleetLog {
     pub fn summary(&self) -> String {
         let refused: u64 = self.devices.iter().map(Uploader::refusals).sum();
         let mut said = format!(
-            "{} refused of {}, {} taken",
+            "{} rejected from {}, {} accepted",
             counted(refused + self.beyond, "upload"),
             counted(self.devices.len() as u64, "device"),
             self.accepted
         );
         if self.beyond > 0 {
-            said.push_str(&format!("; cut at {KEPT} devices"));
+            said.push_str(&format!("; limited to {KEPT} devices"));
         }
         if self.doubtful > 0 {
             said.push_str(&format!("; {} that a client may have written", self.doubtful));
@@ -230,7 +230,7 @@ impl FleetRows {
     pub fn summary(&self) -> String {
         let cut = self.cut.as_ref().map_or(String::new(), |cut| format!("; cut: {cut}"));
         format!(
-            "{} of {} looked at have something; {} without encryption keys{cut}",
+            "{} of {} checked are affected; {} without encryption keys{cut}",
             self.devices.len(),
             counted(self.read, "device"),
             self.keyless

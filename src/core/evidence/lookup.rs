@@ -253,7 +253,7 @@ impl Evidence {
         need: Need,
         pick: impl Fn(&'a Fact) -> Option<T>,
     ) -> Known<T> {
-        let mut unknown = Known::Unknown("it was not asked for".into(), Vec::new());
+        let mut unknown = Known::Unknown("it was not queried".into(), Vec::new());
         for answer in self.answers(need) {
             let ids = vec![answer.id.clone()];
             match (&answer.state, answer.fact.as_ref().and_then(&pick)) {

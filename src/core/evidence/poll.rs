@@ -43,7 +43,7 @@ pub struct Poll {
     pub untested: Vec<Device>,
     /// Devices with a backlog; `None` where the inbox could not be read.
     pub waiting: Option<Vec<Waiting>>,
-    /// `None` where no device was looked at.
+    /// `None` where no device was checked.
     pub covered: Option<Covered>,
     /// Why the look is not whole.
     pub failed: Option<String>,
@@ -98,14 +98,14 @@ impl Poll {
     pub fn summary(&self) -> String {
         let mut said = match &self.covered {
             Some(covered) => covered.summary(),
-            None => "no device was looked at".into(),
+            None => "no device was checked".into(),
         };
-        said.push_str(&format!("; {} with keys of a dead identity", self.dead.len()));
+        said.push_str(&format!("; {} with keys of an old identity", self.dead.len()));
         if let Some(waiting) = &self.waiting {
             said.push_str(&format!(", {} with a backlog", waiting.len()));
         }
         if let Some(why) = &self.failed {
-            said.push_str(&format!("; not whole: {why}"));
+            said.push_str(&format!("; incomplete: {why}"));
         }
         said
     }
@@ -123,7 +123,7 @@ impl Covered {
         };
         let from = place("from", &self.after);
         let to = place("to", &self.to);
-        format!("{} looked at{from}{to}", counted(self.devices, "device"))
+        format!("{} checked{from}{to}", counted(self.devices, "device"))
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(held.map(|one| poll.covers(one)), [false, true, true, true, false]);
         assert_eq!(
             poll.summary(),
-            "2 devices looked at from @b:x to @d:x; 0 with keys of a dead identity; not whole: no"
+            "2 devices checked from @b:x to @d:x; 0 with keys of an old identity; incomplete: no"
         );
         poll.covered = Some(Covered { after: None, to: None, devices: 9 });
         assert!(poll.covers(&b) && poll.ends());

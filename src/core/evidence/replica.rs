@@ -39,7 +39,7 @@ impl Replica {
     /// Why it proves no absence up to `end`, for a person; `None` where its data reaches that far.
     pub fn behind(&self, end: Timestamp) -> Option<String> {
         if self.replay == Replay::Unasked {
-            return Some("the role may not ask whether the database is a replica".into());
+            return Some("the role may not check whether the database is a replica".into());
         }
         let lag = match self.to {
             None => return Some(format!("{} and does not show how new its data is", self.is())),
@@ -47,7 +47,7 @@ impl Replica {
         };
         let to = self.to.filter(|_| lag > SLACK)?;
         Some(format!(
-            "{} and its data is known to be complete only up to {}, {} before the end of the window",
+            "{} and its data is known to be complete only up to {}, {} before the end of the log window",
             self.is(),
             utc(to),
             length(lag)

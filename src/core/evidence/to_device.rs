@@ -99,7 +99,7 @@ impl Inbox {
     /// One line for a person.
     pub fn summary(&self) -> String {
         let more = if self.capped { " or more" } else { "" };
-        let wait = format!("{}{more} wait", self.pending);
+        let wait = format!("{}{more} undelivered", self.pending);
         match self.live {
             Some(live) => {
                 let seconds = live.to.duration_since(live.from).as_secs();
@@ -124,7 +124,7 @@ impl ToDeviceLog {
             "9533_debug is off".to_owned()
         }];
         if let Some(span) = self.too_large {
-            parts.push(format!("{} refused as too large", span.count));
+            parts.push(format!("{} rejected as too large", span.count));
         }
         parts.push(format!("{} of the user answered", counted(count(self.syncs), "sync")));
         parts.join("; ")

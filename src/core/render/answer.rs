@@ -344,10 +344,14 @@ fn more(page: &mut Page, count: usize, view: &View) {
     }
 }
 
-/// A first capital and a full stop. A name in code at its head stays as it is.
+/// A first capital and a full stop. A name of code at its head stays as it is: `m.room.encrypted`, `log_config`.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let Some(first) = letters.next() else { return String::new() };
     let end = if text.ends_with(['.', '?']) { "" } else { "." };
+    let word = text.split([' ', ':', ';', ',']).next().unwrap_or_default();
+    if word.trim_end_matches('.').contains(['.', '_', '@', '/']) {
+        return format!("{text}{end}");
+    }
     format!("{}{}{end}", first.to_uppercase(), letters.as_str())
 }

@@ -211,15 +211,16 @@ impl ForgeryWatch {
 }
 
 /// The reason of the order check.
-pub const OUT_OF_TIME: &str = "its time does not fit its place in the log";
+pub const OUT_OF_TIME: &str = "the time does not match the place in the log";
 
 // The other reasons for which lines are left out, and the note on a file that several write.
-pub const SHARED: &str = "several processes write this file: forged request numbers cannot be told";
-pub const STRANGER: &str = "it is not written as this file's other lines are";
-pub const LOGIN: &str = "it belongs to a login's user name";
-pub const CONTINUED: &str = "lines follow it that belong to no record";
-pub const EPOCH: &str = "its milliseconds contradict its time";
-pub const BROKEN: &str = "its text goes on behind its end";
+pub const SHARED: &str =
+    "several processes write this file, so forged request numbers cannot be detected";
+pub const STRANGER: &str = "the format differs from the file's other lines";
+pub const LOGIN: &str = "part of a login's user name";
+pub const CONTINUED: &str = "followed by lines that belong to no record";
+pub const EPOCH: &str = "the milliseconds contradict the time";
+pub const BROKEN: &str = "there is text after the end of the record";
 
 fn bound<T>(list: &mut VecDeque<T>) {
     if list.len() > STRETCHES {

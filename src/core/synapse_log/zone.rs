@@ -105,13 +105,14 @@ impl Clock {
     pub fn utc(&mut self, stamp: Stamp) -> Option<i64> {
         let at = match stamp {
             Stamp::Utc(at) => {
-                self.own = Some("the log writes UTC itself");
+                self.own = Some("the log has UTC times");
                 self.second = None;
                 at
             }
             Stamp::Local(local) => self.next(local),
             Stamp::Unknown => {
-                self.own = Some("none: times are those of the nearest upload before");
+                self.own =
+                    Some("the log has no times: each time is that of the nearest upload before it");
                 self.last?
             }
         };
@@ -225,8 +226,10 @@ impl Clock {
             (Some(zone), _) if !self.contradicted => {
                 let name = zone.iana_name().map_or_else(|| format!("{zone:?}"), str::to_owned);
                 match lines {
-                    0 => format!("{name}, configured; no line of the log tells otherwise"),
-                    _ => format!("{name}, configured, {lines} of the log's lines agree"),
+                    0 => format!("time zone {name} from the config"),
+                    _ => format!(
+                        "time zone {name} from the config, confirmed by {lines} of the log's lines"
+                    ),
                 }
             }
             (_, Some(offset)) => {
@@ -246,18 +249,18 @@ impl Clock {
         }
         if self.contradicted {
             notes.push(format!(
-                "the configured time zone does not fit the log: its own lines say UTC{}, which was used",
+                "the configured time zone does not match the log: its own lines show UTC{}, which was used instead",
                 signed(self.offset.unwrap_or(0))
             ));
         }
         if self.offset.is_none() && self.zone.is_none() {
             notes.push(
-                "the zone is unknown: times may be off by hours; name it with --timezone or in the config"
+                "the time zone is unknown, so times may be wrong by hours; set it with --timezone or in the config"
                     .to_owned(),
             );
         }
         if self.shifted {
-            notes.push("the log's clock changed by summer time while it was read".to_owned());
+            notes.push("the log has a daylight saving time change in it".to_owned());
         }
         notes
     }
@@ -338,14 +341,14 @@ mod tests {
         clock.vote(now, now);
         clock.settle();
         assert_eq!(clock.utc(wall("2026-11-22T11:57:35")), Some(now));
-        assert!(clock.notes()[0].contains("does not fit"));
+        assert!(clock.notes()[0].contains("does not match"));
     }
 
     #[test]
     fn without_anything_it_says_so() {
         let mut clock = Clock::new(None);
         assert_eq!(clock.utc(wall("2026-11-22T11:57:35")), Some(at("2026-11-22T11:57:35Z")));
-        assert!(clock.notes()[0].contains("the zone is unknown"));
+        assert!(clock.notes()[0].contains("the time zone is unknown"));
     }
 
     #[test]

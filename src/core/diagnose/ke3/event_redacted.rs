@@ -30,8 +30,8 @@ fn event_redacted(walk: &mut Walk) -> Option<Ruling> {
         }
     };
     if rows.iter().all(|row| row.censored) && states_algorithm(walk) {
-        let why = "a redaction names it, and Synapse looked at it and kept the content: whoever sent it was \
-                   not allowed to";
+        let why = "a redaction refers to it, but Synapse kept the content because its sender was not allowed \
+                   to redact it";
         walk.step(Answer::No, why, &redactions);
         walk.findings.push(why.into());
         return None;

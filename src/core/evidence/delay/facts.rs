@@ -248,16 +248,16 @@ impl DelayLog {
     pub fn summary(&self) -> String {
         let restarts = &self.restarts;
         let mut said = vec![format!(
-            "{} restarts of {} delayed events by anyone",
+            "{} restarts of {} delayed events by all users",
             restarts.latency.count,
             self.handled.len()
         )];
         for (count, what) in [
             (restarts.slow.count(), "of 2 s or more"),
-            (restarts.limited, "turned away as too many (429)"),
-            (restarts.gone, "of gone events (404)"),
-            (self.made.len() as u64, "made by the user"),
-            (self.doubtful, "lines left out as doubtful"),
+            (restarts.limited, "rate-limited (429)"),
+            (restarts.gone, "of events that were gone (404)"),
+            (self.made.len() as u64, "created by the user"),
+            (self.doubtful, "lines not counted as genuine"),
         ] {
             if count > 0 {
                 said.push(format!("{count} {what}"));

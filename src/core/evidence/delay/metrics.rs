@@ -31,7 +31,9 @@ impl Metrics {
     pub fn summary(&self) -> String {
         let slowest = self.servlets.iter().find(|servlet| servlet.p99.is_some());
         match slowest {
-            None => format!("no request in the {} s before the window's end", self.seconds),
+            None => {
+                format!("no request in the {} s before the end of the log window", self.seconds)
+            }
             Some(servlet) => format!(
                 "{} servlets over {} s; the slowest p99 is {:.3} s, of {}",
                 self.servlets.len(),

@@ -106,7 +106,10 @@ fn one_storm_from_start_to_end() {
     for (name, cured) in [
         ("resolved", Cured::Yes),
         ("device signed out", Cured::SignedOut),
-        ("not cured", Cured::No("12 dead keys were handed out: log @u:example.org DEV out")),
+        (
+            "not cured",
+            Cured::No("12 keys of the old account were claimed: log @u:example.org DEV out"),
+        ),
         ("unknown", Cured::Unknown),
     ] {
         let mut end = alert(&ended, &Confirmation::Confirmed);

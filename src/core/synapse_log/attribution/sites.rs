@@ -20,7 +20,7 @@ impl Attribution {
         if json >= FORMAT {
             self.hidden.json = 0;
             return Some(format!(
-                "{} in a text log are not read, because a client could write them: if the log's format was \
+                "{} in a text log were not read, because a client could write them: if the log's format was \
                  changed, it is followed again from its next rotation on",
                 counted(json, "line") + " of JSON"
             ));
@@ -30,7 +30,7 @@ impl Attribution {
         }
         (self.hidden.logins, self.hidden.lines) = (0, 0);
         Some(format!(
-            "{} held newlines, which write lines of their own into a text log; {} in or behind them, about \
+            "{} contained newlines, which write extra lines into a text log; {} in or after them, about \
              keys or delayed events, not believed: somebody may be forging a storm, or hiding one",
             counted(logins, "login's user name"),
             match lines {

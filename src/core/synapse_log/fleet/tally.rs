@@ -681,7 +681,7 @@ mod tests {
         assert_eq!(log.devices[0].user, "@real:s");
         assert_eq!(log.devices[0].refusals(), 9);
         assert_eq!(log.beyond, 9990 - (KEPT as u64 - 1));
-        assert!(log.summary().contains("cut at 1000 devices"), "{}", log.summary());
+        assert!(log.summary().contains("limited to 1000 devices"), "{}", log.summary());
     }
 
     #[test]
