@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use ruma::UserId;
 use tokio::sync::Semaphore;
 
+use super::devices::{device_list, worst_device};
 use crate::collect;
 use crate::config::Config;
 use kestrel_core::diagnose::{Judgement, Verdict, judge};
@@ -96,7 +97,7 @@ impl Flow {
         let mut listed = None;
         if let Topic::All { user, device, event } = &mut question.topic {
             if device.is_none() {
-                match self.worst_device(user).await {
+                match worst_device(user, &self.config).await {
                     Ok((worst, list)) => {
                         *device = Some(worst);
                         listed = Some(list);
@@ -111,7 +112,7 @@ impl Flow {
         }
         let plan = match self.plan(&question, now) {
             Ok(plan) => plan,
-            Err(NoDevice { user }) => return Answer::Words(self.device_list(&user).await),
+            Err(NoDevice { user }) => return Answer::Words(device_list(&user, &self.config).await),
         };
         if plan.symptom == Symptom::Fleet {
             return self.survey(&plan).await;

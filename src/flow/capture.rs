@@ -10,6 +10,7 @@ use ruma::{OwnedDeviceId, UserId};
 use tokio::time::timeout;
 
 use super::answer::{Answer, Case, Flow};
+use super::devices::worst_device;
 use crate::collect::logs::slice::{Moment, Slice, Wanted, slice};
 use crate::collect::{self, logs};
 use kestrel_core::capture::Session;
@@ -104,7 +105,7 @@ impl Flow {
 
     /// The device that a capture of a user is about where none was named.
     pub async fn likely_device(&self, user: &UserId) -> Option<OwnedDeviceId> {
-        self.worst_device(user).await.ok().map(|(device, _)| device)
+        worst_device(user, &self.config).await.ok().map(|(device, _)| device)
     }
 
     /// Every question over the capture's window, and the times that its reports cover. None where the user has

@@ -88,7 +88,7 @@ async fn changes_are_told(
     let news: Vec<&Message> = thread.iter().skip(before).collect();
     let changes = &news.first().context("nothing was said")?.plain;
     println!("{changes}");
-    assert!(changes.starts_with("Since case 1 of "), "{changes}");
+    assert!(changes.starts_with("Since case 1 ("), "{changes}");
     assert!(changes.contains("rejected uploads in the log window: were "), "{changes}");
     assert!(changes.contains("of which 50 are new"), "{changes}");
     assert!(changes.contains("the conflicting key is gone"), "{changes}");

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::answer::{about, act, also, remedies, symptom, undecided_line, verdict_line};
+use super::answer::{about, act, also, remedies, sentence, symptom, undecided_line, verdict_line};
 use super::glyph::HEALTHY;
 use super::page::Page;
 use super::plain_replies::device;
@@ -133,7 +133,7 @@ fn line(page: &mut Page, number: usize, branch: &Branch, alone: bool) {
     page.line().strong(format!("{number}. {} · {certainty}{place_words}", symptom(*of)));
     match (place, verdict.missing.first()) {
         (ChainPlace::Unknown, Some(missing)) => {
-            page.text(format!(" · Needed: {}: {}", missing.need, missing.how))
+            page.text(format!(" · Needed: {}. {}", missing.need, sentence(&missing.how)))
         }
         (ChainPlace::Unknown, None) => page,
         _ => page.text(format!(" · {}", verdict.id.headline())),

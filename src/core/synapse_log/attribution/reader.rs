@@ -11,10 +11,11 @@ use memchr::memmem::Finder;
 
 use crate::evidence::key_log::{Format, KeyLog};
 use crate::evidence::{Subject, Window};
-use crate::synapse_log::attribution::hidden::Hidden;
+use crate::synapse_log::attribution::hidden::{Held, Hidden};
+use crate::synapse_log::attribution::settle;
+use crate::synapse_log::attribution::sites::site;
 use crate::synapse_log::forgery::{BROKEN, CONTINUED, EPOCH, LinePlace, SHARED, STRANGER};
-use crate::synapse_log::key_tally::End;
-use crate::synapse_log::key_tally::Tally;
+use crate::synapse_log::key_tally::{End, Tally};
 use crate::synapse_log::message::{self, Access, Message, Refusal, Upload};
 use crate::synapse_log::needles::{ends_pydantic, matters, speaks};
 use crate::synapse_log::process::{Loose, Process, named, process, watches};
@@ -38,8 +39,6 @@ pub struct Attribution {
     pub(super) processes: Vec<Process>,
     pub(super) held: Option<Held>,
     pub(super) next: LinePlace,
-    /// Lines before this one belong to the name of the newest login.
-    pub(super) name_ends: u64,
     pub(super) hidden: Hidden,
     pub(super) minute: Minute,
     pub(super) end: End,
@@ -49,16 +48,6 @@ pub struct Attribution {
     pub(super) text: bool,
     /// Nothing is read beside everybody's moments.
     pub(super) watching: bool,
-}
-
-/// A record of a text log that waits for the next, to see whether lines follow it.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) line: Vec<u8>,
-    pub(super) place: LinePlace,
-    pub(super) process: usize,
-    pub(super) reach: bool,
-    pub(super) continued: bool,
 }
 
 impl Attribution {
@@ -71,7 +60,6 @@ impl Attribution {
             processes: Vec::new(),
             held: None,
             next: LinePlace::default(),
-            name_ends: 0,
             hidden: Hidden::default(),
             minute: Minute::default(),
             end: End { visible: Looker::new(window), ..End::default() },
@@ -104,12 +92,17 @@ impl Attribution {
             Shape::Json { prefix } if !self.text => self.json(line, place, prefix),
             Shape::Journal => self.end.journal += 1,
             Shape::Json { .. } => {
-                self.hidden.json += u64::from(place.line >= self.name_ends);
+                self.hidden.json += u64::from(place.line >= self.hidden.name_ends);
                 self.continuation(line, place);
                 self.stranger(line);
             }
             Shape::Other => self.continuation(line, place),
         }
+    }
+
+    /// For people, if lines were not counted since this was last asked.
+    pub fn hidden(&mut self) -> Option<String> {
+        self.hidden.summary()
     }
 
     /// Whether the log has left the window for good.
@@ -145,7 +138,7 @@ impl Attribution {
         // Every watch is asked: each keeps count of the lines.
         let reach = watches(&mut self.processes).map(|watch| watch.reaches(line)).max()
             == Some(true)
-            || place.line < self.name_ends;
+            || place.line < self.hidden.name_ends;
         let Some(process) = named(&mut self.processes, &line[..prefix], place, reach) else {
             self.stranger(line);
             return;
@@ -168,7 +161,7 @@ impl Attribution {
         }
         let speaks = !self.watching || speaks(line, ended.is_some());
         if speaks && reach && self.watching {
-            self.hidden.line(place, self.name_ends);
+            self.hidden.line(place);
         }
         if speaks && self.end.readers.is_asked() {
             let forged = self.processes[process].watch.bad(place.line).is_some();
@@ -184,7 +177,7 @@ impl Attribution {
             let line = line.to_vec();
             self.held = Some(Held { line, place, process, reach, continued: false });
         }
-        self.now_and_then(place, process);
+        self.settle_if_due(place, process);
     }
 
     /// Whether a record is looked at for what the log could have shown. One who watches only asks whether
@@ -223,7 +216,7 @@ impl Attribution {
             self.end.visible.json(line, at);
         }
         if self.watching && !speaks(line, false) {
-            return self.now_and_then(place, process);
+            return self.settle_if_due(place, process);
         }
         self.view(line, at, process, (false, false, Format::Json));
         if matters(line, &self.user) {
@@ -233,7 +226,7 @@ impl Attribution {
                 self.message(message, &record, process, (place, false));
             }
         }
-        self.now_and_then(place, process);
+        self.settle_if_due(place, process);
     }
 
     /// Shows a record to those who read other things off it.
@@ -242,6 +235,21 @@ impl Attribution {
         if let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) {
             self.end.readers.see(&RecordView { line, at, process, reach, forged, format });
         }
+    }
+
+    fn settle_if_due(&mut self, place: LinePlace, process: usize) {
+        if settle::is_due(place) {
+            self.settle(process, false);
+        }
+    }
+
+    fn settle_all(&mut self) {
+        (0..self.processes.len()).for_each(|process| self.settle(process, true));
+    }
+
+    fn settle(&mut self, process: usize, end: bool) {
+        let text = self.end.format == Format::Text;
+        settle::settle(&mut self.processes[process], &mut self.tally, self.next, (text, end));
     }
 
     /// Notes that the log holds a record of this moment.
@@ -275,7 +283,8 @@ impl Attribution {
             return;
         };
         let message = message::read(&record, &self.tally.subject);
-        self.site(&message, &record, &held);
+        let Self { processes, hidden, next, .. } = self;
+        site(processes, hidden, *next, (&message, &record), &held);
         if held.continued && !matches!(message, Message::Other | Message::Site(_)) {
             let watch = &mut self.processes[held.process].watch;
             watch.mark(held.place.line, held.place.line, CONTINUED);

@@ -10,10 +10,5 @@ pub const OPEN_CIRCLES: &[(Rule, &[&str])] = &[(
         "collect/logs/follow/notices.rs",
         "collect/logs/follow/resume.rs",
         "collect/logs/follow/rotation.rs",
-        "flow/answer.rs",
-        "flow/devices.rs",
-        "synapse_log/attribution/reader.rs",
-        "synapse_log/attribution/settle.rs",
-        "synapse_log/attribution/sites.rs",
     ],
 )];
