@@ -48,7 +48,7 @@ async fn lab_a_case_is_kept_compared_and_really_deleted() -> Result<()> {
     assert!(!before.is_empty(), "the evidence is nowhere: the search below would prove nothing");
     for number in [1, 2] {
         let gone = said(&ops, &format!("!case {number} delete")).await?;
-        assert!(gone.starts_with(&format!("Case {number} is deleted")), "{gone}");
+        assert!(gone.starts_with(&format!("Case {number} and its evidence are deleted")), "{gone}");
     }
     let config = bot.config_path().display().to_string();
     let gone = bot.command(&["case", "3", "delete", "--config", &config])?;

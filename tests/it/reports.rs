@@ -196,7 +196,7 @@ async fn lab_a_users_report_becomes_a_verdict_and_a_receipt() -> Result<()> {
         assert!(first.contains(words), "{first}");
     }
     assert!(root.plain.contains("otk-recreated · proven"), "{}", root.plain);
-    let thread = thread(&ops, &root.event_id, "Proven · KE-1").await?;
+    let thread = thread(&ops, &root.event_id, "KE-1 · proven").await?;
     let kept = thread.iter().find(|one| one.attachment_name.as_deref() == Some("report.json"));
     let kept = ops.download(kept.context("no redacted report")?).await?;
     let kept = String::from_utf8(kept)?;
@@ -286,7 +286,7 @@ async fn an_admin_hands_one_on(ops: &OpsRoom, bot: &Bot, own: &[u8]) -> Result<(
     println!("{}\n", root.plain);
     assert!(root.plain.contains("otk-recreated · proven"), "{}", root.plain);
     thread(ops, &file, "is in its own thread").await?;
-    thread(ops, &root.event_id, "Proven · KE-1").await.map(drop)
+    thread(ops, &root.event_id, "KE-1 · proven").await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,7 +142,7 @@ async fn lab_the_gate_is_as_the_config_says() -> Result<()> {
     tokio::time::sleep(Duration::from_secs(22)).await;
     bot.run()?;
     let said = ops.notices(PATIENCE).await?;
-    let skipped = said.iter().filter(|m| m.plain.contains("skipped a command"));
+    let skipped = said.iter().filter(|m| m.plain.contains("skipped 1 command"));
     assert_eq!(skipped.count(), 1, "{said:?}");
     assert!(ops.thread(&late, SILENCE).await?.is_empty(), "a late command was answered");
     Ok(())
@@ -187,7 +187,7 @@ async fn words_are_answered(ops: &OpsRoom, patient: &Patient) -> Result<()> {
         ("!key1 <b>x</b>".to_owned(), "!ke1"),
         (format!("!ke1 {}", patient.user), "its next key is from an old account"),
         ("!ke1 @alice:elsewhere.example PHONE".to_owned(), "elsewhere.example"),
-        (format!("!ke1 {} \"<b>no\u{202e} such\"", patient.user), "no such device"),
+        (format!("!ke1 {} \"<b>no\u{202e} such\"", patient.user), "does not know this device"),
     ] {
         let asked = ops.ask(&typed).await?;
         let thread = ops.thread(&asked, PATIENCE).await?;

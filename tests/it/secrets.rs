@@ -115,7 +115,7 @@ async fn lab_two_hundred_secrets_survive_nowhere() -> Result<()> {
     user.attach("all.zip", "application/zip", laden(&own, &secrets)?).await?;
     let receipt = says(&user, &bot, "Your report is case ").await?;
     println!("{}\n", receipt.plain);
-    assert!(receipt.plain.contains("delay ids"), "they were not seen: {}", receipt.plain);
+    assert!(receipt.plain.contains("delay IDs"), "they were not seen: {}", receipt.plain);
     let root = says(&ops, &bot, "Report from ").await?;
     println!("{}\n", root.plain);
     let told = thread(&ops, &root.event_id, "Triage · ").await?;
