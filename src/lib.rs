@@ -15,7 +15,7 @@
 //!                                      └─ prometheus: latency by servlet
 //! ```
 //!
-//! One direction, no way back. [`flow`] spells the chain once; the bot, the terminal and the storm watch call it.
+//! One direction, no way back. [`flow`] defines the chain once; the bot, the terminal and the storm watch call it.
 //! [`collect`] alone asks the sources. A source that fails is evidence too: every answer is found, empty, failed (why)
 //! or not asked.
 //!
@@ -44,13 +44,13 @@
 //! The ledger is the queue. It is bounded, and the next process continues with what is open. At start, each room is
 //! read back to the newest event that was seen. The tasks that do this are supervised: each is started again when it
 //! ends, or the process ends with an error. A command counts only if it came encrypted from a device of its sender. A
-//! command that silences, deletes or controls a capture needs a cross-signed device.
+//! command that mutes, deletes or controls a capture needs a cross-signed device.
 //!
 //! ## How it holds its account
 //!
 //! One process at a time works on the bot's account. A lease in the account's data names the store and the run that
 //! hold it. Nothing compares two clocks, and every write is read back, because account data has no compare-and-swap.
-//! The sync loop runs only while this process surely has the lease, so after an outage of the homeserver the lease is
+//! The sync loop runs only while this process is certain to have the lease, so after an outage of the homeserver the lease is
 //! checked first. A device that can never work again (deleted, or its crypto store lost or restored) is replaced if a
 //! password is configured, under the account's identity. The identity is replaced only when a person asks for it. If
 //! only a person can help, `run` ends with [`bot::NeedsPerson`], and `kestrel run` exits with status 4.

@@ -34,7 +34,7 @@ pub(super) fn logs(tables: &[&Table], base: &Path, problems: &mut Vec<String>) -
             if names.contains(&name) {
                 section.problem(
                     "name",
-                    format_args!("{name:?} is used twice; each log needs a name of its own"),
+                    format_args!("{name:?} is used twice; each log needs its own name"),
                 );
             }
             if name.chars().any(|c| c.is_control() || c.is_whitespace()) {

@@ -44,13 +44,13 @@
 //!
 //! One object: `schema` (1), `symptom`, `subject` {`user`, `device`}, `window` {`from`, `to`},
 //! `verdict` {`id`, `certainty` (`proven`, `consistent`, `not-enough-evidence`), `headline`, `explanation`}, `because`,
-//! `storm` (where there are refusals), `figures` [{`label`, `text`}], `path` [{`question`, `asked`,
+//! `storm` (if there are rejected uploads), `figures` [{`label`, `text`}], `path` [{`question`, `asked`,
 //! `answer` (`yes`, `no`, `unknown`), `because`, `evidence`}], `findings`, `also` [{`id` (`log-info-off`, `log-blind-to`), `certainty`, `text`}] (what
 //! holds besides the verdict), `notes`, `evidence` [{`id`, `source`, `state` (`found`,
 //! `empty`, `failed`, `not-asked`), `what`, `query`}], `remedies` [{`id`, `rank`, `advice`
 //! (`recommended`, `possible`, `will-not-help`, `dangerous`), `blast_radius`}], `missing` [{`need`,
 //! `how`}]. Of the whole chain (`symptom` `all`) it is the object of the verdict to act on first, with
-//! `branches` beside it, in the order to act: each has its own `symptom`, `verdict`, `path` and so on, its
+//! `branches` next to it, in the order to act: each has its own `symptom`, `verdict`, `path` and so on, its
 //! `place` (`root`, `follows`, `independent`, `quiet`, `unknown`) and what it `follows`. Where no device was
 //! named, `devices` are those it was chosen from. Times are RFC
 //! 3339. Fields are added over time and never renamed.
@@ -63,7 +63,7 @@
 //!
 //! `kestrel storms --format json` is one object: `schema` (1), `storms` [{`storm`, `kind`, `user`, `device`,
 //! `address`, `devices`, `count`, `first`, `last`, `started`, `ended`, `verdict`, `sure` (`confirmed`,
-//! `unconfirmed`, `contradicted`), `because`, `room`, `root`, `muted_until`}], those that go on first, and
+//! `unconfirmed`, `contradicted`), `because`, `room`, `root`, `muted_until`}], ongoing ones first, and
 //! `mutes` [{`what` (`storm`, `user`, `all`), `storm`, `user`, `until`, `by`}].
 //!
 //! `kestrel cases --format json` is one object: `schema` (1), `cases` [{`case`, `at`, `symptom`, `subject`,

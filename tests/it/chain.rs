@@ -154,6 +154,6 @@ async fn lab_what_is_root_and_what_follows() -> Result<()> {
     let (case, object) =
         triage_of(&config, "healthy", of, None, ("otk-healthy", Consistent)).await?;
     assert!(places(&object).contains(&("ke1", "quiet")), "{object:#}");
-    assert!(case.reply.plain.contains("no problem found"), "{}", case.reply.plain);
+    assert!(case.reply.plain.contains("No problem found"), "{}", case.reply.plain);
     Ok(())
 }

@@ -96,7 +96,7 @@ pub fn slice(
         slice.notes.push(format!("only the newest {} MiB of the window were read", MOST >> 20));
     }
     if stop.load(Ordering::Relaxed) {
-        slice.notes.push("the log was not read to the end in time".into());
+        slice.notes.push("reading stopped at the deadline, before the end of the log".into());
     }
     if slice.beyond > 0 {
         slice.notes.push(format!("{} more records did not fit", slice.beyond));

@@ -24,9 +24,9 @@ pub(super) fn of_keys(log: &KeyLog, end: &End) -> String {
         "rejection for another account that names it",
         "rejections for other accounts that name it",
     );
-    say(log.unattributed, "rejection without its upload", "rejections without their uploads");
+    say(log.unattributed, "rejection that matches no upload", "rejections that match no upload");
     let distrusted = log.distrusted.iter().map(|left_out| left_out.count).sum();
-    say(distrusted, "line ignored as forged or damaged", "lines ignored as forged or damaged");
+    say(distrusted, "line not accepted as genuine", "lines not accepted as genuine");
     let format = match end.format {
         Format::Text => "text",
         Format::Json => "JSON",

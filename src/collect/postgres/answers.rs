@@ -87,8 +87,8 @@ fn summary(fact: &Fact) -> String {
         Fact::DelayedEvents(table) => {
             format!("{} pending", counted(table.rows.len() as u64, "delayed event"))
         }
-        Fact::Redactions(rows) if rows.len() == 1 => "1 redaction of it".to_owned(),
-        Fact::Redactions(rows) => format!("{} redactions of it", rows.len()),
+        Fact::Redactions(rows) if rows.len() == 1 => "1 redaction of the event".to_owned(),
+        Fact::Redactions(rows) => format!("{} redactions of the event", rows.len()),
         Fact::FleetRows(rows) => rows.summary(),
         Fact::Inbox(inbox) => inbox.summary(),
         Fact::Dehydrated(true) => "a dehydrated device".to_owned(),

@@ -112,7 +112,8 @@ pub(super) async fn ask(client: &Client) -> Result<FleetRows, Error> {
     }
     if let (true, Some((user, _))) = (scanned.is_err(), &at) {
         let whom = if user.is_empty() { String::new() } else { format!(" up to {user}") };
-        let cut = format!("{} devices were read{whom} in {} s", rows.read, SCAN.as_secs_f32());
+        let cut =
+            format!("stopped after {} s: {} devices read{whom}", SCAN.as_secs_f32(), rows.read);
         rows.cut = Some(cut);
     }
     if rows.devices.len() > MOST {

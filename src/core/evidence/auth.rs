@@ -83,7 +83,7 @@ impl AuthLog {
             said.push(format!("{requests} whose access token Synapse could not check"));
         }
         if let Some(mas) = self.mas {
-            said.push(format!("{} of MAS", counted(mas.count, "request")));
+            said.push(format!("{} from MAS", counted(mas.count, "request")));
         }
         if !self.removed.is_empty() {
             said.push(counted(self.removed.len() as u64, "removal") + " of the device");
@@ -92,7 +92,7 @@ impl AuthLog {
             said.push(counted(self.doubtful, "line") + ", not counted as genuine");
         }
         if said.is_empty() {
-            return "the log shows no access token that could not be checked".into();
+            return "the log shows no failed access-token check".into();
         }
         said.join(", ")
     }

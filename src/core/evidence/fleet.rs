@@ -135,8 +135,8 @@ impl FleetLog {
     pub fn summary(&self) -> String {
         let refused: u64 = self.devices.iter().map(Uploader::refusals).sum();
         let mut said = format!(
-            "{} rejected from {}, {} accepted",
-            counted(refused + self.beyond, "upload"),
+            "{} from {}, {} accepted",
+            counted(refused + self.beyond, "rejected upload"),
             counted(self.devices.len() as u64, "device"),
             self.accepted
         );

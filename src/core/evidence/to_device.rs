@@ -126,7 +126,7 @@ impl ToDeviceLog {
         if let Some(span) = self.too_large {
             parts.push(format!("{} rejected as too large", span.count));
         }
-        parts.push(format!("{} of the user answered", counted(count(self.syncs), "sync")));
+        parts.push(format!("{} of the user's syncs were answered", count(self.syncs)));
         parts.join("; ")
     }
 

@@ -61,12 +61,14 @@ pub(super) fn verdict_line(page: &mut Page, verdict: &Verdict) {
     let needs = needs.join(", ");
     let stopped = verdict.storm.as_ref().is_some_and(|storm| !storm.goes_on);
     let glyph = glyph(kind, verdict.certainty, stopped);
-    page.line().text(format!("{glyph} ")).strong(verdict.id.headline());
-    if needs.is_empty() || verdict.certainty == Certainty::Proven {
-        if !verdict.id.action().is_empty() {
-            page.text(" ").strong(verdict.id.action());
-        }
-    } else if verdict.certainty == Certainty::NotEnoughEvidence {
+    let is_settled = needs.is_empty() || verdict.certainty == Certainty::Proven;
+    let action = if is_settled { verdict.id.action() } else { "" };
+    let said = format!("{} {action}", verdict.id.headline());
+    page.line().text(format!("{glyph} ")).strong(said.trim_end());
+    if is_settled {
+        return;
+    }
+    if verdict.certainty == Certainty::NotEnoughEvidence {
         page.text(format!(" Needed: {needs}."));
     } else if kind == VerdictKind::Trouble {
         page.text(format!(" Not proven. Needed: {needs}."));

@@ -24,7 +24,9 @@ pub fn chain(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
     summary(&mut page, chain);
     about(page.line(), &evidence.subject);
     page.line().text(format!("{} · {}", first.certainty.title(), symptom(Symptom::All)));
-    page.text(format!(" · {}", found(chain)));
+    if let Some(found) = found(chain) {
+        page.text(format!(" · {found}"));
+    }
     page.gap();
     let alone = troubles(chain) == 1;
     for (number, branch) in (1..).zip(&chain.branches) {
@@ -109,20 +111,21 @@ fn summary(page: &mut Page, chain: &Chain) {
 }
 
 /// How many problems there are, and whether they belong together.
-fn found(chain: &Chain) -> String {
+fn found(chain: &Chain) -> Option<String> {
     let follows = |branch: &&Branch| matches!(branch.place, ChainPlace::Follows(_));
     let follows = chain.branches.iter().filter(follows).count() as u64;
-    match (troubles(chain) as u64, follows) {
-        (0, _) => "no problem found".to_owned(),
-        (1, 0) => "1 problem".to_owned(),
-        (1, follows) => format!("1 root cause, {} from it", counted(follows, "more problem")),
-        (own, 0) => format!("{own} independent problems"),
-        (own, follows) => {
-            format!(
-                "{own} independent problems, {} from the first",
-                counted(follows, "more problem")
-            )
-        }
+    let own = troubles(chain) as u64;
+    let from = if own == 1 { "it" } else { "the first" };
+    let own = match own {
+        0 => return None,
+        1 if follows > 0 => "1 root cause".to_owned(),
+        1 => "1 problem".to_owned(),
+        own => format!("{own} independent problems"),
+    };
+    match follows {
+        0 => Some(own),
+        1 => Some(format!("{own}, 1 problem follows from {from}")),
+        follows => Some(format!("{own}, {follows} problems follow from {from}")),
     }
 }
 

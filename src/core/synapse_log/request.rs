@@ -78,14 +78,14 @@ pub struct UploadFacts {
     pub agent: Option<String>,
 }
 
-const SECOND: &str = "a second line of one kind for one request";
-const STATUS: &str = "its request ended otherwise";
+const SECOND: &str = "a duplicate line for the same request";
+const STATUS: &str = "its request ended with a different status";
 const UNENDED: &str = "its request has no end in the log";
-const REQUESTER: &str = "its request was another account's";
+const REQUESTER: &str = "its request belongs to another account";
 const NUMBER: &str = "its request number belongs to another request";
-const ODD: &str = "its request number is far from those of its time";
+const ODD: &str = "its request number is out of sequence for its time";
 /// The reason for lines that only a client's reach speaks against.
-pub const BEHIND: &str = "it stands behind text of a client";
+pub const BEHIND: &str = "it follows text that a client can write";
 
 /// Keeps a line, up to a bound.
 pub fn keep<T>(lines: &mut Vec<Seen<T>>, line: Seen<T>) {
