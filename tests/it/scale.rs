@@ -268,7 +268,7 @@ async fn a_slow_table_is_cut(lab: &Lab, config: &Config) -> Result<()> {
     assert!(took < TWO_SECONDS + Duration::from_millis(500), "the survey took {took:?}");
     let view = kestrel_core::render::View::in_zone(jiff::tz::TimeZone::UTC);
     let page = flow::page(&survey, &flow::judge(&survey), &view).markdown();
-    assert!(page.contains("**Cut:** Database: "), "{page}");
+    assert!(page.contains("**Incomplete:** Database: "), "{page}");
     Ok(())
 }
 
