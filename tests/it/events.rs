@@ -178,7 +178,7 @@ async fn odd_rows(
     let said =
         expect(granted, &format!("remote{on}"), (redacted, ""), "event-redacted", Proven).await?;
     let (by, from) =
-        ("@far:elsewhere.example, of another server, redacted it", "sent it from another server");
+        ("@far:elsewhere.example, of another server, redacted it", "from another server");
     assert!(said.contains(by) && said.contains(from), "{said}");
     // A redaction that was not allowed: Synapse notes that it looked, and keeps the content.
     lab.sql(&format!("UPDATE redactions SET have_censored = true WHERE redacts = '{redacted}'"))

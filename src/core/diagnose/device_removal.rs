@@ -14,7 +14,7 @@ use crate::evidence::{counted, utc};
 const SIGN_OUT: &str = "this server uses MAS: sign the device out in its client or on the MAS account page, wait \
                         until Synapse's log shows `Deleting devices` with it, then sign in again";
 /// The same for a device that came back without its keys.
-const SIGN_OUT_ONCE_MORE: &str = "a real logout, in the client or on the MAS account page: until then the client \
+const SIGN_OUT_ONCE_MORE: &str = "use a real logout, in the client or on the MAS account page. Until then the client \
                                   believes that its keys are published";
 
 /// What the log says of a device that the server does not know: when and by whom it was removed, else its last

@@ -102,8 +102,8 @@ impl Remedy {
                  keys"
             }
             Self::CloseSecondClient => {
-                "Keep only one client per session. Close the other tab, or stop the second process or what uses \
-                 the copied token"
+                "Keep only one client per session. Close the other tab, or stop the second process or the \
+                 program that uses the copied token"
             }
             Self::BringOnline => "Open the client and let it sync. It uploads new keys by itself",
             Self::StoreReset => "Clear the client's data (clearLoginData)",
@@ -156,7 +156,8 @@ impl Remedy {
             Self::SdkPin => "All users, at the next deploy",
             Self::OtkSurgery => {
                 "It can break every device of that user and everyone who claimed a key. If you must: dump the \
-                 table first, no calls, only the exact row, restart Synapse, then log the device out and back in"
+                 table first, make sure that no call is running, change only the exact row, restart Synapse, then log the \
+                 device out and back in"
             }
             _ => self.blast_radius(),
         }
@@ -175,12 +176,13 @@ impl Remedy {
                  keys and the conflict comes back"
             }
             Self::SdkPin => {
-                "All users, at the next deploy. A downgrade meets a newer store schema. crypto-wasm 18.5.0 and \
+                "All users, at the next deploy. A downgraded SDK cannot read the newer store schema. crypto-wasm 18.5.0 and \
                  later without js-sdk #5503 floods the server with keys"
             }
             Self::OtkSurgery => {
                 "Last resort: it can break every device of that user and everyone who claimed a key. Dump the \
-                 table first, no calls, only the exact row, restart Synapse, then log the device out and back in"
+                 table first, make sure that no call is running, change only the exact row, restart Synapse, then log the \
+                 device out and back in"
             }
             Self::RaiseDelayLimit => "Every client of the homeserver. Its config needs a reload",
             Self::PersistStorage | Self::TabGuard | Self::LoopPrompt => {

@@ -115,16 +115,16 @@ impl Blind {
         };
         match &self.why {
             Why::InfoOff(start) => format!(
-                "INFO is off in {name}: Synapse has written no INFO line since its last start ({}), so requests, \
-                 uploads, refusals and claims are not in it",
+                "INFO is off in {name}: Synapse has written no INFO line since its last start ({}), so it \
+                 shows no requests, uploads, rejections or claims",
                 utc(*start)
             ),
             Why::NoInfo => format!(
                 "{name} {has} no INFO line in the log window, so it shows no requests, uploads, rejections or claims"
             ),
             Why::Loggers(missing) => format!(
-                "{name} {has} no line of {} in the log window, since the last start or in the 24 hours before: it may \
-                 be silenced",
+                "{name} {has} no line of {} in the log window, since the last start or in the 24 hours before: that \
+                 logger may be turned off",
                 names(missing).join(", ")
             ),
             Why::Upload(at) => format!(

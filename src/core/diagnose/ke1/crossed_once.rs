@@ -19,11 +19,7 @@ fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
     let log = known.log.value();
     if !log.is_some_and(|log| crossed(walk, log)) {
         let answer = if log.is_some() { Answer::No } else { Answer::Unknown };
-        walk.step(
-            answer,
-            "no rejected upload that was single and is followed by a quiet time",
-            &walk.known.log,
-        );
+        walk.step(answer, "no rejected upload that happened once and not again", &walk.known.log);
         return None;
     }
     if hides_quiet(walk) {

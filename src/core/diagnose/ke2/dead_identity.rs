@@ -11,7 +11,7 @@ use crate::evidence::{Known, counted};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "dead-identity",
-    asked: "Are messages to the device encrypted for another identity than its own?",
+    asked: "Are messages to the device encrypted for an identity other than its own?",
     rules: &[VerdictId::MediaDeadIdentity],
     ask: dead_identity,
 };
@@ -55,7 +55,7 @@ fn dead_identity(walk: &mut Walk) -> Option<Ruling> {
     };
     if !proven && right > 0 && walk.evidence.subject.sender().is_none() {
         let how = "check one sender with `!ke2 @user:server DEVICE @sender:server`";
-        walk.missing("whether only that sender is wrong", how.into());
+        walk.missing("whether only this sender is affected", how.into());
     } else if !proven {
         let how = "a single sender may have invented the key. Run `!ke1` for this device, or check what another \
                    sender's messages are encrypted for";
@@ -73,7 +73,10 @@ fn dead_by_client(walk: &mut Walk, mail: &InboxContents) -> Option<Ruling> {
     let recreated = walk.known.ke1.id == VerdictId::OtkRecreated;
     if count > 0 && recreated {
         let because = vec![
-            format!("its client received {} without a part for its key", counted(count, "message")),
+            format!(
+                "its client received {} with nothing encrypted for its key",
+                counted(count, "message")
+            ),
             "KE-1 found that the client created a new account under the same device ID".to_owned(),
         ];
         walk.decided(Answer::Yes, because, &signs.known);
@@ -85,7 +88,8 @@ fn dead_by_client(walk: &mut Walk, mail: &InboxContents) -> Option<Ruling> {
             Some(_) => "KE-1 could not test whether its account is new",
             None => "KE-1 does not show a new account",
         };
-        let why = format!("its client received {many} without a part for its key, and {ke1}");
+        let why =
+            format!("its client received {many} with nothing encrypted for its key, and {ke1}");
         walk.findings.push(why);
         if walk.known.keys.unknown().is_some() {
             let how = "give Kestrel the database: the signature test shows whether the client created a new account, and then these \

@@ -54,7 +54,7 @@ fn note_inbox(walk: &mut Walk) {
     }
     if log.doubtful > 0 {
         let lines = counted(log.doubtful, "line");
-        walk.findings.push(format!("{lines} not counted: a client may have written them"));
+        walk.findings.push(format!("{lines} not counted: the text may come from a client"));
     }
 }
 

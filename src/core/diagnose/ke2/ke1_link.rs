@@ -30,7 +30,7 @@ fn media_link(walk: &mut Walk) -> Option<Ruling> {
     if !diverged {
         let answer =
             if verdict.id == VerdictId::Inconclusive { Answer::Unknown } else { Answer::No };
-        walk.step(answer, format!("KE-1 found {}", verdict.id.name()), &walk.known.log);
+        walk.step(answer, format!("KE-1's verdict is {}", verdict.id.name()), &walk.known.log);
         return None;
     }
     if fails.is_empty() {

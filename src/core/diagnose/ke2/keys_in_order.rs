@@ -7,7 +7,7 @@ use crate::diagnose::verdict_id::VerdictId;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "keys-in-order",
-    asked: "Has the device no one-time keys left, or far too many?",
+    asked: "Does the device have no one-time keys left, or far too many?",
     rules: &[VerdictId::MediaOtkExhausted],
     ask: keys_in_order,
 };
@@ -18,7 +18,7 @@ fn keys_in_order(walk: &mut Walk) -> Option<Ruling> {
     if !matches!(verdict.id, VerdictId::OtkExhausted | VerdictId::OtkFlood) {
         let answer =
             if verdict.id == VerdictId::Inconclusive { Answer::Unknown } else { Answer::No };
-        walk.step(answer, format!("KE-1 found {}", verdict.id.name()), stored);
+        walk.step(answer, format!("KE-1's verdict is {}", verdict.id.name()), stored);
         return None;
     }
     let name = verdict.id.name();

@@ -38,7 +38,7 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
     let Some(keys) = walk.known.keys.value() else {
         let uploads = walk.known.log.value().and_then(|log| log.accepted.uploads);
         if stored || uploads.is_some_and(|uploads| uploads.last > span.last) {
-            walk.step(Answer::No, "yes, but not any more", &known);
+            walk.step(Answer::No, "not any more", &known);
             walk.findings.push(format!("{why}; the log shows that the device came back since"));
             return None;
         }
@@ -55,7 +55,7 @@ fn messages_dropped(walk: &mut Walk) -> Option<Ruling> {
     let waits = walk.evidence.inbox().value().is_some_and(|inbox| !inbox.rows.is_empty());
     let since = format!("the device came back at {}", utc(keys.added));
     if keys.added <= span.last || stored || waits {
-        walk.step(Answer::No, "yes, but not any more", &known);
+        walk.step(Answer::No, "not any more", &known);
         walk.findings.push(format!("{why}; {since}"));
         return None;
     }

@@ -22,7 +22,7 @@ pub(super) fn compare_column(walk: &mut Walk, shape: &EventShape) -> bool {
     };
     let stored = shape.content_bytes;
     let said = match seen {
-        EMPTY => "the client read {}, which is an empty content".to_owned(),
+        EMPTY => "the client read {}, which is empty content".to_owned(),
         seen => format!("the client read a content of {seen} bytes"),
     };
     let other = seen != stored;

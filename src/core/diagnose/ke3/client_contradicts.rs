@@ -20,10 +20,10 @@ fn client_contradicts(walk: &mut Walk) -> Option<Ruling> {
     // Only a redaction that could not be looked up may still change the verdict.
     walk.evidence.redactions().unknown().is_none().then_some(())?;
     let how = "get the client's report or console log from around the event: a missing session (MissingRoomKey), an unknown \
-               index, or its words on this event after the event id";
+               index, or the error that it logs for this event";
     walk.missing("the client's side", how.into());
     if compare_column(walk, shape) {
-        walk.step(Answer::Yes, "it read another content", &known);
+        walk.step(Answer::Yes, "it read different content", &known);
         return Some((VerdictId::EventClient, Certainty::Consistent));
     }
     if reported(walk).is_some_and(|seen| seen.no_algorithm) {

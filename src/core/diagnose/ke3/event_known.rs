@@ -49,10 +49,10 @@ fn describe(walk: &mut Walk, row: &EventRow) {
             "from another server, or from an older Synapse that recorded no device".to_owned()
         }
     };
-    let sent = row.sent.map_or("at an unknown time".to_owned(), utc);
+    let sent = row.sent.map_or("an unknown time".to_owned(), utc);
     let delayed = shape.is_some_and(|shape| shape.delayed);
-    let how = if delayed { ", as a delayed event" } else { "" };
-    walk.because.push(format!("{} sent it {from}{how}, {sent}", row.sender));
+    let how = if delayed { " as a delayed event" } else { "" };
+    walk.because.push(format!("{} sent it{how} at {sent} {from}", row.sender));
     if let Some(why) = &row.rejected {
         walk.findings
             .push(format!("Synapse rejected the event ({why}), so its clients do not get it"));

@@ -84,7 +84,8 @@ fn stays_open(walk: &mut Walk, delays: &Delays, timeouts: &Timeouts) -> bool {
     }
     let unexplained = delays.unexplained();
     if timeouts.count == 0 && unexplained > 0 {
-        let why = format!("{} without an explanation", counted(unexplained, "404"));
+        let why =
+            format!("{} answered with 404 without an explanation", counted(unexplained, "restart"));
         walk.step(Answer::Unknown, why, log);
         return true;
     }

@@ -27,7 +27,8 @@ fn delays_off(walk: &mut Walk) -> Option<Ruling> {
                    server's database?";
         walk.findings.push(why.into());
     } else if delays.absent && database_lag::is_current(walk) {
-        let why = "this Synapse has no table delayed_events, so it is older than delayed events";
+        let why =
+            "this Synapse is older than delayed events: its database has no table delayed_events";
         walk.decided(Answer::Yes, vec![why.into()], &rows);
         return Some((VerdictId::DelayOff, Certainty::Proven));
     }

@@ -38,7 +38,7 @@ pub(super) fn figures(delays: &Delays, metrics: Option<&Metrics>) -> Vec<Figure>
 fn restart_summary(restarts: &Requests, whose: &str) -> String {
     let latency = &restarts.latency;
     let mut text = format!(
-        "{}{whose}: p50 {}, p99 {}, longest {}; {} of 2 s or more, {} closed by the client first",
+        "{}{whose}: p50 {}, p99 {}, longest {}; {} took 2 s or longer, {} closed by the client first",
         latency.count,
         seconds(latency.within(0.5).unwrap_or_default()),
         seconds(latency.within(0.99).unwrap_or_default()),

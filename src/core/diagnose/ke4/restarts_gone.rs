@@ -30,7 +30,10 @@ fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
         let all: u64 = delays.restarts().gone;
         let why = match all {
             0 => "none was answered with 404".to_owned(),
-            all => format!("{}, which is normal at the end of a call", counted(all, "404")),
+            all => format!(
+                "{} answered with 404, which is normal at the end of a call",
+                counted(all, "restart")
+            ),
         };
         walk.step(Answer::No, why, &known.delays);
         return None;

@@ -10,7 +10,7 @@ use crate::evidence::{counted, utc};
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "restarts-known",
-    asked: "Which restarts of delayed events are the user's?",
+    asked: "Do any restarts of delayed events belong to the user?",
     rules: &[],
     ask: restarts_known,
 };
@@ -32,8 +32,8 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
         if !wanted.is_empty() {
             let many = counted(timeouts.count, "timeout");
             walk.findings.push(format!(
-                "the client reports {many}. Whether its own network or the homeserver is the cause, only the server's log of \
-                 these minutes can tell"
+                "the client reports {many}. Only the server's log of these minutes shows whether its own network or the \
+                 homeserver is the cause"
             ));
         }
         walk.missing("the log", format!("{wanted}{how} ({why})"));
@@ -99,7 +99,7 @@ fn note_outcomes(walk: &mut Walk, delays: &Delays) {
     }
     if log.doubtful > 0 {
         walk.findings.push(format!(
-            "{} not counted: each follows a client's text, so a client may have written it",
+            "{} not counted: each follows text from a client, so a client may have forged it",
             counted(log.doubtful, "line")
         ));
     }

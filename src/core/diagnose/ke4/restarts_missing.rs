@@ -48,7 +48,7 @@ fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
     }
     if let Some(others) = others {
         reasons.push(format!(
-            "in the same time {} of the user arrive",
+            "in the same period {} of the user arrived",
             counted(others.count, "other request")
         ));
     }

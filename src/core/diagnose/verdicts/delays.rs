@@ -9,8 +9,8 @@ use crate::diagnose::verdict_row::{
 /// What makes a verdict on restarts proven.
 const TIED_JSON_LOG: Confirmation = Confirmation {
     need: "a JSON log",
-    how: "use Synapse's TerseJsonFormatter, which nobody can forge. A pending or a sent delayed event must also tie \
-          the restarts to the user",
+    how: "use Synapse's TerseJsonFormatter: its log lines cannot be forged. Also needed: a pending or sent delayed event \
+          that links the restarts to the user",
 };
 
 pub(super) const DELAY_RATE_LIMITED: VerdictRow = VerdictRow {
@@ -68,7 +68,7 @@ pub(super) const DELAY_OFF: VerdictRow = VerdictRow {
 pub(super) const DELAY_NOT_ARRIVING: VerdictRow = VerdictRow {
     name: "delay-not-arriving",
     kind: VerdictKind::Trouble,
-    headline: "No restart of this user's delayed leave arrives.",
+    headline: "The user's restarts of delayed events do not arrive.",
     action: "Check the network between client and server.",
     explanation: "Other requests of the user reach the homeserver, but no restart of the user's \
                  delayed leave does.",

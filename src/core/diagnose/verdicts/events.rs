@@ -73,7 +73,7 @@ pub(super) const EVENT_UNSUPPORTED: VerdictRow = VerdictRow {
 pub(super) const EVENT_CLIENT: VerdictRow = VerdictRow {
     name: "event-client",
     kind: VerdictKind::Trouble,
-    headline: "The event is fine here, but the client read another one.",
+    headline: "The event is fine here; the client read different content.",
     action: "Check the client.",
     explanation: "The server's copy of the event is well-formed, and the client reports different \
                  content.",

@@ -31,13 +31,13 @@ const RELOGIN_OR_RESET: &[RemedyRow] = &[
 pub(super) const AUTH_UNREACHABLE: VerdictRow = VerdictRow {
     name: "auth-unreachable",
     kind: VerdictKind::Trouble,
-    headline: "Synapse got no usable answer from MAS, the login service.",
+    headline: "Synapse got no usable answer from MAS.",
     action: "Check that MAS runs and that Synapse reaches it.",
     explanation: "Synapse asks the authentication service (MAS) about each access token. MAS gave \
-                 no usable answer, so Synapse answered requests with a token with 503.",
+                 no usable answer, so Synapse answered 503 to requests with an access token.",
     certainty: CertaintyRule::UpToProven(Some(Confirmation {
         need: "a JSON log",
-        how: "use Synapse's TerseJsonFormatter, which nobody can forge. Also read MAS's own log of these minutes",
+        how: "use Synapse's TerseJsonFormatter: its log lines cannot be forged. Also read MAS's own log of these minutes",
     })),
     remedies: &[
         (CheckAuthService, Recommended, None),

@@ -23,13 +23,13 @@ pub(super) const MEDIA_STALE_DEVICE: VerdictRow = VerdictRow {
                  device.",
     certainty: CertaintyRule::UpToProven(Some(Confirmation {
         need: "a JSON log",
-        how: "use Synapse's TerseJsonFormatter, which nobody can forge. Also ask the sender to open this user's \
+        how: "use Synapse's TerseJsonFormatter: its log lines cannot be forged. Also ask the sender to open this user's \
               device list",
     })),
     remedies: &[(
         Relogin,
         Possible,
-        Some("this means the sender's client: it then fetches the device list again"),
+        Some("do this on the sender's device: its client then fetches the device list again"),
     )],
     place: OwnPlace::Independent,
     follows: Follows::Keys(&[VerdictId::UnknownDevice]),
