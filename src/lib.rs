@@ -5,7 +5,7 @@
 //! what to do next, and the impact of each fix. It never writes to the homeserver and never runs a fix.
 //!
 //! This page is the architecture of the shell: everything that touches the outside world. What Kestrel knows is in the
-//! pure crate [`kestrel_core`], whose page has the rooms that turn text into a verdict.
+//! pure crate [`kestrel_core`], whose page describes the modules that turn text into a verdict.
 //!
 //! ```text
 //! chat line ─┐
@@ -15,7 +15,7 @@
 //!                                      └─ prometheus: latency by servlet
 //! ```
 //!
-//! One direction, no way back. [`flow`] defines the chain once; the bot, the terminal and the storm watch call it.
+//! Data flows in one direction only. [`flow`] defines the chain once; the bot, the terminal and the storm watch call it.
 //! [`collect`] alone asks the sources. A source that fails is evidence too: every answer is found, empty, failed (why)
 //! or not asked.
 //!

@@ -1,7 +1,7 @@
 //! # Kestrel's core
 //!
 //! Text and rows become facts, facts become a judgement, a judgement becomes a message. Nothing here opens a file or a
-//! socket, starts a process, waits or asks a clock: `now` is a value. The compiler holds that wall, because the
+//! socket, starts a process, waits or asks a clock: `now` is a value. The compiler enforces this, because the
 //! manifest of this crate names no runtime, Matrix client, database driver or HTTP client.
 //!
 //! ```text
