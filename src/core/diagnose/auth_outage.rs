@@ -64,7 +64,7 @@ pub(super) fn outage_reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
         .map(|(count, what)| counted(count, what))
         .collect();
     if !parts.is_empty() {
-        reasons.push(format!("among them {}", parts.join(" and ")));
+        reasons.push(format!("these include {}", parts.join(" and ")));
     }
     reasons.push(if is_ongoing(walk, outage) {
         "the failures were ongoing at the end of the log".into()

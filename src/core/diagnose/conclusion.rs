@@ -9,7 +9,7 @@ use super::{auth_outage, database_lag, device_removal, findings, quiet_period};
 use crate::evidence::utc;
 
 /// Domain: a storm that stopped is not cured (rust-sdk #5200, `SigningKeyChanged`).
-const NOT_CURED: &str = "no upload is rejected now, but that does not mean it is fixed: contacts who know the old \
+const NOT_CURED: &str = "no further rejections were seen, but that does not mean it is fixed: contacts who know the old \
                          identity keep rejecting the new one, and each claimed key of the old account causes one \
                          undecryptable message for whoever claimed it";
 

@@ -206,10 +206,10 @@ fn why(page: &mut Page, verdict: &Verdict) {
     if verdict.id.explanation().is_empty() && verdict.because.is_empty() {
         return;
     }
-    page.label("Why").text(verdict.id.explanation());
-    for reason in &verdict.because {
-        page.text(format!(" {}", sentence(reason)));
-    }
+    let reasons = verdict.because.iter().map(|reason| sentence(reason));
+    let explanation = Some(verdict.id.explanation().to_owned()).filter(|text| !text.is_empty());
+    let sentences: Vec<_> = explanation.into_iter().chain(reasons).collect();
+    page.label("Why").text(sentences.join(" "));
 }
 
 /// The questions that led to the verdict. What else was answered with no is in `!why`.

@@ -26,7 +26,7 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     if crossed(walk, log) {
-        walk.step(Answer::Yes, "only once", &walk.known.log);
+        walk.step(Answer::Yes, "it happened only once", &walk.known.log);
         return None;
     }
     let order = upload_order(&walk.refusals, log);

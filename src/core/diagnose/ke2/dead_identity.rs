@@ -31,7 +31,7 @@ fn dead_identity(walk: &mut Walk) -> Option<Ruling> {
         mail.own_key()
     )];
     if right > 0 {
-        because.push(format!("for its own identity: {right}"));
+        because.push(format!("{right} of the messages are for its own identity"));
     }
     if mail.caught_up() {
         let why = "each of these senders has used the current identity since then; what they sent before is lost";
@@ -109,7 +109,7 @@ fn dead_by_client(walk: &mut Walk, mail: &InboxContents) -> Option<Ruling> {
         }
         Known::Is(..) => {
             let right = counted(mail.right.len() as u64, "message");
-            (Answer::No, format!("the inbox has {right} for its own identity {}", mail.own_key()))
+            (Answer::No, format!("Kestrel saw {right} for its own identity {}", mail.own_key()))
         }
     };
     walk.step(answer, because, &inbox);

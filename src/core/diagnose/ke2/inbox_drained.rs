@@ -52,7 +52,7 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     let Some(because) = undrained(walk) else {
-        let why = "the backlog did not grow while the device was away";
+        let why = "the backlog was not seen to grow while the device was away";
         walk.step(Answer::Unknown, why, &inbox);
         return None;
     };

@@ -32,12 +32,12 @@ fn validation(walk: &mut Walk) -> Option<Ruling> {
     let healthy = walk.known.ke1.id == VerdictId::OtkHealthy;
     // What waits and is not fetched is missing for another reason.
     if missing == 0 || right == 0 || !healthy || undrained(walk).is_some() {
-        signs.answer_none(walk, "its client rejects no message that reached it");
+        signs.answer_none(walk, "its client does not report that it rejects messages");
         return None;
     }
     let because = vec![
         format!("its client is missing {}", counted(missing, "media key")),
-        format!("the inbox has {} for the right identity", counted(right, "message")),
+        format!("Kestrel saw {} for the right identity", counted(right, "message")),
         "KE-1 found no problem".to_owned(),
     ];
     walk.decided(Answer::Yes, because, &signs.known);

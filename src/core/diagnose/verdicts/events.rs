@@ -87,10 +87,9 @@ pub(super) const EVENT_CLIENT: VerdictRow = VerdictRow {
 pub(super) const EVENT_WELL_FORMED: VerdictRow = VerdictRow {
     name: "event-well-formed",
     kind: VerdictKind::NothingToRepair,
-    headline: "The event is fine here; the client lacks its key.",
+    headline: "The event is fine on this server.",
     action: "Check the client.",
-    explanation: "The event is well-formed on this server. What is missing is a key on the \
-                 client's side.",
+    explanation: "The server's copy of the event is well-formed and shows no fault.",
     certainty: CertaintyRule::AtMostConsistent(None),
     remedies: &[],
     place: OwnPlace::Independent,
