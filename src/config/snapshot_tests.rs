@@ -1,7 +1,7 @@
 //! What is said about configs that are wrong, as people read it.
 
 use super::Config;
-use super::tests::{BOT, folder, secret};
+use super::tests::{BOT, WRONG, folder, secret};
 
 #[test]
 fn every_problem() {
@@ -13,35 +13,9 @@ fn every_problem() {
     let watch = |keys: &str| format!("{BOT}\n[watch]\n{keys}");
     let password =
         |name: &str| database(&format!("url = \"postgresql://k@h/s\"\npassword_file = \"{name}\""));
-    let wrong = r##"
-stor = "x"
-[matrix]
-homeserver = "ftp://example.org"
-user = "kestrel"
-rooms = ["#ops:example.org", 5]
-admin = ["@you:example.org"]
-max_command_age = "5 minutes"
-allow_unencrypted = "no"
-require_verified = "sometimes"
-[server]
-name = "exa mple"
-[[logs]]
-name = "main"
-path = 5
-[[logs]]
-name = "main"
-timezone = "Berlin"
-pth = "x"
-[limits]
-deadline = "0s"
-window = "32d"
-timezone = "+5"
-show_addresses = "yes"
-frobnicate = 1
-"##;
     let configs = [
         ("empty", String::new()),
-        ("many problems", wrong.to_owned()),
+        ("many problems", WRONG.to_owned()),
         ("not TOML", "a = 1\nx = \"text".to_owned()),
         ("no section", "matrix = 5".to_owned()),
         ("logs are no list", "[logs]\nname = \"main\"".to_owned()),

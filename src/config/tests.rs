@@ -13,6 +13,34 @@ const EXAMPLE: &str = include_str!("../../config/example.toml");
 pub(super) const LOTUS: &str = include_str!("../../config/lotus.toml");
 const UNIT: &str = include_str!("../../config/kestrel.service");
 
+/// A config in which nearly every key is wrong.
+pub(super) const WRONG: &str = r##"
+stor = "x"
+[matrix]
+homeserver = "ftp://example.org"
+user = "kestrel"
+rooms = ["#ops:example.org", 5]
+admin = ["@you:example.org"]
+max_command_age = "5 minutes"
+allow_unencrypted = "no"
+require_verified = "sometimes"
+[server]
+name = "exa mple"
+[[logs]]
+name = "main"
+path = 5
+[[logs]]
+name = "main"
+timezone = "Berlin"
+pth = "x"
+[limits]
+deadline = "0s"
+window = "32d"
+timezone = "+5"
+show_addresses = "yes"
+frobnicate = 1
+"##;
+
 pub(super) const BOT: &str = r#"
 [matrix]
 homeserver = "https://matrix.example.org"
@@ -191,34 +219,7 @@ fn who_may_command_is_read() {
 
 #[test]
 fn everything_wrong_is_told_at_once_with_its_key() {
-    let told = problems(
-        r##"
-    stor = "x"
-    [matrix]
-    homeserver = "ftp://example.org"
-    user = "kestrel"
-    rooms = ["#ops:example.org", 5]
-    admin = ["@you:example.org"]
-    max_command_age = "5 minutes"
-    allow_unencrypted = "no"
-    require_verified = "sometimes"
-    [server]
-    name = "exa mple"
-    [[logs]]
-    name = "main"
-    path = 5
-    [[logs]]
-    name = "main"
-    timezone = "Berlin"
-    pth = "x"
-    [limits]
-    deadline = "0s"
-    window = "32d"
-    timezone = "+5"
-    show_addresses = "yes"
-    frobnicate = 1
-    "##,
-    );
+    let told = problems(WRONG);
     let wanted = [
         "stor: unknown key; did you mean \"store\"?",
         "matrix.admin: unknown key; did you mean \"admins\"?",

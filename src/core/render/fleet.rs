@@ -109,13 +109,10 @@ fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet, view: &View) {
     };
     page.line().text(format!("{glyph} ")).strong(said);
     about(page.line(), &evidence.subject);
-    let certainty = sentence(fleet.certainty().words());
+    let certainty = fleet.certainty().title();
     let window = view.span(fleet.window.from, fleet.window.to);
-    page.line().text(format!(
-        "{} · {} · log window {window}",
-        certainty.trim_end_matches('.'),
-        symptom(Symptom::Fleet)
-    ));
+    let symptom = symptom(Symptom::Fleet);
+    page.line().text(format!("{certainty} · {symptom} · log window {window}"));
 }
 
 /// By cause, by client, and by when the trouble started.
@@ -138,10 +135,10 @@ fn groups(page: &mut Page, fleet: &Fleet, view: &View) {
     }
     if let Some(together) = &fleet.together {
         page.label("Started together").text(format!(
-            "{} devices, {}. {}.",
+            "{} devices, {}. {}",
             together.devices,
             view.span(together.from, together.to),
-            sentence(&together.suggests.words()).trim_end_matches('.')
+            sentence(&together.suggests.words())
         ));
     }
 }
