@@ -12,9 +12,9 @@ mod merge;
 mod notices;
 mod position;
 mod resume;
-mod rotation;
 mod round;
 mod tail;
+mod tails;
 
 pub use self::follower::Follower;
 pub use self::position::Position;

@@ -3,10 +3,6 @@
 
 use super::rules::Rule;
 
-mod circles;
-
-pub use circles::OPEN_CIRCLES;
-
 /// Rule → where it is broken. The test prints the list as it should be.
 pub const STILL_OPEN: &[(Rule, &[&str])] =
     &[(Rule::ManyParameters, &["collect/postgres/connect.rs: verify_server_cert"])];

@@ -73,7 +73,7 @@ struct ReaderThread {
 
 impl ReaderThread {
     fn run(mut self) {
-        let wake = FolderWatch::new(&self.trail.source.path);
+        let wake = FolderWatch::new(self.trail.path());
         let mut before = None;
         // Only lengths of time matter here: how long a file was rotated away.
         let started = Instant::now();
