@@ -65,7 +65,7 @@ enum Verb {
 }
 
 /// The exit status of `run`, for service managers.
-const RUN_EXIT: &str = "Exit status: 0 stopped on request; 2 bad usage; 4 needs a person: the session has \
+const RUN_EXIT: &str = "Exit status: 0 stopped on request; 2 bad usage; 4 manual action required: the session has \
                         ended, the account is deactivated,\nor another store uses the account; 1 any other error";
 
 #[derive(Debug, Args)]
@@ -93,7 +93,7 @@ struct Login {
 
 /// Bad usage, as `clap` itself exits.
 const USAGE: u8 = 2;
-/// `kestrel run` needs a person: a restart changes nothing.
+/// `kestrel run` requires manual action: a restart changes nothing.
 const NEEDS_PERSON: u8 = 4;
 
 #[tokio::main]

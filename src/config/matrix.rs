@@ -118,7 +118,10 @@ pub(super) fn matrix(
     let nobody = !section.has("min_power_level")
         && (!section.has("admins") || section.is_empty_list("admins"));
     if nobody {
-        section.problem("admins", "is empty, and without min_power_level nobody could use the bot");
+        section.problem(
+            "admins",
+            "is empty: nobody could use the bot; list at least one admin, or set min_power_level",
+        );
     }
     let max_command_age = section.duration("max_command_age", "1s", "7d");
     let allow_unencrypted = section.flag("allow_unencrypted");

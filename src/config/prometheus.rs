@@ -122,7 +122,7 @@ fn labels(section: &mut Section<'_, '_>) -> Vec<(String, String)> {
             Value::String(_) => {
                 section.problem("labels", format_args!("{name:?} is not a label name"));
             }
-            _ => section.problem("labels", format_args!("{name}: must be a text in quotes")),
+            _ => section.problem("labels", format_args!("{name}: must be a string in quotes")),
         }
     }
     labels

@@ -58,7 +58,7 @@ impl<'a, 'p> Section<'a, 'p> {
         match value.as_str() {
             Some("") => self.problem(key, "is empty; remove the key instead"),
             Some(text) => return Some(text),
-            None => self.wrong(key, "a text in quotes", value),
+            None => self.wrong(key, "a string in quotes", value),
         }
         None
     }
@@ -88,7 +88,7 @@ impl<'a, 'p> Section<'a, 'p> {
             match value.as_str().map(|text| (text, text.parse())) {
                 Some((_, Ok(item))) => list.push(item),
                 Some((text, Err(_))) => self.problem(&key, format_args!("{text:?} is not {what}")),
-                None => self.wrong(&key, "a text in quotes", value),
+                None => self.wrong(&key, "a string in quotes", value),
             }
         }
         list

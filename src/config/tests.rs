@@ -226,13 +226,13 @@ fn everything_wrong_is_told_at_once_with_its_key() {
         "matrix.homeserver: must begin with https://",
         "matrix.user: \"kestrel\" is not a Matrix user ID",
         "matrix.rooms[0]: \"#ops:example.org\" is not a room ID",
-        "matrix.rooms[1]: must be a text in quotes, not a number",
-        "matrix.admins: is empty, and without",
+        "matrix.rooms[1]: must be a string in quotes, not a number",
+        "matrix.admins: is empty: nobody could",
         "matrix.max_command_age: \"5 minutes\" is not a duration like \"90s\"",
         "matrix.allow_unencrypted: must be true or false, not a text",
         "matrix.require_verified: \"sometimes\" is not \"never\", \"destructive\" or \"always\"",
         "server.name: \"exa mple\" is not a server name",
-        "logs[0].path: must be a text in quotes, not a number",
+        "logs[0].path: must be a string in quotes, not a number",
         "logs[1].pth: unknown key; did you mean \"path\"?",
         "logs[1].path: is missing",
         "logs[1].name: \"main\" is used twice",
@@ -278,7 +278,7 @@ fn a_prometheus_is_checked() {
             "prometheus.token_file: is not allowed together with user",
         ),
         ("url = \"http://x\"\nlabels = { \"a=\\\"b\" = \"x\" }", "is not a label name"),
-        ("url = \"http://x\"\nlabels = { job = 5 }", "must be a text in quotes"),
+        ("url = \"http://x\"\nlabels = { job = 5 }", "must be a string in quotes"),
         ("url = \"http://x\"\nlabel = \"x\"", "did you mean \"labels\"?"),
     ] {
         assert!(read(section).contains(wanted), "{section}: {}", read(section));
@@ -313,7 +313,7 @@ fn a_watch_is_checked() {
         ("surplus = 50", "watch.surplus: 50 is out of range; it must be 100 to 1000000"),
         ("quiet = \"2h\"", "watch.quiet: \"2h\" is out of range; it must be 5s to 1h"),
         ("poll = \"30s\"", "watch.poll: \"30s\" is out of range; it must be 1m to 24h"),
-        ("poll = false", "watch.poll: must be a text in quotes, not true or false"),
+        ("poll = false", "watch.poll: must be a string in quotes, not true or false"),
         ("mention = 1", "watch.mention: must be true or false"),
         ("refusal = 3", "watch.refusal: unknown key; did you mean \"refusals\"?"),
     ] {
@@ -335,7 +335,7 @@ fn shapes_that_are_wrong() {
         ("[logs]\nname = \"main\"", "logs: must be a list of blocks that each begin with [[logs]]"),
         ("store = \"\"", "store: is empty"),
         ("[matrix]\nrooms = []\nadmins = []", "matrix.rooms: is empty"),
-        ("[matrix]\nrooms = []\nadmins = []", "matrix.admins: is empty, and without"),
+        ("[matrix]\nrooms = []\nadmins = []", "matrix.admins: is empty: nobody could"),
         ("[matrix]\nmin_power_level = -1", "matrix.min_power_level: is negative"),
         (
             "[matrix]\nhomeserver = \"https://a:b@example.org\"",

@@ -13,7 +13,9 @@ mod session;
 pub use checklist::{Doer, Item, Step};
 pub use inputs::{CaptureRequest, Effect, End, Input, Mark, Note, Reminder, Said};
 pub use manifest::{BundledFile, MANIFEST, Manifest, folder_name};
-pub use session::{LONGEST, POLL_EVERY, SAMPLE_EVERY, SCHEMA, SHORTEST, Session, UNSAID};
+pub use session::{
+    LONGEST, MOST_MARKS, POLL_EVERY, SAMPLE_EVERY, SCHEMA, SHORTEST, Session, UNSAID,
+};
 
 #[cfg(test)]
 mod tests;

@@ -40,7 +40,7 @@ pub(crate) struct Storms {
 #[derive(Debug, Args)]
 pub(crate) struct Muting {
     /// A storm's number, a user (a full Matrix ID, or just the name on the config's server), or `all`
-    whom: String,
+    target: String,
     /// A minute to 31 days: 30m, 2h, 2d [default: 1h]
     time: Vec<String>,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub(crate) struct Muting {
 #[derive(Debug, Args)]
 pub(crate) struct Unmuting {
     /// As it was muted; without it, all mutes are removed
-    whom: Vec<String>,
+    target: Vec<String>,
     #[command(flatten)]
     configured: Configured,
 }
@@ -86,7 +86,7 @@ pub(crate) fn storms(flags: &Storms) -> Result<ExitCode> {
 pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
     let (config, ledger) = beside(&flags.configured)?;
     let now = Timestamp::now();
-    let text = format!("{} {}", flags.whom, flags.time.join(" "));
+    let text = format!("{} {}", flags.target, flags.time.join(" "));
     let (target, length) =
         command::mute_words(&text, &context(&config, now)).map_err(without_usage)?;
     if let MuteTarget::Storm(number) = target
@@ -107,7 +107,7 @@ pub(crate) fn mute(flags: &Muting) -> Result<ExitCode> {
 pub(crate) fn unmute(flags: &Unmuting) -> Result<ExitCode> {
     let (config, ledger) = beside(&flags.configured)?;
     let context = context(&config, Timestamp::now());
-    let target = command::unmute_words(&flags.whom.join(" "), &context).map_err(without_usage)?;
+    let target = command::unmute_words(&flags.target.join(" "), &context).map_err(without_usage)?;
     let said = match target.map(muted) {
         None => match ledger.unmute_everything()? {
             0 => "Nothing was muted.".to_owned(),

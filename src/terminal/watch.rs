@@ -38,19 +38,19 @@ pub(crate) struct Watching {
     follow: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// Rejected uploads of one device that make a storm (3)
+    /// How many rejected uploads of one device start a storm (3)
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
     refusals: Option<u16>,
     /// … within this time (10m)
     #[arg(long, value_name = "SPAN")]
     within: Option<String>,
-    /// Devices that start together and become one alert (10)
+    /// How many devices that start together become one alert (10)
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
     fleet: Option<u16>,
     /// … within this time (5m)
     #[arg(long, value_name = "SPAN")]
     together: Option<String>,
-    /// Silence after which a storm is over (10m)
+    /// A storm is over when nothing happened for this long (10m)
     #[arg(long, value_name = "SPAN")]
     quiet: Option<String>,
     /// json prints one object a line

@@ -135,7 +135,7 @@ fn list_root(list: &Message, root: &EventId) -> Message {
 /// Nothing is muted, no case is gone, the capture goes on.
 async fn nothing_was_done(ops: &OpsRoom, bot: &Bot) -> Result<()> {
     let storms = said(ops, "!storms", bot).await?;
-    assert!(storms.contains("1 active storm") && !storms.contains("Muted"), "{storms}");
+    assert!(storms.contains("1 ongoing storm") && !storms.contains("Muted"), "{storms}");
     for case in [1, 2] {
         let page = said(ops, &format!("!case {case}"), bot).await?;
         assert!(page.contains(&format!("Case {case} ")), "{page}");

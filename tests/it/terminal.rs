@@ -159,7 +159,7 @@ fn storms_are_listed_and_muted_beside_a_running_bot() {
 
     let listed = run(&["storms"]);
     let told = [
-        "2 active storms:\nStorm 4 · one-time key uploads rejected · clients at 203.0.113.x · 41 so far, 8 per minute",
+        "2 ongoing storms:\nStorm 4 · one-time key uploads rejected · clients at 203.0.113.x · 41 so far, 8 per minute",
         " · since 2026-11-22 14:00 CET\n",
         "Storm 2 (https://matrix.to/#/",
         ") · one-time key uploads rejected · @alice:example.org D\\u{1b}[2J\\u{202e}' · 41 so far, 8 per minute",
@@ -211,7 +211,7 @@ fn a_slip_about_storms_is_bad_usage_and_makes_nothing() {
         (&["mute", "2h"], "“2h” is a time."),
         (&["mute", "all", "1s"], "A mute can last 1m to 31d"),
         (&["unmute", "all", "of", "it"], "Unexpected extra word"),
-        (&["mute"], "WHOM"),
+        (&["mute"], "TARGET"),
         (&["storms", "--format", "xml"], "xml"),
     ] {
         let ended = run(words);

@@ -104,7 +104,7 @@ async fn lab_a_storm_is_posted_judged_and_ended_by_itself() -> Result<()> {
     told(&ops, &root, "SELECT algorithm, key_id").await?;
     let listed = ops.ask("!storms").await?;
     let listed = ops.thread(&listed, PATIENCE).await?;
-    assert!(listed[0].plain.contains("1 active storm"), "{}", listed[0].plain);
+    assert!(listed[0].plain.contains("1 ongoing storm"), "{}", listed[0].plain);
 
     patient.heal(&lab).await?;
     let clear = told(&ops, &root, "Storm 1 · stopped").await?;
@@ -331,7 +331,7 @@ async fn lab_a_ledger_that_cannot_be_written_is_told_once_and_counting_goes_on()
     let mut held = rusqlite::Connection::open(lab.scratch().join("bot/store/ledger.sqlite"))?;
     let held = held.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let patient = evict(&lab).await?;
-    let begins = said(&ops, &bot, "Storm alerts are on hold since ", 1).await?;
+    let begins = said(&ops, &bot, "Storm alerts have been on hold since ", 1).await?;
     println!("{}\n", begins[0].plain);
     assert_eq!(begins[0].kind, "m.notice");
     assert!(begins[0].plain.contains("locked by another process"), "{}", begins[0].plain);

@@ -58,7 +58,7 @@ impl LedgerTrouble {
         let why = error.to_string();
         let why = why.trim_end_matches('.');
         let line = format!(
-            "Storm alerts are on hold since {since}. {why}. The storm watch keeps counting and posts what \
+            "Storm alerts have been on hold since {since}. {why}. The storm watch keeps counting and posts what \
              is due as soon as it can write again."
         );
         Some(notice("ledger-begins", failing.since, &line))
@@ -70,8 +70,8 @@ impl LedgerTrouble {
         let span = view.span(failing.since, now);
         tracing::info!("the storm watch can write the ledger again; writes failed from {span}");
         let line = format!(
-            "Storm alerts resumed: the ledger can be written again (it could not be written from {span}). What was \
-             counted meanwhile is posted now."
+            "Storm alerts resumed: the ledger can be written again (it could not be written from {span}). Alerts for \
+             the storms counted in that time are posted now."
         );
         failing.told.then(|| notice("ledger-over", failing.since, &line))
     }
@@ -151,8 +151,8 @@ impl FailedLooks {
         let since = *self.since.get_or_insert(now);
         self.count = self.count.saturating_add(1);
         let line = format!(
-            "The storm watch cannot query the database since {}: {}. Until it can, it misses trouble that no log \
-             line shows, and storms stay unconfirmed.",
+            "The storm watch has not been able to query the database since {}: {}. Problems that no log line \
+             shows are missed, and storms stay unconfirmed.",
             view.moment(since),
             why.trim_end_matches('.')
         );
@@ -165,8 +165,7 @@ impl FailedLooks {
 pub(crate) fn blind_log(of: &BlindLog, now: Timestamp) -> Notice {
     let BlindLog { log, text, how } = of;
     tracing::warn!("the storm watch cannot see every storm: {text}");
-    let line =
-        format!("The storm watch cannot see every storm. {}. What to do: {how}.", upper(text));
+    let line = format!("The storm watch cannot see every storm. {}. Fix: {how}.", upper(text));
     let day = now.as_second().div_euclid(24 * 3600);
     let message = OutgoingMessage::quiet(&render::lines([line.as_str()]).reply());
     Notice { key: format!("watch-blind-{log}-{day}"), message }
@@ -198,14 +197,15 @@ mod tests {
     #[test]
     fn a_full_disk_is_said_once_and_so_is_its_end() {
         let view = View::in_zone(TimeZone::UTC);
-        let full = anyhow!("SQLITE_FULL").context("The ledger cannot grow: the disk is full.");
+        let full =
+            anyhow!("SQLITE_FULL").context("The ledger cannot be written: the disk is full.");
         let mut trouble = LedgerTrouble::default();
         assert_eq!(trouble.worked(at(0), &view), None, "nothing was wrong");
         let said: Vec<_> =
             (0..7200).step_by(5).filter_map(|s| trouble.failed(&full, at(s), &view)).collect();
         assert_eq!(said.len(), 1);
         let words = &said[0].message.plain;
-        assert!(words.starts_with("Storm alerts are on hold since "), "{words}");
+        assert!(words.starts_with("Storm alerts have been on hold since "), "{words}");
         assert!(words.contains("the disk is full") && !words.contains("SQLITE"), "{words}");
         assert!(!said[0].message.rings);
         let over = trouble.worked(at(7200), &view).unwrap();
@@ -263,14 +263,11 @@ mod tests {
         let log = |name: &str| BlindLog {
             log: name.into(),
             text: format!("log {name} has no INFO line"),
-            how: "put these lines".into(),
+            how: "add these lines".into(),
         };
         let first = blind_log(&log("main"), at(0));
         let words = &first.message.plain;
-        assert!(
-            words.contains("Log main has no INFO line. What to do: put these lines."),
-            "{words}"
-        );
+        assert!(words.contains("Log main has no INFO line. Fix: add these lines."), "{words}");
         assert!(!first.message.rings);
         // A process that starts again says it under the same key, which the homeserver takes once.
         assert_eq!(blind_log(&log("main"), at(60)).key, first.key);
@@ -293,7 +290,8 @@ mod tests {
     fn every_notice() {
         let view = View::in_zone(TimeZone::UTC);
         let mut said = Vec::new();
-        let full = anyhow!("SQLITE_FULL").context("The ledger cannot grow: the disk is full.");
+        let full =
+            anyhow!("SQLITE_FULL").context("The ledger cannot be written: the disk is full.");
         let mut ledger = LedgerTrouble::default();
         said.extend((0..7200).step_by(5).filter_map(|s| ledger.failed(&full, at(s), &view)));
         said.extend(ledger.worked(at(7200), &view));
@@ -306,7 +304,7 @@ mod tests {
         said.extend((0..9).filter_map(|look| looks.looked(why, at(look * 900), &view)));
         said.extend(looks.looked(None, at(9 * 900), &view));
         let log = "main".into();
-        let (text, how) = ("log main has no INFO line".into(), "put these lines".into());
+        let (text, how) = ("log main has no INFO line".into(), "add these lines".into());
         said.push(blind_log(&BlindLog { log, text, how }, at(0)));
         let page: String = said
             .iter()

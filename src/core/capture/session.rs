@@ -22,7 +22,7 @@ pub const SAMPLE_EVERY: SignedDuration = SignedDuration::from_secs(15);
 /// A session longer than twice this announces its end this long before.
 const ENDS_SOON: SignedDuration = SignedDuration::from_mins(5);
 /// Limits on what one session stores, in case a room does not stop.
-pub(super) const MOST_MARKS: usize = 200;
+pub const MOST_MARKS: usize = 200;
 const MOST_NOTES: usize = 400;
 /// The most characters of a mark's text.
 pub(super) const MARK_TEXT: usize = 500;

@@ -112,7 +112,7 @@ fn not_ahead(at: Timestamp, words: &[Word], context: &Context<'_>) -> Result<(),
         return Ok(());
     }
     Err(UsageError::new(format!(
-        "{} is {}, which is in the future. It is {} now.",
+        "{} is {}, which is in the future. The current time is {}.",
         in_quotes(&joined(words)),
         in_words(at, context),
         in_words(context.now, context),

@@ -51,7 +51,7 @@ pub(super) fn time(
 
 /// A time for a sentence, in the room's zone.
 pub(super) fn in_words(at: Timestamp, context: &Context<'_>) -> String {
-    at.to_zoned(context.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+    at.to_zoned(context.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// What was typed as it is compared: small letters, plain dashes.

@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::key_count::keys_stored;
 use super::refusals::Refusals;
 use super::verdict::Resolved;
 use crate::evidence::client::Sign;
@@ -173,8 +174,7 @@ pub(super) fn reach(coverage: &[Coverage]) -> Vec<String> {
 /// The figures of a device with nothing wrong.
 pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>, past: u64) -> Vec<String> {
     let stored = evidence.one_time_keys().value().map_or(0, |stored| stored.total);
-    let mut seen =
-        vec![format!("{stored} one-time keys are stored, and none fails the signature test")];
+    let mut seen = vec![format!("{}, and none fails the signature test", keys_stored(stored))];
     if let Some(log) = log.value() {
         let uploads = log.accepted.uploads.map_or(0, |span| span.count);
         let claims = log.claims.all.map_or(0, |span| span.count);

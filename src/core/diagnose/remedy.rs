@@ -180,13 +180,13 @@ impl Remedy {
                  later without js-sdk #5503 floods the server with keys"
             }
             Self::OtkSurgery => {
-                "Last resort: it can break every device of that user and everyone who claimed a key. Dump the \
+                "It can break every device of that user and everyone who claimed a key. Dump the \
                  table first, make sure that no call is running, change only the exact row, restart Synapse, then log the \
                  device out and back in"
             }
             Self::RaiseDelayLimit => "Every client of the homeserver. Its config needs a reload",
             Self::PersistStorage | Self::TabGuard | Self::LoopPrompt => {
-                "New logins only. It repairs no device whose keys have diverged"
+                "New logins only. It does not repair a device whose keys have diverged"
             }
         }
     }

@@ -116,8 +116,7 @@ pub(super) fn symptom(symptom: Symptom) -> &'static str {
 fn rejected(storm: &Storm, view: &View) -> String {
     let span = storm.span;
     let count = counted(span.count, "rejected upload");
-    let is_moment = span.first.as_second() == span.last.as_second();
-    let when = if is_moment { view.moment(span.last) } else { view.span(span.first, span.last) };
+    let when = view.span(span.first, span.last);
     match (span.count, storm.goes_on) {
         (1, _) => format!("{count}, {when}"),
         (_, true) => format!("{count}, {when}, ongoing"),
@@ -297,7 +296,7 @@ fn besides_verdict(page: &mut Page, verdict: &Verdict, view: &View) {
 
 /// What would decide it, and how to get it.
 pub(super) fn next(page: &mut Page, missing: &Missing) {
-    page.label("Next").text(sentence(&format!("{}: {}", missing.need, missing.how)));
+    page.label("Next").text(format!("{} {}", sentence(&missing.need), sentence(&missing.how)));
 }
 
 /// The questions that nothing could answer.

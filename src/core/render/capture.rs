@@ -2,7 +2,7 @@
 
 use super::page::Page;
 use super::view::View;
-use crate::capture::{Doer, End, Item, Note, Reminder, Said, Session, Step};
+use crate::capture::{Doer, End, Item, MOST_MARKS, Note, Reminder, Said, Session, Step};
 
 /// The checklist: one message during the session, edited as steps are ticked.
 pub fn checklist(session: &Session, number: u64, view: &View) -> Page {
@@ -49,8 +49,8 @@ fn tick(item: &Item) -> &'static str {
 fn skew(millis: i64) -> String {
     match millis {
         0 => "agrees with Kestrel's clock".to_owned(),
-        1.. => format!("is {millis} ms ahead of Kestrel's"),
-        _ => format!("is {} ms behind Kestrel's", millis.unsigned_abs()),
+        1.. => format!("is {millis} ms ahead of Kestrel's clock"),
+        _ => format!("is {} ms behind Kestrel's clock", millis.unsigned_abs()),
     }
 }
 
@@ -68,7 +68,10 @@ pub fn said(said: &Said, session: &Session, number: u64, view: &View) -> Option<
             ));
         }
         Said::MarksFull => {
-            page.line().text("This mark was not saved: the capture has the most marks that it can have. The earlier marks are saved.");
+            page.line().text(format!(
+                "This mark was not saved: the capture has reached its limit of {MOST_MARKS} marks. The earlier \
+                 marks are saved."
+            ));
         }
         Said::WentOn(away) => {
             let seconds = away.as_secs();
@@ -178,7 +181,11 @@ mod tests {
         session.take(Input::Marked { text: "<b>audio</b>".into(), by: user.clone() }, now);
         let page = checklist(&session, 3, &view).reply();
         assert!(page.plain.contains("1️⃣ ☑ On the server"), "{}", page.plain);
-        assert!(page.plain.contains("database is 1500 ms behind Kestrel's"), "{}", page.plain);
+        assert!(
+            page.plain.contains("database is 1500 ms behind Kestrel's clock"),
+            "{}",
+            page.plain
+        );
         let told = said(&Said::Marked(1), &session, 3, &view).unwrap().reply();
         assert!(!told.html.contains("<b>") && told.plain.ends_with("<b>audio</b>"), "{told:?}");
         session.take(Input::Stopped { by: user }, now);

@@ -174,7 +174,7 @@ pub fn chain_why(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
         if let Some(words) = words(*place, false) {
             page.text(format!(" · {words} · {}", verdict.id.headline()));
         }
-        page.text(" For its path, ask ").code(format!("!{name}")).text(".");
+        page.text(" For its path, send ").code(format!("!{name}")).text(".");
     }
     let cited: HashSet<&str> = chain
         .branches

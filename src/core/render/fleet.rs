@@ -172,8 +172,8 @@ fn device(page: &mut Page, of: &Affected, view: &View) {
 fn trouble(trouble: &Trouble) -> String {
     let Trouble { cause, count, rate, goes_on } = trouble;
     let words = match cause {
-        Cause::Conflict => return refusals("conflict", *count, *rate, *goes_on),
-        Cause::Flood if rate.is_some() => return refusals("flood", *count, *rate, *goes_on),
+        Cause::Conflict => return refusals(cause.words(), *count, *rate, *goes_on),
+        Cause::Flood if rate.is_some() => return refusals(cause.words(), *count, *rate, *goes_on),
         cause => cause.words(),
     };
     match cause {

@@ -106,7 +106,7 @@ pub(super) fn device(page: &mut Page, row: &DeviceRow, view: &View) {
 /// it was asked.
 pub fn late(asked: Timestamp, now: Timestamp, windowed: bool, view: &View) -> String {
     let waited = lasting(now.duration_since(asked));
-    let window = if windowed { " The log window ends when it was asked." } else { "" };
+    let window = if windowed { " The log window ends at the time of the question." } else { "" };
     format!("Late answer: asked {}, answered {waited} later.{window}", view.moment(asked))
 }
 
@@ -137,7 +137,8 @@ pub fn restarted(tasks: &[(&str, usize)]) -> Page {
     for (name, count) in tasks {
         let times = if *count == 1 { "1 time".to_owned() } else { format!("{count} times") };
         page.line().text(format!(
-            "Kestrel's task \"{name}\" failed {times} in the last hour and was restarted. Kestrel's log has the error."
+            "A part of Kestrel ({name}) failed {times} in the last hour and was restarted. Nothing else is needed now. \
+             Kestrel's log has the error."
         ));
     }
     page
@@ -172,8 +173,8 @@ mod tests {
         let view = View::in_zone(TimeZone::UTC);
         assert_eq!(
             late(at(0), at(3 * 3600 + 120), true, &view),
-            "Late answer: asked 2026-11-22 11:46:40 UTC, answered 3 h 2 min later. The log window ends when it \
-             was asked."
+            "Late answer: asked 2026-11-22 11:46:40 UTC, answered 3 h 2 min later. The log window ends at the \
+             time of the question."
         );
         assert!(late(at(0), at(300), false, &view).ends_with("answered 5 min later."));
     }

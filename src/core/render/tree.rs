@@ -64,7 +64,7 @@ pub fn remedies(verdict: VerdictId, list: &[Advice]) -> Page {
     let mut page = Page::default();
     page.line().strong(format!("{}: {}", verdict.name(), verdict.headline()));
     if list.is_empty() {
-        page.line().text("There is no remedy to run.");
+        page.line().text("There is no known fix.");
     }
     for advice in list {
         page.label(&format!("{} ({})", advice.advice.label(), advice.id.name()));

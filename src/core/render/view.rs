@@ -24,6 +24,9 @@ impl View {
 
     /// A span; date and zone are written once where both ends share them.
     pub fn span(&self, from: Timestamp, to: Timestamp) -> String {
+        if from.as_second() == to.as_second() {
+            return self.moment(to);
+        }
         let from = from.to_zoned(self.zone.clone());
         let to = to.to_zoned(self.zone.clone());
         let start = from.strftime("%Y-%m-%d %H:%M:%S");

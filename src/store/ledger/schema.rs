@@ -173,7 +173,7 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> anyhow::Error {
         ),
         Some(ErrorCode::DiskFull) => {
             format!(
-                "The ledger {shown} cannot grow: the disk is full. Nothing was written. Free some space."
+                "The ledger {shown} cannot be written: the disk is full. Nothing was written. Free some space."
             )
         }
         _ => format!("The ledger {shown} could not be read or written"),

@@ -16,7 +16,11 @@ pub(super) fn strongest_group<'a>(
     if group.is_none() {
         let untested = !walk.refusals.groups.is_empty() && walk.known.keys.unknown().is_some();
         let answer = if untested { Answer::Unknown } else { Answer::No };
-        walk.step(answer, walk.refusals.why_none(none), &walk.known.log);
+        let because = match walk.known.keys.unknown().filter(|_| untested) {
+            Some(why) => format!("the signature test was not possible: {why}"),
+            None => walk.refusals.why_none(none).to_owned(),
+        };
+        walk.step(answer, because, &walk.known.log);
     }
     group
 }

@@ -1,7 +1,7 @@
 //! KE-1 asks whether the device holds or uploads far too many keys.
 
 use crate::diagnose::certainty::Certainty;
-use crate::diagnose::key_count::FLOOD;
+use crate::diagnose::key_count::{FLOOD, keys_stored};
 use crate::diagnose::tree_walk::{Ruling, TreeQuestion, Walk};
 use crate::diagnose::verdict::Answer;
 use crate::diagnose::verdict_id::VerdictId;
@@ -19,7 +19,7 @@ fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
     let total = walk.known.stored_keys().map(|stored| stored.total);
     let Some((because, certainty)) = flood(walk, total) else {
         let (answer, because) = match total {
-            Some(total) => (Answer::No, format!("{total} one-time keys are stored")),
+            Some(total) => (Answer::No, keys_stored(total)),
             None => (Answer::Unknown, "the stored keys could not be counted".into()),
         };
         walk.step(answer, because, &walk.known.stored);
@@ -33,7 +33,7 @@ fn too_many_keys(walk: &mut Walk) -> Option<Ruling> {
 /// uploads than claims.
 fn flood(walk: &Walk, total: Option<u64>) -> Option<(String, Certainty)> {
     if let Some(total) = total.filter(|total| *total >= FLOOD) {
-        let because = format!("{total} one-time keys are stored (50 to 160 is normal)");
+        let because = format!("{} (50 to 160 is normal)", keys_stored(total));
         return Some((because, Certainty::Proven));
     }
     let log = walk.known.log.value()?;

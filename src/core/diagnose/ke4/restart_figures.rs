@@ -62,7 +62,7 @@ fn limited(log: &DelayLog) -> Option<String> {
         let more = if known.more_users { "more than " } else { "" };
         format!(
             "{} from {} ({} of {more}{} there)",
-            counted(*count, "429"),
+            counted(*count, "request"),
             known.address,
             counted(known.delays.len() as u64, "delayed event"),
             counted(known.users.len() as u64, "user")

@@ -26,7 +26,7 @@ pub fn case_unreadable(number: u64) -> Reply {
 
 /// For a case without a subject.
 pub fn not_again(number: u64) -> Reply {
-    said(&format!("Case {number} cannot be asked again: it does not name a user."))
+    said(&format!("Case {number} cannot be run again: it does not name a user."))
 }
 
 /// For `!case N delete`.

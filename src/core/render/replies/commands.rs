@@ -154,8 +154,8 @@ pub fn too_long() -> Reply {
 /// Before the process ends because one of its tasks keeps failing.
 pub fn stopping() -> Reply {
     said(
-        "🔴 Kestrel is stopping: one of its tasks keeps failing, and it does not run without it. Its log names the \
-         task and the error. Commands that are not answered yet are answered after the next start.",
+        "🔴 Kestrel is stopping: a part that it needs keeps failing. Kestrel's log has the error. Mend the cause and start \
+         Kestrel again. Commands that are not answered yet are answered after the next start.",
     )
 }
 

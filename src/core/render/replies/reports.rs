@@ -103,7 +103,9 @@ pub fn no_ops_room() -> &'static str {
 
 /// In a report's thread, for a redacted file that could not be sent. `name` is Kestrel's own.
 pub fn file_not_attached(name: &str) -> String {
-    format!("{name} could not be attached.")
+    format!(
+        "{name} could not be attached: the upload to the homeserver failed. Kestrel's log has the error."
+    )
 }
 
 #[cfg(test)]

@@ -54,8 +54,8 @@ pub fn upgraded(
     change_config(&mut page, line);
     if !proven {
         page.line().text(
-            "Until an admin's encrypted command arrives in the new room, storm alerts are posted in both rooms \
-             if Kestrel may send there. To confirm the new room, send in it: ",
+            "Not confirmed yet: storm alerts are posted in both rooms, if Kestrel may send there. To confirm the new \
+             room, an admin sends in it: ",
         );
         page.usage("!storms");
     }

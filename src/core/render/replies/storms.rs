@@ -14,7 +14,7 @@ pub fn how_to_mute(storm: u64) -> Reply {
 /// For "run again" under a storm of delayed events, which name no device.
 pub fn no_device_in_it() -> Reply {
     said(
-        "Requests for delayed events name no user. Ask about a user who was in the call: `!ke4 @user:server`",
+        "This storm has no user: requests for delayed events do not name one. To check a user who was in the call, send: `!ke4 @user:server`",
     )
 }
 

@@ -89,7 +89,7 @@ pub fn clear(alert: &Alert, view: &View) -> Page {
     match alert.cured {
         Cured::Yes => page.label("Resolved").text("nothing is left to do."),
         Cured::SignedOut => page.label("Resolved").text(SIGNED_OUT),
-        Cured::No(left) => page.label("Not cured").text(sentence(left)),
+        Cured::No(left) => page.label("Not fixed").text(sentence(left)),
         Cured::Unknown => page.label("Unknown").text(format!(
             "it stopped, but that does not mean it is fixed. {AGAIN} on the first message checks again."
         )),
@@ -114,7 +114,7 @@ fn end(alert: &Alert) -> Page {
     let event = alert.event;
     let (glyph, state) = match alert.cured {
         Cured::Yes | Cured::SignedOut => (RESOLVED, "resolved"),
-        Cured::No(_) => (UNSETTLED, "stopped, not cured"),
+        Cured::No(_) => (UNSETTLED, "stopped, not fixed"),
         Cured::Unknown => (UNSETTLED, "stopped"),
     };
     let mut page = Page::default();
@@ -148,7 +148,10 @@ fn caveats(page: &mut Page, alert: &Alert) {
     };
     if let Some(late) = alert.late {
         let space = if *alert.sure == Confirmation::Confirmed { "" } else { " " };
-        page.text(format!("{space}Raised {} ago; it could not be sent sooner.", lasting(late)));
+        page.text(format!(
+            "{space}Detected {} ago; the alert could not be sent sooner.",
+            lasting(late)
+        ));
     }
 }
 

@@ -57,9 +57,9 @@ pub fn list_at_most(
 ) -> Page {
     let mut page = Page::default();
     page.line().text(match going_on.len() {
-        0 => "No active storm.".to_owned(),
-        1 => "1 active storm:".to_owned(),
-        count => format!("{count} active storms:"),
+        0 => "No ongoing storms.".to_owned(),
+        1 => "1 ongoing storm:".to_owned(),
+        count => format!("{count} ongoing storms:"),
     });
     for storm in going_on.iter().take(most) {
         name(page.line(), storm.event, storm.root);
@@ -97,7 +97,7 @@ pub fn muted(mute: &Mute, view: &View) -> Page {
     page.line().text(format!("Muted until {}: ", minute(mute.until, view)));
     what(&mut page, &mute.what);
     page.text(", by ").code(&mute.by);
-    page.text(". Counting continues; ").usage("!storms").text(" lists active storms.");
+    page.text(". Counting continues; ").usage("!storms").text(" lists ongoing storms.");
     page
 }
 

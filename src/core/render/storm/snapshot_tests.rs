@@ -88,7 +88,7 @@ fn one_storm_from_start_to_end() {
     sheet.text("with an answer, HTML", &root(&first, &utc()).reply().html);
     let mut doubtful = alert(&started, &unconfirmed);
     doubtful.late = Some(SignedDuration::from_mins(12));
-    doubtful.verdict = Some(("otk-recreated", "the store was wiped or evicted"));
+    doubtful.verdict = Some(("otk-recreated", "This device lost its keys"));
     sheet.plain("unconfirmed, late, with a verdict", &root(&doubtful, &utc()));
     for (name, change) in [
         ("worse", Change::Worse),
@@ -99,7 +99,7 @@ fn one_storm_from_start_to_end() {
         let mut news = conflict(change);
         news.devices = if change == Change::Spread { 2 } else { 1 };
         let mut update_of = alert(&news, &Confirmation::Confirmed);
-        update_of.verdict = Some(("otk-concurrent", "two clients run on one session"));
+        update_of.verdict = Some(("otk-concurrent", "Two clients share one session"));
         sheet.plain(&format!("update, {name}"), &update(&update_of, &utc()));
     }
     let ended = conflict(Change::Ended);
@@ -107,14 +107,14 @@ fn one_storm_from_start_to_end() {
         ("resolved", Cured::Yes),
         ("device signed out", Cured::SignedOut),
         (
-            "not cured",
+            "not fixed",
             Cured::No("12 keys of the old account were claimed: log @u:example.org DEV out"),
         ),
         ("unknown", Cured::Unknown),
     ] {
         let mut end = alert(&ended, &Confirmation::Confirmed);
         (end.cured, end.answer) = (cured, Some(answer.clone()));
-        end.verdict = Some(("otk-recreated", "the store was wiped or evicted"));
+        end.verdict = Some(("otk-recreated", "This device lost its keys"));
         sheet.plain(&format!("end, {name}"), &clear(&end, &utc()));
         sheet.plain(&format!("first message after the end, {name}"), &root_cleared(&end, &utc()));
     }

@@ -63,17 +63,20 @@ fn doubt_and_lateness_stand_in_the_first_two_lines() {
     let sure = Confirmation::Unconfirmed("the database did not answer".into());
     let mut alert = alert(&event, &sure);
     alert.late = Some(SignedDuration::from_mins(12));
-    alert.verdict = Some(("otk-recreated", "the store was wiped or evicted"));
+    alert.verdict = Some(("otk-recreated", "This device lost its keys"));
     assert_eq!(
         root(&alert, &view()).reply().plain,
         "🟠 Storm 7 · unconfirmed · one-time key uploads rejected · @u:server DEV · 62 so far, 31 per minute\n\
-         Unconfirmed: The database did not answer. Raised 12 min ago; it could not be sent sooner.\n\
-         Verdict: The store was wiped or evicted. (otk-recreated)\n\
+         Unconfirmed: The database did not answer. Detected 12 min ago; the alert could not be sent sooner.\n\
+         Verdict: This device lost its keys. (otk-recreated)\n\
          🔁 check again · ❓ why · 🔕 how to mute"
     );
     alert.sure = &Confirmation::Confirmed;
     let plain = root(&alert, &view()).reply().plain;
-    assert_eq!(plain.lines().nth(1), Some("Raised 12 min ago; it could not be sent sooner."));
+    assert_eq!(
+        plain.lines().nth(1),
+        Some("Detected 12 min ago; the alert could not be sent sooner.")
+    );
 }
 
 #[test]
@@ -197,15 +200,15 @@ fn updates_say_what_is_new_in_three_lines() {
         let mut event = conflict(change);
         event.devices = if change == Change::Spread { 2 } else { 1 };
         let mut alert = alert(&event, &sure);
-        alert.verdict = Some(("otk-concurrent", "two clients run on one session"));
+        alert.verdict = Some(("otk-concurrent", "Two clients share one session"));
         alert.late = Some(SignedDuration::from_secs(7200));
         let devices = if change == Change::Spread { " · 2 devices" } else { "" };
         assert_eq!(
             update(&alert, &view()).reply().plain,
             format!(
                 "🟠 Storm 7 · {words} · @u:server DEV{devices} · 62 so far, 31 per minute\n\
-                 Verdict: Two clients run on one session. (otk-concurrent)\n\
-                 Unconfirmed: No database is configured. Raised 2 h ago; it could not be sent \
+                 Verdict: Two clients share one session. (otk-concurrent)\n\
+                 Unconfirmed: No database is configured. Detected 2 h ago; the alert could not be sent \
                  sooner."
             )
         );
@@ -217,15 +220,15 @@ fn the_all_clear_says_who_should_act() {
     let event = conflict(Change::Ended);
     let mut alert = alert(&event, &Confirmation::Confirmed);
     alert.cured = Cured::No("12 keys of the old account were claimed: log @u:server DEV out");
-    alert.verdict = Some(("otk-recreated", "the store was wiped or evicted"));
-    let head = "🟠 Storm 7 · stopped, not cured · one-time key uploads rejected · @u:server DEV · 62 in 2 min";
+    alert.verdict = Some(("otk-recreated", "This device lost its keys"));
+    let head = "🟠 Storm 7 · stopped, not fixed · one-time key uploads rejected · @u:server DEV · 62 in 2 min";
     assert_eq!(
         clear(&alert, &view()).reply().plain,
         format!(
             "{head}\n\
              Observed: 2026-11-25 11:20:00 to 11:21:58 UTC\n\
-             Verdict: The store was wiped or evicted. (otk-recreated)\n\
-             Not cured: 12 keys of the old account were claimed: log @u:server DEV out."
+             Verdict: This device lost its keys. (otk-recreated)\n\
+             Not fixed: 12 keys of the old account were claimed: log @u:server DEV out."
         )
     );
     let last = |cured| {
@@ -279,7 +282,7 @@ fn the_list_leads_to_the_threads() {
     let page = list(&[going_on], &[ended], std::slice::from_ref(&mute), &view()).reply();
     assert_eq!(
         page.plain,
-        "1 active storm:\n\
+        "1 ongoing storm:\n\
          Storm 7 (https://matrix.to/#/!r%3Ax/%24e) · one-time key uploads rejected · @u:server DEV · 62 so \
          far, 31 per minute · since 2026-11-25 11:20 UTC · otk-recreated · unconfirmed\n\
          Ended recently:\n\
@@ -287,11 +290,11 @@ fn the_list_leads_to_the_threads() {
          Muted: storm 3 until 2026-11-25 13:04 UTC, by @admin:x"
     );
     assert!(page.html.contains("<a href=\"https://matrix.to/#/!r%3Ax/%24e\">Storm 7</a>"));
-    assert_eq!(list(&[], &[], &[], &view()).reply().plain, "No active storm.");
+    assert_eq!(list(&[], &[], &[], &view()).reply().plain, "No ongoing storms.");
     assert_eq!(
         muted(&mute, &view()).reply().plain,
         "Muted until 2026-11-25 13:04 UTC: storm 3, by @admin:x. Counting continues; \
-         !storms lists active storms."
+         !storms lists ongoing storms."
     );
     assert_eq!(unmuted(&Muted::All).reply().plain, "No longer muted: all storms.");
 }
