@@ -1,4 +1,4 @@
-//! Reads a log source. Synchronous: callers run it on a thread of its own. It never fails: an error is part
+//! Reads a log source. Synchronous: callers run it on its own thread. It never fails: an error is part
 //! of the answer.
 
 mod answers;

@@ -154,7 +154,7 @@ fn the_example_loads_as_it_stands_and_with_every_key_spelled_out() {
 #[test]
 fn the_example_names_every_key_the_code_knows_and_no_other() {
     let text = uncommented(EXAMPLE, &[]);
-    // `url` and `url_file` both stand there, so this is read as TOML only.
+    // `url` and `url_file` both are there, so this is read as TOML only.
     let table: toml::Table = text.parse().expect("TOML");
     for (section, keys) in file::KEYS {
         let table = match (*section, table.get(*section)) {

@@ -1,7 +1,7 @@
 //! Evidence and a reference time → a judgement.
 //!
 //! A branch of the tree is a folder (`ke1` …): its questions in their order, a file each. What every verdict is,
-//! in every case alike, stands in its row (`verdicts`).
+//! in every case alike, is in its row (`verdicts`).
 
 pub mod advice;
 pub mod also;

@@ -1,4 +1,4 @@
-//! A capture session → what is measured while it goes on, and at its end its verdict and the bundle's files.
+//! A capture session → what is measured while it continues, and at its end its verdict and the bundle's files.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -233,7 +233,7 @@ impl Flow {
     }
 }
 
-/// Puts what the slow watch saw in the place of the last look, which goes on saying what waits at the end.
+/// Puts what the slow watch saw in the place of the last look, which still says what waits at the end.
 fn watched(evidence: &mut Evidence, seen: &Inbox) {
     let answers = evidence.gathered.iter_mut();
     let read = |answer: &&mut Gathered| {
@@ -345,7 +345,7 @@ fn plain(letter: char) -> char {
     if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' }
 }
 
-/// The window, begun earlier where a client tells of earlier: it may have saved its file of a fault that was
+/// The window, begun earlier where a client reports something earlier: it may have saved its file of a fault that was
 /// over when the capture began.
 fn reaching(window: Window, client: &[Gathered]) -> Window {
     let begins = |answer: &Gathered| match &answer.fact {

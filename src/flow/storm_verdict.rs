@@ -198,7 +198,7 @@ fn note_growth(evidence: &mut Evidence, event: &Event) {
     }
 }
 
-/// The device exists, and the refusals were of uploads of its own. What the database itself showed needs no
+/// The device exists, and the refusals were of its own uploads. What the database itself showed needs no
 /// log to bear it out.
 fn sure(event: &Event, evidence: &Evidence, verdict: &Verdict, device: &str) -> Confirmation {
     let rows = match evidence.devices() {
@@ -242,7 +242,7 @@ fn resolved(event: &Event, verdict: &Verdict) -> Option<String> {
 }
 
 /// What the database denies of a storm that began less than a minute ago is not denied yet: the device may have
-/// been logged in a moment before, and an alert that is dropped is never heard of. How long the storm goes on
+/// been logged in a moment before, and an alert that is dropped is never heard of. How long the storm continues
 /// does not matter, so that made-up lines cannot hold the answer off for ever.
 fn in_time(event: &Event, now: Timestamp, sure: Confirmation) -> (Confirmation, Option<Timestamp>) {
     match sure {
@@ -265,13 +265,7 @@ fn cure(event: &Event, verdict: &Verdict) -> Cure {
     let (Whose::Device { user, .. }, Some(storm)) = (&event.whose, &verdict.storm) else {
         return Cure::Unknown;
     };
-    let mut left = Vec::new();
-    if storm.dead_keys_handed_out > 0 {
-        left.push(format!(
-            "{} of the old account claimed: each causes one undecryptable message for whoever claimed it",
-            kestrel_core::evidence::counted(storm.dead_keys_handed_out, "key")
-        ));
-    }
+    let mut left = Vec::from_iter(storm.claimed_keys());
     left.extend(also_left.map(ToOwned::to_owned));
     if storm.row_stands == Some(true) {
         left.push("the conflicting key is still there, so this will recur".into());
@@ -325,7 +319,7 @@ fn judge_delay(event: &Event) -> Judged {
     }
 }
 
-/// Only the log tells of it, and a text log can be forged.
+/// Only the log reports it, and a text log can be forged.
 fn judge_auth() -> Judged {
     let id = VerdictId::AuthUnreachable;
     Judged {

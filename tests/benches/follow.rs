@@ -286,13 +286,13 @@ fn storm(log: &Path) -> Result<Used> {
     program.used()
 }
 
-/// From the third refusal's line to its alert, in a quiet log. One watch tells of three devices: more at
+/// From the third refusal's line to its alert, in a quiet log. One watch reports three devices: more at
 /// once wait to become one alert.
 fn delay(log: &Path) -> Result<Duration> {
     let mut file = BufWriter::new(File::create(log)?);
     let mut server = Server::new();
     for request in 0..100 {
-        // No claims: what stands right behind one may be a client's text, and waits for more.
+        // No claims: what is right after one may be a client's text, and waits for more.
         access(&mut file, &stamp(), ("GET", request), request, 200, SYNC)?;
     }
     server.request = 100;

@@ -57,7 +57,7 @@ async fn lab_a_second_login_replaces_no_identity_unasked() -> Result<()> {
     assert!(made.contains("has to verify it again"), "{made}");
     assert_ne!(master(&lab, &token, &first.user_id).await?, identity);
     unwell(&first, &["identity was replaced by another login"])?;
-    // It goes on with what it has, and says so.
+    // It continues with what it has, and says so.
     let mut first = first;
     ops.admin().invite(&first.user_id).await?;
     first.run()?;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use kestrel_core::diagnose::{Verdict, diagnose};
 use serde_json::{Value, json};
 
-/// A case's evidence; keys of the answers stand in the order log, devices, identity, stored, fallback.
+/// A case's evidence; keys of the answers are in the order log, devices, identity, stored, fallback.
 struct Bent(Value);
 
 const LOG: usize = 0;

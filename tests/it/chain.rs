@@ -125,7 +125,7 @@ async fn lab_what_is_root_and_what_follows() -> Result<()> {
     lab.log_written().await?;
     let config = config(&lab, true);
 
-    // Media keys to a dead identity follow from the account that was made anew.
+    // Media keys to a dead identity follow from the account that was created again.
     let of = (dead.user.as_str(), Some(dead.device.as_str()));
     let (case, object) =
         triage_of(&config, "dead-identity", of, None, ("otk-recreated", Proven)).await?;

@@ -156,7 +156,7 @@ pub async fn refused_once_unsigned(lab: &Lab) -> Result<(String, String)> {
 }
 
 /// Two processes of a client on libolm, whose key IDs have six characters, top up with the same IDs: one is taken and
-/// goes on, the other is rejected.
+/// continues, the other is rejected.
 pub async fn libolm_two_clients(lab: &Lab) -> Result<(String, String)> {
     let device = Crafted::register(lab, "libolm").await?;
     device.publish(lab).await?;

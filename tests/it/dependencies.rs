@@ -1,4 +1,4 @@
-//! The dependency tree against what the project says of it: one feature set for every command, so that nothing is
+//! The dependency tree against what the project says about it: one feature set for every command, so that nothing is
 //! built twice, and only the licences, sources and second versions that `.deny.toml` allows.
 //!
 //! It asks cargo, without a network, and never changes `Cargo.lock`.

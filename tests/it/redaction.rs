@@ -181,7 +181,7 @@ fn report(bytes: usize) -> Vec<u8> {
     json!({"userId": "@a:x.org", "deviceId": "DEV", "entries": entries}).to_string().into_bytes()
 }
 
-/// Bombs: what each says of itself, and what it has to say for it.
+/// Bombs: what each says about itself, and what it has to say for it.
 fn bombs() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let line = vec![b'a'; MIB];
     let bomb = gz_of(&[(&line, 300)]);
@@ -280,7 +280,7 @@ fn figure(bot: &Bot, folder: &Path, field: &str) -> Result<u64> {
     Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
 }
 
-/// What users send, as large as the bot takes it; the last of each is what it says of it.
+/// What users send, as large as the bot takes it; the last of each is what it says about it.
 fn sent() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let logs: Vec<_> = (0..6).map(|n| (format!("console-{n}.log"), log(MIB))).collect();
     let known = format!("W MissingKey: {}\n", "known ".repeat(25_000)).repeat(150);

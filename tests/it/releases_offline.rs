@@ -87,7 +87,7 @@ const CHANGED: &[Changed] = &[
     },
 ];
 
-/// Everything that a version says of a release's folder.
+/// Everything that a version says about a release's folder.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answers {
     /// `kestrel cases`.
@@ -324,7 +324,7 @@ fn replay(binary: &Path, file: &Path) -> Result<Replayed> {
     Ok(Replayed { exit, says: says(&answer), sha256: None })
 }
 
-/// What stands in an answer beside its wording.
+/// What an answer says, apart from its wording.
 fn says(answer: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let ruled = |of: &Value| format!("{}, {}", text(&of["id"]), text(&of["certainty"]));

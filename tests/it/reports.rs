@@ -20,7 +20,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const SILENCE: Duration = Duration::from_secs(8);
 /// Storms would be told in the same room.
 const QUIET: &str = "[watch]\nenabled = false\n";
-/// Secrets that stand in every report here.
+/// Secrets that are in every report here.
 const PLANTED: [&str; 3] =
     ["syt_cGxhbnRlZA_QmFzZTY0UGxhbnRlZA_4Yq2Zk", "hunter2-planted-password", "planted-cookie-7f3a"];
 

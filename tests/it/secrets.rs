@@ -1,5 +1,5 @@
 //! Two hundred secrets, sent through the real bot in a report, a HAR file and a console log, while a capture
-//! goes on: none is in a room, an attachment, the bundle, the ledger, a file of the store or the bot's log.
+//! continues: none is in a room, an attachment, the bundle, the ledger, a file of the store or the bot's log.
 
 use std::fs;
 use std::io::Write;

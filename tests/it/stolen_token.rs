@@ -57,7 +57,7 @@ async fn said(person: &Person, line: &str, bot: &Bot) -> Result<String> {
     answer(person, &person.ask(line).await?, bot).await.with_context(|| format!("to {line}"))
 }
 
-/// How often these words stand in the threads under these lines. Something encrypted is answered first, so all of
+/// How often these words are in the threads under these lines. Something encrypted is answered first, so all of
 /// them were heard.
 async fn times(ops: &OpsRoom, bot: &Bot, lines: &[OwnedEventId], words: &str) -> Result<usize> {
     said(ops, "!help", bot).await?;
@@ -132,7 +132,7 @@ fn list_root(list: &Message, root: &EventId) -> Message {
     Message { event_id: root.to_owned(), ..list.clone() }
 }
 
-/// Nothing is muted, no case is gone, the capture goes on.
+/// Nothing is muted, no case is gone, the capture continues.
 async fn nothing_was_done(ops: &OpsRoom, bot: &Bot) -> Result<()> {
     let storms = said(ops, "!storms", bot).await?;
     assert!(storms.contains("1 ongoing storm") && !storms.contains("Muted"), "{storms}");

@@ -1,4 +1,4 @@
-//! Storms as they are lived: an evicted client that goes on being refused, what ends it, and the ops room
+//! Storms as they are lived: an evicted client that is still refused, what ends it, and the ops room
 //! around it when programs are killed and servers go away.
 
 use std::path::Path;

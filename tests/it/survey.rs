@@ -110,7 +110,7 @@ async fn troubled_ones(lab: Lab) -> Result<()> {
     );
     assert!(!saved.contains("127.0.0.1"), "an address is in the evidence");
 
-    // The database alone: it holds no refusals, and what stands in it is enough for the others.
+    // The database alone: it holds no refusals, and what is in it is enough for the others.
     let mut logless = granted.clone();
     logless.logs.clear();
     let rows = survey(&logless).await?;

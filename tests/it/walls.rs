@@ -1,4 +1,4 @@
-//! The walls of the architecture page: which room may see which, which words stand in one room only, and how large
+//! The walls of the architecture page: which room may see which, which words are in one room only, and how large
 //! a file and a function may be. The tables below are the rules, and the tests read every production line of both
 //! crates.
 
@@ -118,7 +118,7 @@ const NARROW: &[(&str, &str, &[&str])] = &[
     ("terminal", "collect", &["collect/logs/", "collect/postgres/", "collect/prometheus/"]),
 ];
 
-/// Words that may stand in some files only.
+/// Words that may be in some files only.
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["collect/postgres.rs", "collect/postgres/"]),
     ("tokio_postgres_rustls", &["collect/postgres.rs", "collect/postgres/"]),

@@ -112,7 +112,7 @@ async fn lab_a_storm_is_posted_judged_and_ended_by_itself() -> Result<()> {
     patient.rest();
     lab.log_written().await?;
     assert_eq!(counted(&clear)?, patient.refusals(&lab)?, "{}", clear.plain);
-    assert!(clear.plain.contains("Not cured: "), "{}", clear.plain);
+    assert!(clear.plain.contains("Not fixed: "), "{}", clear.plain);
     assert!(clear.plain.contains("identity was replaced"), "{}", clear.plain);
     let all = roots(&ops, &bot, Duration::from_secs(2)).await?;
     assert_eq!(all.len(), 1, "{all:#?}");

@@ -1,4 +1,4 @@
-//! `!capture` → capture sessions, one per room, each in a task of its own. The task feeds its session's state machine
+//! `!capture` → capture sessions, one per room, each in its own task. The task feeds its session's state machine
 //! and carries out its effects; commands and reactions reach it through here. The state is in the ledger before
 //! anything is posted, so the next process resumes where this one ended.
 
@@ -150,7 +150,7 @@ impl Captures {
         Ok(None)
     }
 
-    /// Runs a session in a task of its own; without effects it is resumed.
+    /// Runs a session in its own task; without effects it is resumed.
     fn run(
         self: &Arc<Self>,
         room: Room,

@@ -141,7 +141,7 @@ mod tests {
         Window { from: at("2026-11-22T12:00:00Z"), to: at("2026-11-22T13:00:00Z") }
     }
 
-    /// What stands before the window, and what in it.
+    /// What is before the window, and what in it.
     fn seen(before: &str, inside: &str) -> Visibility {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("homeserver.log");

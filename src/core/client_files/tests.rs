@@ -178,7 +178,7 @@ fn a_report_is_kept_without_what_is_not_known() {
         artefact.text
     );
     assert_eq!(artefact.removed.summary(), "1 unrecognised line");
-    // What the old reader says of the same file, it says too.
+    // What the old reader says about the same file, it says too.
     let before = of_report(&report());
     assert_eq!(
         serde_json::to_value(&before.refused).unwrap(),

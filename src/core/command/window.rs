@@ -10,7 +10,7 @@ use super::usage_error::{UsageError, in_quotes};
 use super::written_time::{in_words, spelled, time};
 use crate::question::{LONGEST_WINDOW, Span};
 
-/// Whether a window begins here, where a device could stand too.
+/// Whether a window begins here, where a device could be too.
 pub(super) fn opens(word: &Word) -> bool {
     word.is_bare() && matches!(keyword(&word.text).as_str(), "last" | "since" | "between" | "from")
 }

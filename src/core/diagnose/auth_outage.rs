@@ -123,7 +123,7 @@ pub(super) fn uploads_blocked(walk: &mut Walk) -> Option<Ruling> {
     Some((VerdictId::AuthUnreachable, outage_certainty(&outage)))
 }
 
-/// What every other verdict says of an outage.
+/// What every other verdict says about an outage.
 pub(super) fn outage_finding(walk: &Walk) -> Option<String> {
     let outage = outage(walk)?;
     let ongoing = if is_ongoing(walk, &outage) { "; this is ongoing" } else { "" };

@@ -40,14 +40,14 @@ pub(super) fn needs(about: &About) -> &'static [Need] {
     }
 }
 
-/// Where a branch stands among the others.
+/// Where a branch is among the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChainPlace {
     /// To act on first: others follow from it.
     Root,
     /// It follows from another branch, and heals with it.
     Follows(Symptom),
-    /// A trouble of its own.
+    /// A separate problem.
     Independent,
     /// Nothing is wrong there.
     Quiet,
@@ -63,7 +63,7 @@ pub struct Branch {
     pub place: ChainPlace,
 }
 
-/// The branches in the order to act: the root, what follows from it, what stands alone, the rest.
+/// The branches in the order to act: the root, what follows from it, separate problems, the rest.
 #[derive(Debug, Clone)]
 pub struct Chain {
     pub branches: Vec<Branch>,

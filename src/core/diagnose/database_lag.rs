@@ -64,7 +64,7 @@ fn since(what: &str, first: Timestamp) -> String {
 }
 
 /// Whether something was seen for the first time too shortly before `now` for the database to deny it. How long
-/// it goes on does not matter: what was there a minute ago has reached the database by now.
+/// it continues does not matter: what was there a minute ago has reached the database by now.
 pub fn is_young(first: Timestamp, now: Timestamp) -> bool {
     now.duration_since(first) < YOUNG
 }
@@ -130,7 +130,7 @@ pub(super) fn may_have_another_identity(walk: &mut Walk, group: &Group) -> bool 
     true
 }
 
-/// What a verdict on a database that is behind says of that: in place of the advice for a database that cannot be
+/// What a verdict on a database that is behind says about that: in place of the advice for a database that cannot be
 /// read, or beside the verdict.
 pub(super) fn note_lag(
     evidence: &Evidence,

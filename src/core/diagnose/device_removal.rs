@@ -17,7 +17,7 @@ const SIGN_OUT: &str = "this server uses MAS: sign the device out in its client 
 const SIGN_OUT_ONCE_MORE: &str = "use a real logout, in the client or on the MAS account page. Until then the client \
                                   believes that its keys are published";
 
-/// What the log says of a device that the server does not know: when and by whom it was removed, else its last
+/// What the log says about a device that the server does not know: when and by whom it was removed, else its last
 /// upload.
 pub(super) fn removal_reasons(walk: &Walk) -> Option<String> {
     removal(walk).or_else(|| walk.known.log.value().and_then(findings::last_upload))

@@ -28,7 +28,7 @@ pub(super) struct Facts<'a> {
     no_keys: StoredKeys,
 }
 
-/// What KE-1 says of the same evidence.
+/// What KE-1 says about the same evidence.
 pub(super) struct KeysResult {
     pub(super) id: VerdictId,
     pub(super) certainty: Certainty,

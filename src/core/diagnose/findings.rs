@@ -1,4 +1,4 @@
-//! What stands beside a verdict: lines that name the device without being its own, lines that look
+//! What comes with a verdict: lines that name the device without being its own, lines that look
 //! forged, gaps in the log, and the figures of a healthy device.
 
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +23,7 @@ pub(super) fn read_anything(log: &KeyLog) -> bool {
 /// says nothing of the rest.
 const STOPPED: SignedDuration = SignedDuration::from_mins(10);
 
-/// When the logs stopped, where none of them goes on to the end asked about.
+/// When the logs stopped, where none of them continues to the end asked about.
 pub(super) fn stopped(log: &KeyLog, evidence: &Evidence) -> Option<String> {
     let end = evidence.window.to.min(evidence.now);
     let last = log.coverage.iter().filter_map(Coverage::until);
@@ -104,7 +104,7 @@ fn resolved(of: Resolved) -> String {
     }
 }
 
-/// Refusals that only the client tells of. A log is named as one that lacks them only where it was read over
+/// Refusals that only the client reports. A log is named as one that lacks them only where it was read over
 /// their time; the database keeps nothing of a refusal.
 pub(super) fn refused_by_report(evidence: &Evidence) -> Option<String> {
     let subject = evidence.device()?;
@@ -186,7 +186,7 @@ pub(super) fn health(evidence: &Evidence, log: &Known<KeyLog>, past: u64) -> Vec
     seen
 }
 
-/// A device that is gone may still stand in the log.
+/// A device that is gone may still be in the log.
 pub(super) fn last_upload(log: &KeyLog) -> Option<String> {
     let refused = log.refused.iter().map(|group| group.span.last);
     let last = refused.chain(log.accepted.uploads.map(|uploads| uploads.last)).max()?;

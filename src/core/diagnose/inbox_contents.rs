@@ -255,7 +255,7 @@ impl<'a> InboxContents<'a> {
     }
 }
 
-/// When the user's syncs were handed messages last, where more were stored later and the log goes on for a
+/// When the user's syncs were handed messages last, where more were stored later and the log continues for a
 /// minute without another. A log that shows no such sync at all may be of another worker.
 fn fetched_last(log: &ToDeviceLog) -> Option<Timestamp> {
     let last = log.returned?.last;

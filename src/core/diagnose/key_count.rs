@@ -3,7 +3,7 @@
 use crate::evidence::counted;
 
 /// So many stored keys are a flood: 50 to 160 is healthy, each reload may add 50. Synapse ≥ 1.163 holds no
-/// more than this (`MAX_ONE_TIME_KEYS_PER_ALGORITHM_PER_DEVICE`), so a full device stands right at it.
+/// more than this (`MAX_ONE_TIME_KEYS_PER_ALGORITHM_PER_DEVICE`), so a full device is right at it.
 pub(crate) const FLOOD: u64 = 500;
 
 /// How many one-time keys the server holds, in words.

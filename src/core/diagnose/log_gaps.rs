@@ -31,7 +31,7 @@ pub(super) fn no_refusal(walk: &Walk) -> String {
     walk.known.unseen.keys.as_ref().map(Blind::text).unwrap_or_default()
 }
 
-/// Notes that no log goes on to the end asked about; whether that is so.
+/// Notes that no log continues to the end asked about; whether that is so.
 pub(super) fn stopped(walk: &mut Walk) -> bool {
     let log = walk.known.log.value();
     let Some(why) = log.and_then(|log| findings::stopped(log, walk.evidence)) else { return false };

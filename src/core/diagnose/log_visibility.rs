@@ -1,4 +1,4 @@
-//! What the logs could not have shown → no verdict that rests on "none seen", and what stands in `also`.
+//! What the logs could not have shown → no verdict that rests on "none seen", and what is in `also`.
 //!
 //! What was seen stays seen: a refusal in a log that is blind to others is a refusal, and what the database proves
 //! alone is proven.
@@ -12,7 +12,7 @@ use crate::evidence::{Evidence, KeyLog, Known, Need};
 
 /// A log's first lines may be by a clock a little off the database's.
 const BORDER: SignedDuration = SignedDuration::from_secs(10);
-/// An upload's line stands this much behind its moment at most: Synapse takes the time as the upload begins, and
+/// An upload's line is this much behind its moment at most: Synapse takes the time as the upload begins, and
 /// its log is written 5 s late.
 const LATE: SignedDuration = SignedDuration::from_secs(60);
 /// The database's milliseconds are the line's own; another process may round them.
@@ -33,7 +33,7 @@ impl Unseen {
         }
     }
 
-    /// What stands in the answer's `also`.
+    /// What is in the answer's `also`.
     pub(super) fn also(&self) -> Vec<Also> {
         self.keys.iter().chain(&self.delays).take(1).map(Also::of_blind_log).collect()
     }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::evidence::key_log::{Refused, Span};
 use crate::evidence::{KeyLog, counted, utc};
 
-/// A refusal younger than this, at the end of the log, goes on: an idle client retries twice a minute (with
+/// A refusal younger than this, at the end of the log, continues: an idle client retries twice a minute (with
 /// the sync's 30 s timeout), so five missed tries are silence.
 pub(super) const QUIET: SignedDuration = SignedDuration::from_secs(150);
 /// So many rejected uploads of one device within this time are no crossing of two uploads, whichever key
@@ -66,7 +66,7 @@ fn newest(refused: &[&Refused], end: Timestamp) -> Timestamp {
     newest.map_or(end, |one| read_to(one, end))
 }
 
-/// A client's report tells of its own time only, up to the question.
+/// A client's report covers its own time only, up to the question.
 fn read_to(refused: &Refused, end: Timestamp) -> Timestamp {
     refused.read_to.map_or(end, |read_to| read_to.min(end))
 }

@@ -31,7 +31,7 @@ pub(super) enum Pattern {
     Silent,
 }
 
-/// What stands in the database under the conflicting id now.
+/// What is in the database under the conflicting id now.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Row<'a> {
     /// The Old key of the line: nobody but server and device knows it, so the line is true.
@@ -93,7 +93,7 @@ pub(super) struct Refusals<'a> {
 }
 
 impl<'a> Refusals<'a> {
-    /// Weighs what the log holds against the stored keys and the identity that stands. Of what happened after
+    /// Weighs what the log holds against the stored keys and the current identity. Of what happened after
     /// the data of a replica, its rows contradict nothing.
     pub fn weigh(
         log: &'a KeyLog,
@@ -197,7 +197,7 @@ impl<'a> Refusals<'a> {
             })
     }
 
-    /// What the logs or the client say of them.
+    /// What the logs or the client say about them.
     pub fn refused(&self) -> Vec<&'a Refused> {
         self.groups.iter().map(|group| group.refused).collect()
     }
@@ -282,7 +282,7 @@ fn shares_ids(one: &Refused, other: &Refused) -> bool {
     ranges.is_some_and(|(one, other)| one.0 <= other.1 && other.0 <= one.1)
 }
 
-/// Whether a key was stored after the identity that stands: then no dead account made it.
+/// Whether a key was stored after the current identity: then no dead account made it.
 pub(super) fn newer(key: &StoredKey, keys: &DeviceKeys) -> bool {
     key.added.duration_since(keys.added) > CLOCK_SLACK
 }
@@ -306,7 +306,7 @@ fn contradicted(group: &Group) -> bool {
         && group.refused.span.first.duration_since(key.added) > CLOCK_SLACK
 }
 
-/// The line says a row stood in the way. Where it does not stand there now, something took it: a claim.
+/// The line says a row was in the way. Where it is not there now, something took it: a claim.
 /// Without one, and with no signature of the device on either key, only the text speaks for the refusal.
 fn unsupported(group: &Group, log: &KeyLog) -> bool {
     let text_alone = group.refused.format == Format::Text && group.pattern == Pattern::Silent;
@@ -340,7 +340,7 @@ pub(super) fn dead_claims(log: &KeyLog, born: Timestamp) -> u64 {
     since.filter(|claim| !fresh(claim)).count() as u64
 }
 
-/// The upload of that minute: who published the key that stands in the way.
+/// The upload of that minute: who published the conflicting key.
 fn upload_of(log: &KeyLog, born: Timestamp) -> Option<(Option<String>, Option<String>)> {
     let near = |at: Timestamp| at.duration_since(born).abs() <= SignedDuration::from_secs(60);
     let batch = log.accepted.batches.iter().find(|batch| near(batch.span.first))?;

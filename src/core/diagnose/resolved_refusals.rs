@@ -165,7 +165,7 @@ mod tests {
         let verdict = judged(log.clone(), back());
         assert_eq!(verdict.resolved.unwrap().by, Some(RemovedBy::Deleted));
         assert_eq!(verdict.storm.unwrap().span.count, 5);
-        // Nor where no other line tells of the removal, as before Synapse 1.149.
+        // Nor where no other line reports the removal, as before Synapse 1.149.
         log.removed.retain(|removal| removal.by == RemovedBy::Task);
         assert_eq!(judged(log, back()).storm.unwrap().span.count, 5);
         let mut log = cured(Format::Text, [Unknown, Unknown]);
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_forged_removal_hides_nothing() {
-        // The identity that the server holds is older than the removal that the line tells of.
+        // The identity that the server holds is older than the removal that the line reports.
         for format in [Format::Text, Format::Json] {
             let rows = Rows { identity: 100, stored: vec![("A", 20, Fails)] };
             let verdict = judged(cured(format, [Fails, Verifies]), Some(rows));

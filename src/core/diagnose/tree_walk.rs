@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// Answers with what the verdict rests on: the reasons stand in the step and before all others.
+    /// Answers with what the verdict rests on: the reasons are in the step and before all others.
     pub(super) fn decided<T>(&mut self, answer: Answer, reasons: Vec<String>, of: &Known<T>) {
         self.step(answer, reasons.join("; "), of);
         self.because.splice(0..0, reasons);

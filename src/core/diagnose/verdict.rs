@@ -7,9 +7,9 @@ use super::also::Also;
 use super::certainty::Certainty;
 use super::remedy::Advice;
 use super::verdict_id::VerdictId;
-use crate::evidence::Window;
 use crate::evidence::key_log::Span;
 use crate::evidence::removal::RemovedBy;
+use crate::evidence::{Window, counted};
 
 /// The answer to one question of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,7 +69,7 @@ pub struct Storm {
     pub claimed: Option<jiff::Timestamp>,
     /// Claims that handed a dead key out since the divergence began.
     pub dead_keys_handed_out: u64,
-    /// When the key that stands in the way was stored, by the server's clock.
+    /// When the conflicting key was stored, by the server's clock.
     pub born: Option<jiff::Timestamp>,
     /// The user agent and address of that minute's upload.
     pub born_by: Option<(Option<String>, Option<String>)>,
@@ -80,10 +80,25 @@ pub struct Storm {
 pub struct Resolved {
     /// When the device was removed; where no line names it, when its present identity was stored.
     pub at: Timestamp,
-    /// The line that tells of it; none where the identity alone does.
+    /// The line that reports it; none where the identity alone does.
     pub by: Option<RemovedBy>,
     /// The rejected uploads before.
     pub span: Span,
+}
+
+impl Storm {
+    /// How many keys of the old account were claimed, and what each costs. `None` if none was.
+    pub fn claimed_keys(&self) -> Option<String> {
+        let (were, each) = match self.dead_keys_handed_out {
+            0 => return None,
+            1 => ("was", "it"),
+            _ => ("were", "each"),
+        };
+        Some(format!(
+            "{} of the old account {were} claimed: {each} causes one undecryptable message for whoever claimed it",
+            counted(self.dead_keys_handed_out, "key")
+        ))
+    }
 }
 
 impl Resolved {
@@ -119,7 +134,7 @@ pub struct Verdict {
     pub figures: Vec<Figure>,
     /// Those beside them that `!why` and the JSON show.
     pub more_figures: Vec<Figure>,
-    /// True beside the verdict, and worth a line.
+    /// True as well as the verdict, and worth a line.
     pub findings: Vec<String>,
     /// What holds besides, by its id.
     pub also: Vec<Also>,

@@ -1,4 +1,4 @@
-//! The ids of all verdicts. What each means stands in its row (`verdicts`).
+//! The ids of all verdicts. What each means is in its row (`verdicts`).
 
 use serde::Serialize;
 

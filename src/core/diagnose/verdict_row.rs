@@ -25,7 +25,7 @@ pub struct VerdictRow {
     pub certainty: CertaintyRule,
     /// Best first; empty where there is no remedy.
     pub remedies: &'static [RemedyRow],
-    /// Where its branch stands in a chain by itself.
+    /// Where its branch is in a chain by itself.
     pub place: OwnPlace,
     /// What it follows from, where that is found too.
     pub follows: Follows,
@@ -33,7 +33,7 @@ pub struct VerdictRow {
     pub storm: StormCure,
 }
 
-/// What a verdict says of the device, the event or the calls. It does not change the place in a chain.
+/// What a verdict says about the device, the event or the calls. It does not change the place in a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerdictKind {
     Trouble,
@@ -85,7 +85,7 @@ impl CertaintyRule {
 /// The place of a branch in a chain before it is linked to the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnPlace {
-    /// A trouble of its own.
+    /// A separate problem.
     Independent,
     /// Nothing is wrong there.
     Quiet,

@@ -191,7 +191,7 @@ pub(crate) enum Action {
     Restart,
     /// Cancelled, or sent at once: either way it ends.
     End,
-    /// The action stands in the body, which no log has.
+    /// The action is in the body, which no log has.
     InBody,
 }
 

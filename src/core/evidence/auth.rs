@@ -1,4 +1,4 @@
-//! What a log says of sign-in: whether Synapse could check access tokens, whether Matrix Authentication
+//! What a log says about sign-in: whether Synapse could check access tokens, whether Matrix Authentication
 //! Service (MAS) is in use, and who removed the device that is asked about.
 //!
 //! With MAS Synapse logs no login and no logout. It asks MAS about each token that it does not remember (two
@@ -13,7 +13,7 @@ use crate::evidence::key_log::{Coverage, Format, Span};
 /// Removals and device lists that are kept, the newest of each.
 const KEPT: usize = 16;
 
-/// What one log, or several, say of sign-in.
+/// What one log, or several, say about sign-in.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct AuthLog {
     pub coverage: Vec<Coverage>,
@@ -36,7 +36,7 @@ pub struct Outage {
     /// Those of them that uploaded keys, and those that restarted or ended a delayed event.
     pub uploads: u64,
     pub delays: u64,
-    /// JSON where at least one of them stands in a JSON log: then it cannot be forged.
+    /// JSON where at least one of them is in a JSON log: then it cannot be forged.
     pub format: Format,
 }
 

@@ -89,7 +89,7 @@ fn coverage(answer: &Gathered) -> &[Coverage] {
     }
 }
 
-/// What has to be at INFO, as facts of one-time keys are read off it.
+/// What has to be at INFO, as facts of one-time keys are read from it.
 const ALL_LINES: [&str; 8] = [
     "synapse.access",
     "synapse.http.server",

@@ -226,7 +226,7 @@ impl ClientRefusal {
         self.key == *key && self.old.same_key(old) && self.new.same_key(new)
     }
 
-    /// The same upload was rejected at this time too. Lines without a time cannot be told apart.
+    /// The same upload was rejected at this time too. Lines without a time cannot be distinguished.
     pub(crate) fn once_more(&mut self, at: Option<Timestamp>) {
         let Some((first, at)) = self.at.zip(at) else { return };
         let last = self.last.unwrap_or(first);

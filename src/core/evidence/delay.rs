@@ -1,4 +1,4 @@
-//! Delayed events (MSC4140) of one user: what is pending, what was sent, what the log says of their
+//! Delayed events (MSC4140) of one user: what is pending, what was sent, what the log says about their
 //! restarts, and how fast the homeserver answered. A `delay_id` lets anyone who has it act, so only its
 //! digest is here.
 //!

@@ -82,7 +82,7 @@ impl EventShape {
 }
 
 impl Algorithm {
-    /// What stands in `content.algorithm`.
+    /// What is in `content.algorithm`.
     pub fn from_content(value: Option<&Value>) -> Self {
         match value {
             None => Self::Absent,

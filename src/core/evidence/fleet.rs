@@ -15,7 +15,7 @@ use crate::evidence::{Subject, counted};
 /// Devices of a log that are kept one by one; of more, those with the most refusals.
 pub const KEPT: usize = 1000;
 
-/// What a log says of everybody's key uploads.
+/// What a log says about everybody's key uploads.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct FleetLog {
     pub coverage: Vec<Coverage>,
@@ -38,7 +38,7 @@ pub struct RemovedDevice {
     pub user: OwnedUserId,
     pub device: OwnedDeviceId,
     pub at: Timestamp,
-    /// No client can have written it, and it tells of the removal itself.
+    /// No client can have written it, and it reports the removal itself.
     pub sure: bool,
 }
 
@@ -73,7 +73,7 @@ pub struct Uploader {
     pub conflict: Option<Conflict>,
 }
 
-/// A key id that was refused, and the key that stood in its way.
+/// A key id that was refused, and the conflicting key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     pub key: KeyId,
@@ -81,7 +81,7 @@ pub struct Conflict {
     pub old: String,
 }
 
-/// What the database says of everybody's keys.
+/// What the database says about everybody's keys.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct FleetRows {
     /// Devices that were looked at: hidden rows are none.
@@ -154,7 +154,7 @@ impl FleetLog {
         !self.devices.is_empty()
     }
 
-    /// Puts another process's log beside this one: one device may speak to several.
+    /// Adds another process's log to this one: one device may speak to several.
     pub fn add(&mut self, other: &Self) {
         self.coverage.extend(other.coverage.iter().cloned());
         self.accepted += other.accepted;

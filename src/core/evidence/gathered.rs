@@ -27,7 +27,7 @@ pub struct Evidence {
     pub symptom: Symptom,
     pub subject: About,
     pub window: Window,
-    /// The reference time: "goes on" and "healed" are judged against it.
+    /// The reference time: "ongoing" and "resolved" are judged against it.
     pub now: Timestamp,
     pub gathered: Vec<Gathered>,
 }

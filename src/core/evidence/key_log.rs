@@ -1,4 +1,4 @@
-//! What the logs say of one device's one-time keys: uploads accepted and refused, claims, restarts.
+//! What the logs say about one device's one-time keys: uploads accepted and refused, claims, restarts.
 //!
 //! A storm makes a hundred refusals a second; here equal ones are counted, not kept, so that a day of
 //! it fits in a few kilobytes. Every list has a bound, and says so when it was reached.
@@ -23,10 +23,10 @@ pub struct KeyLog {
     pub coverage: Vec<Coverage>,
     /// Refusals of the subject's own uploads: one group a conflict (key id, old value, new value).
     pub refused: Vec<Refused>,
-    /// The subject's own refusals beyond the kept groups: counted, not told apart.
+    /// The subject's own refusals beyond the kept groups: counted, not distinguished.
     #[serde(default)]
     pub refused_beyond: Option<Span>,
-    /// Refusals that a client could have written (they stand right behind its text), or that no upload can
+    /// Refusals that a client could have written (they are right after its text), or that no upload can
     /// be tied to (then the batch is empty). They count only where the database holds the very old key:
     /// keys are stored per device, and nobody outside knows an unclaimed one.
     #[serde(default)]
@@ -160,7 +160,7 @@ pub struct Refused {
     /// User agents, at most 4; client text.
     pub agents: Vec<String>,
     pub format: Format,
-    /// No log has it: a client's report alone tells of it.
+    /// No log has it: only a client's report has it.
     #[serde(skip)]
     pub reported: bool,
     /// The newest record of the log that has it: what came later is not known.

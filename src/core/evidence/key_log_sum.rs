@@ -1,4 +1,4 @@
-//! What several logs say of one device's keys, put together: equal things are counted together, and no list
+//! What several logs say about one device's keys, put together: equal things are counted together, and no list
 //! outgrows its bound.
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::evidence::subject::Subject;
 const FEW: usize = 4;
 
 impl KeyLog {
-    /// Puts another process's log beside this one: equal groups are counted together.
+    /// Adds another process's log to this one: equal groups are counted together.
     pub fn add(&mut self, other: &KeyLog) {
         self.coverage.extend(other.coverage.iter().cloned());
         for (whose, groups) in [
@@ -54,7 +54,7 @@ impl KeyLog {
         }
     }
 
-    /// Puts a client's report beside the log. Its refusals count where the database holds the very old
+    /// Adds a client's report to the log. Its refusals count where the database holds the very old
     /// key; a report of another device says nothing here, and what the log has too it does not count again.
     pub fn report(&mut self, subject: Option<&Subject>, client: &ClientFacts, now: Timestamp) {
         let Some(subject) = subject.filter(|subject| client.is_of(subject)) else { return };
@@ -81,7 +81,7 @@ impl KeyLog {
                 continue;
             }
             match self.doubtful.iter().position(|known| known.same_conflict(&group)) {
-                // Several files of one client tell of the same refusals.
+                // Several files of one client report the same refusals.
                 Some(known) => {
                     let known = &mut self.doubtful[known];
                     known.span.first = known.span.first.min(first);

@@ -16,7 +16,7 @@ pub const FEWEST: u64 = 10;
 
 /// A device of the database. In the order of these, which is that of Synapse's database (its collation is
 /// C, and Synapse does not start on another unless it is made to), looks go through them. Text as the
-/// database has it, so that the next look begins behind it whatever it is.
+/// database has it, so that the next look begins after it whatever it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Device {
     pub user: String,
@@ -84,7 +84,7 @@ impl Poll {
         self.covered.as_ref().is_some_and(|covered| covered.holds(device))
     }
 
-    /// Whether it went on to the last device.
+    /// Whether it continued to the last device.
     pub fn ends(&self) -> bool {
         self.covered.as_ref().is_some_and(|covered| covered.to.is_none())
     }

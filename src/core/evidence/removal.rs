@@ -1,4 +1,4 @@
-//! What a line of Synapse's log says of removed devices. A removed device loses its one-time keys, its device keys
+//! What a line of Synapse's log says about removed devices. A removed device loses its one-time keys, its device keys
 //! and its inbox, so that what was rejected before is history.
 
 use ruma::{OwnedDeviceId, OwnedUserId};
@@ -18,7 +18,7 @@ pub enum RemovedBy {
     Sync,
 }
 
-/// What a line says of removed devices.
+/// What a line says about removed devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
     pub user: OwnedUserId,

@@ -1,4 +1,4 @@
-//! What a database says of being a replica → how far its data is known to reach, and so whether it can prove
+//! What a database says about being a replica → how far its data is known to reach, and so whether it can prove
 //! that something is not there.
 //!
 //! A replica that is paused or cut off has replayed everything that it received: by its log positions alone it

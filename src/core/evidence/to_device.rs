@@ -1,4 +1,4 @@
-//! To-device messages to one device: those that wait in the database, and what the log says of them.
+//! To-device messages to one device: those that wait in the database, and what the log says about them.
 //! A body is never here: whose key a ciphertext is for, and how large it is, will do.
 
 use jiff::Timestamp;
@@ -72,7 +72,7 @@ pub struct InboxRow {
     pub seen: Option<Timestamp>,
 }
 
-/// What a log says of the device's to-device messages.
+/// What a log says about the device's to-device messages.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ToDeviceLog {
     pub coverage: Vec<Coverage>,
@@ -84,7 +84,7 @@ pub struct ToDeviceLog {
     pub returned: Option<Span>,
     /// Dropped because the server knows no such device, by 9533_debug.
     pub dropped: Option<Span>,
-    /// A dropped line stood in a text log, which can be forged.
+    /// A dropped line was in a text log, which can be forged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dropped_in_text: bool,
     /// Refused as too large, by the sender's request.
@@ -135,7 +135,7 @@ impl ToDeviceLog {
         self.stored.or(self.dropped).or(self.too_large).is_some()
     }
 
-    /// Puts another process's log beside this one.
+    /// Adds another process's log to this one.
     pub fn add(&mut self, other: &Self) {
         self.coverage.extend(other.coverage.iter().cloned());
         self.debug |= other.debug;

@@ -10,7 +10,7 @@ use crate::diagnose::verdict_row::VerdictKind;
 use crate::diagnose::{Also, Certainty};
 use crate::evidence::{About, Evidence, Need, State, Symptom, counted};
 
-/// The most lines an answer has. Each fix has its impact on a line of its own, which the twelve of 0.1.0 had no room
+/// The most lines an answer has. Each fix has its impact on its own line, which the twelve of 0.1.0 had no room
 /// for.
 pub const LINES: usize = 16;
 /// Questions without an answer that a phone shows.
@@ -167,13 +167,8 @@ fn state(page: &mut Page, storm: &Storm, view: &View) {
 }
 
 fn claimed(page: &mut Page, storm: &Storm) {
-    let count = storm.dead_keys_handed_out;
-    if count > 0 {
-        let (were, each) = if count == 1 { ("was", "it") } else { ("were", "each") };
-        page.text(format!(
-            " {} of the old account {were} claimed: {each} causes one undecryptable message for whoever claimed it.",
-            counted(count, "key")
-        ));
+    if let Some(claimed) = storm.claimed_keys() {
+        page.text(format!(" {claimed}."));
     }
 }
 
@@ -257,7 +252,7 @@ pub(super) fn act(page: &mut Page, verdict: &Verdict) {
     }
 }
 
-/// What to do, and its impact on a line of its own.
+/// What to do, and its impact on its own line.
 pub(super) fn fix(page: &mut Page, advice: &Advice, impact: &str) {
     page.text(sentence(advice.id.what()));
     if let Some(why) = advice.why {

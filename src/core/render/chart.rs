@@ -105,7 +105,7 @@ fn drawn(lanes: &Lanes, title: &str, view: &View) -> String {
     axis(&mut out, lanes, &ticks, bottom + 30.0);
     let live = |lane: &Lane| lane.total > 0;
     let heads = lanes.all.len() as f64 * (LINE + GAP);
-    // The storm itself has three times the room of what stands beside it.
+    // The storm itself has three times the room of the rest.
     let weight = |number: usize| if number == 0 { 3.0 } else { 1.0 };
     let numbered = || lanes.all.iter().enumerate();
     let weights: f64 = numbered().filter(|(_, lane)| live(lane)).map(|(at, _)| weight(at)).sum();
@@ -382,7 +382,7 @@ mod tests {
         let mut endless = timeline(at, 1, &[&[1, 1]]);
         endless.step = SignedDuration::MAX;
         assert!(picture(&endless, "@u:x D", &utc()).is_none());
-        // What the storm is made of may be over, and the rest goes on.
+        // What the storm is made of may be over, and the rest continues.
         assert!(picture(&timeline(at, 10, &[&[0], &[3]]), "@u:x D", &utc()).is_some());
     }
 

@@ -7,7 +7,7 @@ use super::page::{clip, visible};
 use super::view::View;
 use crate::storm::Timeline;
 
-/// The most curves that are told apart.
+/// The most curves that are distinguished.
 pub(super) const LANES: usize = 3;
 /// The most columns: each is four pixels. More steps than that are added up.
 const COLUMNS: usize = 190;

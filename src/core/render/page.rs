@@ -26,7 +26,7 @@ enum Piece {
     Text(String),
     Strong(String),
     Code(String),
-    /// A statement or command on lines of its own.
+    /// A statement or command on its own lines.
     Block(String),
     /// A text and where it leads.
     Link(String, String),
@@ -105,7 +105,7 @@ impl Page {
         self.text(text)
     }
 
-    /// A statement or command on lines of its own; its line breaks are kept.
+    /// A statement or command on its own lines; its line breaks are kept.
     pub fn block(&mut self, text: impl AsRef<str>) -> &mut Self {
         let lines: Vec<_> = text.as_ref().split('\n').map(visible).collect();
         self.lines.push(vec![Piece::Block(lines.join("\n"))]);
@@ -251,7 +251,7 @@ fn html_lines(lines: Paragraph) -> String {
     out
 }
 
-/// What stands between backticks is code, as people write it; a single one stays what it is.
+/// What is between backticks is code, as people write it; a single one stays what it is.
 fn ticked(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;

@@ -1,5 +1,5 @@
 //! Random log events and looks → the order in which each storm is told: its beginning once and first, its end only
-//! of what goes on. Random, and the same in every run.
+//! of what continues. Random, and the same in every run.
 
 use std::collections::BTreeMap;
 

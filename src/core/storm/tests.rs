@@ -192,7 +192,7 @@ fn many_devices_at_once_are_one_alert() {
     assert_eq!(watch.members(events[3].storm).len(), 37);
     let drawn = watch.timeline(events[3].storm).unwrap();
     assert_eq!(drawn.curves[0].counts.iter().sum::<u32>(), 37);
-    // It goes on as long as any of them does; those told alone hear of their own end.
+    // It continues as long as any of them does; those told alone hear of their own end.
     let goes_on = (1..10).flat_map(|n| storm_of(&mut watch, n * 300, "@u20:x", "D"));
     assert_eq!(changes(&goes_on.collect::<Vec<_>>()), [Change::Ended; 3]);
     assert_eq!(changes(&watch.tick(at(3300))), [Change::Ended]);

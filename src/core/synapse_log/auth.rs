@@ -1,4 +1,4 @@
-//! Records of a log, one by one → what they say of sign-in.
+//! Records of a log, one by one → what they say about sign-in.
 //!
 //! A failure and a removal are each tied to their request by its id: the access line tells whether the client
 //! had gone before (then Synapse cancels the check itself and logs the same error), and who removed a device.

@@ -1,9 +1,9 @@
 //! Tells which lines of a text log a client may have written.
 //!
 //! Synapse writes some client text raw, so a newline in it starts a line of the client's own making.
-//! Three facts speak against such a line: it stands right behind a record with client text (within
+//! Three facts speak against such a line: it is right after a record with client text (within
 //! that text's possible length), its time does not fit its place, and its request number belongs to
-//! another request. The first alone is no proof: true lines stand there too. JSON needs none of this.
+//! another request. The first alone is no proof: true lines are there too. JSON needs none of this.
 
 use std::collections::VecDeque;
 
@@ -37,14 +37,14 @@ pub struct ForgeryWatch {
     /// line between them is in reach, and the log's own time does not advance. The next record out of
     /// reach tells whether they fit.
     ahead: VecDeque<(u64, i64)>,
-    /// So many characters a client's text may still go on for.
+    /// So many characters a client's text may still continue for.
     reach: u64,
     /// Lines that are surely not Synapse's, and why.
     bad: VecDeque<(u64, u64, &'static str)>,
     /// Lines that a client's text may turn out to reach.
     doubt: VecDeque<(u64, u64)>,
     pydantic: Option<LinePlace>,
-    /// A record stood between pydantic's head and now.
+    /// A record was between pydantic's head and now.
     broken_up: bool,
 }
 
@@ -79,7 +79,7 @@ impl ForgeryWatch {
             return None;
         };
         if (at - now).abs() <= TOLERANCE {
-            // Back again: what stood between was out of time.
+            // Back again: what was between was out of time.
             let from = jump.from;
             let to = place.line.saturating_sub(1);
             self.mark(from, to, OUT_OF_TIME);
@@ -119,7 +119,7 @@ impl ForgeryWatch {
         }
     }
 
-    /// The log's own time is this far. A line that stood before, and is of a later time, is a client's.
+    /// The log's own time is this far. A line that was before, and is of a later time, is a client's.
     fn reached(&mut self, now: i64) {
         self.now = Some(now);
         for (line, at) in std::mem::take(&mut self.ahead) {
@@ -228,13 +228,13 @@ fn bound<T>(list: &mut VecDeque<T>) {
     }
 }
 
-/// How many request numbers are remembered: more than stand open at once on any server.
+/// How many request numbers are remembered: more than are open at once on any server.
 const SLOTS: usize = 1 << 16;
 /// How far ahead of the highest number a new one may be: other listeners' and unlogged requests count.
 const AHEAD: u64 = 20_000;
 
 /// Which requests have ended: numbers come from one counter a process, over all methods, so a number
-/// stands in one id only.
+/// is in one id only.
 #[derive(Debug, Default)]
 pub struct Numbers {
     slots: Vec<Slot>,
@@ -254,7 +254,7 @@ struct Slot {
     number: u64,
     /// Digests of the first two ids that ended with this number.
     ids: [u32; 2],
-    /// Whether the id's access line stands out of a client's reach.
+    /// Whether the id's access line is out of a client's reach.
     sure: [bool; 2],
 }
 
@@ -329,7 +329,7 @@ impl Numbers {
         self.clashes > MIXED.0 && self.clashes * MIXED.1 > self.ended
     }
 
-    /// Whether this very id ended; true for ids without a number, which nothing can tell of.
+    /// Whether this very id ended; true for ids without a number, which nothing can report.
     pub fn knows(&self, id: &[u8]) -> bool {
         number(id).is_none() || self.slot(id).is_some_and(|slot| slot.ids.contains(&digest(id)))
     }

@@ -55,7 +55,7 @@ impl LogEvents {
             LazyLock::new(|| Finder::new("Failed to introspect token"));
         let claim = CLAIM.find(view.line);
         let delay = DELAY.find(view.line);
-        // Claims accuse nobody, and most stand right behind another's, where a client may write: without
+        // Claims accuse nobody, and most are right after another's, where a client may write: without
         // those a device that tops up what is claimed would look like a flood.
         let claim = claim.filter(|_| !view.forged);
         let delay = delay.filter(|_| !view.reach);

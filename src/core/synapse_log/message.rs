@@ -65,7 +65,7 @@ pub enum Site {
 
 /// A login's device id has at most so many characters (Synapse, `rest/client/login.py`).
 const DEVICE: u64 = 512;
-/// A key id stands in an index, and PostgreSQL refuses an index row of more bytes than this.
+/// A key id is in an index, and PostgreSQL refuses an index row of more bytes than this.
 pub const KEY_ID: u64 = 2704;
 
 /// `… for device 'D' for user 'U' at MS`.

@@ -28,7 +28,7 @@ const WORDS: [&str; 18] = [
 ];
 static NEEDLES: LazyLock<Regex> = LazyLock::new(|| any(&WORDS));
 
-/// These, and what everybody's moments are read off beside them: one search for lines of which most say
+/// These, and what everybody's moments are read from beside them: one search for lines of which most say
 /// nothing.
 static SPEAKS: LazyLock<Regex> =
     LazyLock::new(|| any(&[&WORDS[..], &["/delayed_events/", "Failed to introspect"]].concat()));
@@ -56,7 +56,7 @@ pub(crate) fn speaks(line: &[u8], is_access: bool) -> bool {
     if !is_access {
         return SPEAKS.is_match(line);
     }
-    // The first quote stands before the request, or in a forwarded address before that.
+    // The first quote is before the request, or in a forwarded address before that.
     memchr::memchr(b'"', line).is_some_and(|quote| REQUESTS.is_match(&line[quote..]))
 }
 

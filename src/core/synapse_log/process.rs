@@ -9,7 +9,7 @@ use crate::synapse_log::forgery::{ForgeryWatch, LinePlace, Numbers, number};
 use crate::synapse_log::message::Asked;
 use crate::synapse_log::request::{Judged, Request, Seen};
 
-/// Processes told apart in one file (Docker writes the worker's name in front).
+/// Processes distinguished in one file (Docker writes the worker's name in front).
 const PROCESSES: usize = 32;
 /// Requests held open at once.
 const OPEN: usize = 8192;
@@ -47,7 +47,7 @@ pub struct Process {
 /// How far the name of a login goes that is written out raw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Name {
-    /// It ends so many lines behind its first, and is no longer than so many characters.
+    /// It ends so many lines after its first, and is no longer than so many characters.
     Newlines(usize, u64),
     /// It is no longer than this; zero where nothing tells.
     Characters(u64),
@@ -145,7 +145,7 @@ impl Process {
         self.numbers = Numbers::default();
     }
 
-    /// The next line or request that can be judged when the log stands at `here`: in a `text` log with
+    /// The next line or request that can be judged when the log is at `here`: in a `text` log with
     /// suspicion, and at the `end` whatever is left.
     pub fn settle(
         &mut self,
@@ -211,7 +211,7 @@ pub fn watches(all: &mut [Process]) -> impl Iterator<Item = &mut ForgeryWatch> {
 }
 
 /// The process of a text line's prefix. Either all lines of a file have one or none has: a name of the
-/// other kind, or one that first stands in a client's reach, is the client's.
+/// other kind, or one that first is in a client's reach, is the client's.
 pub fn named(all: &mut Vec<Process>, name: &[u8], place: LinePlace, reach: bool) -> Option<usize> {
     // Nearly every log is of one process, and this is asked of every line.
     if let [only] = &all[..]

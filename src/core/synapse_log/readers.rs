@@ -1,4 +1,4 @@
-//! The lines of a log, once each → what is read off them beside one device's keys: to-device messages,
+//! The lines of a log, once each → what is read from them beside one device's keys: to-device messages,
 //! delayed events, everybody's keys. A log is read once, however much is asked of it.
 
 use jiff::Timestamp;

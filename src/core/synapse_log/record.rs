@@ -147,7 +147,7 @@ fn local_time(line: &[u8]) -> Option<i64> {
     Some(minutes * 60_000 + within)
 }
 
-/// The milliseconds of `SS,mmm -`, which stands behind the minute.
+/// The milliseconds of `SS,mmm -`, which is behind the minute.
 fn within_minute(line: &[u8]) -> Option<i64> {
     let rest = line.get(MINUTE..STAMP + 2)?;
     if !matches!(rest[2], b',' | b'.') || rest[6..] != *b" -" {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::evidence::python_repr;
 use crate::evidence::removal::{Removed, RemovedBy};
 
-/// Reads a record of one of the loggers that tell of removed devices.
+/// Reads a record of one of the loggers that report removed devices.
 pub(crate) fn removed(logger: &str, message: &str) -> Option<Removed> {
     match logger {
         "synapse.handlers.device" => deleted(message),

@@ -45,7 +45,7 @@ pub struct Request {
 #[derive(Debug, Default)]
 pub struct Judged {
     pub outcome: Outcome,
-    /// Every line stands where a client's text may reach.
+    /// Every line is where a client's text may reach.
     pub in_reach: bool,
     /// When, where that is known.
     pub at: Option<i64>,

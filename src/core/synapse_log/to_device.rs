@@ -27,7 +27,7 @@ static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("sync"));
 
 /// Answers on their way, kept until their access line tells whose they were: it follows at once.
 const OPEN: usize = 256;
-/// What stands between a device id and the message's id.
+/// What is between a device id and the message's id.
 const MSGID: &str = " (msgid ";
 
 /// Reads a log for one device.
@@ -45,7 +45,7 @@ pub struct ToDeviceTally {
     open: VecDeque<(usize, String, Timestamp)>,
 }
 
-/// What one record says of the device.
+/// What one record says about the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
     Stored(u64),

@@ -102,7 +102,7 @@ impl Looker {
         self.since
     }
 
-    /// Puts what stands right before these records in front of them.
+    /// Puts what is right before these records in front of them.
     pub fn preceded_by(&mut self, older: Self) {
         if self.started.is_some() {
             return;

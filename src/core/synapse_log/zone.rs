@@ -14,7 +14,7 @@ const QUARTER: i64 = 15 * 60 * 1000;
 /// How far a line's own milliseconds may be from its written time: Synapse writes them within
 /// milliseconds, and its log handler up to 5 s later.
 pub const TOLERANCE: i64 = 10_000;
-/// How much later than its own milliseconds a line may stand: Synapse takes them as the upload begins,
+/// How much later than its own milliseconds a line may be: Synapse takes them as the upload begins,
 /// and stores device keys before it writes the line. A stalled database makes that long.
 const LATE: i64 = 60_000;
 const HOUR: i64 = 3_600_000;

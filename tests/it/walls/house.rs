@@ -180,7 +180,7 @@ impl Builder<'_> {
     }
 }
 
-/// Where the file of `mod name;` may stand.
+/// Where the file of `mod name;` may be.
 fn candidates(name: &str, path: Option<&str>, folder: &str) -> Vec<String> {
     match path {
         Some(path) => {

@@ -26,7 +26,7 @@ pub type Edges = BTreeMap<(usize, usize), BTreeSet<String>>;
 pub struct Names {
     /// Items of another file; what a parent shares of its children is not among them.
     pub items: Edges,
-    /// Methods that stand in another file than their type, or than their caller: `self.method()` needs that file
+    /// Methods that are in another file than their type, or than their caller: `self.method()` needs that file
     /// as much as an import does.
     pub methods: Edges,
     /// Everything that one file sees of another, modules and shared names included.

@@ -96,7 +96,7 @@ fn parts(list: &[Token]) -> Vec<&[Token]> {
     parts
 }
 
-/// The index after the item whose first attribute stands at `at`.
+/// The index after the item whose first attribute is at `at`.
 fn item_end(tokens: &[Token], mut at: usize) -> usize {
     while tokens.get(at).is_some_and(|token| token.is("#")) {
         at = closing(tokens, at + 1) + 1;

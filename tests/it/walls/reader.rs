@@ -24,7 +24,7 @@ pub struct Child {
     pub name: String,
     /// `#[path = "…"]`
     pub path: Option<String>,
-    /// What stands in its braces; `None` for `mod x;`.
+    /// What is in its braces; `None` for `mod x;`.
     pub inline: Option<Written>,
 }
 

@@ -15,7 +15,7 @@ pub enum Rule {
     Wall,
     RoomCircle,
     FileCircle,
-    /// A circle that is closed by a type whose methods stand in several files.
+    /// A circle that is closed by a type whose methods are in several files.
     MethodCircle,
     ChildOfParent,
     Word,
@@ -290,7 +290,7 @@ fn joined(words: &BTreeSet<String>) -> String {
     words.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// What a file says of other crates.
+/// What a file says about other crates.
 struct Said<'a> {
     words: BTreeSet<&'a String>,
     paths: BTreeSet<&'a Vec<String>>,

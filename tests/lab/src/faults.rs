@@ -67,7 +67,7 @@ impl Fault {
             Self::DeadIdentity => Ok(media::dead_identity(lab).await?.0),
             Self::Undrained => {
                 let (patient, caller) = media::undrained(lab).await?;
-                // The call goes on, and what waits grows, for as long as this process lives.
+                // The call continues, and what waits grows, for as long as this process lives.
                 tokio::spawn(async move { caller.send(u64::MAX, UNDRAINED_EVERY).await });
                 Ok(patient)
             }
@@ -107,7 +107,7 @@ pub async fn evict(lab: &Lab) -> Result<Patient> {
 }
 
 /// Two clients on copies of one store. A claim makes both of them top up with the same ids; one is
-/// accepted and goes on, the other is refused and cannot.
+/// accepted and continues, the other is refused and cannot.
 pub async fn two_clients(lab: &Lab) -> Result<Patient> {
     const ROUNDS: usize = 4;
     const CLAIMS_A_ROUND: usize = 8;
@@ -229,7 +229,7 @@ impl Patient {
         refusals(lab.log_path(), &self.user)
     }
 
-    /// The peers fall silent and the device's clients go on: an evicted one is refused at every sync still,
+    /// The peers fall silent and the device's clients continue: an evicted one is refused at every sync still,
     /// which is once a long poll and no longer twice a second. `wake` makes it fast again.
     pub fn calm(&mut self) {
         self.waker = None;
@@ -327,7 +327,7 @@ fn copy_store(from: &Path, to: &Path) -> Result<()> {
     crate::template::copy(from, to)
 }
 
-/// How many uploads of this user were refused, by the log. The user's name stands in the line because
+/// How many uploads of this user were refused, by the log. The user's name is in the line because
 /// the offered keys are signed with it.
 fn refusals(log: &Path, user: &str) -> Result<usize> {
     let log = std::fs::read(log).with_context(|| format!("cannot read {}", log.display()))?;

@@ -49,7 +49,7 @@ pub async fn forged_storm(lab: &Lab, victim_user: &str, victim_device: &str) -> 
     login_as(lab, &name).await
 }
 
-/// Restarts of somebody's delayed event that were never made: turned away, gone, and slow.
+/// Restarts of somebody's delayed event that were never made: rejected, gone, and slow.
 pub async fn forged_restarts(lab: &Lab, delay_id: &str, address: &str) -> Result<()> {
     lab.log_written().await?;
     let log = std::fs::read(lab.log_path())?;

@@ -273,7 +273,7 @@ impl Lab {
         postgres::run_sql(&self.database_url(), sql).await
     }
 
-    /// Waits until all that has happened so far stands in the log file.
+    /// Waits until all that has happened so far is in the log file.
     pub async fn log_written(&self) -> Result<()> {
         let mark = self.fresh_name("mark");
         let path = format!("/_matrix/client/versions?{mark}");
@@ -356,7 +356,7 @@ async fn with_replica(programs: &Programs, data: &Path, port: u16) -> Result<(Le
     Ok((postgres, replica))
 }
 
-/// Waits until a frozen process goes on.
+/// Waits until a frozen process continues.
 async fn thaw(mut shell: std::process::Child) -> Result<()> {
     let ended = tokio::task::spawn_blocking(move || shell.wait()).await??;
     if !ended.success() {

@@ -28,7 +28,7 @@ kill "$watcher" 2>/dev/null
 exit $status
 "#;
 
-/// Stops the processes and lets them go on again after so many seconds, whatever becomes of us meanwhile.
+/// Stops the processes and lets them continue again after so many seconds, whatever becomes of us meanwhile.
 const FREEZE: &str = r#"
 seconds=$1; shift
 kill -s STOP "$@"

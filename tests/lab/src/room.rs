@@ -158,14 +158,14 @@ impl Person {
         Ok(sent.event_id)
     }
 
-    /// What stands in the thread under an event: waits for the first answer, then until nothing more
+    /// What is in the thread under an event: waits for the first answer, then until nothing more
     /// comes. When the time is up it is what there is, and that may be nothing.
     pub async fn thread(&self, root: &EventId, patience: Duration) -> Result<Vec<Message>> {
         let below = |event: &Value| relation(event) == Some(("m.thread", root.as_str()));
         self.settled(patience, |heard| collect(heard, below), |messages| !messages.is_empty()).await
     }
 
-    /// What stands in the threads under many events, in their order: waits until it is enough, and then until
+    /// What is in the threads under many events, in their order: waits until it is enough, and then until
     /// nothing changes any more. A sync leaves events out where many come at once; they are fetched.
     pub async fn threads(
         &self,

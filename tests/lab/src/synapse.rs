@@ -15,7 +15,7 @@ use crate::leash::{Leash, Spec};
 use crate::wire::Wire;
 
 pub const SERVER_NAME: &str = "lab.local";
-/// Signs nothing that leaves this machine, so it may stand here; a fixed one saves a start.
+/// Signs nothing that leaves this machine, so it may be here; a fixed one saves a start.
 const SIGNING_KEY: &str = "ed25519 a_lab 1KDwx5H7nWKx3Zp1bqJp0dU9Yh8yWq3vB5mC7eF2gHk\n";
 const START_PATIENCE: Duration = Duration::from_secs(60);
 

@@ -76,7 +76,7 @@ fn sequence(seed: u64) {
     let mut reader = Reader::new(&writer.path());
     let mut told = Vec::new();
     let mut deleted = false;
-    // What was never looked at before its first kill has no place to go on from.
+    // What was never looked at before its first kill has no place to continue from.
     reader.look(1);
     reader.save();
     for _ in 0..STEPS {

@@ -60,7 +60,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// An empty log in a folder of its own.
+    /// An empty log in its own folder.
     pub fn new(shifts: bool) -> Self {
         let folder = TempDir::new().unwrap();
         let file = appending(&folder.path().join("h.log"));
@@ -122,7 +122,7 @@ impl Writer {
         }
     }
 
-    /// A claim of somebody's key, and time that goes by: the lines right behind it are in a client's reach.
+    /// A claim of somebody's key, and time that goes by: the lines right after it are in a client's reach.
     pub fn claim(&mut self, after: i64) {
         if self.rest.is_some() {
             self.line(0, None);
@@ -220,7 +220,7 @@ impl Writer {
         }
     }
 
-    /// Deleted and made anew.
+    /// Deleted and created again.
     pub fn recreate(&mut self) {
         fs::remove_file(self.path()).unwrap();
         self.reopen();

@@ -233,7 +233,7 @@ fn what_waits_behind_a_claim_counts_once_wherever_the_reader_is_killed() {
             step += 1;
         };
         for _ in 0..3 {
-            // The first line stands out of reach, the others behind a claim: the end waits for a truer one.
+            // The first line is out of reach, the others behind a claim: the end waits for a truer one.
             writer.begin();
             writer.line(0, None);
             between(&mut reader);

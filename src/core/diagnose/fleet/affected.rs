@@ -19,10 +19,10 @@ pub struct Trouble {
     pub goes_on: bool,
 }
 
-/// What the database says of a device.
+/// What the database says about a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It holds the very key that stood in the way, or the keys that are wrong.
+    /// It holds exactly the conflicting key, or the keys that are wrong.
     Proven,
     /// It has the device.
     Exists,
@@ -50,7 +50,7 @@ pub struct Affected {
 }
 
 impl Affected {
-    /// Worst first: refusals that go on by their rate, dead identities, refusals that stopped, floods,
+    /// Worst first: refusals that continue by their rate, dead identities, refusals that stopped, floods,
     /// exhaustion by who was seen last, keyless ones; behind all those that the database does not have.
     pub(super) fn order(&self) -> impl Ord + use<> {
         let rank = |trouble: &Trouble| match trouble.cause {

@@ -19,7 +19,7 @@ pub struct Fleet {
     pub agents: Vec<(String, u64)>,
     /// Many that began within minutes.
     pub together: Option<CommonStart>,
-    /// True beside it, and worth a line.
+    /// True as well, and worth a line.
     pub findings: Vec<String>,
     /// How far the sources were read.
     pub read: Vec<String>,

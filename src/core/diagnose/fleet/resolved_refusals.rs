@@ -8,7 +8,7 @@ use crate::evidence::key_log::Span;
 /// How far the clocks of two processes of one server may be apart.
 const SKEW: SignedDuration = SignedDuration::from_secs(10);
 
-/// What tells of removed devices: the log names them, and the database dates the identity that came after.
+/// What reports removed devices: the log names them, and the database dates the identity that came after.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Removals<'a> {
     pub log: &'a FleetLog,

@@ -6,7 +6,7 @@ use crate::evidence::{Evidence, Fact, Known, Need, State, utc};
 
 impl Fleet {
     /// A log that failed half-way still told what it had read; one without a line of the window told nothing.
-    /// One that is `blind` stands there already, with what to do.
+    /// One that is `blind` is there already, with what to do.
     pub(super) fn failed(&mut self, evidence: &Evidence, blind: bool) {
         for answer in evidence.answers(Need::FleetLog) {
             let (State::Failed(why), Some(Fact::FleetLog(log))) = (&answer.state, &answer.fact)

@@ -106,7 +106,7 @@ impl Survey<'_> {
     fn log(&mut self, log: &FleetLog, rows: Option<&FleetRows>) {
         let spans = || log.coverage.iter().filter_map(|coverage| coverage.span);
         let begin = spans().map(|(from, _)| from).min();
-        // Behind the newest record nobody knows whether it went on.
+        // Behind the newest record nobody knows whether it continued.
         let read_to = log.coverage.iter().filter_map(Coverage::until).max();
         let end = self.evidence.window.to.min(self.evidence.now);
         let end = read_to.map_or(end, |read_to| end.min(read_to));

@@ -1,4 +1,4 @@
-//! KE-1 asks whether the encryption account was made anew under the same device ID.
+//! KE-1 asks whether the encryption account was created again under the same device ID.
 
 use super::corroboration::{confirmation, other_identity};
 use super::refused_groups::failing;

@@ -1,5 +1,5 @@
-//! What a refusal rests on besides the line that tells of it: the row that still stands, a log that cannot be
-//! forged, and the client that saw the same upload refused. Where a client alone tells of one, its user may
+//! What a refusal rests on besides the line that reports it: the row that is still there, a log that cannot be
+//! forged, and the client that saw the same upload refused. Where a client alone reports one, its user may
 //! have made it up, all but the key in the way, which nobody outside the device and the server knows.
 
 use crate::diagnose::certainty::Certainty;

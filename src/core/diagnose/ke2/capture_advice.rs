@@ -72,7 +72,7 @@ fn watched(walk: &mut Walk) {
 /// The sources that were asked and could not answer.
 fn unread(walk: &mut Walk) {
     keys_unseen(walk);
-    // Of the whole chain other branches' sources stand there too.
+    // Of the whole chain other branches' sources are there too.
     for answer in walk.evidence.gathered.iter().filter(|answer| NEEDS.contains(&answer.need)) {
         let (State::Failed(why) | State::NotAsked(why)) = &answer.state else { continue };
         match answer.need {

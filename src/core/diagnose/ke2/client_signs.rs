@@ -1,4 +1,4 @@
-//! KE-2 by what clients say of themselves. A report proves nothing by itself, so what rests on it is
+//! KE-2 by what clients say about themselves. A report proves nothing by itself, so what rests on it is
 //! consistent at the most; and it counts only where it is about the device, in the time asked about.
 
 use crate::diagnose::refusals::Refusals;
@@ -14,7 +14,7 @@ const FAILS: [(Sign, &str, &str); 3] = [
     (Sign::MissingMediaKey, "is missing", "media key"),
 ];
 
-/// The signs that count, and the evidence that they stand in.
+/// The signs that count, and the evidence that has them.
 pub(super) struct Signs<'a> {
     noted: Vec<&'a Noted>,
     /// Whether any report is there.

@@ -1,4 +1,4 @@
-//! What 9533_debug says of messages to the device that the server dropped.
+//! What 9533_debug says about messages to the device that the server dropped.
 
 use crate::diagnose::certainty::Certainty;
 use crate::evidence::to_device::ToDeviceLog;

@@ -31,7 +31,7 @@ pub(super) fn compare_column(walk: &mut Walk, shape: &EventShape) -> bool {
     other
 }
 
-/// What a client's report says of the event.
+/// What a client's report says about the event.
 pub(super) fn reported<'a>(walk: &Walk<'a>) -> Option<&'a ClientEvent> {
     let event = &walk.evidence.subject.event()?.event;
     let mut clients = walk.evidence.clients();

@@ -59,7 +59,7 @@ fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
     Some((VerdictId::DelayHealthy, Certainty::Consistent))
 }
 
-/// Whether something stands in the way of an answer: it is named, and what would clear it.
+/// Whether something is in the way of an answer: it is named, and what would clear it.
 fn stays_open(walk: &mut Walk, delays: &Delays, timeouts: &Timeouts) -> bool {
     let restarts = delays.restarts();
     let log = &walk.known.delays;

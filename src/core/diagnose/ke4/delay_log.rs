@@ -1,4 +1,4 @@
-//! What the log says of the user's delayed events: what every question of KE-4 starts from.
+//! What the log says about the user's delayed events: what every question of KE-4 starts from.
 
 use super::delayed_events::Delays;
 use crate::diagnose::certainty::Certainty;

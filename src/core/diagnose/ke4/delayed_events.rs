@@ -49,7 +49,7 @@ impl TiedBy {
     }
 }
 
-/// The user's delayed events as every source tells of them.
+/// The user's delayed events as every source reports them.
 pub(super) struct Delays<'a> {
     pub(super) log: Option<&'a DelayLog>,
     pub(super) rows: &'a [Pending],
@@ -130,7 +130,7 @@ impl<'a> Delays<'a> {
         })
     }
 
-    /// The user's address where requests were turned away, though none is tied to the user. Requests that
+    /// The user's address where requests were rejected, though none is tied to the user. Requests that
     /// name nobody share one allowance (Synapse 1.143 to 1.155), so it is the user's trouble all the same.
     pub(super) fn limited_address(&self) -> Option<&'a Address> {
         let log =

@@ -1,4 +1,4 @@
-//! What KE-4 measured, as lines for a phone: the user's restarts, what was turned away, the slowest
+//! What KE-4 measured, as lines for a phone: the user's restarts, what was rejected, the slowest
 //! endpoints, and what Prometheus says beside it.
 
 use std::cmp::Reverse;
@@ -52,7 +52,7 @@ fn restart_summary(restarts: &Requests, whose: &str) -> String {
     text
 }
 
-/// The addresses that were turned away most, and how many share each.
+/// The addresses that were rejected most, and how many share each.
 fn limited(log: &DelayLog) -> Option<String> {
     let count = |span: &crate::evidence::key_log::Span| span.count;
     let mut limited: Vec<_> =

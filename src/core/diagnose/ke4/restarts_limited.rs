@@ -1,4 +1,4 @@
-//! KE-4 asks whether restarts were turned away as too many.
+//! KE-4 asks whether restarts were rejected as too many.
 
 use super::delay_log::{delays, is_read, proven_or_consistent};
 use super::delayed_events::Delays;

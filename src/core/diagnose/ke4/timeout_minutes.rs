@@ -27,7 +27,7 @@ const TOLD: usize = 3;
 #[derive(Default)]
 pub(super) struct Timeouts {
     pub(super) count: u64,
-    /// The evidence they stand in; of reports without any too.
+    /// The evidence that has them; of reports without any too.
     pub(super) ids: Vec<String>,
     /// When they were, by the server's clock; empty where no file has times.
     stretches: Vec<Stretch>,
@@ -78,7 +78,7 @@ impl Timeouts {
             |noted: &&Noted| noted.sign == Sign::DelayTimedOut && inside(facts, noted.span, window);
         let told: Vec<&Noted> = facts.signs.iter().filter(counts).collect();
         let seen = facts.delays.as_ref().map_or(0, |delays| delays.timed_out);
-        // A HAR file and a console of one client tell of the same requests.
+        // A HAR file and a console of one client report the same requests.
         self.count += seen.max(told.iter().map(|noted| noted.count).sum());
         self.ids.push(id.to_owned());
         self.skew = self.skew.or(facts.skew);

@@ -1,4 +1,4 @@
-//! KE-1, and what stands before every branch: the rows of verdicts on a device and its one-time keys.
+//! KE-1, and what is before every branch: the rows of verdicts on a device and its one-time keys.
 
 use super::reasons::{
     AFTER_LAST_CLIENT, LOGOUT_FIRST, NO_VERSION_HEALS, OLD_REMEMBERED, PREVENTS, WITNESS,

@@ -1,4 +1,4 @@
-//! Delayed events (MSC4140) of one user: what is pending, what was sent, what the log says of their
+//! Delayed events (MSC4140) of one user: what is pending, what was sent, what the log says about their
 //! restarts, and how fast the homeserver answered. A `delay_id` lets anyone who has it act, so only its
 //! digest is here.
 //!
@@ -20,7 +20,7 @@ pub const KEPT: usize = 256;
 pub const PATIENCE: f64 = 2.0;
 /// Minutes that are kept of a log: a day of calls.
 pub const MINUTES: usize = 1440;
-/// Statuses of refused restarts that are told apart.
+/// Statuses of refused restarts that are distinguished.
 pub const STATUSES: usize = 8;
 /// A silence of the whole process that is worth a look, seconds.
 pub const GAP: f64 = 2.0;
@@ -81,7 +81,7 @@ pub struct Sent {
     pub sent: Option<Timestamp>,
 }
 
-/// What a log says of delayed events and of latency.
+/// What a log says about delayed events and latency.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DelayLog {
     pub coverage: Vec<Coverage>,
@@ -147,7 +147,7 @@ pub struct Requests {
     /// Those of them by status, the first `STATUSES` of them; empty in evidence of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statuses: Vec<(u16, u64)>,
-    /// The action stood in the body: it may have been another one than a restart.
+    /// The action was in the body: it may have been another one than a restart.
     pub in_body: u64,
     /// The peer closed first.
     pub aborted: u64,
@@ -211,7 +211,7 @@ pub struct Address {
     pub more_users: bool,
     /// Delayed events that were handled from there, at most 32.
     pub delays: Vec<Digest>,
-    /// Requests on delayed events that were turned away as too many.
+    /// Requests on delayed events that were rejected as too many.
     pub limited: Option<Span>,
 }
 
@@ -235,9 +235,9 @@ pub struct Endpoint {
 pub struct Stall {
     pub from: Timestamp,
     pub to: Timestamp,
-    /// Requests right behind it that were fast, and whose client had gone before.
+    /// Requests right after it that were fast, and whose client had gone before.
     pub left: u64,
-    /// Restarts of one delayed event that came together right behind it: the client had asked again.
+    /// Restarts of one delayed event that came together right after it: the client had asked again.
     pub bunched: u64,
     /// The delayed events whose restarts felt it, at most 16.
     pub felt: Vec<Digest>,
@@ -271,7 +271,7 @@ impl DelayLog {
         self.restarts.span.is_some() || !self.made.is_empty() || self.others.is_some()
     }
 
-    /// What stands of one address.
+    /// What is known about one address.
     pub fn address(&self, address: &str) -> Option<&Address> {
         self.addresses.iter().find(|known| known.address == address)
     }

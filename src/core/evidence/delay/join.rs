@@ -5,7 +5,7 @@ use crate::evidence::delay::minutes;
 use crate::evidence::key_log::{Format, Span};
 
 impl DelayLog {
-    /// Puts another process's log beside this one.
+    /// Adds another process's log to this one.
     pub fn add(&mut self, other: &Self) {
         self.coverage.extend(other.coverage.iter().cloned());
         for handled in &other.handled {

@@ -2,7 +2,7 @@
 
 use crate::evidence::redaction::removed::Secret;
 
-/// What stands where something was cut.
+/// What replaces something that was cut.
 pub(crate) const CUT: &str = "…";
 
 /// What is named by a word, or by the words in an object.

@@ -24,7 +24,7 @@ const QUERY: &[&str] = &[
 
 /// A path with its query, as it may be kept.
 ///
-/// `may_stay` says of an id or a type whether nothing in it has to be cut.
+/// `may_stay` says about an id or a type whether nothing in it has to be cut.
 pub(crate) fn cleaned(text: &str, removed: &mut Removed, may_stay: fn(&str) -> bool) -> String {
     let (path, query) = match text.split_once(['?', '#']) {
         Some((path, query)) => (path, Some(query)),
@@ -100,7 +100,7 @@ pub(crate) fn decoded(text: &str) -> String {
     String::from_utf8(percent_decoded(text)).unwrap_or_else(|_| "?".into())
 }
 
-/// What stands for a value that has to be told apart from others, and not known.
+/// What stands for a value that has to be distinguished from others, and not known.
 pub(crate) fn digest(text: &str) -> String {
     let hex: String =
         Sha256::digest(text).iter().take(5).map(|byte| format!("{byte:02x}")).collect();

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use crate::evidence::redaction::Secret;
 
-/// Names behind which a value may stand.
+/// Names behind which a value may be.
 pub(crate) const KNOWN_NAMES: &[&str] = &[
     "algorithm",
     "code",

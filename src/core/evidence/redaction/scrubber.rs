@@ -196,7 +196,7 @@ fn shortened(text: &str) -> Cow<'_, str> {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    // A word that was cut in two is not told apart any more.
+    // A word that was cut in two is not distinguished any more.
     let end = text[..end].rfind(' ').unwrap_or(0);
     format!("{} {CUT}", text[..end].trim_end()).into()
 }
@@ -240,7 +240,7 @@ fn is_field(text: &str) -> bool {
     FIELDS.contains(&text) || text.len() <= 8 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether what stands before a run makes it an id or a public key.
+/// Whether what is before a run makes it an id or a public key.
 fn is_id(before: &str, run: &str) -> bool {
     let last = before.chars().next_back();
     let bare = run.trim_end_matches('=');
@@ -259,7 +259,7 @@ fn is_id(before: &str, run: &str) -> bool {
     }
 }
 
-/// Whether a run stands where a device is named, and has a device id's shape.
+/// Whether a run is where a device is named, and has a device id's shape.
 fn is_device(before: &str, run: &str) -> bool {
     let before = before.trim_end_matches(['"', '=', ' ', ':', '(']);
     let named = ["device_id", "deviceId", "DeviceId", "device"];

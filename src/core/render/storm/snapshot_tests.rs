@@ -39,7 +39,7 @@ fn alert<'a>(event: &'a Event, sure: &'a Confirmation) -> Alert<'a> {
     Alert { event, sure, verdict: None, answer: None, late: None, cured: Cured::Unknown }
 }
 
-/// Each kind of storm that is told apart.
+/// Each kind of storm that is distinguished.
 fn kinds() -> Vec<(&'static str, StormKind, Whose, Trigger)> {
     let address = || Whose::Address("198.51.100.x".into());
     let key = || Trigger::Key("signed_curve25519:AAAA".into());

@@ -687,7 +687,7 @@ mod tests {
     }
 
     /// A call begins, and its members claim keys of each other for minutes: each claim's text may reach over
-    /// the lines behind it.
+    /// the lines after it.
     #[test]
     fn many_claims_between_them_drop_no_genuine_line() {
         let mut log = Written::new();

@@ -10,7 +10,7 @@ use crate::synapse_log::record::Record;
 /// list.
 const UNKNOWN: u64 = 16 * 1024;
 
-/// What a text record says of the lines behind it.
+/// What a text record says about the lines after it.
 pub(super) fn site(
     processes: &mut [Process],
     hidden: &mut Hidden,
@@ -60,7 +60,7 @@ fn name(
             if !several {
                 return;
             }
-            // Lines of other processes may stand between its own, so that it goes on behind.
+            // Lines of other processes may be between its own, so that it continues behind.
             characters.saturating_mul(2)
         }
         Name::Characters(characters) => {

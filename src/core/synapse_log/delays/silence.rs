@@ -1,4 +1,4 @@
-//! A silence of a whole process, and what comes right behind it: whether clients felt it.
+//! A silence of a whole process, and what comes right after it: whether clients felt it.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::evidence::delay::{Digest, Stall};
 /// Delayed events that are named of one stall.
 const FELT: usize = 16;
 
-/// A silence, and the restarts behind it so far.
+/// A silence, and the restarts after it so far.
 #[derive(Debug)]
 pub(crate) struct Silence {
     pub(crate) stall: Stall,
@@ -21,7 +21,7 @@ impl Silence {
         Self { stall, restarted: Vec::new() }
     }
 
-    /// A restart came right behind it. The second of one event means that the client had asked twice.
+    /// A restart came right after it. The second of one event means that the client had asked twice.
     pub(crate) fn restarted(&mut self, id: &Digest, aborted: bool) {
         let again = self.restarted.contains(id);
         self.stall.bunched += u64::from(again);

@@ -66,7 +66,7 @@ pub struct DelayTally {
     open: VecDeque<(usize, String, Remark)>,
     /// The newest record of each process.
     last: Vec<Option<Timestamp>>,
-    /// The newest silence of each process, and the restarts behind it.
+    /// The newest silence of each process, and the restarts after it.
     silence: Vec<Option<Silence>>,
 }
 
@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(first.restarts.refused, 1);
         let fired = of("syd_IpXcIxPIUsInteDypoEi");
         assert_eq!((fired.gone.unwrap().count, fired.gone_after_end), (1, 0));
-        // The burst: five turned away in half a second each, then slow ones under a row lock.
+        // The burst: five rejected in half a second each, then slow ones under a row lock.
         let burst = of("syd_ltrULkhiezyWbLLZTJcg");
         assert_eq!(burst.restarts.limited, 5);
         assert_eq!(burst.restarts.slow, Slow { database: 2, ..Slow::default() });

@@ -26,7 +26,7 @@ pub(crate) fn client(agent: &str) -> Option<String> {
     (!name.is_empty() && name != "-").then_some(name)
 }
 
-/// Without what stands in brackets: platforms and build numbers.
+/// Without what is in brackets: platforms and build numbers.
 fn without_comments(agent: &str) -> String {
     let mut depth = 0_usize;
     let mut bare = String::with_capacity(agent.len());

@@ -17,7 +17,7 @@ pub(crate) struct Open {
     pub(crate) end: End,
     /// … by a line that a client may have written.
     pub(crate) end_reach: bool,
-    /// Every line of it so far stands where a client's text may reach.
+    /// Every line of it so far is where a client's text may reach.
     pub(crate) reach: bool,
     /// An end that a client may have written: it counts where no other comes.
     pub(crate) doubted: Option<(Access, Timestamp)>,
@@ -37,7 +37,7 @@ pub(crate) enum End {
 
 /// Devices that were refused where no client's text reaches: another refusal accuses them of nothing new,
 /// wherever its lines stand. While peers claim a dead account's keys each refusal names another key, and its
-/// lines stand behind those of the claims.
+/// lines are behind those of the claims.
 #[derive(Debug, Default)]
 pub(crate) struct RejectedDevices {
     digests: HashSet<u64>,

@@ -11,7 +11,7 @@ use crate::evidence::key_log::Span;
 use crate::synapse_log::fleet::open::End;
 use crate::synapse_log::message::Refusal;
 
-/// Distinct conflicting keys told apart for one device.
+/// Distinct conflicting keys distinguished for one device.
 const KEYS: usize = 64;
 /// A key id that is longer is somebody's game, and is not looked up.
 const KEY_ID: usize = 200;
@@ -47,7 +47,7 @@ impl Seen {
         count(self.refused) + count(self.too_large)
     }
 
-    /// Whether there is anything to say of it.
+    /// Whether there is anything to say about it.
     pub(crate) fn is_in_trouble(&self) -> bool {
         self.refusals() > 0 || self.before.is_some()
     }

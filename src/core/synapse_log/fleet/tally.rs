@@ -41,7 +41,7 @@ const BEHIND: usize = 512;
 /// Removals kept, the newest.
 const REMOVED: usize = 1000;
 
-/// … and waits so long for a truer end than one that stands where a client's text may reach: lines are up
+/// … and waits so long for a truer end than one that is where a client's text may reach: lines are up
 /// to 5 s late.
 const DOUBTED: SignedDuration = SignedDuration::from_secs(5);
 
@@ -283,7 +283,7 @@ impl FleetTally {
         }
     }
 
-    /// Whether a line out of a client's reach tells of the same conflict.
+    /// Whether a line out of a client's reach reports the same conflict.
     fn is_confirmed(&self, open: &Open) -> bool {
         let device = (open.upload.user.clone(), open.upload.device.clone());
         let End::Refused(refusal) = &open.end else { return false };
@@ -516,7 +516,7 @@ mod tests {
         uploads.collect()
     }
 
-    /// A storm among claims, each of which may reach over the lines behind it; the log ends in an upload.
+    /// A storm among claims, each of which may reach over the lines after it; the log ends in an upload.
     fn among_claims() -> String {
         const BEGIN: i64 = 1_795_348_800_000;
         let mut at = BEGIN;
@@ -625,7 +625,7 @@ mod tests {
         upload(1, "@a:s", "@a:s", 400).iter().for_each(|line| see(&mut tally, line, true));
         let log = tally.finish(Vec::new());
         assert_eq!((log.devices.len(), log.doubtful), (0, 1));
-        // One line that no client can have written is enough: the others stand by chance behind a claim.
+        // One line that no client can have written is enough: the others are by chance behind a claim.
         for sure in 0..3 {
             let mut tally = FleetTally::new(window());
             for (number, line) in upload(1, "@a:s", "@a:s", 400).iter().enumerate() {

@@ -68,7 +68,7 @@ impl Head {
     }
 }
 
-/// The bytes before the next ` - `, and those behind it.
+/// The bytes before the next ` - `, and those after it.
 fn field(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut dashes = memchr::memchr_iter(b'-', text);
     let at = dashes.find(|at| {

@@ -167,7 +167,7 @@ fn a_common_beginning_suggests_its_cause() {
     let kinds = |n: i64| ["A/1", "B/2", "C/3"][n as usize % 3];
     assert_eq!(many(kinds, 20).unwrap().suggests, Suggests::Database);
     assert!(many(kinds, 100).is_none(), "spread over twenty minutes");
-    // What went on when the log began did not begin then.
+    // What continued when the log began did not begin then.
     let old = (0..12).map(|n| uploader(&format!("u{n}"), n, 99, "A/1")).collect();
     assert!(fleet(&evidence(Some(old), None)).together.is_none());
     // Nor did what comes every ten minutes, and came a quarter of an hour in.
@@ -215,7 +215,7 @@ fn confirmed_at(name: &str, second: i64) -> Confirmed {
     Confirmed { user, device: "DEV".into(), holds_old_key: false, identity }
 }
 
-/// The devices that are affected, each with whether it goes on.
+/// The devices that are affected, each with whether it is ongoing.
 fn surveyed(log: FleetLog, confirmed: Option<Vec<Confirmed>>) -> (Fleet, Vec<(String, bool)>) {
     let rows = FleetRows { read: 9, confirmed, ..FleetRows::default() };
     let mut evidence = evidence(Some(Vec::new()), Some(rows));
@@ -241,7 +241,7 @@ fn a_cured_device_is_not_affected() {
     let devices = vec![until("cured", 3300), until("ill", 3590), until("forged", 3300)];
     let removed = ["cured", "ill", "forged"].map(|name| removed_at(name, 3350, true)).to_vec();
     let log = FleetLog { devices, removed, ..FleetLog::default() };
-    // The identity of the third is older than the removal that a line tells of.
+    // The identity of the third is older than the removal that a line reports.
     let rows =
         vec![confirmed_at("cured", 3351), confirmed_at("ill", 3351), confirmed_at("forged", 900)];
     let (fleet, all) = surveyed(log.clone(), Some(rows));
@@ -289,7 +289,7 @@ fn quiet_is_counted_to_the_log_s_newest_record() {
     refused.refused = Some(Span { first: at(1000), last: at(2000), count: 9 });
     let mut evidence = evidence(Some(vec![refused]), None);
     assert!(!fleet(&evidence).affected[0].goes_on());
-    // The log ends right behind the last refusal: nobody knows whether it went on.
+    // The log ends right after the last refusal: nobody knows whether it continued.
     if let Some(Fact::FleetLog(log)) = &mut evidence.gathered[0].fact {
         log.coverage[0].span = Some((at(0), at(2010)));
     }
