@@ -8,6 +8,8 @@ use crate::diagnose::verdict_row::VerdictKind;
 pub const ACTIVE: &str = "🔴";
 /// Trouble that is only consistent with what was seen, or that stopped without being cured.
 pub const UNSETTLED: &str = "🟠";
+/// A storm that ended, with nothing left to do.
+pub const RESOLVED: &str = "✅";
 /// Nothing is wrong.
 pub const HEALTHY: &str = "🟢";
 /// Something happened, and nothing on the server has to be repaired.

@@ -5,14 +5,12 @@ use jiff::SignedDuration;
 use super::words::{head, in_all, kind, so_far, whose, whose_now};
 use crate::evidence::counted;
 use crate::render::answer::sentence;
-use crate::render::glyph::{ACTIVE, UNSETTLED};
+use crate::render::glyph::{ACTIVE, RESOLVED, UNSETTLED};
 use crate::render::page::Page;
 use crate::render::plain_replies::lasting;
 use crate::render::view::View;
 use crate::storm::{Change, Confirmation, Event, StormKind};
 
-/// A storm that is resolved.
-const RESOLVED: &str = "✅";
 /// The reactions that a first message takes.
 pub const AGAIN: &str = "🔁";
 pub const WHY: &str = "❓";
