@@ -149,7 +149,7 @@ fn check_homeserver(url: &Url, section: &mut Section<'_, '_>) {
     } else if !url.username().is_empty() || url.password().is_some() {
         section.problem(
             "homeserver",
-            "contains a login; remove it, `kestrel login` creates the session",
+            "contains a user name or password; remove it. `kestrel login` creates the session",
         );
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn prometheus_url(text: &str) -> Result<Url, String> {
         return Err("must begin with http:// or https://, as in \"http://127.0.0.1:9090\"".into());
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("contains a login; use user and password_file instead".into());
+        return Err("contains a user name or password; use user and password_file instead".into());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("contains a query; give only the part before /api/v1".into());

@@ -241,7 +241,7 @@ fn nearest<'k>(key: &str, keys: &[&'k str]) -> Option<&'k str> {
 
 fn type_name(value: &Value) -> &'static str {
     match value {
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Integer(_) => "a number",
         Value::Float(_) => "a fraction",
         Value::Boolean(_) => "true or false",

@@ -229,7 +229,7 @@ fn everything_wrong_is_told_at_once_with_its_key() {
         "matrix.rooms[1]: must be a string in quotes, not a number",
         "matrix.admins: is empty: nobody could",
         "matrix.max_command_age: \"5 minutes\" is not a duration like \"90s\"",
-        "matrix.allow_unencrypted: must be true or false, not a text",
+        "matrix.allow_unencrypted: must be true or false, not a string",
         "matrix.require_verified: \"sometimes\" is not \"never\", \"destructive\" or \"always\"",
         "server.name: \"exa mple\" is not a server name",
         "logs[0].path: must be a string in quotes, not a number",
@@ -241,7 +241,7 @@ fn everything_wrong_is_told_at_once_with_its_key() {
         "limits.deadline: \"0s\" is out of range; it must be 1s to 5m",
         "limits.window: \"32d\" is out of range",
         "limits.timezone: \"+5\" is not a time zone",
-        "limits.show_addresses: must be true or false, not a text",
+        "limits.show_addresses: must be true or false, not a string",
     ];
     for (told, wanted) in told.iter().zip(wanted) {
         assert!(told.starts_with(wanted), "{told} / {wanted}");
@@ -268,7 +268,7 @@ fn a_prometheus_is_checked() {
     for (section, wanted) in [
         ("", "prometheus.url: is missing"),
         ("url = \"127.0.0.1:9090\"", "prometheus.url: must begin with http"),
-        ("url = \"http://u:p@x\"", "prometheus.url: contains a login"),
+        ("url = \"http://u:p@x\"", "prometheus.url: contains a user name or password"),
         ("url = \"http://x?y=1\"", "prometheus.url: contains a query"),
         ("url = \"http://x\"\nuser = \"u\"", "prometheus.user: also needs password_file"),
         ("url = \"http://x\"\npassword_file = \"prometheus-password\"", "also needs user"),
@@ -308,7 +308,7 @@ fn a_watch_is_checked() {
         ("room = \"#ops:example.org\"", "watch.room: \"#ops:example.org\" is not a room ID"),
         ("refusals = 1", "watch.refusals: 1 is out of range; it must be 2 to 1000"),
         ("refusals = -3", "watch.refusals: -3 is out of range"),
-        ("refusals = \"3\"", "watch.refusals: must be a whole number, not a text"),
+        ("refusals = \"3\"", "watch.refusals: must be a whole number, not a string"),
         ("within = \"10s\"", "watch.within: \"10s\" is out of range; it must be 1m to 24h"),
         ("surplus = 50", "watch.surplus: 50 is out of range; it must be 100 to 1000000"),
         ("quiet = \"2h\"", "watch.quiet: \"2h\" is out of range; it must be 5s to 1h"),
@@ -339,7 +339,7 @@ fn shapes_that_are_wrong() {
         ("[matrix]\nmin_power_level = -1", "matrix.min_power_level: is negative"),
         (
             "[matrix]\nhomeserver = \"https://a:b@example.org\"",
-            "matrix.homeserver: contains a login",
+            "matrix.homeserver: contains a user name or password",
         ),
         ("[[logs]]\nname = \"a b\"\npath = \"x\"", "logs[0].name: \"a b\" must be one word"),
         ("[database]", "database.url: is missing"),

@@ -50,7 +50,7 @@ pub(crate) struct Muting {
 /// Which mute to remove.
 #[derive(Debug, Args)]
 pub(crate) struct Unmuting {
-    /// As it was muted; without it, all mutes are removed
+    /// A storm, a user or `all`, as given to `mute`; without it, all mutes are removed
     target: Vec<String>,
     #[command(flatten)]
     configured: Configured,

@@ -24,7 +24,7 @@ pub(crate) struct Tree {
 enum Chart {
     Text,
     Mermaid,
-    /// One picture of all the branches asked for
+    /// One picture of all requested trees
     Svg,
 }
 

@@ -41,13 +41,13 @@ pub(crate) struct Watching {
     /// How many rejected uploads of one device start a storm (3)
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
     refusals: Option<u16>,
-    /// … within this time (10m)
+    /// The time span for --refusals (10m)
     #[arg(long, value_name = "SPAN")]
     within: Option<String>,
-    /// How many devices that start together become one alert (10)
+    /// How many devices must start together to become one alert (10)
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
     fleet: Option<u16>,
-    /// … within this time (5m)
+    /// The time span for --fleet (5m)
     #[arg(long, value_name = "SPAN")]
     together: Option<String>,
     /// A storm is over when nothing happened for this long (10m)

@@ -114,7 +114,7 @@ async fn nobody_is_not_said(config: &Config) -> Result<()> {
     assert_eq!(json["also"][0]["id"], "log-info-off", "{json:#}");
     assert!(survey.reply.plain.contains("log-info-off"), "{}", survey.reply.plain);
     assert!(
-        !survey.reply.plain.contains("o affected device in what was checked"),
+        !survey.reply.plain.contains("o affected device found in the checked sources"),
         "{}",
         survey.reply.plain
     );

@@ -282,7 +282,7 @@ async fn an_admin_hands_one_on(ops: &OpsRoom, bot: &Bot, own: &[u8]) -> Result<(
     let file = ops.attach("diag.json", "application/json", own.to_vec()).await?;
     assert_eq!(said(ops, bot, SILENCE).await?.len(), before, "a bare file was answered");
     ops.ask_in_thread(&file, "!report").await?;
-    let root = says(ops, bot, "Report forwarded by ").await?;
+    let root = says(ops, bot, "Report about ").await?;
     println!("{}\n", root.plain);
     assert!(root.plain.contains("otk-recreated · proven"), "{}", root.plain);
     thread(ops, &file, "is in its own thread").await?;

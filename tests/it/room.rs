@@ -185,7 +185,7 @@ pub async fn longer(ops: &OpsRoom, root: &ruma::EventId, count: usize) -> Result
 async fn words_are_answered(ops: &OpsRoom, patient: &Patient) -> Result<()> {
     for (typed, says) in [
         ("!key1 <b>x</b>".to_owned(), "!ke1"),
-        (format!("!ke1 {}", patient.user), "its next key is from an old account"),
+        (format!("!ke1 {}", patient.user), "its next one-time key is from an old account"),
         ("!ke1 @alice:elsewhere.example PHONE".to_owned(), "elsewhere.example"),
         (format!("!ke1 {} \"<b>no\u{202e} such\"", patient.user), "does not know this device"),
     ] {

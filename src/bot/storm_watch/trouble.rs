@@ -58,8 +58,8 @@ impl LedgerTrouble {
         let why = error.to_string();
         let why = why.trim_end_matches('.');
         let line = format!(
-            "Storm alerts have been on hold since {since}. {why}. The storm watch keeps counting and posts what \
-             is due as soon as it can write again."
+            "Storm alerts have been on hold since {since}. {why}. The storm watch keeps counting and posts the \
+             pending alerts as soon as it can write again."
         );
         Some(notice("ledger-begins", failing.since, &line))
     }
@@ -197,8 +197,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_said_once_and_so_is_its_end() {
         let view = View::in_zone(TimeZone::UTC);
-        let full =
-            anyhow!("SQLITE_FULL").context("The ledger cannot be written: the disk is full.");
+        let full = anyhow!("SQLITE_FULL")
+            .context("The ledger cannot be written: the disk is full. Free some space.");
         let mut trouble = LedgerTrouble::default();
         assert_eq!(trouble.worked(at(0), &view), None, "nothing was wrong");
         let said: Vec<_> =
@@ -290,8 +290,8 @@ mod tests {
     fn every_notice() {
         let view = View::in_zone(TimeZone::UTC);
         let mut said = Vec::new();
-        let full =
-            anyhow!("SQLITE_FULL").context("The ledger cannot be written: the disk is full.");
+        let full = anyhow!("SQLITE_FULL")
+            .context("The ledger cannot be written: the disk is full. Free some space.");
         let mut ledger = LedgerTrouble::default();
         said.extend((0..7200).step_by(5).filter_map(|s| ledger.failed(&full, at(s), &view)));
         said.extend(ledger.worked(at(7200), &view));

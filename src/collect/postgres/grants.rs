@@ -24,8 +24,8 @@ pub fn grants(role: &str) -> String {
 
 const TEMPLATE: &str = "\
 -- Kestrel's read-only role on Synapse's database. Run it in that database as a superuser; running it again
--- changes nothing. An owner who may create roles can run it too, and is warned of what only a superuser may
--- revoke. Then give the role a password:  \\password kestrel
+-- changes nothing. A database owner with CREATEROLE can also run it; it warns about what only a superuser
+-- can revoke. Then give the role a password:  \\password kestrel
 DO $kestrel$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal}) THEN
     CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT CONNECTION LIMIT 5;
@@ -94,8 +94,8 @@ GRANT SELECT (event_id, redacts, have_censored) ON redactions TO {role};
 -- How many to-device messages wait for whom; no message.
 GRANT SELECT (user_id, device_id, stream_id) ON device_inbox TO {role};
 GRANT SELECT (user_id, device_id) ON dehydrated_devices TO {role};
--- Bodies stay unreadable: these functions give their shape. Functions with a string body and no view,
--- because PostgreSQL would refuse Synapse's later ALTER TABLE under a view. None has a statement_timeout of its
+-- Kestrel cannot read bodies: these functions return only their shape. They are functions with a string
+-- body and not views, because PostgreSQL would refuse Synapse's later ALTER TABLE under a view. None has a statement_timeout of its
 -- own: PostgreSQL starts that clock with the caller's statement, so only the session's limit binds.
 CREATE SCHEMA IF NOT EXISTS kestrel;
 REVOKE ALL ON SCHEMA kestrel FROM PUBLIC;

@@ -135,7 +135,7 @@ fn numbered(text: &str) -> Option<(char, usize)> {
 
 fn unclosed(rest: &str) -> UsageError {
     UsageError::new(format!(
-        "The quote that starts at {} is not closed before a space or the end.",
+        "{} has no closing quote. Add one before a space or at the end.",
         in_quotes(rest)
     ))
 }

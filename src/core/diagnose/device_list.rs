@@ -10,7 +10,9 @@ use crate::evidence::otk::Check;
 pub fn trouble(row: &DeviceRow) -> Option<&'static str> {
     match row {
         row if row.has_keys == Some(false) => Some("no encryption keys"),
-        row if row.next_key == Some(Check::Fails) => Some("its next key is from an old account"),
+        row if row.next_key == Some(Check::Fails) => {
+            Some("its next one-time key is from an old account")
+        }
         row if row.one_time_keys == Some(0) => Some("no one-time keys left"),
         row if row.one_time_keys.is_some_and(|count| count >= FLOOD) => {
             Some("far too many one-time keys")

@@ -98,7 +98,7 @@ impl Remedy {
     pub fn what(self) -> &'static str {
         match self {
             Self::Relogin => {
-                "Log this one device out (a real logout), then log in again. It gets a new device ID and new \
+                "Log this one device out (clearing its data is not a logout), then log in again. It gets a new device ID and new \
                  keys"
             }
             Self::CloseSecondClient => {
@@ -110,8 +110,8 @@ impl Remedy {
             Self::SdkPin => "Pin another SDK version",
             Self::OtkSurgery => "Edit e2e_one_time_keys_json by hand",
             Self::RaiseDelayLimit => {
-                "Raise rc_delayed_event_mgmt in homeserver.yaml. Or run Synapse 1.156 or later with js-sdk \
-                 #5340, which counts per user and not per address"
+                "Raise rc_delayed_event_mgmt in homeserver.yaml. Or run Synapse 1.156 or later and clients with matrix-js-sdk \
+                 #5340. The limit then counts per user and not per address"
             }
             Self::PersistStorage => {
                 "Make the client request storage that the browser does not evict \
@@ -176,15 +176,17 @@ impl Remedy {
                  keys and the conflict comes back"
             }
             Self::SdkPin => {
-                "All users, at the next deploy. A downgraded SDK cannot read the newer store schema. crypto-wasm 18.5.0 and \
-                 later without js-sdk #5503 floods the server with keys"
+                "All users, at the next deploy. A downgraded SDK cannot read the newer store schema. A client with crypto-wasm 18.5.0 or \
+                 later and without matrix-js-sdk #5503 floods the server with keys"
             }
             Self::OtkSurgery => {
-                "It can break every device of that user and everyone who claimed a key. Dump the \
+                "It can break every device of that user and everyone who claimed a key. If you must: dump the \
                  table first, make sure that no call is running, change only the exact row, restart Synapse, then log the \
                  device out and back in"
             }
-            Self::RaiseDelayLimit => "Every client of the homeserver. Its config needs a reload",
+            Self::RaiseDelayLimit => {
+                "Every client of the homeserver. Synapse must be restarted: a reload does not read this setting"
+            }
             Self::PersistStorage | Self::TabGuard | Self::LoopPrompt => {
                 "New logins only. It does not repair a device whose keys have diverged"
             }

@@ -174,7 +174,7 @@ pub fn chain_why(evidence: &Evidence, chain: &Chain, view: &View) -> Page {
         if let Some(words) = words(*place, false) {
             page.text(format!(" · {words} · {}", verdict.id.headline()));
         }
-        page.text(" For its path, send ").code(format!("!{name}")).text(".");
+        page.text(" · To see its path, send ").code(format!("!{name}")).text(".");
     }
     let cited: HashSet<&str> = chain
         .branches
@@ -246,7 +246,7 @@ mod tests {
             .collect();
         assert_eq!(lines.len(), DEVICES, "{said}");
         assert!(lines[0].starts_with(&format!("Checked device: {judged}")), "{said}");
-        assert!(lines[0].ends_with("its next key is from an old account"), "{said}");
+        assert!(lines[0].ends_with("its next one-time key is from an old account"), "{said}");
         assert!(lines[1].starts_with("Other device: WELL7, seen 2026-"), "{said}");
         assert!(said.contains("3 more devices with keys.\n"), "{said}");
         assert!(said.contains("Not listed: 1 session without encryption keys.\n"), "{said}");

@@ -132,7 +132,7 @@ fn heading(out: &mut String, lanes: &Lanes, number: usize, y: f64) {
     let total = if lane.total == 0 { "none".to_owned() } else { figure(lane.total) };
     text(out, (LEFT + 28.0, y), "", &format!("{}: {total}", lane.name));
     if lane.total > 0 {
-        let most = format!("most {} per {}", figure(lane.most), length(lanes.step));
+        let most = format!("peak {} per {}", figure(lane.most), length(lanes.step));
         text(out, (RIGHT, y), "text-anchor=\"end\"", &most);
     }
 }

@@ -161,7 +161,7 @@ pub(super) fn alt(lanes: &Lanes, title: &str, view: &View) -> String {
         };
         let most = lane.counts.iter().position(|count| *count == lane.most).unwrap_or(first);
         format!(
-            "{name}: {} between {} and {}, most {} per {} at {}",
+            "{name}: {} between {} and {}, peak {} per {} at {}",
             lane.total,
             clock(lanes.at(first), &format!("%H:%M:%S{zone}")),
             clock(lanes.at(last + 1), "%H:%M:%S %Z"),
@@ -217,7 +217,7 @@ mod tests {
         let words = |zone| alt(&Lanes::from_timeline(&storm).unwrap(), "@u:x DEV", &in_zone(zone));
         assert_eq!(
             words("UTC"),
-            "Rejected uploads of @u:x DEV: 412 between 14:02:10 and 14:09:30 UTC, most 60 per 10 s at \
+            "Rejected uploads of @u:x DEV: 412 between 14:02:10 and 14:09:30 UTC, peak 60 per 10 s at \
              14:03; accepted uploads: none; claims: 3."
         );
         assert!(words("Europe/Berlin").contains("between 15:02:10 and 15:09:30 CET"));

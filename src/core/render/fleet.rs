@@ -92,7 +92,7 @@ fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet, view: &View) {
             "Not enough evidence. No affected device was seen, but the log could not show any."
                 .to_owned()
         }
-        (_, 0, _) => "No affected device in what was checked.".to_owned(),
+        (_, 0, _) => "No affected device found in the checked sources.".to_owned(),
         (_, _, 0) => format!("{affected} affected."),
         (_, _, on) => format!("{affected} affected, {on} with rejected uploads now."),
     };
@@ -177,7 +177,7 @@ fn trouble(trouble: &Trouble) -> String {
         cause => cause.words(),
     };
     match cause {
-        Cause::DeadIdentity => format!("{words} ({count} stored before the current one)"),
+        Cause::DeadIdentity => format!("{words} ({count} stored before the current identity)"),
         Cause::Flood => format!("{words} ({count} or more)"),
         _ => words.to_owned(),
     }

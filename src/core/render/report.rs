@@ -89,14 +89,18 @@ pub fn receipt(receipt: &Receipt<'_>, view: &View) -> Page {
 /// What the ops room sees first: at most four lines.
 pub fn root(root: &Root<'_>, view: &View) -> Page {
     let mut page = Page::default();
-    let what = if root.forwarded { "Report forwarded by" } else { "Report from" };
-    page.line().strong(what).text(format!(" {}", root.by));
-    match (root.user.filter(|_| root.forwarded), root.device) {
-        (Some(user), Some(device)) => page.text(format!(" ({user} ")).code(device).text(")"),
-        (Some(user), None) => page.text(format!(" ({user})")),
-        (None, Some(device)) => page.text(" (").code(device).text(")"),
-        (None, None) => &mut page,
+    page.line();
+    match root.user.filter(|_| root.forwarded) {
+        Some(user) => page.strong("Report about").text(format!(" {user}")),
+        None if root.forwarded => page.strong("Report forwarded by").text(format!(" {}", root.by)),
+        None => page.strong("Report from").text(format!(" {}", root.by)),
     };
+    if let Some(device) = root.device {
+        page.text(" ").code(device);
+    }
+    if root.forwarded && root.user.is_some() {
+        page.text(format!(", forwarded by {}", root.by));
+    }
     if let Some(number) = root.case {
         page.text(", ").strong(format!("case {number}"));
     }
@@ -283,9 +287,9 @@ mod tests {
         let own = Root { facts: &[&facts], ..of(false, Some(user_id!("@a:x"))) };
         let page = root(&own, &view()).reply().plain;
         let first = page.lines().next().unwrap();
-        assert_eq!(first, "Report from @a:x (DEV), case 7: The encryption store was wiped.");
+        assert_eq!(first, "Report from @a:x DEV, case 7: The encryption store was wiped.");
         assert!(page.lines().count() <= 4, "{page}");
         let page = root(&of(true, Some(user_id!("@b:x"))), &view()).reply().plain;
-        assert!(page.starts_with("Report forwarded by @a:x (@b:x DEV), case 7: "), "{page}");
+        assert!(page.starts_with("Report about @b:x DEV, forwarded by @a:x, case 7: "), "{page}");
     }
 }

@@ -338,7 +338,7 @@ fn captures() {
         sheet.plain(name, &capture::said(&said, &session, 3, &utc()).unwrap());
     }
     sheet.plain("checklist, ended", &capture::checklist(&session, 3, &utc()));
-    let notes = ["file 2 was not read: it is torn".to_owned()];
+    let notes = ["file 2 was not read: the report is damaged".to_owned()];
     sheet.text("the bundle's page", &capture::marks(&session, 3, &notes, &utc()).markdown());
     insta::assert_snapshot!("captures", sheet.all());
 }
@@ -351,7 +351,8 @@ fn reports() {
     let facts = ClientFacts { device: Some("DEV".into()), span, signs, ..ClientFacts::default() };
     let facts = [&facts];
     let removed = Removed::default();
-    let notes: Vec<_> = (1..=5).map(|n| format!("file {n} was not read: it is torn")).collect();
+    let notes: Vec<_> =
+        (1..=5).map(|n| format!("file {n} was not read: the report is damaged")).collect();
     let told = Receipt {
         case: Some(12),
         facts: &facts,

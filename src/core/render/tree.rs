@@ -5,21 +5,24 @@ use super::answer::{sentence, symptom as name};
 use super::page::Page;
 use super::why::in_full;
 use crate::diagnose::remedy::{Advice, Remedy};
+use crate::diagnose::verdict_row::VerdictKind;
 use crate::diagnose::{AlsoId, TreeQuestion, VerdictId, advise, questions};
 use crate::evidence::Symptom;
 
 /// The questions of a branch in their order, with the verdicts they give.
 pub fn tree(symptom: Symptom, questions: &[TreeQuestion]) -> Page {
     let mut page = Page::default();
-    page.line()
-        .strong(format!("{}: the first question that decides gives the verdict.", name(symptom)));
+    page.line().strong(format!(
+        "{}: the questions are asked in order. The first conclusive answer gives the verdict.",
+        name(symptom)
+    ));
     for (number, question) in (1..).zip(questions) {
         page.label(&format!("{number}. {}", question.asked)).text(match question.rules {
             [] => "information only".to_owned(),
             rules => rules.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(", "),
         });
     }
-    page.line().text(format!("No question decides: {}", VerdictId::Inconclusive.name()));
+    page.line().text(format!("No conclusive answer: {}", VerdictId::Inconclusive.name()));
     page
 }
 
@@ -59,12 +62,21 @@ pub fn mermaid(symptom: Symptom, questions: &[TreeQuestion]) -> String {
     lines.join("\n") + "\n"
 }
 
+/// For a verdict without a remedy.
+fn without_remedy(verdict: VerdictId) -> &'static str {
+    match verdict.kind() {
+        VerdictKind::Healthy | VerdictKind::NothingToRepair => "No fix is needed on the server.",
+        VerdictKind::NotEnoughEvidence => "No cause was found, so no fix is suggested.",
+        VerdictKind::Trouble => "Kestrel knows no general fix. The answer says what to check.",
+    }
+}
+
 /// The remedies of a verdict, each with its impact.
 pub fn remedies(verdict: VerdictId, list: &[Advice]) -> Page {
     let mut page = Page::default();
     page.line().strong(format!("{}: {}", verdict.name(), verdict.headline()));
     if list.is_empty() {
-        page.line().text("There is no known fix.");
+        page.line().text(without_remedy(verdict));
     }
     for advice in list {
         page.label(&format!("{} ({})", advice.advice.label(), advice.id.name()));

@@ -134,7 +134,7 @@ fn devices_may_hold_anything() {
     assert_eq!(device("!ke1 alice"), None);
     assert_eq!(device("!ke1 alice last 30m"), None);
     for (body, says) in [
-        ("!ke1 alice \"MY DEVICE", "“\"MY DEVICE” is not closed"),
+        ("!ke1 alice \"MY DEVICE", "“\"MY DEVICE” has no closing quote"),
         ("!ke1 alice \"\"", "in quotes is empty"),
         ("!ke1 alice 30m", "Is “30m” a window or a device ID?"),
         ("!ke1 alice MY DEVICE", "Unexpected words: “DEVICE”."),

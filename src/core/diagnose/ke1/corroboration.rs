@@ -88,7 +88,9 @@ pub(super) fn confirmation(walk: &Walk, group: &Group) -> Vec<String> {
         return vec![why.into()];
     }
     let why = match (group.row, refused.format) {
-        (Row::Old(_), _) => "the database still holds exactly this key, so the log line is genuine",
+        (Row::Old(_), _) => {
+            "the database still holds exactly the conflicting key, so the log line is genuine"
+        }
         (_, Format::Json) => "the log is JSON, so its lines cannot be forged",
         (Row::Other(_) | Row::Gone, Format::Text) => {
             "the conflicting key is no longer stored, so only a text log shows it, and that can be forged"

@@ -71,7 +71,7 @@ fn stays_open(walk: &mut Walk, delays: &Delays, timeouts: &Timeouts) -> bool {
     if restarts.answered == 0 {
         walk.step(Answer::Unknown, "no restart is known to belong to the user", log);
         let how = "ask again during a call. A pending or a sent delayed event then shows which restarts belong to the user";
-        walk.missing("a restart that belongs to the user", how.into());
+        walk.missing("a delayed-event restart that belongs to the user", how.into());
         return true;
     }
     let (proxied, told_by) = proxied(walk);

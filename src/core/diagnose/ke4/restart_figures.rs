@@ -78,7 +78,12 @@ fn slowest(log: &DelayLog) -> Option<String> {
         log.endpoints.iter().filter(|endpoint| !endpoint.name.ends_with("/sync")).collect();
     slowest.sort_by(|a, b| p99(b).total_cmp(&p99(a)).then_with(|| a.name.cmp(&b.name)));
     let one = |endpoint: &&Endpoint| {
-        format!("{} p99 {} of {}", endpoint.name, seconds(p99(endpoint)), endpoint.latency.count)
+        format!(
+            "{} p99 {} ({})",
+            endpoint.name,
+            seconds(p99(endpoint)),
+            counted(endpoint.latency.count, "request")
+        )
     };
     let told: Vec<_> = slowest.iter().take(SLOWEST).map(one).collect();
     (!told.is_empty()).then(|| told.join(", "))
@@ -93,12 +98,12 @@ pub(super) fn endpoints(log: &DelayLog) -> Vec<Figure> {
     let one = |endpoint: &Endpoint| {
         let within = |share| seconds(endpoint.latency.within(share).unwrap_or_default());
         let text = format!(
-            "{}: p50 {}, p99 {}, longest {} of {}",
+            "{}: p50 {}, p99 {}, longest {} ({})",
             endpoint.name,
             within(0.5),
             within(0.99),
             seconds(endpoint.latency.max()),
-            endpoint.latency.count
+            counted(endpoint.latency.count, "request")
         );
         Figure { label: "Latency", text }
     };
@@ -109,7 +114,7 @@ fn beside(metrics: &Metrics) -> String {
     let mut said = Vec::new();
     for servlet in metrics.restarts().filter(|servlet| servlet.p99.is_some()) {
         said.push(format!(
-            "{} p50 {}, p99 {} of {:.0}",
+            "{} p50 {}, p99 {} ({:.0} requests)",
             servlet.name.trim_end_matches("Servlet"),
             seconds(servlet.p50.unwrap_or_default()),
             seconds(servlet.p99.unwrap_or_default()),
@@ -119,7 +124,9 @@ fn beside(metrics: &Metrics) -> String {
     if said.is_empty() {
         said.push("no restart".into());
     }
-    for (what, value) in [("pool wait", metrics.pool), ("reactor turn", metrics.reactor)] {
+    for (what, value) in
+        [("database connection wait", metrics.pool), ("reactor tick", metrics.reactor)]
+    {
         said.extend(value.map(|value| format!("{what} p99 {}", seconds(value))));
     }
     said.extend(metrics.lag.map(|lag| format!("event lag {}", seconds(lag / 1000.0))));

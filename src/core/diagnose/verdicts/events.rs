@@ -47,7 +47,7 @@ pub(super) const EVENT_REDACTED: VerdictRow = VerdictRow {
 pub(super) const EVENT_MALFORMED: VerdictRow = VerdictRow {
     name: "event-malformed",
     kind: VerdictKind::Trouble,
-    headline: "This message was sent broken: nobody can decrypt it.",
+    headline: "This message was sent malformed. Nobody can decrypt it.",
     action: "Ask the sender to send it again.",
     explanation: "Its content names no encryption algorithm, so no client can ever decrypt it.",
     certainty: CertaintyRule::AlwaysProven,

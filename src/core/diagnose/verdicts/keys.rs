@@ -188,7 +188,7 @@ pub(super) const OTK_DIVERGED: VerdictRow = VerdictRow {
 pub(super) const OTK_RACE: VerdictRow = VerdictRow {
     name: "otk-race",
     kind: VerdictKind::NothingToRepair,
-    headline: "Two key uploads crossed once: nothing to do.",
+    headline: "Two key uploads overlapped once. Nothing to do.",
     action: "",
     explanation: "Two uploads of the same device reached the server at the same time, and it \
                  rejected one of them.",
@@ -264,7 +264,7 @@ pub(super) const OTK_HEALTHY: VerdictRow = VerdictRow {
     kind: VerdictKind::Healthy,
     headline: "No sign of a one-time key problem.",
     action: "",
-    explanation: "The log and the database show no fault of this device's keys.",
+    explanation: "The log and the database show no problem with this device's keys.",
     certainty: CertaintyRule::AtMostConsistent(None),
     remedies: &[],
     place: OwnPlace::Quiet,

@@ -6,7 +6,7 @@ pub(super) const NO_VERSION_HEALS: Option<&str> =
     Some("no SDK version repairs a device whose keys have diverged");
 pub(super) const OLD_REMEMBERED: Option<&str> =
     Some("contacts who remember the old account keep rejecting the new one");
-pub(super) const LOGOUT_FIRST: Option<&str> = Some("do this only after a real logout");
+pub(super) const LOGOUT_FIRST: Option<&str> = Some("do this only after the device was logged out");
 pub(super) const PREVENTS: Option<&str> =
     Some("do this afterwards, so that it does not happen again");
 pub(super) const AFTER_LAST_CLIENT: Option<&str> = Some("do this once only one client is left");

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ruma::DeviceId;
 
+use crate::render::answer::sentence;
 use crate::render::page::{Page, Reply};
 
 /// A new device replaced an old one. `why` is a sentence without its full stop.
@@ -16,7 +17,10 @@ pub fn device_replaced(old: &DeviceId, new: &DeviceId, why: &str, verified: bool
         page.line().text("🔴 Kestrel has a new device, ").code(new);
         page.text(", and it is not verified. An admin must restore its recovery key.");
     }
-    page.label("Why").text("Device ").code(old).text(format!(" stopped working: {why}."));
+    page.label("Why")
+        .text("Device ")
+        .code(old)
+        .text(format!(" stopped working. {}", sentence(why)));
     if !verified {
         how_to_verify(&mut page);
     }

@@ -154,7 +154,7 @@ pub fn too_long() -> Reply {
 /// Before the process ends because one of its tasks keeps failing.
 pub fn stopping() -> Reply {
     said(
-        "🔴 Kestrel is stopping: a part that it needs keeps failing. Kestrel's log has the error. Mend the cause and start \
+        "🔴 Kestrel is stopping: a part that it needs keeps failing. Kestrel's log has the error. Fix the cause, then start \
          Kestrel again. Commands that are not answered yet are answered after the next start.",
     )
 }

@@ -156,7 +156,7 @@ fn caveats(page: &mut Page, alert: &Alert) {
 fn news(change: Change) -> &'static str {
     match change {
         Change::Started => "started",
-        Change::Worse => "10 times as many",
+        Change::Worse => "10 times as many as in the last alert",
         Change::Spread => "spread to another device",
         Change::Cause => "cause revised",
         Change::Resumed => "ongoing again",

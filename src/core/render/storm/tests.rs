@@ -192,7 +192,7 @@ fn what_the_database_shows_is_told_in_its_own_words() {
 fn updates_say_what_is_new_in_three_lines() {
     let sure = Confirmation::Unconfirmed("no database is configured".into());
     for (change, words) in [
-        (Change::Worse, "10 times as many"),
+        (Change::Worse, "10 times as many as in the last alert"),
         (Change::Spread, "spread to another device"),
         (Change::Cause, "cause revised"),
         (Change::Resumed, "ongoing again"),
