@@ -103,17 +103,17 @@ async fn lab_a_live_watch_is_announced_before_it_is_judged() -> Result<()> {
     let folder = lab.scratch().join("bot");
     let bot = Bot::start(&lab, &ops, Path::new(KESTREL), &folder, "").await?;
     let (patient, caller) = kestrel_lab::media::online(&lab).await?;
-    let question = format!("!ke2 {} {} live 5s", patient.user, patient.device);
+    let question = format!("!ke2 {} {} live 20s", patient.user, patient.device);
     let asked = ops.ask(&question).await?;
     let note = ops.thread(&asked, PATIENCE).await?;
     let note = note.first().with_context(|| bot.last_words())?;
-    assert!(note.plain.contains("for 5 s. Make the call now."), "{}", note.plain);
+    assert!(note.plain.contains("for 20 s. Make the call now."), "{}", note.plain);
     caller.send(3, Duration::from_millis(100)).await?;
     // The note, the evidence, the verdict.
     let thread = longer(&ops, &asked, 3).await?;
     let answer = thread.last().with_context(|| bot.last_words())?;
     assert!(answer.plain.contains(" · KE-2 · "), "{}", answer.plain);
-    assert!(answer.plain.contains("Live: 3 seen in 5 s"), "{}", answer.plain);
+    assert!(answer.plain.contains("Live: 3 seen in 20 s"), "{}", answer.plain);
     Ok(())
 }
 
