@@ -45,7 +45,7 @@ mod window;
 pub use client::ClientFacts;
 pub use device_rows::{DeviceKeys, DeviceRow, FallbackKey, StoredKey, StoredKeys};
 pub use event::{Algorithm, EventRow, EventShape, Redaction};
-pub use figures::{counted, utc};
+pub use figures::{counted, utc, utc_span};
 pub use gathered::{Evidence, Fact, Gathered, SCHEMA, Shown, State};
 pub use key_log::KeyLog;
 pub use known::Known;

@@ -11,7 +11,7 @@ use super::verdict_id::VerdictId;
 use crate::evidence::auth::Outage;
 use crate::evidence::client::Sign;
 use crate::evidence::key_log::Format;
-use crate::evidence::{Known, Need, counted, utc};
+use crate::evidence::{Known, Need, counted, utc, utc_span};
 
 /// Asked before every verdict that needs "none seen".
 pub(super) const AUTH_REACHABLE: TreeQuestion = TreeQuestion {
@@ -81,10 +81,9 @@ pub(super) fn outage_reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
 fn outage_sentence(outage: &Outage) -> String {
     let Outage { span, .. } = outage;
     format!(
-        "Synapse could not check the access token of {} and answered 503, {} to {}",
+        "Synapse could not check the access token of {} and answered 503, {}",
         counted(span.count, "request"),
-        utc(span.first),
-        utc(span.last)
+        utc_span(span.first, span.last)
     )
 }
 

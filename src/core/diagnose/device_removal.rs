@@ -14,7 +14,7 @@ use crate::evidence::{counted, utc};
 const SIGN_OUT: &str = "this server uses MAS: sign the device out in its client or on the MAS account page, wait \
                         until Synapse's log shows `Deleting devices` with it, then sign in again";
 /// The same for a device that came back without its keys.
-const SIGN_OUT_ONCE_MORE: &str = "use a real logout, in the client or on the MAS account page. Until then the client \
+const SIGN_OUT_ONCE_MORE: &str = "log out in the client or on the MAS account page. Until then the client \
                                   believes that its keys are published";
 
 /// What the log says about a device that the server does not know: when and by whom it was removed, else its last
@@ -48,13 +48,13 @@ pub(super) fn lost_its_keys(walk: &mut Walk) -> Vec<String> {
     {
         let by = removed.by.words();
         reasons.push(format!(
-            "it was removed {} {by}, with its keys, and is on the server again",
+            "it was removed at {} {by}, with its keys, and is on the server again",
             utc(removed.at)
         ));
         let back = log.added_after(removed.at);
         if let Some(back) = back.filter(|_| matches!(removed.by, By::Admin(_))) {
             reasons.push(format!(
-                "MAS still had its session and put the device back {}",
+                "MAS still had its session and put the device back at {}",
                 utc(back.at)
             ));
         }
@@ -89,7 +89,7 @@ pub(super) fn sign_out(walk: &mut Walk, remedies: &mut [Advice]) {
     if let Some(device) = walk.evidence.device().filter(|_| uses_mas) {
         let id = encoded(device.device.as_str());
         walk.findings.push(format!(
-            "the MAS account page signs it out: `account_management_uri` with \
+            "to sign it out on the MAS account page, open `account_management_uri` with \
              `?action=org.matrix.device_delete&device_id={id}`"
         ));
     }

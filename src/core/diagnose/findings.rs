@@ -11,7 +11,7 @@ use crate::evidence::key_log::Coverage;
 use crate::evidence::otk::Check;
 use crate::evidence::removal::RemovedBy;
 use crate::evidence::{
-    ClientFacts, DeviceRow, Evidence, Fact, KeyLog, Known, Need, State, counted, utc,
+    ClientFacts, DeviceRow, Evidence, Fact, KeyLog, Known, Need, State, counted, utc, utc_span,
 };
 
 /// Whether any log holds anything of the window: silence of an empty window says nothing.
@@ -81,13 +81,12 @@ pub(super) fn of_log(log: &KeyLog, refusals: &Refusals, findings: &mut Vec<Strin
 
 /// When rejected uploads became history, and by which line.
 fn resolved(of: Resolved) -> String {
-    let first = utc(of.span.first);
-    let last = utc(of.span.last);
+    let when = utc_span(of.span.first, of.span.last);
     let uploads = counted(of.span.count, "rejected upload");
     match of.by {
         Some(RemovedBy::Deleted | RemovedBy::Task) => format!(
             "resolved: the device was removed at {} and logged in again under the same ID. {uploads} before \
-             that ({first} to {last}) are history",
+             that ({when}) are history",
             utc(of.at)
         ),
         by => {
@@ -96,7 +95,7 @@ fn resolved(of: Resolved) -> String {
                 Some(_) => "the authentication service removed devices of this user in between",
             };
             format!(
-                "history: {uploads} ({first} to {last}), consistent with a logout and a new login: the \
+                "history: {uploads} ({when}), consistent with a logout and a new login: the \
                  current identity is newer ({}), and neither key belongs to it; {line}",
                 utc(of.at)
             )
@@ -122,14 +121,13 @@ pub(super) fn refused_by_report(evidence: &Evidence) -> Option<String> {
             "the client's report shows {count} without a time, so no log can be compared with it"
         ));
     };
-    let from = utc(first);
-    let to = utc(last);
+    let when = utc_span(first, last);
     let log = match covers(evidence, first, last) {
         Some(true) => "the Synapse log covers that time and shows none, so compare the clocks",
         Some(false) => "the Synapse log that was read does not cover that time",
         None => "no Synapse log was read that could show them",
     };
-    Some(format!("the client's report shows {count}, {from} to {to}; {log}"))
+    Some(format!("the client's report shows {count}, {when}; {log}"))
 }
 
 /// Whether a log was read over a span of time; `None` where none was read.
@@ -163,7 +161,7 @@ pub(super) fn reach(coverage: &[Coverage]) -> Vec<String> {
     for coverage in coverage {
         let span =
             coverage.span.map_or("has no line in the log window".to_owned(), |(from, to)| {
-                format!("covers {} to {}", utc(from), utc(to))
+                format!("covers {}", utc_span(from, to))
             });
         notes.push(format!("log {} {span}; {}", coverage.source, coverage.zone));
         notes.extend(coverage.notes.iter().map(|note| format!("log {}: {note}", coverage.source)));

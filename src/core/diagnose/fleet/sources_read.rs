@@ -2,7 +2,7 @@
 
 use super::overview::Fleet;
 use crate::evidence::fleet::{FleetLog, FleetRows};
-use crate::evidence::{Evidence, Fact, Known, Need, State, utc};
+use crate::evidence::{Evidence, Fact, Known, Need, State, utc_span};
 
 impl Fleet {
     /// A log that failed half-way still told what it had read; one without a line of the window told nothing.
@@ -30,7 +30,7 @@ impl Fleet {
                 let source = &coverage.source;
                 let part = if coverage.whole { "" } else { ", not the whole log window" };
                 if let Some((from, to)) = coverage.span {
-                    let span = format!("{} to {}", utc(from), utc(to));
+                    let span = utc_span(from, to);
                     self.read.push(format!("log {source}: {span}{part}"));
                 }
                 let notes = coverage.notes.iter();

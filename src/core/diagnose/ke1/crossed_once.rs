@@ -9,7 +9,7 @@ use crate::diagnose::verdict_id::VerdictId;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "crossed-once",
-    asked: "Was each upload rejected once, and not again?",
+    asked: "Was each rejection a single one, not repeated?",
     rules: &[VerdictId::OtkRace],
     ask: crossed_once,
 };
@@ -19,13 +19,13 @@ fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
     let log = known.log.value();
     if !log.is_some_and(|log| crossed(walk, log)) {
         let answer = if log.is_some() { Answer::No } else { Answer::Unknown };
-        walk.step(answer, "no rejected upload that happened once and not again", &walk.known.log);
+        walk.step(answer, "there is no single rejection without a repeat", &walk.known.log);
         return None;
     }
     if hides_quiet(walk) {
         return None;
     }
-    let because = "no key ID was rejected twice, so two uploads of one device crossed";
+    let because = "no key ID was rejected twice, so two uploads of one device overlapped";
     walk.decided(Answer::Yes, vec![because.into()], &walk.known.log);
     Some((VerdictId::OtkRace, Certainty::Consistent))
 }

@@ -20,7 +20,7 @@ pub(super) fn crossed(walk: &mut Walk, log: &KeyLog) -> bool {
     }
     let how = format!(
         "the log ends {} after the rejected upload of {}. Ask again in {}: if no upload is rejected until \
-         then, or one is accepted, two uploads crossed once (otk-race)",
+         then, or one is accepted, two uploads overlapped once (otk-race)",
         counted(seen_after(&refused, end), "second"),
         utc(span.last),
         counted(QUIET.as_secs().unsigned_abs(), "second")

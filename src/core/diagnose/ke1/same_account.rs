@@ -12,7 +12,7 @@ use crate::diagnose::verdict_id::VerdictId;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "same-account",
-    asked: "Do both keys come from the same account?",
+    asked: "Do the stored and the rejected key come from the same account?",
     rules: &[VerdictId::OtkConcurrent, VerdictId::OtkRolledBack, VerdictId::OtkSameAccount],
     ask: same_account,
 };
@@ -26,7 +26,7 @@ fn same_account(walk: &mut Walk) -> Option<Ruling> {
         return None;
     }
     if crossed(walk, log) {
-        walk.step(Answer::Yes, "it happened only once", &walk.known.log);
+        walk.step(Answer::Yes, "the rejection was not repeated", &walk.known.log);
         return None;
     }
     let order = upload_order(&walk.refusals, log);

@@ -29,7 +29,7 @@ fn unexplained(walk: &mut Walk) -> Option<Ruling> {
     }
     let known = walk.known;
     if crossed(walk, &known.reported) {
-        walk.step(Answer::Yes, "it happened only once", &known.log);
+        walk.step(Answer::Yes, "the rejection was not repeated", &known.log);
         return None;
     }
     let why = match (&known.keys, group.refused.old.check, group.refused.new.check) {

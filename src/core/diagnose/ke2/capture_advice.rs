@@ -33,7 +33,7 @@ fn captured(walk: &mut Walk) -> Option<Ruling> {
     } else if walk.evidence.dehydrated().value() == Some(&true) {
         let how =
             "ask about the device that is in the call. This one is dehydrated: nobody uses it";
-        walk.missing("the right device", how.into());
+        walk.missing("a question about the device that is in the call", how.into());
     } else {
         walk.missing("a live watch", live_how(walk));
     }
@@ -43,7 +43,7 @@ fn captured(walk: &mut Walk) -> Option<Ruling> {
     }
     let log = walk.evidence.to_device_log();
     if !log.value().is_some_and(|log| log.debug) {
-        walk.missing("9533_debug", DEBUG_HOW.into());
+        walk.missing("the logger 9533_debug", DEBUG_HOW.into());
     }
     let because = walk.missing.iter().map(|missing| missing.need.clone()).collect::<Vec<_>>();
     let because = format!("missing: {}", because.join(", "));

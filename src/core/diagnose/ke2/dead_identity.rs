@@ -55,7 +55,7 @@ fn dead_identity(walk: &mut Walk) -> Option<Ruling> {
     };
     if !proven && right > 0 && walk.evidence.subject.sender().is_none() {
         let how = "check one sender with `!ke2 @user:server DEVICE @sender:server`";
-        walk.missing("whether only this sender is affected", how.into());
+        walk.missing("a check of one sender", how.into());
     } else if !proven {
         let how = "a single sender may have invented the key. Run `!ke1` for this device, or check what another \
                    sender's messages are encrypted for";
@@ -92,7 +92,7 @@ fn dead_by_client(walk: &mut Walk, mail: &InboxContents) -> Option<Ruling> {
             format!("its client received {many} with nothing encrypted for its key, and {ke1}");
         walk.findings.push(why);
         if walk.known.keys.unknown().is_some() {
-            let how = "give Kestrel the database: the signature test shows whether the client created a new account, and then these \
+            let how = "give Kestrel the database: the signature test shows whether the client created a new account. If it did, these \
                        messages were for the old one";
             walk.missing("KE-1's signature test", how.into());
         }

@@ -2,15 +2,14 @@
 
 use crate::diagnose::certainty::Certainty;
 use crate::evidence::to_device::ToDeviceLog;
-use crate::evidence::{counted, utc};
+use crate::evidence::{counted, utc_span};
 
 /// How many were dropped, and how far that can be believed.
 pub(super) fn dropped(log: &ToDeviceLog) -> Option<(String, Certainty)> {
     let span = log.dropped?;
     let many = counted(span.count, "message");
-    let first = utc(span.first);
-    let last = utc(span.last);
-    let why = format!("9533_debug shows {many} to it as dropped, {first} to {last}");
+    let when = utc_span(span.first, span.last);
+    let why = format!("9533_debug shows that the server dropped {many} to it, {when}");
     if log.dropped_in_text {
         let why = format!("{why}; the log is text, so the lines can be forged");
         return Some((why, Certainty::Consistent));

@@ -27,7 +27,9 @@ pub(super) fn compare_column(walk: &mut Walk, shape: &EventShape) -> bool {
     };
     let other = seen != stored;
     let verdict = if other { "not what is stored here" } else { "as it is stored here" };
-    walk.findings.push(format!("column {column} means that {said}: {verdict} ({stored} bytes)"));
+    walk.findings.push(format!(
+        "column {column} in the client's error means that {said}: {verdict} ({stored} bytes)"
+    ));
     other
 }
 

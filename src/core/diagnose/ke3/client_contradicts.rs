@@ -21,7 +21,7 @@ fn client_contradicts(walk: &mut Walk) -> Option<Ruling> {
     walk.evidence.redactions().unknown().is_none().then_some(())?;
     let how = "get the client's report or console log from around the event: a missing session (MissingRoomKey), an unknown \
                index, or the error that it logs for this event";
-    walk.missing("the client's side", how.into());
+    walk.missing("the client's report", how.into());
     if compare_column(walk, shape) {
         walk.step(Answer::Yes, "it read different content", &known);
         return Some((VerdictId::EventClient, Certainty::Consistent));

@@ -22,7 +22,7 @@ fn event_encrypted(walk: &mut Walk) -> Option<Ruling> {
     let why = if row.state {
         format!("it is a state event of type {}, and no client decrypts state events", row.kind)
     } else {
-        format!("its type is {}, so there is nothing to decrypt", row.kind)
+        format!("its type is {}", row.kind)
     };
     walk.decided(Answer::No, vec![why], &event);
     Some((VerdictId::EventNotEncrypted, Certainty::Proven))

@@ -30,7 +30,7 @@ fn event_redacted(walk: &mut Walk) -> Option<Ruling> {
         }
     };
     if rows.iter().all(|row| row.censored) && states_algorithm(walk) {
-        let why = "a redaction refers to it, but Synapse kept the content because its sender was not allowed \
+        let why = "a redaction refers to it, but Synapse kept the content because the redaction's sender was not allowed \
                    to redact it";
         walk.step(Answer::No, why, &redactions);
         walk.findings.push(why.into());

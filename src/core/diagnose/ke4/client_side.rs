@@ -52,7 +52,7 @@ fn client_timeouts(walk: &mut Walk) -> Option<Ruling> {
     walk.because.splice(0..0, reasons);
     if ids.is_empty() {
         walk.missing(
-            "the client's side",
+            "the client's report",
             "get its diagnostics report or a HAR file, which show whether it saw timeouts".into(),
         );
     }
@@ -70,7 +70,7 @@ fn stays_open(walk: &mut Walk, delays: &Delays, timeouts: &Timeouts) -> bool {
     }
     if restarts.answered == 0 {
         walk.step(Answer::Unknown, "no restart is known to belong to the user", log);
-        let how = "ask again during a call. A pending or a sent delayed event then shows which restarts belong to the user";
+        let how = "run this command again during a call. A pending or a sent delayed event then shows which restarts belong to the user";
         walk.missing("a delayed-event restart that belongs to the user", how.into());
         return true;
     }
@@ -79,7 +79,7 @@ fn stays_open(walk: &mut Walk, delays: &Delays, timeouts: &Timeouts) -> bool {
         let why = "a proxy answered the client instead of Synapse";
         walk.step(Answer::Unknown, why, &told_by);
         let how = "check the proxy's log of these minutes, and whether Synapse was running";
-        walk.missing("the path to the server", how.into());
+        walk.missing("the client's HAR file and the proxy's log", how.into());
         return true;
     }
     let unexplained = delays.unexplained();
@@ -104,13 +104,13 @@ fn fast_meanwhile(walk: &mut Walk, timeouts: &Timeouts, delays: &Delays) -> Opti
             return Some(Vec::new());
         }
         Meanwhile::Slow(why) => {
-            let how = "ask again during a call. A pending or a sent delayed event then shows which restarts belong to \
+            let how = "run this command again during a call. A pending or a sent delayed event then shows which restarts belong to \
                        the user";
             (why, "whose restarts were slow", how.to_owned())
         }
         Meanwhile::Silent(why) => {
             let how = "check in the proxy's log of these minutes whether the client's restarts reached it";
-            (why, "the path to the server", how.to_owned())
+            (why, "the client's HAR file and the proxy's log", how.to_owned())
         }
         Meanwhile::Unread(why) => {
             let how = timeouts.wanted().unwrap_or_default();

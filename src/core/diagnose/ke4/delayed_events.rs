@@ -40,10 +40,10 @@ impl TiedBy {
     /// As a reason says it.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::Pending => "from the pending delayed event",
-            Self::Sent => "from the event that was sent",
-            Self::Authenticated => "from authenticated requests",
-            Self::Address => "from the address, which no other user was seen at",
+            Self::Pending => "identified by a pending delayed event",
+            Self::Sent => "identified by the event that was sent",
+            Self::Authenticated => "identified by authenticated requests",
+            Self::Address => "identified by the address, which no other user was seen at",
             Self::Anyone => "of unknown users: they could be anybody's",
         }
     }

@@ -42,7 +42,7 @@ fn restarts_failed(walk: &mut Walk) -> Option<Ruling> {
     let how = "get Synapse's log at INFO from the process that answered, with the lines of `synapse.http.server` and \
                `synapse.api.auth.mas` for these requests; and check in the client's log whether it refreshed its token \
                (401) and restarted in time";
-    walk.missing("why restarts were rejected", how.into());
+    walk.missing("the reason for the rejected restarts", how.into());
     None
 }
 

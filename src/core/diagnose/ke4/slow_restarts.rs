@@ -37,8 +37,8 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
         let restarted = starts.iter().any(|at| longest.from <= *at && *at <= longest.to);
         let what = if restarted { "it was starting" } else { "it was stalled" };
         reasons.push(format!(
-            "Synapse's process wrote nothing for {}, then found {} that clients had closed and {} that \
-             they had asked again: {what}",
+            "the Synapse process logged nothing for {}. After that it found {} that clients had closed and {} that \
+             clients had retried: {what}",
             seconds(length),
             counted(longest.left, "request"),
             counted(longest.bunched, "restart")
@@ -64,12 +64,14 @@ fn database(log: Option<&DelayLog>, contended: u64) -> String {
     if contended > 0 {
         // The other may be somebody's lock, or the client's own repeated restart.
         words.push_str(&format!(
-            ", where {contended} met a row that another transaction had locked (could not serialize access)"
+            ". {contended} met a row that another transaction had locked (could not serialize access)"
         ));
     }
     words.push_str(&match elsewhere {
-        0 => ", and no other request was slow, so a lock on the row is more likely than a slow database"
-            .into(),
+        0 => {
+            ". No other request was slow, so a lock on the row is more likely than a slow database"
+                .into()
+        }
         more => {
             format!(", which also delayed {} by 2 s or longer", counted(more, "other request"))
         }

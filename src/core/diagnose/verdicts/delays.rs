@@ -73,7 +73,7 @@ pub(super) const DELAY_NOT_ARRIVING: VerdictRow = VerdictRow {
     explanation: "Other requests of the user reach the homeserver, but no restart of the user's \
                  delayed leave does.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "the path to the server",
+        need: "the client's HAR file and the proxy's log",
         how: "the client's HAR file shows whether it sends restarts, and the proxy's log shows where they end",
     })),
     remedies: &[],

@@ -107,7 +107,7 @@ pub(super) const OTK_CONCURRENT: VerdictRow = VerdictRow {
     action: "Close one of them, then log the device out and back in.",
     explanation: "Both clients publish keys from copies of the same store.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "the second client",
+        need: "proof of a second client",
         how: "ask the user which tabs, processes or copied tokens use this session",
     })),
     remedies: &[
@@ -133,7 +133,7 @@ pub(super) const OTK_ROLLED_BACK: VerdictRow = VerdictRow {
     explanation: "The client's store was restored from an older copy. It offers key IDs again \
                  that it had already published with other keys.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
-        need: "what was restored",
+        need: "proof of a restore",
         how: "ask the user whether a backup, snapshot or disk image of the client was restored just before the \
               first rejected upload",
     })),
@@ -146,7 +146,7 @@ pub(super) const OTK_ROLLED_BACK: VerdictRow = VerdictRow {
 pub(super) const OTK_SAME_ACCOUNT: VerdictRow = VerdictRow {
     name: "otk-same-account",
     kind: VerdictKind::Trouble,
-    headline: "This device offers two different keys under one ID.",
+    headline: "This device offers two different keys under one key ID.",
     action: "Log it out and back in.",
     explanation: "One Olm account made both keys. Either two clients use one store, or the store \
                  was restored from an older copy.",
@@ -236,7 +236,7 @@ pub(super) const OTK_EXHAUSTED: VerdictRow = VerdictRow {
     remedies: &[
         (BringOnline, Recommended, None),
         (Relogin, Possible, Some("do this if it is online and still uploads no keys")),
-        (OtkSurgery, WillNotHelp, Some("there is no row to edit")),
+        (OtkSurgery, WillNotHelp, Some("the device has no keys left on the server")),
     ],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,

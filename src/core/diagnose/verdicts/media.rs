@@ -29,7 +29,9 @@ pub(super) const MEDIA_STALE_DEVICE: VerdictRow = VerdictRow {
     remedies: &[(
         Relogin,
         Possible,
-        Some("do this on the sender's device: its client then fetches the device list again"),
+        Some(
+            "this means the sender's device, not the one in the question: its client then fetches the device list again",
+        ),
     )],
     place: OwnPlace::Independent,
     follows: Follows::Keys(&[VerdictId::UnknownDevice]),
@@ -114,7 +116,7 @@ pub(super) const MEDIA_VALIDATION: VerdictRow = VerdictRow {
     remedies: &[(
         SdkPin,
         Possible,
-        Some("do this once the client's log names the check that failed"),
+        Some("wait until the client's log names the check that failed"),
     )],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,
@@ -163,7 +165,7 @@ pub(super) const MEDIA_SENDER: VerdictRow = VerdictRow {
     explanation: "The sender's client found no device to send its media keys to.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
         need: "a check of the sender's client",
-        how: "ask whether it shows this member in the call, and any of the user's devices",
+        how: "ask the sender whether their client shows this member in the call, and any of the user's devices",
     })),
     remedies: &[],
     place: OwnPlace::Independent,
