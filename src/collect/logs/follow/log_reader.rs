@@ -135,9 +135,7 @@ impl LogReader {
         };
         let shown = self.source.path.display();
         let is_late_lost = opened.map_err(|error| format!("{shown} cannot be read: {error}"))?;
-        if self.saved.as_ref().is_some_and(|saved| saved.began.is_some()) {
-            self.saved = None;
-        }
+        self.saved.take_if(|saved| saved.began.is_some());
         if is_late_lost {
             self.notices.push(": late lines of a deleted file were not read");
         }
