@@ -33,6 +33,9 @@ use crate::store::Store;
 /// How often the clocks are compared and the device's signature is checked.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 const LOOKS_A_DAY: u32 = 24;
+/// The pause before the clocks are compared again where the homeserver did not answer: it may only be busy, as after
+/// a restart of the whole machine.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
 /// The pause after a notice could not be posted.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -76,6 +79,7 @@ impl Account {
             ended = guarded => ended,
             lost = lease.clone().hold() => lost,
             unusable = keeper.notice_conflicts(conflicts) => unusable.into(),
+            never = keeper.watch_clocks() => match never {},
             never = keeper.look_around() => match never {},
             never = keeper.tell() => match never {},
         };
@@ -124,12 +128,35 @@ impl Keeper<'_> {
         }
     }
 
-    /// Compares the clocks and looks whether the device is still signed: now, and every hour. Asks whether the
-    /// password is still right: now, and every day.
+    /// Compares the clocks: now, and every hour. The room gets one notice as long as a clock stays wrong.
+    async fn watch_clocks(self) -> Never {
+        let mut said = false;
+        loop {
+            let pause = match clock_offset::offset(self.client).await {
+                Ok(offset) => {
+                    let wrong = clock_offset::is_wrong(offset);
+                    if wrong {
+                        tracing::warn!("{}", clock_offset::describe(offset));
+                    }
+                    if wrong && !said {
+                        self.change(|session| session.notes.push(notices::clocks(offset)));
+                    }
+                    said = wrong;
+                    LOOK
+                }
+                Err(error) => {
+                    tracing::info!("the clocks could not be compared, trying again: {error:#}");
+                    ASK_AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Looks whether the device is still signed: now, and every hour. Asks whether the password is still right: now,
+    /// and every day.
     async fn look_around(self) -> Never {
-        let mut said_clock = false;
         for look in 0_u32.. {
-            said_clock = self.compare_clocks(said_clock).await;
             self.look_at_signature().await;
             if look % LOOKS_A_DAY == 0 {
                 self.look_at_password().await;
@@ -137,24 +164,6 @@ impl Keeper<'_> {
             tokio::time::sleep(LOOK).await;
         }
         std::future::pending().await
-    }
-
-    /// Returns whether the room knows that a clock is wrong.
-    async fn compare_clocks(self, said: bool) -> bool {
-        match clock_offset::offset(self.client).await {
-            Ok(offset) if clock_offset::is_wrong(offset) => {
-                tracing::warn!("{}", clock_offset::describe(offset));
-                if !said {
-                    self.change(|session| session.notes.push(notices::clocks(offset)));
-                }
-                true
-            }
-            Ok(_) => false,
-            Err(error) => {
-                tracing::info!("the clocks could not be compared: {error:#}");
-                said
-            }
-        }
     }
 
     async fn look_at_signature(self) {
