@@ -54,7 +54,7 @@ enum Verb {
     Replay(terminal::Replay),
     /// Check the config, the bot's account and every source; works while the bot runs
     Doctor(Configured),
-    /// Show the questions of each check in order, and the verdicts they lead to
+    /// Show the decision trees: the questions in order, and the verdicts they lead to
     Tree(terminal::Tree),
     /// Print the SQL that creates a read-only role in Synapse's database
     Grants {

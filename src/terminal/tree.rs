@@ -14,7 +14,8 @@ use super::triage_flags::Symptom;
 /// Which tree, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Tree {
-    /// The branch to show; default: all four. `all` and `fleet` have no tree of their own and show all four
+    /// The symptom whose tree to show; default: all four. `all` and `fleet` have no tree of their own and show all
+    /// four
     symptom: Option<Symptom>,
     #[arg(long, value_enum, default_value_t = Chart::Text)]
     format: Chart,

@@ -10,7 +10,7 @@ use crate::evidence::{Evidence, Known, counted};
 /// What a client says that fails to open what it is sent.
 const FAILS: [(Sign, &str, &str); 3] = [
     (Sign::MissingOneTimeKey, "does not have the one-time key of", "message"),
-    (Sign::Wedged, "has no session that decrypts", "message"),
+    (Sign::Wedged, "has no Olm session for", "message"),
     (Sign::MissingMediaKey, "is missing", "media key"),
 ];
 

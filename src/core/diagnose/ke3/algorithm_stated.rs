@@ -45,8 +45,10 @@ fn algorithm_stated(walk: &mut Walk) -> Option<Ruling> {
             return None;
         }
     };
-    let why =
-        format!("{what}, as stored here ({} bytes); clients say \"{client}\"", shape.content_bytes);
+    let why = format!(
+        "{what} in this server's copy ({} bytes); clients say \"{client}\"",
+        shape.content_bytes
+    );
     walk.decided(Answer::No, vec![why], &known);
     compare_column(walk, shape);
     Some((VerdictId::EventMalformed, Certainty::Proven))

@@ -43,7 +43,7 @@ pub(super) const DELAY_GONE: VerdictRow = VerdictRow {
     name: "delay-gone",
     kind: VerdictKind::Trouble,
     headline: "The client restarts delayed events that no longer exist.",
-    action: "",
+    action: "Check the client and its network.",
     explanation: "The delayed events were already sent, or cancelled.",
     certainty: CertaintyRule::UpToProven(Some(TIED_JSON_LOG)),
     remedies: &[],

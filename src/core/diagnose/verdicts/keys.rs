@@ -34,7 +34,7 @@ pub(super) const AUTH_UNREACHABLE: VerdictRow = VerdictRow {
     headline: "Synapse got no usable answer from MAS.",
     action: "Check that MAS runs and that Synapse reaches it.",
     explanation: "Synapse asks the authentication service (MAS) about each access token. MAS gave \
-                 no usable answer, so Synapse answered 503 to requests with an access token.",
+                 no usable answer.",
     certainty: CertaintyRule::UpToProven(Some(Confirmation {
         need: "a JSON log",
         how: "use Synapse's TerseJsonFormatter: its log lines cannot be forged. Also read MAS's own log of these minutes",
@@ -236,7 +236,7 @@ pub(super) const OTK_EXHAUSTED: VerdictRow = VerdictRow {
     remedies: &[
         (BringOnline, Recommended, None),
         (Relogin, Possible, Some("do this if it is online and still uploads no keys")),
-        (OtkSurgery, WillNotHelp, Some("the device has no keys left on the server")),
+        (OtkSurgery, WillNotHelp, Some("no one-time key of the device is left on the server")),
     ],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::delay::latency::Latency;
+use crate::evidence::figures::counted;
 use crate::evidence::key_log::{Coverage, Format, Span};
 
 /// SHA-256 of a delay id, in hex: enough to see that two are the same.
@@ -248,9 +249,9 @@ impl DelayLog {
     pub fn summary(&self) -> String {
         let restarts = &self.restarts;
         let mut said = vec![format!(
-            "{} restarts of {} delayed events by all users",
-            restarts.latency.count,
-            self.handled.len()
+            "{} of {} by all users",
+            counted(restarts.latency.count, "restart"),
+            counted(self.handled.len() as u64, "delayed event")
         )];
         for (count, what) in [
             (restarts.slow.count(), "of 2 s or more"),

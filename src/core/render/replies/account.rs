@@ -64,8 +64,8 @@ pub fn device_conflict(device: &DeviceId) -> Reply {
         "Kestrel may be unable to read some commands, and some of its messages may be unreadable.",
     );
     page.label("Fix").text(
-        "Stop Kestrel, run `kestrel login`, and start it. With `[matrix] password_file` Kestrel creates a new device \
-         itself.",
+        "Stop Kestrel, run `kestrel login`, and start it. If `[matrix] password_file` is set, Kestrel creates the new \
+         device itself next time.",
     );
     page.reply()
 }
