@@ -19,7 +19,7 @@ use kestrel::store::Store;
 
 use self::terminal::Configured;
 
-/// Finds out why Matrix messages do not decrypt, from Synapse's log and database. It only reads
+/// Finds out why Matrix messages do not decrypt, from Synapse's log and database. It changes nothing in them
 #[derive(Debug, Parser)]
 #[command(name = "kestrel", version, max_term_width = 100)]
 struct Arguments {
@@ -36,7 +36,7 @@ enum Verb {
     Login(Login),
     /// Answer a question on the terminal, without Matrix; a config file is optional
     Triage(Box<terminal::Triage>),
-    /// Run the storm watch on old logs, and show the alerts that it would have posted
+    /// Run the storm watch on logs, and print the alerts instead of posting them
     Watch(Box<terminal::Watching>),
     /// List ongoing and recent storms; works while the bot runs
     Storms(terminal::Storms),
@@ -75,14 +75,14 @@ struct Login {
     /// A file with the account's password; otherwise Kestrel asks for it
     #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
     password_file: Option<PathBuf>,
-    /// A file with an access token, for an account that logs in elsewhere
+    /// A file with an access token that was created elsewhere, for an account without a password (SSO, MAS)
     #[arg(long, value_name = "FILE", requires = "device")]
     token_file: Option<PathBuf>,
     /// The device ID of the access token
     #[arg(long, value_name = "ID")]
     device: Option<String>,
-    /// A file with the recovery key of the account's cross-signing identity: the file `recovery-key` of the
-    /// store that created it. Otherwise Kestrel tries the key of this store, then asks for it
+    /// A file with the recovery key of the account's cross-signing identity, such as `recovery-key` from the store
+    /// with which Kestrel created that identity. Otherwise Kestrel tries the key of this store, then asks for it
     #[arg(long, value_name = "FILE", conflicts_with = "reset_identity")]
     recovery_key_file: Option<PathBuf>,
     /// Replace the account's cross-signing identity. Everybody who verified the bot has to verify it again,

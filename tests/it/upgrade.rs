@@ -201,7 +201,7 @@ async fn lab_a_tombstone_of_a_member_and_one_that_gives_power_away_are_not_follo
     let stolen = replace(&lab, &member, &bot, json!({evil: 100, admin: 100})).await?;
     let says = notice(&ops, &bot, NOT_FOLLOWED).await?;
     println!("{}\n", says.plain);
-    assert!(says.plain.contains("he sender may not command Kestrel"), "{}", says.plain);
+    assert!(says.plain.contains("he sender is not allowed to command Kestrel"), "{}", says.plain);
     assert!(mentions(&says, &ops), "{:?}", says.content);
     assert!(!is_in(&lab, &member, &stolen, &bot).await?);
 

@@ -36,11 +36,11 @@ ALTER ROLE {role} SET default_transaction_read_only = on;
 ALTER ROLE {role} SET statement_timeout = '5s';
 ALTER ROLE {role} SET lock_timeout = '1s';
 ALTER ROLE {role} SET idle_in_transaction_session_timeout = '15s';
--- This one the role cannot change: a sort that needs more disk than this fails.
+-- The role cannot change this limit. A query that needs more disk space than this fails.
 DO $kestrel$ BEGIN
   EXECUTE format('ALTER ROLE %I SET temp_file_limit = %L', {literal}, '256MB');
 EXCEPTION WHEN insufficient_privilege THEN
-  RAISE WARNING 'temp_file_limit is not set: a sort of the role could fill the disk. Run this SQL as a superuser.';
+  RAISE WARNING 'temp_file_limit is not set: a query of this role could fill the disk. Run this SQL as a superuser.';
 END $kestrel$;
 -- Temporary tables are a way to write; Synapse's own role keeps the right (its purge jobs use them).
 DO $kestrel$ DECLARE synapse name; BEGIN
@@ -48,8 +48,8 @@ DO $kestrel$ DECLARE synapse name; BEGIN
   IF synapse IS NOT NULL THEN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), synapse); END IF;
   EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
 END $kestrel$;
--- Up to PostgreSQL 14 every role may create tables in the schema public, and a database that was upgraded from
--- there keeps that. Owners of tables there, such as Synapse's role, keep the right.
+-- In PostgreSQL 14 and older, every role may create tables in the schema public, and a database upgraded from such
+-- a version still allows it. Roles that own tables in this schema, such as Synapse's, keep the right.
 DO $kestrel$ DECLARE owner name; BEGIN
   IF has_schema_privilege('public', 'public', 'CREATE') THEN
     FOR owner IN SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public' LOOP
@@ -58,8 +58,8 @@ DO $kestrel$ DECLARE owner name; BEGIN
     REVOKE CREATE ON SCHEMA public FROM PUBLIC;
   END IF;
 END $kestrel$;
--- Large objects, and messages in the write-ahead log, are ways to write too, also in a read-only transaction.
--- PostgreSQL gives them to every role, so they can only be taken from every role of this database. Synapse uses
+-- Large objects, and messages in the write-ahead log, are ways to write too, even in a read-only transaction.
+-- PostgreSQL grants them to PUBLIC, so they can be revoked only from all roles of this database at once. Synapse uses
 -- neither. Superusers keep them, and so does a role that owns a large object now. To give large objects back to
 -- another role:
 --   GRANT EXECUTE ON FUNCTION lo_creat(int), lo_create(oid), lo_from_bytea(oid, bytea), lo_put(oid, bigint, bytea),
@@ -79,8 +79,8 @@ DO $kestrel$ DECLARE writer regprocedure; owner name; BEGIN
     RAISE WARNING 'The role can still create large objects, and so fill the disk. Run this SQL as a superuser.';
   END IF;
 END $kestrel$;
--- What PostgreSQL leaves to every role, and no grant can take away: to change its own password and settings, to
--- send notifications, to take advisory locks, to hold snapshots, and to write lines into the server's log.
+-- PostgreSQL lets every role do the following, and no REVOKE prevents it: change its own password and settings, send
+-- notifications, take advisory locks, hold snapshots, and write lines into the server's log.
 GRANT USAGE ON SCHEMA public TO {role};
 -- Public key material and its metadata: any Matrix user may query or claim it.
 GRANT SELECT (user_id, device_id, algorithm, key_id, ts_added_ms, key_json) ON e2e_one_time_keys_json TO {role};
@@ -160,7 +160,7 @@ BEGIN
 END $delayed$;
 REVOKE ALL ON FUNCTION kestrel.delayed(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kestrel.delayed(text) TO {role};
--- Memberships of calls that were sent as delayed events in one room, the newest of a span in milliseconds.
+-- The newest call memberships in one room that were sent as delayed events, between two times in milliseconds.
 CREATE OR REPLACE FUNCTION kestrel.delayed_sent(p_room text, p_from bigint, p_to bigint)
 RETURNS TABLE (id text, event text, room text, kind text, sender text, sent bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $sent$

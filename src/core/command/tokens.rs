@@ -135,7 +135,7 @@ fn numbered(text: &str) -> Option<(char, usize)> {
 
 fn unclosed(rest: &str) -> UsageError {
     UsageError::new(format!(
-        "{} has no closing quote. Add one before a space or at the end.",
+        "{} has no closing quote. Add one after the quoted ID.",
         in_quotes(rest)
     ))
 }

@@ -102,7 +102,7 @@ fn bare(words: &[Word]) -> Result<Span, UsageError> {
         return Ok(Span::Last(duration(&text)?));
     }
     Err(UsageError::new(format!(
-        "Unexpected words: {}. Examples of a window: last 30m, since 14:30. A device ID with spaces needs quotes.",
+        "Unexpected words: {}. Examples of a window: last 30m, since 14:30. An ID with spaces needs quotes.",
         in_quotes(&text)
     )))
 }

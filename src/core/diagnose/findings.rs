@@ -163,7 +163,7 @@ pub(super) fn reach(coverage: &[Coverage]) -> Vec<String> {
             coverage.span.map_or("has no line in the log window".to_owned(), |(from, to)| {
                 format!("covers {}", utc_span(from, to))
             });
-        notes.push(format!("log {} {span}; {}", coverage.source, coverage.zone));
+        notes.push(format!("log {} {span}; the log's times: {}", coverage.source, coverage.zone));
         notes.extend(coverage.notes.iter().map(|note| format!("log {}: {note}", coverage.source)));
     }
     notes

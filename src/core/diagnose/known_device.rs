@@ -15,7 +15,11 @@ use crate::evidence::{DeviceRow, Known, utc};
 pub(super) fn unknown_device(walk: &mut Walk) -> Option<String> {
     let devices = walk.evidence.devices();
     if device_row(walk).is_some() || walk.known.keys.value().is_some() {
-        walk.step(Answer::Yes, "it has a row in devices or identity keys", &devices);
+        walk.step(
+            Answer::Yes,
+            "it has a row in the table `devices`, or it has identity keys",
+            &devices,
+        );
         return None;
     }
     if let Some(why) = devices.unknown().or(walk.known.keys.unknown()) {

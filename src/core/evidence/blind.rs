@@ -157,8 +157,8 @@ pub fn lines_at_info(loggers: &[&str]) -> String {
     let yaml: Vec<_> = loggers.iter().map(|name| format!("`{name}: {{level: INFO}}`")).collect();
     format!(
         "in the file that log_config of homeserver.yaml names, add these lines under `loggers:`: {}. Then run \
-         `systemctl reload matrix-synapse` (in a container: `docker kill --signal HUP synapse`). With \
-         matrix-docker-ansible-deploy, which keeps some loggers at CRITICAL, add each of them as \
+         `systemctl reload matrix-synapse` (in a container: `docker kill --signal HUP synapse`). \
+         matrix-docker-ansible-deploy keeps some loggers at CRITICAL: with it, add each logger above as \
          `- {{name: LOGGER, level: INFO}}` under `matrix_synapse_additional_loggers_custom:` in vars.yml and run the \
          playbook with `--tags=setup-synapse,start`",
         yaml.join(", ")

@@ -64,7 +64,7 @@ pub fn kept(case: &CaseLine<'_>, answer: Page, view: &View) -> Page {
     state(&mut page, case);
     page.strong(format!("Case {number} · answered {}", view.moment(case.at)));
     if let Some(asker) = case.asker {
-        page.text(format!(" to {asker}"));
+        page.text(format!(", asked by {asker}"));
     }
     page.text(" · ").usage(&format!("!case {number} why")).text(" · ");
     page.usage(&format!("!case {number} again"));
@@ -142,8 +142,7 @@ mod tests {
         }
         let reply = kept(&line(&about, None), answer, &view()).reply();
         assert_eq!(reply.plain.lines().count(), LINES);
-        let head =
-            "🟠 Case 17 · answered 2026-11-22 13:00:00 UTC to @admin:example.org · !case 17 why";
+        let head = "🟠 Case 17 · answered 2026-11-22 13:00:00 UTC, asked by @admin:example.org · !case 17 why";
         assert!(reply.plain.starts_with(head), "{}", reply.plain);
         assert!(reply.plain.ends_with(&format!("line {}", LINES - 2)), "{}", reply.plain);
     }

@@ -98,7 +98,9 @@ fn head(page: &mut Page, evidence: &Evidence, fleet: &Fleet, view: &View) {
     };
     let absent = fleet.affected.iter().filter(absent).count();
     if absent > 0 {
-        said.push_str(&format!(" {absent} more not in the database."));
+        let more = counted(absent as u64, "more device");
+        let verb = if absent == 1 { "is" } else { "are" };
+        said.push_str(&format!(" {more} {verb} in the log but not in the database."));
     }
     let proven = known().any(|of| of.goes_on() && of.standing == Standing::Proven);
     let glyph = match troubled {
@@ -227,6 +229,6 @@ mod tests {
         let page = super::fleet(&evidence, &fleet, &view).reply().plain;
         let head = page.lines().next().unwrap();
         assert!(head.contains("No affected device"), "{head}");
-        assert!(head.contains("1 more not in the database"), "{head}");
+        assert!(head.contains("1 more device is in the log but not in the database"), "{head}");
     }
 }

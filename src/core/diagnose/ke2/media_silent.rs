@@ -10,7 +10,7 @@ use crate::evidence::counted;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "media-silent",
-    asked: "Did its client decrypt the media keys, but the call is still silent?",
+    asked: "Is the call silent although the client decrypted the media keys?",
     rules: &[VerdictId::MediaSfu],
     ask: silent_sfu,
 };

@@ -41,7 +41,11 @@ pub(super) const AUTH_UNREACHABLE: VerdictRow = VerdictRow {
     })),
     remedies: &[
         (CheckAuthService, Recommended, None),
-        (Relogin, WillNotHelp, Some("nobody can log in while the service is down")),
+        (
+            Relogin,
+            WillNotHelp,
+            Some("nobody can log in while the service is down, so the user would be locked out"),
+        ),
     ],
     place: OwnPlace::Independent,
     follows: Follows::SameVerdict,

@@ -248,11 +248,12 @@ impl DelayLog {
     /// One line for a person.
     pub fn summary(&self) -> String {
         let restarts = &self.restarts;
-        let mut said = vec![format!(
-            "{} of {} by all users",
-            counted(restarts.latency.count, "restart"),
-            counted(self.handled.len() as u64, "delayed event")
-        )];
+        let all = counted(restarts.latency.count, "restart");
+        let events = counted(self.handled.len() as u64, "delayed event");
+        let mut said = vec![match restarts.latency.count {
+            0 => "no restart of a delayed event".to_owned(),
+            _ => format!("{all} of {events} by all users"),
+        }];
         for (count, what) in [
             (restarts.slow.count(), "of 2 s or more"),
             (restarts.limited, "rate-limited (429)"),

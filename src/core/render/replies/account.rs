@@ -57,15 +57,15 @@ pub fn device_conflict(device: &DeviceId) -> Reply {
     page.line().text("🔴 Kestrel's own device ").code(device);
     page.text(" has a one-time key conflict. An admin must create a new device.");
     page.label("Why").text(
-        "The homeserver rejects this device's one-time keys: the crypto store is older than the device, for example \
-         because an older copy was restored.",
+        "The homeserver rejects this device's one-time keys: the crypto store lacks what this device has uploaded since, \
+         for example because an older copy was restored.",
     );
     page.label("Impact").text(
         "Kestrel may be unable to read some commands, and some of its messages may be unreadable.",
     );
     page.label("Fix").text(
-        "Stop Kestrel, run `kestrel login`, and start it. If `[matrix] password_file` is set, Kestrel creates the new \
-         device itself next time.",
+        "Stop Kestrel, run `kestrel login`, and start it. With `[matrix] password_file` in the config, Kestrel \
+         does this itself the next time.",
     );
     page.reply()
 }

@@ -58,7 +58,7 @@ fn reason(why: NotRun<'_>) -> String {
              \"{rule}\"`."
         ),
         NotRun::IdentityChanged => "this command needs a verified device, and your cross-signing identity was \
-             replaced after it was verified. Verify it again from the bot's account, then send the command again."
+             replaced after it was verified. Log in to the bot's account with a Matrix client and verify your user again there, then send the command again."
             .to_owned(),
         NotRun::UnknownDevice => format!(
             "the homeserver does not list the device that encrypted this message. The device may be signed out. \
@@ -181,7 +181,7 @@ mod tests {
             (NotRun::RoomNotEncrypted, "allow_unencrypted = true"),
             (NotRun::NoDeviceToVerify { rule }, "require_verified = \"destructive\""),
             (NotRun::NotVerified { rule }, "require_verified = \"destructive\""),
-            (NotRun::IdentityChanged, "Verify it again"),
+            (NotRun::IdentityChanged, "verify your user again"),
             (NotRun::UnknownDevice, "a device that is signed in"),
             (NotRun::UnknownSource, "/discardsession"),
             (NotRun::OtherUser, "sign out the sessions"),

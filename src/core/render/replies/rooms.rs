@@ -22,7 +22,7 @@ impl NotFollowed<'_> {
     /// The reason, for a room and for the log.
     pub fn words(self) -> String {
         match self {
-            Self::NotAdmin => "the sender may not command Kestrel".to_owned(),
+            Self::NotAdmin => "the sender is not allowed to command Kestrel".to_owned(),
             Self::LostAdmin(user) => {
                 format!("{user} has admin power in the old room and not in the new one")
             }
@@ -55,7 +55,7 @@ pub fn upgraded(
     if !proven {
         page.line().text(
             "Not confirmed yet: storm alerts are posted in both rooms, if Kestrel may send there. To confirm the new \
-             room, an admin sends in it: ",
+             room, an admin must send this in it: ",
         );
         page.usage("!storms");
     }
@@ -174,7 +174,7 @@ mod tests {
     fn each_reason_names_what_is_wrong() {
         let rooms = (room_id!("!old:x"), room_id!("!new:x"));
         for (why, says) in [
-            (NotFollowed::NotAdmin, "may not command Kestrel"),
+            (NotFollowed::NotAdmin, "not allowed to command Kestrel"),
             (
                 NotFollowed::LostAdmin(user_id!("@l:x")),
                 "@l:x has admin power in the old room and not",
