@@ -25,4 +25,6 @@ pub use self::replay::{Replayed, replay};
 pub use self::same_log::distinct;
 
 #[cfg(test)]
+mod carrier_tests;
+#[cfg(test)]
 mod tests;

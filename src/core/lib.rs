@@ -7,8 +7,8 @@
 //! ```text
 //! chat line ─► command ─► question ─► plan ─────────────────────────────┐
 //!                                                                       ▼ (the shell asks the sources)
-//! Synapse's log ──► synapse_log ──┐                                  answers
-//! a user's file ──► client_files ─┴─► evidence ─► diagnose ─► judgement ─► render ─► message
+//! Synapse's log ─► carriers ─► synapse_log ─┐                        answers
+//! a user's file ─────────────► client_files ┴─► evidence ─► diagnose ─► judgement ─► render ─► message
 //! log events and looks at the database ─► storm ─► alerts        capture ─► one call, recorded step by step
 //! ```
 //!
@@ -17,6 +17,7 @@
 //! * [`plan`] says what a question means here: which needs, which window.
 //! * [`evidence`] is the vocabulary: typed facts, each with its source and the query that shows it again. It imports
 //!   no other room. It serialises, and a saved `evidence.json` replays to the same verdict.
+//! * [`carriers`] takes a line out of what docker, Kubernetes, journald, syslog or a collector put around it.
 //! * [`synapse_log`] turns bytes of Synapse's log into facts. It joins the lines of one request and leaves out what a
 //!   client may have written.
 //! * [`client_files`] turns what users send into redacted text and facts. The facts are read from the redacted text
@@ -76,6 +77,8 @@ pub mod command;
 pub mod plan;
 
 pub mod evidence;
+
+pub mod carriers;
 
 pub mod synapse_log;
 

@@ -20,6 +20,7 @@ mod record_view;
 mod redaction;
 mod removal;
 mod request;
+pub mod synapse_lines;
 pub mod to_device;
 pub mod visibility;
 pub mod zone;

@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use kestrel_core::synapse_log::record::{Stamp, stamp};
+use kestrel_core::carriers::Wrappings;
+use kestrel_core::synapse_log::record::Stamp;
+use kestrel_core::synapse_log::synapse_lines;
 
 use super::lines::{FileBytes, Lines, Remaining};
 
 /// The most rotated files that are considered.
 const ROTATED: usize = 64;
+
+/// This many of a file's first records tell what is around its lines.
+const RECORDS: usize = 256;
 
 /// The search for a record stops after this many bytes.
 pub(super) const FURTHEST: u64 = 4 << 20;
@@ -26,6 +31,8 @@ pub struct LogFile {
     pub length: u64,
     /// The time of its first record.
     pub first: Option<Stamp>,
+    /// What a carrier put around its lines.
+    pub wrappings: Wrappings,
 }
 
 impl LogFile {
@@ -55,10 +62,16 @@ impl LogFile {
             gzip: path.extension() == Some(OsStr::new("gz")),
             length: about.len(),
             first: None,
+            wrappings: Wrappings::default(),
         };
         let mut source = part.open(0).map_err(explain)?;
-        part.first = first_stamp(&mut source).map_err(explain)?;
+        (part.first, part.wrappings) = head(&mut source).map_err(explain)?;
         Ok(part)
+    }
+
+    /// The time of the record that a line of it starts; `None` where it starts none.
+    pub fn stamp(&self, line: &[u8]) -> Option<Stamp> {
+        synapse_lines::stamp(&self.wrappings, line)
     }
 
     /// Whether its records have local times, as far as its first record shows.
@@ -115,15 +128,22 @@ pub(super) fn is_rotated(file: Option<&str>, name: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-/// The time of the first record.
-pub fn first_stamp(source: &mut impl Read) -> io::Result<Option<Stamp>> {
+/// The time of the first record, and what is around the lines: of a file that is put together, its first records tell.
+pub fn head(source: &mut impl Read) -> io::Result<(Option<Stamp>, Wrappings)> {
     let mut lines = Lines::new(source.take(FURTHEST));
+    let mut wrappings = Wrappings::default();
     let mut first = None;
-    while first.is_none() {
-        let left = lines.chunk(|line| first = first.or_else(|| stamp(line)))?;
+    let mut records = 0;
+    while records < RECORDS {
+        let left = lines.chunk(|line| {
+            if records < RECORDS && synapse_lines::learn(&mut wrappings, line) {
+                records += 1;
+                first = first.or_else(|| synapse_lines::stamp(&wrappings, line));
+            }
+        })?;
         if left != Remaining::More {
             break;
         }
     }
-    Ok(first)
+    Ok((first, wrappings))
 }

@@ -11,6 +11,7 @@ use super::lines::{Lines, Remaining};
 use super::log_file::{self, LogFile};
 use kestrel_core::evidence::Window;
 use kestrel_core::synapse_log::record::{Shape, Stamp, shape, stamp};
+use kestrel_core::synapse_log::synapse_lines;
 use kestrel_core::synapse_log::visibility::Looker;
 use kestrel_core::synapse_log::zone::Clock;
 
@@ -78,7 +79,7 @@ fn block(part: &LogFile, from: u64, to: u64, clock: &Clock, window: Window) -> i
             position += line.len() as u64 + 1;
             over |= here >= to;
             if !over && !std::mem::take(&mut cut) {
-                see(&mut looker, line, clock);
+                see(&mut looker, part, line, clock);
             }
         })?;
         if over || left != Remaining::More {
@@ -97,7 +98,7 @@ fn compressed(
     let mut looker = Looker::new(window);
     let mut lines = Lines::new(part.open(0)?);
     while lines.read <= most {
-        let left = lines.chunk(|line| see(&mut looker, line, clock))?;
+        let left = lines.chunk(|line| see(&mut looker, part, line, clock))?;
         if left != Remaining::More {
             return Ok(Some((looker, lines.read)));
         }
@@ -105,7 +106,11 @@ fn compressed(
     Ok(None)
 }
 
-fn see(looker: &mut Looker, line: &[u8], clock: &Clock) {
+fn see(looker: &mut Looker, part: &LogFile, line: &[u8], clock: &Clock) {
+    synapse_lines::alone(&part.wrappings, line, |line| see_line(looker, line, clock));
+}
+
+fn see_line(looker: &mut Looker, line: &[u8], clock: &Clock) {
     let at = stamp(line).filter(|stamp| *stamp != Stamp::Unknown);
     let at = at.and_then(|stamp| clock.peek(stamp));
     match shape(line) {
@@ -153,10 +158,10 @@ mod tests {
         let part = LogFile::inspect(part).unwrap();
         let clock = Clock::new(None);
         let mut looker = Looker::new(window());
-        inside.lines().for_each(|line| see(&mut looker, line.as_bytes(), &clock));
+        inside.lines().for_each(|line| see_line(&mut looker, line.as_bytes(), &clock));
         look(path, (&part, from), &clock, (&mut looker, window()), &AtomicBool::new(false))
             .unwrap();
-        looker.finish(true)
+        looker.finish(true, 0)
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Reading {
                 return false;
             }
         };
-        into.next_file(matches!(part.first, Some(Stamp::Local(_))));
+        into.next_file(matches!(part.first, Some(Stamp::Local(_))), part.wrappings.clone());
         let before = self.read;
         loop {
             if stop.load(Ordering::Relaxed) {

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use kestrel_core::synapse_log::record::stamp;
 use kestrel_core::synapse_log::zone::Clock;
 
 use super::lines::{Lines, Remaining};
@@ -18,7 +17,7 @@ const RECORDS: usize = 9;
 /// The first record after a byte; the byte itself if none is near.
 pub fn record_behind(part: &LogFile, at: u64, clock: &Clock) -> io::Result<u64> {
     let mut file = File::open(&part.path)?;
-    let found = probe(&mut file, at, part.length, clock)?;
+    let found = probe(part, &mut file, at, clock)?;
     Ok(found.map_or(at, |(start, _)| start))
 }
 
@@ -33,7 +32,7 @@ pub fn start_of(part: &LogFile, target: i64, clock: &Clock) -> io::Result<u64> {
     let mut high = part.length;
     while high - low > NEAR {
         let middle = low + (high - low) / 2;
-        match probe(&mut file, middle, part.length, clock)? {
+        match probe(part, &mut file, middle, clock)? {
             Some((start, at)) if at < target => {
                 // The line at the middle may end after `high`.
                 if start >= high {
@@ -48,9 +47,14 @@ pub fn start_of(part: &LogFile, target: i64, clock: &Clock) -> io::Result<u64> {
 }
 
 /// The start of the first line at or after a byte, and the time of the records there.
-fn probe(file: &mut File, at: u64, length: u64, clock: &Clock) -> io::Result<Option<(u64, i64)>> {
+fn probe(
+    part: &LogFile,
+    file: &mut File,
+    at: u64,
+    clock: &Clock,
+) -> io::Result<Option<(u64, i64)>> {
     file.seek(SeekFrom::Start(at))?;
-    let mut lines = Lines::new(file.take(FURTHEST.min(length.saturating_sub(at))));
+    let mut lines = Lines::new(file.take(FURTHEST.min(part.length.saturating_sub(at))));
     let mut position = at;
     let mut start = None;
     let mut times = Vec::new();
@@ -63,7 +67,7 @@ fn probe(file: &mut File, at: u64, length: u64, clock: &Clock) -> io::Result<Opt
             if std::mem::take(&mut first) || times.len() >= RECORDS {
                 return;
             }
-            let Some(at) = stamp(line).and_then(|stamp| clock.peek(stamp)) else {
+            let Some(at) = part.stamp(line).and_then(|stamp| clock.peek(stamp)) else {
                 return;
             };
             start.get_or_insert(here);

@@ -23,6 +23,7 @@ use kestrel_core::evidence::Window;
 use kestrel_core::evidence::redaction::Removed;
 use kestrel_core::synapse_log::record::{self, Record};
 use kestrel_core::synapse_log::server_message;
+use kestrel_core::synapse_log::synapse_lines::SynapseLines;
 use kestrel_core::synapse_log::zone::Clock;
 
 /// The most bytes of one slice; further records are only counted.
@@ -121,13 +122,15 @@ impl Stretch<'_> {
         let mut start = self.start;
         for part in self.parts {
             let mut lines = Lines::new(part.open(std::mem::take(&mut start))?);
+            let mut synapse = SynapseLines::new(part.wrappings.clone());
+            let mut keep = |line: &[u8]| {
+                let at = record::stamp(line).and_then(|stamp| self.clock.peek(stamp));
+                if let Some(at) = at.filter(|at| (from..=to).contains(at)) {
+                    each(line, at);
+                }
+            };
             loop {
-                let left = lines.chunk(|line| {
-                    let at = record::stamp(line).and_then(|stamp| self.clock.peek(stamp));
-                    if let Some(at) = at.filter(|at| (from..=to).contains(at)) {
-                        each(line, at);
-                    }
-                })?;
+                let left = lines.chunk(|line| synapse.line(line, &mut keep))?;
                 if left != Remaining::More || stop.load(Ordering::Relaxed) {
                     break;
                 }

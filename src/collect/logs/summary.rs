@@ -41,26 +41,26 @@ pub(super) fn unreadable(end: &End, path: &Path) -> Option<String> {
     if end.visible.recognised > 0 {
         return None;
     }
+    let known = "Kestrel knows Synapse's text formats (time, logger, line number, level, request, message), its JSON formats, \
+                 and what docker, Kubernetes, journald, syslog, multilog and log collectors put around their lines";
     Some(match end {
         End { lines: 0, .. } => format!("{path} is empty: check that Synapse writes to it"),
         End { journal, .. } if *journal > 0 => format!(
-            "{path} is in the journal's format and has no timestamps: let Synapse log to a file in its default \
-             format"
-        ),
-        End { visible, .. } if visible.wrapped > 0 => format!(
-            "{path} was written by docker's json-file driver: each line is wrapped in a JSON object, and \
-             Kestrel cannot read the Synapse records inside. Let Synapse write its own log file (log_config in \
-             homeserver.yaml; LOG_FILE_PATH when Synapse's image generates the config), and set path in \
-             [[logs]] to it"
+            "{path} is in the format for the journal, which has no timestamps and no levels: give Kestrel the \
+             output of `journalctl -o json --all`, or let Synapse log to a file in its default format"
         ),
         End { records, .. } if *records > 0 => format!(
-            "{path} has no record in a Synapse format: check that Synapse's log config uses the default \
-             formatter (logger name, line number, level) or TerseJsonFormatter"
+            "{path} has lines with a time, but no record in a Synapse format: check that Synapse's log config uses \
+             the default formatter or TerseJsonFormatter. {known}"
         ),
-        _ => format!(
-            "{path} has no line in a Synapse format: check the path and the log format. Kestrel cannot read \
-             files that a container runtime wrote (/var/log/pods, `kubectl logs --timestamps`): they put a \
-             timestamp in front of each line"
-        ),
+        End { odd, .. } => {
+            let first = odd
+                .as_ref()
+                .map(|odd| format!(". The first line that was tried starts with “{odd}”"));
+            let first = first.unwrap_or_default();
+            format!(
+                "{path} has no line in a Synapse format: check the path and the log format{first}. {known}"
+            )
+        }
     })
 }

@@ -26,15 +26,15 @@ const LEGACY: &str = include_str!("../../../tests/fixtures/log/main.legacy.log")
 const DOCKER: &str = include_str!("../../../tests/fixtures/log/main.docker.log");
 const JOURNAL: &str = include_str!("../../../tests/fixtures/log/main.journalfmt.log");
 
-fn source(path: PathBuf) -> LogSource {
+pub(super) fn source(path: PathBuf) -> LogSource {
     LogSource { name: "main".into(), path, timezone: None }
 }
 
-fn subject(user: &str, device: &str) -> Subject {
+pub(super) fn subject(user: &str, device: &str) -> Subject {
     Subject { user: user.try_into().unwrap(), device: device.into() }
 }
 
-fn day() -> Window {
+pub(super) fn day() -> Window {
     span("2026-11-22T00:00:00Z", "2026-11-22T23:00:00Z")
 }
 
@@ -42,14 +42,14 @@ fn span(from: &str, to: &str) -> Window {
     Window { from: from.parse().unwrap(), to: to.parse().unwrap() }
 }
 
-fn file(text: &str) -> (TempDir, PathBuf) {
+pub(super) fn file(text: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("homeserver.log");
     fs::write(&path, text).unwrap();
     (folder, path)
 }
 
-fn go(path: PathBuf, subject: &Subject, window: Window) -> LogReading {
+pub(super) fn go(path: PathBuf, subject: &Subject, window: Window) -> LogReading {
     let asked = asked(subject, window);
     read_at_most(MOST, (&source(path), &[]), &asked, &AtomicBool::new(false))
 }
@@ -193,34 +193,6 @@ fn a_carriage_return_at_each_line_s_end_changes_nothing() {
 }
 
 #[test]
-fn what_docker_wrapped_is_not_empty() {
-    let quoted = |line: &str| serde_json::to_string(&format!("{line}\n")).unwrap();
-    let wrapped = |text: &str| -> String {
-        let time = "\"time\":\"2026-11-22T11:30:55.123456789Z\"";
-        text.lines()
-            .map(|line| format!("{{\"log\":{},\"stream\":\"stderr\",{time}}}\n", quoted(line)))
-            .collect()
-    };
-    let no_number: String = STORM
-        .lines()
-        .map(|line| line.splitn(4, " - ").collect::<Vec<_>>())
-        .filter(|parts| parts.len() == 4)
-        .map(|parts| format!("{} - {} - {}\n", parts[0], parts[1], parts[3]))
-        .collect();
-    for (text, word) in [
-        (wrapped(STORM), "docker's json-file"),
-        (wrapped(TERSE), "docker's json-file"),
-        (no_number, "line number"),
-    ] {
-        let (_folder, path) = file(&text);
-        match go(path, &storm(), day()).state {
-            State::Failed(why) => assert!(why.contains(word), "{why}"),
-            other => panic!("{word}: {other:?}"),
-        }
-    }
-}
-
-#[test]
 fn what_cannot_be_read_says_why() {
     let (folder, path) = file("");
     let missing = folder.path().join("none.log");
@@ -233,7 +205,7 @@ fn what_cannot_be_read_says_why() {
         (missing, "does not exist"),
         (folder.path().to_owned(), "is a directory"),
         (odd, "no line in a Synapse format"),
-        (journal, "in the journal's format"),
+        (journal, "`journalctl -o json --all`"),
     ] {
         match go(path, &storm(), day()).state {
             State::Failed(why) => assert!(why.contains(word), "{why}"),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kestrel_core::synapse_log::message::epoch_of;
 use kestrel_core::synapse_log::record::{self, Record, Stamp};
+use kestrel_core::synapse_log::synapse_lines::SynapseLines;
 use kestrel_core::synapse_log::zone::Clock;
 use regex::bytes::Regex;
 
@@ -64,8 +65,9 @@ pub fn votes(
     stop: &AtomicBool,
 ) -> io::Result<()> {
     let mut lines = Lines::new(part.open(at)?.take(bytes));
+    let mut synapse = SynapseLines::new(part.wrappings.clone());
     while !stop.load(Ordering::Relaxed) {
-        let left = lines.chunk(|line| vote(line, clock))?;
+        let left = lines.chunk(|line| synapse.line(line, |line| vote(line, clock)))?;
         let enough = bytes == u64::MAX && clock.voted() >= ENOUGH;
         if left != Remaining::More || enough {
             break;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::evidence::figures::utc;
+use crate::evidence::figures::{counted, utc};
 use crate::evidence::gathered::{Evidence, Fact, Gathered};
 use crate::evidence::key_log::Coverage;
 use crate::evidence::need::Need;
@@ -27,6 +27,8 @@ pub enum Why {
     Loggers(Vec<Logger>),
     /// The database dates an upload here, inside the logs' span, and no log shows it.
     Upload(Timestamp),
+    /// Whatever carried the lines left out the text of so many.
+    Lost(u64),
 }
 
 /// Why these logs together could not have shown what the loggers write; the one place that decides it. Logs
@@ -51,8 +53,11 @@ pub fn blind(logs: &[&Coverage], rests_on: &[Logger]) -> Option<Blind> {
     }
     let knows = |logger: &Logger| seen.iter().any(|(_, of)| of.loggers.contains(logger));
     let missing: Vec<_> = rests_on.iter().filter(|logger| !knows(logger)).copied().collect();
-    let why = Why::Loggers(missing.clone());
-    (!missing.is_empty()).then(|| Blind { logs: named(&|_| true), why })
+    if !missing.is_empty() {
+        return Some(Blind { logs: named(&|_| true), why: Why::Loggers(missing) });
+    }
+    let lost: u64 = seen.iter().map(|(_, of)| of.lost).sum();
+    (lost > 0).then(|| Blind { logs: named(&|of| of.lost > 0), why: Why::Lost(lost) })
 }
 
 /// The same of the answers of all logs to one need. What a log at WARNING would show of a device is of others where
@@ -123,30 +128,39 @@ impl Blind {
                 "{name} {has} no INFO line in the log window, so it shows no requests, uploads, rejections or claims"
             ),
             Why::Loggers(missing) => format!(
-                "{name} {has} no line of {} in the log window, since the last start or in the 24 hours before: that \
-                 logger may be turned off",
+                "{name} {has} no line of {} in the log window, nor since Synapse's last start in the 24 hours \
+                 before it: that logger may be turned off",
                 names(missing).join(", ")
             ),
             Why::Upload(at) => format!(
                 "the database has keys that were uploaded {}, and {name} {has} no line of that upload",
                 utc(*at)
             ),
+            Why::Lost(count) => format!(
+                "{name} {has} {} without text, which the journal left out: a rejected upload may be among them",
+                counted(*count, "line")
+            ),
         }
     }
 
     /// What to do: the exact lines.
     pub fn how(&self) -> String {
+        if let Why::Lost(_) = self.why {
+            return "give Kestrel the output of `journalctl -o json --all`: the short forms, and JSON without `--all`, \
+                    leave out long lines and lines with control characters"
+                .to_owned();
+        }
         let all: &[&str] = &ALL_LINES;
         let loggers = match &self.why {
             Why::Loggers(missing) => names(missing),
-            Why::InfoOff(_) | Why::NoInfo | Why::Upload(_) => all.to_vec(),
+            _ => all.to_vec(),
         };
         let first = match &self.why {
             Why::Loggers(_) | Why::Upload(_) => {
                 "add the log of every Synapse process (worker) that serves /keys/upload and /keys/claim to \
-                 Kestrel's config ([[logs]]). If all are there: "
+                 Kestrel's config ([[logs]]). If Kestrel has them all: "
             }
-            Why::InfoOff(_) | Why::NoInfo => "",
+            _ => "",
         };
         format!("{first}{}", lines_at_info(&loggers))
     }

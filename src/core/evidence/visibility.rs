@@ -20,6 +20,10 @@ pub enum Logger {
     Access,
 }
 
+fn is_none_lost(lost: &u64) -> bool {
+    *lost == 0
+}
+
 impl Logger {
     /// All of them: what one-time keys rest on.
     pub const ALL: [Self; 3] = [Self::E2eKeys, Self::HttpServer, Self::Access];
@@ -58,4 +62,7 @@ pub struct Visibility {
     pub since: Option<Timestamp>,
     /// The log's times are sure: written as UTC, by a zone of the config, or by lines that carry both times.
     pub zone_known: bool,
+    /// Lines whose text a carrier did not show, such as `[17B blob data]` in the journal's short forms.
+    #[serde(default, skip_serializing_if = "is_none_lost")]
+    pub lost: u64,
 }

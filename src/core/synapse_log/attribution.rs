@@ -5,6 +5,7 @@ mod live;
 #[cfg(test)]
 mod names;
 mod reader;
+mod request_lines;
 mod settle;
 mod sites;
 

@@ -22,6 +22,10 @@ pub struct End {
     pub records: u64,
     /// Lines of the journal's format, which has no times.
     pub journal: u64,
+    /// How the first line began that is in no known format.
+    pub odd: Option<String>,
+    /// Lines whose text the carrier did not show.
+    pub lost: u64,
     /// The first and last record, wherever they lie.
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,

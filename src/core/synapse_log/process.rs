@@ -7,6 +7,7 @@ use crate::evidence::otk::KeyId;
 use crate::evidence::removal::RemovedBy;
 use crate::synapse_log::forgery::{ForgeryWatch, LinePlace, Numbers, number};
 use crate::synapse_log::message::Asked;
+use crate::synapse_log::record;
 use crate::synapse_log::request::{Judged, Request, Seen};
 
 /// Processes distinguished in one file (Docker writes the worker's name in front).
@@ -228,6 +229,15 @@ pub fn named(all: &mut Vec<Process>, name: &[u8], place: LinePlace, reach: bool)
         }
     }
     process(all, name)
+}
+
+/// The name that stands in front of a line where several processes write a file, and the line behind it. Every line
+/// has one there, also one that continues a record.
+pub fn split_name<'a>(all: &[Process], line: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    if all.first().is_none_or(|first| first.name.is_empty()) {
+        return (b"", line);
+    }
+    line.split_at(record::prefix(line))
 }
 
 /// The process of a name, begun here if it is new.

@@ -1,7 +1,7 @@
 //! One line of Synapse's log → a record: when, which logger, which request, what.
 //!
 //! Knows the text formats (default, Debian, Docker, the older one without a space after the request
-//! id) and the three JSON formats, each also behind a container's `NAME | `. Never interprets the
+//! id, one without the line number) and the three JSON formats, each also behind a container's `NAME | `. Never interprets the
 //! message; `log_message` does. The journal's format has no time of its own and is only recognised.
 
 use std::borrow::Cow;
@@ -104,11 +104,8 @@ pub fn shape(line: &[u8]) -> Shape {
     if line.starts_with(b"{\"") {
         return Shape::Json { prefix: 0 };
     }
-    let head = &line[..line.len().min(PREFIX)];
-    if let Some(at) = head.windows(3).position(|three| three == b" | ")
-        && head[..at].trim_ascii_end().iter().all(|byte| byte.is_ascii_graphic())
-    {
-        let prefix = at + 3;
+    let prefix = prefix(line);
+    if prefix > 0 {
         if let Some(local) = local_time(&line[prefix..]) {
             return Shape::Text { prefix, local };
         }
@@ -117,11 +114,19 @@ pub fn shape(line: &[u8]) -> Shape {
         }
     }
     if (line.starts_with(b"synapse.") || line.starts_with(b"twisted"))
-        && head.windows(3).any(|three| three == b": [")
+        && line[..line.len().min(PREFIX)].windows(3).any(|three| three == b": [")
     {
         return Shape::Journal;
     }
     Shape::Other
+}
+
+/// The length of a process's name in front of a line, `NAME | `; zero where there is none.
+pub(crate) fn prefix(line: &[u8]) -> usize {
+    let head = &line[..line.len().min(PREFIX)];
+    let Some(at) = head.windows(3).position(|three| three == b" | ") else { return 0 };
+    let plain = head[..at].trim_ascii_end().iter().all(u8::is_ascii_graphic);
+    if plain { at + 3 } else { 0 }
 }
 
 /// Reads `YYYY-MM-DD HH:MM:SS,mmm - ` at the start; a `.` before the milliseconds is taken too.
@@ -195,6 +200,13 @@ fn epoch(time: &Value) -> Option<i64> {
     }
 }
 
+/// Whether a JSON line names a logger: every record of Synapse's does, and no carrier's object.
+pub(crate) fn names_logger(line: &[u8]) -> bool {
+    static KEYS: LazyLock<[Finder; 2]> =
+        LazyLock::new(|| [Finder::new("\"namespace\":"), Finder::new("\"logger\":")]);
+    KEYS.iter().any(|key| key.find(line).is_some())
+}
+
 /// The time of the record that a line starts; `None` where it starts none.
 pub fn stamp(line: &[u8]) -> Option<Stamp> {
     match shape(line) {
@@ -212,9 +224,22 @@ pub fn access_request(line: &[u8], prefix: usize) -> Option<&[u8]> {
     // Within what a logger's name and a request id may take.
     let rest = &rest[..rest.len().min(512)];
     let mut dashes = memchr::memchr_iter(b'-', rest).filter(|at| rest.get(at + 1) == Some(&b' '));
-    let id = dashes.nth(2)? + 2;
+    let number = dashes.next()? + 2;
+    // A format without the line number has the level there.
+    let bare = |level: &&str| rest[number..].trim_ascii_start().starts_with(level.as_bytes());
+    let before = usize::from(!LEVELS.iter().any(bare));
+    let id = dashes.nth(before)? + 2;
     let end = dashes.next()?;
     Some(rest.get(id..end)?.trim_ascii())
+}
+
+/// Characters that are shown of a line in no known format.
+const SHOWN: usize = 40;
+
+/// The first characters of a line, for a person who looks for it.
+pub(crate) fn beginning(line: &[u8]) -> String {
+    let text = text(&line[..line.len().min(4 * SHOWN)]);
+    text.chars().take(SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A line as text; bytes that are no UTF-8 are replaced.
@@ -224,6 +249,9 @@ pub fn text(line: &[u8]) -> Cow<'_, str> {
         Err(_) => String::from_utf8_lossy(line),
     }
 }
+
+/// The levels of Python's logging.
+const LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
 impl<'a> Record<'a> {
     /// Reads one line; `None` where it starts no record.
@@ -240,8 +268,9 @@ impl<'a> Record<'a> {
     fn text(rest: &'a str, local: i64) -> Option<Self> {
         let rest = rest.strip_prefix(" - ")?;
         let (logger, rest) = rest.split_once(" - ")?;
-        let (_line, rest) = rest.split_once(" - ")?;
-        let (level, rest) = rest.split_once(" - ")?;
+        let (first, behind) = rest.split_once(" - ")?;
+        let is_bare = LEVELS.contains(&first.trim());
+        let (level, rest) = if is_bare { (first, behind) } else { behind.split_once(" - ")? };
         // `REQUEST - message`, or `REQUEST- message` of the older format.
         let end = rest.find("- ")?;
         let request = rest[..end].trim();
@@ -252,6 +281,21 @@ impl<'a> Record<'a> {
             request: (!request.is_empty()).then_some(Cow::Borrowed(request)),
             message: Cow::Borrowed(rest[end + 2..].trim_start()),
             format: Format::Text,
+            extras: Extras::default(),
+        })
+    }
+
+    /// Reads `logger: [request] message`, the form for the journal, which has neither time nor level.
+    pub fn journal(line: &'a str) -> Option<Self> {
+        let (logger, rest) = line.split_once(": [")?;
+        let (request, message) = rest.split_once("] ")?;
+        Some(Self {
+            stamp: Stamp::Unknown,
+            logger: Cow::Borrowed(logger),
+            level: Cow::Borrowed(""),
+            request: (!request.is_empty()).then_some(Cow::Borrowed(request)),
+            message: Cow::Borrowed(message),
+            format: Format::Json,
             extras: Extras::default(),
         })
     }
@@ -437,7 +481,9 @@ mod tests {
         let after = |rest: &'_ [u8]| rest.windows(2).position(|two| two == b"- ");
         let first = after(rest)? + 2;
         let second = first + after(&rest[first..])? + 2;
-        let third = second + after(&rest[second..])? + 2;
+        let field = String::from_utf8_lossy(&rest[first..]).trim_start().to_owned();
+        let bare = LEVELS.iter().any(|level| field.starts_with(level));
+        let third = if bare { second } else { second + after(&rest[second..])? + 2 };
         let end = third + after(&rest[third..])?;
         (end < 256).then(|| rest[third..end].trim_ascii())
     }

@@ -29,8 +29,6 @@ pub struct Looker {
     since: Option<i64>,
     /// Records whose logger and level could be read.
     pub recognised: u64,
-    /// Lines that docker's json-file driver wrapped.
-    pub wrapped: u64,
 }
 
 impl Looker {
@@ -49,9 +47,8 @@ impl Looker {
 
     /// A line of a JSON log without its prefix, and its moment.
     pub fn json(&mut self, line: &[u8], at: Option<i64>) {
-        match Head::json(line) {
-            Some(head) => self.record(head, at),
-            None => self.wrapped += u64::from(head::is_wrapped(line)),
+        if let Some(head) = Head::json(line) {
+            self.record(head, at);
         }
     }
 
@@ -116,8 +113,8 @@ impl Looker {
         self.since = older.since.or(self.since);
     }
 
-    /// What the log could have shown.
-    pub fn finish(&self, zone_known: bool) -> Visibility {
+    /// What the log could have shown. `lost` lines came without their text.
+    pub fn finish(&self, zone_known: bool, lost: u64) -> Visibility {
         let moment = |at: i64| Timestamp::from_millisecond(at).ok();
         let started = self.started.and_then(moment);
         let passed = |start: &Timestamp| {
@@ -132,6 +129,7 @@ impl Looker {
             loggers: loggers.collect(),
             since: self.since.and_then(moment),
             zone_known,
+            lost,
         }
     }
 }
@@ -160,7 +158,7 @@ mod tests {
                 looker.text(line, prefix, Some(at));
             }
         }
-        looker.finish(true)
+        looker.finish(true, 0)
     }
 
     fn of(name: &str, visible: &Visibility) -> Coverage {

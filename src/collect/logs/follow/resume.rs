@@ -170,7 +170,7 @@ fn feed(part: &LogFile, from: u64, to: u64, into: &mut Attribution) -> io::Resul
     if part.gzip {
         io::copy(&mut (&mut source).take(start), &mut io::sink())?;
     }
-    into.next_file(matches!(part.first, Some(Stamp::Local(_))));
+    into.next_file(matches!(part.first, Some(Stamp::Local(_))), part.wrappings.clone());
     let mut lines = Lines::new(source.take(to.saturating_sub(start)));
     let mut cut = from > 0;
     loop {

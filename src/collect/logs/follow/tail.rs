@@ -7,9 +7,11 @@ use std::path::PathBuf;
 
 use super::position::{FilePosition, Fingerprint, HEAD};
 use crate::collect::logs::lines::{BEFORE, FileBytes, Lines};
-use crate::collect::logs::log_file::{LogFile, first_stamp};
+use crate::collect::logs::log_file::{self, LogFile};
+use kestrel_core::carriers::Wrappings;
 use kestrel_core::synapse_log::attribution::Attribution;
-use kestrel_core::synapse_log::record::{Stamp, stamp};
+use kestrel_core::synapse_log::record::Stamp;
+use kestrel_core::synapse_log::synapse_lines;
 
 /// One open file, and how far it was read.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Tail {
     head: Vec<u8>,
     /// The reader knows that another file begins.
     told: bool,
+    /// What a carrier put around its lines.
+    wrappings: Wrappings,
 }
 
 /// The newest record is searched for in this much of the end of a file.
@@ -80,6 +84,7 @@ impl Tail {
             start: at,
             head,
             told: false,
+            wrappings: part.wrappings.clone(),
         })
     }
 
@@ -117,11 +122,15 @@ impl Tail {
         if got == 0 {
             return Ok(More::End);
         }
-        let told = &mut self.told;
+        let Self { told, wrappings, .. } = self;
         self.lines.split(|line| {
-            if !*told && let Some(first) = stamp(line) {
+            // A file that was empty when it was opened shows only now what is around its lines.
+            if !*told
+                && synapse_lines::learn(wrappings, line)
+                && let Some(first) = synapse_lines::stamp(wrappings, line)
+            {
                 *told = true;
-                into.next_file(matches!(first, Stamp::Local(_)));
+                into.next_file(matches!(first, Stamp::Local(_)), wrappings.clone());
             }
             into.line(line);
         });
@@ -141,8 +150,8 @@ impl Tail {
     /// The time of its first record, if known; `None` without a record.
     pub fn began(&mut self) -> Option<i64> {
         if self.first.is_none() {
-            let first = first_stamp(&mut &self.head[..]);
-            self.first = first.ok().flatten();
+            let head = log_file::head(&mut &self.head[..]);
+            self.first = head.ok().and_then(|(first, _)| first);
         }
         match self.first? {
             Stamp::Local(at) | Stamp::Utc(at) => Some(at),
@@ -171,9 +180,9 @@ impl Tail {
         let about = file.get_ref().metadata()?;
         let length = about.len().min(NEWEST);
         let end = piece(file.get_ref(), about.len() - length, length)?;
-        let mut newest = end.split(|byte| *byte == b'\n').rev().filter_map(stamp);
-        let local = newest.find_map(|stamp| match stamp {
-            Stamp::Local(local) => Some(local),
+        let mut lines = end.split(|byte| *byte == b'\n').rev();
+        let local = lines.find_map(|line| match synapse_lines::stamp(&self.wrappings, line) {
+            Some(Stamp::Local(local)) => Some(local),
             _ => None,
         });
         Ok(local.zip(Some(about.mtime() * 1000 + about.mtime_nsec() / 1_000_000)))

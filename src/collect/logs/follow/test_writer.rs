@@ -57,6 +57,8 @@ pub struct Writer {
     rotations: u64,
     /// `.1`, `.2`, … as logrotate names files, else dates.
     shifts: bool,
+    /// What a carrier makes of a line.
+    pub carrier: fn(&str) -> String,
 }
 
 impl Writer {
@@ -76,6 +78,7 @@ impl Writer {
             torn: BTreeSet::new(),
             rotations: 0,
             shifts,
+            carrier: str::to_owned,
         }
     }
 
@@ -105,7 +108,7 @@ impl Writer {
         let stamp = self.stamp();
         let (number, lines) = &mut self.open[which];
         let number = *number;
-        let line = format!("{stamp} - {}", lines.remove(0));
+        let line = (self.carrier)(&format!("{stamp} - {}", lines.remove(0)));
         let last = lines.is_empty();
         if last {
             self.open.remove(which);

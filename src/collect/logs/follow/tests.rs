@@ -43,6 +43,35 @@ fn what_comes_counts_once() {
 }
 
 #[test]
+fn a_carried_log_is_followed_too() {
+    let carriers: [fn(&str) -> String; 3] = [
+        |line| format!("2026-11-22T12:00:00.246000417+00:00 stderr F {line}"),
+        |line| format!("synapse-1  | synapse_main | {line}"),
+        |line| {
+            let time = "2026-11-22T12:00:00.246000417Z";
+            format!("{}\n", serde_json::json!({"log": line, "stream": "stderr", "time": time}))
+        },
+    ];
+    for carrier in carriers {
+        let mut writer = Writer::new(true);
+        // The file is empty when it is opened.
+        let mut reader = Reader::new(&writer.path());
+        reader.catch_up();
+        writer.carrier = carrier;
+        writer.uploads(5);
+        check(&writer, &mut reader);
+        reader.kill();
+        writer.uploads(3);
+        check(&writer, &mut reader);
+        writer.rename();
+        writer.reopen();
+        writer.uploads(2);
+        check(&writer, &mut reader);
+        silent(&mut reader);
+    }
+}
+
+#[test]
 fn a_log_that_is_gone_is_not_silent() {
     let (mut writer, mut reader) = live();
     let aside = writer.folder.path().join("aside");

@@ -9,20 +9,23 @@
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 
+use crate::carriers::Wrappings;
 use crate::evidence::key_log::{Format, KeyLog};
 use crate::evidence::{Subject, Window};
 use crate::synapse_log::attribution::hidden::{Held, Hidden};
+use crate::synapse_log::attribution::request_lines;
 use crate::synapse_log::attribution::settle;
 use crate::synapse_log::attribution::sites::site;
 use crate::synapse_log::forgery::{BROKEN, CONTINUED, EPOCH, LinePlace, SHARED, STRANGER};
 use crate::synapse_log::key_tally::{End, Tally};
-use crate::synapse_log::message::{self, Access, Message, Refusal, Upload};
+use crate::synapse_log::message::{self, Message, Upload};
 use crate::synapse_log::needles::{ends_pydantic, matters, speaks};
-use crate::synapse_log::process::{Loose, Process, named, process, watches};
+use crate::synapse_log::process::{Loose, Process, named, process, split_name, watches};
 use crate::synapse_log::readers::Readers;
 use crate::synapse_log::record::{self, Minute, Record, Shape, Stamp, access_request, json_time};
 use crate::synapse_log::record_view::RecordView;
 use crate::synapse_log::request::{Seen, is_of, keep};
+use crate::synapse_log::synapse_lines::SynapseLines;
 use crate::synapse_log::visibility::Looker;
 use crate::synapse_log::zone::Clock;
 
@@ -48,6 +51,8 @@ pub struct Attribution {
     pub(super) text: bool,
     /// Nothing is read beside everybody's moments.
     pub(super) watching: bool,
+    /// Takes the lines out of what a carrier put around them.
+    pub(super) lines: SynapseLines,
 }
 
 impl Attribution {
@@ -66,6 +71,7 @@ impl Attribution {
             beyond: 0,
             text: false,
             watching: false,
+            lines: SynapseLines::default(),
         }
     }
 
@@ -77,14 +83,28 @@ impl Attribution {
     }
 
     /// Another file of the process begins, maybe in another format; reading may start in its middle.
-    pub fn next_file(&mut self, text: bool) {
+    pub fn next_file(&mut self, text: bool, wrappings: Wrappings) {
         self.text = text;
+        self.end.lost += self.lines.lost;
+        self.lines = SynapseLines::new(wrappings);
     }
 
     /// One physical line, without its newline. Only `\n` ends a line of Synapse's.
     pub fn line(&mut self, line: &[u8]) {
-        let place = self.next;
-        self.next = LinePlace { line: place.line + 1, byte: place.byte + line.len() as u64 + 1 };
+        let byte = self.next.byte;
+        self.next.byte += line.len() as u64 + 1;
+        if self.lines.is_plain() {
+            return self.synapse_line(line, byte);
+        }
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.line(line, |line| self.synapse_line(line, byte));
+        self.lines = lines;
+    }
+
+    /// One line as Synapse wrote it, which begins at this byte of all that was read.
+    fn synapse_line(&mut self, line: &[u8], byte: u64) {
+        let place = LinePlace { line: self.next.line, byte };
+        self.next.line += 1;
         self.end.lines += 1;
         self.end.readers.here(place.byte);
         match self.minute.shape(line) {
@@ -96,7 +116,12 @@ impl Attribution {
                 self.continuation(line, place);
                 self.stranger(line);
             }
-            Shape::Other => self.continuation(line, place),
+            Shape::Other => {
+                if self.end.records == 0 && self.end.odd.is_none() {
+                    self.end.odd = Some(record::beginning(line));
+                }
+                self.continuation(line, place);
+            }
         }
     }
 
@@ -124,6 +149,7 @@ impl Attribution {
         }
         self.settle_all();
         self.tally.corroborate();
+        self.end.lost += self.lines.lost;
         self.end.zone = self.clock.describe();
         self.end.notes = self.clock.notes();
         self.end.zone_known = !self.clock.is_unknown();
@@ -136,7 +162,8 @@ impl Attribution {
     fn text(&mut self, line: &[u8], place: LinePlace, prefix: usize, local: i64) {
         self.release();
         // Every watch is asked: each keeps count of the lines.
-        let reach = watches(&mut self.processes).map(|watch| watch.reaches(line)).max()
+        let own = &line[prefix..];
+        let reach = watches(&mut self.processes).map(|watch| watch.reaches(own)).max()
             == Some(true)
             || place.line < self.hidden.name_ends;
         let Some(process) = named(&mut self.processes, &line[..prefix], place, reach) else {
@@ -194,11 +221,14 @@ impl Attribution {
     }
 
     fn continuation(&mut self, line: &[u8], place: LinePlace) {
-        if let Some(held) = &mut self.held {
+        let (name, own) = split_name(&self.processes, line);
+        if let Some(held) = &mut self.held
+            && (name.is_empty() || self.processes[held.process].name == name)
+        {
             held.continued = true;
         }
         watches(&mut self.processes).for_each(|watch| {
-            watch.reaches(line);
+            watch.reaches(own);
         });
         if ends_pydantic(line) {
             self.release();
@@ -318,22 +348,25 @@ impl Attribution {
             // One who watches asks for nobody's requests, and does not see their ends here.
             Message::Adding(_) | Message::DeviceKeys(_) if self.watching => {}
             Message::Adding(upload) => {
-                if let Some(request) = self.processes[process].request(id, place, at) {
-                    keep(&mut request.adding, seen.with(upload));
-                }
+                request_lines::adding(&mut self.processes[process], id, seen.with(upload));
             }
             Message::DeviceKeys(upload) => {
-                if let Some(request) = self.processes[process].request(id, place, at) {
-                    keep(&mut request.device_keys, seen.with(upload));
-                }
+                request_lines::device_keys(&mut self.processes[process], id, seen.with(upload));
             }
-            Message::Refused(refusal) => self.refused(*refusal, id, process, seen),
+            Message::Refused(refusal) => {
+                let process = &mut self.processes[process];
+                let tied = request_lines::refused(process, &mut self.tally, *refusal, id, seen);
+                self.end.without_ids += u64::from(!tied);
+            }
             Message::TooLarge => {
                 if let Some(request) = self.processes[process].known(id) {
                     keep(&mut request.too_large, seen);
                 }
             }
-            Message::Access(access) => self.access(access, id, process, seen),
+            Message::Access(access) => {
+                let process = &mut self.processes[process];
+                request_lines::access(process, &self.tally.subject, access, id, seen);
+            }
             Message::Claimed(ids) if !ids.is_empty() => {
                 self.processes[process].loose(seen.with(Loose::Claims(ids)), id);
             }
@@ -357,43 +390,6 @@ impl Attribution {
         if !self.clock.epoch(record.stamp, upload.at, !reach) {
             let watch = &mut self.processes[process].watch;
             watch.mark(place.line, place.line, EPOCH);
-        }
-    }
-
-    fn refused(&mut self, refusal: Refusal, id: &str, process: usize, seen: Seen<()>) {
-        let names = refusal.names(&self.tally.subject);
-        let subject = &self.tally.subject;
-        let own = self.processes[process]
-            .known(id)
-            .is_some_and(|request| request.adding.iter().any(|line| is_of(&line.what, subject)));
-        if !names && !own {
-            return;
-        }
-        let Some(conflict) = self.tally.conflict(refusal, names, own) else {
-            return;
-        };
-        if id.is_empty() {
-            // Google's JSON format writes no request id: nothing ties the line to an upload.
-            self.end.without_ids += 1;
-            self.tally.untied(conflict, seen.at);
-            return;
-        }
-        if let Some(request) = self.processes[process].request(id, seen.place, seen.at) {
-            keep(&mut request.refused, seen.with(conflict));
-        }
-    }
-
-    fn access(&mut self, access: Access, id: &str, process: usize, seen: Seen<()>) {
-        let state = &mut self.processes[process];
-        if access.is_client_start()
-            && access.user.as_deref() == Some(self.tally.subject.user.as_str())
-        {
-            state.loose(seen.with(Loose::ClientStart), id);
-        }
-        let Some(request) = state.known(id) else { return };
-        keep(&mut request.access, seen.with(access));
-        if !request.concerns(&self.tally.subject) {
-            state.forget(id);
         }
     }
 }

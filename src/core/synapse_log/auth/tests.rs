@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::carriers::Wrappings;
 use crate::evidence::auth::{AuthLog, By};
 use crate::evidence::key_log::Format;
 use crate::evidence::log_event::{Delay, What};
@@ -119,7 +120,7 @@ fn log_events(text: &str) -> Vec<What> {
     let clock = Clock::new(Some(jiff::tz::TimeZone::UTC));
     let mut reading = Attribution::new(Subject::nobody(), window, clock);
     reading = reading.with_readers(Readers::watching(window));
-    reading.next_file(!text.starts_with('{'));
+    reading.next_file(!text.starts_with('{'), Wrappings::default());
     text.lines().for_each(|line| reading.line(line.as_bytes()));
     reading.log_events().sorted().into_iter().map(|log_event| log_event.what).collect()
 }

@@ -24,17 +24,15 @@ const LONGEST: usize = 256;
 const START: &[u8] = b"***** STARTING SERVER *****";
 
 impl Head {
-    /// `STAMP - LOGGER - LINE - LEVEL - …`; none where the record is written otherwise.
+    /// `STAMP - LOGGER - LINE - LEVEL - …`, the line number may be missing; none where the record is written otherwise.
     pub(crate) fn text(line: &[u8], prefix: usize) -> Option<Self> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let rest = line.get(prefix + STAMP..)?.strip_prefix(b" - ")?;
         let head = &rest[..rest.len().min(LONGEST)];
         let (logger, head) = field(head)?;
-        let (number, head) = field(head)?;
-        let (level, _) = field(head)?;
-        if number.is_empty() || !number.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
+        let (number, rest_of_head) = field(head)?;
+        let is_number = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+        let level = if is_number { field(rest_of_head)?.0 } else { number };
         Self::from_parts(logger, level, || rest.ends_with(START))
     }
 
@@ -82,12 +80,6 @@ fn value<'a>(line: &'a [u8], keys: &[Finder; 2]) -> Option<&'a [u8]> {
     let (at, key) = keys.iter().find_map(|key| Some((key.find(line)?, key)))?;
     let rest = &line[at + key.needle().len()..];
     Some(&rest[..memchr::memchr(b'"', rest)?])
-}
-
-/// Whether docker's json-file driver wrapped the line: `{"log":…,"stream":"stdout","time":…}`.
-pub(crate) fn is_wrapped(line: &[u8]) -> bool {
-    static STREAM: LazyLock<Finder> = LazyLock::new(|| Finder::new("\"stream\":\"std"));
-    line.starts_with(b"{\"log\":\"") && STREAM.find(line).is_some()
 }
 
 #[cfg(test)]
@@ -142,8 +134,8 @@ mod tests {
     #[test]
     fn another_format_is_not_taken_for_synapse_s() {
         for odd in [
-            // Without the line number, which Synapse's own format has.
-            "2026-11-22 06:57:35,688 - synapse.handlers.auth - INFO - POST-1 - Auth completed",
+            // Neither a line number nor a level.
+            "2026-11-22 06:57:35,688 - synapse.handlers.auth - POST-1 - Auth completed",
             r#"{"log":"2026-11-22 06:57:35,688 - synapse.handlers.auth - 1 - INFO - a - b\n","stream":"stderr","time":"2026-11-22T06:57:35.688Z"}"#,
             "2026-11-22 06:57:35,688 - ",
             "{\"level\":\"INFO",
