@@ -81,7 +81,7 @@ pub(super) fn outage_reasons(walk: &Walk, outage: &Outage) -> Vec<String> {
 fn outage_sentence(outage: &Outage) -> String {
     let Outage { span, .. } = outage;
     format!(
-        "Synapse could not check the access token of {} and answered 503, {}",
+        "Synapse could not check the access tokens of {} and answered 503 ({})",
         counted(span.count, "request"),
         utc_span(span.first, span.last)
     )

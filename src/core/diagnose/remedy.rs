@@ -155,7 +155,7 @@ impl Remedy {
             }
             Self::SdkPin => "All users, at the next deploy",
             Self::OtkSurgery => {
-                "It can break every device of that user and everyone who claimed a key. If you must: dump the \
+                "It can break encryption for every device of that user and for everyone who claimed a key. If you must: dump the \
                  table first, make sure that no call is running, change only the exact row, restart Synapse, then log the \
                  device out and back in"
             }
@@ -180,7 +180,7 @@ impl Remedy {
                  later and without matrix-js-sdk #5503 floods the server with keys"
             }
             Self::OtkSurgery => {
-                "It can break every device of that user and everyone who claimed a key. If you must: dump the \
+                "It can break encryption for every device of that user and for everyone who claimed a key. If you must: dump the \
                  table first, make sure that no call is running, change only the exact row, restart Synapse, then log the \
                  device out and back in"
             }

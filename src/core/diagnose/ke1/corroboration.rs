@@ -63,7 +63,7 @@ fn told_identity<'a>(walk: &Walk<'a>) -> Option<(&'a str, &'a str, &'a str, bool
 pub(super) fn order_wanted(walk: &mut Walk) {
     let Some(span) = walk.refusals.span() else { return };
     let how = format!(
-        "from a few minutes before {} to {}: the order of the uploads shows whether two clients share a store or an \
+        "give Kestrel the log from a few minutes before {} to {}: the order of the uploads shows whether two clients share a store or an \
          old copy of the store was restored",
         utc(span.first),
         utc(span.last)

@@ -19,7 +19,7 @@ fn crossed_once(walk: &mut Walk) -> Option<Ruling> {
     let log = known.log.value();
     if !log.is_some_and(|log| crossed(walk, log)) {
         let answer = if log.is_some() { Answer::No } else { Answer::Unknown };
-        walk.step(answer, "there is no single rejection without a repeat", &walk.known.log);
+        walk.step(answer, "there was no one-off rejection", &walk.known.log);
         return None;
     }
     if hides_quiet(walk) {

@@ -33,7 +33,7 @@ fn captured(walk: &mut Walk) -> Option<Ruling> {
     } else if walk.evidence.dehydrated().value() == Some(&true) {
         let how =
             "ask about the device that is in the call. This one is dehydrated: nobody uses it";
-        walk.missing("a question about the device that is in the call", how.into());
+        walk.missing("the ID of the device that is in the call", how.into());
     } else {
         walk.missing("a live watch", live_how(walk));
     }

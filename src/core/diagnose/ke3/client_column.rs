@@ -23,10 +23,10 @@ pub(super) fn compare_column(walk: &mut Walk, shape: &EventShape) -> bool {
     let stored = shape.content_bytes;
     let said = match seen {
         EMPTY => "the client read {}, which is empty content".to_owned(),
-        seen => format!("the client read a content of {seen} bytes"),
+        seen => format!("the client read {seen} bytes of content"),
     };
     let other = seen != stored;
-    let verdict = if other { "not what is stored here" } else { "as it is stored here" };
+    let verdict = if other { "not what is stored here" } else { "the same as is stored here" };
     walk.findings.push(format!(
         "column {column} in the client's error means that {said}: {verdict} ({stored} bytes)"
     ));

@@ -19,8 +19,8 @@ fn client_contradicts(walk: &mut Walk) -> Option<Ruling> {
     let shape = *known.value()?;
     // Only a redaction that could not be looked up may still change the verdict.
     walk.evidence.redactions().unknown().is_none().then_some(())?;
-    let how = "get the client's report or console log from around the event: a missing session (MissingRoomKey), an unknown \
-               index, or the error that it logs for this event";
+    let how = "get the client's report or console log from around the event. Look for a missing session \
+               (MissingRoomKey), an unknown index, or another error for this event";
     walk.missing("the client's report", how.into());
     if compare_column(walk, shape) {
         walk.step(Answer::Yes, "it read different content", &known);

@@ -40,10 +40,10 @@ impl TiedBy {
     /// As a reason says it.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::Pending => "identified by a pending delayed event",
-            Self::Sent => "identified by the event that was sent",
-            Self::Authenticated => "identified by authenticated requests",
-            Self::Address => "identified by the address, which no other user was seen at",
+            Self::Pending => "that the database has as pending for the user",
+            Self::Sent => "whose leave event was sent in the user's name",
+            Self::Authenticated => "whose requests were authenticated as the user",
+            Self::Address => "from an address where no other user was seen",
             Self::Anyone => "of unknown users: they could be anybody's",
         }
     }

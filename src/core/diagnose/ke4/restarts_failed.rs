@@ -5,6 +5,7 @@ use crate::diagnose::auth_outage::{is_asked, outage, outage_certainty, outage_re
 use crate::diagnose::tree_walk::{Ruling, TreeQuestion, Walk};
 use crate::diagnose::verdict::Answer;
 use crate::diagnose::verdict_id::VerdictId;
+use crate::evidence::counted;
 use crate::evidence::delay::Requests;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
@@ -38,10 +39,10 @@ fn restarts_failed(walk: &mut Walk) -> Option<Ruling> {
         return Some((VerdictId::AuthUnreachable, outage_certainty(&outage)));
     }
     walk.step(Answer::Yes, why.clone(), &known.delays);
-    walk.findings.push(format!("{why}, so these did not restart the event"));
+    walk.findings.push(format!("{why}, which did not restart the event"));
     let how = "get Synapse's log at INFO from the process that answered, with the lines of `synapse.http.server` and \
                `synapse.api.auth.mas` for these requests; and check in the client's log whether it refreshed its token \
-               (401) and restarted in time";
+               after the 401 and then restarted the delayed event in time";
     walk.missing("the reason for the rejected restarts", how.into());
     None
 }
@@ -53,8 +54,9 @@ fn refused(restarts: &Requests) -> String {
     let told: Vec<_> =
         statuses.iter().map(|(status, count)| format!("{count} with {status}")).collect();
     let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
-    let all = restarts.latency.count;
-    format!("{} of {all} of the user's restarts were rejected{told}", restarts.refused)
+    let all = counted(restarts.latency.count, "restart");
+    let were = if restarts.refused == 1 { "was" } else { "were" };
+    format!("{} of the user's {all} {were} rejected{told}", restarts.refused)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ fn restarts_known(walk: &mut Walk) -> Option<Ruling> {
         if !wanted.is_empty() {
             let many = counted(timeouts.count, "timeout");
             walk.findings.push(format!(
-                "the client reports {many}. Only the server's log of these minutes shows whether its own network or the \
+                "the client reports {many}. Only the server's log of these minutes shows whether the client's network or the \
                  homeserver is the cause"
             ));
         }
@@ -69,7 +69,7 @@ fn note_outcomes(walk: &mut Walk, delays: &Delays) {
     let fired = delays.fired();
     if let Some(last) = fired.iter().filter_map(|sent| sent.sent).max() {
         walk.findings.push(format!(
-            "the server sent {}, the last at {}, so the user left the call for everybody else",
+            "the server sent {}, the last at {}, so everybody else saw the user leave the call",
             counted(fired.len() as u64, "delayed leave event"),
             utc(last)
         ));

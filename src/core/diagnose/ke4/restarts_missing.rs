@@ -11,7 +11,7 @@ use crate::evidence::counted;
 
 pub(super) const QUESTION: TreeQuestion = TreeQuestion {
     name: "restarts-missing",
-    asked: "Does a delayed event get no restart although the client is online?",
+    asked: "Is a delayed event never restarted, although the client is online?",
     rules: &[VerdictId::DelayNotArriving],
     ask: restarts_missing,
 };
@@ -28,7 +28,7 @@ fn restarts_missing(walk: &mut Walk) -> Option<Ruling> {
     let made = delays.log.is_some_and(|log| log.made.iter().any(|made| made.status == 200));
     let silent = reports && made && delays.restarts().latency.count == 0 && others.is_some();
     if pending + fired == 0 && !(silent && delays.restarted_elsewhere() == 0) {
-        walk.step(Answer::No, "no delayed event without a restart was seen", &known.delays);
+        walk.step(Answer::No, "none was seen", &known.delays);
         return None;
     }
     if delays_unseen(walk) {

@@ -37,8 +37,8 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
         let restarted = starts.iter().any(|at| longest.from <= *at && *at <= longest.to);
         let what = if restarted { "it was starting" } else { "it was stalled" };
         reasons.push(format!(
-            "the Synapse process logged nothing for {}. After that it found {} that clients had closed and {} that \
-             clients had retried: {what}",
+            "the Synapse process logged nothing for {}, because {what}. The log then shows {} that clients had closed and \
+             {} that clients had retried",
             seconds(length),
             counted(longest.left, "request"),
             counted(longest.bunched, "restart")
@@ -50,7 +50,7 @@ pub(super) fn reasons(delays: &Delays) -> Vec<String> {
     }
     if restarts.overlapping > 0 && !reasons.is_empty() {
         reasons.push(format!(
-            "{} started before the previous one was answered, so the client had given up on that one",
+            "{} began while an earlier one was still unanswered, so the client had given up on the earlier one",
             counted(restarts.overlapping, "restart")
         ));
     }

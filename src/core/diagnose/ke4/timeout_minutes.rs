@@ -118,7 +118,7 @@ impl Timeouts {
             let what = match slow {
                 0 => format!("Synapse's process stalled {}", counted(stalls, "time")),
                 _ => format!(
-                    "{} of all users took 2 s or longer, the longest {longest}",
+                    "{}, counting all users, took 2 s or longer, the longest {longest}",
                     counted(slow, "restart")
                 ),
             };

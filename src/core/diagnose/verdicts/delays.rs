@@ -31,7 +31,7 @@ pub(super) const DELAY_HOMESERVER_SLOW: VerdictRow = VerdictRow {
     kind: VerdictKind::Trouble,
     headline: "The server answers delayed-event restarts too slowly.",
     action: "Check Synapse's load and its database.",
-    explanation: "The homeserver answers restarts of delayed events later than the client waits.",
+    explanation: "The homeserver takes longer to answer restarts of delayed events than the client waits.",
     certainty: CertaintyRule::UpToProven(Some(TIED_JSON_LOG)),
     remedies: &[],
     place: OwnPlace::Independent,
@@ -70,8 +70,8 @@ pub(super) const DELAY_NOT_ARRIVING: VerdictRow = VerdictRow {
     kind: VerdictKind::Trouble,
     headline: "The user's restarts of delayed events do not arrive.",
     action: "Check the network between client and server.",
-    explanation: "Other requests of the user reach the homeserver, but no restart of the user's \
-                 delayed leave does.",
+    explanation: "Other requests from the user reach the homeserver, but restarts of the user's \
+                 delayed leave event do not.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
         need: "the client's HAR file and the proxy's log",
         how: "the client's HAR file shows whether it sends restarts, and the proxy's log shows where they end",

@@ -134,8 +134,8 @@ pub(super) const OTK_ROLLED_BACK: VerdictRow = VerdictRow {
     kind: VerdictKind::Trouble,
     headline: "The client's data was restored from an older copy.",
     action: "Log the device out and back in.",
-    explanation: "The client's store was restored from an older copy. It offers key IDs again \
-                 that it had already published with other keys.",
+    explanation: "The client's store was restored from an older copy. It again offers key IDs \
+                 that it had already published with different keys.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
         need: "proof of a restore",
         how: "ask the user whether a backup, snapshot or disk image of the client was restored just before the \
@@ -181,7 +181,7 @@ pub(super) const OTK_DIVERGED: VerdictRow = VerdictRow {
     headline: "This device and the server disagree about a key.",
     action: "Log it out and back in.",
     explanation: "The client and the server have different values for the same one-time key. The \
-                 signatures do not show why.",
+                 cause is unknown.",
     certainty: CertaintyRule::UpToProven(Some(WITNESS)),
     remedies: RELOGIN,
     place: OwnPlace::Independent,

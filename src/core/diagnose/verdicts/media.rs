@@ -11,7 +11,7 @@ use crate::diagnose::verdict_row::{
 /// What shows that media keys fail because of KE-1.
 const CALL_AGAIN: Confirmation = Confirmation {
     need: "the same call after KE-1 is fixed",
-    how: "fix KE-1, then call again. The failure must be gone",
+    how: "fix KE-1, then call again. If the failure is gone, KE-1 was the cause",
 };
 
 pub(super) const MEDIA_STALE_DEVICE: VerdictRow = VerdictRow {
@@ -165,7 +165,7 @@ pub(super) const MEDIA_SENDER: VerdictRow = VerdictRow {
     explanation: "The sender's client found no device to send its media keys to.",
     certainty: CertaintyRule::AtMostConsistent(Some(Confirmation {
         need: "a check of the sender's client",
-        how: "ask the sender whether their client shows this member in the call, and any of the user's devices",
+        how: "ask the sender whether their client shows the receiving user in the call, and whether it lists any of that user's devices",
     })),
     remedies: &[],
     place: OwnPlace::Independent,

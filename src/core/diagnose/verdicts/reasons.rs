@@ -9,7 +9,7 @@ pub(super) const OLD_REMEMBERED: Option<&str> =
 pub(super) const LOGOUT_FIRST: Option<&str> = Some("do this only after the device was logged out");
 pub(super) const PREVENTS: Option<&str> =
     Some("do this afterwards, so that it does not happen again");
-pub(super) const AFTER_LAST_CLIENT: Option<&str> = Some("do this once only one client is left");
+pub(super) const AFTER_LAST_CLIENT: Option<&str> = Some("do this when only one client is left");
 
 /// What makes a verdict from a text log proven.
 pub(super) const WITNESS: Confirmation = Confirmation {
