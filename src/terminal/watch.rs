@@ -44,7 +44,7 @@ pub(crate) struct Watching {
     /// The time span for --refusals (10m)
     #[arg(long, value_name = "SPAN")]
     within: Option<String>,
-    /// How many devices must have a storm that starts within --together to be reported in one alert (10)
+    /// If storms start on at least this many devices within --together, they are reported in one alert (10)
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
     fleet: Option<u16>,
     /// The time span for --fleet (5m)

@@ -128,8 +128,8 @@ impl Blind {
                 "{name} {has} no INFO line in the log window, so it shows no requests, uploads, rejections or claims"
             ),
             Why::Loggers(missing) => format!(
-                "{name} {has} no line of {} in the log window, nor since Synapse's last start in the 24 hours \
-                 before it: that logger may be turned off",
+                "{name} {has} no line of {} in the log window or in the 24 hours before it (or since \
+                 Synapse's last start, if that is later): that logger may be turned off",
                 names(missing).join(", ")
             ),
             Why::Upload(at) => format!(

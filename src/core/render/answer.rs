@@ -153,10 +153,12 @@ fn state(page: &mut Page, storm: &Storm, view: &View) {
         }
         (Some(false), Some(at)) => {
             let at = view.moment(at);
-            page.label("Resolved").text(format!("the conflicting key was claimed at {at}."));
+            page.label("Conflicting key")
+                .text(format!("claimed at {at}. That alone does not fix the device."));
         }
         (Some(false), None) => {
-            page.label("Resolved").text("the conflicting key is gone.");
+            page.label("Conflicting key")
+                .text("no longer on the server. That alone does not fix the device.");
         }
         (None, _) => {
             page.label("Unknown");

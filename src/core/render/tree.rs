@@ -65,7 +65,9 @@ pub fn mermaid(symptom: Symptom, questions: &[TreeQuestion]) -> String {
 /// For a verdict without a remedy.
 fn without_remedy(verdict: VerdictId) -> &'static str {
     match verdict.kind() {
-        VerdictKind::Healthy | VerdictKind::NothingToRepair => "No fix is needed on the server.",
+        VerdictKind::Healthy | VerdictKind::NothingToRepair => {
+            "Nothing is broken, so there is no fix."
+        }
         VerdictKind::NotEnoughEvidence => "No cause was found, so no fix is suggested.",
         VerdictKind::Trouble => "Kestrel knows no general fix. The answer says what to check.",
     }

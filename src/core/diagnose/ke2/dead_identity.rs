@@ -92,8 +92,8 @@ fn dead_by_client(walk: &mut Walk, mail: &InboxContents) -> Option<Ruling> {
             format!("its client received {many} with nothing encrypted for its key, and {ke1}");
         walk.findings.push(why);
         if walk.known.keys.unknown().is_some() {
-            let how = "give Kestrel the database: the signature test shows whether the client created a new account. If it did, these \
-                       messages were for the old one";
+            let how = "give Kestrel the database: the signature test shows whether the client created a new account. If it did, \
+                       the messages that its client could not decrypt were for the old one";
             walk.missing("KE-1's signature test", how.into());
         }
     }

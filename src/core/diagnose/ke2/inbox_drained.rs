@@ -20,8 +20,13 @@ fn inbox_drained(walk: &mut Walk) -> Option<Ruling> {
     let inbox = walk.evidence.inbox();
     let mail = &walk.known.inbox;
     if mail.right.is_empty() {
-        let answer = if inbox.unknown().is_some() { Answer::Unknown } else { Answer::Yes };
-        walk.step(answer, "no message for its own identity is waiting", &inbox);
+        match inbox.unknown() {
+            Some(why) => {
+                let why = format!("the device's inbox could not be read: {why}");
+                walk.step(Answer::Unknown, why, &inbox);
+            }
+            None => walk.step(Answer::Yes, "no message for its own identity is waiting", &inbox),
+        }
         return None;
     }
     match walk.evidence.dehydrated() {

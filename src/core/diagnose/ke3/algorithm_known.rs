@@ -24,7 +24,12 @@ fn algorithm_known(walk: &mut Walk) -> Option<Ruling> {
         walk.step(Answer::Yes, name.clone(), &known);
         return None;
     }
-    let why = format!("the algorithm is {name:?}, which no client decrypts in a room");
+    let near = if name.trim_matches(|c: char| c.is_whitespace() || c.is_control()) == KNOWN {
+        " (with an extra character at its start or end)"
+    } else {
+        ""
+    };
+    let why = format!("the algorithm is {name:?}{near}, which no client decrypts in a room");
     walk.decided(Answer::No, vec![why], &known);
     Some((VerdictId::EventUnsupported, Certainty::Proven))
 }

@@ -84,8 +84,10 @@ fn stays_open(walk: &mut Walk, delays: &Delays, timeouts: &Timeouts) -> bool {
     }
     let unexplained = delays.unexplained();
     if timeouts.count == 0 && unexplained > 0 {
-        let why =
-            format!("{} answered with 404 without an explanation", counted(unexplained, "restart"));
+        let why = format!(
+            "404 was the answer to {}, and nothing explains why",
+            counted(unexplained, "restart")
+        );
         walk.step(Answer::Unknown, why, log);
         return true;
     }

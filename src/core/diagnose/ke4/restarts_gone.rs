@@ -30,9 +30,9 @@ fn restarts_gone(walk: &mut Walk) -> Option<Ruling> {
         let all: u64 = delays.restarts().gone;
         let why = match all {
             0 => "none was answered with 404".to_owned(),
+            1 => "1 restart was answered with 404, which is normal at the end of a call".to_owned(),
             all => format!(
-                "{} answered with 404, which is normal at the end of a call",
-                counted(all, "restart")
+                "{all} restarts were answered with 404, which is normal at the end of a call"
             ),
         };
         walk.step(Answer::No, why, &known.delays);

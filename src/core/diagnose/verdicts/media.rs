@@ -30,7 +30,7 @@ pub(super) const MEDIA_STALE_DEVICE: VerdictRow = VerdictRow {
         Relogin,
         Possible,
         Some(
-            "the device to log out is the sender's, not the one in the question: the sender's client then fetches the device list again",
+            "here, log out the sender's device, not the one in the question. The sender's client then fetches the device list again",
         ),
     )],
     place: OwnPlace::Independent,
@@ -116,7 +116,7 @@ pub(super) const MEDIA_VALIDATION: VerdictRow = VerdictRow {
     remedies: &[(
         SdkPin,
         Possible,
-        Some("but only after the client's log has named the check that failed"),
+        Some("do this only after the client's log has named the check that failed"),
     )],
     place: OwnPlace::Independent,
     follows: Follows::Nothing,

@@ -57,8 +57,8 @@ pub fn device_conflict(device: &DeviceId) -> Reply {
     page.line().text("🔴 Kestrel's own device ").code(device);
     page.text(" has a one-time key conflict. An admin must create a new device.");
     page.label("Why").text(
-        "The homeserver rejects this device's one-time keys: the crypto store lacks what this device has uploaded since, \
-         for example because an older copy was restored.",
+        "The homeserver rejects this device's one-time keys: Kestrel's crypto store lacks keys that this device has already \
+         uploaded, for example because an older copy of the store was restored.",
     );
     page.label("Impact").text(
         "Kestrel may be unable to read some commands, and some of its messages may be unreadable.",

@@ -61,6 +61,15 @@ pub fn root(alert: &Alert, view: &View) -> Page {
     page
 }
 
+/// What a storm of several is counted in: of delayed events only the address is known.
+fn seen_at(event: &Event) -> String {
+    match (event.kind, event.devices) {
+        (StormKind::Delay, 1) => "1 address".to_owned(),
+        (StormKind::Delay, many) => format!("{many} addresses"),
+        (_, many) => counted(many, "device"),
+    }
+}
+
 /// What is new, in the storm's thread: three lines at the most.
 pub fn update(alert: &Alert, view: &View) -> Page {
     let event = alert.event;
@@ -68,7 +77,7 @@ pub fn update(alert: &Alert, view: &View) -> Page {
     head(&mut page, active(alert), event, Some(news(event.change)));
     whose_now(&mut page, event, view);
     if event.kind != StormKind::Fleet && event.devices > 1 {
-        page.text(format!(" · {}", counted(event.devices, "device")));
+        page.text(format!(" · {}", seen_at(event)));
     }
     so_far(&mut page, event);
     verdict(&mut page, alert);
@@ -81,7 +90,7 @@ pub fn clear(alert: &Alert, view: &View) -> Page {
     let mut page = end(alert);
     page.label("Observed").text(view.span(alert.event.first, alert.event.last));
     if alert.event.devices > 1 {
-        page.text(format!(", on {}", counted(alert.event.devices, "device")));
+        page.text(format!(", on {}", seen_at(alert.event)));
     }
     verdict(&mut page, alert);
     match alert.cured {

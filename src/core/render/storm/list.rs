@@ -28,7 +28,7 @@ pub struct ListedStorm<'a> {
 pub fn summary(ended: &[Event], from: Timestamp, to: Timestamp, view: &View) -> Page {
     let mut page = Page::default();
     let many = match ended.len() {
-        0 => "no storm started and ended.".to_owned(),
+        0 => "no storm both started and ended.".to_owned(),
         1 => "1 storm started and ended:".to_owned(),
         count => format!("{count} storms started and ended:"),
     };

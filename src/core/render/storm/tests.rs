@@ -265,7 +265,7 @@ fn a_summary_names_the_worst_in_eight_lines() {
     );
     assert_eq!(lines[7], "and 3 more");
     let none = summary(&[], from, to, &view()).reply().plain;
-    assert!(none.ends_with("UTC), no storm started and ended."), "{none}");
+    assert!(none.ends_with("UTC), no storm both started and ended."), "{none}");
 }
 
 #[test]
