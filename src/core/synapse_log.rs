@@ -11,6 +11,7 @@ pub mod fleet;
 mod forgery;
 mod key_tally;
 pub mod log_events;
+mod loud_lines;
 pub mod message;
 mod needles;
 mod process;
@@ -26,3 +27,6 @@ pub mod visibility;
 pub mod zone;
 
 pub use redaction::server_message;
+
+#[cfg(test)]
+mod equal_tests;

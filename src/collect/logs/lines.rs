@@ -74,6 +74,28 @@ impl<R: Read> Lines<R> {
         Ok(Remaining::Nothing { cut: self.rest(each) })
     }
 
+    /// Reads one more chunk and passes on its whole lines in one piece, each with its newline. A line that is too long is
+    /// clipped and passed on alone, and so is the last line where nothing ends it.
+    pub fn block(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<Remaining> {
+        if self.fill(CHUNK)? == 0 {
+            return Ok(Remaining::Nothing { cut: self.rest(each) });
+        }
+        let full = self.kept + self.fresh;
+        let newest = memchr::memrchr(b'\n', &self.buffer[self.kept..full]);
+        let whole = newest.map_or(0, |at| self.kept + at + 1);
+        let first = memchr::memchr(b'\n', &self.buffer[self.kept.min(whole)..whole]);
+        let is_short = first.is_none_or(|at| self.kept + at <= LONGEST);
+        if self.passed == 0 && is_short {
+            if whole > 0 {
+                each(&self.buffer[..whole]);
+            }
+            self.split(|_| {});
+        } else {
+            self.split(each);
+        }
+        Ok(Remaining::More)
+    }
+
     /// Reads at most this many bytes; `split` passes on their lines. Zero means the current end of the
     /// source.
     pub fn fill(&mut self, most: usize) -> io::Result<usize> {

@@ -170,7 +170,7 @@ impl Reading {
                 ));
                 return false;
             }
-            let left = lines.chunk(|line| into.line(line));
+            let left = lines.block(|block| into.block(block));
             self.read = before + lines.read;
             match left {
                 Ok(Remaining::More) if !into.is_past() => {}

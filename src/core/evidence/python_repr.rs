@@ -30,6 +30,31 @@ pub fn string(text: &str) -> Option<(String, &str)> {
     }
 }
 
+/// Reads a list of string literals from the start of the text, one after the other, and gives what follows it. Strings
+/// without escapes are not copied.
+pub fn strings(text: &str, mut each: impl FnMut(&str)) -> Option<&str> {
+    let mut rest = text.strip_prefix('[')?;
+    loop {
+        if let Some(after) = rest.strip_prefix(']') {
+            return Some(after);
+        }
+        let quote = *rest.as_bytes().first()?;
+        if quote != b'\'' && quote != b'"' {
+            return None;
+        }
+        let stop = memchr::memchr2(quote, b'\\', &rest.as_bytes()[1..])? + 1;
+        if rest.as_bytes()[stop] == quote {
+            each(&rest[1..stop]);
+            rest = &rest[stop + 1..];
+        } else {
+            let (text, after) = string(rest)?;
+            each(&text);
+            rest = after;
+        }
+        rest = separator(rest, ']')?;
+    }
+}
+
 fn escape(text: &str) -> Option<(char, &str)> {
     let kind = text.chars().next()?;
     let rest = &text[kind.len_utf8()..];

@@ -1,6 +1,12 @@
 //! The line that Synapse writes at a request's end → who asked what, how it was answered, and where the
 //! time went. The address in front, the URI and the user agent are client text.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use crate::synapse_log::record::cut;
+
 /// The line at a request's end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Access {
@@ -75,7 +81,8 @@ const PROCESSED: &str = "} Processed request: ";
 /// address ends at its first comma (Synapse takes the first element of X-Forwarded-For), and the middle
 /// holds commas, so the first place where the whole middle fits is the true one.
 pub fn access(message: &str) -> Option<Access> {
-    message.match_indices(PROCESSED).take(8).find_map(|(at, _)| {
+    static FINDER: LazyLock<Finder> = LazyLock::new(|| Finder::new(PROCESSED));
+    FINDER.find_iter(message.as_bytes()).take(8).find_map(|at| {
         let open = message[..at].rfind(" - {")?;
         let (address, _site) = message[..open].rsplit_once(" - ")?;
         let requester = &message[open + 4..at];
@@ -91,19 +98,19 @@ pub fn access(message: &str) -> Option<Access> {
 
 /// `A/Bsec … NNNB STATUS "METHOD URI HTTP/1.1" "AGENT" [N dbevts]`
 fn middle(text: &str) -> Option<Access> {
-    let (first, rest) = text.split_once("sec/")?;
-    let (second, rest) = rest.split_once("sec ")?;
-    let (numbers, rest) = rest.split_once(" \"")?;
+    let (first, rest) = cut(text, "sec/")?;
+    let (second, rest) = cut(rest, "sec ")?;
+    let (numbers, rest) = cut(rest, " \"")?;
     let mut words = numbers.rsplit(' ');
     let status = words.next()?;
     words.next()?.strip_suffix('B')?.parse::<u64>().ok()?;
     // What is left are the processor and database times, two groups in brackets, in any version.
-    if !numbers.contains("(") || !numbers.contains(", ") || numbers.contains('{') {
+    if !numbers.contains('(') || cut(numbers, ", ").is_none() || numbers.contains('{') {
         return None;
     }
     let (method, rest) = rest.split_once(' ')?;
     let (uri, rest) = rest.split_once(' ')?;
-    let (_protocol, rest) = rest.split_once("\" \"")?;
+    let (_protocol, rest) = cut(rest, "\" \"")?;
     let (agent, events) = rest.rsplit_once("\" [")?;
     events.strip_suffix(" dbevts]")?.parse::<u64>().ok()?;
     Some(Access {

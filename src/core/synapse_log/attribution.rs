@@ -1,5 +1,6 @@
 //! One process's log, line by line → one device's `KeyLog`, without what a client may have written.
 
+mod access_heads;
 mod hidden;
 mod live;
 #[cfg(test)]

@@ -28,10 +28,11 @@ const LEFT: f64 = 2.0;
 const ID: usize = 255;
 
 /// The lines that say something by themselves.
-static NEEDLES: LazyLock<Regex> = LazyLock::new(|| {
-    let words = "introspect t|Deleting devices |/_synapse/mas/|@__oidc_admin:|Syncing ";
-    Regex::new(words).expect("a constant")
-});
+static NEEDLES: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(&WORDS.join("|")).expect("constants"));
+/// For the search over blocks.
+pub(crate) const WORDS: [&str; 5] =
+    ["introspect t", "Deleting devices ", "/_synapse/mas/", "@__oidc_admin:", "Syncing "];
 static PROCESSED: LazyLock<Finder> = LazyLock::new(|| Finder::new("} Processed request: "));
 
 /// The loggers of Synapse's two ways to ask an authentication service: `matrix_authentication_service`, and
@@ -93,6 +94,11 @@ impl AuthTally {
             log: AuthLog::default(),
             open: VecDeque::new(),
         }
+    }
+
+    /// Whether the end of a request is waited for: then each access line says something.
+    pub fn waits(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// One record.

@@ -6,6 +6,9 @@
 //! another request. The first alone is no proof: true lines are there too. JSON needs none of this.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::synapse_log::message::KEY_ID;
 use crate::synapse_log::zone::TOLERANCE;
@@ -162,7 +165,8 @@ impl ForgeryWatch {
         let fits = length <= self.reach;
         self.reach = if fits { self.reach.saturating_sub(length + 1) } else { 0 };
         // A list of claims names many devices, each as long as the first.
-        if memchr::memmem::find(line, b" for @").is_some() {
+        static CLAIM: LazyLock<Finder> = LazyLock::new(|| Finder::new(" for @"));
+        if CLAIM.find(line).is_some() {
             self.reach = self.reach.max(KEY_ID);
         }
         fits

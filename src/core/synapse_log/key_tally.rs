@@ -44,6 +44,18 @@ pub struct End {
     pub zone_known: bool,
 }
 
+impl End {
+    /// Notes the moment of a record.
+    pub(crate) fn saw(&mut self, at: Timestamp, window: Window) {
+        self.first.get_or_insert(at);
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        if window.holds(at) {
+            let (first, last) = self.span.unwrap_or((at, at));
+            self.span = Some((first.min(at), last.max(at)));
+        }
+    }
+}
+
 /// The sum so far.
 #[derive(Debug)]
 pub struct Tally {

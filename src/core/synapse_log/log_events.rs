@@ -16,6 +16,9 @@ use crate::synapse_log::delays::ended::{Ended, restarts};
 use crate::synapse_log::record::{self, Record};
 use crate::synapse_log::record_view::RecordView;
 
+/// What lines are read for beside keys, for the search over blocks.
+pub(crate) const WORDS: [&str; 2] = ["/delayed_events/", "Failed to introspect"];
+
 /// LogEvents held at once: two hundred devices in storm for some hours.
 const HELD: usize = 2_000_000;
 

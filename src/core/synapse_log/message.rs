@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::evidence::Subject;
 use crate::evidence::key_log::Batch;
-use crate::evidence::otk::{KeyId, KeyView};
+use crate::evidence::otk::{self, KeyId, KeyView};
 use crate::evidence::python_repr;
 use crate::evidence::removal::Removed;
 pub use crate::synapse_log::access::{Access, access};
@@ -184,14 +184,26 @@ fn http_server(message: &str) -> Message {
 fn adding(message: &str) -> Option<Upload> {
     let rest = message.strip_prefix("Adding one_time_keys ")?;
     let rest = rest.strip_prefix("dict_keys(").unwrap_or(rest);
-    let (keys, rest) = python_repr::literal(rest)?;
+    let mut batch = Batch::default();
+    let mut counts = true;
+    let rest = python_repr::strings(rest, |id| {
+        batch.count += 1;
+        let name = id.split_once(':').map_or(id, |(_, name)| name);
+        // Of one name that is no counter the whole batch has no range.
+        let counter = if counts { otk::counter(name) } else { None };
+        counts &= counter.is_some();
+        batch.range = counter.map(|counter| {
+            let (low, high) = batch.range.unwrap_or((counter, counter));
+            (low.min(counter), high.max(counter))
+        });
+    })?;
     let rest = rest.strip_prefix(')').unwrap_or(rest);
     let (device, rest) = python_repr::string(rest.strip_prefix(" for device ")?)?;
     let (user, rest) = python_repr::string(rest.strip_prefix(" for user ")?)?;
     Some(Upload {
         user: user.try_into().ok()?,
         device: device.into(),
-        batch: batch(&keys)?,
+        batch,
         at: rest.strip_prefix(" at ")?.parse().ok()?,
     })
 }
@@ -212,21 +224,6 @@ fn device_keys(message: &str) -> Option<Upload> {
 /// The time that a line carries by itself, where it is one of the two whose texts are escaped.
 pub fn epoch_of(message: &str) -> Option<i64> {
     Some(adding(message).or_else(|| device_keys(message))?.at)
-}
-
-fn batch(keys: &Value) -> Option<Batch> {
-    let keys = keys.as_array()?;
-    let mut batch = Batch { range: None, count: keys.len() as u64 };
-    for key in keys {
-        let id = KeyId(key.as_str()?.to_owned());
-        let Some(counter) = id.counter() else {
-            batch.range = None;
-            return Some(batch);
-        };
-        let (low, high) = batch.range.unwrap_or((counter, counter));
-        batch.range = Some((low.min(counter), high.max(counter)));
-    }
-    Some(batch)
 }
 
 const OLD: &str = " already exists. Old key: ";

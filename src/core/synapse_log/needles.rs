@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
+use crate::evidence::Subject;
+use crate::synapse_log::loud_lines::{LoudLines, Word};
+
 /// Words of the lines that matter; `/sync` only matters beside the subject's name.
 const WORDS: [&str; 18] = [
     "synapse.handlers.e2e_keys",
@@ -26,6 +29,29 @@ const WORDS: [&str; 18] = [
     "%0A",
     "%0a",
 ];
+/// Of each of them a part that is rare in lines that say nothing, for the search over blocks. The name of
+/// the subject stands for `/sync` beside it.
+pub(crate) const RARE: [&str; 18] = [
+    "e2e_keys",
+    "already exists",
+    "would leave the device",
+    "keys/upload",
+    "upload_keys_for_user",
+    "cached result for",
+    "STARTING SERVER",
+    "Attempted to login as",
+    "Got login request",
+    "Logging in user",
+    "validation error",
+    "pydantic.dev",
+    "To-device message for",
+    "Deleting devices [",
+    "devices for user @",
+    "delete_device_messages",
+    "%0A",
+    "%0a",
+];
+
 static NEEDLES: LazyLock<Regex> = LazyLock::new(|| any(&WORDS));
 
 /// These, and what everybody's moments are read from beside them: one search for lines of which most say
@@ -41,6 +67,15 @@ fn any(words: &[&str]) -> Regex {
 
 static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("/sync"));
 static PYDANTIC: LazyLock<Finder> = LazyLock::new(|| Finder::new("errors.pydantic.dev"));
+
+/// The lines that may say something of the subject, that a client's text follows, or that have one of the readers' words;
+/// of `None` each line does.
+pub(crate) fn loud_lines(subject: &Subject, readers: Option<Vec<Word>>) -> LoudLines {
+    let Some(mut words) = readers else { return LoudLines::Every };
+    words.extend(RARE.map(Word::Borrowed));
+    words.push(Word::Owned(subject.user.to_string()));
+    LoudLines::with(&words)
+}
 
 /// Whether a line may say something of the user's keys, or that a client's text follows.
 pub(crate) fn matters(line: &[u8], user: &Finder) -> bool {
@@ -70,6 +105,13 @@ mod tests {
     use super::*;
     use crate::synapse_log::access::access;
     use crate::synapse_log::delays::ended::restarts;
+
+    #[test]
+    fn each_rare_word_is_a_part_of_its_word() {
+        for (word, rare) in WORDS.iter().zip(RARE) {
+            assert!(word.contains(rare), "{word} {rare}");
+        }
+    }
 
     #[test]
     fn what_an_access_line_says_is_never_passed_over() {

@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 use ruma::UserId;
 
-use crate::evidence::key_log::Coverage;
+use crate::evidence::key_log::{Coverage, Format};
 use crate::evidence::{About, Fact, Need, Window};
-use crate::synapse_log::auth::AuthTally;
+use crate::synapse_log::auth::{self, AuthTally};
 use crate::synapse_log::delays::DelayTally;
 use crate::synapse_log::fleet::FleetTally;
-use crate::synapse_log::log_events::LogEvents;
+use crate::synapse_log::log_events::{self, LogEvents};
+use crate::synapse_log::loud_lines::Word;
 use crate::synapse_log::record_view::RecordView;
 use crate::synapse_log::to_device::ToDeviceTally;
 
@@ -71,12 +72,56 @@ impl Readers {
         self.fleet.as_mut().and_then(FleetTally::log_events).unwrap_or_default()
     }
 
+    /// The words of which a line must have one to say anything to a reader; none where every line does.
+    pub(crate) fn words(&self) -> Option<Vec<Word>> {
+        if self.delays.is_some() {
+            return None;
+        }
+        let mut words: Vec<Word> = Vec::new();
+        if let Some(tally) = &self.to_device {
+            words.extend(tally.words());
+        }
+        if self.auth.is_some() {
+            words.extend(auth::WORDS.map(Word::Borrowed));
+        }
+        if self.fleet.is_some() {
+            words.extend(log_events::WORDS.map(Word::Borrowed));
+        }
+        Some(words)
+    }
+
+    /// Whether the end of a request is waited for, which any access line may be.
+    pub(crate) fn waits(&self) -> bool {
+        self.auth.as_ref().is_some_and(AuthTally::waits)
+    }
+
+    /// A record that no client can have written, whatever it says, and its moment.
+    pub(crate) fn passed(&mut self, at: Timestamp) {
+        if let Some(tally) = &mut self.fleet {
+            tally.passed(at);
+        }
+    }
+
     /// Whether anything is read at all.
     pub fn is_asked(&self) -> bool {
         self.to_device.is_some()
             || self.delays.is_some()
             || self.auth.is_some()
             || self.fleet.is_some()
+    }
+
+    /// A record of this moment, if that is known: whether a client's text may reach it, whether it is surely a client's,
+    /// and the log's format.
+    pub(crate) fn look(
+        &mut self,
+        line: &[u8],
+        at: Option<i64>,
+        process: usize,
+        (reach, forged, format): (bool, bool, Format),
+    ) {
+        if let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) {
+            self.see(&RecordView { line, at, process, reach, forged, format });
+        }
     }
 
     /// One record.

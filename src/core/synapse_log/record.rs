@@ -242,6 +242,16 @@ pub(crate) fn beginning(line: &[u8]) -> String {
     text.chars().take(SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// `str::split_once`, for short marks that are near: it builds no search.
+pub(crate) fn cut<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
+    // The second byte of ` - ` is rarer than the first.
+    let rare = usize::from(mark.starts_with(' ') && mark.len() > 1);
+    let bytes = text.as_bytes();
+    let fits = |at: &usize| *at >= rare && bytes[at - rare..].starts_with(mark.as_bytes());
+    let at = memchr::memchr_iter(mark.as_bytes()[rare], bytes).find(fits)? - rare;
+    Some((&text[..at], &text[at + mark.len()..]))
+}
+
 /// A line as text; bytes that are no UTF-8 are replaced.
 pub fn text(line: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(line) {
@@ -267,19 +277,19 @@ impl<'a> Record<'a> {
 
     fn text(rest: &'a str, local: i64) -> Option<Self> {
         let rest = rest.strip_prefix(" - ")?;
-        let (logger, rest) = rest.split_once(" - ")?;
-        let (first, behind) = rest.split_once(" - ")?;
+        let (logger, rest) = cut(rest, " - ")?;
+        let (first, behind) = cut(rest, " - ")?;
         let is_bare = LEVELS.contains(&first.trim());
-        let (level, rest) = if is_bare { (first, behind) } else { behind.split_once(" - ")? };
+        let (level, rest) = if is_bare { (first, behind) } else { cut(behind, " - ")? };
         // `REQUEST - message`, or `REQUEST- message` of the older format.
-        let end = rest.find("- ")?;
-        let request = rest[..end].trim();
+        let (request, message) = cut(rest, "- ")?;
+        let request = request.trim();
         Some(Self {
             stamp: Stamp::Local(local),
             logger: Cow::Borrowed(logger.trim()),
             level: Cow::Borrowed(level.trim()),
             request: (!request.is_empty()).then_some(Cow::Borrowed(request)),
-            message: Cow::Borrowed(rest[end + 2..].trim_start()),
+            message: Cow::Borrowed(message.trim_start()),
             format: Format::Text,
             extras: Extras::default(),
         })

@@ -15,6 +15,7 @@ use crate::evidence::key_log::{Coverage, Format, Span};
 use crate::evidence::python_repr;
 use crate::evidence::to_device::{ToDeviceLog, count_in};
 use crate::evidence::{Subject, Window};
+use crate::synapse_log::loud_lines::Word;
 use crate::synapse_log::message;
 use crate::synapse_log::record::{self, Record};
 use crate::synapse_log::record_view::RecordView;
@@ -71,6 +72,11 @@ impl ToDeviceTally {
             large: format!("413 - To-device message for {user}:{device} is too large to send ("),
             open: VecDeque::new(),
         }
+    }
+
+    /// The words of which a line must have one to say anything.
+    pub(crate) fn words(&self) -> [Word; 2] {
+        [Word::Borrowed("9533_debug"), Word::Owned(self.user_id.clone())]
     }
 
     /// One record.

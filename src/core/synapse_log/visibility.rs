@@ -3,7 +3,7 @@
 //! A log that could not have shown a fault says nothing about it. A logger that is known to write and wrote
 //! nothing is quiet; one that was never seen may be silenced. A line that a client may have written never counts.
 
-mod head;
+pub(crate) mod head;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -52,7 +52,8 @@ impl Looker {
         }
     }
 
-    fn record(&mut self, head: Head, at: Option<i64>) {
+    /// A record by its head, and its moment.
+    pub(crate) fn record(&mut self, head: Head, at: Option<i64>) {
         self.recognised += 1;
         let (Some(at), Some((window, oldest))) = (at, self.of) else { return };
         if at > window.to.as_millisecond() {

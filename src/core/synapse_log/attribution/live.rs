@@ -11,6 +11,11 @@ use crate::synapse_log::message::{self, Message};
 use crate::synapse_log::record::{self, Record, Stamp};
 
 impl Attribution {
+    /// For people, if lines were not counted since this was last asked.
+    pub fn hidden(&mut self) -> Option<String> {
+        self.hidden.summary()
+    }
+
     /// The moments since this was asked last.
     pub fn log_events(&mut self) -> LogEvents {
         if let Some(now) = self.reached().and_then(|at| Timestamp::from_millisecond(at).ok()) {
@@ -32,6 +37,12 @@ impl Attribution {
     /// How many bytes before here the oldest upload began whose end is waited for.
     pub fn under_way(&self) -> u64 {
         self.end.readers.oldest().map_or(0, |byte| self.next.byte.saturating_sub(byte))
+    }
+
+    /// The reference for tests: nothing is passed over.
+    #[cfg(test)]
+    pub fn parse_every_line(&mut self) {
+        self.loud = crate::synapse_log::loud_lines::LoudLines::Every;
     }
 
     /// What was read so far.

@@ -12,19 +12,20 @@ use memchr::memmem::Finder;
 use crate::carriers::Wrappings;
 use crate::evidence::key_log::{Format, KeyLog};
 use crate::evidence::{Subject, Window};
+use crate::synapse_log::attribution::access_heads::AccessHeads;
 use crate::synapse_log::attribution::hidden::{Held, Hidden};
 use crate::synapse_log::attribution::request_lines;
 use crate::synapse_log::attribution::settle;
 use crate::synapse_log::attribution::sites::site;
-use crate::synapse_log::forgery::{BROKEN, CONTINUED, EPOCH, LinePlace, SHARED, STRANGER};
+use crate::synapse_log::forgery::{BROKEN, CONTINUED, LinePlace, SHARED, STRANGER};
 use crate::synapse_log::key_tally::{End, Tally};
-use crate::synapse_log::message::{self, Message, Upload};
-use crate::synapse_log::needles::{ends_pydantic, matters, speaks};
+use crate::synapse_log::loud_lines::LoudLines;
+use crate::synapse_log::message::{self, Message};
+use crate::synapse_log::needles::{self, ends_pydantic, matters, speaks};
 use crate::synapse_log::process::{Loose, Process, named, process, split_name, watches};
 use crate::synapse_log::readers::Readers;
-use crate::synapse_log::record::{self, Minute, Record, Shape, Stamp, access_request, json_time};
-use crate::synapse_log::record_view::RecordView;
-use crate::synapse_log::request::{Seen, is_of, keep};
+use crate::synapse_log::record::{self, Minute, Record, Shape, Stamp, json_time};
+use crate::synapse_log::request::{Seen, keep};
 use crate::synapse_log::synapse_lines::SynapseLines;
 use crate::synapse_log::visibility::Looker;
 use crate::synapse_log::zone::Clock;
@@ -53,6 +54,9 @@ pub struct Attribution {
     pub(super) watching: bool,
     /// Takes the lines out of what a carrier put around them.
     pub(super) lines: SynapseLines,
+    /// Finds the lines that are worth reading.
+    pub(super) loud: LoudLines,
+    pub(super) heads: AccessHeads,
 }
 
 impl Attribution {
@@ -60,6 +64,7 @@ impl Attribution {
     pub fn new(subject: Subject, window: Window, clock: Clock) -> Self {
         Self {
             user: Finder::new(subject.user.as_str().as_bytes()).into_owned(),
+            loud: needles::loud_lines(&subject, Readers::default().words()),
             tally: Tally::new(subject, window),
             clock,
             processes: Vec::new(),
@@ -72,12 +77,14 @@ impl Attribution {
             text: false,
             watching: false,
             lines: SynapseLines::default(),
+            heads: AccessHeads::default(),
         }
     }
 
     /// Reads more off the same lines.
     pub fn with_readers(mut self, readers: Readers) -> Self {
         self.watching = readers.is_watching();
+        self.loud = needles::loud_lines(&self.tally.subject, readers.words());
         self.end.readers = readers;
         self
     }
@@ -94,22 +101,38 @@ impl Attribution {
         let byte = self.next.byte;
         self.next.byte += line.len() as u64 + 1;
         if self.lines.is_plain() {
-            return self.synapse_line(line, byte);
+            return self.synapse_line(line, byte, self.loud.is_loud(line));
         }
         let mut lines = std::mem::take(&mut self.lines);
-        lines.line(line, |line| self.synapse_line(line, byte));
+        lines.line(line, |line| self.synapse_line(line, byte, self.loud.is_loud(line)));
         self.lines = lines;
     }
 
-    /// One line as Synapse wrote it, which begins at this byte of all that was read.
-    fn synapse_line(&mut self, line: &[u8], byte: u64) {
+    /// Whole lines, each with its newline; the last one may have none.
+    pub fn block(&mut self, block: &[u8]) {
+        if !self.lines.is_plain() {
+            let lines = block.strip_suffix(b"\n").unwrap_or(block);
+            return lines.split(|byte| *byte == b'\n').for_each(|line| self.line(line));
+        }
+        let loud = std::mem::take(&mut self.loud);
+        loud.each_line(block, |line, is_loud| {
+            let byte = self.next.byte;
+            self.next.byte += line.len() as u64 + 1;
+            self.synapse_line(line, byte, is_loud);
+        });
+        self.loud = loud;
+    }
+
+    /// One line as Synapse wrote it, which begins at this byte of all that was read. One that is not `loud` says nothing
+    /// but that the log was at its time.
+    fn synapse_line(&mut self, line: &[u8], byte: u64, loud: bool) {
         let place = LinePlace { line: self.next.line, byte };
         self.next.line += 1;
         self.end.lines += 1;
         self.end.readers.here(place.byte);
         match self.minute.shape(line) {
-            Shape::Text { prefix, local } => self.text(line, place, prefix, local),
-            Shape::Json { prefix } if !self.text => self.json(line, place, prefix),
+            Shape::Text { prefix, local } => self.text(line, place, (prefix, local), loud),
+            Shape::Json { prefix } if !self.text => self.json(line, place, prefix, loud),
             Shape::Journal => self.end.journal += 1,
             Shape::Json { .. } => {
                 self.hidden.json += u64::from(place.line >= self.hidden.name_ends);
@@ -123,11 +146,6 @@ impl Attribution {
                 self.continuation(line, place);
             }
         }
-    }
-
-    /// For people, if lines were not counted since this was last asked.
-    pub fn hidden(&mut self) -> Option<String> {
-        self.hidden.summary()
     }
 
     /// Whether the log has left the window for good.
@@ -159,7 +177,7 @@ impl Attribution {
         (self.tally.log, self.end)
     }
 
-    fn text(&mut self, line: &[u8], place: LinePlace, prefix: usize, local: i64) {
+    fn text(&mut self, line: &[u8], place: LinePlace, (prefix, local): (usize, i64), loud: bool) {
         self.release();
         // Every watch is asked: each keeps count of the lines.
         let own = &line[prefix..];
@@ -175,16 +193,22 @@ impl Attribution {
         if let Some(moved) = state.watch.record(place, local, reach) {
             self.clock.jumped(moved);
         }
-        let ended = access_request(line, prefix);
-        if let Some(id) = ended {
-            state.numbers.ended(id, !reach);
+        let ended = self.heads.read(line, prefix);
+        if let Some(ended) = ended {
+            state.numbers.ended(ended.request, !reach);
         }
         if !reach && state.watch.is_steady() {
             let at = self.clock.utc(Stamp::Local(local));
             self.saw(at, Format::Text, process);
-            if self.looks() {
-                self.end.visible.text(line, prefix, at);
+            match ended.and_then(|ended| ended.head) {
+                _ if !self.looks() => {}
+                Some(head) => self.end.visible.record(head, at),
+                None => self.end.visible.text(line, prefix, at),
             }
+        }
+        let loud = loud || ended.is_some() && self.end.readers.waits();
+        if !loud {
+            return self.settle_if_due(place, process);
         }
         let speaks = !self.watching || speaks(line, ended.is_some());
         if speaks && reach && self.watching {
@@ -193,7 +217,8 @@ impl Attribution {
         if speaks && self.end.readers.is_asked() {
             let forged = self.processes[process].watch.bad(place.line).is_some();
             let at = self.clock.utc(Stamp::Local(local));
-            self.view(line, at, process, (reach || forged, forged, Format::Text));
+            let seen = (reach || forged, forged, Format::Text);
+            self.end.readers.look(line, at, process, seen);
         }
         // An access line has no text that reaches further, and one who watches was shown it above.
         let waits = speaks && !(self.watching && ended.is_some());
@@ -236,7 +261,7 @@ impl Attribution {
         }
     }
 
-    fn json(&mut self, line: &[u8], place: LinePlace, prefix: usize) {
+    fn json(&mut self, line: &[u8], place: LinePlace, prefix: usize, loud: bool) {
         self.release();
         let (name, line) = line.split_at(prefix);
         let Some(process) = process(&mut self.processes, name) else { return };
@@ -245,10 +270,11 @@ impl Attribution {
         if self.looks() {
             self.end.visible.json(line, at);
         }
-        if self.watching && !speaks(line, false) {
+        let loud = loud || self.end.readers.waits();
+        if !loud || self.watching && !speaks(line, false) {
             return self.settle_if_due(place, process);
         }
-        self.view(line, at, process, (false, false, Format::Json));
+        self.end.readers.look(line, at, process, (false, false, Format::Json));
         if matters(line, &self.user) {
             let text = record::text(line);
             if let Some(record) = Record::parse(&text) {
@@ -257,14 +283,6 @@ impl Attribution {
             }
         }
         self.settle_if_due(place, process);
-    }
-
-    /// Shows a record to those who read other things off it.
-    fn view(&mut self, line: &[u8], at: Option<i64>, process: usize, seen: (bool, bool, Format)) {
-        let (reach, forged, format) = seen;
-        if let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) {
-            self.end.readers.see(&RecordView { line, at, process, reach, forged, format });
-        }
     }
 
     fn settle_if_due(&mut self, place: LinePlace, process: usize) {
@@ -291,13 +309,9 @@ impl Attribution {
         self.end.records += 1;
         (self.end.format, self.tally.format) = (format, format);
         let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else { return };
+        self.end.readers.passed(at);
         self.processes[process].tick(at.as_millisecond());
-        self.end.first.get_or_insert(at);
-        self.end.last = Some(self.end.last.map_or(at, |last| last.max(at)));
-        if self.tally.window.holds(at) {
-            let (first, last) = self.end.span.unwrap_or((at, at));
-            self.end.span = Some((first.min(at), last.max(at)));
-        }
+        self.end.saw(at, self.tally.window);
         // A fixed offset may be an hour off behind a change to summer time.
         let margin = MARGIN + if self.clock.is_fixed() { 3_600_000 } else { 0 };
         let beyond =
@@ -332,7 +346,9 @@ impl Attribution {
     ) {
         let (place, reach) = at;
         if let Message::Adding(upload) | Message::DeviceKeys(upload) = &message {
-            self.date(upload, record, process, (place, reach));
+            let watch = &mut self.processes[process].watch;
+            let log = &mut self.tally;
+            request_lines::date(upload, record.stamp, (&mut self.clock, log, watch), place, reach);
         }
         let Some(at) = self.clock.utc(record.stamp) else {
             return;
@@ -378,18 +394,6 @@ impl Attribution {
                 self.tally.log.distrust(BROKEN);
             }
             _ => {}
-        }
-    }
-
-    /// An upload's line has its moment twice: as text, and in milliseconds since 1970.
-    fn date(&mut self, upload: &Upload, record: &Record, process: usize, at: (LinePlace, bool)) {
-        let (place, reach) = at;
-        if is_of(upload, &self.tally.subject) {
-            self.tally.log.dates(upload.at);
-        }
-        if !self.clock.epoch(record.stamp, upload.at, !reach) {
-            let watch = &mut self.processes[process].watch;
-            watch.mark(place.line, place.line, EPOCH);
         }
     }
 }

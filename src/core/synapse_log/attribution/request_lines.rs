@@ -1,10 +1,29 @@
 //! Lines of a request → the request that they belong to, if it may concern the subject.
 
 use crate::evidence::Subject;
+use crate::synapse_log::forgery::{EPOCH, ForgeryWatch, LinePlace};
 use crate::synapse_log::key_tally::Tally;
 use crate::synapse_log::message::{Access, Refusal, Upload};
 use crate::synapse_log::process::{Loose, Process};
+use crate::synapse_log::record::Stamp;
 use crate::synapse_log::request::{Seen, is_of, keep};
+use crate::synapse_log::zone::Clock;
+
+/// An upload's line has its moment twice: as text, and in milliseconds since 1970.
+pub(super) fn date(
+    upload: &Upload,
+    stamp: Stamp,
+    (clock, tally, watch): (&mut Clock, &mut Tally, &mut ForgeryWatch),
+    place: LinePlace,
+    reach: bool,
+) {
+    if is_of(upload, &tally.subject) {
+        tally.log.dates(upload.at);
+    }
+    if !clock.epoch(stamp, upload.at, !reach) {
+        watch.mark(place.line, place.line, EPOCH);
+    }
+}
 
 /// An upload begins.
 pub(super) fn adding(process: &mut Process, id: &str, line: Seen<Upload>) {

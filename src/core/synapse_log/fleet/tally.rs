@@ -103,6 +103,11 @@ impl FleetTally {
         self.log_events.is_some()
     }
 
+    /// A record that no client can have written, whatever it says, and its moment.
+    pub fn passed(&mut self, at: Timestamp) {
+        self.newest = self.newest.max(Some(at));
+    }
+
     /// The next record begins at this byte.
     pub fn here(&mut self, byte: u64) {
         self.here = byte;
@@ -118,7 +123,6 @@ impl FleetTally {
         if let Some(log_events) = &mut self.log_events {
             log_events.see(view);
         }
-        self.newest = self.newest.max(Some(view.at));
         if !NEEDLES.is_match(view.line) {
             return;
         }
