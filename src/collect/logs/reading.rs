@@ -20,7 +20,7 @@ use crate::config::LogSource;
 /// may cross the boundary.
 const LEAD: i64 = 60_000;
 
-/// More for a text log, because a search cannot resolve the repeated hour.
+/// More for a text log whose times may go back by an hour there, because a search cannot resolve the repeated hour.
 pub(super) const LEAD_TEXT: i64 = LEAD + 3_600_000;
 
 /// A reading in progress.
@@ -63,6 +63,10 @@ impl Reading {
             if near.voted() >= NEARBY_VOTES {
                 near.settle();
                 clock = near;
+                start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
+            }
+            if steady(&parts, window, &mut clock, stop).map_err(failed)? {
+                let target = window.from.as_millisecond().saturating_sub(LEAD);
                 start = seek::start_of(&parts[0], target, &clock).map_err(failed)?;
             }
         }
@@ -184,4 +188,31 @@ impl Reading {
             }
         }
     }
+}
+
+/// Whether no written time near the window is repeated or left out: by the rules of the configured zone, or because
+/// lines before the window and at its end have the same offset.
+fn steady(
+    parts: &[LogFile],
+    window: Window,
+    clock: &mut Clock,
+    stop: &AtomicBool,
+) -> io::Result<bool> {
+    let from = window.from.as_millisecond().saturating_sub(LEAD_TEXT);
+    let to = window.to.as_millisecond();
+    if !clock.may_jump(from, to.saturating_add(LEAD_TEXT)) {
+        return Ok(true);
+    }
+    let last = parts.last().filter(|last| !last.gzip);
+    let Some(last) = last.filter(|_| clock.voted() >= NEARBY_VOTES && clock.offsets() == 1) else {
+        return Ok(false);
+    };
+    let end = seek::start_of(last, to, clock)?;
+    let mut at_end = Clock::new(None);
+    zone::votes(last, end.saturating_sub(NEARBY), NEARBY, &mut at_end, stop)?;
+    let agree = at_end.voted() >= NEARBY_VOTES && at_end.agrees(clock);
+    if agree {
+        clock.is_steady_here();
+    }
+    Ok(agree)
 }

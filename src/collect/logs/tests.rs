@@ -351,3 +351,66 @@ fn the_command_can_be_pasted() {
         ]
     );
 }
+
+/// Four hours, a line a second and an upload every half minute, by a clock so many hours ahead of UTC in the first half,
+/// and in the second.
+fn four_hours(first: i64, second_half: i64) -> String {
+    let begin: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+    let mut text = String::new();
+    for second in 0..4 * 3600 {
+        let at = begin + jiff::SignedDuration::from_secs(second);
+        let ahead = if second < 2 * 3600 { first } else { second_half };
+        let stamp = (at + jiff::SignedDuration::from_hours(ahead))
+            .strftime("%Y-%m-%d %H:%M:%S,000")
+            .to_string();
+        if second % 30 == 0 {
+            text.push_str(&format!(
+                "{stamp} - synapse.handlers.e2e_keys - 955 - INFO - POST-{second} - Adding one_time_keys \
+                 dict_keys(['signed_curve25519:AAAAAAAAAA0']) for device 'DEV' for user '@a:s.org' at {}\n",
+                at.as_millisecond()
+            ));
+        }
+        text.push_str(&format!(
+            "{stamp} - synapse.access.http.8008 - 643 - INFO - POST-{second} - 192.0.2.7 - 8008 - {{@a:s.org}} \
+             Processed request: 0.024sec/0.000sec ru=(0.005sec, 0.000sec) db=(0.007sec/0.011sec/3) 518B 200 \
+             \"POST /_matrix/client/v3/keys/upload HTTP/1.1\" \"Element/1.12.3\" [0 dbevts]\n"
+        ));
+    }
+    text
+}
+
+#[test]
+fn a_window_reads_little_more_than_itself() {
+    let window = span("2026-11-22T10:00:00Z", "2026-11-22T10:15:00Z");
+    let whom = subject("@a:s.org", "DEV");
+    for (ahead, timezone) in
+        [(0, Some(TimeZone::UTC)), (0, None), (2, None), (2, Some(TimeZone::UTC))]
+    {
+        let (_folder, path) = file(&four_hours(ahead, ahead));
+        let source = LogSource { timezone: timezone.clone(), ..source(path) };
+        let asked = asked(&whom, window);
+        let read = read_at_most(MOST, (&source, &[]), &asked, &AtomicBool::new(false));
+        let log = read.log.unwrap();
+        assert_eq!(log.accepted.keys, 31, "{ahead} {timezone:?}");
+        assert!(log.coverage[0].lines < 2000, "{ahead} {timezone:?}: {}", log.coverage[0].lines);
+    }
+    // The zone repeats an hour in the window: an hour before it is read too.
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let night = span("2026-10-25T01:10:00Z", "2026-10-25T01:20:00Z");
+    let clock = kestrel_core::synapse_log::zone::Clock::new(Some(zone));
+    assert!(clock.may_jump(night.from.as_millisecond() - 3_600_000, night.to.as_millisecond()));
+}
+
+/// The hour from 11 to 12 by the log's clock comes twice, and nothing but the uploads tells which is which.
+#[test]
+fn a_window_in_a_repeated_hour_is_whole() {
+    let (_folder, path) = file(&four_hours(2, 1));
+    let whom = subject("@a:s.org", "DEV");
+    for (from, to) in
+        [("09:10", "09:25"), ("09:50", "10:05"), ("10:10", "10:25"), ("11:10", "11:25")]
+    {
+        let window = span(&format!("2026-11-22T{from}:00Z"), &format!("2026-11-22T{to}:00Z"));
+        let log = go(path.clone(), &whom, window).log.unwrap();
+        assert_eq!(log.accepted.keys, 31, "{from}");
+    }
+}

@@ -40,6 +40,8 @@ pub struct Clock {
     own: Option<&'static str>,
     /// A second that was understood, and its offset, which holds for the whole of it.
     second: Option<(i64, i64)>,
+    /// Nothing changes the offset near what is read.
+    steady: bool,
 }
 
 impl Clock {
@@ -56,6 +58,7 @@ impl Clock {
             sibling: None,
             own: None,
             second: None,
+            steady: false,
         }
     }
 
@@ -94,6 +97,45 @@ impl Clock {
     /// Whether times are understood by a fixed offset, which a change to summer time may break.
     pub fn is_fixed(&self) -> bool {
         self.own.is_none() && (self.zone.is_none() || self.contradicted)
+    }
+
+    /// Lines at both ends of what is read have this one offset.
+    pub fn is_steady_here(&mut self) {
+        self.steady = true;
+    }
+
+    /// How many offsets the votes name.
+    pub fn offsets(&self) -> usize {
+        self.votes.len()
+    }
+
+    /// Whether all lines that voted here and there have one offset.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.offsets() == 1 && self.votes.keys().eq(other.votes.keys())
+    }
+
+    /// Whether an hour may be repeated or left out behind what is read.
+    pub(crate) fn is_unsteady(&self) -> bool {
+        self.is_fixed() && !self.steady
+    }
+
+    /// Whether the written times may go back or ahead by an hour between two moments (milliseconds UTC): where the zone
+    /// changes its offset there, or where nothing tells.
+    pub fn may_jump(&self, from: i64, to: i64) -> bool {
+        if self.own.is_some() {
+            return false;
+        }
+        match &self.zone {
+            Some(zone) if !self.contradicted => {
+                let offset =
+                    |at: i64| Timestamp::from_millisecond(at).map(|at| zone.to_offset(at)).ok();
+                let Some(start) = Timestamp::from_millisecond(from).ok() else { return true };
+                let change = zone.following(start).next();
+                change.is_some_and(|change| change.timestamp().as_millisecond() <= to)
+                    || offset(from) != offset(to)
+            }
+            _ => !self.steady,
+        }
     }
 
     /// Whether nothing tells the zone so far.

@@ -313,7 +313,7 @@ impl Attribution {
         self.processes[process].tick(at.as_millisecond());
         self.end.saw(at, self.tally.window);
         // A fixed offset may be an hour off behind a change to summer time.
-        let margin = MARGIN + if self.clock.is_fixed() { 3_600_000 } else { 0 };
+        let margin = MARGIN + if self.clock.is_unsteady() { 3_600_000 } else { 0 };
         let beyond =
             at.as_millisecond() > self.tally.window.to.as_millisecond().saturating_add(margin);
         self.beyond = if beyond { self.beyond + 1 } else { 0 };
