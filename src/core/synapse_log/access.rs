@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use crate::synapse_log::record::cut;
+use crate::synapse_log::record::{cut, cut_last};
 
 /// The line at a request's end.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,9 +83,9 @@ const PROCESSED: &str = "} Processed request: ";
 pub fn access(message: &str) -> Option<Access> {
     static FINDER: LazyLock<Finder> = LazyLock::new(|| Finder::new(PROCESSED));
     FINDER.find_iter(message.as_bytes()).take(8).find_map(|at| {
-        let open = message[..at].rfind(" - {")?;
-        let (address, _site) = message[..open].rsplit_once(" - ")?;
-        let requester = &message[open + 4..at];
+        let (before, _) = cut_last(&message[..at], " - {")?;
+        let (address, _site) = cut_last(before, " - ")?;
+        let requester = &message[before.len() + 4..at];
         let mut access = middle(&message[at + PROCESSED.len()..])?;
         access.address = clip(address);
         access.user = match requester.rsplit('|').next()? {
@@ -111,7 +111,7 @@ fn middle(text: &str) -> Option<Access> {
     let (method, rest) = rest.split_once(' ')?;
     let (uri, rest) = rest.split_once(' ')?;
     let (_protocol, rest) = cut(rest, "\" \"")?;
-    let (agent, events) = rest.rsplit_once("\" [")?;
+    let (agent, events) = cut_last(rest, "\" [")?;
     events.strip_suffix(" dbevts]")?.parse::<u64>().ok()?;
     Some(Access {
         address: String::new(),
@@ -144,5 +144,9 @@ fn clip(text: &str) -> String {
 }
 
 fn clipped(text: &str, most: usize) -> String {
+    // Nearly every one is short and plain: a copy will do.
+    if text.len() <= most && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return text.to_owned();
+    }
     text.chars().take(most).filter(|c| !c.is_control()).collect()
 }

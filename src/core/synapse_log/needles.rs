@@ -68,10 +68,8 @@ fn any(words: &[&str]) -> Regex {
 static SYNC: LazyLock<Finder> = LazyLock::new(|| Finder::new("/sync"));
 static PYDANTIC: LazyLock<Finder> = LazyLock::new(|| Finder::new("errors.pydantic.dev"));
 
-/// The lines that may say something of the subject, that a client's text follows, or that have one of the readers' words;
-/// of `None` each line does.
-pub(crate) fn loud_lines(subject: &Subject, readers: Option<Vec<Word>>) -> LoudLines {
-    let Some(mut words) = readers else { return LoudLines::Every };
+/// The lines that may say something of the subject, that a client's text follows, or that have one of the readers' words.
+pub(crate) fn loud_lines(subject: &Subject, mut words: Vec<Word>) -> LoudLines {
     words.extend(RARE.map(Word::Borrowed));
     words.push(Word::Owned(subject.user.to_string()));
     LoudLines::with(&words)

@@ -72,11 +72,8 @@ impl Readers {
         self.fleet.as_mut().and_then(FleetTally::log_events).unwrap_or_default()
     }
 
-    /// The words of which a line must have one to say anything to a reader; none where every line does.
-    pub(crate) fn words(&self) -> Option<Vec<Word>> {
-        if self.delays.is_some() {
-            return None;
-        }
+    /// The words of which a line must have one to say anything to a reader, but for those that are shown every line.
+    pub(crate) fn words(&self) -> Vec<Word> {
         let mut words: Vec<Word> = Vec::new();
         if let Some(tally) = &self.to_device {
             words.extend(tally.words());
@@ -87,7 +84,12 @@ impl Readers {
         if self.fleet.is_some() {
             words.extend(log_events::WORDS.map(Word::Borrowed));
         }
-        Some(words)
+        words
+    }
+
+    /// Whether a reader is shown every line: the latency of all requests is asked for.
+    pub(crate) fn wants_every(&self) -> bool {
+        self.delays.is_some()
     }
 
     /// Whether the end of a request is waited for, which any access line may be.
@@ -110,17 +112,21 @@ impl Readers {
             || self.fleet.is_some()
     }
 
-    /// A record of this moment, if that is known: whether a client's text may reach it, whether it is surely a client's,
-    /// and the log's format.
+    /// A record of this moment, if that is known: whether it says anything to those who look for words, whether a client's
+    /// text may reach it, whether it is surely a client's, and the log's format.
     pub(crate) fn look(
         &mut self,
         line: &[u8],
         at: Option<i64>,
         process: usize,
-        (reach, forged, format): (bool, bool, Format),
+        (speaks, (reach, forged, format)): (bool, (bool, bool, Format)),
     ) {
-        if let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) {
-            self.see(&RecordView { line, at, process, reach, forged, format });
+        let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else { return };
+        let view = RecordView { line, at, process, reach, forged, format };
+        if speaks {
+            self.see(&view);
+        } else if let Some(tally) = &mut self.delays {
+            tally.see(&view);
         }
     }
 

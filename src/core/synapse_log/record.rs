@@ -247,9 +247,27 @@ pub(crate) fn cut<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
     // The second byte of ` - ` is rarer than the first.
     let rare = usize::from(mark.starts_with(' ') && mark.len() > 1);
     let bytes = text.as_bytes();
-    let fits = |at: &usize| *at >= rare && bytes[at - rare..].starts_with(mark.as_bytes());
+    let fits = |at: &usize| *at >= rare && starts_with(&bytes[at - rare..], mark.as_bytes());
     let at = memchr::memchr_iter(mark.as_bytes()[rare], bytes).find(fits)? - rare;
     Some((&text[..at], &text[at + mark.len()..]))
+}
+
+/// The same as the slice's own, without a call for a few bytes.
+fn starts_with(text: &[u8], mark: &[u8]) -> bool {
+    text.len() >= mark.len() && text.iter().zip(mark).all(|(one, other)| one == other)
+}
+
+/// `str::rsplit_once`, for short marks that are near the end.
+pub(crate) fn cut_last<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
+    let (bytes, first) = (text.as_bytes(), *mark.as_bytes().first()?);
+    let mut end = bytes.len();
+    loop {
+        let at = memchr::memrchr(first, &bytes[..end])?;
+        if starts_with(&bytes[at..], mark.as_bytes()) {
+            return Some((&text[..at], &text[at + mark.len()..]));
+        }
+        end = at;
+    }
 }
 
 /// A line as text; bytes that are no UTF-8 are replaced.

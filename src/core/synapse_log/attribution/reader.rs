@@ -207,18 +207,15 @@ impl Attribution {
             }
         }
         let loud = loud || ended.is_some() && self.end.readers.waits();
-        if !loud {
-            return self.settle_if_due(place, process);
-        }
-        let speaks = !self.watching || speaks(line, ended.is_some());
+        let speaks = loud && (!self.watching || speaks(line, ended.is_some()));
         if speaks && reach && self.watching {
             self.hidden.line(place);
         }
-        if speaks && self.end.readers.is_asked() {
+        if speaks && self.end.readers.is_asked() || self.end.readers.wants_every() {
             let forged = self.processes[process].watch.bad(place.line).is_some();
             let at = self.clock.utc(Stamp::Local(local));
             let seen = (reach || forged, forged, Format::Text);
-            self.end.readers.look(line, at, process, seen);
+            self.end.readers.look(line, at, process, (speaks, seen));
         }
         // An access line has no text that reaches further, and one who watches was shown it above.
         let waits = speaks && !(self.watching && ended.is_some());
@@ -271,11 +268,9 @@ impl Attribution {
             self.end.visible.json(line, at);
         }
         let loud = loud || self.end.readers.waits();
-        if !loud || self.watching && !speaks(line, false) {
-            return self.settle_if_due(place, process);
-        }
-        self.end.readers.look(line, at, process, (false, false, Format::Json));
-        if matters(line, &self.user) {
+        let speaks = loud && (!self.watching || speaks(line, false));
+        self.end.readers.look(line, at, process, (speaks, (false, false, Format::Json)));
+        if speaks && matters(line, &self.user) {
             let text = record::text(line);
             if let Some(record) = Record::parse(&text) {
                 let message = message::read(&record, &self.tally.subject);
