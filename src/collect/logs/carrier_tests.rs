@@ -183,4 +183,8 @@ fn an_unknown_format_says_which_line_was_tried() {
     let State::Failed(why) = read(&text, "@a:b", "C").state else { panic!("it was read") };
     assert!(why.contains("“11:37:09 INFO some\u{fffd}thing that nobody kno”"), "{why}");
     assert!(why.contains("Kestrel knows"), "{why}");
+    let State::Failed(why) = read("password: hunter2hunter2hunter2\n", "@a:b", "C").state else {
+        panic!("it was read")
+    };
+    assert!(why.contains("“password: … ”"), "{why}");
 }

@@ -235,11 +235,21 @@ pub fn access_request(line: &[u8], prefix: usize) -> Option<&[u8]> {
 
 /// Characters that are shown of a line in no known format.
 const SHOWN: usize = 40;
+/// A longer word may be a token or a key: the file may be anything.
+const WORD: usize = 16;
 
 /// The first characters of a line, for a person who looks for it.
 pub(crate) fn beginning(line: &[u8]) -> String {
     let text = text(&line[..line.len().min(4 * SHOWN)]);
-    text.chars().take(SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let shown = text.chars().take(SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let shown: String = shown.collect();
+    let ends =
+        |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '[' | ']' | '{' | '}' | ',' | ';');
+    let words = shown.split_inclusive(ends).map(|word| {
+        let is_long = word.trim_end_matches(ends).chars().count() > WORD;
+        if is_long { "… " } else { word }
+    });
+    words.collect()
 }
 
 /// `str::split_once`, for short marks that are near: it builds no search.
