@@ -77,6 +77,30 @@ async fn lab_refusals_that_the_log_cannot_show_are_not_healthy() -> Result<()> {
     doctor_says_it(&lab)
 }
 
+/// An old log config with a buffer put in front of its handler, whose filter then runs late: a line gets the ID of the
+/// request that empties the buffer.
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_request_ids_of_other_requests_are_said_and_tie_nothing() -> Result<()> {
+    let lab = lab_with_role(LabOptions::default()).await?;
+    let file = lab.scratch().join("log.yaml");
+    let mut logging: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    let filter = json!({"()": "synapse.logging.context.LoggingContextFilter", "request": ""});
+    logging["filters"] = json!({"context": filter});
+    logging["handlers"]["file"]["filters"] = json!(["context"]);
+    fs::write(&file, serde_json::to_vec(&logging)?)?;
+    lab.restart_synapse().await?;
+    let config = config(&lab, true);
+    let refused = crafted::same_account(&lab).await?;
+    let calm = kestrel_lab::faults::healthy(&lab).await?;
+    lab.log_written().await?;
+    let case = judge(&config, &refused).await?;
+    assert_eq!(crate::verdict(&case).id.name(), "otk-same-account", "{}", case.reply.plain);
+    let case = judge(&config, &(calm.user.clone(), calm.device.clone())).await?;
+    assert_eq!(crate::verdict(&case).id.name(), "inconclusive", "{}", case.reply.plain);
+    assert!(wanted(&case).contains("`filters: [context]`"), "{}", wanted(&case));
+    Ok(())
+}
+
 /// Restarts Synapse at WARNING, as matrix-docker-ansible-deploy runs it, and waits for a line of it.
 async fn at_warning(lab: &Lab) -> Result<()> {
     let file = lab.scratch().join("log.yaml");

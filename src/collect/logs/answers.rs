@@ -118,7 +118,7 @@ impl Reading {
             format: end.format,
             zone: end.zone.clone(),
             notes: self.notes,
-            visible: Some(end.visible.finish(end.zone_known, end.lost)),
+            visible: Some(end.visible.finish(end.zone_known)),
         };
         let beside = std::mem::take(&mut end.readers).finish(&coverage);
         log.coverage.push(coverage);

@@ -161,7 +161,7 @@ mod tests {
         inside.lines().for_each(|line| see_line(&mut looker, line.as_bytes(), &clock));
         look(path, (&part, from), &clock, (&mut looker, window()), &AtomicBool::new(false))
             .unwrap();
-        looker.finish(true, 0)
+        looker.finish(true)
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum Why {
     Upload(Timestamp),
     /// Whatever carried the lines left out the text of so many.
     Lost(u64),
+    /// So many lines are under the ID of another request.
+    Moved(u64),
 }
 
 /// Why these logs together could not have shown what the loggers write; the one place that decides it. Logs
@@ -57,7 +59,11 @@ pub fn blind(logs: &[&Coverage], rests_on: &[Logger]) -> Option<Blind> {
         return Some(Blind { logs: named(&|_| true), why: Why::Loggers(missing) });
     }
     let lost: u64 = seen.iter().map(|(_, of)| of.lost).sum();
-    (lost > 0).then(|| Blind { logs: named(&|of| of.lost > 0), why: Why::Lost(lost) })
+    if lost > 0 {
+        return Some(Blind { logs: named(&|of| of.lost > 0), why: Why::Lost(lost) });
+    }
+    let moved: u64 = seen.iter().map(|(_, of)| of.moved).sum();
+    (moved > 0).then(|| Blind { logs: named(&|of| of.moved > 0), why: Why::Moved(moved) })
 }
 
 /// The same of the answers of all logs to one need. What a log at WARNING would show of a device is of others where
@@ -136,6 +142,10 @@ impl Blind {
                 "the database has keys that were uploaded {}, and {name} {has} no line of that upload",
                 utc(*at)
             ),
+            Why::Moved(count) => format!(
+                "{name} {has} {} under the ID of another request, so it does not show which upload was rejected",
+                counted(*count, "line")
+            ),
             Why::Lost(count) => format!(
                 "{name} {has} {} without text, which the journal left out: a rejected upload may be among them",
                 counted(*count, "line")
@@ -148,6 +158,11 @@ impl Blind {
         if let Why::Lost(_) = self.why {
             return "give Kestrel the output of `journalctl -o json --all`: the short forms, and JSON without `--all`, \
                     leave out long lines and lines with control characters"
+                .to_owned();
+        }
+        if let Why::Moved(_) = self.why {
+            return "in the file that log_config of homeserver.yaml names, move `filters: [context]` from the handler \
+                    that the buffer writes to (its `target`) to the buffer itself, and restart Synapse"
                 .to_owned();
         }
         let all: &[&str] = &ALL_LINES;

@@ -20,8 +20,8 @@ pub enum Logger {
     Access,
 }
 
-fn is_none_lost(lost: &u64) -> bool {
-    *lost == 0
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Logger {
@@ -63,6 +63,9 @@ pub struct Visibility {
     /// The log's times are sure: written as UTC, by a zone of the config, or by lines that carry both times.
     pub zone_known: bool,
     /// Lines whose text a carrier did not show, such as `[17B blob data]` in the journal's short forms.
-    #[serde(default, skip_serializing_if = "is_none_lost")]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub lost: u64,
+    /// Lines under the ID of another request: the context filter is on the handler behind the buffer.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub moved: u64,
 }

@@ -84,7 +84,7 @@ fn facts(text: &[u8], subject: &Subject, needs: &[Need], blocks: Option<usize>) 
         }
     }
     let (log, end) = reading.finish(false);
-    let visible = end.visible.finish(end.zone_known, end.lost);
+    let visible = end.visible.finish(end.zone_known);
     let coverage = Coverage {
         source: "main".into(),
         span: end.span,

@@ -24,8 +24,6 @@ pub struct End {
     pub journal: u64,
     /// How the first line began that is in no known format.
     pub odd: Option<String>,
-    /// Lines whose text the carrier did not show.
-    pub lost: u64,
     /// The first and last record, wherever they lie.
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,
@@ -204,6 +202,11 @@ impl Tally {
                 self.log.distrust(BEHIND);
             }
         }
+    }
+
+    /// The log's request IDs are of other requests: which upload a rejection belongs to, only the database can say.
+    pub fn untie_all(&mut self) {
+        self.log.doubtful.append(&mut self.log.refused);
     }
 
     fn window_holds(&self, at: i64) -> bool {

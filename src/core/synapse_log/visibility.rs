@@ -29,6 +29,10 @@ pub struct Looker {
     since: Option<i64>,
     /// Records whose logger and level could be read.
     pub recognised: u64,
+    /// Lines whose text the carrier did not show.
+    pub lost: u64,
+    /// Lines under the ID of another request.
+    pub moved: u64,
 }
 
 impl Looker {
@@ -114,8 +118,8 @@ impl Looker {
         self.since = older.since.or(self.since);
     }
 
-    /// What the log could have shown. `lost` lines came without their text.
-    pub fn finish(&self, zone_known: bool, lost: u64) -> Visibility {
+    /// What the log could have shown.
+    pub fn finish(&self, zone_known: bool) -> Visibility {
         let moment = |at: i64| Timestamp::from_millisecond(at).ok();
         let started = self.started.and_then(moment);
         let passed = |start: &Timestamp| {
@@ -130,7 +134,8 @@ impl Looker {
             loggers: loggers.collect(),
             since: self.since.and_then(moment),
             zone_known,
-            lost,
+            lost: self.lost,
+            moved: self.moved,
         }
     }
 }
@@ -159,7 +164,7 @@ mod tests {
                 looker.text(line, prefix, Some(at));
             }
         }
-        looker.finish(true, 0)
+        looker.finish(true)
     }
 
     fn of(name: &str, visible: &Visibility) -> Coverage {

@@ -22,10 +22,10 @@ use crate::synapse_log::key_tally::{End, Tally};
 use crate::synapse_log::loud_lines::LoudLines;
 use crate::synapse_log::message::{self, Message};
 use crate::synapse_log::needles::{self, ends_pydantic, matters, speaks};
-use crate::synapse_log::process::{Loose, Process, named, process, split_name, watches};
+use crate::synapse_log::process::{Process, named, process, split_name, watches};
 use crate::synapse_log::readers::Readers;
 use crate::synapse_log::record::{self, Minute, Record, Shape, Stamp, json_time};
-use crate::synapse_log::request::{Seen, keep};
+use crate::synapse_log::request::Seen;
 use crate::synapse_log::synapse_lines::SynapseLines;
 use crate::synapse_log::visibility::Looker;
 use crate::synapse_log::zone::Clock;
@@ -92,7 +92,7 @@ impl Attribution {
     /// Another file of the process begins, maybe in another format; reading may start in its middle.
     pub fn next_file(&mut self, text: bool, wrappings: Wrappings) {
         self.text = text;
-        self.end.lost += self.lines.lost;
+        self.end.visible.lost += self.lines.lost;
         self.lines = SynapseLines::new(wrappings);
     }
 
@@ -167,7 +167,10 @@ impl Attribution {
         }
         self.settle_all();
         self.tally.corroborate();
-        self.end.lost += self.lines.lost;
+        if self.end.visible.moved > 0 {
+            self.tally.untie_all();
+        }
+        self.end.visible.lost += self.lines.lost;
         self.end.zone = self.clock.describe();
         self.end.notes = self.clock.notes();
         self.end.zone_known = !self.clock.is_unknown();
@@ -350,6 +353,8 @@ impl Attribution {
         };
         let seen = Seen { place, at, reach, what: () };
         let id = record.request.as_deref().unwrap_or_default();
+        let moved = !reach && request_lines::is_moved(&message, id);
+        self.end.visible.moved += u64::from(moved);
         match message {
             Message::Start if !reach => {
                 self.settle(process, true);
@@ -358,37 +363,14 @@ impl Attribution {
             }
             // One who watches asks for nobody's requests, and does not see their ends here.
             Message::Adding(_) | Message::DeviceKeys(_) if self.watching => {}
-            Message::Adding(upload) => {
-                request_lines::adding(&mut self.processes[process], id, seen.with(upload));
-            }
-            Message::DeviceKeys(upload) => {
-                request_lines::device_keys(&mut self.processes[process], id, seen.with(upload));
-            }
-            Message::Refused(refusal) => {
-                let process = &mut self.processes[process];
-                let tied = request_lines::refused(process, &mut self.tally, *refusal, id, seen);
-                self.end.without_ids += u64::from(!tied);
-            }
-            Message::TooLarge => {
-                if let Some(request) = self.processes[process].known(id) {
-                    keep(&mut request.too_large, seen);
-                }
-            }
-            Message::Access(access) => {
-                let process = &mut self.processes[process];
-                request_lines::access(process, &self.tally.subject, access, id, seen);
-            }
-            Message::Claimed(ids) if !ids.is_empty() => {
-                self.processes[process].loose(seen.with(Loose::Claims(ids)), id);
-            }
-            Message::SharedSync => self.processes[process].loose(seen.with(Loose::SharedSync), id),
-            Message::Removed(removed) if removed.concerns(&self.tally.subject) => {
-                self.processes[process].loose(seen.with(Loose::Removed(removed.by)), id);
-            }
             Message::Broken if record.message.contains(self.tally.subject.user.as_str()) => {
                 self.tally.log.distrust(BROKEN);
             }
-            _ => {}
+            message => {
+                let process = &mut self.processes[process];
+                let tied = request_lines::put(process, &mut self.tally, message, (id, moved), seen);
+                self.end.without_ids += u64::from(!tied);
+            }
         }
     }
 }

@@ -1,13 +1,26 @@
 //! Lines of a request → the request that they belong to, if it may concern the subject.
 
 use crate::evidence::Subject;
-use crate::synapse_log::forgery::{EPOCH, ForgeryWatch, LinePlace};
+use crate::synapse_log::forgery::{EPOCH, ForgeryWatch, LinePlace, number};
 use crate::synapse_log::key_tally::Tally;
-use crate::synapse_log::message::{Access, Refusal, Upload};
+use crate::synapse_log::message::{Access, Message, Refusal, Upload};
 use crate::synapse_log::process::{Loose, Process};
 use crate::synapse_log::record::Stamp;
 use crate::synapse_log::request::{Seen, is_of, keep};
 use crate::synapse_log::zone::Clock;
+
+/// Whether a line is under the ID of another request: Synapse's IDs begin with the request's method, and an access line is
+/// of a request. With the context filter on the handler behind a buffer, a line gets the ID of the request that
+/// emptied the buffer, or none.
+pub(super) fn is_moved(message: &Message, id: &str) -> bool {
+    let method = match message {
+        Message::Access(access) => access.method.as_str(),
+        Message::Refused(_) | Message::TooLarge => "POST",
+        _ => return false,
+    };
+    let of = id.split_once('-').filter(|_| number(id.as_bytes()).is_some()).map(|(of, _)| of);
+    id == "sentinel" || of.is_some_and(|of| of != method)
+}
 
 /// An upload's line has its moment twice: as text, and in milliseconds since 1970.
 pub(super) fn date(
@@ -25,22 +38,54 @@ pub(super) fn date(
     }
 }
 
+/// Puts what a line says to its request, under this ID, which may be another request's; false where no ID ties a rejection
+/// to an upload.
+pub(super) fn put(
+    process: &mut Process,
+    tally: &mut Tally,
+    message: Message,
+    (id, moved): (&str, bool),
+    seen: Seen<()>,
+) -> bool {
+    match message {
+        Message::Adding(upload) => adding(process, id, seen.with(upload)),
+        Message::DeviceKeys(upload) => device_keys(process, id, seen.with(upload)),
+        Message::Refused(refusal) if moved => refused_somewhere(tally, *refusal, seen.at),
+        Message::Refused(refusal) => return refused(process, tally, *refusal, id, seen),
+        Message::TooLarge => {
+            if let Some(request) = process.known(id) {
+                keep(&mut request.too_large, seen);
+            }
+        }
+        Message::Access(access) => ended(process, &tally.subject, access, id, seen),
+        Message::Claimed(ids) if !ids.is_empty() => {
+            process.loose(seen.with(Loose::Claims(ids)), id);
+        }
+        Message::SharedSync => process.loose(seen.with(Loose::SharedSync), id),
+        Message::Removed(removed) if removed.concerns(&tally.subject) => {
+            process.loose(seen.with(Loose::Removed(removed.by)), id);
+        }
+        _ => {}
+    }
+    true
+}
+
 /// An upload begins.
-pub(super) fn adding(process: &mut Process, id: &str, line: Seen<Upload>) {
+fn adding(process: &mut Process, id: &str, line: Seen<Upload>) {
     if let Some(request) = process.request(id, line.place, line.at) {
         keep(&mut request.adding, line);
     }
 }
 
 /// Device keys come with it.
-pub(super) fn device_keys(process: &mut Process, id: &str, line: Seen<Upload>) {
+fn device_keys(process: &mut Process, id: &str, line: Seen<Upload>) {
     if let Some(request) = process.request(id, line.place, line.at) {
         keep(&mut request.device_keys, line);
     }
 }
 
 /// A rejected upload; false where no request ID ties the line to an upload.
-pub(super) fn refused(
+fn refused(
     process: &mut Process,
     tally: &mut Tally,
     refusal: Refusal,
@@ -69,14 +114,17 @@ pub(super) fn refused(
     true
 }
 
+/// A rejected upload under the ID of another request: only the database can say whose it was.
+fn refused_somewhere(tally: &mut Tally, refusal: Refusal, at: i64) {
+    if refusal.names(&tally.subject)
+        && let Some(conflict) = tally.conflict(refusal, true, false)
+    {
+        tally.untied(conflict, at);
+    }
+}
+
 /// The end of a request.
-pub(super) fn access(
-    process: &mut Process,
-    subject: &Subject,
-    access: Access,
-    id: &str,
-    seen: Seen<()>,
-) {
+fn ended(process: &mut Process, subject: &Subject, access: Access, id: &str, seen: Seen<()>) {
     let own = access.user.as_deref() == Some(subject.user.as_str());
     if access.is_client_start() && own {
         process.loose(seen.with(Loose::ClientStart), id);
