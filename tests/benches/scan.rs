@@ -24,7 +24,7 @@ use kestrel_lab::install;
 
 const USER: &str = "@alice:lab.local";
 const DEVICE: &str = "ALICEPHONE";
-/// The log's end; it begins a day before.
+/// The logs' end; each begins a day before, the large one ten days.
 const END: &str = "2026-11-22T12:00:00Z";
 const DAY: i64 = 86_400_000;
 const TURNS: usize = 3;
@@ -62,13 +62,14 @@ impl<W: Write> Server<W> {
         Ok(self.out.write_all(line.as_bytes())?)
     }
 
-    /// A day of lines, so many bytes.
-    fn day(&mut self, bytes: u64) -> Result<()> {
+    /// So many days of lines, so many bytes.
+    fn days(&mut self, days: i64, bytes: u64) -> Result<()> {
         let end = END.parse::<Timestamp>()?.as_millisecond();
         let (mut second, mut stamp) = (i64::MIN, String::new());
         while self.written < bytes {
-            let at =
-                end - DAY + (i128::from(self.written) * i128::from(DAY) / i128::from(bytes)) as i64;
+            let span = i128::from(days * DAY);
+            let past = i128::from(self.written) * span / i128::from(bytes);
+            let at = end - days * DAY + past as i64;
             if at.div_euclid(1000) != second {
                 second = at.div_euclid(1000);
                 let local = Timestamp::from_second(second)?.to_zoned(self.zone.clone());
@@ -156,12 +157,12 @@ const SYNC: &str = "/_matrix/client/v3/sync?filter=0&timeout=30000&since=s757284
 const SEND: &str =
     "/_matrix/client/v3/rooms/!aBcDeFgHiJkLmNoPqR:lab.local/send/m.room.encrypted/m1795348800.1";
 
-fn write(path: &Path, mix: Mix, bytes: u64) -> Result<()> {
+fn write(path: &Path, mix: Mix, days: i64, bytes: u64) -> Result<()> {
     let out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let zone = TimeZone::UTC;
     let mut server =
         Server { out, mix, written: 0, request: 0, chance: 0x9e37_79b9_7f4a_7c15, zone };
-    server.day(bytes)
+    server.days(days, bytes)
 }
 
 /// What one run used.
@@ -228,9 +229,9 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir_in(&cache)?;
     let file = |name: &str| folder.path().join(name);
     let (busy, thick, large) = (file("busy.log"), file("thick.log"), file("large.log"));
-    write(&busy, Mix::Busy, mib << 20)?;
-    write(&thick, Mix::Thick, mib << 20)?;
-    write(&large, Mix::Busy, (mib << 20) * 10)?;
+    write(&busy, Mix::Busy, 1, mib << 20)?;
+    write(&thick, Mix::Thick, 1, mib << 20)?;
+    write(&large, Mix::Busy, 10, (mib << 20) * 10)?;
     let rg = |words: &str, log: &Path| format!("'{}' {words} '{}'", rg.display(), log.display());
     let day = format!("--until {END} --last 1d");
     let quarter = format!("--until {END} --last 15m");
